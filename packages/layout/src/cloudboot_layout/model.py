@@ -1,0 +1,116 @@
+"""The shape of a fixed binary record: its fields, and the struct and numpy views that follow from them."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Literal
+
+import numpy as np
+
+ByteOrder = Literal["little", "big"]
+_PREFIX = {"little": "<", "big": ">"}
+_NUMPY_CODES = {
+    "b": "i1", "B": "u1", "h": "i2", "H": "u2", "i": "i4", "I": "u4", "l": "i4", "L": "u4", "q": "i8", "Q": "u8",
+    "f": "f4", "d": "f8",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record.
+
+    ``code`` is a :mod:`struct` format character, ``"s"`` for bytes, or ``""`` for a nested record. ``count`` is
+    the number of array elements (``None`` for a scalar) or, for bytes, the length.
+    """
+
+    name: str
+    code: str
+    count: int | None = None
+    record: RecordLayout | None = None
+    doc: str = ""
+
+    @property
+    def struct_format(self) -> str:
+        """This field in :mod:`struct` notation, without a byte order."""
+        if self.record is not None:
+            return self.record.struct_format * (1 if self.count is None else self.count)
+        return self.code if self.count is None else f"{self.count}{self.code}"
+
+    @property
+    def size(self) -> int:
+        """Bytes the field occupies."""
+        return struct.calcsize("<" + self.struct_format)
+
+    @property
+    def values(self) -> int:
+        """Python values the field takes in the flat tuple :mod:`struct` packs and unpacks."""
+        if self.code == "s":
+            return 1
+        each = 1 if self.record is None else self.record.values
+        return each * (1 if self.count is None else self.count)
+
+
+@dataclass(frozen=True)
+class RecordLayout:
+    """The layout of one packed record: fields in order, without padding between them."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def struct_format(self) -> str:
+        """The whole record in :mod:`struct` notation, without a byte order."""
+        return "".join(field.struct_format for field in self.fields)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes the record occupies."""
+        return struct.calcsize("<" + self.struct_format)
+
+    @cached_property
+    def values(self) -> int:
+        """Python values in the record's flat tuple."""
+        return sum(field.values for field in self.fields)
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """Byte offset of each field from the start of the record."""
+        offsets, position = {}, 0
+        for field in self.fields:
+            offsets[field.name] = position
+            position += field.size
+        return offsets
+
+    def struct(self, byteorder: ByteOrder = "little") -> struct.Struct:
+        """The record as a :class:`struct.Struct`."""
+        return _struct(self, byteorder)
+
+    def dtype(self, byteorder: ByteOrder = "little") -> np.dtype[np.void]:
+        """The record as a numpy structured dtype; bytes fields are void, so trailing zeros survive."""
+        return _dtype(self, byteorder)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.fields))
+
+
+@cache
+def _struct(layout: RecordLayout, byteorder: ByteOrder) -> struct.Struct:
+    return struct.Struct(_PREFIX[byteorder] + layout.struct_format)
+
+
+@cache
+def _dtype(layout: RecordLayout, byteorder: ByteOrder) -> np.dtype[np.void]:
+    columns: list[tuple[str, object] | tuple[str, object, tuple[int]]] = []
+    for field in layout.fields:
+        base: object
+        if field.record is not None:
+            base = _dtype(field.record, byteorder)
+        elif field.code == "s":
+            columns.append((field.name, f"V{field.count}"))
+            continue
+        else:
+            base = _PREFIX[byteorder] + _NUMPY_CODES[field.code]
+        columns.append((field.name, base) if field.count is None else (field.name, base, (field.count,)))
+    return np.dtype(columns)

@@ -1,0 +1,79 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .storage import FileStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool = False) -> Iterator[int]:
+    """Give a descriptor to write to; ``path`` names the file once the block has ended without an exception.
+
+    Until then the file has no name at all where the file system can do that (``O_TMPFILE``), so that even a killed
+    process leaves nothing behind; elsewhere it has a temporary name in the same folder. ``durable`` syncs the bytes
+    to the device before the name appears.
+
+    Raises:
+        FileExistsError: ``path`` exists and ``force`` is false. An existing file is replaced in one step.
+    """
+    target = Path(path)
+    if not force and os.path.lexists(target):
+        raise FileExistsError(17, "the file exists; --force replaces it", str(target))
+    folder = target.parent
+    temporary: Path | None = None
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError:
+        if not folder.is_dir():
+            raise FileNotFoundError(2, "no such folder", str(folder)) from None
+        temporary = folder / f".{target.name}.{secrets.token_hex(8)}.partial"
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        yield fd
+        if durable:
+            os.fsync(fd)
+        if temporary is None and not force:
+            _link(fd, target)
+        else:
+            if temporary is None:
+                temporary = folder / f".{target.name}.{secrets.token_hex(8)}.partial"
+                _link(fd, temporary)
+            if force:
+                os.replace(temporary, target)
+            else:
+                os.link(temporary, target)
+                os.unlink(temporary)
+            temporary = None
+    finally:
+        os.close(fd)
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _link(fd: int, path: Path) -> None:
+    # A directory descriptor makes CPython call linkat(), the one call that follows /proc/self/fd to the file.
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        os.link(f"/proc/self/fd/{fd}", path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def new_image(
+    path: str | os.PathLike[str], size: int, *, force: bool = False, durable: bool = False
+) -> Iterator[FileStorage]:
+    """A sparse file of ``size`` zero bytes as storage; the same promise as :func:`new_file`."""
+    with new_file(path, force=force, durable=durable) as fd:
+        os.ftruncate(fd, size)
+        yield FileStorage(fd, size)

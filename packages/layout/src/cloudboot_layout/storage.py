@@ -1,0 +1,312 @@
+"""Bytes at offsets: the one way format packages reach a file, a mapping, or a slice of either.
+
+A *storage* is anything with ``size``, ``read_at`` and ``readinto_at``; a writable one adds ``write_at``. File
+systems take one and neither know nor care whether it is a file, a memfd, a partition or a block device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+import os
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
+
+from .errors import RangeError, TruncatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+COPY_CHUNK = 1 << 20
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Readable bytes of a known size."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``offset``; :class:`TruncatedError` if they are not all there."""
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``; :class:`TruncatedError` if the storage ends first."""
+
+
+@runtime_checkable
+class WritableStorage(Storage, Protocol):
+    """Storage that can be written in place."""
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write all of ``data`` at ``offset``; :class:`RangeError` if it would pass the end."""
+
+
+def _check(offset: int, count: int, size: int) -> None:
+    if offset < 0 or count < 0 or offset + count > size:
+        raise TruncatedError(
+            "the read passes the end", offset=offset, expected=count, actual=max(0, min(count, size - offset))
+        )
+
+
+def _check_write(offset: int, count: int, size: int) -> None:
+    if offset < 0 or offset + count > size:
+        raise RangeError(
+            "the write passes the end", offset=offset, expected=f"at most {max(0, size - offset)} bytes", actual=count
+        )
+
+
+class FileStorage:
+    """A file descriptor as storage. Positional reads and writes, so threads do not disturb one another."""
+
+    def __init__(self, fd: int, size: int | None = None) -> None:
+        self._fd = fd
+        # st_size is 0 for a block device; the end of a seek is right for both.
+        self._size = os.lseek(fd, 0, os.SEEK_END) if size is None else size
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._size
+
+    def fileno(self) -> int:
+        """The file descriptor; it stays its owner's."""
+        return self._fd
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``offset``."""
+        _check(offset, size, self._size)
+        data = os.pread(self._fd, size, offset)
+        if len(data) == size:
+            return data
+        whole = bytearray(size)
+        whole[: len(data)] = data
+        self.readinto_at(offset + len(data), memoryview(whole)[len(data) :])
+        return bytes(whole)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``."""
+        view = memoryview(buffer).cast("B")
+        _check(offset, len(view), self._size)
+        done = 0
+        while done < len(view):
+            count = os.preadv(self._fd, [view[done:]], offset + done)
+            if count == 0:
+                raise TruncatedError("the file ends early", offset=offset + done, expected=len(view), actual=done)
+            done += count
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write all of ``data`` at ``offset``."""
+        view = memoryview(data).cast("B")
+        _check_write(offset, len(view), self._size)
+        while view:
+            count = os.pwrite(self._fd, view, offset)
+            view, offset = view[count:], offset + count
+
+
+class MemoryStorage:
+    """A buffer (bytes, bytearray, mmap, memoryview) as storage; writable if the buffer is."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._view = memoryview(buffer).cast("B")
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return len(self._view)
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes themselves, not copied."""
+        return self._view
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``offset``."""
+        _check(offset, size, len(self._view))
+        return bytes(self._view[offset : offset + size])
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``."""
+        target = memoryview(buffer).cast("B")
+        _check(offset, len(target), len(self._view))
+        target[:] = self._view[offset : offset + len(target)]
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write all of ``data`` at ``offset``."""
+        source = memoryview(data).cast("B")
+        _check_write(offset, len(source), len(self._view))
+        if self._view.readonly:
+            raise io.UnsupportedOperation("the buffer is read-only")
+        self._view[offset : offset + len(source)] = source
+
+
+class Window:
+    """``size`` bytes of another storage, from ``offset`` on: a partition of a disk, say."""
+
+    def __init__(self, storage: Storage, offset: int, size: int) -> None:
+        _check(offset, size, storage.size)
+        # A window into a window reaches the storage itself, so that nesting costs nothing.
+        if isinstance(storage, Window):
+            offset += storage.offset
+            storage = storage.storage
+        self._storage = storage
+        self._offset = offset
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._size
+
+    @property
+    def storage(self) -> Storage:
+        """The storage the window looks into."""
+        return self._storage
+
+    @property
+    def offset(self) -> int:
+        """Where the window starts in :attr:`storage`, in bytes."""
+        return self._offset
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Exactly ``size`` bytes from ``offset``."""
+        _check(offset, size, self._size)
+        return self._storage.read_at(self._offset + offset, size)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``."""
+        _check(offset, memoryview(buffer).nbytes, self._size)
+        self._storage.readinto_at(self._offset + offset, buffer)
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write all of ``data`` at ``offset``."""
+        _check_write(offset, memoryview(data).nbytes, self._size)
+        if not isinstance(self._storage, WritableStorage):
+            raise io.UnsupportedOperation("the storage is read-only")
+        self._storage.write_at(self._offset + offset, data)
+
+
+class StorageFile(io.RawIOBase):
+    """A storage as an ordinary seekable binary file object of fixed size."""
+
+    def __init__(self, storage: Storage, *, writable: bool = False) -> None:
+        if writable and not isinstance(storage, WritableStorage):
+            raise io.UnsupportedOperation("the storage is read-only")
+        self._storage, self._writable, self._position = storage, writable, 0
+
+    def readable(self) -> bool:
+        """Always true."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always true."""
+        return True
+
+    def writable(self) -> bool:
+        """Whether writing was asked for."""
+        return self._writable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._storage.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative seek position {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """The position, in bytes."""
+        return self._position
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read as much as fits and is there; 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._storage.size - self._position))
+        if count:
+            self._storage.readinto_at(self._position, view[:count])
+            self._position += count
+        return count
+
+    def write(self, data: Buffer, /) -> int:
+        """Write at the position; the file does not grow."""
+        if not self._writable or not isinstance(self._storage, WritableStorage):
+            raise io.UnsupportedOperation("write")
+        view = memoryview(data).cast("B")
+        self._storage.write_at(self._position, view)
+        self._position += len(view)
+        return len(view)
+
+
+class Opened(contextlib.AbstractContextManager["Opened"]):
+    """A storage together with what must be closed after it."""
+
+    def __init__(self, storage: Storage, stack: contextlib.ExitStack) -> None:
+        self.storage, self._stack = storage, stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file if :func:`open_storage` opened one."""
+        self._stack.close()
+
+
+def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *, writable: bool = False) -> Opened:
+    """Take a path, a real binary file, a buffer or a storage, and give a storage.
+
+    Raises:
+        OSError: the path cannot be opened.
+        io.UnsupportedOperation: a file object without a descriptor, or one that is not writable when it must be.
+    """
+    stack = contextlib.ExitStack()
+    if isinstance(source, str | os.PathLike):
+        flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
+        fd = os.open(source, flags)
+        stack.callback(os.close, fd)
+        return Opened(FileStorage(fd), stack)
+    if isinstance(source, Storage):
+        if writable and not isinstance(source, WritableStorage):
+            raise io.UnsupportedOperation("the storage is read-only")
+        return Opened(source, stack)
+    if isinstance(source, bytes | bytearray | memoryview | mmap.mmap):
+        return Opened(MemoryStorage(source), stack)
+    if isinstance(source, io.BytesIO):
+        return Opened(MemoryStorage(source.getbuffer()), stack)
+    if hasattr(source, "fileno"):
+        return Opened(FileStorage(source.fileno()), stack)
+    return Opened(MemoryStorage(source), stack)
+
+
+def view_of(storage: Storage) -> memoryview | None:
+    """The bytes of ``storage`` without a copy, where it is memory; ``None`` where it is not."""
+    if isinstance(storage, MemoryStorage):
+        return storage.view
+    if isinstance(storage, Window):
+        inner = view_of(storage.storage)
+        return None if inner is None else inner[storage.offset : storage.offset + storage.size]
+    return None
+
+
+def chunks(storage: Storage, offset: int = 0, size: int | None = None, chunk: int = COPY_CHUNK) -> Iterator[bytes]:
+    """The bytes of ``storage`` in pieces of at most ``chunk``."""
+    end = storage.size if size is None else offset + size
+    while offset < end:
+        count = min(chunk, end - offset)
+        yield storage.read_at(offset, count)
+        offset += count
+
+
+def descriptor_of(storage: Storage) -> tuple[int, int] | None:
+    """The file descriptor behind ``storage`` and where the storage starts in it, or ``None`` if it is not a file."""
+    if isinstance(storage, FileStorage):
+        return storage.fileno(), 0
+    if isinstance(storage, Window):
+        inner = descriptor_of(storage.storage)
+        return None if inner is None else (inner[0], inner[1] + storage.offset)
+    return None

@@ -1,0 +1,1 @@
+"""Push disk images to OCI registries and fetch them back, verified, into one buffer."""
