@@ -1,7 +1,7 @@
 """What the tests of every format package need: judges, and damaged copies of good images.
 
-A *judge* is a program nobody here wrote. Where one is missing a test is skipped and says which package to install; where
-``CI`` is set the same absence fails, because there a skip would hide a missing proof.
+A *judge* is a program nobody here wrote. Where one is missing a test is skipped and says which package to
+install; where ``CI`` is set the same absence fails, because there a skip would hide a missing proof.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ def judge(program: str, package: str) -> str:
     if path is not None:
         return path
     message = f"{program} is not installed (Debian package {package})"
-    if os.environ.get("CI"):
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+    refuse(message)
 
 
 def run(
-    *command: str | os.PathLike[str], input: bytes | None = None, timeout: float = 300, codes: Sequence[int] = (0,)
+    *command: str | os.PathLike[str], stdin: bytes | None = None, timeout: float = 300, codes: Sequence[int] = (0,)
 ) -> str:
-    """Run a judge and give what it printed, stdout and stderr together; an exit code not in ``codes`` fails the test."""
+    """Run a judge and give what it printed, stdout and stderr together; another exit code than ``codes`` fails."""
     done = subprocess.run(
         command,
-        input=input,
-        stdin=subprocess.DEVNULL if input is None else None,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=timeout,
