@@ -22,11 +22,11 @@ def judge(program: str, package: str) -> str:
     import pytest
 
     path = shutil.which(program, path=_SEARCH_PATH)
-    if path is not None:
-        return path
-    message = f"{program} is not installed (Debian package {package})"
-    refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-    refuse(message)
+    if path is None:
+        message = f"{program} is not installed (Debian package {package})"
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse(message)
+    return path
 
 
 def run(
