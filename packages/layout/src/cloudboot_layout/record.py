@@ -87,8 +87,12 @@ class Record:
             value = getattr(self, field.name)
             items = value if field.count is not None and field.code != "s" else (value,)
             for item in items:
-                if field.record is not None:
-                    continue  # a nested record's own pack() has been asked by then
+                if isinstance(item, Record):
+                    try:
+                        item.pack()
+                    except RangeError as inner:
+                        return inner
+                    continue
                 try:
                     struct.pack("<" + (field.code if field.code != "s" else f"{field.count}s"), item)
                 except struct.error as reason:

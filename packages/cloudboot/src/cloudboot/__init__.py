@@ -1,0 +1,1 @@
+"""Boot any operating system from an OCI artifact, and prove every step."""

@@ -1,0 +1,32 @@
+"""Renew ``requirements/dev.txt``: every version the workspace is developed and tested with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Compile the pins; no address of any index reaches the file."""
+    packages = sorted(ROOT.glob("packages/*/pyproject.toml"))
+    own = [word for path in packages for word in ("--no-emit-package", distribution(path))]
+    command = [
+        sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
+        "--all-extras", "--no-header", "--no-emit-index-url", "--no-annotate", "--upgrade", *own,
+        "--output-file", "requirements/dev.txt", "requirements/tools.in",
+        *(str(path.relative_to(ROOT)) for path in packages),
+    ]  # fmt: skip
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+def distribution(path: Path) -> str:
+    """The distribution a package folder makes: ``cloudboot-`` and the folder's name, but for the meta-package."""
+    name = path.parent.name
+    return name if name == "cloudboot" else f"cloudboot-{name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
