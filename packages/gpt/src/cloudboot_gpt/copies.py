@@ -1,0 +1,166 @@
+"""One copy of the table as it stands on a disk: header, entry array, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from .entries import array_faults, decode_array, partition_defects, partition_faults
+from .errors import DisagreementError, GPTError, TruncatedDiskError
+from .header import PRIMARY_LBA, CopyName, Place, array_size, header_defects, header_faults, identity_faults
+from .records import GPTHeader
+from .table import SECTOR_SIZES, Partition, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_layout import Storage
+
+MIN_BLOCKS: Final = 6
+"""The smallest disk that holds a table: MBR, two headers, two arrays of one block, one usable block."""
+
+_MIRRORED: Final = (
+    "Revision",
+    "HeaderSize",
+    "FirstUsableLBA",
+    "LastUsableLBA",
+    "DiskGUID",
+    "NumberOfPartitionEntries",
+    "SizeOfPartitionEntry",
+    "PartitionEntryArrayCRC32",
+)
+
+
+@dataclass(slots=True)
+class Copy:
+    """One copy of the table.
+
+    ``header_faults`` and ``array_faults`` make it invalid; ``defects`` break a rule and yet leave it readable.
+    ``array`` is empty where the header does not say where it is.
+    """
+
+    place: Place
+    block: bytes
+    header: GPTHeader
+    array: bytes = b""
+    partitions: tuple[Partition, ...] = ()
+    present: bool = False
+    header_faults: list[GPTError] = field(default_factory=list)
+    array_faults: list[GPTError] = field(default_factory=list)
+    defects: list[GPTError] = field(default_factory=list)
+
+    @property
+    def faults(self) -> list[GPTError]:
+        """Everything that makes the copy invalid, header first."""
+        return [*self.header_faults, *self.array_faults]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the copy is valid."""
+        return not self.header_faults and not self.array_faults
+
+    def table(self) -> Table:
+        """What the copy says; only for a whole one."""
+        header, place = self.header, self.place
+        primary = place.copy == "primary"
+        return Table(
+            sector_size=place.sector_size,
+            disk_blocks=(header.AlternateLBA if primary else header.MyLBA) + 1,
+            disk_guid=UUID(bytes_le=header.DiskGUID),
+            first_usable_lba=header.FirstUsableLBA,
+            last_usable_lba=header.LastUsableLBA,
+            partitions=self.partitions,
+            entry_count=header.NumberOfPartitionEntries,
+            entry_size=header.SizeOfPartitionEntry,
+            entries_lba=header.PartitionEntryLBA if primary else PRIMARY_LBA + 1,
+        )
+
+
+def load_copy(storage: Storage, sector_size: int, name: CopyName, lba: int) -> Copy:
+    """The copy whose header stands at ``lba``, which is on the disk; its faults are collected, not raised."""
+    place = Place(name, lba, sector_size, storage.size // sector_size)
+    block = storage.read_at(lba * sector_size, sector_size)
+    copy = Copy(place, block, GPTHeader.unpack_from(block, base=lba * sector_size))
+    copy.header_faults.extend(identity_faults(block, copy.header, place))
+    if copy.header_faults:
+        return copy
+    copy.present = True
+    copy.header_faults.extend(header_faults(block, copy.header, place))
+    copy.defects.extend(header_defects(block, copy.header, place))
+    # A header that places its array badly, or makes it too large, is not followed there.
+    if any(fault.structure == "GPTHeader" and fault.field in _ARRAY_FIELDS for fault in copy.header_faults):
+        return copy
+    copy.array = storage.read_at(copy.header.PartitionEntryLBA * sector_size, array_size(copy.header))
+    copy.array_faults.extend(array_faults(copy.array, copy.header, place))
+    copy.partitions = decode_array(copy.array, copy.header.SizeOfPartitionEntry, sector_size)
+    copy.array_faults.extend(partition_faults(copy.partitions, copy.header, place))
+    copy.defects.extend(partition_defects(copy.array, copy.partitions, copy.header, place))
+    return copy
+
+
+_ARRAY_FIELDS: Final = ("PartitionEntryLBA", "NumberOfPartitionEntries", "SizeOfPartitionEntry")
+
+
+def load_primary(storage: Storage, sector_size: int) -> Copy:
+    """The primary copy."""
+    return load_copy(storage, sector_size, "primary", PRIMARY_LBA)
+
+
+def load_backup(storage: Storage, sector_size: int, primary: Copy) -> Copy:
+    """The backup copy: in the last block, or, on a disk that has grown, where a whole primary says."""
+    last = storage.size // sector_size - 1
+    backup = load_copy(storage, sector_size, "backup", last)
+    alternate = primary.header.AlternateLBA
+    if not backup.present and primary.whole and alternate < last:
+        return load_copy(storage, sector_size, "backup", alternate)
+    return backup
+
+
+def disagreements(primary: Copy, backup: Copy) -> Iterator[GPTError]:
+    """The fields in which two headers differ although each is the other's mirror."""
+    pairs = [(name, getattr(primary.header, name), getattr(backup.header, name)) for name in _MIRRORED]
+    pairs.append(("AlternateLBA", backup.header.MyLBA, primary.header.AlternateLBA))
+    for name, expected, actual in pairs:
+        if expected != actual:
+            yield DisagreementError(
+                "the primary header and the backup header differ",
+                structure="GPTHeader", field=name, offset=backup.place.offset(name), lba=backup.place.lba,
+                copy="backup", expected=expected, actual=actual,
+            )  # fmt: skip
+
+
+def check_size(storage: Storage, sector_size: int) -> None:
+    """Refuse a disk on which no table fits.
+
+    Raises:
+        TruncatedDiskError: it has fewer than six logical blocks.
+    """
+    if storage.size < MIN_BLOCKS * sector_size:
+        raise TruncatedDiskError(
+            "too small for a GPT", offset=storage.size, expected=MIN_BLOCKS * sector_size, actual=storage.size
+        )
+
+
+def detect_sector_size(storage: Storage) -> int:
+    """The logical block size that the tables on ``storage`` were made for.
+
+    The headers tell: the first size under which the primary copy is whole wins, then the first under which the backup
+    is, then one that at least shows a header. Without any the answer is 512.
+
+    Raises:
+        TruncatedDiskError: the disk is too small for a table with blocks of 512 bytes.
+    """
+    check_size(storage, SECTOR_SIZES[0])
+    best, best_rank = SECTOR_SIZES[0], 0
+    for sector_size in SECTOR_SIZES:
+        if storage.size < MIN_BLOCKS * sector_size:
+            break
+        primary = load_primary(storage, sector_size)
+        if primary.whole:
+            return sector_size
+        backup = load_backup(storage, sector_size, primary)
+        rank = 3 if backup.whole else 2 if primary.present else 1 if backup.present else 0
+        if rank > best_rank:
+            best, best_rank = sector_size, rank
+    return best

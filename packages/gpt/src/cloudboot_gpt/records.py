@@ -1,0 +1,207 @@
+"""The records declared in ``cloudboot_gpt.layout``. Generated: change the declaration, then run
+``python -m cloudboot_layout cloudboot_gpt.layout``.
+"""
+
+# ruff: noqa: E501 -- one field's doc may be longer than a line
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, ClassVar, Self
+
+from cloudboot_layout.model import Field, RecordLayout
+from cloudboot_layout.record import Record, exactly
+
+
+@dataclass(slots=True)
+class MBRPartitionRecord(Record):
+    """A legacy MBR partition record, UEFI 2.10 table 5.2 (16 bytes)"""
+
+    #: 0x80 marks the record legacy firmware boots from
+    BootIndicator: int = 0
+    StartingCHS: bytes = bytes(3)
+    #: 0xEE: GPT protective, 0xEF: an ESP, 0: the record is unused
+    OSType: int = 0
+    EndingCHS: bytes = bytes(3)
+    StartingLBA: int = 0
+    SizeInLBA: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "MBRPartitionRecord",
+        (
+            Field("BootIndicator", "B"),
+            Field("StartingCHS", "s", 3),
+            Field("OSType", "B"),
+            Field("EndingCHS", "s", 3),
+            Field("StartingLBA", "L"),
+            Field("SizeInLBA", "L"),
+        ),
+    )
+    SIZE: ClassVar[int] = 16
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.BootIndicator,
+            exactly("MBRPartitionRecord", "StartingCHS", 3, self.StartingCHS),
+            self.OSType,
+            exactly("MBRPartitionRecord", "EndingCHS", 3, self.EndingCHS),
+            self.StartingLBA,
+            self.SizeInLBA,
+        )
+
+
+@dataclass(slots=True)
+class MasterBootRecord(Record):
+    """The legacy or protective MBR, UEFI 2.10 tables 5.1 and 5.3 (512 bytes)"""
+
+    BootCode: bytes = bytes(440)
+    UniqueMBRDiskSignature: int = 0
+    Unknown: int = 0
+    PartitionRecord: tuple[MBRPartitionRecord, ...] = field(default_factory=lambda: tuple(MBRPartitionRecord() for _ in range(4)))
+    #: 0xAA55
+    Signature: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "MasterBootRecord",
+        (
+            Field("BootCode", "s", 440),
+            Field("UniqueMBRDiskSignature", "L"),
+            Field("Unknown", "H"),
+            Field("PartitionRecord", "", 4, MBRPartitionRecord.LAYOUT),
+            Field("Signature", "H"),
+        ),
+    )
+    SIZE: ClassVar[int] = 512
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(
+            values[0],
+            values[1],
+            values[2],
+            tuple(MBRPartitionRecord._from_values(values[at : at + 6]) for at in range(3, 27, 6)),
+            values[27],
+        )
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            exactly("MasterBootRecord", "BootCode", 440, self.BootCode),
+            self.UniqueMBRDiskSignature,
+            self.Unknown,
+            *chain.from_iterable(item._values() for item in exactly("MasterBootRecord", "PartitionRecord", 4, self.PartitionRecord)),
+            self.Signature,
+        )
+
+
+@dataclass(slots=True)
+class GPTHeader(Record):
+    """The GPT header, UEFI 2.10 table 5.5; the rest of its block is reserved and zero (92 bytes)"""
+
+    #: EFI PART
+    Signature: bytes = bytes(8)
+    #: 0x00010000: version 1.0
+    Revision: int = 0
+    #: bytes HeaderCRC32 covers; at least 92, at most a logical block
+    HeaderSize: int = 0
+    #: computed with this field as zero
+    HeaderCRC32: int = 0
+    Reserved: int = 0
+    MyLBA: int = 0
+    AlternateLBA: int = 0
+    FirstUsableLBA: int = 0
+    LastUsableLBA: int = 0
+    DiskGUID: bytes = bytes(16)
+    PartitionEntryLBA: int = 0
+    NumberOfPartitionEntries: int = 0
+    #: 128 times a power of two
+    SizeOfPartitionEntry: int = 0
+    PartitionEntryArrayCRC32: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "GPTHeader",
+        (
+            Field("Signature", "s", 8),
+            Field("Revision", "L"),
+            Field("HeaderSize", "L"),
+            Field("HeaderCRC32", "L"),
+            Field("Reserved", "L"),
+            Field("MyLBA", "Q"),
+            Field("AlternateLBA", "Q"),
+            Field("FirstUsableLBA", "Q"),
+            Field("LastUsableLBA", "Q"),
+            Field("DiskGUID", "s", 16),
+            Field("PartitionEntryLBA", "Q"),
+            Field("NumberOfPartitionEntries", "L"),
+            Field("SizeOfPartitionEntry", "L"),
+            Field("PartitionEntryArrayCRC32", "L"),
+        ),
+    )
+    SIZE: ClassVar[int] = 92
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            exactly("GPTHeader", "Signature", 8, self.Signature),
+            self.Revision,
+            self.HeaderSize,
+            self.HeaderCRC32,
+            self.Reserved,
+            self.MyLBA,
+            self.AlternateLBA,
+            self.FirstUsableLBA,
+            self.LastUsableLBA,
+            exactly("GPTHeader", "DiskGUID", 16, self.DiskGUID),
+            self.PartitionEntryLBA,
+            self.NumberOfPartitionEntries,
+            self.SizeOfPartitionEntry,
+            self.PartitionEntryArrayCRC32,
+        )
+
+
+@dataclass(slots=True)
+class GPTPartitionEntry(Record):
+    """A partition entry, UEFI 2.10 table 5.6 (128 bytes)"""
+
+    #: all zeros: the entry is unused
+    PartitionTypeGUID: bytes = bytes(16)
+    UniquePartitionGUID: bytes = bytes(16)
+    StartingLBA: int = 0
+    #: the last block, inclusive
+    EndingLBA: int = 0
+    Attributes: int = 0
+    #: 36 UTF-16LE code units, ended by a zero where shorter
+    PartitionName: bytes = bytes(72)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "GPTPartitionEntry",
+        (
+            Field("PartitionTypeGUID", "s", 16),
+            Field("UniquePartitionGUID", "s", 16),
+            Field("StartingLBA", "Q"),
+            Field("EndingLBA", "Q"),
+            Field("Attributes", "Q"),
+            Field("PartitionName", "s", 72),
+        ),
+    )
+    SIZE: ClassVar[int] = 128
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            exactly("GPTPartitionEntry", "PartitionTypeGUID", 16, self.PartitionTypeGUID),
+            exactly("GPTPartitionEntry", "UniquePartitionGUID", 16, self.UniquePartitionGUID),
+            self.StartingLBA,
+            self.EndingLBA,
+            self.Attributes,
+            exactly("GPTPartitionEntry", "PartitionName", 72, self.PartitionName),
+        )
