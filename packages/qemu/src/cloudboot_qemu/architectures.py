@@ -1,0 +1,53 @@
+"""What QEMU needs to be told for each architecture. A row stands here only if its firmware has been booted with it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Architecture:
+    """One row of the table; ``name`` is Debian's name of the architecture.
+
+    ``machine_types`` are names as they stand in QEMU's firmware descriptors, matched against their patterns.
+    ``firmware`` are (executable, variable store) pairs to look for where no descriptor fits, best first; an empty
+    second part is an executable that needs none.
+    """
+
+    name: str
+    firmware_name: str
+    program: str
+    program_package: str
+    firmware_package: str
+    machine: str
+    machine_types: tuple[str, ...]
+    cpu: str
+    video: tuple[str, ...]
+    keyboard: tuple[str, ...]
+    firmware: tuple[tuple[str, str], ...]
+
+
+ARCHITECTURES = {
+    "amd64": Architecture(
+        name="amd64",
+        firmware_name="x86_64",
+        program="qemu-system-x86_64",
+        program_package="qemu-system-x86",
+        firmware_package="ovmf",
+        machine="q35",
+        machine_types=("pc-q35-10.0",),
+        # Five-level paging is the one feature of "max" that loaders of the time before it trip over.
+        cpu="max,la57=off",
+        video=("-device", "VGA,id=video0"),
+        keyboard=(),  # q35 brings its own PS/2 keyboard
+        firmware=(
+            ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+            ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+            ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+            ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+            ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),
+            ("/usr/share/ovmf/OVMF.fd", ""),
+        ),
+    ),
+}
+"""The architectures a machine can be started for, by name."""

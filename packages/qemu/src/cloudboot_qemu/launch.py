@@ -1,0 +1,215 @@
+"""From a machine's description to a command line and the descriptors that go with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import shutil
+import socket
+from typing import TYPE_CHECKING, Literal
+
+from .drives import Drive, drive_arguments, fdset_path, open_source
+from .errors import FirmwareMissingError, ProgramMissingError
+from .firmware import architecture_named
+from .supervisor import Channels
+from .trace import OPEN_EVENTS
+
+if TYPE_CHECKING:
+    import contextlib
+
+    from .firmware import Firmware
+
+Accelerator = Literal["tcg", "kvm"]
+
+_VARIABLES_SET, _SCREEN_SET, _FIRST_DRIVE_SET = 1, 2, 10
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a machine is made of; the meaning of each is :class:`.Machine`'s."""
+
+    architecture: str
+    accelerator: Accelerator
+    memory: int
+    processors: int
+    cpu: str | None
+    firmware: Firmware
+    variables: bytes | None
+    network: bool
+    reboot: bool
+    rtc: str
+    name: str
+    extra: tuple[str, ...]
+    drives: tuple[Drive, ...]
+
+    def __post_init__(self) -> None:
+        if self.memory < 1 << 20 or self.memory % (1 << 20):
+            raise ValueError(f"a machine's memory is a multiple of 1 MiB, not {self.memory} bytes")
+        if self.processors < 1:
+            raise ValueError(f"a machine has at least one processor, not {self.processors}")
+        if len({drive.name for drive in self.drives}) != len(self.drives):
+            raise ValueError("two drives have the same name")
+        if "," in self.name:
+            raise ValueError(f"a machine's name has no comma: {self.name!r}")
+        if self.variables is not None and self.firmware.variables is None:
+            raise ValueError(f"{self.firmware.executable} has no variable store of its own")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The names QEMU opens the drives by, with the drives' names."""
+        return {fdset_path(_FIRST_DRIVE_SET + index): drive.name for index, drive in enumerate(self.drives)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Private:
+    """Descriptors that stay ours while the machine lives.
+
+    ``screen_out`` is the very open file QEMU writes pictures to: its position is set through it. ``variables`` is the
+    variable store, ``None`` where the firmware has none.
+    """
+
+    screen: int
+    screen_out: int
+    variables: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Launch:
+    """A command line, the descriptors QEMU inherits, and our ends of its channels."""
+
+    command: list[str]
+    inherited: list[int]
+    output: int
+    channels: Channels
+    private: Private
+
+
+def prepare(description: Description, ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> Launch:
+    """Open everything a machine needs.
+
+    ``ours`` closes our descriptors, ``lent`` those that only QEMU needs once it runs; :class:`.Channels` is in neither
+    (the supervisor closes it), but until there is one the caller must see to it.
+
+    Raises:
+        ProgramMissingError: QEMU is not installed.
+        FirmwareMissingError: a file of the firmware cannot be read.
+        ImageError: a drive's source cannot be opened.
+    """
+    row = architecture_named(description.architecture)
+    program = shutil.which(row.program)
+    if program is None:
+        raise ProgramMissingError(row.program, package=row.program_package)
+    variables = _variable_store(description, ours)
+    screen = _memory_file("screen", b"", ours)
+    screen_out = _reopened(screen, os.O_WRONLY, ours)
+    sources = []
+    for drive in description.drives:
+        source = open_source(drive)
+        lent.callback(os.close, source)
+        sources.append(source)
+    monitor, monitor_theirs = socket.socketpair()
+    console, console_theirs = socket.socketpair()
+    trace, trace_theirs = os.pipe2(os.O_CLOEXEC)
+    stderr, stderr_theirs = os.pipe2(os.O_CLOEXEC)
+    for end in (monitor_theirs, console_theirs):
+        lent.callback(end.close)
+    for fd in (trace_theirs, stderr_theirs):
+        lent.callback(os.close, fd)
+    command = [
+        program,
+        *("-name", description.name, "-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"),
+        *_board(description, variables),
+        *("-chardev", f"socket,id=monitor0,fd={monitor_theirs.fileno()}", "-mon", "chardev=monitor0,mode=control"),
+        *("-chardev", f"socket,id=console0,fd={console_theirs.fileno()}", "-serial", "chardev:console0"),
+        *("-add-fd", f"fd={screen_out},set={_SCREEN_SET}"),
+        *drive_arguments(description.drives, sources, _FIRST_DRIVE_SET),
+        *(word for event in OPEN_EVENTS for word in ("-trace", f"enable={event}")),
+        *("-D", f"/proc/self/fd/{trace_theirs}", "-S"),
+        *description.extra,
+    ]
+    inherited = [monitor_theirs.fileno(), console_theirs.fileno(), trace_theirs, screen_out, *sources]
+    if variables is not None:
+        inherited.append(variables)
+    channels = Channels(monitor, console, trace, stderr)
+    return Launch(command, inherited, stderr_theirs, channels, Private(screen, screen_out, variables))
+
+
+def screen_path() -> str:
+    """The file name that makes QEMU write a picture to :attr:`Private.screen_out`."""
+    return fdset_path(_SCREEN_SET)
+
+
+def _board(description: Description, variables: int | None) -> list[str]:
+    row = architecture_named(description.architecture)
+    flash = f"driver=file,node-name=firmware,filename={_escaped(description.firmware.executable)},read-only=on"
+    arguments = ["-blockdev", flash]
+    machine = f"{row.machine},accel={description.accelerator},pflash0=firmware"
+    if variables is not None:
+        arguments += ["-add-fd", f"fd={variables},set={_VARIABLES_SET}"]
+        arguments += ["-blockdev", f"driver=file,node-name=variables,filename={fdset_path(_VARIABLES_SET)},locking=off"]
+        machine += ",pflash1=variables"
+    cpu = description.cpu or ("host" if description.accelerator == "kvm" else row.cpu)
+    return [
+        *("-machine", machine, "-cpu", cpu, "-m", f"{description.memory >> 20}M", "-smp", str(description.processors)),
+        *("-rtc", f"base={description.rtc},clock=vm"),
+        *arguments,
+        *row.video,
+        *row.keyboard,
+        *(("-nic", "user,model=virtio-net-pci") if description.network else ("-nic", "none")),
+        *(() if description.reboot else ("-no-reboot",)),
+    ]
+
+
+def _escaped(path: os.PathLike[str]) -> str:
+    return os.fspath(path).replace(",", ",,")  # how QEMU's option parser spells a comma
+
+
+def _variable_store(description: Description, ours: contextlib.ExitStack) -> int | None:
+    firmware = description.firmware
+    try:
+        with open(firmware.executable, "rb"):
+            pass
+        if firmware.variables is None:
+            return None
+        content = description.variables
+        if content is None:
+            content = firmware.variables.read_bytes()
+    except OSError as error:
+        package = architecture_named(description.architecture).firmware_package
+        hint = f"{error.filename}: {error.strerror}"
+        raise FirmwareMissingError(description.architecture, package=package, hint=hint) from error
+    return _memory_file("variables", content, ours)
+
+
+def _memory_file(name: str, content: bytes, ours: contextlib.ExitStack) -> int:
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    ours.callback(os.close, fd)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def _reopened(fd: int, mode: int, ours: contextlib.ExitStack) -> int:
+    again = os.open(f"/proc/self/fd/{fd}", mode | os.O_CLOEXEC)
+    ours.callback(os.close, again)
+    return again
+
+
+def usable_accelerator() -> Accelerator:
+    """``"kvm"`` where this process may create a virtual machine with it, else ``"tcg"``."""
+    get_api_version, create_vm = 0xAE00, 0xAE01  # linux/kvm.h
+    try:
+        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return "tcg"
+    try:
+        if fcntl.ioctl(device, get_api_version, 0) != 12:
+            return "tcg"
+        os.close(fcntl.ioctl(device, create_vm, 0))
+    except OSError:
+        return "tcg"
+    finally:
+        os.close(device)
+    return "kvm"

@@ -1,0 +1,286 @@
+"""One virtual machine, from power-on to the end of a ``with`` block."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from .errors import ExpectTimeoutError, MachineEndedError, MachineFailedError, QmpError
+from .firmware import find_firmware
+from .keyboard import chord_keys, text_chords
+from .launch import Accelerator, Description, prepare, screen_path, usable_accelerator
+from .picture import png_of_ppm
+from .supervisor import Supervisor
+from .trace import READ_EVENTS, WRITE_EVENTS, BlockAccess, BlockTrace
+from .transcript import ConsoleClosedError, Expected, Transcript
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from .drives import Drive
+    from .firmware import Firmware
+
+DEFAULT_MEMORY = 1 << 30
+"""Bytes. FreeBSD's loader cannot allocate its staging area in half of that."""
+
+DEFAULT_RTC = "2024-01-01T00:00:00"
+"""The guest's clock at power-on, UTC; from there it runs with the guest."""
+
+_KEY_HOLD = 0.05  # seconds; firmware looks at keyboards every 10 to 20 ms
+_COMMAND_TIMEOUT = 30.0
+
+
+class Machine:
+    """A running machine with UEFI firmware, a serial console, a screen and drives.
+
+    It runs as soon as it is constructed; leave the ``with`` block, or call :meth:`close`, and all of it is gone. All
+    of it is gone as well when this process dies, however it dies: nothing of a machine has a name in a file system.
+
+    Times are in seconds since the processor started. The methods may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        drives: Sequence[Drive] = (),
+        *,
+        architecture: str = "amd64",
+        accelerator: Literal["tcg", "kvm", "auto"] = "tcg",
+        memory: int = DEFAULT_MEMORY,
+        processors: int = 1,
+        cpu: str | None = None,
+        firmware: Firmware | None = None,
+        variables: bytes | None = None,
+        network: bool = False,
+        reboot: bool = False,
+        rtc: str = DEFAULT_RTC,
+        name: str = "cloudboot",
+        extra: Sequence[str] = (),
+    ) -> None:
+        """Start a machine.
+
+        ``memory`` is in bytes, a multiple of a mebibyte. ``variables`` replaces the content of the firmware's variable
+        store. ``network`` adds QEMU's user-mode network. A reset by the guest ends the machine unless ``reboot``.
+        ``extra`` arguments follow ours.
+
+        Raises:
+            ProgramMissingError: QEMU or setpriv is not installed.
+            FirmwareMissingError: no firmware was given and none was found.
+            ImageError: a drive's source cannot be opened.
+            MachineFailedError: QEMU refused to start.
+            ValueError: an argument makes no sense.
+        """
+        self._supervisor: Supervisor | None = None
+        self._descriptors = contextlib.ExitStack()
+        self.description = Description(
+            architecture=architecture,
+            accelerator=usable_accelerator() if accelerator == "auto" else accelerator,
+            memory=memory,
+            processors=processors,
+            cpu=cpu,
+            firmware=find_firmware(architecture) if firmware is None else firmware,
+            variables=variables,
+            network=network,
+            reboot=reboot,
+            rtc=rtc,
+            name=name,
+            extra=tuple(extra),
+            drives=tuple(drives),
+        )
+        self.transcript = Transcript()
+        self._trace = BlockTrace(self.description.files)
+        self._started = time.monotonic()
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as lent:
+            launch = prepare(self.description, ours, lent)
+            self._private = launch.private
+            self._supervisor = Supervisor(
+                launch.command,
+                inherited=launch.inherited,
+                output=launch.output,
+                channels=launch.channels,
+                on_console=lambda data, now: self.transcript.feed(data, now - self._started),
+                on_trace=self._trace.feed,
+                on_end=self.transcript.close,
+            )
+            self._descriptors = ours.pop_all()
+        try:
+            self._power_on()
+        except BaseException:
+            self.close()
+            raise
+
+    def _power_on(self) -> None:
+        # The processor waits until here (-S), so QEMU's own look at the drives is not in the trace. Writes are traced
+        # where there may be any: a variable store on flash makes hundreds of them.
+        writable = any(not drive.readonly for drive in self.description.drives)
+        for event in (*READ_EVENTS, *(WRITE_EVENTS if writable else ())):
+            self.qmp("trace-event-set-state", {"name": event, "enable": True})
+        self._started, self._trace.epoch = time.monotonic(), time.time()
+        self.qmp("cont")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Set before anything that can fail, and None once closed.
+        if self._supervisor is not None:
+            warnings.warn(f"unclosed machine {self.description.name}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
+
+    def close(self) -> None:
+        """Kill the machine, if it still runs, and give everything back. Safe to call more than once."""
+        if self._supervisor is not None:
+            self._supervisor.close()
+            self._supervisor = None
+        self._descriptors.close()
+
+    def _running(self, purpose: str) -> Supervisor:
+        if self._supervisor is None:
+            raise MachineFailedError(f"{purpose}: the machine is closed", exit_code=None, stderr="")
+        return self._supervisor
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._running("pid").pid
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the processor started."""
+        return time.monotonic() - self._started
+
+    def expect(self, pattern: bytes | re.Pattern[bytes], timeout: float = 60.0) -> Expected:
+        """Wait until ``pattern`` appears on the console, behind the previous match; ``timeout`` is in seconds.
+
+        The text is plain: escape sequences are removed and lines end in a newline.
+
+        Raises:
+            ExpectTimeoutError: it did not appear in time.
+            MachineEndedError: the guest shut down or reset without it.
+            MachineFailedError: QEMU died, or the machine broke down.
+        """
+        try:
+            return self.transcript.expect(pattern, timeout)
+        except ConsoleClosedError:
+            raise self._why_ended(repr(pattern if isinstance(pattern, bytes) else pattern.pattern)) from None
+
+    def _why_ended(self, awaited: str) -> MachineEndedError | MachineFailedError:
+        end = None if self._supervisor is None else self._supervisor.end
+        if end is None:
+            return MachineFailedError(f"the machine was closed before {awaited} appeared", exit_code=None, stderr="")
+        if end.reason is not None:
+            return MachineEndedError(end.reason, awaited=awaited, tail=self.transcript.tail())
+        hint = "KVM may not work on this host: accelerator='tcg'" if self.description.accelerator == "kvm" else None
+        state = "stands still" if end.exit_code is None else f"died with exit code {end.exit_code}"
+        return MachineFailedError(
+            f"QEMU {state} before {awaited} appeared", exit_code=end.exit_code, stderr=end.stderr, hint=hint
+        )
+
+    def wait(self, timeout: float = 60.0) -> str:
+        """Wait for the guest to end the machine and give QEMU's word for how: ``guest-shutdown``, ``guest-reset``.
+
+        Raises:
+            ExpectTimeoutError: the machine still runs after ``timeout`` seconds.
+            MachineFailedError: QEMU died, or the machine broke down.
+        """
+        supervisor = self._running("wait")
+        if not supervisor.wait(timeout):
+            raise ExpectTimeoutError("the machine's end", seconds=timeout, tail=self.transcript.tail())
+        if supervisor.end is None or supervisor.end.reason is None:
+            raise self._why_ended("its end")
+        return supervisor.end.reason
+
+    def send(self, data: bytes) -> None:
+        """Type ``data`` on the serial console; Enter is a carriage return.
+
+        Raises:
+            MachineFailedError: the guest does not take it, or QEMU is gone.
+        """
+        supervisor = self._running("send")
+        try:
+            supervisor.call(supervisor.send_console(data, seconds=_COMMAND_TIMEOUT))
+        except OSError as error:  # TimeoutError is one
+            raise MachineFailedError(f"the console takes no input: {error}", exit_code=None, stderr="") from error
+
+    def qmp(
+        self, command: str, arguments: Mapping[str, object] | None = None, *, timeout: float = _COMMAND_TIMEOUT
+    ) -> Any:
+        """Run a QMP command and give its ``return`` value.
+
+        Raises:
+            QmpError: QEMU refused it, did not answer in ``timeout`` seconds, or is gone.
+        """
+        return self._running(command).execute(command, arguments or {}, timeout)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The QMP events so far, oldest first (the last thousand)."""
+        return self._running("events").events()
+
+    def block_trace(self) -> list[BlockAccess]:
+        """What the guest read from and wrote to the drives so far, oldest first; see :class:`.BlockTrace`."""
+        return self._trace.accesses()
+
+    @property
+    def block_trace_dropped(self) -> int:
+        """How many accesses :meth:`block_trace` had no room for."""
+        return self._trace.dropped
+
+    def variables(self) -> bytes:
+        """The firmware's variable store as it is now; empty where the firmware has none."""
+        self._running("variables")
+        fd = self._private.variables
+        return b"" if fd is None else os.pread(fd, os.fstat(fd).st_size, 0)
+
+    def screendump(self, format: Literal["png", "ppm"] = "png") -> bytes:  # noqa: A002 - QMP's own word
+        """A picture of the screen.
+
+        Raises:
+            QmpError: QEMU took none.
+        """
+        if format == "png":
+            with contextlib.suppress(QmpError):  # a QEMU built without libpng
+                return self._picture("png")
+            return png_of_ppm(self._picture("ppm"))
+        return self._picture("ppm")
+
+    def _picture(self, format: str) -> bytes:  # noqa: A002 - QMP's own word
+        self._running("screendump")
+        # QEMU truncates files it opens by name, but a descriptor of a set comes as it is.
+        os.ftruncate(self._private.screen_out, 0)
+        os.lseek(self._private.screen_out, 0, os.SEEK_SET)
+        self.qmp("screendump", {"filename": screen_path(), "format": format})
+        return os.pread(self._private.screen, os.fstat(self._private.screen).st_size, 0)
+
+    def send_keys(self, *chords: str) -> None:
+        """Press keys on the keyboard: ``send_keys("ctrl-alt-delete")``, ``send_keys("down", "ret")``.
+
+        Names are QEMU's (QKeyCode), joined with ``-`` where they are pressed together.
+
+        Raises:
+            QmpError: there is no key of that name.
+        """
+        hold = round(_KEY_HOLD * 1000)
+        for chord in chords:
+            keys = [{"type": "qcode", "data": key} for key in chord_keys(chord)]
+            self.qmp("send-key", {"keys": keys, "hold-time": hold})
+            time.sleep(2 * _KEY_HOLD)
+
+    def type_text(self, text: str) -> None:
+        """Type ASCII ``text`` on the keyboard (of US layout); a newline is Enter.
+
+        Raises:
+            ValueError: a character no key of that keyboard makes.
+        """
+        self.send_keys(*text_chords(text))
+
+
+__all__ = ["DEFAULT_MEMORY", "DEFAULT_RTC", "Accelerator", "Machine"]

@@ -1,0 +1,70 @@
+"""Terminal output as plain text, however it is cut into pieces."""
+
+from __future__ import annotations
+
+import re
+
+# ECMA-48 control sequences. The bounds keep a stray introducer from withholding the text behind it for ever.
+_CSI = rb"\x1b\[[0-?]{0,64}[ -/]{0,4}[@-~]"
+_OSC = rb"\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)"
+_ESCAPE = rb"\x1b[ -/]{0,4}[0-~]"
+_TOKEN = re.compile(rb"|".join([_CSI, _OSC, _ESCAPE, rb"\x1b", rb"\r+\n?", rb"[\x00\x07]+"]))
+_ADDRESS = re.compile(rb"\x1b\[[0-9]*(?:;([0-9]{0,9}))?[Hf]")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]{0,256}\x1b?|[ -/]{0,4})\Z")
+
+
+class PlainText:
+    r"""Removes escape sequences from a console's bytes and ends every line with ``\n``.
+
+    ``\r\n`` and a lone ``\r`` (a line drawn again) become ``\n``; so does a cursor address (``CSI H``), which is how
+    firmware menus begin their lines, unless it names the column the cursor is in anyway (UEFI's Shell does that
+    for every character it echoes).
+    """
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._after_return = False
+        self._column = 1
+        self._written = False  # anything on this line
+
+    def feed(self, data: bytes) -> bytes:
+        """The plain text ``data`` adds; an escape sequence cut at its end waits for the rest."""
+        if self._after_return and data:
+            rest = data.lstrip(b"\r")
+            if not rest:
+                return b""
+            self._after_return = False
+            data = rest[1:] if rest[0] == 0x0A else rest
+        data = self._pending + data
+        unfinished = _UNFINISHED.search(data)
+        end = unfinished.start() if unfinished else len(data)
+        self._pending = data[end:]
+        pieces: list[bytes] = []
+        position = 0
+        for token in _TOKEN.finditer(data, 0, end):
+            self._emit(pieces, data[position : token.start()])
+            position = token.end()
+            text = token[0]
+            if text[0] == 0x0D:
+                self._emit(pieces, b"\n")
+                self._after_return = text[-1] == 0x0D and position == len(data)
+            elif (address := _ADDRESS.fullmatch(text)) is not None:
+                self._move(pieces, int(address[1] or 1))
+        self._emit(pieces, data[position:end])
+        return b"".join(pieces)
+
+    def _move(self, pieces: list[bytes], column: int) -> None:
+        if column != self._column:
+            if self._written:
+                self._emit(pieces, b"\n")
+            self._column = column
+
+    def _emit(self, pieces: list[bytes], text: bytes) -> None:
+        if text:
+            pieces.append(text)
+            line = text[text.rfind(b"\n") + 1 :]
+            if len(line) < len(text):
+                self._column, self._written = 1, False
+            if line:
+                self._column += sum(byte & 0xC0 != 0x80 for byte in line)  # a character begins at each of these
+                self._written = True
