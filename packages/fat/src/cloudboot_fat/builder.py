@@ -1,0 +1,314 @@
+"""Format a volume, or build one around a whole tree in a single pass.
+
+Every file and directory of a built volume is contiguous: first the directories, level by level, then the files in the
+order of their paths. fatgen103, "FAT Volume Initialization".
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cloudboot_layout.copying import copy_from_file
+from cloudboot_layout.storage import chunks
+
+from . import names, plan, table, times, tree
+from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, dot_entries, label_entry, label_field, short_entry
+from .errors import DirectoryError
+from .filesystem import FatFileSystem
+from .geometry import (
+    BOOT_SIGNATURE,
+    BPB32_OFFSET,
+    ENTRY_SIZE,
+    EXTENDED_BOOT_SIGNATURE,
+    MAX_DIRECTORY_SIZE,
+    FatType,
+    Geometry,
+)
+from .plan import FormatOptions, Needs
+from .records import BPB, BPB32, ExtendedBootRecord, FSInfo
+from .tree import DirectoryNode, FileNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_layout import Storage, WritableStorage
+
+    from .tree import Tree
+
+_ZEROS = bytes(1 << 20)
+#: ``int 0x18`` asks the BIOS for the next boot device; then halt for ever.
+_BOOT_CODE = bytes.fromhex("cd18f4ebfd")
+_UNKNOWN = 0xFFFFFFFF
+
+
+def format(storage: WritableStorage, options: FormatOptions | None = None) -> FatFileSystem:  # noqa: A001 -- the trade's word
+    """Make ``storage`` an empty volume.
+
+    Raises:
+        NoSpaceError: too small for any volume the options allow.
+        OptionError: the options cannot be met at this size.
+    """
+    return build(storage, {}, options)
+
+
+def required_size(content: Tree, options: FormatOptions | None = None) -> int:
+    """Bytes of the smallest volume that holds a tree.
+
+    Raises:
+        NoSpaceError: no volume the options allow holds it.
+    """
+    options = options or FormatOptions()
+    return plan.smallest_size(options, _Plan(tree.load(content), options).needs())
+
+
+def build(storage: WritableStorage, content: Tree, options: FormatOptions | None = None) -> FatFileSystem:
+    """Make ``storage`` a volume that holds a tree: a host folder, or a mapping such as ``{"/EFI/BOOT": folder}``.
+
+    The boot sector is written last, so that an interrupted build is not mistaken for a volume.
+
+    Raises:
+        NoSpaceError: the storage is too small; the error says how many bytes it needs.
+        OptionError: the options cannot be met at this size.
+        InvalidNameError, FileExistsError, FileTooLargeError: the tree holds what FAT cannot.
+        TruncatedError: a file of the host became shorter while it was read.
+        OSError: the host refuses.
+    """
+    options = options or FormatOptions()
+    planned = _Plan(tree.load(content), options)
+    geometry = plan.choose(storage.size, options, planned.needs())
+    used = planned.place(geometry)
+    directories = planned.directory_bytes(geometry)
+    if not options.fresh:
+        _zero(storage, 0, geometry.data_offset)
+    _write_files(storage, geometry, planned.files, fresh=options.fresh)
+    if geometry.fat_type != 32:
+        storage.write_at(geometry.root_offset, directories.pop(0))
+    if directories:
+        _write_directories(storage, geometry, directories, fresh=options.fresh)
+    fat = table.encode(planned.entries(geometry, used), geometry.fat_type)
+    for copy in range(geometry.fats):
+        storage.write_at(geometry.fat_offset(copy), fat)
+    _write_boot_sectors(storage, geometry, options, used, planned.digest())
+    return FatFileSystem(storage, codepage=options.codepage, timestamp=options.timestamp)
+
+
+class _Plan:
+    """Where everything of a tree goes."""
+
+    def __init__(self, root: DirectoryNode, options: FormatOptions) -> None:
+        self._options = options
+        self.directories = list(_directories(root))
+        self.files = [node for parent in self.directories for node in parent.ordered() if isinstance(node, FileNode)]
+        self._file_sizes = np.array([node.size for node in self.files], np.int64)
+        self._slots = [self._count_slots(directory) for directory in self.directories]
+        self._label = label_field(options.label, options.codepage) if options.label else None
+
+    def _count_slots(self, directory: DirectoryNode) -> int:
+        own = (1 if self._options.label else 0) if directory is self.directories[0] else 2
+        slots = own + sum(1 + names.long_entry_count(node.name) for node in directory.children.values())
+        if slots * ENTRY_SIZE > MAX_DIRECTORY_SIZE:
+            raise DirectoryError(
+                "a directory has too many entries",
+                field=directory.name or "/",
+                expected=f"at most {MAX_DIRECTORY_SIZE // ENTRY_SIZE}, those of long names included",
+                actual=slots,
+            )
+        return slots
+
+    def needs(self) -> Needs:
+        """What the tree asks of a volume."""
+
+        def clusters(fat_type: FatType, cluster_size: int) -> int:
+            of_files = int((-(-self._file_sizes // cluster_size)).sum())
+            return of_files + sum(self._directory_clusters(fat_type, cluster_size))
+
+        return Needs(clusters, self._slots[0])
+
+    def _directory_clusters(self, fat_type: FatType, cluster_size: int) -> list[int]:
+        counts = [max(1, -(-slots * ENTRY_SIZE // cluster_size)) for slots in self._slots]
+        return counts if fat_type == 32 else [0, *counts[1:]]
+
+    def _counts(self, geometry: Geometry) -> list[int]:
+        """Clusters of every directory and then of every file."""
+        size = geometry.cluster_size
+        return self._directory_clusters(geometry.fat_type, size) + [-(-node.size // size) for node in self.files]
+
+    def place(self, geometry: Geometry) -> int:
+        """Give every node its first cluster; returns how many clusters are used."""
+        following = 2
+        for node, count in zip(chain(self.directories, self.files), self._counts(geometry), strict=True):
+            node.cluster = following if count else 0
+            following += count
+        return following - 2
+
+    def entries(self, geometry: Geometry, used: int) -> table.Entries:
+        """The FAT from its first entry to the last one in use."""
+        fat = np.arange(1, used + 3, dtype=np.uint32)
+        ends = np.cumsum([count for count in self._counts(geometry) if count], dtype=np.int64) + 1
+        fat[ends] = geometry.entry_mask
+        fat[0] = geometry.entry_mask & ~0xFF | geometry.media
+        fat[1] = geometry.entry_mask
+        return fat
+
+    def directory_bytes(self, geometry: Geometry) -> list[bytes]:
+        """The contents of the directories, in order."""
+        parents = {id(child): parent for parent in self.directories for child in parent.children.values()}
+        stamp = times.encode(self._options.timestamp)
+        contents = []
+        for directory in self.directories:
+            parent = parents.get(id(directory))
+            if parent is None:
+                parts = [] if self._label is None else [label_entry(self._label, stamp)]
+            else:
+                # The root directory is cluster 0 in "..", on FAT32 too.
+                above = 0 if parent is self.directories[0] else parent.cluster
+                parts = [dot_entries(directory.cluster, above, stamp)]
+            shorts = _short_names(directory)
+            for node in directory.ordered():
+                short = shorts[node.name]
+                if names.long_entry_count(node.name):
+                    parts.append(names.long_entries(node.name, short))
+                if isinstance(node, FileNode):
+                    parts.append(short_entry(short, ATTR_ARCHIVE, node.cluster, node.size, stamp))
+                else:
+                    parts.append(short_entry(short, ATTR_DIRECTORY, node.cluster, 0, stamp))
+            contents.append(b"".join(parts))
+        return contents
+
+    def digest(self) -> int:
+        """A number that differs between trees: a CRC of names and sizes."""
+        crc = 0
+        for directory in self.directories:
+            for node in directory.ordered():
+                size = node.size if isinstance(node, FileNode) else -1
+                crc = zlib.crc32(f"{node.name}\0{size}\0".encode(), crc)
+            crc = zlib.crc32(b"/", crc)
+        return crc
+
+
+def _directories(root: DirectoryNode) -> Iterator[DirectoryNode]:
+    """``root`` and the directories below it, level by level."""
+    level = [root]
+    while level:
+        yield from level
+        level = [node for parent in level for node in parent.ordered() if isinstance(node, DirectoryNode)]
+
+
+def _short_names(directory: DirectoryNode) -> dict[str, bytes]:
+    """The short name of every child.
+
+    Names that need no numeric tail come first: a tail never collides with one of them.
+    """
+    taken: set[bytes] = set()
+    found: dict[str, bytes] = {}
+    chooser = names.ShortNames(taken)
+    for node in sorted(directory.ordered(), key=lambda node: names.needs_tail(node.name)):
+        short = chooser.choose(node.name)
+        taken.add(short)
+        found[node.name] = short
+    return found
+
+
+def _write_files(storage: WritableStorage, geometry: Geometry, files: list[FileNode], *, fresh: bool) -> None:
+    for node in files:
+        if not node.size:
+            continue
+        offset = geometry.cluster_offset(node.cluster)
+        if isinstance(node.source, str):
+            fd = os.open(node.source, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                copy_from_file(fd, storage, offset, node.size, skip_holes=fresh)
+            finally:
+                os.close(fd)
+        else:
+            _copy_storage(node.source, storage, offset)
+        if not fresh:
+            _zero(storage, offset + node.size, -node.size % geometry.cluster_size)
+
+
+def _copy_storage(source: Storage, storage: WritableStorage, offset: int) -> None:
+    for piece in chunks(source):
+        storage.write_at(offset, piece)
+        offset += len(piece)
+
+
+def _write_directories(storage: WritableStorage, geometry: Geometry, contents: list[bytes], *, fresh: bool) -> None:
+    """All directories with clusters, which are the first clusters of the volume, in one write."""
+    size = geometry.cluster_size
+    padded = b"".join(data.ljust(max(1, -(-len(data) // size)) * size, b"\0") for data in contents)
+    storage.write_at(geometry.cluster_offset(2), padded.rstrip(b"\0") if fresh else padded)
+
+
+def _zero(storage: WritableStorage, offset: int, size: int) -> None:
+    for start in range(offset, offset + size, len(_ZEROS)):
+        storage.write_at(start, memoryview(_ZEROS)[: min(len(_ZEROS), offset + size - start)])
+
+
+def _write_boot_sectors(
+    storage: WritableStorage, geometry: Geometry, options: FormatOptions, used: int, digest: int
+) -> None:
+    serial = options.serial
+    if serial is None:
+        unserialled = boot_sector(geometry, options, 0)
+        serial = zlib.crc32(unserialled, digest ^ zlib.crc32(repr(times.encode(options.timestamp)).encode()))
+    boot = boot_sector(geometry, options, serial)
+    sector = geometry.sector_size
+    if geometry.fat_type == 32:
+        info = FSInfo(
+            FSI_LeadSig=0x41615252,
+            FSI_StrucSig=0x61417272,
+            FSI_Free_Count=geometry.clusters - used,
+            FSI_Nxt_Free=1 + used,
+            FSI_TrailSig=0xAA550000,
+        )
+        storage.write_at(geometry.fsinfo_sector * sector, info.pack())
+        # Nobody keeps the counts of the backup up to date, so it says that they are not known.
+        info.FSI_Free_Count = info.FSI_Nxt_Free = _UNKNOWN
+        storage.write_at(geometry.backup_sector * sector, boot)
+        storage.write_at((geometry.backup_sector + geometry.fsinfo_sector) * sector, info.pack())
+    storage.write_at(0, boot)
+
+
+def boot_sector(geometry: Geometry, options: FormatOptions, serial: int) -> bytes:
+    """The first 512 bytes of a volume."""
+    is_fat32 = geometry.fat_type == 32
+    small = geometry.total_sectors <= 0xFFFF and not is_fat32
+    code = geometry.extended_offset + ExtendedBootRecord.SIZE
+    boot = bytearray(512)
+    BPB(
+        BS_jmpBoot=bytes([0xEB, code - 2, 0x90]),
+        BS_OEMName=options.oem_name.ljust(8),
+        BPB_BytsPerSec=geometry.sector_size,
+        BPB_SecPerClus=geometry.sectors_per_cluster,
+        BPB_RsvdSecCnt=geometry.reserved_sectors,
+        BPB_NumFATs=geometry.fats,
+        BPB_RootEntCnt=geometry.root_entries,
+        BPB_TotSec16=geometry.total_sectors if small else 0,
+        BPB_Media=geometry.media,
+        BPB_FATSz16=0 if is_fat32 else geometry.fat_sectors,
+        BPB_SecPerTrk=geometry.sectors_per_track,
+        BPB_NumHeads=geometry.heads,
+        BPB_HiddSec=geometry.hidden_sectors,
+        BPB_TotSec32=0 if small else geometry.total_sectors,
+    ).pack_into(boot)
+    if is_fat32:
+        BPB32(
+            BPB_FATSz32=geometry.fat_sectors,
+            BPB_RootClus=geometry.root_cluster,
+            BPB_FSInfo=geometry.fsinfo_sector,
+            BPB_BkBootSec=geometry.backup_sector,
+        ).pack_into(boot, BPB32_OFFSET)
+    ExtendedBootRecord(
+        BS_DrvNum=0x80 if geometry.media == 0xF8 else 0,
+        BS_BootSig=EXTENDED_BOOT_SIGNATURE,
+        BS_VolID=serial,
+        BS_VolLab=label_field(options.label, options.codepage),
+        BS_FilSysType=f"FAT{geometry.fat_type}".encode().ljust(8),
+    ).pack_into(boot, geometry.extended_offset)
+    boot[code : code + len(_BOOT_CODE)] = _BOOT_CODE
+    boot[510:512] = BOOT_SIGNATURE
+    return bytes(boot)

@@ -1,0 +1,183 @@
+"""The FAT of an open volume: chains followed run by run, entries changed and written back.
+
+Pages are read when they are needed, so that opening a large volume costs nothing, and a run of consecutive clusters is
+found by bisection, so that a contiguous file costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from . import table
+from .errors import ChainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_layout import Storage, WritableStorage
+    from numpy.typing import NDArray
+
+    from .geometry import Geometry
+
+#: Entries of a page. Three bytes hold two FAT12 entries, so an even number; FAT12 has one page.
+PAGE = 1 << 14
+_PAGES_KEPT = 64
+
+
+class Run(NamedTuple):
+    """Consecutive clusters of a chain."""
+
+    cluster: int
+    count: int
+
+
+class _Page:
+    """Some entries of the FAT, and which of them do not simply point at the next cluster."""
+
+    __slots__ = ("_breaks", "_first", "_mask", "entries")
+
+    def __init__(self, entries: table.Entries, first: int, mask: int) -> None:
+        self.entries, self._first, self._mask = entries, first, mask
+        self._breaks: NDArray[np.intp] | None = None
+
+    def run_end(self, index: int) -> int | None:
+        """The index of the last entry of the run that ``index`` is in; ``None`` if it goes on in the next page."""
+        if self._breaks is None:
+            following = np.arange(self._first + 1, self._first + 1 + len(self.entries), dtype=np.uint32)
+            self._breaks = np.flatnonzero(self.entries & np.uint32(self._mask) != following)
+        place = int(np.searchsorted(self._breaks, index))
+        return int(self._breaks[place]) if place < len(self._breaks) else None
+
+    def changed(self) -> None:
+        self._breaks = None
+
+
+class Fat:
+    """The entries of one volume's FAT, read through the copy that counts and written to all that are live."""
+
+    def __init__(self, storage: Storage, geometry: Geometry) -> None:
+        self._storage, self._geometry = storage, geometry
+        self._pages: OrderedDict[int, _Page] = OrderedDict()
+        self._dirty: dict[int, tuple[int, int]] = {}
+
+    def page_numbers(self) -> range:
+        """The pages that hold an entry of a cluster."""
+        return range(-(-self._geometry.end_cluster // PAGE))
+
+    def page(self, number: int) -> table.Entries:
+        """The entries of a page, reserved bits masked off, without those past the last cluster."""
+        entries = self._page(number).entries
+        return entries & np.uint32(self._geometry.entry_mask)
+
+    def _page(self, number: int) -> _Page:
+        page = self._pages.get(number)
+        if page is not None:
+            self._pages.move_to_end(number)
+            return page
+        geometry = self._geometry
+        bits = geometry.fat_type
+        count = min(PAGE, geometry.end_cluster - number * PAGE)
+        raw = self._storage.read_at(
+            geometry.fat_offset(geometry.main_fat) + number * PAGE * bits // 8, -(-count * bits // 8)
+        )
+        page = _Page(table.decode(raw, bits)[:count], number * PAGE, geometry.entry_mask)
+        self._pages[number] = page
+        while len(self._pages) > _PAGES_KEPT:
+            oldest = next(each for each in self._pages if each not in self._dirty)
+            del self._pages[oldest]
+        return page
+
+    def entry(self, cluster: int) -> int:
+        """The entry of a cluster, reserved bits masked off."""
+        return int(self._page(cluster // PAGE).entries[cluster % PAGE]) & self._geometry.entry_mask
+
+    def runs(self, start: int, limit: int) -> Iterator[Run]:
+        """The chain from cluster ``start`` on, as runs; it is followed no further than ``limit`` clusters.
+
+        Raises:
+            ChainError: it leaves the volume, loops, or runs into a free or bad cluster.
+        """
+        geometry = self._geometry
+        seen: set[int] = set()
+        cluster, total, before = start, 0, 0
+        while total < limit:
+            self._require_data_cluster(cluster, before)
+            if cluster in seen:
+                raise ChainError("the cluster chain loops", structure="FAT", field=f"FAT[{before}]", actual=cluster)
+            seen.add(cluster)
+            last = self._run_end(cluster, cluster + limit - total)
+            count = last - cluster + 1
+            yield Run(cluster, count)
+            total += count
+            before, cluster = last, self.entry(last)
+            if cluster >= geometry.end_of_chain:
+                return
+
+    def _run_end(self, cluster: int, stop: int) -> int:
+        """The last cluster of a run, no further than just before ``stop``."""
+        stop = min(stop, self._geometry.end_cluster)
+        number, index = divmod(cluster, PAGE)
+        while number * PAGE < stop:
+            end = self._page(number).run_end(index)
+            if end is not None:
+                return min(number * PAGE + end, stop - 1)
+            number, index = number + 1, 0
+        return stop - 1
+
+    def _require_data_cluster(self, cluster: int, before: int) -> None:
+        if 2 <= cluster < self._geometry.end_cluster:
+            return
+        if cluster == 0:
+            problem = "the chain runs into a free cluster"
+        elif cluster == self._geometry.end_of_chain - 1:
+            problem = "the chain runs into a bad cluster"
+        else:
+            problem = "the chain leaves the volume"
+        raise ChainError(
+            problem,
+            structure="FAT",
+            field=f"FAT[{before}]" if before else "first cluster",
+            expected=f"2 to {self._geometry.end_cluster - 1}",
+            actual=cluster,
+        )
+
+    def link(self, runs: list[Run], following: int | None = None) -> None:
+        """Make ``runs`` one chain; ``following`` comes after it, else it ends."""
+        for position, run in enumerate(runs):
+            after = runs[position + 1].cluster if position + 1 < len(runs) else following
+            values = np.arange(run.cluster + 1, run.cluster + 1 + run.count, dtype=np.uint32)
+            values[-1] = self._geometry.entry_mask if after is None else after
+            self._set(run.cluster, values)
+
+    def release(self, runs: list[Run]) -> None:
+        """Mark the clusters of ``runs`` free."""
+        for run in runs:
+            self._set(run.cluster, np.zeros(run.count, np.uint32))
+
+    def _set(self, cluster: int, values: table.Entries) -> None:
+        keep = np.uint32(~self._geometry.entry_mask & 0xFFFFFFFF)  # "the high 4 bits are reserved": preserve them
+        while len(values):
+            number, index = divmod(cluster, PAGE)
+            page = self._page(number)
+            part = values[: PAGE - index]
+            end = index + len(part)
+            page.entries[index:end] = page.entries[index:end] & keep | part
+            page.changed()
+            low, high = self._dirty.get(number, (index, end))
+            self._dirty[number] = min(low, index), max(high, end)
+            cluster, values = cluster + len(part), values[len(part) :]
+
+    def flush(self, storage: WritableStorage) -> None:
+        """Write what has changed to every live copy."""
+        geometry = self._geometry
+        for number, (low, high) in sorted(self._dirty.items()):
+            page = self._pages[number]
+            if geometry.fat_type == 12:  # entries share bytes
+                low, high = 0, len(page.entries)
+            raw = table.encode(page.entries[low:high], geometry.fat_type)
+            for copy in geometry.live_fats:
+                storage.write_at(geometry.fat_offset(copy) + (number * PAGE + low) * geometry.fat_type // 8, raw)
+        self._dirty.clear()

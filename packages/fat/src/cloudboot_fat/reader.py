@@ -1,0 +1,287 @@
+"""Read a volume: directories, files, and where their bytes stand."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from cloudboot_layout import StorageFile, TruncatedError
+
+from . import directory as directories
+from . import geometry as geometries
+from .directory import Directory
+from .entries import ATTR_DIRECTORY, DELETED, NO_NAME, DirEntry
+from .errors import ChainError, DirectoryError, FileNotFoundError, IsADirectoryError, NotADirectoryError
+from .extents import Extent, ExtentStorage
+from .fat import Fat, Run
+from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, Geometry
+from .records import DirectoryEntry, FSInfo
+from .tree import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_layout import Storage
+
+_DIRECTORIES_KEPT = 128
+
+
+class Region(NamedTuple):
+    """A named part of a volume: ``"boot sector"``, ``"FAT 1"``, or the path of a file or directory."""
+
+    name: str
+    offset: int
+    length: int
+
+
+class FatReader:
+    """A FAT12, FAT16 or FAT32 volume, read only.
+
+    Paths have ``/`` between names; case does not count, and a short name is as good as the long one. Everything is
+    read when it is asked for. Entries are cached, so the volume must not change behind the reader's back.
+
+    Raises:
+        BootSectorError: the storage does not start with the boot sector of a FAT volume.
+        TruncatedError: the storage ends before the volume does.
+    """
+
+    def __init__(self, storage: Storage, *, codepage: str = "cp437") -> None:
+        boot = storage.read_at(0, 512)
+        geometry = geometries.parse(boot)
+        if geometry.size > storage.size:
+            raise TruncatedError(
+                "the storage ends before the volume", structure="BPB", expected=geometry.size, actual=storage.size
+            )
+        self.storage = storage
+        self.geometry: Geometry = geometry
+        self.codepage = codepage
+        self.fat = Fat(storage, geometry)
+        self._extended = geometries.extended_record(boot, geometry)
+        self._cache: OrderedDict[int, Directory] = OrderedDict()
+
+    @property
+    def serial(self) -> int | None:
+        """The volume serial number, if the boot sector has one."""
+        present = self._extended.BS_BootSig in {0x28, geometries.EXTENDED_BOOT_SIGNATURE}
+        return self._extended.BS_VolID if present else None
+
+    @property
+    def label(self) -> str:
+        """The label in the root directory, else the one in the boot sector, else an empty string."""
+        root = self.directory(self.geometry.root_cluster)
+        if root.labels:
+            raw = bytes(root.slot(root.labels[0])[:11])
+            raw = b"\xe5" + raw[1:] if raw[0] == 0x05 else raw
+        elif self._extended.BS_BootSig == geometries.EXTENDED_BOOT_SIGNATURE and self._extended.BS_VolLab != NO_NAME:
+            raw = self._extended.BS_VolLab
+        else:
+            return ""
+        return raw.decode(self.codepage, "replace").rstrip(" \0")
+
+    def free_clusters(self) -> int:
+        """Free clusters, counted in the FAT itself."""
+        free = sum(int((self.fat.page(number) == 0).sum()) for number in self.fat.page_numbers())
+        return free - sum(self.fat.entry(reserved) == 0 for reserved in (0, 1))
+
+    # Directories
+
+    def stat(self, path: str) -> DirEntry:
+        """The entry of a path.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: there is none.
+        """
+        entry = self._root_entry()
+        for name in split(path):
+            parent = self._enter(entry, path)
+            found = parent.find(name)
+            if found is None:
+                raise FileNotFoundError("no such file or directory", field=path)
+            entry = found
+        return entry
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at ``path``."""
+        try:
+            self.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def iterdir(self, path: str = "/") -> Iterator[DirEntry]:
+        """The entries of a directory, in the order they are stored."""
+        return iter(list(self._enter(self.stat(path), path).entries))
+
+    def listdir(self, path: str = "/") -> list[str]:
+        """The names in a directory, in the order they are stored."""
+        return [entry.name for entry in self.iterdir(path)]
+
+    def walk(self, path: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
+        """Every directory at and below ``path``, top down: its path, its directories, its files.
+
+        Raises:
+            DirectoryError: a directory is reached twice: a loop, or two entries with one cluster.
+        """
+        top = self.stat(path)
+        pending = [("/" + "/".join(split(path)), top)]
+        seen: set[int] = set()
+        while pending:
+            here, entry = pending.pop()
+            inside = self._enter(entry, here)
+            if inside.cluster in seen:
+                raise DirectoryError("a directory is reached twice", structure="DirectoryEntry", offset=entry.offset)
+            seen.add(inside.cluster)
+            folders = [each for each in inside.entries if each.is_dir]
+            yield here, folders, [each for each in inside.entries if not each.is_dir]
+            pending.extend((f"{here.rstrip('/')}/{each.name}", each) for each in reversed(folders))
+
+    def directory(self, cluster: int) -> Directory:
+        """The directory that starts at a cluster; 0 is the fixed root directory of FAT12 and FAT16.
+
+        Raises:
+            ChainError, DirectoryError: it cannot be read.
+        """
+        known = self._cache.get(cluster)
+        if known is not None:
+            self._cache.move_to_end(cluster)
+            return known
+        extents = self.directory_extents(cluster)
+        data = bytearray(sum(extent.length for extent in extents))
+        ExtentStorage(self.storage, extents).readinto_at(0, data)
+        found = directories.parse(Directory(cluster, extents, data), self.codepage)
+        self._cache[cluster] = found
+        if len(self._cache) > _DIRECTORIES_KEPT:
+            self._cache.popitem(last=False)
+        return found
+
+    def directory_extents(self, cluster: int) -> list[Extent]:
+        """Where the bytes of the directory that starts at ``cluster`` stand."""
+        geometry = self.geometry
+        if cluster == 0 and geometry.fat_type != 32:
+            return [Extent(geometry.root_offset, geometry.root_entries * ENTRY_SIZE)]
+        most = max(1, MAX_DIRECTORY_SIZE // geometry.cluster_size)
+        runs = list(self.fat.runs(cluster, most + 1))
+        if sum(run.count for run in runs) > most:
+            raise DirectoryError(
+                "the directory is too large", structure="DirectoryEntry", expected=MAX_DIRECTORY_SIZE, actual="more"
+            )
+        return [self._extent(run) for run in runs]
+
+    def _extent(self, run: Run) -> Extent:
+        return Extent(self.geometry.cluster_offset(run.cluster), run.count * self.geometry.cluster_size)
+
+    def _root_entry(self) -> DirEntry:
+        cluster = self.geometry.root_cluster
+        record = DirectoryEntry(
+            DIR_Attr=ATTR_DIRECTORY, DIR_FstClusHI=cluster >> 16, DIR_FstClusLO=cluster & 0xFFFF
+        )
+        return DirEntry("/", "/", record, slots=0)
+
+    def _enter(self, entry: DirEntry, path: str) -> Directory:
+        if not entry.is_dir:
+            raise NotADirectoryError("not a directory", field=path, actual=entry.name)
+        cluster = entry.cluster
+        if cluster == 0 and entry.offset is not None:
+            raise DirectoryError(
+                "a directory without a cluster", structure="DirectoryEntry", field="DIR_FstClusLO", offset=entry.offset
+            )
+        return self.directory(cluster)
+
+    # Files
+
+    def extents(self, path: str) -> list[Extent]:
+        """Where the bytes of a file or directory stand, in order; those of a file end with its last byte."""
+        entry = self.stat(path)
+        return self._enter(entry, path).extents if entry.is_dir else self.file_extents(entry)
+
+    def file_extents(self, entry: DirEntry) -> list[Extent]:
+        """Where the bytes of a file stand.
+
+        Raises:
+            ChainError: its chain is damaged, or too short for its size.
+        """
+        remaining, extents = entry.size, []
+        if not remaining:
+            return []
+        wanted = -(-remaining // self.geometry.cluster_size)
+        if wanted > self.geometry.clusters:
+            raise self._too_short(entry, wanted, self.geometry.clusters)
+        found = 0
+        for run in self.fat.runs(entry.cluster, wanted):
+            offset, length = self._extent(run)
+            extents.append(Extent(offset, min(length, remaining)))
+            remaining -= min(length, remaining)
+            found += run.count
+        if remaining:
+            raise self._too_short(entry, wanted, found)
+        return extents
+
+    def _too_short(self, entry: DirEntry, wanted: int, found: int) -> ChainError:
+        return ChainError(
+            "the chain is too short for the file",
+            structure="DirectoryEntry",
+            field="DIR_FileSize",
+            offset=entry.offset,
+            expected=f"{wanted} clusters",
+            actual=found,
+        )
+
+    def file_storage(self, path: str) -> ExtentStorage:
+        """A file as a storage: positional reads, without copies."""
+        entry = self.stat(path)
+        if entry.is_dir:
+            raise IsADirectoryError("is a directory", field=path)
+        return ExtentStorage(self.storage, self.file_extents(entry))
+
+    def open(self, path: str) -> io.BufferedReader:
+        """A file as an ordinary seekable binary file object."""
+        return io.BufferedReader(StorageFile(self.file_storage(path)), 1 << 16)
+
+    def read_file(self, path: str) -> bytes:
+        """All bytes of a file."""
+        content = self.file_storage(path)
+        return content.read_at(0, content.size)
+
+    # What stands where
+
+    def regions(self, *, tree: bool = False) -> list[Region]:
+        """The metadata of the volume by name and, with ``tree``, every extent of every directory and file by path.
+
+        Slack after the end of a file belongs to no region.
+        """
+        geometry = self.geometry
+        sector = geometry.sector_size
+        found = [Region("boot sector", 0, sector)]
+        if geometry.fat_type == 32:
+            for name, number, size in (
+                ("FSInfo", geometry.fsinfo_sector, sector),
+                ("backup boot sector", geometry.backup_sector, sector),
+            ):
+                if 0 < number < geometry.reserved_sectors:
+                    found.append(Region(name, number * sector, size))
+        found += [Region(f"FAT {copy + 1}", geometry.fat_offset(copy), geometry.fat_size) for copy in range(geometry.fats)]
+        if geometry.fat_type != 32:
+            found.append(Region("root directory", geometry.root_offset, geometry.root_size))
+        else:
+            found += [Region("root directory", *extent) for extent in self.directory_extents(geometry.root_cluster)]
+        if tree:
+            for path, _folders, files in self.walk():
+                if path != "/":
+                    found += [Region(path, *extent) for extent in self.extents(path)]
+                for entry in files:
+                    name = f"{path.rstrip('/')}/{entry.name}"
+                    found += [Region(name, *extent) for extent in self.file_extents(entry)]
+        return found
+
+    def fsinfo(self) -> FSInfo | None:
+        """The FSInfo sector of FAT32, if there is one with its signatures."""
+        geometry = self.geometry
+        if geometry.fat_type != 32 or not 0 < geometry.fsinfo_sector < geometry.reserved_sectors:
+            return None
+        info = FSInfo.unpack_from(self.storage.read_at(geometry.fsinfo_sector * geometry.sector_size, FSInfo.SIZE))
+        signatures = info.FSI_LeadSig, info.FSI_StrucSig, info.FSI_TrailSig
+        return info if signatures == FSINFO_SIGNATURES else None
+
+
+FSINFO_SIGNATURES = (0x41615252, 0x61417272, 0xAA550000)

@@ -1,0 +1,47 @@
+"""Dates and times of directory entries (fatgen103, "Date and Time Formats").
+
+FAT stores local time without a zone. A ``datetime`` with a zone is stored as UTC; one without is stored as it is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NamedTuple
+
+from cloudboot_layout import RangeError
+
+#: The first moment FAT can store.
+EPOCH = dt.datetime(1980, 1, 1)  # noqa: DTZ001 -- FAT times have no zone
+
+
+class Stamp(NamedTuple):
+    """A moment in the three fields FAT has for it."""
+
+    date: int
+    time: int
+    tenth: int
+
+
+def encode(moment: dt.datetime) -> Stamp:
+    """The stamp of ``moment``.
+
+    Raises:
+        RangeError: before 1980 or after 2107.
+    """
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC)
+    if not 1980 <= moment.year <= 2107:
+        raise RangeError("FAT stores the years 1980 to 2107", field="timestamp", actual=moment.isoformat())
+    date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
+    time = moment.hour << 11 | moment.minute << 5 | moment.second >> 1
+    return Stamp(date, time, (moment.second & 1) * 100 + moment.microsecond // 10_000)
+
+
+def decode(date: int, time: int = 0, tenth: int = 0) -> dt.datetime | None:
+    """The moment a stamp stands for; ``None`` where the fields are zero or no date there is."""
+    try:
+        day = dt.datetime(1980 + (date >> 9), date >> 5 & 15, date & 31)  # noqa: DTZ001 -- FAT times have no zone
+        moment = day.replace(hour=time >> 11, minute=time >> 5 & 63, second=(time & 31) * 2)
+    except ValueError:
+        return None
+    return moment + dt.timedelta(milliseconds=10 * tenth) if tenth < 200 else moment
