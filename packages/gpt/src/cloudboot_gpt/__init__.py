@@ -43,6 +43,7 @@ from .errors import (
 )
 from .planner import PartitionSpec, PlanOptions, plan
 from .reader import read
+from .repair import repair
 from .table import SECTOR_SIZES, Attribute, Partition, Table, find_ufs_partition
 from .writer import create, metadata
 
@@ -92,4 +93,5 @@ __all__ = [
     "partition_types",
     "plan",
     "read",
+    "repair",
 ]

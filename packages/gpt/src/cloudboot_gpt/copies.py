@@ -108,11 +108,11 @@ def load_primary(storage: Storage, sector_size: int) -> Copy:
 
 
 def load_backup(storage: Storage, sector_size: int, primary: Copy) -> Copy:
-    """The backup copy: in the last block, or, on a disk that has grown, where a whole primary says."""
+    """The backup copy: in the last block, or, on a disk that has grown, where a valid primary says."""
     last = storage.size // sector_size - 1
     backup = load_copy(storage, sector_size, "backup", last)
     alternate = primary.header.AlternateLBA
-    if not backup.present and primary.whole and alternate < last:
+    if not backup.present and not primary.header_faults and alternate < last:
         return load_copy(storage, sector_size, "backup", alternate)
     return backup
 

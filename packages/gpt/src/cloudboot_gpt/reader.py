@@ -73,11 +73,16 @@ def checked_sector_size(storage: Storage, sector_size: int | None) -> int:
 
 def _choose(storage: Storage, sector_size: int, policy: BackupPolicy) -> Copy:
     primary = load_primary(storage, sector_size)
-    if policy == "ignore" or (policy == "allow" and primary.whole):
-        return _demand(primary)
+    if primary.whole and policy in {"ignore", "allow"}:
+        return primary
     backup = load_backup(storage, sector_size, primary)
-    if policy == "allow":
-        return backup if backup.whole else _demand(primary)
+    if policy == "allow" and backup.whole:
+        return backup
+    if policy in {"ignore", "allow"}:
+        fault = primary.faults[0]
+        if backup.whole:
+            fault.hint = 'the backup is whole: repair the disk, or read it with backup="allow"'
+        raise fault
     if policy == "only":
         return _demand(backup)
     _demand(primary)
