@@ -1,1 +1,42 @@
-"""Push disk images to OCI registries and fetch them back, verified, into one buffer."""
+"""Push disk images to OCI registries and fetch them back, verified, into one buffer.
+
+- :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
+- :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
+- :func:`fetch_blob_to_buffer` fills the caller's own buffer;
+- every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
+"""
+
+from .descriptor import Descriptor, Platform
+from .errors import OciError
+from .image import Image, fetch_image, resolve
+from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
+from .push import push_image
+from .receive import Resume, fetch_blob_to_buffer
+from .reference import LayoutReference, Reference, RegistryReference, parse_reference
+from .source import Source
+from .store import Store, open_store
+from .transport import Access
+
+__all__ = [
+    "ARTIFACT_TYPE",
+    "LAYER_TYPE",
+    "Access",
+    "Descriptor",
+    "Document",
+    "Image",
+    "LayoutReference",
+    "Manifest",
+    "OciError",
+    "Platform",
+    "Reference",
+    "RegistryReference",
+    "Resume",
+    "Source",
+    "Store",
+    "fetch_blob_to_buffer",
+    "fetch_image",
+    "open_store",
+    "parse_reference",
+    "push_image",
+    "resolve",
+]

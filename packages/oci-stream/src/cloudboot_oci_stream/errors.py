@@ -1,0 +1,323 @@
+"""What can go wrong between a reference and verified bytes: one type per class of failure.
+
+OciError
++-- InvalidReferenceError       the text names no image (also a ValueError)
++-- DescriptorError             negative size, malformed digest, unknown algorithm ... (also a ValueError)
++-- NoRoomError                 the bytes do not fit where they are to go
+|   +-- BufferTooSmallError     found before any byte was asked for (also a ValueError)
++-- ContentError                bytes came, and they are not the ones that were asked for
+|   +-- BodyOverflowError       more bytes than the descriptor promises
+|   +-- ShortBodyError          fewer, and no retry brought the rest (also an EOFError)
+|   +-- SizeMismatchError       the peer announces another size than the descriptor
+|   +-- DigestMismatchError     the bytes hash to something else
+|   +-- NotAnImageError         no match in an index, several layers, a wrong media type
+|   +-- ManifestTooLargeError   a manifest of more than 4 MiB
+|   +-- ManifestSyntaxError     not the JSON of a manifest, or JSON built to exhaust the reader
++-- ImageLayoutError            a folder is not an OCI image layout
++-- RegistryError               the registry answered, but not with what was asked
+|   +-- ProtocolError           an answer that breaks HTTP or the distribution specification
+|   |   +-- ContentEncodingError   a body in an encoding nobody asked for
+|   |   +-- ContentRangeError      another range than the one requested
+|   +-- StatusError             a status outside 2xx, with the registry's own code and message
+|       +-- UnauthorizedError   401 and 403 (also a PermissionError)
+|       +-- NotFoundError       404 (also a LookupError); also a tag that a folder lacks
+|       +-- RateLimitedError    429
++-- RedirectError
+|   +-- RedirectWithoutLocationError
+|   +-- RedirectLoopError       a loop, or too many
+|   +-- RedirectSchemeError     from https to http, or to something else altogether
++-- CredentialError             the credentials on this machine cannot be read, or no token came of them
++-- InsecureError               plain HTTP to another machine, without leave
++-- TransportError              no connection, or it broke (also a ConnectionError)
++-- TransferTimeoutError        the deadline passed, or the peer went silent (also a TimeoutError)
+    +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST_VALUE = 200
+
+
+class OciError(Exception):
+    """An image could not be pushed or fetched.
+
+    ``reference`` is the image as the caller named it (never with credentials), ``digest`` the content concerned,
+    ``offset`` in bytes from the start of that content; ``expected`` and ``actual`` are the values compared. ``hint``
+    says what a person can do next. ``exit_code`` is what the command ends with.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reference: str | None = None,
+        digest: str | None = None,
+        offset: int | None = None,
+        expected: object = None,
+        actual: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.message = message
+        self.reference = reference
+        self.digest = digest
+        self.offset = offset
+        self.expected = expected
+        self.actual = actual
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        subject = self.reference or ""
+        if self.digest is not None and self.digest not in subject:
+            subject = f"{subject} {self.digest}".lstrip()
+        if self.offset is not None:
+            subject = f"{subject} at byte {self.offset}".lstrip()
+        values = [
+            f"{name} {_shown(value)}"
+            for name, value in (("expected", self.expected), ("found", self.actual))
+            if value is not None
+        ]
+        text = f"{subject}: {self.message}" if subject else self.message
+        return f"{text} ({', '.join(values)})" if values else text
+
+    @property
+    def retryable(self) -> bool:
+        """Whether asking again may help."""
+        return False
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts of the error, ready for JSON."""
+        facts: dict[str, object] = {
+            "error": type(self).__name__,
+            "message": self.message,
+            "reference": self.reference,
+            "digest": self.digest,
+            "offset": self.offset,
+            "expected": _plain(self.expected),
+            "actual": _plain(self.actual),
+            "hint": self.hint,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+class InvalidReferenceError(OciError, ValueError):
+    """The text names no image."""
+
+    exit_code = 2
+
+
+class DescriptorError(OciError, ValueError):
+    """A descriptor that nothing can be fetched by."""
+
+
+class NoRoomError(OciError):
+    """The bytes do not fit where they are to go."""
+
+    exit_code = 4
+
+
+class BufferTooSmallError(NoRoomError, ValueError):
+    """The buffer cannot take the blob; nothing was asked of the registry and the buffer is as it was."""
+
+
+class ContentError(OciError):
+    """Bytes came, and they are not the ones that were asked for."""
+
+
+class BodyOverflowError(ContentError):
+    """The peer sends more bytes than the descriptor promises."""
+
+
+class ShortBodyError(ContentError, EOFError):
+    """The peer ended before the descriptor's size was reached, and no retry brought the rest."""
+
+    @property
+    def retryable(self) -> bool:
+        """A cut connection is resumed from where it broke."""
+        return True
+
+
+class SizeMismatchError(ContentError):
+    """The peer announces another size than the descriptor."""
+
+
+class DigestMismatchError(ContentError):
+    """The bytes hash to something else."""
+
+
+class NotAnImageError(ContentError):
+    """The reference resolves to something other than one disk image."""
+
+
+class ManifestTooLargeError(ContentError):
+    """A manifest larger than 4 MiB, the size every registry must accept and nobody needs."""
+
+
+class ManifestSyntaxError(ContentError):
+    """Not the JSON of a manifest, or JSON built to exhaust whoever parses it."""
+
+
+class ImageLayoutError(OciError):
+    """A folder is not an OCI image layout."""
+
+
+class RegistryError(OciError):
+    """The registry answered, but not with what was asked."""
+
+    exit_code = 8
+
+
+class ProtocolError(RegistryError):
+    """An answer that breaks HTTP or the distribution specification."""
+
+
+class ContentEncodingError(ProtocolError):
+    """A blob in an encoding nobody asked for: its bytes could not be the ones that were hashed."""
+
+
+class ContentRangeError(ProtocolError):
+    """The registry answers a range request with another range."""
+
+
+class StatusError(RegistryError):
+    """A status outside 2xx. ``code`` is the registry's own error code, where it sent one."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        retry_after: float | None = None,
+        reference: str | None = None,
+        digest: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, reference=reference, digest=digest, hint=hint, actual=status)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the status speaks of a passing condition."""
+        return self.status in {408, 425, 429, 500, 502, 503, 504}
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts of the error, ready for JSON."""
+        facts = {"status": self.status, "code": self.code, "retry_after": self.retry_after}
+        return super().as_dict() | {name: value for name, value in facts.items() if value is not None}
+
+
+class UnauthorizedError(StatusError, PermissionError):
+    """The registry wants other credentials, or none will do."""
+
+    exit_code = 7
+
+
+class NotFoundError(StatusError, LookupError):
+    """There is no such manifest, blob or repository; many registries say the same of one that is private."""
+
+    exit_code = 6
+
+
+class RateLimitedError(StatusError):
+    """Too many requests; ``retry_after`` is in seconds, where the registry said when to come back."""
+
+    exit_code = 9
+
+
+class RedirectError(OciError):
+    """The registry sends the client somewhere it does not go."""
+
+    exit_code = 8
+
+
+class RedirectWithoutLocationError(RedirectError):
+    """A redirect that does not say where to."""
+
+
+class RedirectLoopError(RedirectError):
+    """The redirects come back to where they were, or do not end."""
+
+
+class RedirectSchemeError(RedirectError):
+    """A redirect from https to http, or to a scheme that is neither."""
+
+
+class CredentialError(OciError):
+    """The credentials on this machine cannot be read, or no token came of them."""
+
+    exit_code = 7
+
+
+class InsecureError(OciError):
+    """Plain HTTP to another machine, without leave."""
+
+    exit_code = 2
+
+
+class TransportError(OciError, ConnectionError):
+    """No connection, or it broke."""
+
+    exit_code = 10
+
+    @property
+    def retryable(self) -> bool:
+        """A broken connection is made anew."""
+        return True
+
+
+class TransferTimeoutError(OciError, TimeoutError):
+    """The deadline passed, or the peer went silent."""
+
+    exit_code = 11
+
+    def __init__(
+        self, message: str, *, final: bool = False, offset: int | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, offset=offset, hint=hint)
+        self._final = final
+
+    @property
+    def retryable(self) -> bool:
+        """A silent peer is asked again; a deadline is final."""
+        return not self._final
+
+
+class SlowPeerError(TransferTimeoutError):
+    """Bytes keep coming, too few to be worth waiting for."""
+
+
+@contextlib.contextmanager
+def about(*, reference: object = None, digest: str | None = None) -> Iterator[None]:
+    """Say of every error that leaves the block which image and content it is about, unless it says so itself."""
+    try:
+        yield
+    except OciError as error:
+        if error.reference is None and reference is not None:
+            error.reference = str(reference)
+        if error.digest is None:
+            error.digest = digest
+        raise
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value)
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -1,0 +1,51 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPORARY = ".partial-"
+
+
+class NewFile:
+    """A file being written; it takes ``name``, replacing what has it, when the block it belongs to ends well."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.name: str | None = None
+
+
+@contextlib.contextmanager
+def new_file(folder: str, *, durable: bool = False) -> Iterator[NewFile]:
+    """Give a file in ``folder`` that is gone again unless the block ends without an exception and sets its name.
+
+    ``durable`` syncs the bytes to the device before the name appears.
+    """
+    temporary = os.path.join(folder, TEMPORARY + secrets.token_hex(8))
+    fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    new = NewFile(fd)
+    renamed = False
+    try:
+        yield new
+        if durable:
+            os.fsync(fd)
+        if new.name is not None:
+            os.replace(temporary, new.name)
+            renamed = True
+    finally:
+        os.close(fd)
+        if not renamed:
+            os.unlink(temporary)
+
+
+def write_all(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data`` at ``offset``."""
+    while data:
+        count = os.pwrite(fd, data, offset)
+        data, offset = data[count:], offset + count

@@ -1,0 +1,164 @@
+"""A disk image in memory: one memfd, filled, verified, sealed, and only then shown."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from typing import TYPE_CHECKING, Self
+
+from .descriptor import Descriptor, Platform
+from .errors import NoRoomError, NotAnImageError, about
+from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
+from .receive import Resume, receive
+from .store import Store, open_store
+from .timing import Deadline
+
+if TYPE_CHECKING:
+    from .reference import Reference
+    from .store import Progress
+    from .transport import Access
+
+SECTOR = 512
+"""Block devices have whole sectors: an image is padded with zeros to a multiple of this."""
+
+_DEEPEST_INDEX = 3
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Image:
+    """A verified disk image. Owns its memory: a sealed memfd that nobody can change any more, mapped read-only.
+
+    ``view`` is the image (a read-only :class:`memoryview` of :attr:`size` bytes), ``fd`` the memfd, opened read-only;
+    :attr:`path` is a name under which another process of the same user can open it while this one lives. ``digest`` is
+    the manifest's, ``descriptor`` the layer's.
+    """
+
+    def __init__(
+        self, reference: Reference, document: Document, manifest: Manifest, layer: Descriptor, fd: int
+    ) -> None:
+        self.reference = reference
+        self.digest = document.digest
+        self.manifest = manifest
+        self.descriptor = layer
+        self.fd = fd
+        self.size = os.fstat(fd).st_size
+        self._mapping = mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
+        self.view = memoryview(self._mapping)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Image {self.reference} {self.digest} {self.size} bytes>"
+
+    def fileno(self) -> int:
+        """The memfd's descriptor."""
+        return self.fd
+
+    @property
+    def path(self) -> str:
+        """``/proc/PID/fd/N``."""
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def close(self) -> None:
+        """Give the memory back; parts of :attr:`view` that are still in use keep it until they go."""
+        if self.fd < 0:
+            return
+        fd, self.fd = self.fd, -1
+        os.close(fd)
+        with contextlib.suppress(BufferError):
+            self.view.release()
+            self._mapping.close()
+
+
+def resolve(
+    store: Store, *, platform: Platform | None = None, deadline: Deadline | None = None
+) -> tuple[Document, Manifest, Descriptor]:
+    """The manifest of the image that the store's reference names, and the layer that is the image.
+
+    An index is followed to the entry for ``platform``, or to the only one there is.
+
+    Raises:
+        NotFoundError: there is none of that name.
+        ContentError: what there is, is no disk image.
+    """
+    limit = deadline or Deadline()
+    with about(reference=store.reference):
+        document = store.read_manifest(None, limit)
+        for _ in range(_DEEPEST_INDEX):
+            if document.media_type not in INDEX_TYPES:
+                break
+            document = store.read_manifest(choose(parse_index(document), platform).digest, limit)
+        else:
+            raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
+        with about(digest=document.digest):
+            manifest = parse_manifest(document)
+            return document, manifest, image_layer(manifest)
+
+
+def fetch_image(
+    reference: Reference | str,
+    *,
+    platform: Platform | str | None = None,
+    access: Access | None = None,
+    progress: Progress | None = None,
+    deadline: float | None = None,
+    resume: Resume | None = None,
+    max_size: int | None = None,
+) -> Image:
+    """Fetch the disk image that ``reference`` names into memory of its own.
+
+    Nothing of it can be seen before its size and digest are verified, and nobody can change it afterwards.
+    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory.
+
+    Raises:
+        InvalidReferenceError: ``reference`` names no image.
+        NoRoomError: the image is larger than ``max_size``, or memory ran out.
+        OciError: it did not come, or not as described; see :mod:`.errors`.
+    """
+    store = open_store(reference, access)
+    wanted = Platform.parse(platform) if isinstance(platform, str) else platform
+    limit = Deadline(deadline)
+    document, manifest, layer = resolve(store, platform=wanted, deadline=limit)
+    with about(reference=store.reference, digest=layer.digest):
+        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if max_size is None else max_size
+        if layer.size > most:
+            raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
+        fd = _filled(store, layer, progress, limit, resume)
+        try:
+            return Image(store.reference, document, manifest, layer, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+
+def _filled(
+    store: Store, layer: Descriptor, progress: Progress | None, deadline: Deadline, resume: Resume | None
+) -> int:
+    """A sealed memfd with the verified blob, opened read-only."""
+    name = "cloudboot-" + layer.digest.partition(":")[2][:16]
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        size = -(-layer.size // SECTOR) * SECTOR
+        try:
+            os.ftruncate(fd, size)
+            mapping = mmap.mmap(fd, size)
+        except (OSError, OverflowError) as error:
+            raise NoRoomError("no memory for the image", actual=size) from error
+        with mapping:
+            # Where the kernel may use huge pages, the page faults of fresh memory cost next to nothing.
+            with contextlib.suppress(OSError):
+                mapping.madvise(mmap.MADV_HUGEPAGE)
+            with memoryview(mapping) as view, view[: layer.size] as target:
+                receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
+        # F_SEAL_WRITE needs that no writable mapping is left; a descriptor that is itself read-only can be mapped
+        # afterwards on every kernel.
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)

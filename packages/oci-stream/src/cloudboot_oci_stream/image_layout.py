@@ -1,0 +1,290 @@
+"""An OCI image layout folder: images without a server.
+
+OCI Image Format Specification 1.1, "OCI Image Layout". Every file appears under its name only when it is whole, and
+writers in several processes take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .descriptor import Descriptor, algorithm_of, digest_of
+from .errors import (
+    BodyOverflowError,
+    DigestMismatchError,
+    ImageLayoutError,
+    ManifestTooLargeError,
+    NotFoundError,
+    SizeMismatchError,
+)
+from .files import TEMPORARY, new_file, write_all
+from .manifest import (
+    INDEX_TYPE,
+    LARGEST_MANIFEST,
+    Document,
+    canonical,
+    choose,
+    parse_index,
+    parse_json,
+)
+from .source import CHUNK, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .reference import LayoutReference
+    from .source import Source
+    from .store import Progress
+    from .timing import Deadline
+
+REF_NAME = "org.opencontainers.image.ref.name"
+VERSION = "1.0.0"
+
+_MARKER = "oci-layout"
+_INDEX = "index.json"
+
+
+class FolderPart:
+    """A blob's file."""
+
+    def __init__(self, fd: int, start: int, stop: int) -> None:
+        self.start = start
+        self._fd, self._position, self._stop = fd, start, stop
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into ``view``; 0 at the end."""
+        count = os.preadv(self._fd, [view[: self._stop - self._position]], self._position)
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+class FolderStore:
+    """A folder of images, and the one in it that a reference names."""
+
+    def __init__(self, reference: LayoutReference) -> None:
+        self._reference = reference
+        self._folder = os.path.abspath(reference.folder)
+
+    @property
+    def reference(self) -> LayoutReference:
+        """The image that was named."""
+        return self._reference
+
+    def read_manifest(self, digest: str | None, deadline: Deadline) -> Document:
+        """The manifest or index named by ``digest``, else by the reference; verified against its digest.
+
+        Raises:
+            ImageLayoutError: not an image layout.
+            NotFoundError: nothing of that name.
+            DigestMismatchError: the file holds something else.
+        """
+        self._check_marker()
+        deadline.cap(1)
+        entries = self._entries()
+        wanted = digest or self._reference.digest
+        if wanted is not None:
+            entry = next((entry for entry in entries if entry.digest == wanted), None)
+        else:
+            entry = _select(entries, self._reference.tag)
+            wanted = entry.digest
+        data = self._read(self._path(wanted), LARGEST_MANIFEST)
+        actual = digest_of(data, algorithm_of(wanted))
+        if actual != wanted:
+            raise DigestMismatchError("the file is not the manifest its name says", expected=wanted, actual=actual)
+        # A manifest below an index of the layout has its media type in itself (or in the index that led here).
+        media_type = entry.media_type if entry else parse_json(data).get("mediaType")
+        return Document(data, media_type if isinstance(media_type, str) else "", wanted)
+
+    def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> FolderPart:
+        """Bytes ``start`` to ``stop`` of a blob.
+
+        Raises:
+            NotFoundError: the folder lacks it.
+            SizeMismatchError, BodyOverflowError: its file has another size.
+        """
+        deadline.cap(1)
+        fd = self._open(self._path(descriptor.digest))
+        size = os.fstat(fd).st_size
+        if size != descriptor.size:
+            os.close(fd)
+            kind = BodyOverflowError if size > descriptor.size else SizeMismatchError
+            raise kind("the blob's file has another size", expected=descriptor.size, actual=size)
+        os.posix_fadvise(fd, start, stop - start, os.POSIX_FADV_SEQUENTIAL)
+        return FolderPart(fd, start, stop)
+
+    def write_blob(
+        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
+    ) -> tuple[str, int]:
+        """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here."""
+        del chunk
+        self._prepare(algorithm)
+        hasher = hashlib.new(algorithm)
+        nothing = bytes(CHUNK)
+        with new_file(self._file(f"blobs/{algorithm}")) as new:
+            os.ftruncate(new.fd, source.size)
+            done = 0
+            for piece in pieces(source, scratch=bytearray(CHUNK)):
+                deadline.cap(1)
+                hasher.update(piece)
+                if piece != nothing[: len(piece)]:
+                    write_all(new.fd, piece, done)
+                done += len(piece)
+                if progress:
+                    progress(done, source.size)
+            digest = f"{algorithm}:{hasher.hexdigest()}"
+            new.name = self._path(digest)
+        return digest, source.size
+
+    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
+        """Store a manifest and point the reference's tag at it; an entry that had the tag is replaced.
+
+        Raises:
+            DigestMismatchError: the reference names another digest.
+        """
+        deadline.cap(1)
+        digest = digest_of(data)
+        if self._reference.digest not in {None, digest}:
+            raise DigestMismatchError(
+                "the reference names another manifest", expected=self._reference.digest, actual=digest
+            )
+        self._prepare("sha256")
+        self._write(self._path(digest), data)
+        tag = self._reference.tag
+        entry = Descriptor(
+            media_type=media_type,
+            digest=digest,
+            size=len(data),
+            artifact_type=artifact_type,
+            annotations={REF_NAME: tag} if tag else {},
+        )
+        with self._locked():
+            index, entries = self._index()
+            kept = [old for old in entries if not _replaced(old, tag, digest)]
+            self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, entry.as_json()]}))
+        return digest
+
+    def _entries(self) -> list[Descriptor]:
+        data = self._read(self._file(_INDEX), LARGEST_MANIFEST)
+        return parse_index(Document(data, INDEX_TYPE, digest_of(data)))
+
+    def _index(self) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """The index and its entries as they are, members this package has no use for included."""
+        try:
+            data = self._read(self._file(_INDEX), LARGEST_MANIFEST)
+        except NotFoundError:
+            return {"schemaVersion": 2, "mediaType": INDEX_TYPE}, []
+        parse_index(Document(data, INDEX_TYPE, digest_of(data)))
+        index = parse_json(data)
+        entries = index["manifests"]
+        return index, entries if isinstance(entries, list) else []
+
+    def _prepare(self, algorithm: str) -> None:
+        """Make the folder an image layout, if it is none; one of another version is not touched.
+
+        Raises:
+            ImageLayoutError: another version, or a folder with other things in it.
+        """
+        if os.path.lexists(self._file(_MARKER)):
+            self._check_marker()
+        elif os.path.isdir(self._folder) and os.listdir(self._folder):
+            # A push that was killed at its very start leaves nothing but these.
+            strangers = set(os.listdir(self._folder)) - {"blobs"}
+            if any(not name.startswith(TEMPORARY) for name in strangers):
+                raise ImageLayoutError(
+                    "the folder has other things in it and is no image layout",
+                    actual=self._folder,
+                    hint="name a new or an empty folder",
+                )
+        os.makedirs(os.path.join(self._folder, "blobs", algorithm), exist_ok=True)
+        if not os.path.lexists(self._file(_MARKER)):
+            self._write(self._file(_MARKER), canonical({"imageLayoutVersion": VERSION}))
+
+    def _check_marker(self) -> None:
+        if not os.path.isdir(self._folder):
+            raise ImageLayoutError("no such folder", actual=self._folder)
+        try:
+            marker = parse_json(self._read(self._file(_MARKER), LARGEST_MANIFEST))
+        except NotFoundError:
+            raise ImageLayoutError("no image layout: it lacks the file oci-layout", actual=self._folder) from None
+        if marker.get("imageLayoutVersion") != VERSION:
+            raise ImageLayoutError(
+                "an image layout of another version", expected=VERSION, actual=marker.get("imageLayoutVersion")
+            )
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self._folder, name)
+
+    def _path(self, digest: str) -> str:
+        algorithm, _, encoded = digest.partition(":")
+        return os.path.join(self._folder, "blobs", algorithm, encoded)
+
+    def _open(self, path: str) -> int:
+        try:
+            # A pipe under a blob's name must not hang whoever reads it.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            name = os.path.relpath(path, self._folder)
+            raise NotFoundError(f"the folder lacks {name}", status=404) from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise ImageLayoutError("not a regular file", actual=os.path.relpath(path, self._folder))
+        return fd
+
+    def _read(self, path: str, limit: int) -> bytes:
+        with open(self._open(path), "rb") as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise ManifestTooLargeError(
+                "the file is too large", expected=f"at most {limit}", actual=os.path.getsize(path)
+            )
+        return data
+
+    def _write(self, path: str, data: bytes) -> None:
+        with new_file(os.path.dirname(path)) as new:
+            write_all(new.fd, memoryview(data), 0)
+            new.name = path
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer of the index at a time; the lock is on the folder itself, so nothing is left behind."""
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _replaced(entry: dict[str, object], tag: str | None, digest: str) -> bool:
+    """Whether a new entry takes the place of ``entry``: it has the same tag, or is the same without one."""
+    annotations = entry.get("annotations")
+    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+    return name == tag if tag is not None else name is None and entry["digest"] == digest
+
+
+def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
+    """The entry of the layout's index that is meant.
+
+    Raises:
+        NotFoundError: no entry has the tag.
+        NotAnImageError: no tag, and not one entry.
+    """
+    if tag is None:
+        return choose(entries, None)
+    found = [entry for entry in entries if entry.annotations.get(REF_NAME) == tag]
+    if not found:
+        names = sorted({name for entry in entries if (name := entry.annotations.get(REF_NAME))})
+        raise NotFoundError(
+            f"no image is called {tag!r}", status=404, hint=f"there are: {', '.join(names)}" if names else None
+        )
+    # Tags ought to be unique; where a careless writer left two, the later one is what it meant.
+    return found[-1]

@@ -1,0 +1,72 @@
+"""Push: a disk image as the single layer of an artifact."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING
+
+from .descriptor import Descriptor
+from .errors import NotAnImageError, about
+from .manifest import (
+    ARTIFACT_TYPE,
+    CREATED,
+    EMPTY_JSON,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    TITLE,
+    build_manifest,
+)
+from .source import Source, open_source
+from .store import open_store
+from .timing import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Buffer
+
+    from .reference import Reference
+    from .store import Progress
+    from .transport import Access
+
+
+def push_image(
+    image: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source,
+    reference: Reference | str,
+    *,
+    title: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+    created: str | None = None,
+    artifact_type: str = ARTIFACT_TYPE,
+    algorithm: str = "sha256",
+    chunk: int | None = None,
+    access: Access | None = None,
+    progress: Progress | None = None,
+    deadline: float | None = None,
+) -> Descriptor:
+    """Push ``image`` to ``reference`` and return the descriptor of its manifest.
+
+    ``image`` is a path, a file descriptor (a memfd, say), a binary file, a buffer, or anything with ``size`` and
+    ``readinto_at``; it is streamed, never held in memory. The same image and arguments make the same manifest: the
+    time of creation is in it only as ``created`` (RFC 3339), the file's name only as ``title`` (by default that of a path).
+    ``chunk`` uploads in requests of so many bytes; without it, the upload is one request. A blob the registry has is
+    not sent again.
+
+    Raises:
+        NotAnImageError: ``image`` is empty.
+        OciError: the registry or folder does not take it; see :mod:`.errors`.
+    """
+    store = open_store(reference, access)
+    limit = Deadline(deadline)
+    if title is None and isinstance(image, str | os.PathLike):
+        title = os.path.basename(os.fspath(image))
+    with about(reference=store.reference), open_source(image) as source, open_source(EMPTY_JSON) as config:
+        if source.size == 0:
+            raise NotAnImageError("the disk image is empty")
+        digest, size = store.write_blob(source, algorithm=algorithm, progress=progress, chunk=chunk, deadline=limit)
+        store.write_blob(config, algorithm="sha256", progress=None, chunk=None, deadline=limit)
+        layer = Descriptor(media_type=LAYER_TYPE, digest=digest, size=size, annotations={TITLE: title} if title else {})
+        noted = dict(annotations or {}) | ({CREATED: created} if created else {})
+        data = build_manifest(layer, annotations=noted, artifact_type=artifact_type)
+        manifest = store.write_manifest(data, media_type=MANIFEST_TYPE, artifact_type=artifact_type, deadline=limit)
+    return Descriptor(media_type=MANIFEST_TYPE, digest=manifest, size=len(data), artifact_type=artifact_type)

@@ -1,0 +1,139 @@
+"""Where the bytes of a push come from: a path, a descriptor, a file object, a buffer, a block device."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from typing import IO, TYPE_CHECKING, Protocol, runtime_checkable
+
+from .errors import OciError, ShortBodyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+CHUNK = 1 << 20
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Bytes of a known size, readable at any offset. Block devices and storages of other packages are sources."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``."""
+
+
+@runtime_checkable
+class _BinaryFile(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+    def fileno(self) -> int: ...
+
+
+class _Descriptor:
+    """Reads at offsets, so that the position of the caller's file does not move."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        # st_size is 0 for a block device.
+        kind = os.fstat(fd)
+        self.size = os.lseek(fd, 0, os.SEEK_END) if stat.S_ISBLK(kind.st_mode) else kind.st_size
+        if not stat.S_ISREG(kind.st_mode) and not stat.S_ISBLK(kind.st_mode):
+            raise OciError("not a file whose size is known", hint="write the stream to a file or a memfd first")
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        view = memoryview(buffer).cast("B")
+        while view:
+            count = os.preadv(self._fd, [view], offset)
+            if count == 0:
+                raise ShortBodyError("the file became shorter while it was read", offset=offset, expected=self.size)
+            view, offset = view[count:], offset + count
+
+
+class _Memory:
+    def __init__(self, buffer: Buffer) -> None:
+        self._view = memoryview(buffer).cast("B")
+        self.size = len(self._view)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        view = memoryview(buffer).cast("B")
+        view[:] = self._view[offset : offset + len(view)]
+
+
+class _Seekable:
+    """A file object without a descriptor, such as :class:`io.BytesIO`; its position is put back at the end."""
+
+    def __init__(self, file: _BinaryFile) -> None:
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        view = memoryview(buffer).cast("B")
+        self._file.seek(offset)
+        done = 0
+        while done < len(view):
+            data = self._file.read(len(view) - done)
+            if not data:
+                raise ShortBodyError("the file ends early", offset=offset + done, expected=self.size)
+            view[done : done + len(data)] = data
+            done += len(data)
+
+
+@contextlib.contextmanager
+def open_source(source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source) -> Iterator[Source]:
+    """Give ``source`` as a :class:`Source`: a path, a file descriptor, a binary file, a buffer, or one already.
+
+    Only a path is opened and closed here; everything else stays its owner's.
+
+    Raises:
+        OSError: the path cannot be opened.
+        OciError: a pipe or a directory, which has no size.
+    """
+    if isinstance(source, str | os.PathLike):
+        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            yield _Descriptor(fd)
+        finally:
+            os.close(fd)
+    elif isinstance(source, int):
+        yield _Descriptor(source)
+    elif isinstance(source, Source):
+        yield source
+    elif (view := _view(source)) is not None:
+        yield _Memory(view)
+    elif isinstance(source, _BinaryFile):
+        try:
+            fd = source.fileno()
+        except io.UnsupportedOperation:
+            position = source.tell()
+            yield _Seekable(source)
+            source.seek(position)
+        else:
+            yield _Descriptor(fd)
+    else:
+        raise TypeError(f"cannot read an image from {type(source).__name__}")
+
+
+def _view(source: object) -> memoryview | None:
+    try:
+        return memoryview(source)  # type: ignore[arg-type]  # asking is the only way to know, up to Python 3.11
+    except TypeError:
+        return None
+
+
+def pieces(source: Source, start: int = 0, stop: int | None = None, *, scratch: bytearray) -> Iterator[memoryview]:
+    """The bytes of ``source`` in order, each piece valid until the next is asked for."""
+    end = source.size if stop is None else stop
+    whole = memoryview(scratch)
+    for offset in range(start, end, len(whole)):
+        piece = whole[: min(len(whole), end - offset)]
+        source.readinto_at(offset, piece)
+        yield piece

@@ -1,0 +1,69 @@
+"""What pushing and fetching need of a place that holds images; a registry and a folder are the two there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .image_layout import FolderStore
+from .reference import LayoutReference, Reference, parse_reference
+from .registry import RegistryStore
+from .transport import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .descriptor import Descriptor
+    from .manifest import Document
+    from .source import Source
+    from .timing import Deadline
+
+    Progress = Callable[[int, int], None]
+    """Called with the bytes done and the bytes in all."""
+
+
+class Part(Protocol):
+    """Bytes of a blob from ``start`` on, as a place hands them out."""
+
+    @property
+    def start(self) -> int:
+        """Where the bytes begin; 0 where a range was asked for and the place sends everything."""
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into ``view``; 0 at the end."""
+
+    def close(self) -> None:
+        """Let go of what is unread."""
+
+
+class Store(Protocol):
+    """A repository of a registry, or a folder."""
+
+    @property
+    def reference(self) -> Reference:
+        """The image that was named."""
+
+    def read_manifest(self, digest: str | None, deadline: Deadline) -> Document:
+        """The manifest or index that ``digest`` (else the reference) names; its bytes hash to its digest."""
+
+    def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> Part:
+        """Bytes ``start`` to ``stop`` of a blob, unverified."""
+
+    def write_blob(
+        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
+    ) -> tuple[str, int]:
+        """Store ``source`` unless it is there; its digest and size."""
+
+    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
+        """Store a manifest under the reference's tag; its digest."""
+
+
+def open_store(reference: Reference | str, access: Access | None = None) -> Store:
+    """The place that ``reference`` points into. Nothing is opened or asked yet.
+
+    Raises:
+        InvalidReferenceError: ``reference`` names no image.
+    """
+    parsed = parse_reference(reference) if isinstance(reference, str) else reference
+    if isinstance(parsed, LayoutReference):
+        return FolderStore(parsed)
+    return RegistryStore(parsed, access or Access())

@@ -1,0 +1,145 @@
+"""Real registries on loopback, for tests: Debian's docker-registry, gone when the test is, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_LISTENING = re.compile(r"listening on [^ ]*:(\d+)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Server:
+    """A running registry. ``host`` is ``127.0.0.1:PORT``, ``folder`` where it keeps its blobs."""
+
+    host: str
+    folder: Path
+    pid: int
+
+
+def find_program(name: str) -> str | None:
+    """The path of ``name``, looked for in the system folders too."""
+    return shutil.which(name, path=_SEARCH_PATH)
+
+
+@contextlib.contextmanager
+def docker_registry(
+    *,
+    users: dict[str, str] | None = None,
+    certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    timeout: float = 20.0,
+) -> Iterator[Server]:
+    """Debian's docker-registry with an empty store, on a free port of 127.0.0.1.
+
+    ``users`` (name to password) asks for Basic authentication through an htpasswd file; ``certificate`` (certificate
+    and key file) for TLS. The kernel kills the server when the calling thread ends, even by a crash.
+
+    Raises:
+        FileNotFoundError: docker-registry, setpriv or (for ``users``) htpasswd is not installed.
+        RuntimeError: the server did not start; the message has its log.
+    """
+    program = _needed("docker-registry", "docker-registry")
+    with tempfile.TemporaryDirectory(prefix="cloudboot-registry-") as name:
+        folder = Path(name)
+        config: dict[str, object] = {
+            "version": "0.1",
+            "log": {"level": "info", "accesslog": {"disabled": True}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(folder / "store")},
+                "delete": {"enabled": True},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+        }
+        http: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "loopback"}
+        if certificate is not None:
+            http["tls"] = {"certificate": os.fspath(certificate[0]), "key": os.fspath(certificate[1])}
+        config["http"] = http
+        if users is not None:
+            (folder / "htpasswd").write_text("".join(_htpasswd(user, users[user]) for user in users))
+            config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+        # JSON is YAML.
+        (folder / "config.yml").write_text(json.dumps(config))
+        with killed_with_us(program, "serve", str(folder / "config.yml")) as process:
+            port = _wait_for_port(process, timeout)
+            yield Server(f"127.0.0.1:{port}", folder / "store", process.pid)
+
+
+@contextlib.contextmanager
+def killed_with_us(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends with the block, or with the calling thread if that ends first."""
+    setpriv = _needed("setpriv", "util-linux")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    process = subprocess.Popen(
+        [setpriv, "--pdeathsig", "KILL", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        _log(process).close()
+
+
+def _wait_for_port(process: subprocess.Popen[str], timeout: float) -> int:
+    """The port the server says it listens on; afterwards its log is read on, so that it never blocks on it."""
+    log: list[str] = []
+    late = threading.Timer(timeout, process.kill)
+    late.start()
+    try:
+        for line in _log(process):
+            log.append(line)
+            if found := _LISTENING.search(line):
+                threading.Thread(target=_drain, args=(process,), daemon=True).start()
+                return int(found[1])
+    finally:
+        late.cancel()
+    raise RuntimeError("docker-registry did not start:\n" + "".join(log[-20:]))
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    # The file is closed under this thread when the server has ended.
+    with contextlib.suppress(ValueError):
+        for _ in _log(process):
+            pass
+
+
+def _log(process: subprocess.Popen[str]) -> IO[str]:
+    if process.stderr is None:
+        raise ValueError("the process was started without a pipe for its log")
+    return process.stderr
+
+
+def _htpasswd(user: str, password: str) -> str:
+    done = subprocess.run(
+        [_needed("htpasswd", "apache2-utils"), "-niB", "-C", "5", user],
+        input=password,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip() + "\n"
+
+
+def _needed(program: str, package: str) -> str:
+    path = find_program(program)
+    if path is None:
+        raise FileNotFoundError(2, f"not installed (Debian package {package})", program)
+    return path

@@ -1,0 +1,64 @@
+"""Limits on how long a transfer may take: a deadline for all of it, and a rate below which a peer is given up."""
+
+from __future__ import annotations
+
+import time
+
+from .errors import SlowPeerError, TransferTimeoutError
+
+
+class Deadline:
+    """A moment after which an operation must not go on; ``None`` seconds is never."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def cap(self, seconds: float) -> float:
+        """``seconds``, or what is left if that is less.
+
+        Raises:
+            TransferTimeoutError: nothing is left.
+        """
+        if self._end is None:
+            return seconds
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TransferTimeoutError(f"not finished within {self._seconds:g} s", final=True)
+        return min(seconds, left)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not past the deadline: that raises at once, since nothing could follow the wait."""
+        if self._end is not None and time.monotonic() + seconds >= self._end:
+            raise TransferTimeoutError(f"not finished within {self._seconds:g} s", final=True)
+        time.sleep(seconds)
+
+
+class RateWatch:
+    """Gives up a peer that sends fewer than ``minimum`` bytes a second over ``window`` seconds.
+
+    The first window starts with the first byte, since a registry may take its time before that; how long is the
+    socket's timeout.
+    """
+
+    def __init__(self, minimum: float, window: float) -> None:
+        self._minimum, self._window = minimum, window
+        self._start: float | None = None
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """``count`` more bytes came.
+
+        Raises:
+            SlowPeerError: too few in the window that ends now.
+        """
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now
+        self._count += count
+        if now - self._start < self._window:
+            return
+        rate = self._count / (now - self._start)
+        if rate < self._minimum:
+            raise SlowPeerError(f"the peer sends {rate:.0f} bytes a second, fewer than {self._minimum:.0f}")
+        self._start, self._count = now, 0

@@ -1,0 +1,377 @@
+"""One HTTP/1.1 exchange: a connection, a request, a response whose bytes go where the caller says.
+
+The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds stands between
+it and the socket, so that every byte of head and body alike is under the deadline and the rate limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import io
+import ssl
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Protocol, Self
+
+from .errors import (
+    CredentialError,
+    InsecureError,
+    OciError,
+    ProtocolError,
+    TransferTimeoutError,
+    TransportError,
+)
+from .reference import is_loopback
+from .timing import Deadline, RateWatch
+
+if TYPE_CHECKING:
+    import os
+    import socket
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from typing_extensions import Buffer
+
+USER_AGENT = "cloudboot-oci-stream"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a registry is reached.
+
+    ``insecure`` is plain HTTP: ``None`` uses it for this machine's own registries only (unless TLS material is
+    given), true for any, false for none. ``username`` and ``password`` go before what the docker and podman
+    configuration holds; ``auth_file`` replaces where that is looked for. ``stall`` is in seconds without a byte,
+    ``minimum_rate`` in bytes a second over as long.
+    """
+
+    insecure: bool | None = None
+    username: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    auth_file: str | os.PathLike[str] | None = None
+    ca_file: str | os.PathLike[str] | None = None
+    client_certificate: str | os.PathLike[str] | None = None
+    client_key: str | os.PathLike[str] | None = None
+    stall: float = 30.0
+    minimum_rate: float = 1024.0
+
+    @property
+    def has_tls_material(self) -> bool:
+        """Whether a certificate authority or a client certificate is given."""
+        return self.ca_file is not None or self.client_certificate is not None
+
+    def tls_context(self) -> ssl.SSLContext:
+        """A context that verifies peers against the given or the system's authorities.
+
+        Raises:
+            CredentialError: a certificate or key cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.client_certificate is not None:
+                context.load_cert_chain(self.client_certificate, self.client_key)
+        except OSError as error:
+            raise CredentialError(f"a certificate or key cannot be used: {error}") from error
+        return context
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: credentials never leave the one they were made for."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The origin of ``url``.
+
+        Raises:
+            ProtocolError: it has none.
+        """
+        try:
+            parts = urllib.parse.urlsplit(url)
+            scheme = parts.scheme.lower()
+            port = parts.port or {"http": 80, "https": 443}.get(scheme, 0)
+        except ValueError as error:
+            raise ProtocolError(f"not a URL: {error}") from None
+        if not parts.hostname:
+            raise ProtocolError("a URL without a host")
+        return cls(scheme, parts.hostname.lower(), port)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+class Body(Protocol):
+    """What a request sends; ``pieces`` can be asked for again when the request must be repeated."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def pieces(self) -> Iterator[memoryview]:
+        """All of it, in order."""
+
+
+class _WatchedReader(io.RawIOBase):
+    """The receiving side of a socket under a deadline and a rate limit."""
+
+    def __init__(self, raw: io.RawIOBase, owner: _WatchedSocket) -> None:
+        self._raw, self._owner = raw, owner
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        self._owner.arm()
+        count = self._raw.readinto(buffer)
+        if count:
+            self._owner.watch.add(count)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _WatchedSocket:
+    """What ``http.client`` needs of a socket."""
+
+    def __init__(self, sock: socket.socket, access: Access, deadline: Deadline) -> None:
+        self._sock, self._deadline = sock, deadline
+        self._stall = self._timeout = access.stall
+        self.watch = RateWatch(access.minimum_rate, access.stall)
+        sock.settimeout(self._timeout)
+
+    def arm(self) -> None:
+        """Let the next operation wait for as long as the limits allow."""
+        timeout = self._deadline.cap(self._stall)
+        # Setting a timeout is a system call; most transfers never come near their deadline.
+        if timeout != self._timeout:
+            self._sock.settimeout(timeout)
+            self._timeout = timeout
+
+    def limit(self, seconds: float) -> None:
+        """Wait no longer than ``seconds`` for anything from now on."""
+        self._stall = min(self._stall, seconds)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        del mode  # http.client only ever asks for "rb"
+        return io.BufferedReader(_WatchedReader(self._sock.makefile("rb", buffering=0), self))
+
+    def sendall(self, data: Buffer) -> None:
+        self.arm()
+        self._sock.sendall(data)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Response:
+    """A status, headers, and a body not read yet."""
+
+    def __init__(
+        self, url: str, connection: http.client.HTTPConnection, inner: http.client.HTTPResponse, sock: _WatchedSocket
+    ) -> None:
+        self.url = url
+        self.status = inner.status
+        self.headers = inner.headers
+        self.length = inner.length
+        """What is left of the body by its ``Content-Length``; ``None`` if the peer did not say."""
+        self._connection, self._inner, self._sock = connection, inner, sock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection, whatever of the body is unread."""
+        self._inner.close()
+        self._connection.close()
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into ``view``; 0 at the end of the body, be it the announced one or not.
+
+        Raises:
+            TransportError: the connection broke.
+            TransferTimeoutError: a limit was passed.
+        """
+        with _mapped(self.url):
+            return self._inner.readinto(view)
+
+    def read_bounded(self, limit: int) -> bytes:
+        """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
+        with _mapped(self.url):
+            data = bytearray()
+            while len(data) <= limit:
+                piece = self._inner.read(min(1 << 16, limit + 1 - len(data)))
+                if not piece:
+                    break
+                data += piece
+        return bytes(data)
+
+    def read_soon(self, limit: int, seconds: float) -> bytes:
+        """What comes of the body within about ``seconds``: error bodies lie about their length."""
+        self._sock.limit(seconds)
+        data = b""
+        with contextlib.suppress(OciError), _mapped(self.url):
+            while len(data) < limit:
+                piece = self._inner.read1(limit - len(data))
+                if not piece:
+                    break
+                data += piece
+                if data.endswith((b"}", b"}\n")):
+                    break
+        return data
+
+
+class Transport:
+    """Makes connections the way an :class:`Access` says."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._context: ssl.SSLContext | None = None
+
+    def check_allowed(self, origin: Origin) -> None:
+        """Refuse plain HTTP to other machines, unless it was asked for.
+
+        Raises:
+            InsecureError: it was not.
+        """
+        if origin.scheme == "http" and not self._access.insecure and not is_loopback(origin.host):
+            raise InsecureError(
+                f"plain HTTP to {origin.host}",
+                hint="allow it with insecure=True (--insecure), or use a registry with TLS",
+            )
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+        deadline: Deadline,
+    ) -> Response:
+        """Send one request and read the head of the response. No redirect is followed, no credential added.
+
+        Raises:
+            InsecureError: plain HTTP to another machine.
+            TransportError: no connection, it broke, or what came is not HTTP.
+            TransferTimeoutError: a limit was passed.
+        """
+        origin = Origin.of(url)
+        self.check_allowed(origin)
+        parts = urllib.parse.urlsplit(url)
+        target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        if parts.query:
+            target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+        with _mapped(url):
+            connection = self._connect(origin, deadline)
+        try:
+            # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
+            connection.sock = sock = _WatchedSocket(connection.sock, self._access, deadline)
+            answered = self._send(connection, url, _head(method, target, headers, body), body)
+            with _mapped(url):
+                return Response(url, connection, answered or connection.getresponse(), sock)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _connect(self, origin: Origin, deadline: Deadline) -> http.client.HTTPConnection:
+        timeout = deadline.cap(self._access.stall)
+        proxy = _proxy_for(origin)
+        host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+        connection: http.client.HTTPConnection
+        if origin.scheme == "https":
+            self._context = self._context or self._access.tls_context()
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        if proxy:
+            connection.set_tunnel(origin.host, origin.port)
+        connection.connect()
+        return connection
+
+    def _send(
+        self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
+    ) -> http.client.HTTPResponse | None:
+        """Send a request; a response only if the peer answered before all of it was sent."""
+        with _mapped(url):
+            connection.putrequest(head.method, head.target, skip_accept_encoding=True)
+            for name, value in head.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+        for piece in body.pieces() if body else ():
+            with _mapped(url):
+                try:
+                    connection.send(piece)
+                except (BrokenPipeError, ConnectionResetError) as broken:
+                    # A registry that refuses an upload answers and closes without reading the rest.
+                    try:
+                        return connection.getresponse()
+                    except (OSError, http.client.HTTPException):
+                        raise broken from None
+        return None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Head:
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+def _head(method: str, target: str, headers: Mapping[str, str], body: Body | None) -> _Head:
+    fixed = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"}
+    if body is not None or method in {"POST", "PUT", "PATCH"}:
+        fixed["Content-Length"] = str(body.size if body else 0)
+    return _Head(method, target, fixed | dict(headers))
+
+
+def _proxy_for(origin: Origin) -> Origin | None:
+    """The proxy that the environment names for ``origin``; this machine's own registries never go through one."""
+    if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(origin.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    return Origin.of(proxy if "://" in proxy else f"http://{proxy}")
+
+
+@contextlib.contextmanager
+def _mapped(url: str) -> Iterator[None]:
+    """Every error of the network, the TLS layer and the HTTP parser as one of ours, without the URL's query."""
+    where = url.partition("?")[0]
+    try:
+        yield
+    except OciError:
+        raise
+    except TimeoutError:
+        raise TransferTimeoutError(f"no byte moved in time: {where}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise TransportError(
+            f"the certificate of {where} does not verify: {error.verify_message}",
+            hint="name its authority with ca_file",
+        ) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # ValueError: http.client says so of header bytes and chunk sizes that are not what they should be.
+        raise TransportError(f"{where}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def header_values(headers: http.client.HTTPMessage, name: str) -> Iterable[str]:
+    """All values of a header that may occur several times."""
+    return headers.get_all(name) or ()
