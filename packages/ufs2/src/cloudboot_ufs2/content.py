@@ -1,0 +1,209 @@
+"""Where the bytes of a file come from, and how they reach the image without passing through Python where possible."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from cloudboot_layout.storage import descriptor_of
+
+from .errors import SourceChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+    from cloudboot_layout import WritableStorage
+
+_CHUNK = 1 << 20
+_GATHER = 512  # pieces of one pwritev; Linux allows 1024
+_ZEROS = bytes(65536)
+_NOT_THERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
+
+
+class Content(Protocol):
+    """The bytes of one file."""
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:
+        """The parts ``[start, end)`` that hold data, in order; what lies between is a hole."""
+
+    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
+        """Write each piece ``(start, length, offset in the target)`` of the file of ``size`` bytes."""
+
+
+class Target:
+    """A storage that small consecutive writes are gathered for, and large ones copied to inside the kernel."""
+
+    def __init__(self, storage: WritableStorage) -> None:
+        self._storage = storage
+        self._descriptor = descriptor_of(storage)
+        self._pieces: list[Buffer] = []
+        self._start = self._end = 0
+        self._kernel_copy = True
+
+    def write(self, offset: int, data: Buffer, length: int) -> None:
+        """Write ``length`` bytes at ``offset``; the data may be used until :meth:`flush`."""
+        if self._descriptor is None:
+            self._storage.write_at(offset, data)
+            return
+        if offset != self._end or len(self._pieces) >= _GATHER:
+            self.flush()
+            self._start = offset
+        self._pieces.append(data)
+        self._end = offset + length
+
+    def zero(self, offset: int, length: int) -> None:
+        """Write zeros; the padding of a fragment, a table that is not used yet."""
+        while length > 0:
+            count = min(length, len(_ZEROS))
+            self.write(offset, memoryview(_ZEROS)[:count], count)
+            offset, length = offset + count, length - count
+
+    def flush(self) -> None:
+        """Bring what was gathered to the storage."""
+        if self._pieces and self._descriptor is not None:
+            fd, base = self._descriptor
+            length = self._end - self._start
+            if self._end > self._storage.size or os.pwritev(fd, self._pieces, base + self._start) != length:
+                # A short write, rare on files: the storage's own loop finishes it, and it says what is out of range.
+                self._storage.write_at(self._start, b"".join(self._pieces))
+        self._pieces.clear()
+        self._start = self._end = 0
+
+    def copy_from(self, fd: int, start: int, offset: int, length: int) -> int:
+        """Copy ``length`` bytes of the file ``fd`` from ``start`` to ``offset``; fewer if the file ends before."""
+        done = 0
+        while done < length:
+            count = self._copy_once(fd, start + done, offset + done, length - done)
+            if count == 0:
+                break
+            done += count
+        return done
+
+    def _copy_once(self, fd: int, start: int, offset: int, length: int) -> int:
+        if self._descriptor is not None and self._kernel_copy and offset + length <= self._storage.size:
+            out, base = self._descriptor
+            try:
+                return os.copy_file_range(fd, out, min(length, 1 << 30), start, base + offset)
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    raise
+                self._kernel_copy = False
+        data = os.pread(fd, min(length, _CHUNK), start)
+        self._storage.write_at(offset, data)
+        return len(data)
+
+
+class MemoryContent:
+    """Bytes at hand."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+        return self._data
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:
+        """All of it."""
+        return [(0, size)]
+
+    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:  # noqa: ARG002 -- protocol
+        """Write each piece."""
+        view = memoryview(self._data)
+        for start, length, offset in pieces:
+            target.write(offset, view[start : start + length], length)
+
+
+class FileContent:
+    """A file of the host, opened when it is copied. ``sparse`` says that it takes less room than its size."""
+
+    __slots__ = ("_path", "_sparse")
+
+    def __init__(self, path: str, *, sparse: bool = False) -> None:
+        self._path, self._sparse = path, sparse
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:
+        """What ``SEEK_DATA`` finds; all of it where the host's file system does not say."""
+        if not self._sparse:
+            return [(0, size)]
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            return _data_ranges(fd, size)
+        finally:
+            os.close(fd)
+
+    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
+        """Write each piece; small files in one read, large ones by ``copy_file_range``."""
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if size <= _CHUNK and len(pieces) == 1 and pieces[0][1] == size:
+                # One byte more than there should be, to see a file that grew.
+                data = os.read(fd, size + 1)
+                if len(data) != size:
+                    raise self._changed(size, len(data))
+                target.write(pieces[0][2], data, size)
+                return
+            now = os.fstat(fd).st_size
+            if now != size:
+                raise self._changed(size, now)
+            for start, length, offset in pieces:
+                done = target.copy_from(fd, start, offset, length)
+                if done != length:
+                    raise self._changed(size, start + done)
+        finally:
+            os.close(fd)
+
+    def _changed(self, expected: int, actual: int) -> SourceChangedError:
+        return SourceChangedError(
+            "the file changed while it was read", member=self._path, expected=expected, actual=actual
+        )
+
+
+def _data_ranges(fd: int, size: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole from here on
+                break
+            return [(0, size)]
+        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        found.append((start, end))
+        position = end
+    return found
+
+
+class SliceContent:
+    """Parts of one open file: a member of an archive. ``parts`` are ``(start in the member, length, offset)``."""
+
+    __slots__ = ("_fd", "_member", "_parts")
+
+    def __init__(self, fd: int, parts: list[tuple[int, int, int]], member: str) -> None:
+        self._fd, self._parts, self._member = fd, parts, member
+
+    def ranges(self, size: int) -> list[tuple[int, int]]:  # noqa: ARG002 -- protocol
+        """The parts the archive holds."""
+        return [(start, start + length) for start, length, _ in self._parts if length]
+
+    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:  # noqa: ARG002 -- protocol
+        """Write each piece, and zeros where a piece covers a hole of the member."""
+        for start, length, offset in pieces:
+            position = start
+            for part_start, part_length, source in self._parts:
+                low, high = max(position, part_start), min(start + length, part_start + part_length)
+                if low >= high:
+                    continue
+                target.zero(offset + position - start, low - position)
+                done = target.copy_from(self._fd, source + low - part_start, offset + low - start, high - low)
+                if done != high - low:
+                    raise SourceChangedError("the archive ends early", member=self._member)
+                position = high
+            target.zero(offset + position - start, start + length - position)

@@ -1,0 +1,131 @@
+"""Directories: records packed into 512-byte chunks, and read from them (dir.h)."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import DirectoryError
+from .layout import DIRBLKSIZ, DIRECT_HEADER, DT_WHT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cloudboot_layout import ByteOrder
+
+
+class Record(NamedTuple):
+    """One directory record; ``offset`` is where it stands in the directory."""
+
+    inode: int
+    kind: int  #: d_type
+    name: bytes
+    offset: int
+    length: int  #: d_reclen
+
+
+@cache
+def header(byteorder: ByteOrder) -> struct.Struct:
+    """d_ino, d_reclen, d_type, d_namlen."""
+    return struct.Struct(("<" if byteorder == "little" else ">") + "IHBB")
+
+
+def record_size(name_length: int) -> int:
+    """The least a record takes: its head, the name, a NUL, rounded up to four bytes (dir.h, DIRECTSIZ)."""
+    return DIRECT_HEADER + (name_length + 4 & ~3)
+
+
+def directory_size(name_lengths: Iterable[int]) -> int:
+    """Bytes of a directory that holds names of these lengths, in this order, besides ``.`` and ``..``."""
+    full, used = 0, 24
+    for length in name_lengths:
+        size = DIRECT_HEADER + (length + 4 & ~3)
+        used += size
+        if used > DIRBLKSIZ:
+            full += DIRBLKSIZ
+            used = size
+    return full + DIRBLKSIZ
+
+
+def pack_directory(entries: Iterable[tuple[bytes, int, int]], byteorder: ByteOrder = "little") -> bytes:
+    """The bytes of a directory of ``(name, inode, d_type)`` entries; ``.`` and ``..`` are the first two of them."""
+    pack = header(byteorder).pack
+    chunks: list[bytes] = []
+    used = 0
+    name, inode, kind, size = b"", 0, 0, 0
+    for next_name, next_inode, next_kind in entries:
+        next_size = DIRECT_HEADER + (len(next_name) + 4 & ~3)
+        if used + next_size > DIRBLKSIZ:
+            # The last record of a chunk takes in the space that is left.
+            size += DIRBLKSIZ - used
+            used = 0
+        if size:
+            chunks.append(pack(inode, size, kind, len(name)) + name.ljust(size - DIRECT_HEADER, b"\0"))
+        name, inode, kind, size = next_name, next_inode, next_kind, next_size
+        used += size
+    size += DIRBLKSIZ - used
+    chunks.append(pack(inode, size, kind, len(name)) + name.ljust(size - DIRECT_HEADER, b"\0"))
+    return b"".join(chunks)
+
+
+def records(data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0) -> Iterator[Record]:
+    """The records of a directory in use, ``.`` and ``..`` included; unused ones (inode 0) are passed over.
+
+    ``inode`` is the directory's own number, for the error.
+
+    Raises:
+        DirectoryError: a record that crosses its chunk, is too short for its name or not aligned, or a bad name.
+    """
+    unpack = header(byteorder).unpack_from
+    size = len(data)
+    if size % DIRBLKSIZ:
+        raise _error(
+            inode,
+            "d_reclen",
+            size,
+            message="the directory is not whole 512-byte chunks",
+            expected=DIRBLKSIZ,
+            actual=size,
+        )
+    offset = 0
+    while offset < size:
+        number, length, kind, name_length = unpack(data, offset)
+        room = DIRBLKSIZ - offset % DIRBLKSIZ
+        if length < DIRECT_HEADER or length % 4 or length > room:
+            raise _error(
+                inode,
+                "d_reclen",
+                offset,
+                message="a bad record length",
+                expected=f"8 to {room}, in fours",
+                actual=length,
+            )
+        if number:
+            if not name_length or record_size(name_length) > length:
+                raise _error(
+                    inode,
+                    "d_namlen",
+                    offset,
+                    message="a bad name length",
+                    expected=f"1 to {length - 9}",
+                    actual=name_length,
+                )
+            start = offset + DIRECT_HEADER
+            name = bytes(data[start : start + name_length])
+            if b"\0" in name or b"/" in name:
+                raise _error(inode, "d_name", offset, message="a bad name", expected=None, actual=name)
+            if kind != DT_WHT:
+                yield Record(number, kind, name, offset, length)
+        offset += length
+
+
+def _error(inode: int, field: str, offset: int, *, message: str, expected: object, actual: object) -> DirectoryError:
+    return DirectoryError(
+        f"directory inode {inode}: {message}",
+        structure="Direct",
+        field=field,
+        offset=offset,
+        expected=expected,
+        actual=actual,
+    )

@@ -1,0 +1,175 @@
+"""Cylinder groups: what follows from the map of free fragments, and the block that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .geometry import howmany, roundup
+from .hashes import check_hash
+from .layout import CG_MAGIC, MAXFRAG
+from .records import Cg, Csum
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from cloudboot_layout import ByteOrder
+
+    from .geometry import Geometry
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+_CKHASH = Cg.LAYOUT.offsets["cg_ckhash"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MapOffsets:
+    """Where the maps of a group stand in its block, in bytes; those of clusters are 0 where there are none."""
+
+    iusedoff: int
+    freeoff: int
+    clustersumoff: int
+    clusteroff: int
+    nextfreeoff: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SpaceCounts:
+    """What a group's counters and summaries must be, given its free fragments."""
+
+    free_blocks: int
+    free_fragments: int  #: in partly used blocks only
+    frsum: tuple[int, ...]
+    cluster_sum: Ints  #: index 0 is unused
+    clusters: Bools  #: per whole block, whether it is free
+
+
+def map_offsets(geometry: Geometry) -> MapOffsets:
+    """The offsets mkfs.c (initcg) gives the maps; the same in every group."""
+    iusedoff = Cg.SIZE
+    freeoff = iusedoff + howmany(geometry.group_inodes, 8)
+    nextfreeoff = freeoff + howmany(geometry.group_fragments, 8)
+    if geometry.cluster_summary <= 0:
+        return MapOffsets(iusedoff, freeoff, 0, 0, nextfreeoff)
+    # The summary is indexed from 1, so its unused element 0 overlaps the end of the fragment map.
+    clustersumoff = roundup(nextfreeoff, 4) - 4
+    clusteroff = clustersumoff + 4 * (geometry.cluster_summary + 1)
+    blocks = geometry.group_fragments // geometry.fragments_per_block
+    return MapOffsets(iusedoff, freeoff, clustersumoff, clusteroff, clusteroff + howmany(blocks, 8))
+
+
+def count_space(free: Bools, frag: int, cluster_summary: int) -> SpaceCounts:
+    """Count ``free`` (one element per fragment of a group) the way fsck does.
+
+    A block that the end of the file system cuts short counts as partly used.
+    """
+    whole = len(free) // frag
+    padded = np.zeros(howmany(len(free), frag) * frag, dtype=np.bool_)
+    padded[: len(free)] = free
+    patterns = (padded.reshape(-1, frag) @ (1 << np.arange(frag))).astype(np.int64)
+    histogram = np.bincount(patterns, minlength=1 << frag)
+    full = (1 << frag) - 1
+    histogram_partial = histogram.copy()
+    histogram_partial[full] = 0
+    runs = _run_table(frag)
+    frsum = histogram_partial @ runs
+    clusters = patterns[:whole] == full
+    return SpaceCounts(
+        free_blocks=int(histogram[full]),
+        free_fragments=int(frsum @ np.arange(MAXFRAG)),
+        frsum=tuple(int(count) for count in frsum),
+        cluster_sum=_cluster_sum(clusters, cluster_summary),
+        clusters=clusters,
+    )
+
+
+@cache
+def _run_table(frag: int) -> Ints:
+    """For every pattern of free fragments in a block, how many runs of each length it holds."""
+    table = np.zeros((1 << frag, MAXFRAG), dtype=np.int64)
+    for pattern in range((1 << frag) - 1):
+        for run in f"{pattern:b}".split("0"):
+            if run:
+                table[pattern, len(run)] += 1
+    return table
+
+
+def _cluster_sum(clusters: Bools, length: int) -> Ints:
+    """Runs of free blocks by length; the last element counts the longer ones too."""
+    if length <= 0:
+        return np.zeros(0, dtype=np.int64)
+    edges = np.flatnonzero(np.diff(clusters.astype(np.int8), prepend=0, append=0))
+    runs = np.minimum(edges[1::2] - edges[::2], length)
+    return np.bincount(runs, minlength=length + 1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GroupState:
+    """What is known of a group when its block is written."""
+
+    index: int
+    free: Bools
+    used_inodes: Bools
+    directories: int
+    initialised_inodes: int
+
+
+def pack_group(
+    geometry: Geometry, state: GroupState, *, timestamp: int, hashed: bool, byteorder: ByteOrder
+) -> tuple[bytes, Csum]:
+    """The ``fs_cgsize`` bytes of a group and its counters."""
+    counts = count_space(state.free, geometry.fragments_per_block, geometry.cluster_summary)
+    offsets = map_offsets(geometry)
+    counters = Csum(
+        cs_ndir=state.directories,
+        cs_nbfree=counts.free_blocks,
+        cs_nifree=int(geometry.group_inodes - np.count_nonzero(state.used_inodes)),
+        cs_nffree=counts.free_fragments,
+    )
+    head = Cg(
+        cg_magic=CG_MAGIC,
+        cg_cgx=state.index,
+        cg_ndblk=len(state.free),
+        cg_cs=counters,
+        cg_frsum=counts.frsum,
+        cg_iusedoff=offsets.iusedoff,
+        cg_freeoff=offsets.freeoff,
+        cg_nextfreeoff=offsets.nextfreeoff,
+        cg_clustersumoff=offsets.clustersumoff,
+        cg_clusteroff=offsets.clusteroff,
+        cg_nclusterblks=len(counts.clusters) if geometry.cluster_summary > 0 else 0,
+        cg_niblk=geometry.group_inodes,
+        cg_initediblk=state.initialised_inodes,
+        cg_time=timestamp,
+    )
+    block = np.zeros(geometry.cgsize, dtype=np.uint8)
+    block[: Cg.SIZE] = np.frombuffer(head.pack(byteorder), dtype=np.uint8)
+    _put_bits(block, offsets.iusedoff, state.used_inodes)
+    _put_bits(block, offsets.freeoff, state.free)
+    if geometry.cluster_summary > 0:
+        sums = counts.cluster_sum[1:].astype(np.dtype(np.int32).newbyteorder("<" if byteorder == "little" else ">"))
+        start = offsets.clustersumoff + 4
+        block[start : start + sums.nbytes] = sums.view(np.uint8)
+        _put_bits(block, offsets.clusteroff, counts.clusters)
+    if hashed:
+        block[_CKHASH : _CKHASH + 4] = np.frombuffer(check_hash(block).to_bytes(4, byteorder), dtype=np.uint8)
+    return block.tobytes(), counters
+
+
+def _put_bits(block: npt.NDArray[np.uint8], offset: int, bits: Bools) -> None:
+    packed = np.packbits(bits, bitorder="little")
+    block[offset : offset + len(packed)] |= packed
+
+
+def get_bits(block: npt.NDArray[np.uint8], offset: int, count: int) -> Bools:
+    """``count`` bits of a map, lowest bit first."""
+    return np.unpackbits(block[offset : offset + howmany(count, 8)], count=count, bitorder="little").astype(np.bool_)
+
+
+def group_hash(block: bytes) -> int:
+    """The check-hash the ``fs_cgsize`` bytes of a group should carry."""
+    return check_hash(block[:_CKHASH] + bytes(4) + block[_CKHASH + 4 :])

@@ -1,0 +1,223 @@
+"""Trees put together member by member: from an archive, or from a mapping of paths in a program."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .content import FileContent, MemoryContent
+from .errors import SourceError
+from .node import Node
+from .source import check_name, finish, read_tree, shown, symlink_node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ID_LIMIT = 1 << 32
+_TIME_LIMIT = 1 << 63
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Attributes:
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File(_Attributes):
+    """A regular file: its bytes, or the host's file that holds them."""
+
+    data: bytes | os.PathLike[str]
+    mode: int = 0o644
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Directory(_Attributes):
+    """A directory; what it holds stands in the mapping under longer paths."""
+
+    mode: int = 0o755
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Symlink(_Attributes):
+    """A symbolic link."""
+
+    target: str | bytes
+    mode: int = 0o777
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HardLink:
+    """Another name of a file that stands in the mapping under ``path``."""
+
+    path: str | bytes
+
+
+Member = bytes | os.PathLike[str] | File | Directory | Symlink | HardLink
+
+
+class TreeBuilder:
+    """A tree that grows by paths; whatever would leave it, hide in it or clash with it is refused by name."""
+
+    def __init__(self) -> None:
+        self.root = Node(stat.S_IFDIR | 0o755, 0, 0, 0, children={})
+        self._implied: set[int] = {id(self.root)}
+        self._newest = 0
+
+    def add(self, path: bytes, node: Node) -> None:
+        """Put ``node`` at ``path``; directories on the way that were not named are made with mode 755.
+
+        Raises:
+            SourceError: a path that leaves the tree, goes through a file, or is taken.
+        """
+        member = shown(path)
+        _check_attributes(node, member)
+        self._newest = max(self._newest, node.mtime_ns)
+        parts = split(path)
+        if not parts:
+            self._merge(self.root, node, member)
+            return
+        parent = self._directory(parts[:-1], node, member)
+        children = parent.children if parent.children is not None else {}
+        present = children.get(parts[-1])
+        if present is None:
+            children[parts[-1]] = node
+        else:
+            self._merge(present, node, member)
+
+    def link(self, path: bytes, target: bytes) -> None:
+        """Put another name of the file at ``target`` at ``path``.
+
+        Raises:
+            SourceError: as :meth:`add`; or ``target`` is not there, or a directory.
+        """
+        member = shown(path)
+        node: Node | None = self.root
+        for part in split(target):
+            node = (node.children or {}).get(part) if node else None
+        if node is None or node.children is not None:
+            raise SourceError("a hard link to what is not a file before it", member=member, actual=target)
+        parts = split(path)
+        if not parts:
+            raise SourceError("the root cannot be a hard link", member=member)
+        parent = self._directory(parts[:-1], node, member)
+        if parent.children is None or parts[-1] in parent.children:
+            raise SourceError("the name is there already", member=member)
+        parent.children[parts[-1]] = node
+        node.links += 1
+
+    def finish(self) -> Node:
+        """The tree, complete."""
+        if id(self.root) in self._implied:
+            self.root.mtime_ns = self._newest
+        return finish(self.root)
+
+    def _directory(self, parts: list[bytes], like: Node, member: str) -> Node:
+        node = self.root
+        for part in parts:
+            if node.children is None:
+                raise SourceError("its path goes through a file or a symbolic link", member=member)
+            child = node.children.get(part)
+            if child is None:
+                child = Node(stat.S_IFDIR | 0o755, 0, 0, like.mtime_ns, children={})
+                self._implied.add(id(child))
+                node.children[part] = child
+            node = child
+        if node.children is None:
+            raise SourceError("its path goes through a file or a symbolic link", member=member)
+        return node
+
+    def _merge(self, present: Node, node: Node, member: str) -> None:
+        """A directory may be named once after what it holds; nothing else may be named twice."""
+        if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
+            raise SourceError("the name is there already", member=member)
+        present.mode, present.uid, present.gid, present.mtime_ns = node.mode, node.uid, node.gid, node.mtime_ns
+        present.children.update(node.children)
+        self._implied.discard(id(present))
+
+
+def split(path: bytes) -> list[bytes]:
+    """The names of a path; ``.`` and empty ones count for nothing.
+
+    Raises:
+        SourceError: an absolute path, ``..``, or a name no directory can hold.
+    """
+    member = shown(path)
+    if path.startswith(b"/"):
+        raise SourceError("an absolute path", member=member)
+    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+    for part in parts:
+        if part == b"..":
+            raise SourceError("the path leaves the root", member=member)
+        check_name(part, member)
+    return parts
+
+
+def _check_attributes(node: Node, member: str) -> None:
+    if not (0 <= node.uid < _ID_LIMIT and 0 <= node.gid < _ID_LIMIT):
+        raise SourceError("the owner does not fit 32 bits", member=member, actual=f"{node.uid}:{node.gid}")
+    if not -_TIME_LIMIT <= node.mtime_ns // 1_000_000_000 < _TIME_LIMIT:
+        raise SourceError("the time does not fit 64 bits", member=member, actual=node.mtime_ns)
+
+
+def read_mapping(mapping: Mapping[str, Member] | Mapping[bytes, Member]) -> Node:
+    """The tree a mapping describes.
+
+    A value is the bytes of a file, a path of the host (a file, or a folder with all it holds), or one of
+    :class:`File`, :class:`Directory`, :class:`Symlink` and :class:`HardLink`.
+
+    Raises:
+        SourceError: a path or member that cannot be stored.
+    """
+    tree = TreeBuilder()
+    links: list[tuple[bytes, bytes]] = []
+    for key, member in mapping.items():
+        path = os.fsencode(key)
+        if isinstance(member, HardLink):
+            links.append((path, os.fsencode(member.path)))
+        else:
+            tree.add(path, _member_node(member, shown(path)))
+    for path, target in links:
+        tree.link(path, target)
+    return tree.finish()
+
+
+def _member_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, name: str) -> Node:
+    if isinstance(member, bytes):
+        member = File(member)
+    elif isinstance(member, os.PathLike):
+        if os.path.isdir(member):
+            return read_tree(member)
+        status = os.stat(member)
+        member = File(
+            member, stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid, mtime_ns=status.st_mtime_ns
+        )
+    if isinstance(member, Directory):
+        mode = stat.S_IFDIR | stat.S_IMODE(member.mode)
+        return Node(mode, member.uid, member.gid, member.mtime_ns, children={})
+    if isinstance(member, Symlink):
+        return symlink_node(
+            os.fsencode(member.target),
+            name,
+            uid=member.uid,
+            gid=member.gid,
+            mtime_ns=member.mtime_ns,
+            mode=stat.S_IMODE(member.mode),
+        )
+    return _file_node(member)
+
+
+def _file_node(member: File) -> Node:
+    mode = stat.S_IFREG | stat.S_IMODE(member.mode)
+    if isinstance(member.data, bytes):
+        size = len(member.data)
+        return Node(mode, member.uid, member.gid, member.mtime_ns, size, MemoryContent(member.data))
+    path = os.fspath(member.data)
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError("not a regular file", member=path)
+    content = FileContent(path, sparse=status.st_blocks * 512 < status.st_size)
+    return Node(mode, member.uid, member.gid, member.mtime_ns, status.st_size, content)

@@ -1,0 +1,75 @@
+"""What is to be stored: a tree of nodes, filled by a source and placed by the allocator."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from .layout import DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .content import Content
+
+
+class Extent(NamedTuple):
+    """Consecutive fragments that hold consecutive bytes of a file."""
+
+    block: int  #: logical block number of the first byte
+    address: int  #: first fragment
+    fragments: int
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Node:
+    """A file, directory or symbolic link. A hard link is the same node under another name."""
+
+    mode: int  #: type and permissions
+    uid: int
+    gid: int
+    mtime_ns: int
+    size: int = 0
+    content: Content | None = None
+    children: dict[bytes, Node] | None = None
+    links: int = 1
+    # Where it is placed:
+    inode: int = 0
+    parent: int = 0  #: inode number of a directory's parent
+    depth: int = 0  #: levels below the root, of a directory
+    extents: list[Extent] = dataclasses.field(default_factory=list)
+    indirects: list[tuple[int, int, int]] | None = None  #: (level, index within the level, address)
+
+    @property
+    def kind(self) -> int:
+        """d_type."""
+        return DT_REG if stat.S_ISREG(self.mode) else DT_DIR if stat.S_ISDIR(self.mode) else DT_LNK
+
+    @property
+    def inline(self) -> bool:
+        """Whether it is a symbolic link short enough to stand in its inode."""
+        return stat.S_ISLNK(self.mode) and self.size < MAXSYMLINKLEN
+
+
+def directories(root: Node) -> Iterator[Node]:
+    """All directories below and with ``root``, parents first."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        yield node
+        if node.children:
+            pending.extend(child for child in reversed(node.children.values()) if child.children is not None)
+
+
+def nodes(root: Node) -> Iterator[Node]:
+    """Every node once, hard links included only under their first name."""
+    seen: set[int] = set()
+    yield root
+    for directory in directories(root):
+        for child in (directory.children or {}).values():
+            if child.links > 1 and child.children is None:
+                if id(child) in seen:
+                    continue
+                seen.add(id(child))
+            yield child

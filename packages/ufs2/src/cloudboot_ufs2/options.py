@@ -1,0 +1,132 @@
+"""What newfs(8) can be told, with its defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Literal
+
+from .errors import OptionError
+from .layout import (
+    DEV_BSIZE,
+    FS_DOSOFTDEP,
+    FS_GJOURNAL,
+    FS_METACKHASH,
+    FS_MULTILABEL,
+    FS_OPTSPACE,
+    FS_OPTTIME,
+    FS_TRIM,
+    MAXBSIZE,
+    MAXFRAG,
+    MAXVOLLEN,
+    MINBSIZE,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from cloudboot_layout import ByteOrder
+
+DEFAULT_MINFREE = 8
+_LABEL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a file system is laid out. The letters are newfs(8)'s options.
+
+    ``fragment_size`` defaults to an eighth of a block (at least 512 bytes), ``density`` (bytes per inode) to two
+    fragments. ``timestamp`` (seconds) is the volume's; it and ``fs_id`` are the only things newfs takes from the clock
+    and from chance, so here they are given, or derived from the other options.
+
+    Raises:
+        OptionError: a value newfs would refuse.
+    """
+
+    block_size: int = 32768  #: -b
+    fragment_size: int | None = None  #: -f
+    density: int | None = None  #: -i, bytes per inode
+    label: str = ""  #: -L
+    minfree: int = DEFAULT_MINFREE  #: -m, per cent
+    optimize: Literal["time", "space"] | None = None  #: -o; below 8 % minfree newfs switches to space
+    max_contiguous: int | None = None  #: -a, blocks
+    max_extent: int | None = None  #: -d, bytes
+    max_blocks_per_group: int | None = None  #: -e, blocks of one file in one group
+    group_blocks: int | None = None  #: -c, the upper limit of fragments in a group
+    average_file_size: int = 16384  #: -g
+    average_files_per_directory: int = 64  #: -h
+    metadata_space: int | None = None  #: -k, fragments of each group kept for metadata
+    soft_updates: bool = False  #: -U
+    gjournal: bool = False  #: -J
+    multilabel: bool = False  #: -l
+    trim: bool = False  #: -t
+    snap_directory: bool = True  #: not -n; only newfs makes one, never build
+    check_hash: bool = True
+    timestamp: int | None = None
+    fs_id: tuple[int, int] | None = None
+    byteorder: ByteOrder = "little"
+
+    def __post_init__(self) -> None:
+        _power_of_two("block_size", self.block_size, MINBSIZE, MAXBSIZE)
+        _power_of_two("fragment_size", self.fragment, max(DEV_BSIZE, self.block_size // MAXFRAG), self.block_size)
+        _in_range("minfree", self.minfree, 0, 99)
+        if self.density is not None:
+            _in_range("density", self.density, 1, 2**31 - 1)
+        if self.max_contiguous is not None:
+            _in_range("max_contiguous", self.max_contiguous, 1, 256)
+        if self.max_extent is not None:
+            _power_of_two("max_extent", self.max_extent, self.block_size, 16 * self.block_size)
+        if self.max_blocks_per_group is not None:
+            _in_range("max_blocks_per_group", self.max_blocks_per_group, 1, 2**31 - 1)
+        if self.group_blocks is not None:
+            _in_range("group_blocks", self.group_blocks, 1, 2**31 - 1)
+        if self.metadata_space is not None:
+            _in_range("metadata_space", self.metadata_space, 0, 2**31 - 1)
+        _in_range("average_file_size", self.average_file_size, 1, 2**31 - 1)
+        _in_range("average_files_per_directory", self.average_files_per_directory, 1, 2**31 - 1)
+        _in_range("timestamp", self.time, -(2**63), 2**63 - 1)
+        if self.optimize not in (None, "time", "space"):
+            raise OptionError("unknown optimisation", field="optimize", expected="time or space", actual=self.optimize)
+        if self.byteorder not in ("little", "big"):
+            raise OptionError("unknown byte order", field="byteorder", actual=self.byteorder)
+        if not _LABEL.fullmatch(self.label) or len(self.label) >= MAXVOLLEN:
+            raise OptionError(
+                "a label has at most 31 letters, digits, dashes and underscores", field="label", actual=self.label
+            )
+
+    @property
+    def fragment(self) -> int:
+        """The fragment size in bytes."""
+        return self.block_size // MAXFRAG if self.fragment_size is None else self.fragment_size
+
+    @property
+    def time(self) -> int:
+        """The volume's time, in seconds."""
+        return 0 if self.timestamp is None else self.timestamp
+
+    @property
+    def optimization(self) -> int:
+        """``fs_optim``; newfs.c gives up time for space when little is kept free, unless told."""
+        if self.minfree < DEFAULT_MINFREE or self.optimize == "space":
+            return FS_OPTSPACE
+        return FS_OPTTIME
+
+    @property
+    def flags(self) -> int:
+        """``fs_flags``."""
+        chosen = (
+            (self.soft_updates, FS_DOSOFTDEP),
+            (self.gjournal, FS_GJOURNAL),
+            (self.multilabel, FS_MULTILABEL),
+            (self.trim, FS_TRIM),
+            (self.check_hash, FS_METACKHASH),
+        )
+        return sum(flag for wanted, flag in chosen if wanted)
+
+
+def _power_of_two(field: str, value: int, low: int, high: int) -> None:
+    if value & (value - 1) or not low <= value <= high:
+        raise OptionError("not possible", field=field, expected=f"a power of two from {low} to {high}", actual=value)
+
+
+def _in_range(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise OptionError("out of range", field=field, expected=f"{low} to {high}", actual=value)

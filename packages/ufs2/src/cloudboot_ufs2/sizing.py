@@ -1,0 +1,161 @@
+"""How large a file system must be for a tree."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from typing import TYPE_CHECKING
+
+from .allocate import Allocator
+from .errors import NoSpaceError
+from .geometry import Geometry, howmany, plan, roundup
+from .layout import UFS_NDADDR, UFS_ROOTINO
+from .node import Node, nodes
+
+if TYPE_CHECKING:
+    from .options import Options
+
+_ATTEMPTS = 64
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Demand:
+    """What a tree takes: inodes, whole blocks (indirect ones included), and tails by number of fragments."""
+
+    inodes: int
+    blocks: int
+    tails: tuple[int, ...]
+
+    def blocks_with_tails(self, frag: int) -> int:
+        """Whole blocks that hold everything, tails packed as the allocator packs them: the tightest fit first."""
+        free = [0] * (frag + 1)
+        blocks = self.blocks
+        for size in range(frag - 1, 0, -1):
+            wanted = self.tails[size] if size < len(self.tails) else 0
+            for room in range(size, frag):
+                if wanted <= 0:
+                    break
+                taken = min(free[room], wanted)
+                free[room] -= taken
+                free[room - size] += taken
+                wanted -= taken
+            each = frag // size
+            new, rest = divmod(wanted, each)
+            blocks += new + (rest > 0)
+            free[frag - each * size] += new
+            if rest:
+                free[frag - rest * size] += 1
+        return blocks
+
+
+def demand(root: Node, options: Options) -> Demand:
+    """What the tree below ``root`` takes; holes are counted as if they were data."""
+    bsize, fsize = options.block_size, options.fragment
+    frag, pointers = bsize // fsize, bsize // 8
+    inodes = blocks = 0
+    tails = [0] * frag
+    for node in nodes(root):
+        inodes += 1
+        if not node.size or node.inline:
+            continue
+        stored = _stored_blocks(node, bsize)
+        last = (node.size - 1) // bsize
+        if last >= UFS_NDADDR:
+            blocks += stored + _indirect_bound(stored, last, pointers)
+            continue
+        tail = howmany(node.size - last * bsize, fsize)
+        blocks += stored if tail == frag else stored - 1
+        if tail < frag:
+            tails[tail] += 1
+    return Demand(inodes, blocks, tuple(tails))
+
+
+def _stored_blocks(node: Node, bsize: int) -> int:
+    if node.content is None or not stat.S_ISREG(node.mode) or node.size <= bsize:
+        return howmany(node.size, bsize)
+    ranges = node.content.ranges(node.size)
+    if ranges == [(0, node.size)]:
+        return howmany(node.size, bsize)
+    return sum(howmany(end, bsize) - start // bsize for start, end in ranges) + 1
+
+
+def _indirect_bound(stored: int, last: int, pointers: int) -> int:
+    """At most this many indirect blocks reach ``stored`` blocks of a file whose last block is ``last``."""
+    leaves = min(howmany(last + 1 - UFS_NDADDR, pointers), stored)
+    return leaves + min(howmany(leaves, pointers) + 1, leaves) + 1
+
+
+def inode_density(options: Options, size: int, inodes: int) -> Options:
+    """``options`` with a density that gives ``inodes`` inodes in ``size`` bytes, where none was asked for."""
+    if options.density is not None or plan(size, options).inode_count - UFS_ROOTINO >= inodes:
+        return options
+    fsize = options.fragment
+    # Inodes come in whole blocks per group, so the count overshoots; the search only ever makes them denser.
+    density = max(fsize, size // (inodes + UFS_ROOTINO) // fsize * fsize)
+    while density > fsize and plan(size, _with(options, density)).inode_count - UFS_ROOTINO < inodes:
+        density -= fsize
+    return _with(options, density)
+
+
+def _with(options: Options, density: int) -> Options:
+    return dataclasses.replace(options, density=density)
+
+
+def required_size(root: Node, options: Options, *, keep_free: int = 0) -> int:
+    """A size in bytes, close to the smallest, of a file system that takes the tree below ``root``.
+
+    ``keep_free`` per cent of the data space stay free. The answer has been tried: the tree was placed in it.
+
+    Raises:
+        NoSpaceError: no size will do: the block size is too small for the tree.
+    """
+    wanted = demand(root, options)
+    frag = options.block_size // options.fragment
+    blocks = wanted.blocks_with_tails(frag)
+    size = options.block_size * (blocks + 64)
+    for _ in range(_ATTEMPTS):
+        size = _grow(size, blocks, wanted.inodes, options, keep_free)
+        chosen = inode_density(options, size, wanted.inodes)
+        try:
+            Allocator(plan(size, chosen)).place(root)
+        except NoSpaceError:
+            size += max(options.block_size * 8, size // 100)
+        else:
+            return size
+        finally:
+            forget(root)
+    raise NoSpaceError("no file system with this block size takes the tree")
+
+
+def _grow(size: int, blocks: int, inodes: int, options: Options, keep_free: int) -> int:
+    """The size from ``size`` on whose geometry offers the blocks and inodes."""
+    bsize = options.block_size
+    for _ in range(_ATTEMPTS):
+        try:
+            geometry = plan(size, inode_density(options, size, inodes))
+        except NoSpaceError as error:
+            size = max(error.needed or 0, size + size // 8)
+            continue
+        short = blocks - data_blocks(geometry, keep_free)
+        if short <= 0 and geometry.inode_count - UFS_ROOTINO >= inodes:
+            return size
+        if short <= 0:
+            # Only inodes are missing, and they are as dense as they may be.
+            missing = inodes - (geometry.inode_count - UFS_ROOTINO)
+            short = howmany(missing * (options.density or options.fragment), bsize)
+        size = roundup(size + max(short, 8) * bsize, bsize)
+    raise NoSpaceError("no file system with this block size takes the tree")
+
+
+def data_blocks(geometry: Geometry, keep_free: int) -> int:
+    """Whole blocks for data, without those that ``keep_free`` per cent of the data space make."""
+    blocks = Allocator(geometry).free_blocks
+    return blocks - howmany(blocks * keep_free, 100)
+
+
+def forget(root: Node) -> None:
+    """Undo a placement."""
+    for node in nodes(root):
+        node.inode = 0
+        node.extents = []
+        node.indirects = None

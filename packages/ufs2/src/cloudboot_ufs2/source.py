@@ -1,0 +1,146 @@
+"""From a folder of the host to a tree of nodes, and what every kind of source has in common."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .content import FileContent, MemoryContent
+from .directory import directory_size
+from .errors import SourceError
+from .layout import UFS_LINK_MAX, UFS_MAXNAMLEN
+from .node import Node, directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+_MAXPATHLEN = 1024
+
+
+def shown(name: bytes) -> str:
+    """A name for people: what is not UTF-8 is escaped."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def check_name(name: bytes, member: str) -> None:
+    """Refuse a name no directory can hold.
+
+    Raises:
+        SourceError: it is empty, ``.`` or ``..``, longer than 255 bytes, or contains a slash or a NUL.
+    """
+    if len(name) > UFS_MAXNAMLEN:
+        raise SourceError(
+            "the name is too long", member=member, expected=f"at most {UFS_MAXNAMLEN} bytes", actual=len(name)
+        )
+    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+        raise SourceError("the name cannot be stored", member=member)
+
+
+def symlink_node(target: bytes, member: str, *, uid: int, gid: int, mtime_ns: int, mode: int = 0o777) -> Node:
+    """A symbolic link.
+
+    Raises:
+        SourceError: a target that is empty, holds a NUL, or is longer than FreeBSD follows (MAXPATHLEN).
+    """
+    if not target or b"\0" in target or len(target) >= _MAXPATHLEN:
+        raise SourceError(
+            "the target cannot be stored", member=member, expected=f"1 to {_MAXPATHLEN - 1} bytes", actual=len(target)
+        )
+    return Node(stat.S_IFLNK | mode, uid, gid, mtime_ns, len(target), MemoryContent(target))
+
+
+def read_tree(path: str | os.PathLike[str]) -> Node:
+    """The folder ``path`` with everything below it. Files with several names there keep one inode.
+
+    Raises:
+        SourceError: a device, pipe or socket, named.
+        OSError: something cannot be read.
+    """
+    top = os.fspath(path)
+    root = _host_node(top, os.stat(top))
+    linked: dict[tuple[int, int], Node] = {}
+    pending = [(top, root)]
+    while pending:
+        folder, directory = pending.pop()
+        children = directory.children
+        if children is None:
+            raise SourceError("not a directory", member=folder)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                key = (status.st_dev, status.st_ino)
+                several = status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
+                if several and key in linked:
+                    node = linked[key]
+                    node.links += 1
+                else:
+                    node = _host_node(entry.path, status)
+                    if several:
+                        linked[key] = node
+                children[os.fsencode(entry.name)] = node
+                if node.children is not None:
+                    pending.append((entry.path, node))
+    return finish(root)
+
+
+def _host_node(path: str, status: os.stat_result) -> Node:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind in _KINDS:
+        raise SourceError(f"{_KINDS[kind]} cannot be stored", member=path)
+    uid, gid, mtime_ns = status.st_uid, status.st_gid, status.st_mtime_ns
+    if kind == stat.S_IFDIR:
+        return Node(status.st_mode, uid, gid, mtime_ns, children={})
+    if kind == stat.S_IFLNK:
+        target = os.fsencode(os.readlink(path))
+        return symlink_node(target, path, uid=uid, gid=gid, mtime_ns=mtime_ns)
+    content = FileContent(path, sparse=status.st_blocks * 512 < status.st_size)
+    return Node(status.st_mode, uid, gid, mtime_ns, status.st_size, content)
+
+
+def finish(root: Node) -> Node:
+    """Sort every directory and count what only the whole tree tells: sizes of directories, their links.
+
+    Raises:
+        SourceError: a directory or file with more links than ``di_nlink`` counts.
+    """
+    for directory in directories(root):
+        children = directory.children
+        if children is None:
+            continue
+        ordered = sorted(children)
+        directory.children = {name: children[name] for name in ordered}
+        directory.size = directory_size(map(len, ordered))
+        directory.links = 2 + sum(child.children is not None for child in children.values())
+        for name in ordered:
+            if children[name].links > UFS_LINK_MAX:
+                raise SourceError("too many links", member=shown(name), expected=UFS_LINK_MAX)
+        if directory.links > UFS_LINK_MAX:
+            raise SourceError(
+                "a directory has too many subdirectories", member=path_of(root, directory), expected=UFS_LINK_MAX - 2
+            )
+    return root
+
+
+def paths(root: Node) -> Iterator[tuple[bytes, Node]]:
+    """Every path below ``root`` with its node, hard links under each name; ``b"/"`` is the root itself."""
+    yield b"/", root
+    pending = [(b"", root)]
+    while pending:
+        prefix, directory = pending.pop()
+        for name, child in (directory.children or {}).items():
+            path = prefix + b"/" + name
+            yield path, child
+            if child.children is not None:
+                pending.append((path, child))
+
+
+def path_of(root: Node, wanted: Node) -> str:
+    """A path of ``wanted``, for a message; the search is slow and only made when something is wrong."""
+    return next((shown(path) for path, node in paths(root) if node is wanted), "?")

@@ -1,0 +1,153 @@
+"""Writing a placed tree: contents, inode tables, groups, summaries, superblocks, each in one pass over the groups."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .content import Target
+from .directory import pack_directory
+from .geometry import roundup
+from .group import GroupState, pack_group
+from .inode import SIZE as INODE_SIZE
+from .inode import indirect_pointers, inode_table
+from .layout import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
+from .records import CsumTotal, Fs
+from .superblock import FSRECOVERY_OFFSET, make_superblock, pack_recovery, pack_superblock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cloudboot_layout import WritableStorage
+
+    from .allocate import GroupSpace
+    from .geometry import Geometry
+    from .node import Node
+    from .options import Options
+    from .records import Csum
+
+_INODE_BATCH = 4096
+
+
+class Writer:
+    """Writes a file system whose nodes have been placed. The storage need not be zero."""
+
+    def __init__(
+        self,
+        storage: WritableStorage,
+        geometry: Geometry,
+        options: Options,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._storage = storage
+        self._target = Target(storage)
+        self._geometry = geometry
+        self._options = options
+        self._progress = progress
+        self._written = 0
+        self._superblock = make_superblock(geometry, options, storage.size)
+
+    def write(self, groups: Sequence[GroupSpace]) -> Fs:
+        """Write everything; until the last step, the superblock, nothing recognises the volume."""
+        self._erase_superblocks()
+        counters = [self._write_group(index, space) for index, space in enumerate(groups)]
+        geometry, byteorder = self._geometry, self._options.byteorder
+        summary = b"".join(counter.pack(byteorder) for counter in counters).ljust(geometry.summary_size, b"\0")
+        self._write(geometry.summary_address * geometry.fragment_size, summary)
+        fs = dataclasses.replace(self._superblock, fs_cstotal=_total(counters))
+        for index in range(geometry.group_count):
+            at = (geometry.group_start(index) + geometry.sblkno) * geometry.fragment_size
+            self._write(at, pack_superblock(fs, byteorder, at))
+        self._write(FSRECOVERY_OFFSET, pack_recovery(fs, byteorder))
+        self._target.flush()
+        self._write(SBLOCK_UFS2, pack_superblock(fs, byteorder))
+        self._target.flush()
+        return fs
+
+    def _write(self, offset: int, data: bytes) -> None:
+        self._target.write(offset, data, len(data))
+
+    def _erase_superblocks(self) -> None:
+        """Old superblocks go first: that of UFS1, as newfs does, and our own, so that a cut leaves none."""
+        magic = SBLOCK_UFS1 + Fs.LAYOUT.offsets["fs_magic"]
+        old = self._storage.read_at(magic, 4)
+        if FS_UFS1_MAGIC in (int.from_bytes(old, "little"), int.from_bytes(old, "big")):
+            self._storage.write_at(magic, bytes(4))
+        self._storage.write_at(SBLOCK_UFS2, bytes(Fs.SIZE))
+
+    def _write_group(self, index: int, space: GroupSpace) -> Csum:
+        geometry, options = self._geometry, self._options
+        for node in space.nodes:
+            self._write_content(node)
+        used = space.reserved_inodes + len(space.nodes)
+        # newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed.
+        count = max(min(geometry.group_inodes, 2 * geometry.inodes_per_block), roundup(used, geometry.inodes_per_block))
+        self._write_inodes(index, space, count)
+        used_inodes = np.zeros(geometry.group_inodes, dtype=np.bool_)
+        used_inodes[:used] = True
+        state = GroupState(index, space.free_map(geometry, index), used_inodes, space.directories, count)
+        block, counters = pack_group(
+            geometry, state, timestamp=options.time, hashed=options.check_hash, byteorder=options.byteorder
+        )
+        self._write((geometry.group_start(index) + geometry.cblkno) * geometry.fragment_size, block)
+        return counters
+
+    def _write_inodes(self, index: int, space: GroupSpace, count: int) -> None:
+        geometry, options = self._geometry, self._options
+        first = index * geometry.group_inodes
+        table = (geometry.group_start(index) + geometry.iblkno) * geometry.fragment_size
+        for start in range(0, count, _INODE_BATCH):
+            stop = min(count, start + _INODE_BATCH)
+            held = space.nodes[max(0, start - space.reserved_inodes) : max(0, stop - space.reserved_inodes)]
+            rows = inode_table(
+                held,
+                first + start,
+                stop - start,
+                geometry,
+                seed=self._superblock.fs_id[1],
+                hashed=options.check_hash,
+                byteorder=options.byteorder,
+            )
+            self._write(table + start * INODE_SIZE, rows.tobytes())
+
+    def _write_content(self, node: Node) -> None:
+        if not node.extents:
+            return
+        geometry = self._geometry
+        fsize = geometry.fragment_size
+        pieces = []
+        for block, address, fragments in node.extents:
+            start = block * geometry.block_size
+            pieces.append((start, min(fragments * fsize, node.size - start), address * fsize))
+        if node.children is not None:
+            data = self._directory(node)
+            for start, length, offset in pieces:
+                self._write(offset, data[start : start + length])
+        elif node.content is not None:
+            node.content.copy(pieces, node.size, self._target)
+        _, length, offset = pieces[-1]
+        self._target.zero(offset + length, -length % fsize)
+        if node.indirects:
+            order = "<i8" if self._options.byteorder == "little" else ">i8"
+            for address, pointers in indirect_pointers(node, geometry):
+                self._write(address * fsize, pointers.astype(order).tobytes())
+        self._written += node.size
+        if self._progress is not None:
+            self._progress(self._written)
+
+    def _directory(self, node: Node) -> bytes:
+        entries = [(b".", node.inode, DT_DIR), (b"..", node.parent, DT_DIR)]
+        entries.extend((name, child.inode, child.kind) for name, child in (node.children or {}).items())
+        return pack_directory(entries, self._options.byteorder)
+
+
+def _total(counters: Sequence[Csum]) -> CsumTotal:
+    """fs_cstotal. cs_numclusters stays 0: newfs leaves it so, and fsck compares."""
+    return CsumTotal(
+        cs_ndir=sum(counter.cs_ndir for counter in counters),
+        cs_nbfree=sum(counter.cs_nbfree for counter in counters),
+        cs_nifree=sum(counter.cs_nifree for counter in counters),
+        cs_nffree=sum(counter.cs_nffree for counter in counters),
+    )
