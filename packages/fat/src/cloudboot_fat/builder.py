@@ -6,16 +6,13 @@ order of their paths. fatgen103, "FAT Volume Initialization".
 
 from __future__ import annotations
 
-import os
 import zlib
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-from cloudboot_layout.copying import copy_from_file
-from cloudboot_layout.storage import chunks
 
 from . import names, plan, table, times, tree
+from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, dot_entries, label_entry, label_field, short_entry
 from .errors import DirectoryError
 from .filesystem import FatFileSystem
@@ -24,6 +21,10 @@ from .geometry import (
     BPB32_OFFSET,
     ENTRY_SIZE,
     EXTENDED_BOOT_SIGNATURE,
+    FSI_LEAD_SIGNATURE,
+    FSI_STRUCT_SIGNATURE,
+    FSI_TRAIL_SIGNATURE,
+    FSI_UNKNOWN,
     MAX_DIRECTORY_SIZE,
     FatType,
     Geometry,
@@ -35,14 +36,12 @@ from .tree import DirectoryNode, FileNode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage, WritableStorage
+    from cloudboot_layout import WritableStorage
 
     from .tree import Tree
 
-_ZEROS = bytes(1 << 20)
 #: ``int 0x18`` asks the BIOS for the next boot device; then halt for ever.
 _BOOT_CODE = bytes.fromhex("cd18f4ebfd")
-_UNKNOWN = 0xFFFFFFFF
 
 
 def format(storage: WritableStorage, options: FormatOptions | None = None) -> FatFileSystem:  # noqa: A001 -- the trade's word
@@ -81,9 +80,9 @@ def build(storage: WritableStorage, content: Tree, options: FormatOptions | None
     planned = _Plan(tree.load(content), options)
     geometry = plan.choose(storage.size, options, planned.needs())
     used = planned.place(geometry)
-    directories = planned.directory_bytes(geometry)
+    directories = planned.directory_bytes()
     if not options.fresh:
-        _zero(storage, 0, geometry.data_offset)
+        zero(storage, 0, geometry.data_offset)
     _write_files(storage, geometry, planned.files, fresh=options.fresh)
     if geometry.fat_type != 32:
         storage.write_at(geometry.root_offset, directories.pop(0))
@@ -140,7 +139,8 @@ class _Plan:
     def place(self, geometry: Geometry) -> int:
         """Give every node its first cluster; returns how many clusters are used."""
         following = 2
-        for node, count in zip(chain(self.directories, self.files), self._counts(geometry), strict=True):
+        nodes: list[FileNode | DirectoryNode] = [*self.directories, *self.files]
+        for node, count in zip(nodes, self._counts(geometry), strict=True):
             node.cluster = following if count else 0
             following += count
         return following - 2
@@ -154,7 +154,7 @@ class _Plan:
         fat[1] = geometry.entry_mask
         return fat
 
-    def directory_bytes(self, geometry: Geometry) -> list[bytes]:
+    def directory_bytes(self) -> list[bytes]:
         """The contents of the directories, in order."""
         parents = {id(child): parent for parent in self.directories for child in parent.children.values()}
         stamp = times.encode(self._options.timestamp)
@@ -205,7 +205,7 @@ def _short_names(directory: DirectoryNode) -> dict[str, bytes]:
     """
     taken: set[bytes] = set()
     found: dict[str, bytes] = {}
-    chooser = names.ShortNames(taken)
+    chooser = names.ShortNames(taken.__contains__)
     for node in sorted(directory.ordered(), key=lambda node: names.needs_tail(node.name)):
         short = chooser.choose(node.name)
         taken.add(short)
@@ -218,22 +218,10 @@ def _write_files(storage: WritableStorage, geometry: Geometry, files: list[FileN
         if not node.size:
             continue
         offset = geometry.cluster_offset(node.cluster)
-        if isinstance(node.source, str):
-            fd = os.open(node.source, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                copy_from_file(fd, storage, offset, node.size, skip_holes=fresh)
-            finally:
-                os.close(fd)
-        else:
-            _copy_storage(node.source, storage, offset)
+        with open_content(node.source) as source:
+            source.copy_to(storage, offset, 0, node.size, skip_holes=fresh)
         if not fresh:
-            _zero(storage, offset + node.size, -node.size % geometry.cluster_size)
-
-
-def _copy_storage(source: Storage, storage: WritableStorage, offset: int) -> None:
-    for piece in chunks(source):
-        storage.write_at(offset, piece)
-        offset += len(piece)
+            zero(storage, offset + node.size, -node.size % geometry.cluster_size)
 
 
 def _write_directories(storage: WritableStorage, geometry: Geometry, contents: list[bytes], *, fresh: bool) -> None:
@@ -241,11 +229,6 @@ def _write_directories(storage: WritableStorage, geometry: Geometry, contents: l
     size = geometry.cluster_size
     padded = b"".join(data.ljust(max(1, -(-len(data) // size)) * size, b"\0") for data in contents)
     storage.write_at(geometry.cluster_offset(2), padded.rstrip(b"\0") if fresh else padded)
-
-
-def _zero(storage: WritableStorage, offset: int, size: int) -> None:
-    for start in range(offset, offset + size, len(_ZEROS)):
-        storage.write_at(start, memoryview(_ZEROS)[: min(len(_ZEROS), offset + size - start)])
 
 
 def _write_boot_sectors(
@@ -259,15 +242,15 @@ def _write_boot_sectors(
     sector = geometry.sector_size
     if geometry.fat_type == 32:
         info = FSInfo(
-            FSI_LeadSig=0x41615252,
-            FSI_StrucSig=0x61417272,
+            FSI_LeadSig=FSI_LEAD_SIGNATURE,
+            FSI_StrucSig=FSI_STRUCT_SIGNATURE,
             FSI_Free_Count=geometry.clusters - used,
             FSI_Nxt_Free=1 + used,
-            FSI_TrailSig=0xAA550000,
+            FSI_TrailSig=FSI_TRAIL_SIGNATURE,
         )
         storage.write_at(geometry.fsinfo_sector * sector, info.pack())
         # Nobody keeps the counts of the backup up to date, so it says that they are not known.
-        info.FSI_Free_Count = info.FSI_Nxt_Free = _UNKNOWN
+        info.FSI_Free_Count = info.FSI_Nxt_Free = FSI_UNKNOWN
         storage.write_at(geometry.backup_sector * sector, boot)
         storage.write_at((geometry.backup_sector + geometry.fsinfo_sector) * sector, info.pack())
     storage.write_at(0, boot)

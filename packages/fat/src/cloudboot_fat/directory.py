@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import names
@@ -28,7 +27,6 @@ def _ignore(_kind: str, _message: str, _index: int) -> None:
     """A reader is not interested in what it can read past."""
 
 
-@dataclass(slots=True)
 class Directory:
     """One directory in memory.
 
@@ -36,24 +34,35 @@ class Directory:
         cluster: its first cluster; 0 for the fixed root directory.
         extents: where its bytes stand in the volume.
         data: those bytes.
-        entries: files and directories, without ``.``, ``..`` and the label.
+        used_slots: slots before the one that ends the directory.
         labels: the slots of volume labels.
         dots: the entries ``.`` and ``..`` as found.
     """
 
-    cluster: int
-    extents: list[Extent]
-    data: bytearray
-    entries: list[DirEntry] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    dots: list[DirEntry] = field(default_factory=list)
-    by_name: dict[str, DirEntry] = field(default_factory=dict)
-    short_names: set[bytes] = field(default_factory=set)
-    used_slots: int = 0
+    def __init__(self, cluster: int, extents: list[Extent], data: bytearray) -> None:
+        self.cluster, self.extents, self.data = cluster, extents, data
+        self.used_slots = 0
+        self.labels: list[int] = []
+        self.dots: list[DirEntry] = []
+        self._entries: dict[int, DirEntry] = {}
+        self._by_name: dict[str, DirEntry] = {}
+        self._short_names = names.ShortNames(self._is_taken)
+
+    @property
+    def entries(self) -> list[DirEntry]:
+        """Files and directories in the order they are stored, without ``.``, ``..`` and the label."""
+        return [self._entries[index] for index in sorted(self._entries)]
 
     def find(self, name: str) -> DirEntry | None:
         """The entry whose long or short name equals ``name`` as VFAT compares them."""
-        return self.by_name.get(names.fold(name))
+        return self._by_name.get(names.fold(name))
+
+    def _is_taken(self, short: bytes) -> bool:
+        return names.display_short(short, "ascii") in self._by_name  # only ASCII is ever asked for
+
+    def short_name(self, name: str) -> bytes:
+        """A short name for a new entry."""
+        return self._short_names.choose(name)
 
     def slot(self, index: int) -> memoryview:
         """The 32 bytes of a slot."""
@@ -66,23 +75,53 @@ class Directory:
             if position < extent.length:
                 return extent.offset + position
             position -= extent.length
-        return self.extents[-1].end + position
+        raise IndexError(index)  # a slot that parse() never gave out
 
     def free_slots(self, count: int) -> int:
         """The first of ``count`` consecutive free slots; they may lie past the end."""
-        run = 0
-        for index in range(self.used_slots):
-            run = run + 1 if self.data[index * ENTRY_SIZE] == DELETED else 0
-            if run == count:
-                return index - count + 1
-        return self.used_slots - run
+        firsts = bytes(self.data[: self.used_slots * ENTRY_SIZE : ENTRY_SIZE])
+        found = firsts.find(bytes([DELETED]) * count)
+        return found if found >= 0 else len(firsts.rstrip(bytes([DELETED])))
 
-    def add(self, entry: DirEntry) -> None:
+    def grow(self, extents: list[Extent]) -> None:
+        """Add space that reads as zeros."""
+        self.extents = self.extents + extents
+        self.data.extend(bytes(sum(extent.length for extent in extents)))
+
+    def know(self, entry: DirEntry) -> None:
         """Make an entry known by its names."""
-        self.entries.append(entry)
-        self.by_name.setdefault(names.fold(entry.name), entry)
-        self.by_name.setdefault(names.fold(entry.short_name), entry)
-        self.short_names.add(entry.record.DIR_Name)
+        self._entries[entry.index] = entry
+        for name in (entry.name, entry.short_name):
+            self._by_name.setdefault(names.fold(name), entry)
+
+    def _forget(self, entry: DirEntry) -> None:
+        del self._entries[entry.index]
+        for name in (entry.name, entry.short_name):
+            if self._by_name.get(names.fold(name)) is entry:
+                del self._by_name[names.fold(name)]
+
+    def put(self, index: int, raw: bytes, entry: DirEntry) -> list[tuple[int, bytes]]:
+        """Store ``raw``, the slots of ``entry``, from slot ``index`` on; gives what to write where in the volume."""
+        writes = [self._put(index + at, raw[at * ENTRY_SIZE : (at + 1) * ENTRY_SIZE]) for at in range(entry.slots)]
+        self.used_slots = max(self.used_slots, index + entry.slots)
+        self.know(entry)
+        return writes
+
+    def update(self, entry: DirEntry) -> list[tuple[int, bytes]]:
+        """Store the changed record of an entry that keeps its names; gives what to write where in the volume."""
+        self._forget(self._entries[entry.index])
+        self.know(entry)
+        return [self._put(entry.index, entry.record.pack())]
+
+    def erase(self, entry: DirEntry) -> list[tuple[int, bytes]]:
+        """Mark the slots of an entry deleted; gives what to write where in the volume."""
+        self._forget(entry)
+        slots = range(entry.index - entry.slots + 1, entry.index + 1)
+        return [self._put(index, bytes([DELETED]) + self.slot(index)[1:]) for index in slots]
+
+    def _put(self, index: int, raw: bytes) -> tuple[int, bytes]:
+        self.slot(index)[:] = raw
+        return self.slot_offset(index), raw
 
 
 class _LongName:
@@ -150,9 +189,7 @@ def _long_entry(data: bytearray, index: int, pending: _LongName | None, report: 
     return pending
 
 
-def _short_entry(
-    directory: Directory, index: int, pending: _LongName | None, codepage: str, report: Report
-) -> None:
+def _short_entry(directory: Directory, index: int, pending: _LongName | None, codepage: str, report: Report) -> None:
     record = DirectoryEntry.unpack_from(directory.data, index * ENTRY_SIZE)
     if record.DIR_Name in {DOT, DOT_DOT}:
         name = record.DIR_Name.rstrip().decode("ascii")
@@ -164,7 +201,7 @@ def _short_entry(
         long = _complete(pending, record, report)
         if long is not None:
             name, slots = long, index - pending.start + 1
-    directory.add(DirEntry(name, short, record, index, slots, directory.slot_offset(index)))
+    directory.know(DirEntry(name, short, record, index, slots, directory.slot_offset(index)))
 
 
 def _complete(pending: _LongName, record: DirectoryEntry, report: Report) -> str | None:

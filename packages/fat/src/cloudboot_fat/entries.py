@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import Finding
-
 from . import names, times
 from .errors import InvalidNameError
-from .geometry import ENTRY_SIZE
-from .records import DirectoryEntry, LongNameEntry
+from .records import DirectoryEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import datetime as dt
 
 ATTR_READ_ONLY, ATTR_HIDDEN, ATTR_SYSTEM = 0x01, 0x02, 0x04
 ATTR_VOLUME_ID, ATTR_DIRECTORY, ATTR_ARCHIVE = 0x08, 0x10, 0x20
-_LONG_NAME_MASK = 0x3F
 DELETED, END = 0xE5, 0x00
 NO_NAME = b"NO NAME    "
 DOT, DOT_DOT = b".          ", b"..         "
 
 _SHORT = DirectoryEntry.LAYOUT.struct()
-_LONG = LongNameEntry.LAYOUT.struct()
 
 
 class Attribute(enum.IntFlag, boundary=enum.KEEP):
@@ -111,12 +105,16 @@ class DirEntry:
         }
 
 
+def new_record(attributes: int, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:
+    """An entry still without a name, all of whose times are ``stamp``."""
+    return DirectoryEntry.unpack_from(short_entry(bytes(11), attributes, cluster, size, stamp))
+
+
 def short_entry(short: bytes, attributes: int, cluster: int, size: int, stamp: times.Stamp) -> bytes:
-    """One entry, all of whose times are ``stamp``."""
+    """The bytes of one entry, all of whose times are ``stamp``."""
     date, time, tenth = stamp
-    return _SHORT.pack(
-        short, attributes, 0, tenth, time, date, date, cluster >> 16, time, date, cluster & 0xFFFF, size
-    )  # fmt: skip
+    high, low = cluster >> 16, cluster & 0xFFFF
+    return _SHORT.pack(short, attributes, 0, tenth, time, date, date, high, time, date, low, size)
 
 
 def dot_entries(cluster: int, parent: int, stamp: times.Stamp) -> bytes:
@@ -146,7 +144,7 @@ def label_field(label: str, codepage: str) -> bytes:
     except UnicodeEncodeError:
         raise InvalidNameError(f"not all of the label is in {codepage}", field="label", actual=ascii(label)) from None
     if len(raw) > 11 or not upper.strip() or raw[0] == 0x20:
-        raise InvalidNameError("a label has 1 to 11 characters and starts with none of space", field="label", actual=label)
+        raise InvalidNameError("a label has 1 to 11 characters, the first not a space", field="label", actual=label)
     if raw[0] == DELETED:
         raw = b"\x05" + raw[1:]
     return raw.ljust(11)

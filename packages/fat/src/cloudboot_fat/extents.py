@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudboot_layout import TruncatedError
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Storage
     from typing_extensions import Buffer
+
+    from cloudboot_layout import Storage
 
 
 class Extent(NamedTuple):

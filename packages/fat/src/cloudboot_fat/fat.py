@@ -17,8 +17,9 @@ from .errors import ChainError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage, WritableStorage
     from numpy.typing import NDArray
+
+    from cloudboot_layout import Storage, WritableStorage
 
     from .geometry import Geometry
 
@@ -31,7 +32,7 @@ class Run(NamedTuple):
     """Consecutive clusters of a chain."""
 
     cluster: int
-    count: int
+    length: int
 
 
 class _Page:
@@ -85,9 +86,10 @@ class Fat:
         )
         page = _Page(table.decode(raw, bits)[:count], number * PAGE, geometry.entry_mask)
         self._pages[number] = page
-        while len(self._pages) > _PAGES_KEPT:
+        if len(self._pages) > _PAGES_KEPT:
             oldest = next(each for each in self._pages if each not in self._dirty)
-            del self._pages[oldest]
+            if oldest != number:  # else all the others wait to be written
+                del self._pages[oldest]
         return page
 
     def entry(self, cluster: int) -> int:
@@ -148,14 +150,14 @@ class Fat:
         """Make ``runs`` one chain; ``following`` comes after it, else it ends."""
         for position, run in enumerate(runs):
             after = runs[position + 1].cluster if position + 1 < len(runs) else following
-            values = np.arange(run.cluster + 1, run.cluster + 1 + run.count, dtype=np.uint32)
+            values = np.arange(run.cluster + 1, run.cluster + 1 + run.length, dtype=np.uint32)
             values[-1] = self._geometry.entry_mask if after is None else after
             self._set(run.cluster, values)
 
     def release(self, runs: list[Run]) -> None:
         """Mark the clusters of ``runs`` free."""
         for run in runs:
-            self._set(run.cluster, np.zeros(run.count, np.uint32))
+            self._set(run.cluster, np.zeros(run.length, np.uint32))
 
     def _set(self, cluster: int, values: table.Entries) -> None:
         keep = np.uint32(~self._geometry.entry_mask & 0xFFFFFFFF)  # "the high 4 bits are reserved": preserve them
@@ -170,14 +172,18 @@ class Fat:
             self._dirty[number] = min(low, index), max(high, end)
             cluster, values = cluster + len(part), values[len(part) :]
 
+    def forget(self) -> None:
+        """Drop what has changed since the last :meth:`flush`, and everything read."""
+        self._dirty.clear()
+        self._pages.clear()
+
     def flush(self, storage: WritableStorage) -> None:
         """Write what has changed to every live copy."""
         geometry = self._geometry
         for number, (low, high) in sorted(self._dirty.items()):
             page = self._pages[number]
-            if geometry.fat_type == 12:  # entries share bytes
-                low, high = 0, len(page.entries)
-            raw = table.encode(page.entries[low:high], geometry.fat_type)
+            first, end = (0, len(page.entries)) if geometry.fat_type == 12 else (low, high)  # FAT12 entries share bytes
+            raw = table.encode(page.entries[first:end], geometry.fat_type)
             for copy in geometry.live_fats:
-                storage.write_at(geometry.fat_offset(copy) + (number * PAGE + low) * geometry.fat_type // 8, raw)
+                storage.write_at(geometry.fat_offset(copy) + (number * PAGE + first) * geometry.fat_type // 8, raw)
         self._dirty.clear()

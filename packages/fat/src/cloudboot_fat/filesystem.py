@@ -1,4 +1,352 @@
+"""Change a volume in place.
+
+Data go to free clusters first; then the FATs, the directory and FSInfo are written, in this order. An operation that
+fails before that has changed nothing. One exception: a file that is replaced while there is not room for both its
+old and its new bytes is overwritten in place.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cloudboot_layout import WritableStorage
+
+from . import errors, names, times
+from .content import open_content, zero
+from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, new_record
+from .fat import Run
+from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, MAX_FILE_SIZE
 from .reader import FatReader
+from .tree import split
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from cloudboot_layout import Storage
+
+    from .content import Content, Source
+    from .directory import Directory
+    from .records import DirectoryEntry
+
+
 class FatFileSystem(FatReader):
-    def __init__(self, storage, *, codepage="cp437", timestamp=None):
+    """A FAT12, FAT16 or FAT32 volume to read and change.
+
+    ``timestamp`` is given to everything that is written, unless a call says otherwise. One object at a time changes a
+    volume: what another one has read before does not follow.
+    """
+
+    def __init__(self, storage: Storage, *, codepage: str = "cp437", timestamp: dt.datetime = times.EPOCH) -> None:
         super().__init__(storage, codepage=codepage)
+        self._stamp = times.encode(timestamp)
+        self._free: NDArray[np.bool_] | None = None
+        self._last_taken = 1
+        self._pending: list[tuple[int, bytes]] = []
+
+    # Files
+
+    def write_file(
+        self, path: str, content: Content, *, timestamp: dt.datetime | None = None, overwrite: bool = True
+    ) -> DirEntry:
+        """Write a whole file: bytes, a storage, or the host file at a path. Its directory must exist.
+
+        Raises:
+            FileExistsError: it exists and ``overwrite`` is false.
+            IsADirectoryError: a directory stands there.
+            NoSpaceError: the volume or the directory is full.
+            InvalidNameError, FileTooLargeError, FileNotFoundError, NotADirectoryError: the path or the content.
+            TruncatedError, OSError: the content cannot be read.
+        """
+        parent, name = self._parent(path)
+        known = parent.find(name)
+        if known is not None and known.is_dir:
+            raise errors.IsADirectoryError("is a directory", field=path)
+        if known is not None and not overwrite:
+            raise errors.FileExistsError("the file exists", field=path)
+        with self._change() as storage, open_content(content) as source:
+            if source.size > MAX_FILE_SIZE:
+                raise errors.FileTooLargeError("a FAT file has less than 4 GiB", field=path, actual=source.size)
+            old = [] if known is None or known.cluster == 0 else self._chain(known.cluster)
+            runs = self._replace(old, -(-source.size // self.geometry.cluster_size))
+            self._write_data(storage, runs, source)
+            cluster = runs[0].cluster if runs else 0
+            stamp = self._stamp if timestamp is None else times.encode(timestamp)
+            if known is None:
+                return self._insert(parent, name, new_record(ATTR_ARCHIVE, cluster, source.size, stamp))
+            return self._rewrite(parent, known, _written(known.record, cluster, source.size, stamp))
+
+    def _write_data(self, storage: WritableStorage, runs: list[Run], source: Source) -> None:
+        done = 0
+        for run in runs:
+            offset, length = self._extent(run)
+            count = min(length, source.size - done)
+            source.copy_to(storage, offset, done, count)
+            zero(storage, offset + count, length - count)
+            done += count
+
+    def remove(self, path: str) -> None:
+        """Remove a file.
+
+        Raises:
+            IsADirectoryError: it is a directory.
+            FileNotFoundError, NotADirectoryError: there is nothing.
+            ChainError: its clusters cannot be told.
+        """
+        parent, entry = self._existing(path)
+        if entry.is_dir:
+            raise errors.IsADirectoryError("is a directory", field=path)
+        self._delete(parent, entry)
+
+    # Directories
+
+    def mkdir(self, path: str, *, timestamp: dt.datetime | None = None, exist_ok: bool = False) -> None:
+        """Make a directory.
+
+        Raises:
+            FileExistsError: the path is taken, unless by a directory and ``exist_ok`` is true.
+            NoSpaceError: the volume or the directory above is full.
+            InvalidNameError, FileNotFoundError, NotADirectoryError: the path.
+        """
+        if not split(path) and exist_ok:
+            return
+        parent, name = self._parent(path)
+        known = parent.find(name)
+        if known is not None:
+            if exist_ok and known.is_dir:
+                return
+            raise errors.FileExistsError("the path is taken", field=path)
+        stamp = self._stamp if timestamp is None else times.encode(timestamp)
+        with self._change() as storage:
+            cluster = self._replace([], 1)[0].cluster
+            content = dot_entries(cluster, self._as_parent(parent), stamp)
+            storage.write_at(self.geometry.cluster_offset(cluster), content.ljust(self.geometry.cluster_size, b"\0"))
+            self._insert(parent, name, new_record(ATTR_DIRECTORY, cluster, 0, stamp))
+
+    def makedirs(self, path: str, *, timestamp: dt.datetime | None = None) -> None:
+        """Make a directory and those above it; what exists already stays.
+
+        Raises:
+            FileExistsError: a file is in the way.
+            NoSpaceError, InvalidNameError: as for :meth:`mkdir`.
+        """
+        parts = split(path)
+        for depth in range(1, len(parts) + 1):
+            self.mkdir("/".join(parts[:depth]), timestamp=timestamp, exist_ok=True)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory.
+
+        Raises:
+            DirectoryNotEmptyError: it is not empty.
+            NotADirectoryError: it is a file.
+            FileNotFoundError: there is nothing.
+            OptionError: it is the root directory.
+            ChainError: its clusters cannot be told.
+        """
+        parent, entry = self._existing(path)
+        if self._enter(entry, path).entries:
+            raise errors.DirectoryNotEmptyError("the directory is not empty", field=path)
+        self._delete(parent, entry)
+        self._cache.pop(entry.cluster, None)
+
+    def rename(self, old: str, new: str) -> DirEntry:
+        """Move a file or directory. Nothing may stand at ``new``, except what is moved, for another spelling.
+
+        Raises:
+            FileExistsError: the path is taken.
+            OptionError: a directory would move into itself, or it is the root directory.
+            NoSpaceError: the target directory is full.
+            InvalidNameError, FileNotFoundError, NotADirectoryError: a path.
+        """
+        source, entry = self._existing(old)
+        target, name = self._parent(new)
+        known = target.find(name)
+        if known is not None and known is not entry:
+            raise errors.FileExistsError("the path is taken", field=new)
+        if entry.is_dir and self._leads_through(new, entry.cluster):
+            raise errors.OptionError("a directory cannot move into itself", field=new)
+        with self._change():
+            self._pending += source.erase(entry)
+            moved = self._insert(target, name, replace(entry.record, DIR_NTRes=0))
+            if entry.is_dir and source is not target:
+                self._point_up(moved, target)
+        return moved
+
+    def _leads_through(self, path: str, cluster: int) -> bool:
+        parts = split(path)
+        return any(self.stat("/".join(parts[:depth])).cluster == cluster for depth in range(1, len(parts)))
+
+    def _point_up(self, moved: DirEntry, parent: Directory) -> None:
+        """Correct ``..`` of a directory that has moved."""
+        above = self._as_parent(parent)
+        for dot in self.directory(moved.cluster).dots:
+            if dot.record.DIR_Name == DOT_DOT and dot.offset is not None:
+                record = replace(dot.record, DIR_FstClusHI=above >> 16, DIR_FstClusLO=above & 0xFFFF)
+                self._pending.append((dot.offset, record.pack()))
+        self._cache.pop(moved.cluster)
+
+    def _as_parent(self, directory: Directory) -> int:
+        """What ``..`` holds for a directory: 0 for the root directory, on FAT32 too."""
+        return 0 if directory.cluster == self.geometry.root_cluster else directory.cluster
+
+    # Directory entries
+
+    def _parent(self, path: str) -> tuple[Directory, str]:
+        """The directory a path is in, and its last name."""
+        parts = split(path)
+        if not parts:
+            raise errors.FileExistsError("the root directory is always there", field=path)
+        above = "/".join(parts[:-1])
+        return self._enter(self.stat(above), above), parts[-1]
+
+    def _existing(self, path: str) -> tuple[Directory, DirEntry]:
+        if not split(path):
+            raise errors.OptionError("the root directory stays where it is", field=path)
+        parent, name = self._parent(path)
+        entry = parent.find(name)
+        if entry is None:
+            raise errors.FileNotFoundError("no such file or directory", field=path)
+        return parent, entry
+
+    def _insert(self, parent: Directory, name: str, record: DirectoryEntry) -> DirEntry:
+        names.validate(name)
+        slots = 1 + names.long_entry_count(name)
+        first = parent.free_slots(slots)
+        missing = (first + slots) * ENTRY_SIZE - len(parent.data)
+        if missing > 0:
+            self._grow(parent, missing)
+        short = parent.short_name(name)
+        record = replace(record, DIR_Name=short)
+        raw = (names.long_entries(name, short) if slots > 1 else b"") + record.pack()
+        index = first + slots - 1
+        display = names.display_short(short, self.codepage)
+        entry = DirEntry(name, display, record, index, slots, parent.slot_offset(index))
+        self._pending += parent.put(first, raw, entry)
+        return entry
+
+    def _grow(self, directory: Directory, missing: int) -> None:
+        size = len(directory.data) + missing
+        if directory.cluster == 0 or size > MAX_DIRECTORY_SIZE:
+            raise errors.NoSpaceError("the directory is full", structure="DirectoryEntry", actual=directory.used_slots)
+        geometry = self.geometry
+        last = 1 + (directory.extents[-1].end - geometry.data_offset) // geometry.cluster_size
+        runs = self._replace([], -(-missing // geometry.cluster_size))
+        self.fat.link([Run(last, 1)], following=runs[0].cluster)
+        directory.grow([self._extent(run) for run in runs])
+        # As deferred as the entry itself: nothing points here before the FAT is written.
+        self._pending += [(extent.offset, bytes(extent.length)) for extent in map(self._extent, runs)]
+
+    def _rewrite(self, parent: Directory, entry: DirEntry, record: DirectoryEntry) -> DirEntry:
+        changed = replace(entry, record=record)
+        self._pending += parent.update(changed)
+        return changed
+
+    def _delete(self, parent: Directory, entry: DirEntry) -> None:
+        with self._change():
+            if entry.cluster:
+                self._replace(self._chain(entry.cluster), 0)
+            self._pending += parent.erase(entry)
+
+    # Clusters
+
+    @contextmanager
+    def _change(self) -> Iterator[WritableStorage]:
+        """Gather changes of metadata, and write them at the end; drop them if anything is raised before."""
+        storage = self.storage
+        if not isinstance(storage, WritableStorage):
+            raise io.UnsupportedOperation("the storage is read-only")
+        try:
+            yield storage
+            self.fat.flush(storage)
+            for offset, raw in self._pending:
+                storage.write_at(offset, raw)
+            self._write_fsinfo(storage)
+        except BaseException:
+            self.fat.forget()
+            self._cache.clear()
+            self._free = None
+            raise
+        finally:
+            self._pending = []
+
+    def _write_fsinfo(self, storage: WritableStorage) -> None:
+        info = self.fsinfo()
+        if info is not None and self._free is not None:
+            info.FSI_Free_Count = int(np.count_nonzero(self._free))
+            info.FSI_Nxt_Free = max(2, self._last_taken)
+            storage.write_at(self.geometry.fsinfo_sector * self.geometry.sector_size, info.pack())
+
+    def _chain(self, cluster: int) -> list[Run]:
+        return list(self.fat.runs(cluster, self.geometry.clusters))
+
+    def _free_map(self) -> NDArray[np.bool_]:
+        """Which clusters are free, by number."""
+        if self._free is None:
+            pages = [self.fat.page(number) == 0 for number in self.fat.page_numbers()]
+            self._free = np.concatenate(pages)
+            self._free[:2] = False
+        return self._free
+
+    def _replace(self, old: list[Run], count: int) -> list[Run]:
+        """Free the clusters of ``old`` and take ``count`` others; the same ones only where there are too few.
+
+        Raises:
+            NoSpaceError: there are too few all the same.
+        """
+        free = self._free_map()
+        runs = self._find(free, count)
+        for run in old:
+            free[run.cluster : run.cluster + run.length] = True
+        if runs is None:
+            runs = self._find(free, count)
+        if runs is None:
+            raise errors.NoSpaceError(
+                "the volume is full",
+                expected=f"{count * self.geometry.cluster_size} bytes",
+                actual=int(np.count_nonzero(free)) * self.geometry.cluster_size,
+            )
+        self.fat.release(old)
+        for run in runs:
+            free[run.cluster : run.cluster + run.length] = False
+            self._last_taken = run.cluster + run.length - 1
+        self.fat.link(runs)
+        return runs
+
+    def _find(self, free: NDArray[np.bool_], count: int) -> list[Run] | None:
+        """``count`` free clusters: consecutive ones after the last taken, else any consecutive ones, else any."""
+        if count == 0:
+            return []
+        start = self._last_taken + 1
+        near = np.flatnonzero(free[start : start + count])
+        if len(near) == count:
+            return [Run(start, count)]
+        found = np.flatnonzero(free)
+        if len(found) < count:
+            return None
+        whole = np.flatnonzero(found[count - 1 :] - found[: len(found) - count + 1] == count - 1)
+        if len(whole):
+            return [Run(int(found[whole[0]]), count)]
+        pieces = np.split(found[:count], np.flatnonzero(np.diff(found[:count]) != 1) + 1)
+        return [Run(int(piece[0]), len(piece)) for piece in pieces]
+
+
+def _written(record: DirectoryEntry, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:
+    """``record`` after its file was written."""
+    return replace(
+        record,
+        DIR_Attr=record.DIR_Attr | ATTR_ARCHIVE,
+        DIR_LstAccDate=stamp.date,
+        DIR_FstClusHI=cluster >> 16,
+        DIR_WrtTime=stamp.time,
+        DIR_WrtDate=stamp.date,
+        DIR_FstClusLO=cluster & 0xFFFF,
+        DIR_FileSize=size,
+    )

@@ -13,7 +13,7 @@ from .errors import InvalidNameError
 from .records import LongNameEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable
 
 LONG_NAME_MAX = 255  # UTF-16 code units
 UNITS_PER_ENTRY = 13
@@ -106,8 +106,8 @@ class ShortNames:
     and forces a numeric tail.
     """
 
-    def __init__(self, taken: Container[bytes]) -> None:
-        self._taken = taken
+    def __init__(self, is_taken: Callable[[bytes], bool]) -> None:
+        self._is_taken = is_taken
         self._next: dict[tuple[str, str], int] = {}
 
     def choose(self, name: str) -> bytes:
@@ -119,7 +119,7 @@ class ShortNames:
         base, extension, lossy = _basis(name)
         if not lossy:
             short = (base.ljust(8) + extension.ljust(3)).encode("ascii")
-            if short not in self._taken:
+            if not self._is_taken(short):
                 return short
         stem = base[:6]
         number = self._next.get((stem, extension), 1)
@@ -127,7 +127,7 @@ class ShortNames:
             tail = f"~{number}"
             short = (base[: 8 - len(tail)] + tail).ljust(8).encode("ascii") + extension.ljust(3).encode("ascii")
             number += 1
-            if short not in self._taken:
+            if not self._is_taken(short):
                 self._next[stem, extension] = number
                 return short
         raise InvalidNameError("no short name is left for it in this directory", field="name", actual=ascii(name))

@@ -5,7 +5,6 @@ fatgen103, "FAT Type Determination" and "FAT Volume Initialization".
 
 from __future__ import annotations
 
-import datetime as dt
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +14,7 @@ from .errors import NoSpaceError, OptionError
 from .geometry import ENTRY_SIZE, MAX_CLUSTERS, MIN_CLUSTERS, FatType, Geometry
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -102,7 +102,9 @@ class FormatOptions:
         if self.sector_size not in {512, 1024, 2048, 4096}:
             raise _bad("sector_size", "512, 1024, 2048 or 4096", self.sector_size)
         if self.cluster_size is not None and self.cluster_size not in self.cluster_sizes:
-            raise _bad("cluster_size", f"a power of two from {self.sector_size} to {MAX_CLUSTER_SIZE}", self.cluster_size)
+            raise _bad(
+                "cluster_size", f"a power of two from {self.sector_size} to {MAX_CLUSTER_SIZE}", self.cluster_size
+            )
         if self.serial is not None and not 0 <= self.serial <= 0xFFFFFFFF:
             raise _bad("serial", "32 bits", self.serial)
         if not 0 <= self.hidden_sectors <= 0xFFFFFFFF:
@@ -188,7 +190,9 @@ def smallest_size(options: FormatOptions, needs: Needs = EMPTY) -> int:
                     sizes.append(sectors * options.sector_size)
     if not sizes:
         raise NoSpaceError(
-            "no volume of this FAT type and cluster size holds so much", structure="FormatOptions", actual=_name(options)
+            "no volume of this FAT type and cluster size holds so much",
+            structure="FormatOptions",
+            actual=_name(options),
         )
     return min(sizes)
 
@@ -208,7 +212,7 @@ def _sectors_for(
         return None
     # Two FATs of 4 bytes a cluster, the reserved sectors and a root directory never take as much again.
     high = min(MAX_SECTORS, 2 * low + 2 * (options.reserved_sectors + per_cluster) + 0x2000)
-    found = bisect_left(range(low, high), True, key=enough) + low  # noqa: FBT003 -- the value looked for
+    found = bisect_left(range(low, high), True, key=enough) + low
     return found if enough(found) else None
 
 
@@ -233,7 +237,9 @@ def _candidates(sectors: int, options: FormatOptions, root_entries: int) -> Iter
     preferred: FatType = 12 if size < _SMALLEST_FAT16 else 16 if size < _SMALLEST_FAT32 else 32
     for fat_type in sorted(_types(options), key=lambda fat_type: (fat_type != preferred, fat_type)):
         best = _preferred_cluster(size, fat_type, options)
-        for cluster_size in sorted(_cluster_sizes(options), key=lambda each: (max(each, best) // min(each, best), each)):
+        for cluster_size in sorted(
+            _cluster_sizes(options), key=lambda each: (max(each, best) // min(each, best), each)
+        ):
             yield from _valid(_lay_out(sectors, fat_type, cluster_size, options, root_entries))
 
 
@@ -249,7 +255,8 @@ def _valid(geometry: Geometry | None) -> Iterator[Geometry]:
 def _preferred_cluster(size: int, fat_type: FatType, options: FormatOptions) -> int:
     if fat_type == 12:
         return next(
-            (each for each in options.cluster_sizes if size // each <= MAX_CLUSTERS[12] - SAFETY_MARGIN), MAX_CLUSTER_SIZE
+            (each for each in options.cluster_sizes if size // each <= MAX_CLUSTERS[12] - SAFETY_MARGIN),
+            MAX_CLUSTER_SIZE,
         )
     table = _CLUSTERS_FAT16 if fat_type == 16 else _CLUSTERS_FAT32
     return max(options.sector_size, next((cluster for limit, cluster in table if size <= limit), MAX_CLUSTER_SIZE))
@@ -328,7 +335,7 @@ def _with_fat(geometry: Geometry, *, align: bool) -> Geometry | None:
         return fat * sector * 8 // bits >= clusters + 2
 
     most = -(-(total // cluster + 2) * bits // (8 * sector))
-    fat = bisect_left(range(1, most + 1), True, key=counts_all) + 1  # noqa: FBT003 -- the value looked for
+    fat = bisect_left(range(1, most + 1), True, key=counts_all) + 1
     reserved = reserved_with(fat)
     if total - reserved - fats * fat - root < cluster or reserved > 0xFFFF:
         return None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudboot_layout import StorageFile, TruncatedError
 
 from . import directory as directories
+from . import errors
 from . import geometry as geometries
 from .directory import Directory
-from .entries import ATTR_DIRECTORY, DELETED, NO_NAME, DirEntry
-from .errors import ChainError, DirectoryError, FileNotFoundError, IsADirectoryError, NotADirectoryError
+from .entries import ATTR_DIRECTORY, NO_NAME, DirEntry
 from .extents import Extent, ExtentStorage
 from .fat import Fat, Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, Geometry
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from cloudboot_layout import Storage
 
 _DIRECTORIES_KEPT = 128
+_FSINFO_SIGNATURES = (
+    geometries.FSI_LEAD_SIGNATURE,
+    geometries.FSI_STRUCT_SIGNATURE,
+    geometries.FSI_TRAIL_SIGNATURE,
+)
 
 
 class Region(NamedTuple):
@@ -97,7 +102,7 @@ class FatReader:
             parent = self._enter(entry, path)
             found = parent.find(name)
             if found is None:
-                raise FileNotFoundError("no such file or directory", field=path)
+                raise errors.FileNotFoundError("no such file or directory", field=path)
             entry = found
         return entry
 
@@ -105,7 +110,7 @@ class FatReader:
         """Whether there is something at ``path``."""
         try:
             self.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except (errors.FileNotFoundError, errors.NotADirectoryError):
             return False
         return True
 
@@ -130,7 +135,9 @@ class FatReader:
             here, entry = pending.pop()
             inside = self._enter(entry, here)
             if inside.cluster in seen:
-                raise DirectoryError("a directory is reached twice", structure="DirectoryEntry", offset=entry.offset)
+                raise errors.DirectoryError(
+                    "a directory is reached twice", structure="DirectoryEntry", offset=entry.offset
+                )
             seen.add(inside.cluster)
             folders = [each for each in inside.entries if each.is_dir]
             yield here, folders, [each for each in inside.entries if not each.is_dir]
@@ -162,28 +169,26 @@ class FatReader:
             return [Extent(geometry.root_offset, geometry.root_entries * ENTRY_SIZE)]
         most = max(1, MAX_DIRECTORY_SIZE // geometry.cluster_size)
         runs = list(self.fat.runs(cluster, most + 1))
-        if sum(run.count for run in runs) > most:
-            raise DirectoryError(
+        if sum(run.length for run in runs) > most:
+            raise errors.DirectoryError(
                 "the directory is too large", structure="DirectoryEntry", expected=MAX_DIRECTORY_SIZE, actual="more"
             )
         return [self._extent(run) for run in runs]
 
     def _extent(self, run: Run) -> Extent:
-        return Extent(self.geometry.cluster_offset(run.cluster), run.count * self.geometry.cluster_size)
+        return Extent(self.geometry.cluster_offset(run.cluster), run.length * self.geometry.cluster_size)
 
     def _root_entry(self) -> DirEntry:
         cluster = self.geometry.root_cluster
-        record = DirectoryEntry(
-            DIR_Attr=ATTR_DIRECTORY, DIR_FstClusHI=cluster >> 16, DIR_FstClusLO=cluster & 0xFFFF
-        )
+        record = DirectoryEntry(DIR_Attr=ATTR_DIRECTORY, DIR_FstClusHI=cluster >> 16, DIR_FstClusLO=cluster & 0xFFFF)
         return DirEntry("/", "/", record, slots=0)
 
     def _enter(self, entry: DirEntry, path: str) -> Directory:
         if not entry.is_dir:
-            raise NotADirectoryError("not a directory", field=path, actual=entry.name)
+            raise errors.NotADirectoryError("not a directory", field=path, actual=entry.name)
         cluster = entry.cluster
         if cluster == 0 and entry.offset is not None:
-            raise DirectoryError(
+            raise errors.DirectoryError(
                 "a directory without a cluster", structure="DirectoryEntry", field="DIR_FstClusLO", offset=entry.offset
             )
         return self.directory(cluster)
@@ -212,13 +217,13 @@ class FatReader:
             offset, length = self._extent(run)
             extents.append(Extent(offset, min(length, remaining)))
             remaining -= min(length, remaining)
-            found += run.count
+            found += run.length
         if remaining:
             raise self._too_short(entry, wanted, found)
         return extents
 
-    def _too_short(self, entry: DirEntry, wanted: int, found: int) -> ChainError:
-        return ChainError(
+    def _too_short(self, entry: DirEntry, wanted: int, found: int) -> errors.ChainError:
+        return errors.ChainError(
             "the chain is too short for the file",
             structure="DirectoryEntry",
             field="DIR_FileSize",
@@ -231,7 +236,7 @@ class FatReader:
         """A file as a storage: positional reads, without copies."""
         entry = self.stat(path)
         if entry.is_dir:
-            raise IsADirectoryError("is a directory", field=path)
+            raise errors.IsADirectoryError("is a directory", field=path)
         return ExtentStorage(self.storage, self.file_extents(entry))
 
     def open(self, path: str) -> io.BufferedReader:
@@ -260,7 +265,9 @@ class FatReader:
             ):
                 if 0 < number < geometry.reserved_sectors:
                     found.append(Region(name, number * sector, size))
-        found += [Region(f"FAT {copy + 1}", geometry.fat_offset(copy), geometry.fat_size) for copy in range(geometry.fats)]
+        found += [
+            Region(f"FAT {copy + 1}", geometry.fat_offset(copy), geometry.fat_size) for copy in range(geometry.fats)
+        ]
         if geometry.fat_type != 32:
             found.append(Region("root directory", geometry.root_offset, geometry.root_size))
         else:
@@ -281,7 +288,4 @@ class FatReader:
             return None
         info = FSInfo.unpack_from(self.storage.read_at(geometry.fsinfo_sector * geometry.sector_size, FSInfo.SIZE))
         signatures = info.FSI_LeadSig, info.FSI_StrucSig, info.FSI_TrailSig
-        return info if signatures == FSINFO_SIGNATURES else None
-
-
-FSINFO_SIGNATURES = (0x41615252, 0x61417272, 0xAA550000)
+        return info if signatures == _FSINFO_SIGNATURES else None

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def decode(data: Buffer, fat_type: FatType) -> Entries:
     """The entries in ``data``, reserved bits of FAT32 included."""
     if fat_type == 32:
-        return np.frombuffer(data, "<u4").astype(np.uint32)
+        return np.frombuffer(memoryview(data), np.dtype("<u4")).astype(np.uint32)
     if fat_type == 16:
-        return np.frombuffer(data, "<u2").astype(np.uint32)
-    raw = np.frombuffer(data, np.uint8)
+        return np.frombuffer(memoryview(data), np.dtype("<u2")).astype(np.uint32)
+    raw = np.frombuffer(memoryview(data), np.uint8)
     triples = raw[: len(raw) // 3 * 3].reshape(-1, 3).astype(np.uint32)
     entries = np.empty(2 * len(triples), np.uint32)
     entries[0::2] = triples[:, 0] | (triples[:, 1] & 0x0F) << 8

@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import MemoryStorage, Storage
-
-from . import names
-from .errors import FileExistsError, FileTooLargeError, NotADirectoryError, OptionError
+from . import errors, names
+from .content import as_storage
 from .geometry import MAX_FILE_SIZE
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from cloudboot_layout import Storage
 
-    #: What a file holds: a host path, bytes, or any storage. ``None`` makes a directory, a host folder its whole tree.
-    Content = str | os.PathLike[str] | Buffer | Storage | None
-    Tree = str | os.PathLike[str] | Mapping[str, Content]
+    from .content import Content
+
+    #: A folder of the host, or what stands at which path. ``None`` makes a directory, a host folder its whole tree.
+    Tree = str | os.PathLike[str] | Mapping[str, Content | None]
 
 
 @dataclass(slots=True)
@@ -51,7 +50,9 @@ class DirectoryNode:
         key = names.fold(node.name)
         other = self.children.get(key)
         if other is not None:
-            raise FileExistsError("two names VFAT cannot tell apart", field=path, expected=other.name, actual=node.name)
+            raise errors.FileExistsError(
+                "two names VFAT cannot tell apart", field=path, expected=other.name, actual=node.name
+            )
         self.children[key] = node
 
     def ordered(self) -> list[FileNode | DirectoryNode]:
@@ -100,12 +101,12 @@ def _parent(root: DirectoryNode, parts: list[str], path: str) -> DirectoryNode:
             child = DirectoryNode(name)
             node.add(child, path)
         if not isinstance(child, DirectoryNode):
-            raise NotADirectoryError("a file stands where a directory is needed", field=path, actual=name)
+            raise errors.NotADirectoryError("a file stands where a directory is needed", field=path, actual=name)
         node = child
     return node
 
 
-def _node(name: str, content: Content, path: str) -> FileNode | DirectoryNode:
+def _node(name: str, content: Content | None, path: str) -> FileNode | DirectoryNode:
     if content is None:
         return DirectoryNode(name)
     if isinstance(content, str | os.PathLike):
@@ -114,13 +115,15 @@ def _node(name: str, content: Content, path: str) -> FileNode | DirectoryNode:
         if isinstance(node, DirectoryNode):
             _load_folder(node, host, path)
         return node
-    source = content if isinstance(content, Storage) else MemoryStorage(content)
+    source = as_storage(content)
     return _file(name, source.size, source, path)
 
 
 def _file(name: str, size: int, source: str | Storage, path: str) -> FileNode:
     if size > MAX_FILE_SIZE:
-        raise FileTooLargeError("a FAT file has less than 4 GiB", field=path, expected=MAX_FILE_SIZE, actual=size)
+        raise errors.FileTooLargeError(
+            "a FAT file has less than 4 GiB", field=path, expected=MAX_FILE_SIZE, actual=size
+        )
     return FileNode(name, size, source)
 
 
@@ -130,7 +133,9 @@ def _host_node(name: str, host: str, path: str) -> FileNode | DirectoryNode:
     if stat.S_ISREG(found.st_mode):
         return _file(name, found.st_size, host, path)
     if not stat.S_ISDIR(found.st_mode):
-        raise OptionError("FAT holds only files and directories", field=path, actual=stat.filemode(found.st_mode))
+        raise errors.OptionError(
+            "FAT holds only files and directories", field=path, actual=stat.filemode(found.st_mode)
+        )
     return DirectoryNode(name)
 
 
@@ -141,7 +146,7 @@ def _load_folder(root: DirectoryNode, host: str, path: str) -> None:
         found = os.stat(folder)
         identity = found.st_dev, found.st_ino
         if identity in above:
-            raise OptionError("a link leads back to a folder above it", field=inside or "/", actual=folder)
+            raise errors.OptionError("a link leads back to a folder above it", field=inside or "/", actual=folder)
         with os.scandir(folder) as entries:
             for entry in entries:
                 inner = f"{inside}/{entry.name}"
