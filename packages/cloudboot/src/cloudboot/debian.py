@@ -1,0 +1,153 @@
+"""Debian packages as real input: found, fetched and verified by apt, read without installing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from .errors import PackageMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FIELD = re.compile(r"^(\S+): (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class DebianPackage:
+    """A package file on this machine; ``sha256`` is the archive's, as apt's signed index states it."""
+
+    name: str
+    version: str
+    sha256: str
+    path: Path
+
+    def as_dict(self) -> dict[str, str]:
+        """What a manifest records about a source."""
+        return {"package": self.name, "version": self.version, "sha256": self.sha256}
+
+
+def cache_folder() -> Path:
+    """Where fetched packages stay: ``$XDG_CACHE_HOME/cloudboot``, by default ``~/.cache/cloudboot``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "cloudboot"
+
+
+def _apt(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        raise PackageMissingError(
+            f"{command[0]} is not here to find Debian packages with",
+            hint="give the files themselves: --kernel, --modules, --busybox, --grub-modules",
+        )
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return done.stdout
+
+
+def candidate(package: str) -> dict[str, str]:
+    """The fields of the version of ``package`` that apt would install.
+
+    Raises:
+        PackageMissingError: apt is not here, or knows no such package.
+    """
+    text = _apt("apt-cache", "show", "--no-all-versions", package)
+    fields = dict(_FIELD.findall(text))
+    if "Version" not in fields:
+        raise PackageMissingError(
+            f"apt knows no package {package}", hint="run apt-get update, or name the files yourself"
+        )
+    return fields
+
+
+def dependency(package: str, pattern: str) -> str:
+    """The first dependency of ``package`` whose name matches ``pattern``: what a metapackage stands for.
+
+    Raises:
+        PackageMissingError: none does.
+    """
+    for name in re.findall(r"[a-z0-9][a-z0-9.+-]+", candidate(package).get("Depends", "")):
+        if re.fullmatch(pattern, name):
+            return str(name)
+    raise PackageMissingError(f"{package} depends on nothing like {pattern}")
+
+
+def fetch(package: str, say: Callable[[str], None] = lambda _: None) -> DebianPackage:
+    """The package's archive, from the cache or fetched by apt; its SHA-256 is checked against apt's index each time.
+
+    Raises:
+        PackageMissingError: it cannot be found or fetched.
+    """
+    fields = candidate(package)
+    version, sha256 = fields["Version"], fields["SHA256"]
+    folder = cache_folder() / "packages"
+    path = folder / f"{package}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
+    if not (path.exists() and _sha256(path) == sha256):
+        folder.mkdir(parents=True, exist_ok=True)
+        say(f"fetching {package} {version} ({int(fields['Size']) / 2**20:.0f} MiB)")
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            # apt drops its privileges for the transfer where it can; it needs to reach the folder for that.
+            Path(scratch).chmod(0o755)
+            done = subprocess.run(
+                ["apt-get", "download", "--quiet", f"{package}={version}"],
+                cwd=scratch, check=False, capture_output=True, text=True,
+            )  # fmt: skip
+            found = list(Path(scratch).glob("*.deb"))
+            if done.returncode or not found or _sha256(found[0]) != sha256:
+                reason = (done.stderr.strip().splitlines() or ["no archive arrived"])[-1]
+                raise PackageMissingError(
+                    f"apt could not fetch {package} {version}: {reason}", hint="run apt-get update"
+                )
+            found[0].replace(path)
+    return DebianPackage(package, version, sha256, path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def extract(package: DebianPackage, wanted: str) -> Path:
+    """A folder with those regular files of the package whose path (``usr/lib/...``) matches the regular expression.
+
+    The folder is part of the cache: a second call finds it there.
+
+    Raises:
+        PackageMissingError: the archive cannot be read.
+    """
+    key = hashlib.sha256(f"{package.sha256} {wanted}".encode()).hexdigest()[:16]
+    folder = cache_folder() / "unpacked" / f"{package.name}_{key}"
+    if folder.is_dir():
+        return folder
+    if shutil.which("dpkg-deb") is None:
+        raise PackageMissingError("dpkg-deb is not here to read Debian packages with")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    pattern = re.compile(wanted)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        target = Path(scratch) / "files"
+        target.mkdir()
+        with (
+            subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package.path], stdout=subprocess.PIPE) as process,
+            tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+        ):
+            for member in archive:
+                name = PurePosixPath(member.name.removeprefix("./"))
+                source = archive.extractfile(member) if pattern.fullmatch(str(name)) and member.isfile() else None
+                if source is None or ".." in name.parts or name.is_absolute():
+                    continue
+                path = target / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+        if process.returncode:
+            raise PackageMissingError(
+                f"dpkg-deb could not read {package.path.name}", hint="remove the file and try again"
+            )
+        target.rename(folder)
+    return folder
