@@ -24,7 +24,7 @@ from .copies import Copy, disagreements, load_backup, load_primary
 from .entries import decode_array, partition_faults
 from .errors import DisagreementError, UnrepairableError
 from .header import PRIMARY_LBA, array_size, header_block
-from .mbr import mbr_defects, mbr_faults, protective_mbr
+from .mbr import PROTECTIVE, mbr_defects, mbr_faults, protective_mbr
 from .reader import checked_sector_size
 from .records import GPTHeader, MasterBootRecord
 from .table import blocks_for
@@ -150,7 +150,8 @@ def _mbr_writes(storage: Storage, sector_size: int) -> Iterator[_Write]:
     blocks = storage.size // sector_size
     faults = list(mbr_faults(mbr, "hybrid"))
     # No partition can start where the GPT header is, so a record that does is the protective one, whatever its type.
-    foreign = [record for record in mbr.PartitionRecord if record.OSType and record.StartingLBA != 1]
+    foreign = [record for record in mbr.PartitionRecord if record.OSType not in {0, PROTECTIVE}]
+    foreign = [record for record in foreign if record.StartingLBA != 1]
     if faults and foreign:
         raise DisagreementError(
             "the MBR lists partitions and protects no GPT: one of the two tables is out of date",

@@ -8,7 +8,7 @@ import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import MemoryStorage, StorageFile, Window
+from cloudboot_layout import MemoryStorage, StorageFile, Window, WritableStorage
 from cloudboot_layout.storage import descriptor_of, view_of
 
 from . import partition_types
@@ -89,6 +89,8 @@ class Partition:
             TruncatedError: ``storage`` ends before the partition does.
             io.UnsupportedOperation: ``writable`` and the storage is not.
         """
+        if writable and not isinstance(storage, WritableStorage):
+            raise io.UnsupportedOperation("the storage is read-only")
         raw = StorageFile(self.window(storage), writable=writable)
         return io.BufferedRandom(raw) if writable else io.BufferedReader(raw)
 

@@ -1,0 +1,64 @@
+"""Findings for what a reader lets pass, and for both copies at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudboot_gpt import check, read
+from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_header, with_mbr_record
+from cloudboot_layout.testing import flipped
+
+DISK, TABLE = sample_disk(), sample_table()
+GUID_1 = TABLE.partitions[0].guid.bytes_le
+
+
+@pytest.mark.parametrize(
+    ("disk", "kinds"),
+    [
+        (with_header(DISK, "primary", Reserved=1), ["reserved"]),
+        (flipped(DISK, 512 + 92), ["reserved"]),
+        (flipped(DISK, len(DISK) - 1), ["reserved"]),
+        (with_entry(DISK, "primary", 2, UniquePartitionGUID=GUID_1), ["partition-guid", "copies-disagree"]),
+        (with_entry(DISK, "primary", 2, UniquePartitionGUID=bytes(16)), ["partition-guid", "copies-disagree"]),
+        (with_entry(DISK, "backup", 2, Attributes=1 << 47), ["partition-attributes", "copies-disagree"]),
+        (with_mbr_record(DISK, 0, SizeInLBA=0xFFFFFFFF), ["mbr-protective-record"]),
+        (with_mbr_record(DISK, 2, StartingLBA=5), ["reserved"]),
+        (with_header(DISK, "primary", DiskGUID=bytes(16)), ["disk-guid", "copies-disagree"]),
+    ],
+)
+def test_what_a_reader_lets_pass_is_found(disk: bytes, kinds: list[str]) -> None:
+    assert [finding.kind for finding in check(disk)] == kinds
+    assert len(read(disk).partitions) == 3
+
+
+def test_both_copies_are_judged_and_placed() -> None:
+    disk = with_entry(with_entry(DISK, "primary", 1, EndingLBA=63), "backup", 1, EndingLBA=63)
+    findings = check(disk)
+    assert [finding.kind for finding in findings] == ["partition-range", "partition-range"]
+    backup_lba = TABLE.backup_entries_lba
+    assert [dict(finding.where) for finding in findings] == [
+        {"copy": "primary", "lba": 2, "partition": 1},
+        {"copy": "backup", "lba": backup_lba, "partition": 1},
+    ]
+    assert [finding.offset for finding in findings] == [1024 + 40, backup_lba * 512 + 40]
+
+
+def test_a_header_too_close_to_the_start_is_found() -> None:
+    disk = with_header(DISK, "primary", NumberOfPartitionEntries=4, FirstUsableLBA=3)
+    kinds = {finding.kind for finding in check(disk)}
+    assert {"header-usable-range", "entries-crc", "copies-disagree"} <= kinds
+
+
+def test_an_empty_disk_has_findings_and_no_exception() -> None:
+    assert [finding.kind for finding in check(bytes(1 << 20))] == [
+        "mbr-signature",
+        "header-signature",
+        "backup-missing",
+    ]
+
+
+def test_findings_read_like_errors() -> None:
+    (finding,) = check(with_header(DISK, "primary", Reserved=1))
+    assert str(finding) == (
+        "reserved: copy primary lba 1: GPTHeader.Reserved at byte 532: the field is not zero (expected 0, found 1)"
+    )
