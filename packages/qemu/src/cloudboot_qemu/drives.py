@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Interface = Literal["virtio", "nvme", "ahci", "usb"]
+INTERFACES: tuple[Interface, ...] = ("virtio", "nvme", "ahci", "usb")
 
 
 # QEMU's identifiers begin with a letter, and its node names (ours add "node-") end at 31 characters.

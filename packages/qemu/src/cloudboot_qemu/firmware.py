@@ -141,6 +141,12 @@ def _descriptors(folders: Sequence[Path]) -> Iterator[tuple[str, str]]:
             continue
 
 
+def _well_known(row: Architecture) -> Iterator[Firmware]:
+    for executable, variables in row.firmware:
+        store = Path(variables) if variables else None
+        yield Firmware(row.name, Path(executable), store, f"UEFI firmware for {row.firmware_name}", "well-known path")
+
+
 def list_firmware(architecture: str | None = None, *, folders: Sequence[Path] | None = None) -> list[Firmware]:
     """Every firmware whose files exist, the preferred ones first; of all architectures or of one.
 
@@ -152,11 +158,9 @@ def list_firmware(architecture: str | None = None, *, folders: Sequence[Path] | 
     for source, text in _descriptors(descriptor_folders() if folders is None else folders):
         for firmware in parse_descriptor(text, source):
             found.setdefault((firmware.architecture, firmware.executable, firmware.variables), firmware)
-    for row in ARCHITECTURES.values():
-        for executable, variables in row.firmware:
-            code, store = Path(executable), Path(variables) if variables else None
-            known = Firmware(row.name, code, store, f"UEFI firmware for {row.firmware_name}", "well-known path")
-            found.setdefault((row.name, code, store), known)
+    for row in rows:
+        for firmware in _well_known(row):
+            found.setdefault((firmware.architecture, firmware.executable, firmware.variables), firmware)
     names = {row.name for row in rows}
     return [
         firmware

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from .drives import Drive, drive_arguments, fdset_path, open_source
 from .errors import FirmwareMissingError, ProgramMissingError
 from .firmware import architecture_named
-from .supervisor import Channels
+from .supervisor import Channels, guarded
 from .trace import OPEN_EVENTS
 
 if TYPE_CHECKING:
@@ -88,11 +88,10 @@ class Launch:
 def prepare(description: Description, ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> Launch:
     """Open everything a machine needs.
 
-    ``ours`` closes our descriptors, ``lent`` those that only QEMU needs once it runs; :class:`.Channels` is in neither
-    (the supervisor closes it), but until there is one the caller must see to it.
+    ``ours`` closes our descriptors, ``lent`` those that only QEMU needs once it runs.
 
     Raises:
-        ProgramMissingError: QEMU is not installed.
+        ProgramMissingError: QEMU or setpriv is not installed.
         FirmwareMissingError: a file of the firmware cannot be read.
         ImageError: a drive's source cannot be opened.
     """
@@ -108,31 +107,41 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         source = open_source(drive)
         lent.callback(os.close, source)
         sources.append(source)
-    monitor, monitor_theirs = socket.socketpair()
-    console, console_theirs = socket.socketpair()
-    trace, trace_theirs = os.pipe2(os.O_CLOEXEC)
-    stderr, stderr_theirs = os.pipe2(os.O_CLOEXEC)
-    for end in (monitor_theirs, console_theirs):
-        lent.callback(end.close)
-    for fd in (trace_theirs, stderr_theirs):
-        lent.callback(os.close, fd)
+    monitor, monitor_theirs = _socket_pair(ours, lent)
+    console, console_theirs = _socket_pair(ours, lent)
+    trace, trace_theirs = _pipe(ours, lent)
+    stderr, stderr_theirs = _pipe(ours, lent)
     command = [
         program,
         *("-name", description.name, "-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"),
         *_board(description, variables),
-        *("-chardev", f"socket,id=monitor0,fd={monitor_theirs.fileno()}", "-mon", "chardev=monitor0,mode=control"),
-        *("-chardev", f"socket,id=console0,fd={console_theirs.fileno()}", "-serial", "chardev:console0"),
+        *("-chardev", f"socket,id=monitor0,fd={monitor_theirs}", "-mon", "chardev=monitor0,mode=control"),
+        *("-chardev", f"socket,id=console0,fd={console_theirs}", "-serial", "chardev:console0"),
         *("-add-fd", f"fd={screen_out},set={_SCREEN_SET}"),
         *drive_arguments(description.drives, sources, _FIRST_DRIVE_SET),
         *(word for event in OPEN_EVENTS for word in ("-trace", f"enable={event}")),
         *("-D", f"/proc/self/fd/{trace_theirs}", "-S"),
         *description.extra,
     ]
-    inherited = [monitor_theirs.fileno(), console_theirs.fileno(), trace_theirs, screen_out, *sources]
+    inherited = [monitor_theirs, console_theirs, trace_theirs, screen_out, *sources]
     if variables is not None:
         inherited.append(variables)
     channels = Channels(monitor, console, trace, stderr)
-    return Launch(command, inherited, stderr_theirs, channels, Private(screen, screen_out, variables))
+    return Launch(guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables))
+
+
+def _socket_pair(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socket.socket, int]:
+    mine, theirs = socket.socketpair()
+    ours.callback(mine.close)
+    lent.callback(theirs.close)
+    return mine, theirs.fileno()
+
+
+def _pipe(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[int, int]:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    ours.callback(os.close, reading)
+    lent.callback(os.close, writing)
+    return reading, writing
 
 
 def screen_path() -> str:

@@ -20,7 +20,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
 
@@ -29,7 +29,6 @@ from .errors import MachineFailedError, ProgramMissingError, QmpError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from types import TracebackType
 
 T = TypeVar("T")
 
@@ -48,23 +47,12 @@ _GUARD = '[ "$PPID" = "$0" ] && exec "$@"'
 
 @dataclasses.dataclass(slots=True)
 class Channels:
-    """Our ends of a machine's channels; leaving it as a context closes them."""
+    """Our ends of a machine's channels."""
 
     monitor: socket.socket
     console: socket.socket
     trace: int
     stderr: int
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.monitor.close()
-        self.console.close()
-        os.close(self.trace)
-        os.close(self.stderr)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,15 +94,15 @@ class Supervisor:
         on_trace: Callable[[bytes], None],
         on_end: Callable[[], None],
     ) -> None:
-        """Start QEMU, which inherits the descriptors ``inherited`` and prints to ``output``, and wait for its monitor.
+        """Run ``command`` (see :func:`guarded`) and wait for its monitor.
 
-        Those descriptors stay the caller's, who closes them after this returns.
+        QEMU inherits ``inherited`` and prints to ``output``: the caller closes them after this returns, and
+        ``channels`` after :meth:`close`.
 
         Raises:
             MachineFailedError: QEMU ended before its monitor answered.
-            ProgramMissingError: setpriv is not installed.
         """
-        self._command = guarded(command)
+        self._command = command
         self._inherited, self._output = inherited, output
         self._channels = channels
         self._on_console, self._on_trace, self._on_end = on_console, on_trace, on_end
@@ -144,21 +132,20 @@ class Supervisor:
 
     def _run(self, started: Future[None]) -> None:
         try:
-            with self._channels:
-                process = subprocess.Popen(
-                    self._command,
-                    pass_fds=self._inherited,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._output,
-                    stderr=self._output,
-                    start_new_session=True,  # a Ctrl-C is the caller's to handle
-                )
-                self.pid = process.pid
-                try:
-                    self._loop.run_until_complete(self._serve(process, started))
-                finally:
-                    process.kill()
-                    process.wait()
+            process = subprocess.Popen(
+                self._command,
+                pass_fds=self._inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                start_new_session=True,  # a Ctrl-C is the caller's to handle
+            )
+            self.pid = process.pid
+            try:
+                self._loop.run_until_complete(self._serve(process, started))
+            finally:
+                process.kill()
+                process.wait()
         except OSError as error:
             if not started.done():
                 started.set_exception(error)

@@ -1,0 +1,247 @@
+"""Real machines under real firmware."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloudboot_layout.testing import judge, run
+from cloudboot_qemu import (
+    BlockAccess,
+    Drive,
+    ExpectTimeoutError,
+    ImageError,
+    Machine,
+    MachineEndedError,
+    MachineFailedError,
+    QmpError,
+)
+from cloudboot_qemu.drives import Interface
+from cloudboot_qemu.picture import png_of_ppm
+from cloudboot_qemu.testing import open_files, processes_named
+
+pytestmark = pytest.mark.live
+
+DISK_SIZE = 8 << 20
+
+MakeFile = Callable[[bytes], int]
+
+
+@pytest.fixture(autouse=True)
+def _programs() -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    judge("setpriv", "util-linux")
+    if not (os.path.exists("/usr/share/OVMF/OVMF_CODE_4M.fd") or os.path.exists("/usr/share/OVMF/OVMF_CODE.fd")):
+        pytest.skip("no OVMF (Debian package ovmf)")
+
+
+def sectors_of(disk: Path, name: str) -> set[int]:
+    """The sectors of a file on a FAT12/16 disk, as mtools sees them."""
+    shown = run(judge("mshowfat", "mtools"), "-i", str(disk), f"::{name}")
+    facts: dict[str, int] = {}
+    for line in run(judge("minfo", "mtools"), "-i", str(disk), "::").splitlines():
+        key, _, value = line.partition(":")
+        if re.match(r" *\d+( sectors)?$", value):
+            facts[key.strip()] = int(value.split()[0])
+    root = facts["max available root directory slots"] * 32 // 512
+    first = facts["reserved (boot) sectors"] + facts["fats"] * facts["sectors per fat"] + root
+    size = facts["cluster size"]
+    sectors: set[int] = set()
+    for extent in re.findall(r"<(\d+)(?:-(\d+))?>", shown):
+        low, high = int(extent[0]), int(extent[1] or extent[0])
+        sectors.update(range(first + (low - 2) * size, first + (high - 1) * size))
+    return sectors
+
+
+def touched(accesses: list[BlockAccess]) -> set[int]:
+    return {sector for access in accesses for sector in range(access.lba, access.lba + access.sectors)}
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_sealed_memfd_boots_and_every_read_is_told(disk: Path, memory_file: MakeFile) -> None:
+    fd = memory_file(disk.read_bytes())
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    with Machine([Drive(fd)]) as machine:
+        begin = machine.expect(rb"mark: begin")
+        found = machine.expect(rb"(?s)payload of (this disk).*mark: end")
+        assert found.match[1] == b"this disk"
+        assert found.text.startswith(b"\n")
+        trace = machine.block_trace()
+        assert {(access.drive, access.write) for access in trace} == {("disk0", False)}
+        assert [access.time for access in trace] == sorted(access.time for access in trace)
+        early = touched([access for access in trace if access.time < begin.time])
+        late = touched([access for access in trace if access.time > begin.time])
+        payload = sectors_of(disk, "/payload.bin")
+        assert sectors_of(disk, "/EFI/BOOT/BOOTX64.EFI") <= early
+        assert payload <= late
+        assert not payload & early
+        machine.send(b"hello\r")
+        machine.expect(rb"typed: hello")
+        assert machine.wait(30) == "guest-shutdown"
+        with pytest.raises(MachineEndedError, match="guest-shutdown"):
+            machine.expect(rb"never printed")
+        with pytest.raises(QmpError, match="ended"):
+            machine.qmp("query-status")
+    assert os.pread(fd, DISK_SIZE, 0) == disk.read_bytes()
+
+
+def test_the_screen_shows_what_is_typed(disk: Path) -> None:
+    pngtopnm = judge("pngtopnm", "netpbm")
+    with Machine([Drive(disk)]) as machine:
+        machine.expect(rb"mark: end")
+        before = machine.screendump("ppm")
+        assert len(set(before[20:])) > 1  # text on the background
+        for picture in (machine.screendump(), png_of_ppm(before)):
+            decoded = subprocess.run([pngtopnm], input=picture, capture_output=True, check=True).stdout
+            assert decoded == before
+        machine.type_text("Keys: {1}")
+        assert eventually(lambda: machine.screendump("ppm") != before)
+        machine.send_keys("ret")
+        machine.expect(rb"typed: Keys: \{1\}\n")
+        with pytest.raises(QmpError, match="no_such_key"):
+            machine.send_keys("no_such_key")
+
+
+@pytest.mark.parametrize("interface", ["nvme", "usb", "ahci"])
+def test_other_interfaces_boot_and_are_traced(disk: Path, memory_file: MakeFile, interface: Interface) -> None:
+    drive = Drive(memory_file(disk.read_bytes()), name="the-disk", interface=interface, readonly=interface != "ahci")
+    with Machine([drive]) as machine:
+        machine.expect(rb"mark: end")
+        assert sectors_of(disk, "/EFI/BOOT/BOOTX64.EFI") <= touched(machine.block_trace())
+        assert {access.drive for access in machine.block_trace()} == {"the-disk"}
+
+
+def test_firmware_alone_reaches_its_shell_and_its_variables_are_kept(memory_file: MakeFile) -> None:
+    with Machine([Drive(memory_file(bytes(1 << 20)))]) as machine:
+        machine.expect(rb"UEFI Interactive Shell")
+        machine.send(b"\x1b")
+        machine.expect(rb"Shell> ")
+        machine.send(b'setvar kept -guid 11111111-2222-3333-4444-555555555555 -nv -bs =L"yes"\r')
+        machine.expect(rb"Shell> ")
+        store = machine.variables()
+    assert "kept".encode("utf-16-le") in store
+    with Machine(variables=store) as machine:
+        machine.expect(rb"UEFI Interactive Shell")
+        machine.send(b"\x1b")
+        machine.expect(rb"Shell> ")
+        machine.send(b"setvar kept -guid 11111111-2222-3333-4444-555555555555\r")
+        machine.expect(rb"79 00 65 00 73 00")
+
+
+def test_text_that_does_not_come_times_out_and_all_is_closed() -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ExpectTimeoutError) as caught, Machine(name="timing-out") as machine:
+        pid = machine.pid
+        machine.expect(rb"never printed", timeout=0.5)
+    assert caught.value.seconds == 0.5
+    assert isinstance(caught.value, TimeoutError)
+    assert not os.path.exists(f"/proc/{pid}")
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() == 1
+
+
+def test_refusals_name_their_cause(tmp_path: Path, memory_file: MakeFile) -> None:
+    with pytest.raises(MachineFailedError, match="no-such-device") as caught:
+        Machine(extra=["-device", "no-such-device"])
+    assert caught.value.exit_code == 1
+    with pytest.raises(ImageError, match="No such file"):
+        Machine([Drive(tmp_path / "absent.img")])
+    with pytest.raises(ImageError, match="empty"):
+        Machine([Drive(memory_file(b""))])
+    with pytest.raises(ImageError, match="neither"):
+        Machine([Drive(tmp_path)])
+    assert threading.active_count() == 1
+
+
+def test_a_killed_qemu_is_told() -> None:
+    with Machine() as machine:
+        os.kill(machine.pid, signal.SIGKILL)
+        with pytest.raises(MachineFailedError) as caught:
+            machine.expect(rb"anything")
+        assert caught.value.exit_code == -signal.SIGKILL
+        with pytest.raises(MachineFailedError):
+            machine.wait()
+
+
+def test_a_machine_outlives_the_thread_that_started_it() -> None:
+    machines: list[Machine] = []
+    worker = threading.Thread(target=lambda: machines.append(Machine()))
+    worker.start()
+    worker.join()
+    with machines[0] as machine:
+        machine.expect(rb"BdsDxe")
+
+
+CALLER = """
+import os, sys, time
+from cloudboot_qemu import Drive, Machine
+fd = os.memfd_create("disk")
+os.truncate(fd, 1 << 20)
+machine = Machine([Drive(fd)], name=sys.argv[1])
+print(machine.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 1.5])
+def test_nothing_survives_a_killed_caller(tmp_path: Path, delay: float) -> None:
+    marker = f"killed-caller-{os.getpid()}-{int(delay * 100)}"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", CALLER, marker]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=tmp_path) as caller:
+        assert caller.stdout is not None
+        if delay:
+            pid = int(caller.stdout.readline())
+            time.sleep(delay)
+            named = [name for name in open_files(pid) if name.startswith("/") and not name.startswith("/memfd:")]
+            assert all(name.startswith(("/dev/", "/usr/share/")) for name in named), named
+        else:  # while QEMU is being started
+            assert eventually(lambda: len(processes_named(marker)) > 1)
+        caller.kill()
+    assert eventually(lambda: not processes_named(marker))
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupted_caller_cleans_up(tmp_path: Path) -> None:
+    marker = f"interrupted-caller-{os.getpid()}"
+    body = CALLER.replace("machine = ", "with ").replace("name=sys.argv[1])", "name=sys.argv[1]) as machine:")
+    body = body.replace("\nprint", "\n    print").replace("\ntime", "\n    time")
+    with subprocess.Popen(
+        [sys.executable, "-c", body, marker], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as caller:
+        assert caller.stdout is not None
+        caller.stdout.readline()
+        caller.send_signal(signal.SIGINT)
+        _, stderr = caller.communicate(timeout=20)
+    assert stderr.rstrip().endswith(b"KeyboardInterrupt")
+    assert not processes_named(marker)
+
+
+def test_the_command_runs_an_image(disk: Path) -> None:
+    base = [sys.executable, "-m", "cloudboot_qemu", "run", str(disk), "--timeout", "60"]
+    shown = subprocess.run([*base, "--expect", "mark: e[a-z]+"], capture_output=True, check=True)
+    assert b"payload of this disk" in shown.stdout
+    told = subprocess.run([*base[:-1], "0.3", "--expect", "x{9}", "--json"], capture_output=True, check=False)
+    assert told.returncode == 1
+    result = json.loads(told.stdout)
+    assert result["ok"] is False
+    assert "timeout" in result["problem"]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudboot_qemu import Drive, Machine, MachineFailedError, ProgramMissingError
+from cloudboot_qemu.drives import drive_arguments
+from cloudboot_qemu.keyboard import text_chords
+from cloudboot_qemu.picture import png_of_ppm
+
+
+def test_text_becomes_keys() -> None:
+    assert text_chords("aB1! -_\n") == ["a", "shift-b", "1", "shift-1", "spc", "minus", "shift-minus", "ret"]
+    with pytest.raises(ValueError, match="US keyboard"):
+        text_chords("\u00e9")
+
+
+@given(st.binary())
+def test_only_a_ppm_becomes_a_picture(data: bytes) -> None:
+    for damaged in (data, b"P6 2 2 255\n" + data[:11], b"P6 0 0 255\n"):
+        with pytest.raises(ValueError, match="PPM"):
+            png_of_ppm(damaged)
+
+
+@pytest.mark.parametrize("name", ["", "1disk", "a,b", "a" * 25, "disk 0"])
+def test_a_drive_has_a_name_qemu_takes(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        Drive("disk.img", name=name)
+
+
+def test_drives_share_a_controller_and_boot_in_order() -> None:
+    drives = [Drive("a", name="a", interface="usb"), Drive("b", name="b", interface="usb"), Drive("c", name="c")]
+    arguments = drive_arguments(drives, [7, 8, 9], 10)
+    assert sum(word.startswith("qemu-xhci") for word in arguments) == 1
+    assert [word for word in arguments if "bootindex" in word] == [
+        "usb-storage,bus=xhci.0,id=a,drive=node-a,bootindex=0",
+        "usb-storage,bus=xhci.0,id=b,drive=node-b,bootindex=1",
+        "virtio-blk-pci,request-merging=off,id=c,drive=node-c,bootindex=2",
+    ]
+
+
+def test_arguments_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 1 MiB"):
+        Machine(memory=1000)
+    with pytest.raises(ValueError, match="same name"):
+        Machine([Drive("a"), Drive("b")])
+    with pytest.raises(ValueError, match="read-only"):
+        Drive("a", interface="ahci")
+    with pytest.raises(ValueError, match="vax"):
+        Machine(architecture="vax")
+
+
+def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ProgramMissingError) as caught:
+        Machine()
+    assert caught.value.hint == "on Debian: apt install qemu-system-x86"
+
+
+def test_an_error_is_one_line() -> None:
+    error = MachineFailedError("QEMU did not start", exit_code=1, stderr="a\nb\nc\nd")
+    assert str(error) == "QEMU did not start: b | c | d"
