@@ -12,25 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import names, plan, table, times, tree
+from .boot import write_boot_sectors
 from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, dot_entries, label_entry, label_field, short_entry
 from .errors import DirectoryError
 from .filesystem import FatFileSystem
-from .geometry import (
-    BOOT_SIGNATURE,
-    BPB32_OFFSET,
-    ENTRY_SIZE,
-    EXTENDED_BOOT_SIGNATURE,
-    FSI_LEAD_SIGNATURE,
-    FSI_STRUCT_SIGNATURE,
-    FSI_TRAIL_SIGNATURE,
-    FSI_UNKNOWN,
-    MAX_DIRECTORY_SIZE,
-    FatType,
-    Geometry,
-)
+from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, FatType, Geometry
 from .plan import FormatOptions, Needs
-from .records import BPB, BPB32, ExtendedBootRecord, FSInfo
 from .tree import DirectoryNode, FileNode
 
 if TYPE_CHECKING:
@@ -39,9 +27,6 @@ if TYPE_CHECKING:
     from cloudboot_layout import WritableStorage
 
     from .tree import Tree
-
-#: ``int 0x18`` asks the BIOS for the next boot device; then halt for ever.
-_BOOT_CODE = bytes.fromhex("cd18f4ebfd")
 
 
 def format(storage: WritableStorage, options: FormatOptions | None = None) -> FatFileSystem:  # noqa: A001 -- the trade's word
@@ -91,8 +76,8 @@ def build(storage: WritableStorage, content: Tree, options: FormatOptions | None
     fat = table.encode(planned.entries(geometry, used), geometry.fat_type)
     for copy in range(geometry.fats):
         storage.write_at(geometry.fat_offset(copy), fat)
-    _write_boot_sectors(storage, geometry, options, used, planned.digest())
-    return FatFileSystem(storage, codepage=options.codepage, timestamp=options.timestamp)
+    write_boot_sectors(storage, geometry, options, used, planned.digest())
+    return FatFileSystem(storage, timestamp=options.timestamp)
 
 
 class _Plan:
@@ -104,7 +89,7 @@ class _Plan:
         self.files = [node for parent in self.directories for node in parent.ordered() if isinstance(node, FileNode)]
         self._file_sizes = np.array([node.size for node in self.files], np.int64)
         self._slots = [self._count_slots(directory) for directory in self.directories]
-        self._label = label_field(options.label, options.codepage) if options.label else None
+        self._label = label_field(options.label) if options.label else None
 
     def _count_slots(self, directory: DirectoryNode) -> int:
         own = (1 if self._options.label else 0) if directory is self.directories[0] else 2
@@ -229,69 +214,3 @@ def _write_directories(storage: WritableStorage, geometry: Geometry, contents: l
     size = geometry.cluster_size
     padded = b"".join(data.ljust(max(1, -(-len(data) // size)) * size, b"\0") for data in contents)
     storage.write_at(geometry.cluster_offset(2), padded.rstrip(b"\0") if fresh else padded)
-
-
-def _write_boot_sectors(
-    storage: WritableStorage, geometry: Geometry, options: FormatOptions, used: int, digest: int
-) -> None:
-    serial = options.serial
-    if serial is None:
-        unserialled = boot_sector(geometry, options, 0)
-        serial = zlib.crc32(unserialled, digest ^ zlib.crc32(repr(times.encode(options.timestamp)).encode()))
-    boot = boot_sector(geometry, options, serial)
-    sector = geometry.sector_size
-    if geometry.fat_type == 32:
-        info = FSInfo(
-            FSI_LeadSig=FSI_LEAD_SIGNATURE,
-            FSI_StrucSig=FSI_STRUCT_SIGNATURE,
-            FSI_Free_Count=geometry.clusters - used,
-            FSI_Nxt_Free=1 + used,
-            FSI_TrailSig=FSI_TRAIL_SIGNATURE,
-        )
-        storage.write_at(geometry.fsinfo_sector * sector, info.pack())
-        # Nobody keeps the counts of the backup up to date, so it says that they are not known.
-        info.FSI_Free_Count = info.FSI_Nxt_Free = FSI_UNKNOWN
-        storage.write_at(geometry.backup_sector * sector, boot)
-        storage.write_at((geometry.backup_sector + geometry.fsinfo_sector) * sector, info.pack())
-    storage.write_at(0, boot)
-
-
-def boot_sector(geometry: Geometry, options: FormatOptions, serial: int) -> bytes:
-    """The first 512 bytes of a volume."""
-    is_fat32 = geometry.fat_type == 32
-    small = geometry.total_sectors <= 0xFFFF and not is_fat32
-    code = geometry.extended_offset + ExtendedBootRecord.SIZE
-    boot = bytearray(512)
-    BPB(
-        BS_jmpBoot=bytes([0xEB, code - 2, 0x90]),
-        BS_OEMName=options.oem_name.ljust(8),
-        BPB_BytsPerSec=geometry.sector_size,
-        BPB_SecPerClus=geometry.sectors_per_cluster,
-        BPB_RsvdSecCnt=geometry.reserved_sectors,
-        BPB_NumFATs=geometry.fats,
-        BPB_RootEntCnt=geometry.root_entries,
-        BPB_TotSec16=geometry.total_sectors if small else 0,
-        BPB_Media=geometry.media,
-        BPB_FATSz16=0 if is_fat32 else geometry.fat_sectors,
-        BPB_SecPerTrk=geometry.sectors_per_track,
-        BPB_NumHeads=geometry.heads,
-        BPB_HiddSec=geometry.hidden_sectors,
-        BPB_TotSec32=0 if small else geometry.total_sectors,
-    ).pack_into(boot)
-    if is_fat32:
-        BPB32(
-            BPB_FATSz32=geometry.fat_sectors,
-            BPB_RootClus=geometry.root_cluster,
-            BPB_FSInfo=geometry.fsinfo_sector,
-            BPB_BkBootSec=geometry.backup_sector,
-        ).pack_into(boot, BPB32_OFFSET)
-    ExtendedBootRecord(
-        BS_DrvNum=0x80 if geometry.media == 0xF8 else 0,
-        BS_BootSig=EXTENDED_BOOT_SIGNATURE,
-        BS_VolID=serial,
-        BS_VolLab=label_field(options.label, options.codepage),
-        BS_FilSysType=f"FAT{geometry.fat_type}".encode().ljust(8),
-    ).pack_into(boot, geometry.extended_offset)
-    boot[code : code + len(_BOOT_CODE)] = _BOOT_CODE
-    boot[510:512] = BOOT_SIGNATURE
-    return bytes(boot)

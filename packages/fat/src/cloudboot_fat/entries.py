@@ -127,24 +127,18 @@ def label_entry(label: bytes, stamp: times.Stamp) -> bytes:
     return short_entry(label, ATTR_VOLUME_ID, 0, 0, stamp)
 
 
-def label_field(label: str, codepage: str) -> bytes:
-    """A label as 11 bytes; none is ``NO NAME``.
+def label_field(label: str) -> bytes:
+    """A label as 11 bytes; none is ``NO NAME``. Only ASCII: tools disagree about anything else.
 
     Raises:
         InvalidNameError: too long, or with a character a label cannot have.
     """
     if not label:
         return NO_NAME
-    upper = names.fold(label)
-    bad = (names.FORBIDDEN_LONG | set("+,.;=[]")).intersection(upper)
+    upper = label.upper()
+    bad = [char for char in upper if not " " <= char <= "~" or char in names.FORBIDDEN_SHORT]
     if bad:
-        raise InvalidNameError(f"the label holds {min(bad)!r}", field="label", actual=ascii(label))
-    try:
-        raw = upper.encode(codepage)
-    except UnicodeEncodeError:
-        raise InvalidNameError(f"not all of the label is in {codepage}", field="label", actual=ascii(label)) from None
-    if len(raw) > 11 or not upper.strip() or raw[0] == 0x20:
+        raise InvalidNameError(f"the label holds {bad[0]!a}", field="label", actual=ascii(label))
+    if len(upper) > 11 or upper[0] == " ":
         raise InvalidNameError("a label has 1 to 11 characters, the first not a space", field="label", actual=label)
-    if raw[0] == DELETED:
-        raw = b"\x05" + raw[1:]
-    return raw.ljust(11)
+    return upper.encode("ascii").ljust(11)

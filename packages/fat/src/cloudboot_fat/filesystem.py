@@ -21,8 +21,8 @@ from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, new_record
 from .fat import Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, MAX_FILE_SIZE
+from .paths import split
 from .reader import FatReader
-from .tree import split
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -86,7 +86,7 @@ class FatFileSystem(FatReader):
     def _write_data(self, storage: WritableStorage, runs: list[Run], source: Source) -> None:
         done = 0
         for run in runs:
-            offset, length = self._extent(run)
+            offset, length = self.run_extent(run)
             count = min(length, source.size - done)
             source.copy_to(storage, offset, done, count)
             zero(storage, offset + count, length - count)
@@ -168,13 +168,16 @@ class FatFileSystem(FatReader):
         """
         source, entry = self._existing(old)
         target, name = self._parent(new)
+        if target.cluster == source.cluster:
+            target = source  # one object for one directory, even if the cache has dropped it in between
         known = target.find(name)
-        if known is not None and known is not entry:
+        if known is not None and known.offset != entry.offset:
             raise errors.FileExistsError("the path is taken", field=new)
         if entry.is_dir and self._leads_through(new, entry.cluster):
             raise errors.OptionError("a directory cannot move into itself", field=new)
         with self._change():
             self._pending += source.erase(entry)
+            self._remember(source)
             moved = self._insert(target, name, replace(entry.record, DIR_NTRes=0))
             if entry.is_dir and source is not target:
                 self._point_up(moved, target)
@@ -230,6 +233,7 @@ class FatFileSystem(FatReader):
         display = names.display_short(short, self.codepage)
         entry = DirEntry(name, display, record, index, slots, parent.slot_offset(index))
         self._pending += parent.put(first, raw, entry)
+        self._remember(parent)
         return entry
 
     def _grow(self, directory: Directory, missing: int) -> None:
@@ -240,13 +244,14 @@ class FatFileSystem(FatReader):
         last = 1 + (directory.extents[-1].end - geometry.data_offset) // geometry.cluster_size
         runs = self._replace([], -(-missing // geometry.cluster_size))
         self.fat.link([Run(last, 1)], following=runs[0].cluster)
-        directory.grow([self._extent(run) for run in runs])
+        directory.grow([self.run_extent(run) for run in runs])
         # As deferred as the entry itself: nothing points here before the FAT is written.
-        self._pending += [(extent.offset, bytes(extent.length)) for extent in map(self._extent, runs)]
+        self._pending += [(extent.offset, bytes(extent.length)) for extent in map(self.run_extent, runs)]
 
     def _rewrite(self, parent: Directory, entry: DirEntry, record: DirectoryEntry) -> DirEntry:
         changed = replace(entry, record=record)
         self._pending += parent.update(changed)
+        self._remember(parent)
         return changed
 
     def _delete(self, parent: Directory, entry: DirEntry) -> None:
@@ -254,6 +259,7 @@ class FatFileSystem(FatReader):
             if entry.cluster:
                 self._replace(self._chain(entry.cluster), 0)
             self._pending += parent.erase(entry)
+            self._remember(parent)
 
     # Clusters
 

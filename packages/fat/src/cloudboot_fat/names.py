@@ -23,9 +23,9 @@ LOWER_BASE, LOWER_EXTENSION = 0x08, 0x10
 
 _CONTROL = {chr(code) for code in range(0x20)}
 FORBIDDEN_LONG = frozenset(_CONTROL | set('"*/:<>?\\|'))
-_FORBIDDEN_SHORT = frozenset(FORBIDDEN_LONG | set("+,.;=[]"))
+FORBIDDEN_SHORT = frozenset(FORBIDDEN_LONG | set("+,.;=[]"))
 _SHORT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'()-@^_`{}~")
-_FORBIDDEN_SHORT_BYTES = frozenset(ord(c) for c in _FORBIDDEN_SHORT)
+_FORBIDDEN_SHORT_BYTES = frozenset(ord(c) for c in FORBIDDEN_SHORT)
 _LONG = LongNameEntry.LAYOUT.struct()
 
 

@@ -70,7 +70,7 @@ class FormatOptions:
         fat_type: 12, 16 or 32; ``None`` lets the size and the tree decide.
         sector_size: 512, 1024, 2048 or 4096.
         cluster_size: bytes, a power of two up to 32 KiB; ``None`` takes the specification's tables.
-        label: up to 11 characters; stored in upper case.
+        label: up to 11 ASCII characters; stored in upper case.
         serial: 32-bit volume serial number; ``None`` derives it from everything else.
         timestamp: of every entry; without a zone it is stored as it stands, else as UTC.
         hidden_sectors: sectors (of ``sector_size``) before the volume on its disk: the partition's first LBA.
@@ -78,7 +78,6 @@ class FormatOptions:
         root_entries: of the fixed root directory of FAT12 and FAT16; ``None`` takes 512, or more for a larger tree.
         reserved_sectors: at least so many; more follow where the data area needs them to start on a whole cluster.
         fresh: the storage reads as zeros (a new sparse file); zeros are then never written.
-        codepage: of the label, where it is not ASCII.
         oem_name: ``BS_OEMName``.
     """
 
@@ -93,7 +92,6 @@ class FormatOptions:
     root_entries: int | None = None
     reserved_sectors: int = 1
     fresh: bool = False
-    codepage: str = "cp437"
     oem_name: bytes = b"MSWIN4.1"
 
     def __post_init__(self) -> None:

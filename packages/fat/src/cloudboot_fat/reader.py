@@ -16,15 +16,16 @@ from .entries import ATTR_DIRECTORY, NO_NAME, DirEntry
 from .extents import Extent, ExtentStorage
 from .fat import Fat, Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, Geometry
+from .paths import MAX_PATH, join, split
 from .records import DirectoryEntry, FSInfo
-from .tree import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_layout import Storage
 
-_DIRECTORIES_KEPT = 128
+#: Bytes of directories kept in memory; their entries as objects take some twenty times as much.
+_BYTES_KEPT = 4 << 20
 _FSINFO_SIGNATURES = (
     geometries.FSI_LEAD_SIGNATURE,
     geometries.FSI_STRUCT_SIGNATURE,
@@ -126,13 +127,18 @@ class FatReader:
         """Every directory at and below ``path``, top down: its path, its directories, its files.
 
         Raises:
-            DirectoryError: a directory is reached twice: a loop, or two entries with one cluster.
+            DirectoryError: a directory is reached twice (a loop, or two entries with one cluster), or is too deep.
         """
-        top = self.stat(path)
-        pending = [("/" + "/".join(split(path)), top)]
+        parts = split(path)
+        pending = [("/" + "/".join(parts[:-1]), "".join(parts[-1:]), self.stat(path))]
         seen: set[int] = set()
         while pending:
-            here, entry = pending.pop()
+            above, name, entry = pending.pop()
+            here = join(above, name)
+            if len(here) > MAX_PATH:
+                raise errors.DirectoryError(
+                    "a path is too long", structure="DirectoryEntry", offset=entry.offset, expected=MAX_PATH
+                )
             inside = self._enter(entry, here)
             if inside.cluster in seen:
                 raise errors.DirectoryError(
@@ -141,7 +147,7 @@ class FatReader:
             seen.add(inside.cluster)
             folders = [each for each in inside.entries if each.is_dir]
             yield here, folders, [each for each in inside.entries if not each.is_dir]
-            pending.extend((f"{here.rstrip('/')}/{each.name}", each) for each in reversed(folders))
+            pending.extend((here, each.name, each) for each in reversed(folders))
 
     def directory(self, cluster: int) -> Directory:
         """The directory that starts at a cluster; 0 is the fixed root directory of FAT12 and FAT16.
@@ -157,10 +163,16 @@ class FatReader:
         data = bytearray(sum(extent.length for extent in extents))
         ExtentStorage(self.storage, extents).readinto_at(0, data)
         found = directories.parse(Directory(cluster, extents, data), self.codepage)
-        self._cache[cluster] = found
-        if len(self._cache) > _DIRECTORIES_KEPT:
-            self._cache.popitem(last=False)
+        self._remember(found)
         return found
+
+    def _remember(self, directory: Directory) -> None:
+        """Keep a directory, and drop the oldest ones where they take too much memory."""
+        self._cache[directory.cluster] = directory
+        self._cache.move_to_end(directory.cluster)
+        kept = sum(len(each.data) for each in self._cache.values())
+        while kept > _BYTES_KEPT and len(self._cache) > 1:
+            kept -= len(self._cache.popitem(last=False)[1].data)
 
     def directory_extents(self, cluster: int) -> list[Extent]:
         """Where the bytes of the directory that starts at ``cluster`` stand."""
@@ -173,9 +185,10 @@ class FatReader:
             raise errors.DirectoryError(
                 "the directory is too large", structure="DirectoryEntry", expected=MAX_DIRECTORY_SIZE, actual="more"
             )
-        return [self._extent(run) for run in runs]
+        return [self.run_extent(run) for run in runs]
 
-    def _extent(self, run: Run) -> Extent:
+    def run_extent(self, run: Run) -> Extent:
+        """Where the clusters of a run stand."""
         return Extent(self.geometry.cluster_offset(run.cluster), run.length * self.geometry.cluster_size)
 
     def _root_entry(self) -> DirEntry:
@@ -214,7 +227,7 @@ class FatReader:
             raise self._too_short(entry, wanted, self.geometry.clusters)
         found = 0
         for run in self.fat.runs(entry.cluster, wanted):
-            offset, length = self._extent(run)
+            offset, length = self.run_extent(run)
             extents.append(Extent(offset, min(length, remaining)))
             remaining -= min(length, remaining)
             found += run.length
@@ -277,8 +290,7 @@ class FatReader:
                 if path != "/":
                     found += [Region(path, *extent) for extent in self.extents(path)]
                 for entry in files:
-                    name = f"{path.rstrip('/')}/{entry.name}"
-                    found += [Region(name, *extent) for extent in self.file_extents(entry)]
+                    found += [Region(join(path, entry.name), *extent) for extent in self.file_extents(entry)]
         return found
 
     def fsinfo(self) -> FSInfo | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import errors, names
 from .content import as_storage
 from .geometry import MAX_FILE_SIZE
+from .paths import split
 
 if TYPE_CHECKING:
     from cloudboot_layout import Storage
@@ -58,11 +59,6 @@ class DirectoryNode:
     def ordered(self) -> list[FileNode | DirectoryNode]:
         """The children in the order they are stored."""
         return [self.children[key] for key in sorted(self.children)]
-
-
-def split(path: str) -> list[str]:
-    """The names in an absolute or relative path with ``/`` between them."""
-    return [name for name in path.split("/") if name]
 
 
 def load(tree: Tree) -> DirectoryNode:

@@ -1,0 +1,118 @@
+"""Checks of the boot sector, its backup, and FSInfo, beyond what a reader needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloudboot_layout import Finding
+
+from .geometry import (
+    FSI_LEAD_SIGNATURE,
+    FSI_STRUCT_SIGNATURE,
+    FSI_TRAIL_SIGNATURE,
+    FSI_UNKNOWN,
+    MIN_CLUSTERS,
+)
+from .plan import MAX_CLUSTER_SIZE
+from .records import BPB, FSInfo
+
+if TYPE_CHECKING:
+    from .reader import FatReader
+
+Findings = list[Finding]
+
+_MEDIA = {0xF0, *range(0xF8, 0x100)}
+
+
+def check_boot_sector(reader: FatReader, findings: Findings) -> None:
+    """Rules of "Boot Sector and BPB" that do not keep a volume from being read."""
+    geometry = reader.geometry
+    sector = reader.storage.read_at(0, 512)
+    bpb = BPB.unpack_from(sector)
+
+    def add(field: str, message: str, expected: object = None) -> None:
+        offset = BPB.LAYOUT.offsets[field]
+        findings.append(Finding("boot-sector-field", message, "BPB", field, offset, expected, getattr(bpb, field)))
+
+    jump = bpb.BS_jmpBoot
+    if not (jump[0] == 0xE9 or (jump[0] == 0xEB and jump[2] == 0x90)):
+        add("BS_jmpBoot", "not a jump", "EB xx 90 or E9 xx xx")
+    if geometry.media not in _MEDIA:
+        add("BPB_Media", "not a media byte", "0xF0 or 0xF8 to 0xFF")
+    if geometry.cluster_size > MAX_CLUSTER_SIZE:
+        add("BPB_SecPerClus", "clusters larger than 32 KiB", f"at most {MAX_CLUSTER_SIZE // geometry.sector_size}")
+    if bpb.BPB_TotSec16 and bpb.BPB_TotSec32 and bpb.BPB_TotSec16 != bpb.BPB_TotSec32:
+        add("BPB_TotSec32", "two sizes", bpb.BPB_TotSec16)
+    if geometry.root_entries * 32 % geometry.sector_size:
+        add("BPB_RootEntCnt", "the root directory does not fill its last sector")
+    if geometry.sectors_per_track == 0:
+        add("BPB_SecPerTrk", "no CHS geometry", "at least 1")
+    if geometry.heads == 0:
+        add("BPB_NumHeads", "no CHS geometry", "at least 1")
+    if geometry.clusters < MIN_CLUSTERS[geometry.fat_type]:
+        findings.append(
+            Finding(
+                "fat-type-cluster-count",
+                f"a FAT{geometry.fat_type} boot sector, but the count of clusters says otherwise",
+                structure="BPB",
+                expected=f"at least {MIN_CLUSTERS[geometry.fat_type]}",
+                actual=geometry.clusters,
+            )
+        )
+    if geometry.fat_type == 32:
+        _check_backup(reader, sector, findings)
+
+
+def _check_backup(reader: FatReader, sector: bytes, findings: Findings) -> None:
+    geometry = reader.geometry
+    if geometry.backup_sector == 0:
+        findings.append(Finding("backup-boot-sector", "there is none", "BPB32", "BPB_BkBootSec", expected=6, actual=0))
+        return
+    offset = geometry.backup_sector * geometry.sector_size
+    if geometry.backup_sector >= geometry.reserved_sectors:
+        message = "outside the reserved sectors"
+        findings.append(Finding("backup-boot-sector", message, "BPB32", "BPB_BkBootSec", actual=geometry.backup_sector))
+        return
+    backup = reader.storage.read_at(offset, 512)
+    if backup != sector:
+        at = next(index for index in range(512) if backup[index] != sector[index])
+        findings.append(
+            Finding(
+                "backup-boot-sector",
+                "differs from the boot sector",
+                "BPB",
+                offset=offset + at,
+                expected=sector[at],
+                actual=backup[at],
+            )
+        )
+
+
+def check_fsinfo(reader: FatReader, free: int, findings: Findings) -> None:
+    """Signatures and counts of FSInfo; counts may be unknown, but not wrong."""
+    geometry = reader.geometry
+    if geometry.fat_type != 32:
+        return
+    offset = geometry.fsinfo_sector * geometry.sector_size
+
+    def add(field: str, message: str, expected: object, actual: object) -> None:
+        at = offset + FSInfo.LAYOUT.offsets[field]
+        findings.append(Finding("fsinfo", message, "FSInfo", field, at, expected, actual))
+
+    if not 0 < geometry.fsinfo_sector < geometry.reserved_sectors:
+        message = "outside the reserved sectors"
+        findings.append(Finding("fsinfo", message, "BPB32", "BPB_FSInfo", expected=1, actual=geometry.fsinfo_sector))
+        return
+    info = FSInfo.unpack_from(reader.storage.read_at(offset, FSInfo.SIZE))
+    for field, expected in (
+        ("FSI_LeadSig", FSI_LEAD_SIGNATURE),
+        ("FSI_StrucSig", FSI_STRUCT_SIGNATURE),
+        ("FSI_TrailSig", FSI_TRAIL_SIGNATURE),
+    ):
+        if getattr(info, field) != expected:
+            add(field, "wrong signature", expected, getattr(info, field))
+            return
+    if info.FSI_Free_Count not in {free, FSI_UNKNOWN}:
+        add("FSI_Free_Count", "wrong count of free clusters", free, info.FSI_Free_Count)
+    if info.FSI_Nxt_Free != FSI_UNKNOWN and not 2 <= info.FSI_Nxt_Free < geometry.end_cluster:
+        add("FSI_Nxt_Free", "not a cluster", f"2 to {geometry.end_cluster - 1}", info.FSI_Nxt_Free)
