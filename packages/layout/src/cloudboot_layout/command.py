@@ -29,8 +29,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    """One JSON document on stdout; what its encoding cannot hold (a lone surrogate, say) is written as an escape."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value), indent=2)
+    print(text)
 
 
 def parse_size(text: str) -> int:

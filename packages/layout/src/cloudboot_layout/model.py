@@ -91,8 +91,13 @@ class RecordLayout:
         """The record as a numpy structured dtype; bytes fields are void, so trailing zeros survive."""
         return _dtype(self, byteorder)
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.name, self.fields))
+
+    def __hash__(self) -> int:
+        # Every pack and unpack looks its struct up by the layout, and hashing all fields takes longer than unpacking.
+        return self._hash
 
 
 @cache
