@@ -12,7 +12,6 @@ from cloudboot_layout.command import (
     CHECK_FAILED,
     OK,
     USAGE,
-    Progress,
     add_common_arguments,
     parse_size,
     print_json,
@@ -20,7 +19,8 @@ from cloudboot_layout.command import (
     run,
     size_argument,
 )
-from cloudboot_layout.storage import COPY_CHUNK, chunks
+from cloudboot_layout.copying import copy_from_file
+from cloudboot_layout.storage import descriptor_of
 
 from . import partition_types
 from .check import check
@@ -125,7 +125,7 @@ def _extract(options: argparse.Namespace) -> int:
         partition = _select(table, options.partition)
         window = partition.window(opened.storage)
         with new_image(options.output, partition.size, force=options.force) as output:
-            _copy(window, output, 0, f"partition {partition.number}")
+            _copy(window, output, 0)
     if options.json:
         print_json(partition.as_dict() | {"output": options.output})
     else:
@@ -148,7 +148,7 @@ def _create(options: argparse.Namespace) -> int:
             with new_image(options.image, table.size, force=options.force) as image:
                 for partition, (_, content) in zip(table.partitions, wanted, strict=True):
                     if content is not None:
-                        _copy(content, image, partition.offset, f"partition {partition.number}")
+                        _copy(content, image, partition.offset)
                 create(image, table)
     _print_table(options, table)
     return OK
@@ -185,15 +185,13 @@ def _select(table: Table, text: str) -> Partition:
     return found
 
 
-def _copy(source: Storage, target: FileStorage, offset: int, label: str) -> None:
-    """Copy ``source`` to ``offset`` of a new file; what is zero is left as a hole."""
-    progress, done = Progress(label, source.size), 0
-    for chunk in chunks(source, chunk=COPY_CHUNK):
-        if chunk.count(0) != len(chunk):
-            target.write_at(offset + done, chunk)
-        done += len(chunk)
-        progress(done)
-    progress.close()
+def _copy(source: Storage, target: FileStorage, offset: int) -> None:
+    """Copy a file or a part of one to ``offset`` of a new file; holes stay holes."""
+    place = descriptor_of(source)
+    if place is None:
+        raise TypeError("the command copies files")
+    fd, start = place
+    copy_from_file(fd, target, offset, source.size, source_offset=start, skip_holes=True)
 
 
 def _print_table(options: argparse.Namespace, table: Table) -> None:

@@ -1,0 +1,195 @@
+"""``python -m cloudboot_gpt``: results on stdout, the story on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cloudboot_gpt import PartitionSpec, create, partition_types, plan, read
+from cloudboot_gpt.__main__ import main
+from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_mbr_record
+from cloudboot_layout.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Capture = pytest.CaptureFixture[str]
+DISK, TABLE = sample_disk(), sample_table()
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.img"
+    path.write_bytes(DISK)
+    return path
+
+
+def command(capsys: Capture, *words: object) -> tuple[int, str, str]:
+    code = main([os.fspath(word) if hasattr(word, "__fspath__") else str(word) for word in words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def command_json(capsys: Capture, *words: object) -> Any:
+    code, out, _ = command(capsys, *words, "--json")
+    assert code in {OK, CHECK_FAILED}
+    return json.loads(out)
+
+
+def test_show(capsys: Capture, image: Path) -> None:
+    code, out, _ = command(capsys, "show", image)
+    assert code == OK
+    assert out.splitlines()[0] == f"Disk {image}: 481 sectors, 240.5 KiB"
+    assert out.splitlines()[-3:] == [
+        "     1              64             191    64.0 KiB  esp                                   EFI System",
+        "     2             192             383    96.0 KiB  freebsd-ufs                           rootfs",
+        "     3             384             447    32.0 KiB  linux-swap                            "
+        + TABLE.partitions[2].name,
+    ]
+    assert command_json(capsys, "show", image) == TABLE.as_dict()
+
+
+def test_show_reads_the_backup_and_hybrids_when_told(capsys: Capture, image: Path) -> None:
+    image.write_bytes(with_mbr_record(DISK[:512] + bytes(512) + DISK[1024:], 1, OSType=0x83, StartingLBA=64))
+    code, _, err = command(capsys, "show", image)
+    assert (code, "hint" in err) == (BAD_INPUT, True)
+    assert command(capsys, "show", image, "--mbr", "hybrid")[0] == BAD_INPUT
+    assert command_json(capsys, "show", image, "--mbr", "hybrid", "--backup", "allow") == TABLE.as_dict()
+
+
+def test_a_name_cannot_steer_the_terminal(capsys: Capture, image: Path) -> None:
+    table = plan([PartitionSpec(partition_types.ESP, 512, "a\x1b[2J\ud800\n")])
+    image.write_bytes(bytes(table.size))
+    create(image, table)
+    _, out, _ = command(capsys, "show", image)
+    assert out.splitlines()[-1].endswith(r"a\x1b[2J\ud800\n")
+    assert command_json(capsys, "show", image)["partitions"][0]["name"] == "a\x1b[2J\ud800\n"
+
+
+def test_check(capsys: Capture, image: Path) -> None:
+    assert command(capsys, "check", image) == (OK, f"{image}: no problems found\n", "")
+    image.write_bytes(with_entry(DISK, "primary", 2, StartingLBA=100))
+    code, out, _ = command(capsys, "check", image)
+    assert code == CHECK_FAILED
+    assert out.splitlines()[0].startswith("partition-overlap: copy primary lba 2 partition 2: ")
+    assert out.splitlines()[-1] == f"{image}: 2 problems found"
+    findings = command_json(capsys, "check", image)
+    assert [finding["kind"] for finding in findings] == ["partition-overlap", "copies-disagree"]
+    assert findings[0]["where"] == {"copy": "primary", "lba": 2, "partition": 2}
+
+
+def test_repair(capsys: Capture, image: Path) -> None:
+    damaged = DISK[:512] + bytes(512) + DISK[1024:]
+    image.write_bytes(damaged)
+    said = (OK, "write the primary header at LBA 1\n", "")
+    assert command(capsys, "repair", image, "--dry-run") == said
+    assert image.read_bytes() == damaged
+    assert command(capsys, "repair", image) == said
+    assert image.read_bytes() == DISK
+    assert command(capsys, "repair", image) == (OK, f"{image}: nothing to repair\n", "")
+    assert command_json(capsys, "repair", image) == {"dry_run": False, "actions": []}
+    image.write_bytes(bytes(len(DISK)))
+    assert command(capsys, "repair", image)[0] == BAD_INPUT
+
+
+@pytest.mark.parametrize("which", ["2", "freebsd-ufs", "FREEBSD_UFS", str(TABLE.partitions[1].guid)])
+def test_extract(capsys: Capture, image: Path, tmp_path: Path, which: str) -> None:
+    output = tmp_path / "ufs.img"
+    assert command(capsys, "extract", image, which, output) == (OK, f"{output}: partition 2, 96.0 KiB\n", "")
+    assert output.read_bytes() == b"\2" * (96 << 10)
+    assert command(capsys, "extract", image, which, output)[0] == SYSTEM
+    assert command_json(capsys, "extract", image, which, output, "--force")["number"] == 2
+
+
+@pytest.mark.parametrize("which", ["4", "0", "netbsd-ffs", "nonsense"])
+def test_extract_of_what_is_not_there(capsys: Capture, image: Path, tmp_path: Path, which: str) -> None:
+    code, out, err = command(capsys, "extract", image, which, tmp_path / "out")
+    assert (code, out) == (USAGE, "")
+    assert err.startswith("python -m cloudboot_gpt: error: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_create(capsys: Capture, tmp_path: Path) -> None:
+    esp, image = tmp_path / "esp:1.img", tmp_path / "new.img"
+    esp.write_bytes(b"FAT" * 10_000 + bytes(100_000))
+    words = ["create", image, "--partition", f"esp::EFI System:{esp}", "--partition", "freebsd-ufs:64K:root"]
+    assert command(capsys, *words, "--dry-run")[0] == OK
+    assert not image.exists()
+    code, out, _ = command(capsys, *words)
+    assert code == OK
+    assert "EFI System" in out
+    table = read(image, backup="require")
+    assert [(each.type_name, each.size, each.name) for each in table.partitions] == [
+        ("esp", 130_048, "EFI System"),
+        ("freebsd-ufs", 65536, "root"),
+    ]
+    data = image.read_bytes()
+    assert data[table.partitions[0].offset :][:130_000] == esp.read_bytes()
+    assert command(capsys, *words)[0] == SYSTEM
+    assert image.read_bytes() == data
+    assert command(capsys, *words, "--force")[0] == OK
+    assert image.read_bytes() == data
+    # Other content, other GUIDs; a seed takes the content out of it.
+    guid = table.disk_guid
+    esp.write_bytes(b"fat" * 10_000 + bytes(100_000))
+    assert command_json(capsys, *words, "--dry-run")["disk_guid"] != str(guid)
+    seeded = command_json(capsys, *words, "--dry-run", "--seed", "x")
+    esp.write_bytes(bytes(130_000))
+    assert command_json(capsys, *words, "--dry-run", "--seed", "x") == seeded
+
+
+def test_create_with_a_size_and_blocks_of_4096_bytes(capsys: Capture, tmp_path: Path) -> None:
+    image = tmp_path / "new.img"
+    words = [
+        "--size",
+        "4M",
+        "--sector-size",
+        "4096",
+        "--entries",
+        "256",
+        "--partition",
+        "esp:1M",
+        "--partition",
+        "linux:",
+    ]
+    code, _, _ = command(capsys, "create", image, *words)
+    assert (code, image.stat().st_size) == (OK, 4 << 20)
+    table = read(image)
+    assert (table.sector_size, table.entry_count) == (4096, 256)
+    assert table.partitions[1].last_lba == table.last_usable_lba
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--partition", "esp"], USAGE),
+        (["--partition", "minix:1M"], USAGE),
+        (["--partition", "esp:lots"], USAGE),
+        (["--partition", "esp:"], USAGE),
+        (["--partition", "esp:0"], USAGE),
+        (["--partition", "esp:16M", "--size", "8M"], NO_SPACE),
+        (["--partition", "esp:1M:x:/no/such/file"], SYSTEM),
+        (["--partition", "esp:1M:" + "x" * 37], BAD_INPUT),
+    ],
+)
+def test_create_refuses(capsys: Capture, tmp_path: Path, words: list[str], code: int) -> None:
+    assert command(capsys, "create", tmp_path / "new.img", *words)[0] == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_usage_leaves_through_argparse() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["create", "x", "--sector-size", "513"])
+    assert caught.value.code == USAGE
+
+
+def test_the_module_runs(image: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cloudboot_gpt", "show", image, "--json"], capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == TABLE.as_dict()
