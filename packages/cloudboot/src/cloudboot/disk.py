@@ -1,4 +1,4 @@
-"""A disk image opened and looked at: its table, both file systems, its manifest, and the map of whose bytes are where."""
+"""A disk image opened and looked at: its table, both file systems, its manifest, the map of whose bytes are where."""
 
 from __future__ import annotations
 
@@ -124,3 +124,31 @@ def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int
         files |= {f"{folder.rstrip('/')}/{entry.name}" for entry in names}
     for region in volume.regions(tree=True):
         yield region.name, region.name in files, region.offset, region.length
+
+
+def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
+    """The same of a UFS2 volume; a file's pointer blocks count as metadata of their own, and hard links once."""
+    for region in volume.regions():
+        yield f"{region.kind} of group {region.group}", False, region.offset, region.length
+    seen: set[int] = set()
+    for folder, folders, files in volume.walk():
+        if folder == "/":
+            yield from ((f"{folder} (directory)", False, *extent) for extent in volume.extents(folder))
+        for entry in (*folders, *files):
+            if entry.inode in seen:
+                continue
+            seen.add(entry.inode)
+            owner = entry.path if entry.is_file() else f"{entry.path} (directory)"
+            if entry.is_symlink():
+                owner = f"{entry.path} (link)"
+            for extent in volume.extents(entry.path, follow_symlinks=False):
+                yield owner, entry.is_file(), *extent
+            for extent in volume.pointer_blocks(entry.path, follow_symlinks=False):
+                yield f"{entry.path} (pointers)", False, *extent
+
+
+def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
+    """Parts of a volume as extents of the disk."""
+    for owner, is_file, offset, length in parts:
+        start = partition.offset + offset
+        yield Extent(start, start + length, partition.number, owner, is_file)

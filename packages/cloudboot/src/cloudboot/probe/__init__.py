@@ -1,7 +1,7 @@
 """Boot an image and prove each step: the stages of a probe over one context.
 
-registry -> verified bytes in one sealed buffer -> table and file systems checked -> the same buffer is a machine's disk ->
-firmware, loader, kernel and the kernel's own file-system driver, each watched from outside.
+registry -> verified bytes in one sealed buffer -> table and file systems checked -> the same buffer is a machine's disk
+-> firmware, loader, kernel and the kernel's own file-system driver, each watched from outside.
 """
 
 from .context import Probe, ProbeOptions

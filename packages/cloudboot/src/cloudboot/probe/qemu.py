@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def publish(probe: Probe) -> Mapping[str, object]:
     evidence = {
         "qemu": f"{version['major']}.{version['minor']}.{version['micro']}",
         "accelerator": machine.description.accelerator,
-        "firmware": str(machine.description.firmware.code),
+        "firmware": str(machine.description.firmware.executable),
         "disk": f"memfd, {node['image']['virtual-size']} bytes, {drive.interface}",
         "read_only": node["ro"],
     }
@@ -151,7 +152,8 @@ def _mark(probe: Probe, name: str, seen: Expected) -> float:
 
 
 def _since_command(probe: Probe, at: float) -> float:
-    return at + (probe.machine.started - probe.started)
+    """Seconds from the command to ``at``, which counts from power-on."""
+    return at + (time.monotonic() - probe.machine.elapsed - probe.started)
 
 
 def _coverage(probe: Probe, since: float = 0.0) -> dict[tuple[int, str], Coverage]:
@@ -186,3 +188,12 @@ def _root_number(probe: Probe) -> int:
 
 def _text(found: re.Match[bytes] | None, group: str) -> str | None:
     return None if found is None or found[group] is None else found[group].decode("utf-8", "replace")
+
+
+STAGES = {
+    "publish": publish,
+    "firmware-start": firmware_start,
+    "loader": loader,
+    "kernel-banner": kernel_banner,
+    "root-mounted": root_mounted,
+}

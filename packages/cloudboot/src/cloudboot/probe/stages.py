@@ -89,13 +89,13 @@ def header(probe: Probe) -> Mapping[str, object]:
     evidence: dict[str, object] = {
         "disk_guid": str(disk.table.disk_guid),
         "partitions": [
-            f"{part.number}: {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {part.guid} {part.name!r}"
+            f"{part.number} {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {part.guid}"
             for part in disk.table.partitions
         ],
         "loader": loader,
     }
     if disk.root is not None:
-        evidence["root"] = {"label": disk.root.label, "block_size": disk.root.block_size}
+        evidence["root"] = {"label": disk.root.label, "block_size": disk.root.geometry.block_size}
     findings = [f"{where}: {finding}" for where, finding in disk.findings()]
     evidence["findings"] = len(findings)
     if findings:
@@ -111,17 +111,13 @@ def header(probe: Probe) -> Mapping[str, object]:
     return evidence
 
 
-def stages() -> list[Stage[Probe]]:
-    """The nine stages, in order; a stage's docstring is the claim its gate proves."""
-    functions = {
-        "resolve": resolve_reference,
-        "fetch": fetch,
-        "verify": verify,
-        "header": header,
-        "publish": qemu.publish,
-        "firmware-start": qemu.firmware_start,
-        "loader": qemu.loader,
-        "kernel-banner": qemu.kernel_banner,
-        "root-mounted": qemu.root_mounted,
-    }
+#: What happens before anything boots, whatever the firmware.
+IMAGE_STAGES = {"resolve": resolve_reference, "fetch": fetch, "verify": verify, "header": header}
+#: How each firmware goes on from there.
+FIRMWARE = {"qemu": qemu.STAGES}
+
+
+def stages(firmware: str) -> list[Stage[Probe]]:
+    """The stages of a probe, in order; a stage's docstring is the claim its gate proves."""
+    functions = {**IMAGE_STAGES, **FIRMWARE[firmware]}
     return [Stage(name, (function.__doc__ or "").strip(), function) for name, function in functions.items()]

@@ -1,0 +1,65 @@
+"""Gates on a terminal, each as it finishes: the verdict first, then what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from cloudboot.gates import Gate, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NOT_REACHED: "dim"}
+_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NOT_REACHED: "----"}
+
+
+def print_gate(console: Console, gate: Gate) -> None:
+    """One gate: a line with verdict, name, seconds and claim, and a line for each piece of evidence."""
+    style = _STYLES[gate.verdict]
+    seconds = f"{gate.seconds:7.2f} s" if gate.verdict is not Verdict.NOT_REACHED else " " * 9
+    console.print(
+        Text.assemble(
+            (_WORDS[gate.verdict], style), f" {gate.name:<15}", (seconds, "cyan"), "  ", (gate.claim, "italic")
+        ),
+        soft_wrap=True,
+    )
+    for name, value in flat(gate.evidence):
+        console.print(Text.assemble("     ", (f"{name:<15} ", "dim"), value), soft_wrap=True)
+    if gate.error is not None:
+        console.print(Text.assemble("     ", ("error           ", "red"), str(gate.error["message"])), soft_wrap=True)
+        if gate.error.get("hint"):
+            console.print(
+                Text.assemble("     ", ("hint            ", "yellow"), str(gate.error["hint"])), soft_wrap=True
+            )
+
+
+def print_verdict(console: Console, gates: Sequence[Gate]) -> None:
+    """The last line: how many gates passed, in how long."""
+    passed = sum(gate.verdict is Verdict.PASS for gate in gates)
+    style = "bold green" if passed == len(gates) else "bold red"
+    seconds = sum(gate.seconds for gate in gates)
+    console.print(Text(f"{passed} of {len(gates)} gates passed in {seconds:.1f} s", style))
+
+
+def flat(evidence: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Evidence as lines of name and text; nested tables are joined with dots, lists give a line for each element."""
+    for name, value in evidence.items():
+        label = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{label}.")
+        elif isinstance(value, list | tuple):
+            if all(isinstance(item, str) and len(item) <= 16 for item in value):
+                yield label, ", ".join(value)
+                continue
+            for item in value:
+                if isinstance(item, Mapping):
+                    yield label, "  ".join(str(part) for part in item.values())
+                else:
+                    yield label, str(item)
+        elif value is not None:
+            yield label, str(value)
