@@ -103,7 +103,12 @@ class Directory:
     def put(self, index: int, raw: bytes, entry: DirEntry) -> list[tuple[int, bytes]]:
         """Store ``raw``, the slots of ``entry``, from slot ``index`` on; gives what to write where in the volume."""
         writes = [self._put(index + at, raw[at * ENTRY_SIZE : (at + 1) * ENTRY_SIZE]) for at in range(entry.slots)]
-        self.used_slots = max(self.used_slots, index + entry.slots)
+        end = index + entry.slots
+        if end > self.used_slots:
+            self.used_slots = end
+            # What stands after the end mark is not always zero, and the mark has just been overwritten.
+            if end * ENTRY_SIZE < len(self.data) and self.data[end * ENTRY_SIZE] != END:
+                writes.append(self._put(end, bytes(ENTRY_SIZE)))
         self.know(entry)
         return writes
 
