@@ -21,11 +21,13 @@ from cloudboot_qemu import (
     BlockAccess,
     Drive,
     ExpectTimeoutError,
+    FirmwareMissingError,
     ImageError,
     Machine,
     MachineEndedError,
     MachineFailedError,
     QmpError,
+    usable_accelerator,
 )
 from cloudboot_qemu.drives import Interface
 from cloudboot_qemu.picture import png_of_ppm
@@ -115,10 +117,10 @@ def test_the_screen_shows_what_is_typed(disk: Path) -> None:
             assert decoded == before
         machine.type_text("Keys: {1}")
         assert eventually(lambda: machine.screendump("ppm") != before)
-        machine.send_keys("ret")
-        machine.expect(rb"typed: Keys: \{1\}\n")
         with pytest.raises(QmpError, match="no_such_key"):
             machine.send_keys("no_such_key")
+        machine.send_keys("ret")
+        machine.expect(rb"typed: Keys: \{1\}\n")
 
 
 @pytest.mark.parametrize("interface", ["nvme", "usb", "ahci"])
@@ -147,6 +149,22 @@ def test_firmware_alone_reaches_its_shell_and_its_variables_are_kept(memory_file
         machine.expect(rb"79 00 65 00 73 00")
 
 
+def test_arm64_boots_with_screen_and_keyboard(memory_file: MakeFile) -> None:
+    judge("qemu-system-aarch64", "qemu-system-arm")
+    try:
+        machine = Machine([Drive(memory_file(bytes(1 << 20)))], architecture="arm64")
+    except FirmwareMissingError as error:
+        pytest.skip(f"{error} ({error.hint})")
+    with machine:
+        machine.expect(rb"UEFI Interactive Shell")
+        machine.send_keys("esc")
+        machine.expect(rb"Shell> ")
+        machine.type_text("map -r\n")
+        machine.expect(rb"BLK0: Alias")
+        assert 0 in touched(machine.block_trace())
+        assert len(set(machine.screendump("ppm")[20:])) > 1
+
+
 def test_text_that_does_not_come_times_out_and_all_is_closed() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(ExpectTimeoutError) as caught, Machine(name="timing-out") as machine:
@@ -170,6 +188,12 @@ def test_refusals_name_their_cause(tmp_path: Path, memory_file: MakeFile) -> Non
     with pytest.raises(ImageError, match="neither"):
         Machine([Drive(tmp_path)])
     assert threading.active_count() == 1
+
+
+def test_the_accelerator_is_one_that_starts() -> None:
+    with Machine(accelerator="auto") as machine:
+        assert machine.description.accelerator in {"tcg", usable_accelerator()}
+        assert machine.qmp("query-kvm")["enabled"] is (machine.description.accelerator == "kvm")
 
 
 def test_a_killed_qemu_is_told() -> None:

@@ -40,6 +40,12 @@ def test_drives_share_a_controller_and_boot_in_order() -> None:
     ]
 
 
+def test_ahci_disks_have_ports_of_their_own() -> None:
+    drives = [Drive(name, name=name, interface="ahci", readonly=False) for name in ("a", "b")]
+    arguments = drive_arguments(drives, [7, 8], 10)
+    assert [word.split(",")[1] for word in arguments if word.startswith("ide-hd")] == ["bus=ahci.0", "bus=ahci.1"]
+
+
 def test_arguments_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 1 MiB"):
         Machine(memory=1000)

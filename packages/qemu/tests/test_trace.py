@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ def opened(limit: int = 1000) -> BlockTrace:
 def test_recorded_lines_however_they_arrive(cuts: list[int]) -> None:
     trace = BlockTrace(DRIVES, epoch=1795295950.0)
     edges = [0, *sorted(cuts), len(RECORDED)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         trace.feed(RECORDED[begin:end])
     assert trace.accesses() == EXPECTED
 

@@ -49,5 +49,24 @@ ARCHITECTURES = {
             ("/usr/share/ovmf/OVMF.fd", ""),
         ),
     ),
+    "arm64": Architecture(
+        name="arm64",
+        firmware_name="aarch64",
+        program="qemu-system-aarch64",
+        program_package="qemu-system-arm",
+        firmware_package="qemu-efi-aarch64",
+        machine="virt",
+        machine_types=("virt-10.0",),
+        # The architected pointer authentication algorithm takes half of the time under emulation.
+        cpu="max,pauth-impdef=on",
+        video=("-device", "virtio-gpu-pci,id=video0"),
+        keyboard=("-device", "qemu-xhci,id=keys", "-device", "usb-kbd,bus=keys.0"),
+        firmware=(
+            ("/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+            ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+            ("/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw", "/usr/share/edk2/aarch64/vars-template-pflash.raw"),
+            ("/usr/share/qemu/edk2-aarch64-code.fd", "/usr/share/qemu/edk2-arm-vars.fd"),
+        ),
+    ),
 }
 """The architectures a machine can be started for, by name."""

@@ -89,11 +89,11 @@ def open_source(drive: Drive) -> int:
     raise ImageError(f"drive {drive.name}: {label} {problem}")
 
 
-# Merging would hide single requests from the trace.
+# The controller drives of a kind share ("": each is its own), and the device. Merging would hide requests from the trace.
 _DEVICES: dict[str, tuple[str, str]] = {
     "virtio": ("", "virtio-blk-pci,request-merging=off"),
     "nvme": ("", "nvme,serial={name}"),
-    "ahci": ("", "ide-hd"),
+    "ahci": ("ich9-ahci,id=ahci", "ide-hd,bus=ahci.{port}"),
     "usb": ("qemu-xhci,id=xhci", "usb-storage,bus=xhci.0"),
 }
 
@@ -109,7 +109,7 @@ def drive_arguments(drives: Sequence[Drive], fds: Sequence[int], first_set: int)
     The first drive is the first to boot from.
     """
     arguments: list[str] = []
-    controllers: set[str] = set()
+    ports: dict[str, int] = {}
     for index, (drive, fd) in enumerate(zip(drives, fds, strict=True)):
         controller, device = _DEVICES[drive.interface]
         number = first_set + index
@@ -118,9 +118,10 @@ def drive_arguments(drives: Sequence[Drive], fds: Sequence[int], first_set: int)
         # locking=off: the caller lends the file for as long as the machine runs.
         file = f"driver=file,node-name=node-{drive.name},filename={fdset_path(number)},locking=off,{access}"
         arguments += ["-blockdev", file]
-        if controller and controller not in controllers:
-            controllers.add(controller)
+        port = ports.get(controller, 0)
+        ports[controller] = port + 1
+        if controller and not port:
             arguments += ["-device", controller]
-        options = device.format(name=drive.name)
+        options = device.format(name=drive.name, port=port)
         arguments += ["-device", f"{options},id={drive.name},drive=node-{drive.name},bootindex={index}"]
     return arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 import warnings
@@ -33,6 +34,7 @@ DEFAULT_RTC = "2024-01-01T00:00:00"
 
 _KEY_HOLD = 0.05  # seconds; firmware looks at keyboards every 10 to 20 ms
 _COMMAND_TIMEOUT = 30.0
+_KVM_HINT = "KVM may not work on this host; the accelerator tcg always does"
 
 
 class Machine:
@@ -63,6 +65,7 @@ class Machine:
     ) -> None:
         """Start a machine.
 
+        ``accelerator`` ``"auto"`` is KVM where this host has it and QEMU can start with it, else software emulation.
         ``memory`` is in bytes, a multiple of a mebibyte. ``variables`` replaces the content of the firmware's variable
         store. ``network`` adds QEMU's user-mode network. A reset by the guest ends the machine unless ``reboot``.
         ``extra`` arguments follow ours.
@@ -94,6 +97,20 @@ class Machine:
         self.transcript = Transcript()
         self._trace = BlockTrace(self.description.files)
         self._started = time.monotonic()
+        try:
+            self._launch()
+        except MachineFailedError as error:
+            if self.description.accelerator != "kvm":
+                raise
+            if accelerator != "auto":
+                error.hint = _KVM_HINT
+                raise
+            # A nested host may offer KVM and then refuse what a guest needs.
+            self.description = dataclasses.replace(self.description, accelerator="tcg")
+            self.transcript, self._trace = Transcript(), BlockTrace(self.description.files)
+            self._launch()
+
+    def _launch(self) -> None:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as lent:
             launch = prepare(self.description, ours, lent)
             self._private = launch.private
@@ -102,7 +119,7 @@ class Machine:
                 inherited=launch.inherited,
                 output=launch.output,
                 channels=launch.channels,
-                on_console=lambda data, now: self.transcript.feed(data, now - self._started),
+                on_console=self._console_arrived,
                 on_trace=self._trace.feed,
                 on_end=self.transcript.close,
             )
@@ -112,6 +129,9 @@ class Machine:
         except BaseException:
             self.close()
             raise
+
+    def _console_arrived(self, data: bytes, now: float) -> None:
+        self.transcript.feed(data, now - self._started)
 
     def _power_on(self) -> None:
         # The processor waits until here (-S), so QEMU's own look at the drives is not in the trace. Writes are traced
@@ -179,7 +199,7 @@ class Machine:
             return MachineFailedError(f"the machine was closed before {awaited} appeared", exit_code=None, stderr="")
         if end.reason is not None:
             return MachineEndedError(end.reason, awaited=awaited, tail=self.transcript.tail())
-        hint = "KVM may not work on this host: accelerator='tcg'" if self.description.accelerator == "kvm" else None
+        hint = _KVM_HINT if self.description.accelerator == "kvm" else None
         state = "stands still" if end.exit_code is None else f"died with exit code {end.exit_code}"
         return MachineFailedError(
             f"QEMU {state} before {awaited} appeared", exit_code=end.exit_code, stderr=end.stderr, hint=hint

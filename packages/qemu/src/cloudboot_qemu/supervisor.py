@@ -16,6 +16,7 @@ import dataclasses
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -27,7 +28,6 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
 from .errors import MachineFailedError, ProgramMissingError, QmpError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 T = TypeVar("T")
@@ -202,7 +202,10 @@ class Supervisor:
             problem = "QEMU did not start"
         except TimeoutError:
             problem = f"QEMU did not greet on its monitor within {START_TIMEOUT:g} s"
-        connecting.cancel()
+        # A hang-up ends the client's negotiation in order; a cancelled one leaves it in no state to disconnect from.
+        self._channels.monitor.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait([connecting])
+        connecting.exception()  # looked at, so that asyncio does not report it as lost
         process.kill()
         code = process.wait()
         self._drain(self._channels.stderr, self._stderr_arrived)

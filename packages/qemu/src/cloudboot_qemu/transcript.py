@@ -167,7 +167,7 @@ class Transcript:
         """The lines kept, oldest first; the last may be unfinished."""
         with self._changed:
             starts = [start - self._base for start in self._starts]
-            ends = [*starts[1:], len(self._text)]
+            ends = [*starts[1:], len(self._text)] if starts else []
             return [
                 Line(moment, self._text[start:end].rstrip(b"\n").decode("utf-8", "replace"))
                 for moment, start, end in zip(self._times, starts, ends, strict=True)
