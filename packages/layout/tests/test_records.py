@@ -146,6 +146,13 @@ def test_a_short_buffer_names_record_offset_and_sizes(records: ModuleType) -> No
         records.Point.iter_unpack(b"123456789")
 
 
+@pytest.mark.parametrize("offset", [6, 1 << 31, 1 << 63, 1 << 80])
+def test_an_offset_from_a_hostile_image_is_only_ever_truncated(records: ModuleType, offset: int) -> None:
+    with pytest.raises(TruncatedError) as caught:
+        records.Point.unpack_from(b"12345", offset)
+    assert (caught.value.offset, caught.value.actual) == (offset, 0)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -47,7 +47,7 @@ class Record:
         """
         try:
             return cls._from_values(cls.LAYOUT.struct(byteorder).unpack_from(buffer, offset))
-        except struct.error:
+        except (struct.error, OverflowError):  # the latter for an offset of more than 63 bits, read from an image
             raise TruncatedError(
                 "the structure reaches past the end",
                 structure=cls.__name__,
