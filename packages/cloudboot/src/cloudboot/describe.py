@@ -59,7 +59,7 @@ def describe(disk: Disk, *, check: bool = True) -> Description:
     """List partitions, file systems and files; with ``check``, recompute every invariant."""
     volume = disk.esp
     kind = f"FAT{volume.geometry.fat_type}"
-    facts: dict[str, object] = {"type": kind, "label": volume.label, "free_clusters": volume.free_clusters}
+    facts: dict[str, object] = {"type": kind, "label": volume.label, "free_clusters": volume.free_clusters()}
     systems = [("ESP", facts, list(_esp_files(disk)))]
     if disk.root is not None:
         systems.append(("root", root_facts(disk), list(_root_files(disk))))

@@ -97,6 +97,19 @@ class Disk:
             raise CloudbootError(f"{path} is not an EFI program: it does not begin with MZ")
         return {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
+    def owner(self, path: str) -> str:
+        """The name under which :meth:`block_map` knows the root's file ``path``, which may be a link.
+
+        Raises:
+            Ufs2Error: there is no such file.
+        """
+        volume = self.root
+        if volume is None:
+            return path
+        inode = volume.find(path)
+        names = (entry.path for _, _, files in volume.walk() for entry in files if entry.inode == inode)
+        return next(names, path)
+
     def block_map(self) -> BlockMap:
         """Whose bytes are where on the disk: table, file-system metadata, every file."""
         return BlockMap(self._extents())
@@ -127,7 +140,10 @@ def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int
 
 
 def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
-    """The same of a UFS2 volume; a file's pointer blocks count as metadata of their own, and hard links once."""
+    """The same of a UFS2 volume; a file's pointer blocks count as metadata of their own, and hard links once.
+
+    A file with several names is owned by the first of them in the order of a walk: see :meth:`Disk.owner`.
+    """
     for region in volume.regions():
         yield f"{region.kind} of group {region.group}", False, region.offset, region.length
     seen: set[int] = set()

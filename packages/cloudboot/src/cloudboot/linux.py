@@ -22,7 +22,7 @@ from .cpio import initramfs
 from .errors import CloudbootError, PackageMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from .recipe import LinuxRecipe
 
@@ -39,13 +39,18 @@ _RELEASE = re.compile(rb"(\d+\.\d+\S*) \(\S+@\S+\) #")
 
 @dataclass(frozen=True)
 class LinuxParts:
-    """What goes into the image, and where it came from."""
+    """What goes into the image, and where it came from.
+
+    ``files`` are the other files of the root, by path: the kernel modules that the initial RAM file system loads, and
+    the licences of everything that is passed on.
+    """
 
     kernel: bytes
     release: str
     initrd: bytes
     grub_modules: Path
     sources: tuple[dict[str, str], ...]
+    files: Mapping[str, bytes]
 
 
 def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> LinuxParts:
@@ -59,10 +64,15 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
         OSError: a file of the recipe cannot be read.
     """
     sources: list[debian.DebianPackage] = []
+    files: dict[str, bytes] = {}
 
-    def package(name: str) -> debian.DebianPackage:
+    def package(name: str, licence: str | None = None) -> debian.DebianPackage:
+        """A package, which goes among the sources; ``licence`` names the package that brings its licence."""
         found = debian.fetch(name, say)
         sources.append(found)
+        brings = debian.fetch(licence, say) if licence else found
+        text = _one(brings, r"usr/share/doc/[^/]+/copyright", "copyright").read_bytes()
+        files[f"usr/share/doc/{brings.name}/copyright"] = text
         return found
 
     kernel, initrd, grub_modules = own.kernel, own.initrd, own.grub_modules
@@ -75,15 +85,15 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
     if initrd is None and image is not None:
         program = _one(package("busybox-static"), r"(usr/)?bin/busybox", "busybox").read_bytes()
         modules = debian.extract(image, rf".*/kernel/.*/({'|'.join(_MODULE_FILES)})\.ko(\.xz|\.gz)?")
-        archive = make_initrd(
-            program, {path.name.split(".")[0]: _uncompressed(path) for path in modules.rglob("*.ko*")}
-        )
+        paths = sorted(modules.rglob("*.ko*"))
+        archive = make_initrd(program, {path.name.split(".")[0]: _uncompressed(path) for path in paths})
+        files |= {f"lib/modules/{str(path).partition('/lib/modules/')[2]}": path.read_bytes() for path in paths}
     else:
         archive = initrd.read_bytes() if initrd is not None else b""
     if grub_modules is None:
         folder = f"usr/lib/grub/{GRUB_TARGET}"
-        grub_modules = debian.extract(package("grub-efi-amd64-bin"), rf"{folder}/.*") / folder
-    return LinuxParts(data, release_of(data), archive, grub_modules, tuple(found.as_dict() for found in sources))
+        grub_modules = debian.extract(package("grub-efi-amd64-bin", "grub-common"), rf"{folder}/.*") / folder
+    return LinuxParts(data, release_of(data), archive, grub_modules, tuple(found.as_dict() for found in sources), files)
 
 
 def _one(package: debian.DebianPackage, wanted: str, name: str) -> Path:

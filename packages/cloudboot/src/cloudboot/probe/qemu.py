@@ -74,7 +74,7 @@ def loader(probe: Probe) -> Mapping[str, object]:
     number = probe.disk.esp_partition.number
     coverage = _coverage(probe)
     evidence = {
-        "serial": seen.match[0].decode("utf-8", "replace"),
+        "serial": [line for line in seen.match[0].decode("utf-8", "replace").splitlines() if line],
         "at": _mark(probe, "loader", seen),
         "read": _summary(coverage, (path,)),
     }
@@ -86,15 +86,16 @@ def kernel_banner(probe: Probe) -> Mapping[str, object]:
     """The loader's own UFS2 driver read configuration, kernel and initial RAM disk from our root, to the last byte."""
     pattern = re.compile(probe.system.banner_pattern.encode())
     seen = _expect(probe, pattern, failed=_LOADER_ERROR)
+    files = [probe.disk.owner(path) for path in probe.system.loader_files]
     at = _mark(probe, "kernel", seen)
     coverage = _coverage(probe)
     evidence = {
         "banner": _text(seen.match, "evidence"),
         "at": at,
         "since_command": round(_since_command(probe, at), 1),
-        "read": _summary(coverage, probe.system.loader_files),
+        "read": _summary(coverage, files),
     }
-    _demand_complete(coverage, _root_number(probe), probe.system.loader_files, "the loader", evidence)
+    _demand_complete(coverage, _root_number(probe), files, "the loader", evidence)
     return evidence
 
 
@@ -111,13 +112,14 @@ def root_mounted(probe: Probe) -> Mapping[str, object]:
     differences = compare(account, manifest)
     coverage = _coverage(probe, since=probe.marks["kernel"])
     number = _root_number(probe)
-    read = {owner for (partition, owner), part in coverage.items() if partition == number and part.file}
+    files = {extent.owner for extent in probe.block_map.extents if extent.partition == number and extent.file}
     evidence: dict[str, object] = {
         "mounted": _text(mounted, "evidence"),
         "files": len(account.hashes),
         "entries": len(account.entries),
         "differences": len(differences),
-        "read_by_kernel": f"{len(read)} files",
+        "read_by_kernel": f"{sum(coverage[number, name].complete for name in files if (number, name) in coverage)} "
+        f"of {len(files)} files to the last byte",
         "at": at,
         "since_command": round(_since_command(probe, at), 1),
     }
@@ -128,6 +130,7 @@ def root_mounted(probe: Probe) -> Mapping[str, object]:
         raise GateFailedError(
             f"the kernel sees {len(differences)} differences, the first: {differences[0]}", evidence=evidence
         )
+    _demand_complete(coverage, number, sorted(files), "the kernel", evidence)
     return evidence
 
 

@@ -23,11 +23,11 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding
 h1{font-size:1.5rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}
 .verdict{font-weight:600}.pass{color:var(--pass)}.fail{color:var(--fail)}.not-reached{opacity:.55}
 details{border:1px solid var(--line);border-radius:6px;margin:.4rem 0;padding:.5rem .8rem}
-summary{display:grid;grid-template-columns:4rem 9rem 5rem 1fr;gap:.6rem;cursor:pointer}
+summary b{font-weight:700}summary{display:grid;grid-template-columns:4rem 9rem 5rem 1fr;gap:.6rem;cursor:pointer}
 summary b{font-variant:small-caps}summary .s{text-align:right;font-variant-numeric:tabular-nums}
 table{border-collapse:collapse;margin:.6rem 0 .2rem;width:100%}td,th{padding:.15rem .8rem .15rem 0;text-align:left;
 vertical-align:top;border-top:1px solid var(--soft)}td{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
-td:first-child{white-space:nowrap;opacity:.75}td.n{text-align:right;white-space:nowrap}
+th.n,td.n{text-align:right;white-space:nowrap}td:first-child{white-space:nowrap;opacity:.75}
 img,svg.reads{max-width:100%;border:1px solid var(--line);border-radius:6px}
 svg.reads text{font:11px ui-monospace,monospace;fill:currentColor}svg.reads .axis{text-anchor:middle;opacity:.75}
 svg.reads .who{opacity:.5}svg.reads .row0{fill:#8881}svg.reads .row1{fill:none}svg.reads .tick{stroke:#8883}
@@ -82,7 +82,7 @@ def _gate(gate: Gate) -> str:
     seconds = "" if gate.verdict is Verdict.NOT_REACHED else f"{gate.seconds:.2f} s"
     opened = " open" if gate.verdict is Verdict.FAIL else ""
     return (
-        f'<details{opened} class="{gate.verdict}"><summary><b class="{gate.verdict}">{gate.verdict}</b>'
+        f'<details{opened}><summary><b class="{gate.verdict}">{gate.verdict}</b>'
         f'<span>{escape(gate.name)}</span><span class="s">{seconds}</span><span>{escape(gate.claim)}</span></summary>'
         f"<table>{table}</table></details>"
     )
@@ -97,18 +97,27 @@ def _reads(boot: Boot) -> list[str]:
     lines = []
     for key in rows:
         part = coverage[key]
-        who = phase_of(part.first, boot.marks)
-        lines.append(
-            f"<tr><td>{key[0] or ''}</td><td>{escape(part.owner)}</td><td class=n>{part.read:,}</td>"
-            f"<td class=n>{part.size:,}</td><td class=n>{part.read / part.size:.0%}</td>"
-            f"<td class=n>{part.first:.2f} s</td><td>{who}</td></tr>"
-        )
+        cells = [
+            ("", str(key[0] or "")),
+            ("", part.owner),
+            ("n", f"{part.read:,}"),
+            ("n", f"{part.size:,}"),
+            ("n", f"{part.read / part.size:.0%}"),
+            ("n", f"{part.first:.2f} s"),
+            ("", phase_of(part.first, boot.marks)),
+        ]
+        lines.append(f"<tr>{''.join(f'<td class={side!r}>{escape(text)}</td>' for side, text in cells)}</tr>")
     left_out = len(coverage) - len(rows)
     note = f"<p>{left_out} more are left out.</p>" if left_out > 0 else ""
-    heads = "".join(f"<th>{text}</th>" for text in ("part.", "owner", "read", "of bytes", "", "first", "first by"))
+    heads = "".join(
+        f'<th class="{side}">{text}</th>'
+        for text, side in (
+            ("part.", ""), ("owner", ""), ("read", "n"), ("of bytes", "n"), ("", "n"), ("first", "n"), ("first by", ""),
+        )
+    )  # fmt: skip
     return [
         "<h2>Who read what, and when</h2>",
-        "<p>Every read the machine made of the disk, credited to the file or structure its bytes belong to.",
+        "<p>Every read the machine made of the disk, credited to the file or structure its bytes belong to. ",
         f"Time is from power-on. {legend()}</p>",
         picture,
         f"<table><tr>{heads}</tr>",

@@ -1,0 +1,134 @@
+"""The build's account of its sources: every entry of a folder, an archive or a mapping, with its hash.
+
+It is made with the standard library alone, from the sources themselves, so it can disagree with what the file-system
+writers made of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from cloudboot_ufs2 import File, HardLink, Symlink
+
+from .errors import RecipeError
+from .manifest import ManifestEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    RootMember = File | Symlink | HardLink | Path
+
+
+def account_of_file(data: bytes | Path) -> tuple[int, str]:
+    """Size and SHA-256 of bytes, or of a file of the host."""
+    if isinstance(data, bytes):
+        return len(data), hashlib.sha256(data).hexdigest()
+    with data.open("rb") as file:
+        return data.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def account_of_mapping(root: Mapping[str, RootMember]) -> Iterator[ManifestEntry]:
+    """The entries of a mapping of single members and folders; the folder on top is not among them."""
+    entries: dict[str, ManifestEntry] = {}
+    linked = []
+    for path, member in root.items():
+        if isinstance(member, HardLink):
+            linked.append((f"/{path}", _member_path(os.fsdecode(member.path))))
+        elif isinstance(member, Path) and member.is_dir():
+            prefix = "" if path == "." else f"/{path}"
+            entries |= {
+                prefix + entry.path: replace(entry, path=prefix + entry.path) for entry in _tree_entries(member)
+            }
+        elif isinstance(member, Path):
+            entries[f"/{path}"] = _host_entry(f"/{path}", member, member.stat(), Counter())
+        elif isinstance(member, Symlink):
+            entries[f"/{path}"] = ManifestEntry(
+                f"/{path}", stat.S_IFLNK | member.mode, member.uid, member.gid, member.mtime_ns // 10**9,
+                target=os.fsdecode(member.target),
+            )  # fmt: skip
+        else:
+            size, sha256 = account_of_file(member.data if isinstance(member.data, bytes) else Path(member.data))
+            entries[f"/{path}"] = ManifestEntry(
+                f"/{path}", stat.S_IFREG | member.mode, member.uid, member.gid, member.mtime_ns // 10**9,
+                size=size, links=1, sha256=sha256,
+            )  # fmt: skip
+    yield from _with_links(entries, linked)
+
+
+def _with_links(entries: dict[str, ManifestEntry], linked: Iterable[tuple[str, str]]) -> Iterable[ManifestEntry]:
+    """``entries`` with the further names of files: ``(name, the name it is another of)``."""
+    groups: dict[str, list[str]] = {}
+    for name, target in linked:
+        if target in entries:
+            groups.setdefault(target, [target]).append(name)
+    for target, names in groups.items():
+        entries |= {name: replace(entries[target], path=name, links=len(names)) for name in names}
+    return entries.values()
+
+
+def _tree_entries(top: Path) -> Iterator[ManifestEntry]:
+    found: list[tuple[str, Path, os.stat_result]] = []
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            host = Path(folder) / name
+            found.append((f"/{host.relative_to(top)}", host, host.lstat()))
+    names = Counter((status.st_dev, status.st_ino) for _, _, status in found if not stat.S_ISDIR(status.st_mode))
+    for path, host, status in found:
+        yield _host_entry(path, host, status, names)
+
+
+def _host_entry(path: str, host: Path, status: os.stat_result, names: Counter[tuple[int, int]]) -> ManifestEntry:
+    """``names`` counts how often an inode stands in the tree: a file's other names may lie outside it."""
+    size = links = sha256 = target = None
+    if stat.S_ISREG(status.st_mode):
+        size, sha256 = account_of_file(host)
+        links = names[status.st_dev, status.st_ino] or 1
+    elif stat.S_ISLNK(status.st_mode):
+        target = os.readlink(host)
+    return ManifestEntry(
+        path, status.st_mode, status.st_uid, status.st_gid, int(status.st_mtime_ns // 10**9),
+        size=size, links=links, sha256=sha256, target=target,
+    )  # fmt: skip
+
+
+def account_of_archive(path: Path) -> Iterator[ManifestEntry]:
+    """What an archive holds; what is wrong with it is the writer's to say, with the member's name."""
+    entries: dict[str, ManifestEntry] = {}
+    linked: list[tuple[str, str]] = []
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = _member_path(member.name)
+                if member.islnk():
+                    linked.append((name, _member_path(member.linkname)))
+                elif name != "/":
+                    entries[name] = _member_entry(name, member, archive.extractfile(member) if member.isreg() else None)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise RecipeError(f"{path} is neither a folder nor a tar archive: {error}") from None
+    yield from _with_links(entries, linked)
+
+
+def _member_path(name: str) -> str:
+    return "/" + "/".join(part for part in name.split("/") if part not in {"", "."})
+
+
+def _member_entry(path: str, member: tarfile.TarInfo, content: IO[bytes] | None) -> ManifestEntry:
+    kind = stat.S_IFDIR if member.isdir() else stat.S_IFLNK if member.issym() else stat.S_IFREG
+    sha256 = None
+    if content is not None:
+        digest = hashlib.sha256()
+        while piece := content.read(1 << 20):
+            digest.update(piece)
+        sha256 = digest.hexdigest()
+    return ManifestEntry(
+        path, kind | member.mode & 0o7777, member.uid, member.gid, int(member.mtime),
+        size=member.size if content is not None else None, links=1 if content is not None else None,
+        sha256=sha256, target=member.linkname if member.issym() else None,
+    )  # fmt: skip
