@@ -16,7 +16,6 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from .content import SliceContent
@@ -26,7 +25,7 @@ from .node import Node
 from .source import symlink_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _Unpacked = gzip.GzipFile | lzma.LZMAFile | bz2.BZ2File
 _UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], _Unpacked]], ...] = (
@@ -90,7 +89,7 @@ def _has_descriptor(file: BinaryIO) -> bool:
 
 
 def _spooled(stream: IO[bytes] | _Unpacked, stack: contextlib.ExitStack) -> IO[bytes]:
-    spool: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+    spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
     shutil.copyfileobj(stream, spool, 1 << 20)
     spool.flush()
     spool.seek(0)

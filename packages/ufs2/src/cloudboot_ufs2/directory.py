@@ -25,6 +25,17 @@ class Record(NamedTuple):
     length: int  #: d_reclen
 
 
+class Problem(NamedTuple):
+    """What is wrong with a record; ``kind`` is a checker's."""
+
+    kind: str
+    field: str
+    offset: int
+    message: str
+    expected: object
+    actual: object
+
+
 @cache
 def header(byteorder: ByteOrder) -> struct.Struct:
     """d_ino, d_reclen, d_type, d_namlen."""
@@ -69,63 +80,54 @@ def pack_directory(entries: Iterable[tuple[bytes, int, int]], byteorder: ByteOrd
     return b"".join(chunks)
 
 
-def records(data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0) -> Iterator[Record]:
-    """The records of a directory in use, ``.`` and ``..`` included; unused ones (inode 0) are passed over.
+def scan(data: bytes | memoryview, byteorder: ByteOrder = "little") -> Iterator[Record | Problem]:
+    """The records of a directory in use, ``.`` and ``..`` included, and what is wrong with those that are.
 
-    ``inode`` is the directory's own number, for the error.
-
-    Raises:
-        DirectoryError: a record that crosses its chunk, is too short for its name or not aligned, or a bad name.
+    Unused records (inode 0) and whiteouts are passed over. After a record whose length cannot be, the scan goes on
+    with the next 512-byte chunk.
     """
     unpack = header(byteorder).unpack_from
     size = len(data)
     if size % DIRBLKSIZ:
-        raise _error(
-            inode,
-            "d_reclen",
-            size,
-            message="the directory is not whole 512-byte chunks",
-            expected=DIRBLKSIZ,
-            actual=size,
-        )
+        yield Problem("directory-size", "d_reclen", size, "not whole 512-byte chunks", DIRBLKSIZ, size)
+        size -= size % DIRBLKSIZ
     offset = 0
     while offset < size:
         number, length, kind, name_length = unpack(data, offset)
         room = DIRBLKSIZ - offset % DIRBLKSIZ
         if length < DIRECT_HEADER or length % 4 or length > room:
-            raise _error(
-                inode,
-                "d_reclen",
-                offset,
-                message="a bad record length",
-                expected=f"8 to {room}, in fours",
-                actual=length,
-            )
-        if number:
-            if not name_length or record_size(name_length) > length:
-                raise _error(
-                    inode,
-                    "d_namlen",
-                    offset,
-                    message="a bad name length",
-                    expected=f"1 to {length - 9}",
-                    actual=name_length,
-                )
+            yield Problem("directory-record-length", "d_reclen", offset, "a bad record length", f"8 to {room}", length)
+            offset += room
+            continue
+        if number and kind != DT_WHT:
             start = offset + DIRECT_HEADER
             name = bytes(data[start : start + name_length])
-            if b"\0" in name or b"/" in name:
-                raise _error(inode, "d_name", offset, message="a bad name", expected=None, actual=name)
-            if kind != DT_WHT:
+            if not name_length or record_size(name_length) > length:
+                limit = f"1 to {length - DIRECT_HEADER - 1}"
+                yield Problem("directory-name-length", "d_namlen", offset, "a bad name length", limit, name_length)
+            elif b"\0" in name or b"/" in name:
+                yield Problem("directory-name", "d_name", offset, "a NUL or a slash in a name", None, name)
+            elif data[start + name_length]:
+                yield Problem("directory-name-end", "d_name", offset, "a name without its NUL", None, name)
+            else:
                 yield Record(number, kind, name, offset, length)
         offset += length
 
 
-def _error(inode: int, field: str, offset: int, *, message: str, expected: object, actual: object) -> DirectoryError:
-    return DirectoryError(
-        f"directory inode {inode}: {message}",
-        structure="Direct",
-        field=field,
-        offset=offset,
-        expected=expected,
-        actual=actual,
-    )
+def records(data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0) -> Iterator[Record]:
+    """:func:`scan`, but the first problem is an error; ``inode`` is the directory's own number, for its text.
+
+    Raises:
+        DirectoryError: a record that crosses its chunk, is too short for its name or not aligned, or a bad name.
+    """
+    for found in scan(data, byteorder):
+        if isinstance(found, Problem):
+            raise DirectoryError(
+                f"directory inode {inode}: {found.message}",
+                structure="Direct",
+                field=found.field,
+                offset=found.offset,
+                expected=found.expected,
+                actual=found.actual,
+            )
+        yield found

@@ -1,7 +1,7 @@
 """The check-hash of UFS2 metadata: CRC-32C from ~0 without the final inversion (FreeBSD ``calculate_crc32c(~0, ...)``).
 
-Vectorised over many equal pieces at once: CRCs are linear, so a long buffer is cut into pieces whose CRCs are found
-side by side and then joined.
+The package google-crc32c computes it where it is installed. Elsewhere numpy does: CRCs are linear, so a long buffer is
+cut into pieces whose CRCs are found side by side and then joined.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     U32 = npt.NDArray[np.uint32]
@@ -23,6 +25,13 @@ _PIECE = 256
 
 def check_hash(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
     """The check-hash of ``data``, whose own hash field must have been zeroed."""
+    if _crc32c is not None:
+        return _crc32c(bytes(data)) ^ _START
+    return check_hash_plain(data)
+
+
+def check_hash_plain(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
+    """:func:`check_hash` without help."""
     octets = np.frombuffer(data, dtype=np.uint8)
     whole = len(octets) // _PIECE
     value = _START
@@ -71,3 +80,14 @@ def _shift_tables() -> list[list[int]]:
     for _ in range(_PIECE):
         value = _table()[value & 255] ^ (value >> 8)
     return [[int(entry) for entry in part] for part in value.reshape(4, 256)]
+
+
+def _accelerated() -> Callable[[bytes], int] | None:
+    try:
+        from google_crc32c import implementation, value
+    except ImportError:
+        return None
+    return value if implementation == "c" else None
+
+
+_crc32c = _accelerated()

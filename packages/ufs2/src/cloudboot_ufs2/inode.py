@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .content import MemoryContent
-from .hashes import check_hashes
+from .hashes import check_hash, check_hashes
 from .layout import UFS_NDADDR, UFS_NIADDR
 from .records import Ufs2Dinode
 
@@ -123,3 +123,8 @@ def _point(
         run = min(count - slot, end - block)
         found[1, leaf][1][slot : slot + run] = np.arange(address, address + run * frag, frag)
         block, address = block + run, address + run * frag
+
+
+def inode_hash(data: bytes) -> int:
+    """The check-hash the 256 bytes of an inode should carry."""
+    return check_hash(data[:_CKHASH] + bytes(4) + data[_CKHASH + 4 :])

@@ -1,0 +1,185 @@
+"""From a logical block of a file to fragments of the volume: direct pointers and three levels of indirection."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .errors import BlockError, ImageTruncatedError
+from .geometry import howmany
+from .layout import UFS_NDADDR, UFS_NIADDR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from cloudboot_layout import ByteOrder, Storage
+
+    from .geometry import Geometry
+    from .records import Ufs2Dinode
+
+    Pointers = npt.NDArray[np.int64]
+
+_CACHED_BLOCKS = 128
+
+
+class Run(NamedTuple):
+    """Consecutive blocks of a file that are consecutive in the volume; ``address`` 0 is a hole."""
+
+    block: int
+    address: int
+    blocks: int
+
+
+class Leaf(NamedTuple):
+    """An indirect block: its pointers, and for each of them the index where its run of consecutive blocks ends."""
+
+    pointers: list[int]
+    ends: list[int]
+
+
+class BlockMap:
+    """Finds the blocks of files. One for a whole file system, so that indirect blocks are read once."""
+
+    def __init__(self, storage: Storage, geometry: Geometry, byteorder: ByteOrder) -> None:
+        self._storage, self._geometry = storage, geometry
+        self._dtype = np.dtype("<i8" if byteorder == "little" else ">i8")
+        self._cache: OrderedDict[int, Leaf] = OrderedDict()
+        self._frag = geometry.fragments_per_block
+        self._nindir = geometry.pointers_per_block
+
+    def run(self, inode: Ufs2Dinode, block: int, number: int) -> Run:
+        """The run that holds logical ``block`` of a file; it starts there. ``number`` is the inode's, for errors.
+
+        Raises:
+            BlockError: a pointer leaves the volume.
+            ImageTruncatedError: an indirect block is not there.
+        """
+        if block < UFS_NDADDR:
+            return self._direct(inode, block, number)
+        index, span = block - UFS_NDADDR, 1
+        for level in range(UFS_NIADDR):
+            span *= self._nindir
+            if index < span:
+                return self._indirect(inode.di_ib[level], index, level, Run(block, 0, 0), number)
+            index -= span
+        raise BlockError(f"inode {number} has no block that far", field="lbn", actual=block)
+
+    def _direct(self, inode: Ufs2Dinode, block: int, number: int) -> Run:
+        first = address = inode.di_db[block]
+        last = (max(1, inode.di_size) - 1) // self._geometry.block_size
+        short = last < UFS_NDADDR
+        count = 1
+        step = self._frag if address else 0
+        while block + count < min(UFS_NDADDR, last + 1) and inode.di_db[block + count] == address + step:
+            address += step
+            count += 1
+        fragments = count * self._frag
+        if short and block + count == last + 1:
+            # Only the last block of a small file may be fewer than a block's fragments.
+            fragments -= self._frag - howmany(
+                inode.di_size - last * self._geometry.block_size, self._geometry.fragment_size
+            )
+        self._check(first, fragments, number, block)
+        return Run(block, first, count)
+
+    def _indirect(self, address: int, index: int, level: int, run: Run, number: int) -> Run:
+        while True:
+            below = self._nindir**level
+            if address == 0:
+                # A hole as wide as everything this pointer would reach.
+                return run._replace(blocks=below * self._nindir - index)
+            self._check(address, self._frag, number, run.block)
+            leaf = self.leaf(address)
+            slot, index = divmod(index, below)
+            address = leaf.pointers[slot]
+            if level == 0:
+                count = leaf.ends[slot] - slot
+                self._check(address, count * self._frag, number, run.block)
+                return run._replace(address=address, blocks=count)
+            level -= 1
+
+    def leaf(self, address: int) -> Leaf:
+        """The indirect block at ``address``, which must be in range."""
+        found = self._cache.get(address)
+        if found is not None:
+            self._cache.move_to_end(address)
+            return found
+        pointers = np.frombuffer(
+            read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size), self._dtype
+        )
+        found = Leaf(pointers.tolist(), self._ends(pointers))
+        self._cache[address] = found
+        if len(self._cache) > _CACHED_BLOCKS:
+            self._cache.popitem(last=False)
+        return found
+
+    def _ends(self, pointers: Pointers) -> list[int]:
+        native = pointers.astype(np.int64)
+        holes = native == 0
+        # In unsigned arithmetic a difference of hostile pointers wraps instead of overflowing.
+        follows = np.diff(native.view(np.uint64)) == self._frag
+        same = np.where(holes[:-1], holes[1:], follows & ~holes[1:])
+        breaks = np.append(np.flatnonzero(~same) + 1, len(native))
+        ends: list[int] = breaks[np.searchsorted(breaks, np.arange(len(native)), side="right")].tolist()
+        return ends
+
+    def _check(self, address: int, fragments: int, number: int, block: int) -> None:
+        if address and not 0 < address <= self._geometry.size - fragments:
+            raise BlockError(
+                f"inode {number}: a pointer of block {block} leaves the file system",
+                structure="Ufs2Dinode",
+                expected=f"1 to {self._geometry.size - fragments}",
+                actual=address,
+            )
+
+    def runs(self, inode: Ufs2Dinode, number: int) -> Iterator[Run]:
+        """All runs of a file in order, holes included; the last one ends with the file's last block.
+
+        Raises:
+            BlockError: a pointer leaves the volume, or blocks are shared so that there are more than it has.
+        """
+        total = howmany(inode.di_size, self._geometry.block_size)
+        block, budget = 0, howmany(self._geometry.size, self._frag)
+        while block < total:
+            found = self.run(inode, block, number)
+            if found.address:
+                budget -= found.blocks
+                if budget < 0:
+                    raise BlockError(f"inode {number} has more blocks than the file system", structure="Ufs2Dinode")
+            yield found._replace(blocks=min(found.blocks, total - block))
+            block += found.blocks
+
+    def indirect_addresses(self, inode: Ufs2Dinode, number: int) -> Iterator[int]:
+        """The addresses of the indirect blocks of a file, roots first; a hostile file ends in an error, not a loop."""
+        budget = self._geometry.size // self._frag
+        pending = [(address, level) for level, address in enumerate(inode.di_ib)][::-1]
+        while pending:
+            address, level = pending.pop()
+            if not address:
+                continue
+            budget -= 1
+            if budget < 0:
+                raise BlockError(
+                    f"inode {number} has more indirect blocks than the file system", structure="Ufs2Dinode"
+                )
+            self._check(address, self._frag, number, 0)
+            yield address
+            if level:
+                pending.extend((below, level - 1) for below in reversed(self.leaf(address).pointers))
+
+
+def read(storage: Storage, offset: int, size: int) -> bytes:
+    """Bytes of the volume.
+
+    Raises:
+        ImageTruncatedError: they are not all there.
+    """
+    if offset + size > storage.size:
+        raise ImageTruncatedError(
+            "the image ends early", offset=offset, expected=size, actual=max(0, storage.size - offset)
+        )
+    return storage.read_at(offset, size)

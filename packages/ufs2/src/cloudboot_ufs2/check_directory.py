@@ -1,0 +1,158 @@
+"""The passes over directories: their records, the tree they form, and the links they give to inodes."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .directory import Problem, Record, scan
+from .errors import Ufs2Error
+from .file import UFS2File
+from .layout import DT_UNKNOWN, UFS_ROOTINO
+from .records import Ufs2Dinode
+
+if TYPE_CHECKING:
+    from .survey import Ints, Survey
+
+
+def check_directories(survey: Survey) -> None:
+    """Read every directory, then follow the tree from the root and count links."""
+    if not stat.S_ISDIR(_mode(survey, UFS_ROOTINO)):
+        survey.add_inode(
+            "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=_mode(survey, UFS_ROOTINO)
+        )
+    numbers = np.flatnonzero((survey.modes & 0o170000) == stat.S_IFDIR).tolist()
+    contents = {number: _read(survey, number) for number in numbers}
+    children = _join(survey, contents)
+    references = np.zeros(len(survey.modes), dtype=np.int64)
+    for number, records in contents.items():
+        _check_records(survey, number, records, references)
+    _check_connected(survey, numbers, children)
+    _check_links(survey, references)
+
+
+def _mode(survey: Survey, number: int) -> int:
+    return int(survey.modes[number]) if number < len(survey.modes) else 0
+
+
+def _read(survey: Survey, number: int) -> list[Record | Problem]:
+    """The records of a directory, and what is wrong with those that are."""
+    offset = survey.geometry.inode_offset(number)
+    inode = Ufs2Dinode.unpack_from(survey.storage.read_at(offset, Ufs2Dinode.SIZE), 0, survey.byteorder)
+    limit = survey.geometry.size * survey.geometry.fragment_size
+    if inode.di_size == 0 or inode.di_size > limit:
+        return [Problem("directory-size", "di_size", 0, "an impossible size", f"512 to {limit}", inode.di_size)]
+    try:
+        data = UFS2File(survey.storage, survey.geometry, survey.blocks, inode, number).read_at(0, inode.di_size)
+    except Ufs2Error:
+        return []  # the pass over inodes has reported the pointer
+    return list(scan(data, survey.byteorder))
+
+
+def _join(survey: Survey, contents: dict[int, list[Record | Problem]]) -> dict[int, list[int]]:
+    """Where each directory stands; one that stands in two places is reported."""
+    children: dict[int, list[int]] = {}
+    for number, records in contents.items():
+        below = children[number] = []
+        for record in records:
+            if isinstance(record, Problem) or record.name in (b".", b"..") or record.inode not in contents:
+                continue
+            if record.inode in survey.names or record.inode == UFS_ROOTINO:
+                survey.add_inode("directory-linked-twice", record.inode, "a directory under two names", "di_nlink")
+                continue
+            survey.names[record.inode] = number, record.name
+            below.append(record.inode)
+    return children
+
+
+def _check_records(survey: Survey, number: int, records: list[Record | Problem], references: Ints) -> None:
+    def found(record: Record, kind: str, message: str, expected: object, actual: object) -> None:
+        text = f"{record.name.decode('utf-8', 'backslashreplace')}: {message}"
+        _report(survey, number, Problem(kind, "d_ino", record.offset, text, expected, actual))
+
+    seen: set[bytes] = set()
+    parent = UFS_ROOTINO if number == UFS_ROOTINO else survey.names.get(number, (None, b""))[0]
+    for position, record in enumerate(records):
+        if isinstance(record, Problem):
+            _report(survey, number, record)
+            continue
+        if record.name in seen:
+            found(record, "directory-duplicate-name", "the name is there twice", None, None)
+        seen.add(record.name)
+        if not UFS_ROOTINO <= record.inode < len(survey.modes):
+            found(record, "directory-entry-range", "no such inode", f"2 to {len(survey.modes) - 1}", record.inode)
+            continue
+        references[record.inode] += 1
+        mode = int(survey.modes[record.inode])
+        if not mode:
+            found(record, "directory-entry-unused", "an inode not in use", None, record.inode)
+        elif record.kind not in (mode >> 12, DT_UNKNOWN):
+            found(record, "directory-entry-type", "not the type of the inode", mode >> 12, record.kind)
+        if position == 0 and (record.name != b"." or record.inode != number):
+            found(record, "directory-dot", "the first record is not '.'", number, record.inode)
+        if position == 1 and (record.name != b".." or (parent is not None and record.inode != parent)):
+            found(record, "directory-dotdot", "the second record is not '..' of the parent", parent, record.inode)
+    if len(records) < 2:
+        survey.add_inode("directory-dotdot", number, "'.' or '..' is missing", "di_size")
+
+
+def _report(survey: Survey, number: int, problem: Problem) -> None:
+    survey.add_inode(
+        problem.kind,
+        number,
+        f"at byte {problem.offset} of the directory: {problem.message}",
+        problem.field,
+        expected=problem.expected,
+        actual=problem.actual,
+    )
+
+
+def _check_connected(survey: Survey, numbers: list[int], children: dict[int, list[int]]) -> None:
+    """Directories that cannot be reached from the root: those under no name, and those in a circle."""
+    reached: set[int] = set()
+    pending = [(UFS_ROOTINO, 0)]
+    while pending:
+        number, depth = pending.pop()
+        if number in reached:
+            continue
+        reached.add(number)
+        # File systems from before FreeBSD 14 do not keep the depth: 0 everywhere.
+        if survey.depths.get(number, 0) not in (0, depth):
+            survey.add_inode(
+                "directory-depth", number, "not as deep as it stands", "di_dirdepth",
+                expected=depth, actual=survey.depths[number],
+            )  # fmt: skip
+        pending.extend((child, depth + 1) for child in children.get(number, ()))
+    for number in numbers:
+        if number in reached:
+            continue
+        if number not in survey.names:
+            survey.add_inode("directory-orphan", number, "a directory under no name", "di_nlink")
+        elif _in_circle(survey, number):
+            survey.add_inode("directory-cycle", number, "a directory inside itself", "di_nlink")
+
+
+def _in_circle(survey: Survey, number: int) -> bool:
+    """Whether the parents of ``number`` lead back to it."""
+    seen: set[int] = set()
+    current = number
+    while current in survey.names and current not in seen:
+        seen.add(current)
+        current = survey.names[current][0]
+        if current == number:
+            return True
+    return False
+
+
+def _check_links(survey: Survey, references: Ints) -> None:
+    used = survey.modes != 0
+    for number in np.flatnonzero(used & (references == 0)).tolist():
+        if not stat.S_ISDIR(int(survey.modes[number])):
+            survey.add_inode("inode-unreferenced", number, "in use, but under no name", "di_nlink")
+    for number in np.flatnonzero(used & (references > 0) & (references != survey.links)).tolist():
+        survey.add_inode(
+            "inode-links", number, "not the number of its names", "di_nlink",
+            expected=int(references[number]), actual=int(survey.links[number]),
+        )  # fmt: skip

@@ -1,0 +1,524 @@
+"""Reading a UFS2 file system."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import stat
+from collections import OrderedDict
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+
+from cloudboot_layout import Storage, Window, open_storage
+
+from . import errors, rules
+from .blocks import BlockMap, read
+from .directory import records
+from .errors import (
+    CheckHashError,
+    DirectoryError,
+    ImageTruncatedError,
+    InodeError,
+    SuperblockError,
+    SymlinkLoopError,
+)
+from .file import UFS2File
+from .geometry import geometry_of, howmany
+from .inode import SIZE as INODE_SIZE
+from .inode import inode_hash
+from .layout import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
+from .records import Fs, Ufs2Dinode
+from .superblock import find_superblock, has_hash, superblock_hash
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+    from cloudboot_layout import ByteOrder
+
+    from .blocks import Run
+
+_MAX_LINKS = 40
+_CACHED_DIRECTORIES = 64
+_CACHED_TABLES = 64
+_MAX_TARGET = 65536
+
+
+class Stat(NamedTuple):
+    """What an inode says, under the names of :class:`os.stat_result`."""
+
+    st_mode: int
+    st_ino: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_size: int
+    st_blocks: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+    st_birthtime_ns: int
+    st_flags: int
+    st_gen: int
+    st_rdev: int
+
+
+class Region(NamedTuple):
+    """A piece of the volume that belongs to no file, in bytes."""
+
+    kind: str  #: boot, superblock, backup-superblock, group, inodes or summary
+    group: int
+    offset: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DirEntry:
+    """A name in a directory, like :class:`os.DirEntry`."""
+
+    name: str
+    path: str
+    inode: int
+    kind: int  #: d_type
+
+    def is_dir(self) -> bool:
+        """Whether the directory says it is a directory."""
+        return self.kind == DT_DIR
+
+    def is_file(self) -> bool:
+        """Whether the directory says it is a regular file."""
+        return self.kind == DT_REG
+
+    def is_symlink(self) -> bool:
+        """Whether the directory says it is a symbolic link."""
+        return self.kind == DT_LNK
+
+
+class UFS2(contextlib.AbstractContextManager["UFS2"]):
+    """A file system, read-only. Paths are absolute; names that are not UTF-8 hold surrogate escapes."""
+
+    def __init__(self, storage: Storage, *, verify: bool = True) -> None:
+        """Open the file system in ``storage``; see :meth:`open`."""
+        self._stack = contextlib.ExitStack()
+        self._storage = storage
+        self._verify = verify
+        self.superblock, self.byteorder, self.superblock_offset = _superblock(storage, verify=verify)
+        self.geometry = geometry_of(self.superblock)
+        if self.geometry.size * self.geometry.fragment_size > storage.size:
+            raise ImageTruncatedError(
+                "the image is smaller than the file system",
+                structure="Fs",
+                field="fs_size",
+                expected=self.geometry.size * self.geometry.fragment_size,
+                actual=storage.size,
+            )
+        self._blocks = BlockMap(storage, self.geometry, self.byteorder)
+        self._inode_hashes = verify and has_hash(self.superblock, CK_INODE)
+        self._tables: OrderedDict[int, bytes] = OrderedDict()
+        self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
+
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+        *,
+        offset: int = 0,
+        size: int | None = None,
+        verify: bool = True,
+    ) -> Self:
+        """Open a file system.
+
+        Args:
+            source: a path, a binary file, a buffer or a storage.
+            offset: where the file system starts in it, in bytes.
+            size: how long it is; by default, all that follows.
+            verify: whether check-hashes are compared where the file system has them.
+
+        Raises:
+            SuperblockError: no superblock, or one that makes no sense.
+            CheckHashError: the superblock's check-hash is wrong.
+            ImageTruncatedError: the image is smaller than the file system.
+            OSError: the path cannot be opened.
+        """
+        with contextlib.ExitStack() as stack:
+            storage = stack.enter_context(open_storage(source)).storage
+            if offset or size is not None:
+                length = storage.size - offset if size is None else size
+                if offset < 0 or length < 0 or offset + length > storage.size:
+                    raise ImageTruncatedError(
+                        "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
+                    )
+                storage = Window(storage, offset, length)
+            volume = cls(storage, verify=verify)
+            volume._stack.push(stack.pop_all().__exit__)
+            return volume
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file if :meth:`open` opened one."""
+        self._stack.close()
+
+    @property
+    def label(self) -> str:
+        """The volume label."""
+        return self.superblock.fs_volname.split(b"\0", 1)[0].decode("ascii", "backslashreplace")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file system."""
+        return self.geometry.size * self.geometry.fragment_size
+
+    # Inodes
+
+    def read_inode(self, number: int) -> Ufs2Dinode:
+        """The inode ``number``, in use or not.
+
+        Raises:
+            InodeError: there is no such inode.
+            CheckHashError: it is in use and its check-hash is wrong.
+        """
+        if not UFS_ROOTINO <= number < self.geometry.inode_count:
+            raise InodeError(
+                "no such inode", field="inode", expected=f"2 to {self.geometry.inode_count - 1}", actual=number
+            )
+        position = self.geometry.inode_offset(number)
+        # The table starts on a block, counted from the start of its group.
+        within = number % self.geometry.inodes_per_block * INODE_SIZE
+        table = self._table(position - within)
+        inode = Ufs2Dinode.unpack_from(table, within, self.byteorder, base=position - within)
+        if self._inode_hashes and inode.di_mode:
+            expected = inode_hash(table[within : within + INODE_SIZE])
+            if expected != inode.di_ckhash:
+                raise CheckHashError(
+                    f"inode {number} is damaged",
+                    structure="Ufs2Dinode",
+                    field="di_ckhash",
+                    offset=position,
+                    expected=expected,
+                    actual=inode.di_ckhash,
+                )
+        return inode
+
+    def _table(self, offset: int) -> bytes:
+        """The block of inodes at ``offset``."""
+        found = self._tables.get(offset)
+        if found is None:
+            found = self._tables[offset] = read(self._storage, offset, self.geometry.block_size)
+            if len(self._tables) > _CACHED_TABLES:
+                self._tables.popitem(last=False)
+        return found
+
+    def _used_inode(self, number: int) -> Ufs2Dinode:
+        inode = self.read_inode(number)
+        if not inode.di_mode:
+            raise InodeError(
+                f"inode {number} is not in use", structure="Ufs2Dinode", offset=self.geometry.inode_offset(number)
+            )
+        if inode.di_size > self.geometry.max_file_size:
+            raise InodeError(
+                f"inode {number} is larger than any file",
+                structure="Ufs2Dinode",
+                field="di_size",
+                offset=self.geometry.inode_offset(number),
+                expected=f"at most {self.geometry.max_file_size}",
+                actual=inode.di_size,
+            )
+        return inode
+
+    def open_inode(self, number: int) -> UFS2File:
+        """The content of an inode of any kind but an inline symbolic link."""
+        return UFS2File(self._storage, self.geometry, self._blocks, self._used_inode(number), number)
+
+    # Directories and paths
+
+    def entries(self, number: int) -> dict[bytes, tuple[int, int]]:
+        """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``.
+
+        Raises:
+            NotADirectoryError: it is none.
+            DirectoryError: its records do not hold together.
+        """
+        found = self._directories.get(number)
+        if found is not None:
+            self._directories.move_to_end(number)
+            return found
+        inode = self._used_inode(number)
+        if not stat.S_ISDIR(inode.di_mode):
+            raise errors.NotADirectoryError(
+                f"inode {number} is not a directory", structure="Ufs2Dinode", field="di_mode"
+            )
+        if inode.di_size > self.size:
+            raise DirectoryError(
+                f"directory inode {number} is larger than the file system",
+                structure="Ufs2Dinode",
+                field="di_size",
+                expected=f"at most {self.size}",
+                actual=inode.di_size,
+            )
+        data = UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
+        found = {
+            record.name: (record.inode, record.kind)
+            for record in records(data, self.byteorder, inode=number)
+            if record.name not in (b".", b"..")
+        }
+        self._directories[number] = found
+        if len(self._directories) > _CACHED_DIRECTORIES:
+            self._directories.popitem(last=False)
+        return found
+
+    def find(self, path: str, *, follow_symlinks: bool = True) -> int:
+        """The inode number of ``path``.
+
+        Raises:
+            FileNotFoundError: no such name.
+            NotADirectoryError: the path goes through something else.
+            SymlinkLoopError: more than 40 symbolic links.
+        """
+        trail = [UFS_ROOTINO]
+        pending = _names(path)[::-1]
+        links = 0
+        while pending:
+            name = pending.pop()
+            if name == b"..":
+                trail = trail[:-1] or [UFS_ROOTINO]
+                continue
+            number = self._lookup(trail[-1], name, path)
+            mode = self._used_inode(number).di_mode
+            if stat.S_ISLNK(mode) and (pending or follow_symlinks):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise SymlinkLoopError(f"{path}: too many symbolic links")
+                target = self.link_target(number)
+                if target.startswith(b"/"):
+                    trail = [UFS_ROOTINO]
+                pending.extend(_split(target)[::-1])
+            elif pending and not stat.S_ISDIR(mode):
+                raise errors.NotADirectoryError(f"{path}: {_text(name)} is not a directory")
+            else:
+                trail.append(number)
+        return trail[-1]
+
+    def _lookup(self, directory: int, name: bytes, path: str) -> int:
+        found = self.entries(directory).get(name)
+        if found is None:
+            raise errors.FileNotFoundError(f"{path}: no such file or directory")
+        return found[0]
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a path."""
+        try:
+            self.find(path)
+        except (errors.FileNotFoundError, errors.NotADirectoryError):
+            return False
+        return True
+
+    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:
+        """What the inode of ``path`` says."""
+        return self.stat_inode(self.find(path, follow_symlinks=follow_symlinks))
+
+    def stat_inode(self, number: int) -> Stat:
+        """What inode ``number`` says."""
+        inode = self._used_inode(number)
+        return Stat(
+            inode.di_mode,
+            number,
+            inode.di_nlink,
+            inode.di_uid,
+            inode.di_gid,
+            inode.di_size,
+            inode.di_blocks,
+            inode.di_atime * 1_000_000_000 + inode.di_atimensec,
+            inode.di_mtime * 1_000_000_000 + inode.di_mtimensec,
+            inode.di_ctime * 1_000_000_000 + inode.di_ctimensec,
+            inode.di_birthtime * 1_000_000_000 + inode.di_birthnsec,
+            inode.di_flags,
+            inode.di_gen,
+            inode.di_db[0] if stat.S_ISCHR(inode.di_mode) or stat.S_ISBLK(inode.di_mode) else 0,
+        )
+
+    def listdir(self, path: str = "/") -> list[str]:
+        """The names in a directory, in its own order."""
+        return [_text(name) for name in self.entries(self.find(path))]
+
+    def iterdir(self, path: str = "/") -> Iterator[DirEntry]:
+        """The entries of a directory, like :func:`os.scandir`."""
+        return self._scan(self.find(path), path.rstrip("/"))
+
+    def _scan(self, number: int, path: str) -> Iterator[DirEntry]:
+        for name, (inode, kind) in self.entries(number).items():
+            text = _text(name)
+            yield DirEntry(text, f"{path}/{text}", inode, kind)
+
+    def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
+        """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
+
+        Raises:
+            DirectoryError: a directory stands in two places, so that the walk could go in circles.
+        """
+        seen: set[int] = set()
+        pending = [(top.rstrip("/"), self.find(top))]
+        while pending:
+            path, number = pending.pop()
+            if number in seen:
+                raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
+            seen.add(number)
+            below: list[DirEntry] = []
+            others: list[DirEntry] = []
+            for entry in self._scan(number, path):
+                (below if entry.kind == DT_DIR else others).append(entry)
+            yield path or "/", below, others
+            pending.extend((entry.path, entry.inode) for entry in reversed(below))
+
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link points.
+
+        Raises:
+            InodeError: it is no symbolic link.
+        """
+        return _text(self.link_target(self.find(path, follow_symlinks=False)))
+
+    def link_target(self, number: int) -> bytes:
+        """The target of the symbolic link ``number``."""
+        inode = self._used_inode(number)
+        if not stat.S_ISLNK(inode.di_mode):
+            raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
+        if inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen):
+            position = self.geometry.inode_offset(number) + Ufs2Dinode.LAYOUT.offsets["di_db"]
+            return read(self._storage, position, inode.di_size)
+        if inode.di_size > _MAX_TARGET:
+            raise InodeError(
+                f"inode {number} is a symbolic link that is too long",
+                structure="Ufs2Dinode",
+                field="di_size",
+                expected=f"at most {_MAX_TARGET}",
+                actual=inode.di_size,
+            )
+        return UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
+
+    # Contents
+
+    def open_file(self, path: str) -> UFS2File:
+        """The file ``path`` as a seekable raw stream.
+
+        Raises:
+            IsADirectoryError: it is one.
+        """
+        file = self.open_inode(self.find(path))
+        if stat.S_ISDIR(self._used_inode(file.inode).di_mode):
+            raise errors.IsADirectoryError(f"{path}: is a directory")
+        return file
+
+    def read_file(self, path: str, *, limit: int | None = None) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            InodeError: it has more than ``limit`` bytes (by default, as many as the file system), which a file with
+                holes can; read it through :meth:`open_file`.
+        """
+        file = self.open_file(path)
+        limit = self.size if limit is None else limit
+        if file.size > limit:
+            raise InodeError(f"{path}: too large", field="di_size", expected=f"at most {limit}", actual=file.size)
+        return file.read_at(0, file.size)
+
+    def block_for_lbn(self, path: str, lbn: int) -> int:
+        """The fragment address of logical block ``lbn`` of a file; 0 in a hole and past the end."""
+        number = self.find(path)
+        inode = self._used_inode(number)
+        if lbn < 0 or lbn >= howmany(inode.di_size, self.geometry.block_size):
+            return 0
+        return self._blocks.run(inode, lbn, number).address
+
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[tuple[int, int]]:
+        """Where the bytes of a file lie: ``(offset in the volume, length)`` in the file's order, without holes.
+
+        The lengths add up to the file's size, if it has no holes. Empty for an inline symbolic link.
+        """
+        number = self.find(path, follow_symlinks=follow_symlinks)
+        inode = self._used_inode(number)
+        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
+        found: list[tuple[int, int]] = []
+        for run in self._runs(inode, number):
+            if not run.address:
+                continue
+            start, length = run.address * fsize, min(run.blocks * bsize, inode.di_size - run.block * bsize)
+            if found and sum(found[-1]) == start:
+                found[-1] = found[-1][0], found[-1][1] + length
+            else:
+                found.append((start, length))
+        return found
+
+    def pointer_blocks(self, path: str, *, follow_symlinks: bool = True) -> list[tuple[int, int]]:
+        """Where the indirect blocks of a file lie: ``(offset in the volume, length)``."""
+        number = self.find(path, follow_symlinks=follow_symlinks)
+        inode = self._used_inode(number)
+        if self._has_no_blocks(inode):
+            return []
+        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
+        return [(address * fsize, bsize) for address in self._blocks.indirect_addresses(inode, number)]
+
+    def _runs(self, inode: Ufs2Dinode, number: int) -> Iterator[Run]:
+        return iter(()) if self._has_no_blocks(inode) else self._blocks.runs(inode, number)
+
+    def _has_no_blocks(self, inode: Ufs2Dinode) -> bool:
+        """Whether the pointers of an inode are something else: the target of a link, the number of a device."""
+        kind = stat.S_IFMT(inode.di_mode)
+        if kind == stat.S_IFLNK:
+            return inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen)
+        return kind not in (stat.S_IFREG, stat.S_IFDIR)
+
+    def regions(self) -> Iterator[Region]:
+        """The pieces of the volume that hold no files, group by group."""
+        geometry = self.geometry
+        fsize = geometry.fragment_size
+        yield Region("boot", 0, 0, self.superblock_offset)
+        yield Region("superblock", 0, self.superblock_offset, SBLOCKSIZE)
+        for group in range(geometry.group_count):
+            start = geometry.group_start(group)
+            for kind, first, end in (
+                ("backup-superblock", geometry.sblkno, geometry.cblkno),
+                ("group", geometry.cblkno, geometry.iblkno),
+                ("inodes", geometry.iblkno, geometry.dblkno),
+            ):
+                yield Region(kind, group, (start + first) * fsize, (end - first) * fsize)
+        yield Region("summary", 0, geometry.summary_address * fsize, geometry.summary_size)
+
+
+def _superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
+    fs, byteorder, at = find_superblock(storage)
+    for violation in rules.structural(fs):
+        raise SuperblockError(
+            violation.rule,
+            structure="Fs",
+            field=violation.field,
+            offset=at + Fs.LAYOUT.offsets[violation.field],
+            expected=violation.expected,
+            actual=violation.actual,
+        )
+    if verify and has_hash(fs, CK_SUPERBLOCK):
+        expected = superblock_hash(read(storage, at, fs.fs_sbsize))
+        if expected != fs.fs_ckhash:
+            raise CheckHashError(
+                "the superblock is damaged",
+                structure="Fs",
+                field="fs_ckhash",
+                offset=at + Fs.LAYOUT.offsets["fs_ckhash"],
+                expected=expected,
+                actual=fs.fs_ckhash,
+            )
+    return fs, byteorder, at
+
+
+def _names(path: str) -> list[bytes]:
+    return _split(path.encode("utf-8", "surrogateescape"))
+
+
+def _split(path: bytes) -> list[bytes]:
+    return [name for name in path.split(b"/") if name not in (b"", b".")]
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
