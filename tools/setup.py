@@ -56,10 +56,10 @@ def run(*command: str | Path, quiet: bool = False) -> None:
     words = [os.fspath(word) for word in command]
     if not quiet:
         say("$ " + " ".join(words))
-        subprocess.run(words, check=True, env=environment)
+        subprocess.run(words, check=True, env=environment, cwd=ROOT)
         return
     done = subprocess.run(
-        words, check=False, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words, check=False, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if done.returncode:
         sys.stderr.write(done.stdout)
@@ -91,8 +91,9 @@ def set_up_python() -> None:
         raise SystemExit(f"setup: error: {PINS.name} does not pin uv; run make pins")
     say(f"installing {pin.group()} and the packages in {PINS.relative_to(ROOT)}")
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.group(), quiet=True)
-    members = [word for path in sorted(ROOT.glob("packages/*")) for word in ("--editable", path)]
-    run(VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", python, "--requirement", PINS, *members)
+    members = [word for path in sorted(ROOT.glob("packages/*")) for word in ("--editable", path.relative_to(ROOT))]
+    uv, pins = Path(VENV.name) / "bin" / "uv", PINS.relative_to(ROOT)
+    run(uv, "pip", "install", "--quiet", "--python", python, "--requirement", pins, *members)
     stamp.write_text(wanted)
 
 
@@ -128,6 +129,7 @@ def set_up_system() -> None:
     missing = [package for package, proof in SYSTEM_PACKAGES.items() if not present(proof)]
     newer = [] if qemu_is_recent() else list(BACKPORTS)
     if not missing and not newer:
+        know_packages()
         say("system programs: up to date")
         return
     wanted = " ".join([*missing, *newer])
@@ -142,6 +144,16 @@ def set_up_system() -> None:
     if newer:
         suite = debian_backports()
         apt_install(newer, suite=suite)
+
+
+def know_packages() -> None:
+    """Let apt read its index where it has none (a container image without lists): images are built from packages."""
+    if not shutil.which("apt-cache") or os.geteuid() != 0:
+        return
+    known = subprocess.run(["apt-cache", "show", "linux-image-amd64"], check=False, capture_output=True).stdout
+    if not known:
+        say("reading the package index")
+        run("apt-get", "update", quiet=True)
 
 
 def apt_install(packages: list[str], suite: str | None = None) -> None:
