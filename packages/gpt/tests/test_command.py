@@ -145,19 +145,8 @@ def test_create(capsys: Capture, tmp_path: Path) -> None:
 
 def test_create_with_a_size_and_blocks_of_4096_bytes(capsys: Capture, tmp_path: Path) -> None:
     image = tmp_path / "new.img"
-    words = [
-        "--size",
-        "4M",
-        "--sector-size",
-        "4096",
-        "--entries",
-        "256",
-        "--partition",
-        "esp:1M",
-        "--partition",
-        "linux:",
-    ]
-    code, _, _ = command(capsys, "create", image, *words)
+    words = ["--size", "4M", "--sector-size", "4096", "--entries", "256"]
+    code, _, _ = command(capsys, "create", image, *words, "--partition", "esp:1M", "--partition", "linux:")
     assert (code, image.stat().st_size) == (OK, 4 << 20)
     table = read(image)
     assert (table.sector_size, table.entry_count) == (4096, 256)

@@ -6,6 +6,7 @@ With the same geometry and GUIDs the bytes must be the same, whoever wrote them.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -304,6 +305,15 @@ def test_crccheck_computes_the_same_checksums(tmp_path: Path, sector_size: int) 
         assert Crc32.calc(header) == stored
         array = int.from_bytes(header[72:80], "little") * sector_size
         assert Crc32.calc(data[array : array + 128 * 128]) == int.from_bytes(header[88:92], "little")
+
+
+def test_the_sleuth_kit_reads_entries_of_256_bytes(tmp_path: Path) -> None:
+    mmls, image = judge("mmls", "sleuthkit"), tmp_path / "disk.img"
+    image.write_bytes(bytes(SIZE))
+    table = dataclasses.replace(plan(SPECS, disk_size=SIZE), entry_count=64, entry_size=256)
+    assert create(image, table) == read(image, backup="require")
+    rows = re.findall(r"^\d+:  (\d{3}) +(\d+) +(\d+) ", run(mmls, "-t", "gpt", image), re.MULTILINE)
+    assert [int(row[1]) for row in rows] == [each.first_lba for each in table.partitions]
 
 
 @pytest.mark.slow
