@@ -11,8 +11,9 @@ from .errors import OciError
 from .image import Image, fetch_image, resolve
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
 from .push import push_image
-from .receive import Resume, fetch_blob_to_buffer
+from .receive import fetch_blob_to_buffer
 from .reference import LayoutReference, Reference, RegistryReference, parse_reference
+from .retry import Resume
 from .source import Source
 from .store import Store, open_store
 from .transport import Access

@@ -167,8 +167,8 @@ def _offers(challenges: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for header in challenges:
         marks = list(_CHALLENGE.finditer(header))
-        for mark, following in zip(marks, [*marks[1:], None], strict=True):
-            end = following.start() if following else len(header)
+        ends = [mark.start() for mark in marks[1:]] + [len(header)]
+        for mark, end in zip(marks, ends, strict=False):
             found.setdefault(mark[1].lower(), header[mark.end() : end])
     if not found and any(header.strip().lower() == "basic" for header in challenges):
         found["basic"] = ""

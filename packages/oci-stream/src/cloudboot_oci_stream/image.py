@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import mmap
 import os
 from typing import TYPE_CHECKING, Self
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .receive import Resume, receive
+from .receive import receive
+from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
 
@@ -77,7 +79,7 @@ class Image:
 
 
 def resolve(
-    store: Store, *, platform: Platform | None = None, deadline: Deadline | None = None
+    store: Store, *, platform: Platform | None = None, deadline: Deadline | None = None, resume: Resume | None = None
 ) -> tuple[Document, Manifest, Descriptor]:
     """The manifest of the image that the store's reference names, and the layer that is the image.
 
@@ -89,11 +91,12 @@ def resolve(
     """
     limit = deadline or Deadline()
     with about(reference=store.reference):
-        document = store.read_manifest(None, limit)
+        document = persist(lambda: store.read_manifest(None, limit), limit, resume)
         for _ in range(_DEEPEST_INDEX):
             if document.media_type not in INDEX_TYPES:
                 break
-            document = store.read_manifest(choose(parse_index(document), platform).digest, limit)
+            entry = choose(parse_index(document), platform)
+            document = persist(functools.partial(store.read_manifest, entry, limit), limit, resume)
         else:
             raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
@@ -124,7 +127,7 @@ def fetch_image(
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline(deadline)
-    document, manifest, layer = resolve(store, platform=wanted, deadline=limit)
+    document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume)
     with about(reference=store.reference, digest=layer.digest):
         most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if max_size is None else max_size
         if layer.size > most:
@@ -150,12 +153,19 @@ def _filled(
             mapping = mmap.mmap(fd, size)
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error
-        with mapping:
+        try:
             # Where the kernel may use huge pages, the page faults of fresh memory cost next to nothing.
             with contextlib.suppress(OSError):
                 mapping.madvise(mmap.MADV_HUGEPAGE)
             with memoryview(mapping) as view, view[: layer.size] as target:
                 receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
+        except BaseException:
+            # Frees the pages at once, whoever may still hold on to the mapping.
+            mapping.madvise(mmap.MADV_REMOVE)
+            with contextlib.suppress(BufferError):
+                mapping.close()
+            raise
+        mapping.close()
         # F_SEAL_WRITE needs that no writable mapping is left; a descriptor that is itself read-only can be mapped
         # afterwards on every kernel.
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)

@@ -58,7 +58,8 @@ class FolderPart:
 
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; 0 at the end."""
-        count = os.preadv(self._fd, [view[: self._stop - self._position]], self._position)
+        with view[: self._stop - self._position] as target:
+            count = os.preadv(self._fd, [target], self._position)
         self._position += count
         return count
 
@@ -79,8 +80,8 @@ class FolderStore:
         """The image that was named."""
         return self._reference
 
-    def read_manifest(self, digest: str | None, deadline: Deadline) -> Document:
-        """The manifest or index named by ``digest``, else by the reference; verified against its digest.
+    def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
+        """The manifest or index that ``entry`` of an index, else the reference, names; verified against its digest.
 
         Raises:
             ImageLayoutError: not an image layout.
@@ -89,20 +90,14 @@ class FolderStore:
         """
         self._check_marker()
         deadline.cap(1)
-        entries = self._entries()
-        wanted = digest or self._reference.digest
-        if wanted is not None:
-            entry = next((entry for entry in entries if entry.digest == wanted), None)
-        else:
-            entry = _select(entries, self._reference.tag)
-            wanted = entry.digest
-        data = self._read(self._path(wanted), LARGEST_MANIFEST)
-        actual = digest_of(data, algorithm_of(wanted))
-        if actual != wanted:
-            raise DigestMismatchError("the file is not the manifest its name says", expected=wanted, actual=actual)
-        # A manifest below an index of the layout has its media type in itself (or in the index that led here).
-        media_type = entry.media_type if entry else parse_json(data).get("mediaType")
-        return Document(data, media_type if isinstance(media_type, str) else "", wanted)
+        digest = self._reference.digest
+        if entry is None and digest is not None:
+            entry = next((known for known in self._entries() if known.digest == digest), None)
+            if entry is None:
+                # Something that only an index below the folder's own refers to says itself what it is.
+                return self._document(digest, None)
+        found = entry or _select(self._entries(), self._reference.tag)
+        return self._document(found.digest, found.media_type)
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> FolderPart:
         """Bytes ``start`` to ``stop`` of a blob.
@@ -171,6 +166,14 @@ class FolderStore:
             kept = [old for old in entries if not _replaced(old, tag, digest)]
             self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, entry.as_json()]}))
         return digest
+
+    def _document(self, digest: str, media_type: str | None) -> Document:
+        data = self._read(self._path(digest), LARGEST_MANIFEST)
+        actual = digest_of(data, algorithm_of(digest))
+        if actual != digest:
+            raise DigestMismatchError("the file is not the manifest its name says", expected=digest, actual=actual)
+        named = parse_json(data).get("mediaType") if media_type is None else media_type
+        return Document(data, named if isinstance(named, str) else "", digest)
 
     def _entries(self) -> list[Descriptor]:
         data = self._read(self._file(_INDEX), LARGEST_MANIFEST)

@@ -48,7 +48,7 @@ def push_image(
 
     ``image`` is a path, a file descriptor (a memfd, say), a binary file, a buffer, or anything with ``size`` and
     ``readinto_at``; it is streamed, never held in memory. The same image and arguments make the same manifest: the
-    time of creation is in it only as ``created`` (RFC 3339), the file's name only as ``title`` (by default that of a path).
+    time of creation is in it only as ``created`` (RFC 3339), a name only as ``title`` (by default that of the path).
     ``chunk`` uploads in requests of so many bytes; without it, the upload is one request. A blob the registry has is
     not sent again.
 

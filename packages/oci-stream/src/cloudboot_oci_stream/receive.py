@@ -8,10 +8,8 @@ slower of the two instead of their sum.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import queue
-import random
 import threading
 from typing import TYPE_CHECKING, Self
 
@@ -23,10 +21,10 @@ from .errors import (
     DigestMismatchError,
     OciError,
     ShortBodyError,
-    StatusError,
     about,
 )
 from .reference import LayoutReference, RegistryReference
+from .retry import Resume
 from .store import Store, open_store
 from .timing import Deadline
 
@@ -47,28 +45,6 @@ _NOTHING = bytes(1 << 20)
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
-    """How a broken transfer goes on.
-
-    ``attempts`` is how often in a row it may break without at least ``progress`` bytes in between; the pauses double
-    from ``pause`` to ``longest_pause`` seconds, each shortened by a random part so that many clients do not come back
-    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``.
-    """
-
-    attempts: int = 5
-    progress: int = 1 << 16
-    pause: float = 0.1
-    longest_pause: float = 30.0
-
-    def seconds(self, failures: int, error: OciError) -> float:
-        """How long to wait after ``failures`` in a row, the last of them ``error``."""
-        if isinstance(error, StatusError) and error.retry_after is not None:
-            return min(error.retry_after, self.longest_pause)
-        longest: float = min(self.longest_pause, self.pause * 2 ** min(failures, 30))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-
-
 class Hasher:
     """A thread that hashes a buffer as far as it has been filled."""
 
@@ -86,7 +62,10 @@ class Hasher:
     def __exit__(self, *_: object) -> None:
         self._stopped = True
         self._frontiers.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            # Only on the way out of another exception: a second interrupt must not let the thread outlive the view.
+            with contextlib.suppress(KeyboardInterrupt):
+                self._thread.join()
 
     def advance(self, frontier: int) -> None:
         """Say that every byte below ``frontier`` is final."""
@@ -121,8 +100,8 @@ def fetch_blob_to_buffer(
 
     ``buffer`` is any writable, contiguous buffer of at least that size: a ``bytearray``, a private ``mmap``, a mapped
     memfd. When the call returns, its first ``size`` bytes have the size and digest of the descriptor, and the rest
-    of it is as it was. When it raises, whatever the reason, those bytes are zero; only errors that are found before anything
-    is asked for (:class:`DescriptorError`, :class:`BufferTooSmallError`) leave it alone.
+    of it is as it was. When it raises, whatever the reason, those bytes are zero; only what is found before anything is
+    asked for (:class:`DescriptorError`, :class:`BufferTooSmallError`) leaves it alone.
 
     ``progress`` is called in this thread with the bytes received and the bytes in all; ``deadline`` is in seconds
     from now.
@@ -138,16 +117,18 @@ def fetch_blob_to_buffer(
     with about(reference=store.reference, digest=described.digest):
         if described.media_type.startswith(_FOREIGN):
             raise DescriptorError("content that no registry distributes", actual=described.media_type)
-        view = memoryview(buffer).cast("B")
-        if view.readonly:
-            raise BufferTooSmallError("the buffer is read-only", expected="a writable buffer")
-        if len(view) < described.size:
-            raise BufferTooSmallError("the buffer is too small", expected=described.size, actual=len(view))
-        try:
-            receive(store, described, view, progress=progress, deadline=Deadline(deadline), resume=resume)
-        except BaseException:
-            wipe(view[: described.size])
-            raise
+        # Views are released on every way out, so that the caller can close a mapping while handling an error.
+        with memoryview(buffer) as whole, whole.cast("B") as view:
+            if view.readonly:
+                raise BufferTooSmallError("the buffer is read-only", expected="a writable buffer")
+            if len(view) < described.size:
+                raise BufferTooSmallError("the buffer is too small", expected=described.size, actual=len(view))
+            with view[: described.size] as target:
+                try:
+                    receive(store, described, target, progress=progress, deadline=Deadline(deadline), resume=resume)
+                except BaseException:
+                    wipe(target)
+                    raise
     return described.size
 
 
@@ -218,7 +199,8 @@ def _fill(
 
 def _receive_part(part: Part, view: memoryview, frontier: int, size: int, advance: Callable[[int], None]) -> None:
     while frontier < size:
-        count = part.readinto(view[frontier : min(size, frontier + STEP)])
+        with view[frontier : min(size, frontier + STEP)] as target:
+            count = part.readinto(target)
         if count == 0:
             raise ShortBodyError("the body ended early", offset=frontier, expected=size, actual=frontier)
         frontier += count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import urllib.parse
@@ -21,6 +22,7 @@ from .errors import (
     about,
 )
 from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document
+from .retry import Resume, persist
 from .session import Session, location
 from .source import CHUNK, pieces
 
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 _ACCEPT = ", ".join(MANIFEST_TYPES + INDEX_TYPES)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 _UPLOADED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
-_MOST_UPLOAD_FAILURES = 5
 
 
 class RegistryPart:
@@ -56,7 +57,8 @@ class RegistryPart:
             if self._response.length is None and self._response.readinto(memoryview(bytearray(1))):
                 raise BodyOverflowError("the body goes on after the last byte", expected=self._stop)
             return 0
-        count = self._response.readinto(view[: self._stop - self._position])
+        with view[: self._stop - self._position] as target:
+            count = self._response.readinto(target)
         self._position += count
         return count
 
@@ -78,20 +80,20 @@ class RegistryStore:
         """The image that was named."""
         return self._reference
 
-    def read_manifest(self, digest: str | None, deadline: Deadline) -> Document:
-        """The manifest or index named by ``digest``, else by the reference; verified against its digest.
+    def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
+        """The manifest or index that ``entry`` of an index, else the reference, names; verified against its digest.
 
         Raises:
             ManifestTooLargeError: more than 4 MiB (the document is cut there, and parsing it says so).
             DigestMismatchError: other bytes than the digest's, or the registry contradicts itself.
         """
-        target = digest or self._reference.target
+        target = entry.digest if entry else self._reference.target
         url = self._session.url(f"{self._root}/manifests/{target}")
         with self._session.request("GET", url, headers={"Accept": _ACCEPT}, deadline=deadline) as response:
             data = response.read_bounded(LARGEST_MANIFEST)
             media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
             announced = response.headers.get("Docker-Content-Digest")
-        wanted = digest or self._reference.digest
+        wanted = entry.digest if entry else self._reference.digest
         if len(data) <= LARGEST_MANIFEST:
             # distribution 2.8 announces SHA-256 whatever was asked for; what can be compared is.
             claim = wanted or (announced if announced and announced.startswith("sha256:") else None)
@@ -149,24 +151,15 @@ class RegistryStore:
         """
         digest = _digest_of(source, algorithm, deadline)
         with about(digest=digest):
-            if self.has_blob(digest, deadline):
+            if persist(lambda: self.has_blob(digest, deadline), deadline):
                 if progress:
                     progress(source.size, source.size)
-                return digest, source.size
-            with self._post_upload(deadline) as response:
-                url = location(response)
-                floor = _smallest_chunk(response)
-            start = 0
-            if chunk is not None and source.size > max(chunk, floor):
-                url = self._patch(url, source, max(chunk, floor), progress, deadline)
-                start = source.size
-            # A PATCH may have changed the query: the digest is added to the last Location.
-            query = urllib.parse.urlencode({"digest": digest})
-            url += ("&" if urllib.parse.urlsplit(url).query else "?") + query
-            body = _Slice(source, start, source.size, progress)
-            headers = {"Content-Type": "application/octet-stream"}
-            accept = frozenset({200, 201, 204})
-            self._session.request("PUT", url, headers=headers, body=body, deadline=deadline, accept=accept).close()
+            elif chunk is None:
+                body = _Slice(source, 0, source.size, progress)
+                persist(lambda: self._put(self._begin(deadline)[0], digest, body, deadline), deadline)
+            else:
+                url = self._patch(source, chunk, progress, deadline)
+                self._put(url, digest, _Slice(source, source.size, source.size, None), deadline)
         return digest, source.size
 
     def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
@@ -186,21 +179,34 @@ class RegistryStore:
         body = _Bytes(data)
         accept = frozenset({200, 201, 202})
         headers = {"Content-Type": media_type}
-        with self._session.request("PUT", url, headers=headers, body=body, deadline=deadline, accept=accept) as answer:
+        request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
+        with persist(lambda: request(deadline=deadline), deadline) as answer:
             stored = answer.headers.get("Docker-Content-Digest")
         if stored and stored.startswith("sha256:") and stored != digest:
             raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
         return digest
 
-    def _post_upload(self, deadline: Deadline) -> Response:
+    def _begin(self, deadline: Deadline) -> tuple[str, int]:
+        """Begin an upload: where it goes, and the smallest chunk the registry takes."""
         url = self._session.url(f"{self._root}/blobs/uploads/")
-        return self._session.request("POST", url, deadline=deadline, accept=frozenset({202}))
+        with self._session.request("POST", url, deadline=deadline, accept=frozenset({202})) as response:
+            return location(response), _smallest_chunk(response)
 
-    def _patch(self, url: str, source: Source, chunk: int, progress: Progress | None, deadline: Deadline) -> str:
+    def _put(self, url: str, digest: str, body: _Slice, deadline: Deadline) -> None:
+        """Upload the rest, and finish."""
+        query = urllib.parse.urlencode({"digest": digest})
+        url += ("&" if urllib.parse.urlsplit(url).query else "?") + query
+        headers = {"Content-Type": "application/octet-stream"}
+        accept = frozenset({200, 201, 204})
+        self._session.request("PUT", url, headers=headers, body=body, deadline=deadline, accept=accept).close()
+
+    def _patch(self, source: Source, chunk: int, progress: Progress | None, deadline: Deadline) -> str:
         """Upload everything in chunks; the Location to finish at ("Pushing a blob in chunks")."""
+        patience = Resume()
+        url, smallest = persist(lambda: self._begin(deadline), deadline)
         offset = failures = 0
         while offset < source.size:
-            stop = min(source.size, offset + chunk)
+            stop = min(source.size, offset + max(chunk, smallest))
             headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{offset}-{stop - 1}"}
             body = _Slice(source, offset, stop, progress)
             try:
@@ -211,16 +217,23 @@ class RegistryStore:
             except OciError as error:
                 failures += 1
                 out_of_step = isinstance(error, StatusError) and error.status == 416
-                if failures > _MOST_UPLOAD_FAILURES or not (error.retryable or out_of_step):
+                if failures > patience.attempts or not (error.retryable or out_of_step):
                     raise
-                # Only the registry knows how much of the chunk it kept: distribution appends whatever comes.
-                deadline.sleep(0.1 * 2**failures)
-                with self._session.request("GET", url, deadline=deadline, accept=frozenset({204})) as response:
-                    url, offset = location(response), _uploaded(response)
+                deadline.sleep(patience.seconds(failures, error))
+                url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline)
             else:
                 if offset != stop:
                     raise ProtocolError("the registry kept another part than was sent", expected=stop, actual=offset)
         return url
+
+    def _rejoin(self, url: str, deadline: Deadline) -> tuple[str, int]:
+        """Where a broken upload goes on, and from which byte: only the registry knows how much of a chunk it kept."""
+        try:
+            with self._session.request("GET", url, deadline=deadline, accept=frozenset({200, 202, 204})) as response:
+                return location(response), _uploaded(response)
+        except NotFoundError:
+            # distribution gives an upload up when a chunk broke off half-way: begin again.
+            return self._begin(deadline)[0], 0
 
 
 class _Bytes:

@@ -107,13 +107,21 @@ def location(response: Response) -> str:
     """Where the ``Location`` of ``response`` points, relative ones resolved.
 
     Raises:
-        ProtocolError: nowhere.
+        ProtocolError: nowhere, or to what is no URL.
+        RedirectSchemeError: out of TLS, or out of HTTP altogether.
     """
     target = response.headers.get("Location")
     if not target:
         raise ProtocolError("an answer without the Location it must have", actual=response.status)
-    url = urllib.parse.urljoin(response.url, target)
-    _check_scheme(response.url, url)
+    try:
+        url = urllib.parse.urljoin(response.url, target)
+        scheme = urllib.parse.urlsplit(url).scheme.lower()
+    except ValueError as error:
+        raise ProtocolError(f"a Location that is no URL: {error}", actual=response.status) from None
+    if scheme not in {"http", "https"}:
+        raise RedirectSchemeError("a redirect to something other than HTTP", expected="https", actual=scheme)
+    if scheme == "http" and Origin.of(response.url).scheme == "https":
+        raise RedirectSchemeError("a redirect out of TLS", expected="https", actual=scheme)
     return url
 
 
@@ -127,14 +135,6 @@ def _next_url(response: Response, seen: set[str]) -> str:
     if len(seen) > MOST_REDIRECTS + 1:
         raise RedirectLoopError("the redirects do not end", expected=f"at most {MOST_REDIRECTS}")
     return url
-
-
-def _check_scheme(old: str, new: str) -> None:
-    before, after = Origin.of(old).scheme, urllib.parse.urlsplit(new).scheme.lower()
-    if after not in {"http", "https"}:
-        raise RedirectSchemeError("a redirect to something other than HTTP", expected="https", actual=after)
-    if before == "https" and after == "http":
-        raise RedirectSchemeError("a redirect out of TLS", expected="https", actual="http")
 
 
 def _refusal(response: Response) -> OciError:

@@ -42,8 +42,8 @@ class Store(Protocol):
     def reference(self) -> Reference:
         """The image that was named."""
 
-    def read_manifest(self, digest: str | None, deadline: Deadline) -> Document:
-        """The manifest or index that ``digest`` (else the reference) names; its bytes hash to its digest."""
+    def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
+        """The manifest or index that ``entry`` of an index (else the reference) names; its bytes hash to its digest."""
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> Part:
         """Bytes ``start`` to ``stop`` of a blob, unverified."""

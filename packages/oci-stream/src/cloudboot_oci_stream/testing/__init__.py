@@ -1,5 +1,6 @@
 """What tests need of a registry: real ones on loopback, and one whose every fault has a switch."""
 
+from .registry import Faults, FaultyRegistry, Seen
 from .servers import Server, docker_registry, find_program, killed_with_us
 
-__all__ = ["Server", "docker_registry", "find_program", "killed_with_us"]
+__all__ = ["Faults", "FaultyRegistry", "Seen", "Server", "docker_registry", "find_program", "killed_with_us"]

@@ -1,0 +1,241 @@
+"""``python -m cloudboot_oci_stream``: push, pull and inspect disk images.
+
+stdout carries the result, stderr the story. Exit codes:
+
+    0  done                                   6  no such image
+    2  wrong usage, or no reference           7  not authorised
+    3  content that is not what it should be  8  the registry refuses, or breaks the protocol
+    4  no room                                9  too many requests
+    5  the operating system refused          10  no connection
+    130  interrupted                         11  timeout
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from . import fetch_image, open_store, push_image, resolve
+from .descriptor import Platform
+from .errors import OciError
+from .files import new_file, write_all
+from .timing import Deadline
+from .transport import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SYSTEM, _INTERRUPTED = 5, 130
+_COPY = 1 << 20
+
+
+class _Progress:
+    """A line on a terminal with amount, rate and time left; silent where stderr is none."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._shown = sys.stderr.isatty()
+        self._start = self._next = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._shown or (now < self._next and done != total):
+            return
+        self._next = now + 0.1
+        rate = done / max(now - self._start, 1e-6)
+        left = f", {(total - done) / rate:.0f} s left" if rate else ""
+        percent = 100 * done // max(total, 1)
+        sys.stderr.write(
+            f"\r\x1b[K{self._label}: {_mib(done)} of {_mib(total)} MiB ({percent} %), {_mib(rate)} MiB/s{left}"
+        )
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _mib(count: float) -> str:
+    return f"{count / (1 << 20):.1f}"
+
+
+def _access(options: argparse.Namespace) -> Access:
+    return Access(
+        insecure=True if options.insecure else None,
+        username=options.username,
+        password=sys.stdin.readline().rstrip("\n") if options.password_stdin else None,
+        ca_file=options.ca_file,
+        client_certificate=options.client_certificate,
+        client_key=options.client_key,
+    )
+
+
+def _push(options: argparse.Namespace) -> None:
+    progress = _Progress("push")
+    try:
+        manifest = push_image(
+            options.file,
+            options.reference,
+            title=options.title,
+            annotations=dict(options.annotation),
+            created=options.created,
+            chunk=options.chunk,
+            access=_access(options),
+            progress=progress,
+            deadline=options.timeout,
+        )
+    finally:
+        progress.close()
+    _print(options, {"reference": options.reference, "digest": manifest.digest, "size": manifest.size}, manifest.digest)
+
+
+def _pull(options: argparse.Namespace) -> None:
+    output = options.output
+    if output is not None and os.path.lexists(output) and not options.force:
+        raise FileExistsError(17, "the file exists; --force replaces it", output)
+    progress = _Progress("pull")
+    start = time.monotonic()
+    try:
+        image = fetch_image(
+            options.reference,
+            platform=options.platform,
+            access=_access(options),
+            progress=progress,
+            deadline=options.timeout,
+        )
+    finally:
+        progress.close()
+    with image:
+        seconds = time.monotonic() - start
+        if output is not None:
+            # The image as it was pushed, without the padding a block device needs.
+            with (
+                image.view[: image.descriptor.size] as view,
+                new_file(os.path.dirname(output) or ".", durable=True) as new,
+            ):
+                for offset in range(0, len(view), _COPY):
+                    with view[offset : offset + _COPY] as piece:
+                        write_all(new.fd, piece, offset)
+                new.name = output
+        facts = {
+            "reference": str(image.reference),
+            "manifest": image.digest,
+            "layer": image.descriptor.as_json(),
+            "annotations": dict(image.manifest.annotations),
+            "output": output,
+            "seconds": round(seconds, 3),
+        }
+        _print(options, facts, f"{image.digest}: {image.descriptor.size} bytes verified in {seconds:.2f} s")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    platform = Platform.parse(options.platform) if options.platform else None
+    store = open_store(options.reference, _access(options))
+    document, manifest, layer = resolve(store, platform=platform, deadline=Deadline(options.timeout))
+    facts = {
+        "reference": options.reference,
+        "manifest": document.digest,
+        "media_type": document.media_type,
+        "artifact_type": manifest.artifact_type,
+        "annotations": dict(manifest.annotations),
+        "layer": layer.as_json(),
+    }
+    lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}", f"layer     {layer.digest}"]
+    lines += [f"size      {layer.size}"] + [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
+    _print(options, facts, "\n".join(lines))
+
+
+def _print(options: argparse.Namespace, facts: dict[str, object], text: str) -> None:
+    print(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else text)
+
+
+def _annotation(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cloudboot_oci_stream",
+        description="Push disk images to OCI registries and folders, and fetch them back verified.",
+        epilog="A reference is HOST[:PORT]/REPOSITORY[:TAG][@DIGEST] or oci:FOLDER[:TAG][@DIGEST].",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the result as JSON")
+    common.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    common.add_argument("--insecure", action="store_true", help="plain HTTP, to any machine")
+    common.add_argument("--username", help="user name; else what docker or podman logged in with")
+    common.add_argument("--password-stdin", action="store_true", help="read the password from stdin")
+    common.add_argument("--ca-file", metavar="FILE", help="certificate authorities to trust instead of the system's")
+    common.add_argument("--client-certificate", metavar="FILE", help="certificate to show the registry")
+    common.add_argument("--client-key", metavar="FILE", help="its key, where it is in a file of its own")
+    common.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    push = commands.add_parser("push", parents=[common], help="push a disk image")
+    push.add_argument("file", metavar="FILE")
+    push.add_argument("reference", metavar="REFERENCE")
+    push.add_argument("--title", help="the file name others see (default: FILE's own)")
+    push.add_argument(
+        "--annotation",
+        type=_annotation,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for the manifest; repeatable",
+    )
+    push.add_argument("--created", metavar="TIME", help="RFC 3339 time to write down (default: none)")
+    push.add_argument("--chunk", type=int, metavar="BYTES", help="upload in requests of this size")
+    push.set_defaults(main=_push)
+
+    pull = commands.add_parser("pull", parents=[common], help="fetch and verify a disk image")
+    pull.add_argument("reference", metavar="REFERENCE")
+    pull.add_argument("-o", "--output", metavar="FILE", help="write it here (default: only verify)")
+    pull.add_argument("--force", action="store_true", help="replace FILE")
+    pull.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
+    pull.set_defaults(main=_pull)
+
+    inspect = commands.add_parser("inspect", parents=[common], help="describe an image without fetching it")
+    inspect.add_argument("reference", metavar="REFERENCE")
+    inspect.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
+    inspect.set_defaults(main=_inspect)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.main(options)
+    except OciError as error:
+        if options.verbose:
+            traceback.print_exc()
+        if options.json:
+            print(json.dumps(error.as_dict(), indent=2, ensure_ascii=False))
+        print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"cloudboot-oci-stream: hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        if options.verbose:
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"cloudboot-oci-stream: error: {where}{error.strerror or error}", file=sys.stderr)
+        return _SYSTEM
+    except KeyboardInterrupt:
+        print("cloudboot-oci-stream: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

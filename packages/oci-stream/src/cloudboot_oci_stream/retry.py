@@ -1,0 +1,52 @@
+"""Trying again: how often, after how long, and what for."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+from .errors import OciError, StatusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .timing import Deadline
+
+_Result = TypeVar("_Result")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """How a broken transfer goes on.
+
+    ``attempts`` is how often in a row it may break without at least ``progress`` bytes in between; the pauses double
+    from ``pause`` to ``longest_pause`` seconds, each shortened by a random part so that many clients do not come back
+    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``.
+    """
+
+    attempts: int = 5
+    progress: int = 1 << 16
+    pause: float = 0.1
+    longest_pause: float = 30.0
+
+    def seconds(self, failures: int, error: OciError) -> float:
+        """How long to wait after ``failures`` in a row, the last of them ``error``."""
+        if isinstance(error, StatusError) and error.retry_after is not None:
+            return min(error.retry_after, self.longest_pause)
+        longest: float = min(self.longest_pause, self.pause * 2 ** min(failures, 30))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+def persist(operation: Callable[[], _Result], deadline: Deadline, resume: Resume | None = None) -> _Result:
+    """The result of ``operation``, which is called again where its error speaks of a passing condition."""
+    patience = resume or Resume()
+    failures = 0
+    while True:
+        try:
+            return operation()
+        except OciError as error:
+            failures += 1
+            if not error.retryable or failures > patience.attempts:
+                raise
+            deadline.sleep(patience.seconds(failures - 1, error))

@@ -1,0 +1,441 @@
+"""A registry in this process, on real sockets of the loopback interface, with a switch for every fault and dialect.
+
+It speaks the distribution protocol well enough for any client. A second listener on another port plays the storage that
+large registries redirect their blobs to.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import hashlib
+import http.server
+import json
+import re
+import secrets
+import socket
+import struct
+import threading
+import time
+import urllib.parse
+from typing import TYPE_CHECKING, Literal, Self, cast
+
+if TYPE_CHECKING:
+    import ssl
+
+_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests)/(?P<rest>.+)")
+_PIECE = 1 << 16
+
+
+@dataclasses.dataclass(kw_only=True)
+class Faults:
+    """What goes wrong with blobs; everything is right by default.
+
+    Offsets count from the start of the blob. Those in ``cuts`` and ``stalls`` work once each, so that a client that
+    comes back gets past them.
+    """
+
+    flip: int | None = None
+    """Invert a bit of the byte at this offset."""
+    cuts: list[int] = dataclasses.field(default_factory=list)
+    """Close the connection before these offsets."""
+    reset: bool = False
+    """Cut with a TCP reset instead of an orderly end."""
+    stalls: list[int] = dataclasses.field(default_factory=list)
+    """Send nothing more from these offsets on, and keep the connection."""
+    trickle: float | None = None
+    """Send one byte, then wait so many seconds, and again."""
+    announce: int | None = None
+    """The Content-Length to claim."""
+    surplus: bytes = b""
+    """Bytes after the end; seen where the length is not announced."""
+    framing: Literal["length", "chunked", "close"] = "length"
+    """How the end of the body is told."""
+    encoding: str | None = None
+    """The Content-Encoding to claim."""
+    ranges: Literal["honour", "ignore", "refuse", "shift", "resize", "multipart", "garble"] = "honour"
+    """What becomes of a range request. ``refuse`` is distribution's 416, whose Content-Length is the whole blob's."""
+    redirect: str | None = None
+    """``storage`` sends to the other port; ``loop``, ``endless`` and ``nowhere`` as they say; else a Location."""
+    answers: list[tuple[int, dict[str, str]]] = dataclasses.field(default_factory=list)
+    """Statuses (with headers) to answer the next requests with."""
+    manifest_digest: str | None = None
+    """The Docker-Content-Digest to claim for manifests."""
+    upload_cuts: list[int] = dataclasses.field(default_factory=list)
+    """Close the connection once an upload has so many bytes."""
+    locations: Literal["absolute", "relative"] = "absolute"
+    """The form of Locations."""
+    delay: float = 0.0
+    """Seconds before the head of each answer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it came in; ``storage`` tells the port."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    storage: bool
+
+    @property
+    def authorization(self) -> str | None:
+        """The credentials it carried."""
+        return self.headers.get("authorization")
+
+
+class FaultyRegistry:
+    """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
+
+    ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
+    own token service, each good for ``token_uses`` requests.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: dict[str, str] | None = None,
+        tokens: bool = False,
+        token_uses: int | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.faults = Faults()
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self.uploads: dict[str, bytearray] = {}
+        self.seen: list[Seen] = []
+        self.users, self.tokens, self.token_uses = users, tokens, token_uses
+        self.good_tokens: dict[str, int | None] = {}
+        self.scheme = "https" if tls else "http"
+        self._servers = [_Server(self, storage=storage, tls=tls) for storage in (False, True)]
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in self._servers
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    @property
+    def host(self) -> str:
+        """``127.0.0.1:PORT``."""
+        return f"127.0.0.1:{self._servers[0].server_address[1]}"
+
+    @property
+    def storage_host(self) -> str:
+        """The other port."""
+        return f"127.0.0.1:{self._servers[1].server_address[1]}"
+
+    def add_blob(self, data: bytes, algorithm: str = "sha256") -> str:
+        """Store a blob; its digest."""
+        digest = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+        self.blobs[digest] = data
+        return digest
+
+    def add_manifest(self, repository: str, tag: str, media_type: str, data: bytes) -> str:
+        """Store a manifest under its digest and ``tag``; the digest."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        for name in (tag, digest):
+            self.manifests[repository, name] = (media_type, data)
+        return digest
+
+    def requests(self, method: str, part: str = "") -> list[Seen]:
+        """The requests of a method whose path has ``part`` in it."""
+        return [seen for seen in self.seen if seen.method == method and part in seen.path]
+
+    def new_token(self) -> str:
+        """A token that is good for ``token_uses`` requests."""
+        token = secrets.token_urlsafe(24)
+        self.good_tokens[token] = self.token_uses
+        return token
+
+    def is_authorised(self, header: str | None) -> bool:
+        """Whether ``header`` opens the registry; a token is used up a little."""
+        if self.users is None:
+            return True
+        scheme, _, value = (header or "").partition(" ")
+        if self.tokens:
+            if scheme != "Bearer" or value not in self.good_tokens:
+                return False
+            uses = self.good_tokens[value]
+            if uses is None:
+                return True
+            self.good_tokens[value] = uses - 1
+            return uses > 0
+        return scheme == "Basic" and self.is_user(value)
+
+    def is_user(self, encoded: str) -> bool:
+        """Whether the base64 of ``name:password`` is one of the users'."""
+        name, _, password = base64.b64decode(encoded).decode().partition(":")
+        return (self.users or {}).get(name) == password
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, registry: FaultyRegistry, *, storage: bool, tls: ssl.SSLContext | None) -> None:
+        self.registry, self.storage = registry, storage
+        super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that leave are part of the tests."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 0
+
+    @property
+    def registry(self) -> FaultyRegistry:
+        return self._owner.registry
+
+    @property
+    def faults(self) -> Faults:
+        return self._owner.registry.faults
+
+    @property
+    def _owner(self) -> _Server:
+        return cast("_Server", self.server)
+
+    def log_message(self, *_: object) -> None:
+        """Not on the terminal."""
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - likewise
+
+    def _handle(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        storage = self._owner.storage
+        self.registry.seen.append(Seen(self.command, self.path, headers, storage))
+        time.sleep(self.faults.delay)
+        url = urllib.parse.urlsplit(self.path)
+        if url.path == "/token":
+            self._token()
+        elif self.faults.answers and "/blobs/" in url.path:
+            status, extra = self.faults.answers.pop(0)
+            self._error(status, "FAULT", "as ordered", extra)
+        elif not storage and not self.registry.is_authorised(self.headers.get("Authorization")):
+            self._challenge()
+        elif url.path == "/v2/":
+            self._answer(200)
+        elif (found := _API.fullmatch(urllib.parse.unquote(url.path))) is None:
+            self._error(404, "UNSUPPORTED", "no such path")
+        elif found["kind"] == "manifests":
+            self._manifest(found["repository"], found["rest"])
+        elif found["rest"].startswith("uploads/"):
+            self._upload(found["repository"], found["rest"].removeprefix("uploads/"), urllib.parse.parse_qs(url.query))
+        else:
+            self._blob(found["repository"], found["rest"])
+
+    # Authentication
+
+    def _challenge(self) -> None:
+        if self.registry.tokens:
+            realm = f"{self.registry.scheme}://{self.registry.host}/token"
+            value = f'Bearer realm="{realm}",service="test",scope="repository:any:pull,push"'
+        else:
+            value = 'Basic realm="test"'
+        self._error(401, "UNAUTHORIZED", "authentication required", {"WWW-Authenticate": value})
+
+    def _token(self) -> None:
+        scheme, _, value = (self.headers.get("Authorization") or "").partition(" ")
+        if scheme != "Basic" or not self.registry.is_user(value):
+            self._error(401, "UNAUTHORIZED", "wrong user or password")
+            return
+        self._answer(200, json.dumps({"token": self.registry.new_token(), "expires_in": 60}).encode())
+
+    # Manifests
+
+    def _manifest(self, repository: str, name: str) -> None:
+        manifests = self.registry.manifests
+        if self.command == "PUT":
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            digest = self.registry.add_manifest(repository, name, self.headers["Content-Type"], data)
+            self._answer(201, headers={"Docker-Content-Digest": self.faults.manifest_digest or digest})
+        elif (repository, name) not in manifests:
+            self._error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        else:
+            media_type, data = manifests[repository, name]
+            digest = self.faults.manifest_digest or f"sha256:{hashlib.sha256(data).hexdigest()}"
+            self._answer(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
+
+    # Uploads
+
+    def _upload(self, repository: str, session: str, query: dict[str, list[str]]) -> None:
+        uploads = self.registry.uploads
+        if self.command == "POST" and not session:
+            if (mounted := query.get("mount", [""])[0]) in self.registry.blobs:
+                self._answer(201, headers={"Location": f"/v2/{repository}/blobs/{mounted}"})
+                return
+            session = secrets.token_hex(8)
+            uploads[session] = bytearray()
+        if session not in uploads:
+            self._error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+            return
+        data = uploads[session]
+        if self.command == "PATCH":
+            offset = int((self.headers.get("Content-Range") or "0-").partition("-")[0])
+            if offset != len(data):
+                self._error(416, "RANGE_INVALID", "out of order")
+                return
+        if self.command in {"PATCH", "PUT"} and not self._take(data):
+            return
+        location = f"/v2/{repository}/blobs/uploads/{session}?state={len(data)}"
+        if self.faults.locations == "absolute":
+            location = f"{self.registry.scheme}://{self.registry.host}{location}"
+        headers = {"Location": location, "Range": f"0-{max(0, len(data) - 1)}"}
+        if self.command != "PUT":
+            self._answer(204 if self.command == "GET" else 202, headers=headers)
+            return
+        digest = query["digest"][0]
+        algorithm = digest.partition(":")[0]
+        if hashlib.new(algorithm, data).hexdigest() != digest.partition(":")[2]:
+            self._error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return
+        self.registry.blobs[digest] = bytes(uploads.pop(session))
+        self._answer(201, headers={"Location": f"/v2/{repository}/blobs/{digest}"})
+
+    def _take(self, data: bytearray) -> bool:
+        """Take an upload's body in; false if a cut came first."""
+        left = int(self.headers["Content-Length"])
+        while left:
+            cut = next((cut for cut in self.faults.upload_cuts if len(data) <= cut < len(data) + left), None)
+            piece = self.rfile.read(min(_PIECE, left) if cut is None else min(_PIECE, cut - len(data)))
+            data += piece
+            left -= len(piece)
+            if cut == len(data):
+                self.faults.upload_cuts.remove(cut)
+                self._cut()
+                return False
+        return True
+
+    # Blobs
+
+    def _blob(self, repository: str, digest: str) -> None:
+        data = self.registry.blobs.get(digest)
+        if data is None:
+            self._error(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        elif self.faults.redirect is not None and not self._owner.storage:
+            self._redirect(repository, digest)
+        elif self.command == "HEAD":
+            self._head(200, {"Content-Length": str(len(data)), "Docker-Content-Digest": digest})
+        else:
+            self._send_blob(data)
+
+    def _redirect(self, repository: str, digest: str) -> None:
+        target = {
+            "storage": f"{self.registry.scheme}://{self.registry.storage_host}/v2/{repository}/blobs/{digest}",
+            "loop": self.path,
+            "endless": f"/v2/{repository}/blobs/{digest}?hop={len(self.registry.seen)}",
+            "nowhere": None,
+        }.get(self.faults.redirect or "", self.faults.redirect)
+        self._answer(307, headers={"Location": target} if target else {})
+
+    def _send_blob(self, data: bytes) -> None:
+        faults = self.faults
+        size = len(data)
+        start, stop, status = 0, size, 200
+        headers = {"Content-Type": "application/octet-stream"}
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        if wanted and faults.ranges == "refuse":
+            body = b'{"errors":[{"code":"RANGE","message":"no"}]}\n'
+            self._head(416, {"Content-Length": str(size), "Content-Type": "application/json"})
+            self.connection.sendall(body)
+            # The rest of what the length promises never comes, and neither does the end.
+            time.sleep(5)
+            return
+        if wanted and faults.ranges != "ignore":
+            start, stop, status = int(wanted[1]), int(wanted[2]) + 1, 206
+            shown = (start + 1, stop) if faults.ranges == "shift" else (start, stop)
+            headers["Content-Range"] = f"bytes {shown[0]}-{shown[1] - 1}/{size + (faults.ranges == 'resize')}"
+            if faults.ranges == "multipart":
+                del headers["Content-Range"]
+                headers["Content-Type"] = "multipart/byteranges; boundary=X"
+            elif faults.ranges == "garble":
+                headers["Content-Range"] = "bytes 1e3-*/∞".encode().decode("latin-1")
+        if faults.encoding:
+            headers["Content-Encoding"] = faults.encoding
+        if faults.framing == "length":
+            headers["Content-Length"] = str(stop - start if faults.announce is None else faults.announce)
+        elif faults.framing == "chunked":
+            headers["Transfer-Encoding"] = "chunked"
+        self._head(status, headers)
+        if self._send_range(data, start, stop):
+            if faults.surplus and faults.framing != "length":
+                self._send(faults.surplus)
+            if faults.framing == "chunked":
+                self.connection.sendall(b"0\r\n\r\n")
+
+    def _send_range(self, data: bytes, start: int, stop: int) -> bool:
+        """Send part of a blob with all its faults; false if it did not get to the end."""
+        faults = self.faults
+        position = start
+        while position < stop:
+            if position in faults.cuts:
+                faults.cuts.remove(position)
+                self._cut()
+                return False
+            if position in faults.stalls:
+                faults.stalls.remove(position)
+                # The client leaves; until then there is nothing to do.
+                with contextlib.suppress(OSError):
+                    self.connection.recv(1)
+                return False
+            marks = [mark for mark in (*faults.cuts, *faults.stalls) if position < mark < stop]
+            end = min([position + (1 if faults.trickle else _PIECE), stop, *marks])
+            piece = data[position:end]
+            if faults.flip is not None and position <= faults.flip < end:
+                changed = bytearray(piece)
+                changed[faults.flip - position] ^= 0x10
+                piece = bytes(changed)
+            self._send(piece)
+            if faults.trickle:
+                time.sleep(faults.trickle)
+            position = end
+        return True
+
+    def _send(self, data: bytes) -> None:
+        if self.faults.framing == "chunked":
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.connection.sendall(data)
+
+    def _cut(self) -> None:
+        if self.faults.reset:
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    # Answers
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.close_connection = True
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _answer(self, status: int, data: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self._head(status, (headers or {}) | {"Content-Length": str(len(data))})
+        if self.command != "HEAD":
+            self.connection.sendall(data)
+
+    def _error(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+        self._answer(status, data, {"Content-Type": "application/json"} | (headers or {}))

@@ -1,0 +1,220 @@
+"""Against programs nobody here wrote: Debian's docker-registry as the server, skopeo and oras-py as other clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import oras.client
+import oras.layout
+import oras.schemas
+import pytest
+
+from cloudboot_layout.testing import judge, run
+from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, fetch_image, push_image
+from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.errors import NotAnImageError, NotFoundError, TransportError, UnauthorizedError
+from cloudboot_oci_stream.testing import Server, docker_registry
+
+DISK = random.Random(11).randbytes(5_000_001)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    judge("docker-registry", "docker-registry")
+    with docker_registry() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    push_image(DISK, f"oci:{tmp_path}/images:v1", title="disk.img", annotations={"org.example.os": "FreeBSD"})
+    return tmp_path / "images"
+
+
+def assert_image(reference: str, access: Access | None = None) -> None:
+    with fetch_image(reference, access=access) as image:
+        assert image.view[: image.descriptor.size] == DISK
+
+
+@pytest.mark.parametrize("chunk", [None, 1 << 20], ids=["whole", "chunks"])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_docker_registry(server: Server, chunk: int | None, algorithm: str) -> None:
+    reference = f"{server.host}/a/{algorithm}:{'chunks' if chunk else 'whole'}"
+    manifest = push_image(DISK, reference, chunk=chunk, algorithm=algorithm)
+    assert_image(reference)
+    assert_image(f"{reference}@{manifest.digest}")
+    digest = digest_of(DISK, algorithm)
+    with fetch_image(reference) as image:
+        assert image.descriptor.digest == digest
+    # What the server keeps is the blob itself: its own files judge the upload.
+    kept = [path.read_bytes() for path in server.folder.rglob("data") if path.stat().st_size == len(DISK)]
+    assert kept
+    assert all(data == DISK for data in kept)
+
+
+def test_docker_registry_refusals(server: Server) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        fetch_image(f"{server.host}/none:v1")
+    assert caught.value.code == "MANIFEST_UNKNOWN"
+    push_image(DISK, f"{server.host}/b:v1")
+    with pytest.raises(NotFoundError):
+        fetch_image(f"{server.host}/b@sha256:" + "1" * 64)
+
+
+def test_docker_registry_resumes_an_upload(server: Server) -> None:
+    """A chunk that breaks off half-way is followed by one that starts where the server says it is."""
+    broken: list[int] = []
+
+    def break_once(done: int, total: int) -> None:
+        del total
+        if done > 3_500_000 and not broken:
+            broken.append(done)
+            raise TransportError("as ordered")
+
+    push_image(DISK, f"{server.host}/c:v1", chunk=2 << 20, progress=break_once)
+    assert broken
+    assert_image(f"{server.host}/c:v1")
+
+
+def test_htpasswd(folder: Path) -> None:
+    judge("docker-registry", "docker-registry")
+    judge("htpasswd", "apache2-utils")
+    with docker_registry(users={"joe": "secret"}) as server:
+        joe = Access(username="joe", password="secret")
+        push_image(DISK, f"{server.host}/d:v1", access=joe)
+        assert_image(f"{server.host}/d:v1", joe)
+        for access in (None, Access(username="joe", password="wrong"), Access(username="ann", password="secret")):
+            with pytest.raises(UnauthorizedError) as caught:
+                fetch_image(f"{server.host}/d:v1", access=access)
+            assert caught.value.status == 401
+        # oras's own login writes the configuration that is read here.
+        client = oras.client.OrasClient(hostname=server.host, insecure=True)
+        file = folder.parent / "config.json"
+        client.login(username="joe", password="secret", hostname=server.host, config_path=str(file))
+        assert_image(f"{server.host}/d:v1", Access(auth_file=file))
+
+
+def test_tls(tmp_path: Path) -> None:
+    judge("docker-registry", "docker-registry")
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    run(
+        *(
+            judge("openssl", "openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ),
+        *("-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=registry"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:TRUE"),
+    )
+    with docker_registry(certificate=(certificate, key), users={"joe": "secret"}) as server:
+        trusted = Access(ca_file=certificate, username="joe", password="secret")
+        push_image(DISK, f"{server.host}/e:v1", access=trusted)
+        assert_image(f"{server.host}/e:v1", trusted)
+        with pytest.raises(TransportError, match="does not verify"):
+            fetch_image(f"{server.host}/e:v1", access=Access(insecure=False))
+        port = server.host.partition(":")[2]
+        with pytest.raises(TransportError, match="does not verify"):
+            fetch_image(f"localhost:{port}/e:v1", access=trusted)
+        with pytest.raises(OciError):
+            fetch_image(f"{server.host}/e:v1")
+
+
+def test_skopeo_reads_what_we_push(server: Server, folder: Path, tmp_path: Path) -> None:
+    skopeo = judge("skopeo", "skopeo")
+    manifest = push_image(DISK, f"{server.host}/f:v1", title="disk.img", annotations={"org.example.os": "FreeBSD"})
+    for source in (f"docker://{server.host}/f:v1", f"oci:{folder}:v1"):
+        raw = run(skopeo, "inspect", "--raw", "--tls-verify=false", source)
+        assert digest_of(raw.encode()) == manifest.digest
+        value = json.loads(raw)
+        jsonschema.validate(value, oras.schemas.manifest)
+        assert value["artifactType"] == "application/vnd.cloud-boot.diskimage.v1"
+        assert [layer["mediaType"] for layer in value["layers"]] == [LAYER_TYPE]
+        assert value["annotations"] == {"org.example.os": "FreeBSD"}
+        # A copy as files, by somebody else's idea of what belongs to the image.
+        copy = tmp_path / f"copy-{len(source)}"
+        run(skopeo, "copy", "--src-tls-verify=false", source, f"dir:{copy}")
+        assert (copy / digest_of(DISK).partition(":")[2]).read_bytes() == DISK
+
+
+def test_we_read_what_skopeo_copies(server: Server, folder: Path, tmp_path: Path) -> None:
+    skopeo = judge("skopeo", "skopeo")
+    run(skopeo, "copy", "--dest-tls-verify=false", f"oci:{folder}:v1", f"docker://{server.host}/g:v1")
+    assert_image(f"{server.host}/g:v1")
+    run(skopeo, "copy", "--src-tls-verify=false", f"docker://{server.host}/g:v1", f"oci:{tmp_path}/other:v1")
+    assert_image(f"oci:{tmp_path}/other:v1")
+    # Into a folder that we began, and back into one that skopeo began.
+    run(skopeo, "copy", f"oci:{tmp_path}/other:v1", f"oci:{folder}:v2")
+    assert_image(f"oci:{folder}:v2")
+    push_image(DISK, f"oci:{tmp_path}/other:v2")
+    assert_image(f"oci:{tmp_path}/other:v1")
+    assert_image(f"oci:{tmp_path}/other:v2")
+
+
+def test_skopeo_lists_our_tags(server: Server) -> None:
+    skopeo = judge("skopeo", "skopeo")
+    for tag in ("v1", "v2"):
+        push_image(DISK, f"{server.host}/h:{tag}")
+    listed = json.loads(run(skopeo, "list-tags", "--tls-verify=false", f"docker://{server.host}/h"))
+    assert listed["Tags"] == ["v1", "v2"]
+
+
+def test_oras_reads_what_we_push(server: Server, folder: Path, tmp_path: Path) -> None:
+    push_image(DISK, f"{server.host}/i:v1", title="disk.img")
+    client = oras.client.OrasClient(hostname=server.host, insecure=True)
+    (path,) = client.pull(f"{server.host}/i:v1", outdir=str(tmp_path / "pulled"))
+    assert os.path.basename(path) == "disk.img"
+    assert Path(path).read_bytes() == DISK
+    layout = oras.layout.NewLayout(str(folder))
+    assert layout.blob_exists(digest_of(DISK))
+    provider = oras.provider.Registry(hostname=server.host, insecure=True)
+    layout.push_to_registry(provider, f"{server.host}/j:v1", tag="v1")
+    assert_image(f"{server.host}/j:v1")
+
+
+def test_we_read_what_oras_pushes(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(DISK)
+    client = oras.client.OrasClient(hostname=server.host, insecure=True)
+    target = f"{server.host}/k:v1"
+    client.push(target=target, files=[f"{path}:{LAYER_TYPE}"], disable_path_validation=True, quiet=True)
+    assert_image(target)
+    other = f"{server.host}/k:v2"
+    client.push(target=other, files=[str(path)], disable_path_validation=True, quiet=True)
+    with pytest.raises(NotAnImageError):
+        fetch_image(other)
+
+
+CRASHING = """
+import os, signal, sys
+from cloudboot_oci_stream.testing import docker_registry
+with docker_registry() as server:
+    print(server.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_server_does_not_outlive_a_crash() -> None:
+    judge("docker-registry", "docker-registry")
+    done = subprocess.run([sys.executable, "-c", CRASHING], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    pid = int(re.fullmatch(r"(\d+)\n", done.stdout)[1])  # type: ignore[index]  # it printed one line, or the test fails
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("docker-registry is still running")
