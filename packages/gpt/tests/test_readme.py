@@ -20,7 +20,7 @@ def readme() -> str:
 
 
 def test_the_library_example(readme: str, tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```\n\n((?:    .*\n)+)", readme, re.DOTALL)
+    found = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", readme, re.DOTALL)
     assert found is not None
     done = subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == re.sub("^    ", "", found[2], flags=re.MULTILINE)

@@ -41,8 +41,9 @@ from .errors import (
     UnrepairableError,
     UsableRangeError,
 )
+from .mbr import MBRPolicy
 from .planner import PartitionSpec, PlanOptions, plan
-from .reader import read
+from .reader import BackupPolicy, read
 from .repair import repair
 from .table import SECTOR_SIZES, Attribute, Partition, Table, find_ufs_partition
 from .writer import create, metadata
@@ -51,6 +52,7 @@ __all__ = [
     "SECTOR_SIZES",
     "AlternateLBAError",
     "Attribute",
+    "BackupPolicy",
     "DisagreementError",
     "DiskGUIDError",
     "DiskTooSmallError",
@@ -65,6 +67,7 @@ __all__ = [
     "HeaderSizeError",
     "HybridMBRError",
     "MBRError",
+    "MBRPolicy",
     "MBRSignatureError",
     "MissingBackupError",
     "MyLBAError",

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from types import FunctionType
 
-from cloudboot_gpt import GPTError, check, create, read, repair
+from cloudboot_gpt import BackupPolicy, GPTError, MBRPolicy, check, create, read, repair
 from cloudboot_gpt.testing import sample_disk, with_entry, with_header
 from cloudboot_layout import FormatError, MemoryStorage
 
@@ -75,10 +75,18 @@ def disk_of(data: bytes) -> bytes:
     return changed[: len(changed) - data[-1] * 7] if mode & TRUNCATE else changed
 
 
+POLICIES: tuple[tuple[BackupPolicy, MBRPolicy], ...] = (
+    ("ignore", "protective"),
+    ("allow", "ignore"),
+    ("only", "ignore"),
+    ("require", "hybrid"),
+)
+
+
 def one_input(data: bytes) -> None:
     """Everything this package does with a foreign disk."""
     disk = disk_of(data)
-    for backup, mbr in (("ignore", "protective"), ("allow", "ignore"), ("only", "ignore"), ("require", "hybrid")):
+    for backup, mbr in POLICIES:
         try:
             table = read(disk, backup=backup, mbr=mbr)
         except GPTError as error:
