@@ -68,5 +68,39 @@ ARCHITECTURES = {
             ("/usr/share/qemu/edk2-aarch64-code.fd", "/usr/share/qemu/edk2-arm-vars.fd"),
         ),
     ),
+    "riscv64": Architecture(
+        name="riscv64",
+        firmware_name="riscv64",
+        program="qemu-system-riscv64",
+        program_package="qemu-system-riscv",
+        firmware_package="qemu-efi-riscv64",
+        machine="virt",
+        machine_types=("virt",),
+        cpu="rv64",  # "max" takes twice as long to the Shell: it is emulated with five-level paging
+        video=("-device", "virtio-gpu-pci,id=video0"),
+        keyboard=("-device", "qemu-xhci,id=keys", "-device", "usb-kbd,bus=keys.0"),
+        firmware=(
+            ("/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),
+            ("/usr/share/edk2/riscv/RISCV_VIRT_CODE.fd", "/usr/share/edk2/riscv/RISCV_VIRT_VARS.fd"),
+            ("/usr/share/qemu/edk2-riscv-code.fd", "/usr/share/qemu/edk2-riscv-vars.fd"),
+        ),
+    ),
+    "loong64": Architecture(
+        name="loong64",
+        firmware_name="loongarch64",
+        program="qemu-system-loongarch64",
+        program_package="qemu-system-misc",
+        firmware_package="qemu-efi-loongarch64",
+        machine="virt",
+        machine_types=("virt",),
+        cpu="la464",
+        video=("-device", "virtio-gpu-pci,id=video0"),
+        keyboard=("-device", "qemu-xhci,id=keys", "-device", "usb-kbd,bus=keys.0"),
+        firmware=(
+            ("/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd", "/usr/share/qemu-efi-loongarch64/QEMU_VARS.fd"),
+            ("/usr/share/edk2/loongarch64/QEMU_EFI.fd", "/usr/share/edk2/loongarch64/QEMU_VARS.fd"),
+            ("/usr/share/qemu/edk2-loongarch64-code.fd", "/usr/share/qemu/edk2-loongarch64-vars.fd"),
+        ),
+    ),
 }
 """The architectures a machine can be started for, by name."""

@@ -89,7 +89,8 @@ def open_source(drive: Drive) -> int:
     raise ImageError(f"drive {drive.name}: {label} {problem}")
 
 
-# The controller drives of a kind share ("": each is its own), and the device. Merging would hide requests from the trace.
+# The controller that drives of a kind share ("": each is its own), and the device itself. Merging would hide requests
+# from the trace.
 _DEVICES: dict[str, tuple[str, str]] = {
     "virtio": ("", "virtio-blk-pci,request-merging=off"),
     "nvme": ("", "nvme,serial={name}"),
