@@ -128,14 +128,13 @@ def test_sgdisk_writes_the_same_bytes(tmp_path: Path) -> None:
     sgdisk, ours, theirs = judge("sgdisk", "gdisk"), tmp_path / "ours.img", tmp_path / "theirs.img"
     table = disk(ours)
     theirs.write_bytes(bytes(SIZE))
-    run(sgdisk, "-Z", "-o", "-U", str(DISK_GUID), theirs)
+    words = ["-o", "-U", str(DISK_GUID), "-a", "1"]
     for each, spec in zip(table.partitions, SPECS, strict=True):
         number = each.number
-        run(
-            sgdisk, "-a", "1", "-n", f"{number}:{each.first_lba}:{each.last_lba}", "-t", f"{number}:{each.type}",
-            "-u", f"{number}:{each.guid}", "-c", f"{number}:{spec.name}",
-            *(f"-A{number}:set:{bit}" for bit in range(64) if spec.attributes >> bit & 1), theirs,
-        )  # fmt: skip
+        words += ["-n", f"{number}:{each.first_lba}:{each.last_lba}", "-t", f"{number}:{each.type}"]
+        words += ["-u", f"{number}:{each.guid}", "-c", f"{number}:{spec.name}"]
+        words += [f"-A{number}:set:{bit}" for bit in range(64) if spec.attributes >> bit & 1]
+    run(sgdisk, *words, theirs)
     head, tail = metadata_of(theirs, table)
     assert (without_ending_chs(head), tail) == metadata_of(ours, table)
 

@@ -157,14 +157,21 @@ def test_create_refuses_a_disk_of_another_size() -> None:
         ({"last_usable_lba": 1 << 20}, UsableRangeError),
         ({"first_usable_lba": 33}, FormatError),
         ({"disk_guid": UUID(int=0)}, FormatError),
-        ({"entry_size": 192}, FormatError),
+        ({"entry_size": 192}, SpecificationError),
+        ({"entry_size": 0}, SpecificationError),
+        ({"entry_size": -128}, SpecificationError),
+        ({"entry_count": 1 << 60}, SpecificationError),
+        ({"sector_size": 0}, SpecificationError),
+        ({"disk_blocks": -1}, FormatError),
+        ({"disk_blocks": 1 << 70}, FormatError),
+        ({"entries_lba": 0}, FormatError),
         ({"entry_count": 2}, RangeError),
         ({"sector_size": 4096}, SpecificationError),
     ],
 )
 def test_create_refuses_a_table_made_wrong_by_hand(change: dict[str, Any], error: type[FormatError]) -> None:
     table = dataclasses.replace(sample_table(), **change)
-    disk = bytearray(max(table.size, 1 << 20))
+    disk = bytearray(1 << 20)
     with pytest.raises(error):
         create(disk, table)
     assert not any(disk)

@@ -102,6 +102,19 @@ def test_an_array_that_was_moved_stays_where_it_was() -> None:
     assert disk == good
 
 
+def test_a_stray_backup_header_does_not_say_where_to_write() -> None:
+    # A disk that has grown, with a valid header in its new last block that belongs to another table.
+    stray = bytearray(with_header(DISK, "backup", MyLBA=LAST + 8, DiskGUID=bytes(range(16)))[-512:])
+    disk = bytearray(DISK + bytes(7 * 512) + stray)
+    disk[LAST * 512 : (LAST + 1) * 512] = bytes(512)
+    with pytest.raises(DisagreementError):
+        repair(disk)
+    disk = bytearray(with_header(bytes(disk), "backup", PartitionEntryLBA=LAST + 8 - 32))
+    assert repair(disk) == [f"write the backup header at LBA {LAST}", "write the protective MBR at LBA 0"]
+    assert disk[512 : len(DISK)] == DISK[512:]
+    assert disk[len(DISK) : -512] == bytes(7 * 512)
+
+
 def test_a_hybrid_mbr_is_left_alone() -> None:
     disk = bytearray(with_mbr_record(DISK, 1, OSType=0x83, StartingLBA=64, SizeInLBA=128))
     hybrid = bytes(disk)

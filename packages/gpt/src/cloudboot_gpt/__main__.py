@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from cloudboot_layout import FileStorage, Storage, new_image, open_storage
 from cloudboot_layout.command import (
@@ -25,8 +25,9 @@ from cloudboot_layout.storage import descriptor_of
 from . import partition_types
 from .check import check
 from .errors import DiskTooSmallError, SpecificationError
+from .mbr import MBRPolicy
 from .planner import PartitionSpec, plan
-from .reader import read
+from .reader import BackupPolicy, read
 from .repair import repair
 from .table import SECTOR_SIZES, Partition, Table
 from .writer import create
@@ -65,13 +66,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backup",
-        choices=("ignore", "allow", "only", "require"),
+        choices=get_args(BackupPolicy),
         default="ignore",
         help="read the backup: never, if the primary is damaged, always, or demand that both agree (default: ignore)",
     )
     parser.add_argument(
         "--mbr",
-        choices=("protective", "hybrid", "ignore"),
+        choices=get_args(MBRPolicy),
         default="protective",
         help="what LBA 0 has to be (default: protective)",
     )

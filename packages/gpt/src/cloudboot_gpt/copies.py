@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MIN_BLOCKS: Final = 6
 """The smallest disk that holds a table: MBR, two headers, two arrays of one block, one usable block."""
 
+_ARRAY_FIELDS: Final = ("PartitionEntryLBA", "NumberOfPartitionEntries", "SizeOfPartitionEntry")
 _MIRRORED: Final = (
     "Revision",
     "HeaderSize",
@@ -89,7 +90,7 @@ def load_copy(storage: Storage, sector_size: int, name: CopyName, lba: int) -> C
     copy.header_faults.extend(header_faults(block, copy.header, place))
     copy.defects.extend(header_defects(block, copy.header, place))
     # A header that places its array badly, or makes it too large, is not followed there.
-    if any(fault.structure == "GPTHeader" and fault.field in _ARRAY_FIELDS for fault in copy.header_faults):
+    if any(fault.field in _ARRAY_FIELDS for fault in copy.header_faults):
         return copy
     copy.array = storage.read_at(copy.header.PartitionEntryLBA * sector_size, array_size(copy.header))
     copy.array_faults.extend(array_faults(copy.array, copy.header, place))
@@ -97,9 +98,6 @@ def load_copy(storage: Storage, sector_size: int, name: CopyName, lba: int) -> C
     copy.array_faults.extend(partition_faults(copy.partitions, copy.header, place))
     copy.defects.extend(partition_defects(copy.array, copy.partitions, copy.header, place))
     return copy
-
-
-_ARRAY_FIELDS: Final = ("PartitionEntryLBA", "NumberOfPartitionEntries", "SizeOfPartitionEntry")
 
 
 def load_primary(storage: Storage, sector_size: int) -> Copy:
@@ -119,14 +117,14 @@ def load_backup(storage: Storage, sector_size: int, primary: Copy) -> Copy:
 
 def disagreements(primary: Copy, backup: Copy) -> Iterator[GPTError]:
     """The fields in which two headers differ although each is the other's mirror."""
-    pairs = [(name, getattr(primary.header, name), getattr(backup.header, name)) for name in _MIRRORED]
-    pairs.append(("AlternateLBA", backup.header.MyLBA, primary.header.AlternateLBA))
-    for name, expected, actual in pairs:
+    pairs = [(name, getattr(primary.header, name), getattr(backup.header, name), backup.place) for name in _MIRRORED]
+    pairs.append(("AlternateLBA", backup.header.MyLBA, primary.header.AlternateLBA, primary.place))
+    for name, expected, actual, place in pairs:
         if expected != actual:
             yield DisagreementError(
                 "the primary header and the backup header differ",
-                structure="GPTHeader", field=name, offset=backup.place.offset(name), lba=backup.place.lba,
-                copy="backup", expected=expected, actual=actual,
+                structure="GPTHeader", field=name, offset=place.offset(name), lba=place.lba, copy=place.copy,
+                expected=expected, actual=actual,
             )  # fmt: skip
 
 

@@ -214,8 +214,15 @@ def table_faults(table: Table) -> Iterator[GPTError]:
     Raises:
         RangeError: a value does not fit its field, so that there is nothing to judge.
     """
+    if table.sector_size not in SECTOR_SIZES:
+        yield SpecificationError("not a sector size", expected=SECTOR_SIZES, actual=table.sector_size)
+        return
+    size, count = table.entry_size, table.entry_count
+    if size < GPTPartitionEntry.SIZE or size & (size - 1) or not 1 <= count <= MAX_ARRAY_SIZE // size:
+        yield SpecificationError("impossible entry array", actual=f"{count} entries of {size} bytes")
+        return
     array = encode_array(table)
-    partitions = decode_array(array, table.entry_size, table.sector_size)
+    partitions = decode_array(array, size, table.sector_size)
     if partitions != tuple(sorted(table.partitions, key=lambda partition: partition.number)):
         yield SpecificationError(
             "partitions without a type, with the same number, or of another sector size",

@@ -78,9 +78,10 @@ def _table_writes(storage: Storage, sector_size: int) -> Iterator[_Write]:
     header = source.header
     blocks = blocks_for(len(array), sector_size)
     backup_lba = header.AlternateLBA if source is primary else header.MyLBA
-    # A valid header of the copy to be repaired still knows where its array was; tools can move the primary one.
-    primary_array = PRIMARY_LBA + 1 if primary.header_faults else primary.header.PartitionEntryLBA
-    backup_array = backup_lba - blocks if backup.header_faults else backup.header.PartitionEntryLBA
+    # Tools can move an array. Where it was is known if its header is left; otherwise it goes where it usually is.
+    both = not primary.header_faults and not backup.header_faults and not any(disagreements(primary, backup))
+    primary_array = primary.header.PartitionEntryLBA if both or source is primary else PRIMARY_LBA + 1
+    backup_array = backup.header.PartitionEntryLBA if both or source is backup else backup_lba - blocks
     if primary_array + blocks > header.FirstUsableLBA or backup_array <= header.LastUsableLBA:
         raise UnrepairableError(
             "the usable blocks leave no room for the other entry array",
