@@ -71,6 +71,8 @@ class FatFileSystem(FatReader):
             raise errors.IsADirectoryError("is a directory", field=path)
         if known is not None and not overwrite:
             raise errors.FileExistsError("the file exists", field=path)
+        if known is None:
+            names.validate(name)
         with self._change() as storage, open_content(content) as source:
             if source.size > MAX_FILE_SIZE:
                 raise errors.FileTooLargeError("a FAT file has less than 4 GiB", field=path, actual=source.size)
@@ -123,6 +125,7 @@ class FatFileSystem(FatReader):
             if exist_ok and known.is_dir:
                 return
             raise errors.FileExistsError("the path is taken", field=path)
+        names.validate(name)
         stamp = self._stamp if timestamp is None else times.encode(timestamp)
         with self._change() as storage:
             cluster = self._replace([], 1)[0].cluster
@@ -175,6 +178,7 @@ class FatFileSystem(FatReader):
             raise errors.FileExistsError("the path is taken", field=new)
         if entry.is_dir and self._leads_through(new, entry.cluster):
             raise errors.OptionError("a directory cannot move into itself", field=new)
+        names.validate(name)
         with self._change():
             self._pending += source.erase(entry)
             self._remember(source)
@@ -220,7 +224,6 @@ class FatFileSystem(FatReader):
         return parent, entry
 
     def _insert(self, parent: Directory, name: str, record: DirectoryEntry) -> DirEntry:
-        names.validate(name)
         slots = 1 + names.long_entry_count(name)
         first = parent.free_slots(slots)
         missing = (first + slots) * ENTRY_SIZE - len(parent.data)

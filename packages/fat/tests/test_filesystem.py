@@ -1,0 +1,261 @@
+"""Changing volumes in place."""
+
+import io
+import os
+
+import pytest
+
+from cloudboot_fat import (
+    DirectoryNotEmptyError,
+    FatFileSystem,
+    FatReader,
+    FormatOptions,
+    InvalidNameError,
+    NoSpaceError,
+    OptionError,
+    build,
+    check,
+    errors,
+    times,
+)
+from cloudboot_fat.testing import contents, fsck
+from cloudboot_layout import MemoryStorage
+
+MIB = 1 << 20
+TYPES = {12: MIB, 16: 8 * MIB, 32: 34 * MIB}
+
+
+@pytest.fixture(params=TYPES, ids=lambda bits: f"FAT{bits}")
+def volume(request):
+    data = bytearray(TYPES[request.param])
+    options = FormatOptions(fat_type=request.param, cluster_size=512 if request.param != 16 else 1024)
+    return data, build(MemoryStorage(data), {"/dir/file": b"old" * 1000, "/keep": b"keep"}, options)
+
+
+def judge_it(data, tmp_path):
+    assert check(MemoryStorage(data)) == []
+    (tmp_path / "volume.img").write_bytes(data)
+    fsck(tmp_path / "volume.img")
+
+
+def test_files_are_replaced_removed_and_renamed(volume, tmp_path):
+    data, fs = volume
+    fs.write_file("/dir/FILE", b"new", timestamp=times.EPOCH.replace(2001))
+    assert fs.read_file("/dir/file") == b"new"
+    assert fs.stat("/dir/file").modified == times.EPOCH.replace(2001)
+    assert fs.stat("/dir/file").created == times.EPOCH
+    fs.write_file("/dir/another long name", MemoryStorage(b"from a storage"))
+    fs.rename("/dir/another long name", "/Moved")
+    fs.rename("/moved", "/MOVED")
+    fs.rename("/dir", "/renamed directory")
+    fs.mkdir("/renamed directory/inner")
+    fs.rename("/renamed directory/inner", "/inner")
+    fs.makedirs("/inner/a/b")
+    fs.remove("/keep")
+    fs.rmdir("/inner/a/b")
+    expected = {
+        "/renamed directory": None,
+        "/renamed directory/file": b"new",
+        "/MOVED": b"from a storage",
+        "/inner": None,
+        "/inner/a": None,
+    }
+    assert contents(fs) == contents(FatReader(MemoryStorage(data))) == expected
+    judge_it(data, tmp_path)
+
+
+def test_a_host_file_is_written(volume, tmp_path):
+    data, fs = volume
+    (tmp_path / "host").write_bytes(os.urandom(30_000))
+    entry = fs.write_file("/copy", tmp_path / "host")
+    assert (entry.name, entry.size) == ("copy", 30_000)
+    assert FatReader(MemoryStorage(data)).read_file("/copy") == (tmp_path / "host").read_bytes()
+
+
+def test_a_directory_grows_and_its_slots_are_used_again(volume, tmp_path):
+    data, fs = volume
+    for number in range(200):
+        fs.write_file(f"/dir/a file with a long name {number}", b"x")
+    size = sum(extent.length for extent in fs.extents("/dir"))
+    assert size >= 200 * 3 * 32
+    for number in range(200):
+        fs.remove(f"/dir/a file with a long name {number}")
+    for number in range(200):
+        fs.write_file(f"/dir/b file with a long name {number}", b"x")
+    assert sum(extent.length for extent in fs.extents("/dir")) == size
+    judge_it(data, tmp_path)
+
+
+def test_a_full_volume_changes_nothing_and_recovers(volume, tmp_path):
+    data, fs = volume
+    before = bytes(data)
+    free = fs.free_clusters() * fs.geometry.cluster_size
+    for attempt in (
+        lambda: fs.write_file("/big", bytes(free + 1)),
+        lambda: fs.write_file("/dir/file", bytes(free + 8192)),
+    ):
+        with pytest.raises(NoSpaceError) as caught:
+            attempt()
+        assert caught.value.no_space
+        assert isinstance(caught.value, OSError)
+    assert bytes(data) == before
+    fs.write_file("/fill", bytes(free))
+    assert fs.free_clusters() == 0
+    with pytest.raises(NoSpaceError):
+        fs.mkdir("/new")
+    # There is no room for another copy, but for one in its place.
+    fs.write_file("/fill", b"\1" * free)
+    assert fs.read_file("/fill") == b"\1" * free
+    judge_it(data, tmp_path)
+    fs.remove("/fill")
+    fs.mkdir("/new")
+    judge_it(data, tmp_path)
+
+
+def test_the_fixed_root_directory_fills_up():
+    data = bytearray(MIB)
+    fs = build(MemoryStorage(data), {}, FormatOptions(root_entries=16))
+    for number in range(16):
+        fs.write_file(f"F{number}", b"")
+    with pytest.raises(NoSpaceError, match="the directory is full"):
+        fs.write_file("ONEMORE", b"x")
+    assert len(fs.listdir()) == 16
+    assert check(MemoryStorage(data)) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "error"),
+    [
+        ("write_file", ("/dir", b""), errors.IsADirectoryError),
+        ("write_file", ("/no/file", b""), errors.FileNotFoundError),
+        ("write_file", ("/keep/file", b""), errors.NotADirectoryError),
+        ("write_file", ("/a:b", b""), InvalidNameError),
+        ("write_file", ("/", b""), errors.FileExistsError),
+        ("write_file", ("/x", "/no/such/host/file"), FileNotFoundError),
+        ("write_file", ("/x", "/dev/null"), OptionError),
+        ("mkdir", ("/dir",), errors.FileExistsError),
+        ("mkdir", ("/a:b",), InvalidNameError),
+        ("mkdir", ("/no/dir",), errors.FileNotFoundError),
+        ("makedirs", ("/keep/dir",), errors.FileExistsError),
+        ("remove", ("/dir",), errors.IsADirectoryError),
+        ("remove", ("/no",), errors.FileNotFoundError),
+        ("remove", ("/",), OptionError),
+        ("rmdir", ("/dir",), DirectoryNotEmptyError),
+        ("rmdir", ("/keep",), errors.NotADirectoryError),
+        ("rmdir", ("/",), OptionError),
+        ("rename", ("/keep", "/dir"), errors.FileExistsError),
+        ("rename", ("/keep", "/dir/file"), errors.FileExistsError),
+        ("rename", ("/dir", "/dir/inside"), OptionError),
+        ("rename", ("/keep", "/a:b"), InvalidNameError),
+        ("rename", ("/no", "/x"), errors.FileNotFoundError),
+        ("rename", ("/", "/x"), OptionError),
+    ],
+)
+def test_a_refused_operation_changes_nothing(volume, call, arguments, error):
+    data, fs = volume
+    before, tree = bytes(data), contents(fs)
+    with pytest.raises(error):
+        getattr(fs, call)(*arguments)
+    assert bytes(data) == before
+    assert contents(fs) == tree
+
+
+def test_not_overwriting_is_possible(volume):
+    _data, fs = volume
+    with pytest.raises(errors.FileExistsError):
+        fs.write_file("/KEEP", b"", overwrite=False)
+    assert fs.read_file("/keep") == b"keep"
+
+
+def test_a_read_only_storage_is_only_read(volume):
+    data, _fs = volume
+    fs = FatFileSystem(MemoryStorage(bytes(data)))
+    assert fs.read_file("/keep") == b"keep"
+    with pytest.raises(io.UnsupportedOperation):
+        fs.remove("/keep")
+
+
+class Failing(MemoryStorage):
+    """A storage that fails at the n-th write."""
+
+    writes_left = 1 << 30
+
+    def write_at(self, offset, data):
+        if self.writes_left == 0:
+            raise OSError(5, "no more writes")
+        self.writes_left -= 1
+        super().write_at(offset, data)
+
+
+@pytest.mark.parametrize("fat_type", TYPES)
+def test_an_interrupted_change_loses_nothing_that_was_there(fat_type):
+    """Stop after every single write: the old tree stays readable, and at worst clusters are lost or counts stale."""
+    image = bytearray(TYPES[fat_type])
+    tree = {"/dir/file": b"old" * 1000, "/keep": b"keep"}
+    build(MemoryStorage(image), tree, FormatOptions(fat_type=fat_type))
+    writes = 0
+    while True:
+        data = bytearray(image)
+        storage = Failing(data)
+        fs = FatFileSystem(storage)
+        storage.writes_left = writes
+        try:
+            fs.write_file("/dir/a new file", b"new" * 2000)
+        except OSError:
+            pass
+        else:
+            break
+        writes += 1
+        after = FatFileSystem(MemoryStorage(data))
+        assert after.read_file("/keep") == b"keep"
+        assert after.read_file("/dir/file") == b"old" * 1000
+        assert {finding.kind for finding in check(MemoryStorage(data))} <= {
+            "lost-clusters",
+            "fsinfo",
+            "fat-copies",
+            "long-name-orphan",
+        }
+        # The object itself has forgotten the attempt.
+        assert fs.listdir("/dir") in (["file"], ["file", "a new file"])
+    assert writes >= 4
+
+
+def test_what_stands_after_the_end_mark_does_not_come_back():
+    data = bytearray(MIB)
+    fs = build(MemoryStorage(data), {"A": b"", "B": b""})
+    root = fs.geometry.root_offset
+    data[root + 32] = 0  # B is gone, and what follows is garbage now
+    data[root + 64 : root + 96] = b"GARBAGE TXT" + bytes(21)
+    fs = FatFileSystem(MemoryStorage(data))
+    assert fs.listdir() == ["A"]
+    fs.write_file("C", b"x")
+    assert FatReader(MemoryStorage(data)).listdir() == ["A", "C"]
+    assert check(MemoryStorage(data)) == []
+
+
+def test_only_the_active_fat_is_written_where_mirroring_is_off():
+    data = bytearray(34 * MIB)
+    fs = build(MemoryStorage(data), {"A": b"x"}, FormatOptions(fat_type=32, cluster_size=512))
+    data[40:42] = (0x81).to_bytes(2, "little")  # BPB_ExtFlags: the second FAT alone counts
+    data[6 * 512 + 40 : 6 * 512 + 42] = data[40:42]
+    geometry = fs.geometry
+    first = bytes(data[geometry.fat_offset(0) : geometry.fat_offset(1)])
+    fs = FatFileSystem(MemoryStorage(data))
+    fs.write_file("B", b"y" * 5000)
+    assert data[geometry.fat_offset(0) : geometry.fat_offset(1)] == first
+    assert FatReader(MemoryStorage(data)).read_file("B") == b"y" * 5000
+    assert check(MemoryStorage(data)) == []
+
+
+def test_reserved_bits_of_fat32_entries_are_kept():
+    data = bytearray(34 * MIB)
+    fs = build(MemoryStorage(data), {}, FormatOptions(fat_type=32, cluster_size=512))
+    for copy in range(2):
+        for cluster in range(3, 20):
+            data[fs.geometry.fat_offset(copy) + 4 * cluster + 3] = 0xA0
+    fs = FatFileSystem(MemoryStorage(data))
+    fs.write_file("A", b"x" * 4000)
+    assert data[fs.geometry.fat_offset() + 4 * 3 + 3] == 0xA0
+    fs.remove("A")
+    assert data[fs.geometry.fat_offset(1) + 4 * 3 + 3] == 0xA0
+    assert check(MemoryStorage(data)) == []
