@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from cloudboot_gpt import check, read
+from cloudboot_gpt import check, create, read
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_header, with_mbr_record
 from cloudboot_layout.testing import flipped
 
@@ -47,6 +49,15 @@ def test_a_header_too_close_to_the_start_is_found() -> None:
     disk = with_header(DISK, "primary", NumberOfPartitionEntries=4, FirstUsableLBA=3)
     kinds = {finding.kind for finding in check(disk)}
     assert {"header-usable-range", "entries-crc", "copies-disagree"} <= kinds
+
+
+def test_the_rest_of_a_long_entry_must_be_zero() -> None:
+    table = dataclasses.replace(TABLE, entry_count=64, entry_size=256)
+    disk = bytearray(table.size)
+    create(disk, table)
+    assert check(disk) == []
+    disk[1024 + 256 + 200] = 7
+    assert [finding.kind for finding in check(with_entry(bytes(disk), "primary", 2))] == ["reserved", "copies-disagree"]
 
 
 def test_an_empty_disk_has_findings_and_no_exception() -> None:

@@ -66,6 +66,12 @@ def test_too_little_left(lbas: tuple[int, ...]) -> None:
     assert disk == damaged
 
 
+def test_no_room_for_the_other_array() -> None:
+    disk = wiped(with_header(DISK, "primary", LastUsableLBA=LAST - 1), LAST)
+    with pytest.raises(UnrepairableError, match="no room"):
+        repair(disk)
+
+
 def test_two_whole_tables_that_differ_are_refused() -> None:
     disk = bytearray(with_entry(DISK, "backup", 2, Attributes=4))
     with pytest.raises(DisagreementError) as caught:
