@@ -248,6 +248,22 @@ def test_nothing_survives_a_killed_caller(tmp_path: Path, delay: float) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_nothing_survives_a_caller_that_forgets() -> None:
+    marker = f"forgetful-caller-{os.getpid()}"
+    body = CALLER.replace("time.sleep(600)", "")
+    done = subprocess.run([sys.executable, "-c", body, marker], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert eventually(lambda: not processes_named(marker))
+
+
+def test_a_machine_nobody_holds_is_closed_with_a_warning() -> None:
+    machines = [Machine()]
+    pid = machines[0].pid
+    with pytest.warns(ResourceWarning, match="unclosed machine"):
+        machines.clear()
+    assert not os.path.exists(f"/proc/{pid}")
+
+
 def test_an_interrupted_caller_cleans_up(tmp_path: Path) -> None:
     marker = f"interrupted-caller-{os.getpid()}"
     body = CALLER.replace("machine = ", "with ").replace("name=sys.argv[1])", "name=sys.argv[1]) as machine:")

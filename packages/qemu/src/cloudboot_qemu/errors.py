@@ -1,13 +1,13 @@
 """What can go wrong between asking for a machine and reading its console.
 
-    QemuError                 anything this package raises
+    QemuError                      anything this package raises
     +-- ProgramMissingError        a program is not installed; the hint names its Debian package
     +-- FirmwareMissingError       no firmware fits the architecture; the hint names its Debian package
-    +-- MachineFailedError         QEMU refused to start, died, or the machine broke down: exit code and stderr
+    +-- MachineFailedError         QEMU did not start, died, or the machine broke down: exit code and stderr
     +-- MachineEndedError          the guest shut down or reset while more was expected of it
     +-- ExpectTimeoutError         the text did not appear in time (also a TimeoutError)
-    +-- QmpError              QEMU refused a QMP command, or did not answer
-    +-- ImageError            a drive's source cannot serve as one (also a ValueError)
+    +-- QmpError                   QEMU refused a QMP command, or did not answer
+    +-- ImageError                 a drive's source cannot serve as one (also a ValueError)
 
 Every error is one line, with ``hint`` saying what a person can do next where there is such a thing.
 """

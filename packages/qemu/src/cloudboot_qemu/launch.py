@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import fcntl
 import os
 import shutil
@@ -50,6 +51,7 @@ class Description:
             raise ValueError(f"a machine has at least one processor, not {self.processors}")
         if len({drive.name for drive in self.drives}) != len(self.drives):
             raise ValueError("two drives have the same name")
+        datetime.datetime.fromisoformat(self.rtc)
         if "," in self.name:
             raise ValueError(f"a machine's name has no comma: {self.name!r}")
         if self.variables is not None and self.firmware.variables is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -43,7 +44,8 @@ class Machine:
     It runs as soon as it is constructed; leave the ``with`` block, or call :meth:`close`, and all of it is gone. All
     of it is gone as well when this process dies, however it dies: nothing of a machine has a name in a file system.
 
-    Times are in seconds since the processor started. The methods may be called from any thread.
+    Times are in seconds since the processor started. The methods may be called from any thread, :meth:`expect` from one
+    at a time.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Machine:
         ``accelerator`` ``"auto"`` is KVM where this host has it and QEMU can start with it, else software emulation.
         ``memory`` is in bytes, a multiple of a mebibyte. ``variables`` replaces the content of the firmware's variable
         store. ``network`` adds QEMU's user-mode network. A reset by the guest ends the machine unless ``reboot``.
-        ``extra`` arguments follow ours.
+        ``rtc`` is the guest's clock at power-on (ISO 8601, UTC), ``cpu`` QEMU's name of a processor; ``extra``
+        arguments follow ours.
 
         Raises:
             ProgramMissingError: QEMU or setpriv is not installed.
@@ -96,7 +99,7 @@ class Machine:
         )
         self.transcript = Transcript()
         self._trace = BlockTrace(self.description.files)
-        self._started = time.monotonic()
+        self._drawing = threading.Lock()
         try:
             self._launch()
         except MachineFailedError as error:
@@ -119,7 +122,8 @@ class Machine:
                 inherited=launch.inherited,
                 output=launch.output,
                 channels=launch.channels,
-                on_console=self._console_arrived,
+                # Nothing of ours: a thread that held us would keep a forgotten machine alive for ever.
+                on_console=self.transcript.feed,
                 on_trace=self._trace.feed,
                 on_end=self.transcript.close,
             )
@@ -130,16 +134,13 @@ class Machine:
             self.close()
             raise
 
-    def _console_arrived(self, data: bytes, now: float) -> None:
-        self.transcript.feed(data, now - self._started)
-
     def _power_on(self) -> None:
         # The processor waits until here (-S), so QEMU's own look at the drives is not in the trace. Writes are traced
         # where there may be any: a variable store on flash makes hundreds of them.
         writable = any(not drive.readonly for drive in self.description.drives)
         for event in (*READ_EVENTS, *(WRITE_EVENTS if writable else ())):
             self.qmp("trace-event-set-state", {"name": event, "enable": True})
-        self._started, self._trace.epoch = time.monotonic(), time.time()
+        self.transcript.epoch, self._trace.epoch = time.monotonic(), time.time()
         self.qmp("cont")
 
     def __enter__(self) -> Self:
@@ -176,7 +177,7 @@ class Machine:
     @property
     def elapsed(self) -> float:
         """Seconds since the processor started."""
-        return time.monotonic() - self._started
+        return time.monotonic() - self.transcript.epoch
 
     def expect(self, pattern: bytes | re.Pattern[bytes], timeout: float = 60.0) -> Expected:
         """Wait until ``pattern`` appears on the console, behind the previous match; ``timeout`` is in seconds.
@@ -247,6 +248,8 @@ class Machine:
 
     def block_trace(self) -> list[BlockAccess]:
         """What the guest read from and wrote to the drives so far, oldest first; see :class:`.BlockTrace`."""
+        if self._supervisor is not None:
+            self._supervisor.settle()
         return self._trace.accesses()
 
     @property
@@ -274,11 +277,12 @@ class Machine:
 
     def _picture(self, format: str) -> bytes:  # noqa: A002 - QMP's own word
         self._running("screendump")
-        # QEMU truncates files it opens by name, but a descriptor of a set comes as it is.
-        os.ftruncate(self._private.screen_out, 0)
-        os.lseek(self._private.screen_out, 0, os.SEEK_SET)
-        self.qmp("screendump", {"filename": screen_path(), "format": format})
-        return os.pread(self._private.screen, os.fstat(self._private.screen).st_size, 0)
+        with self._drawing:
+            # QEMU truncates files it opens by name, but a descriptor of a set comes as it is.
+            os.ftruncate(self._private.screen_out, 0)
+            os.lseek(self._private.screen_out, 0, os.SEEK_SET)
+            self.qmp("screendump", {"filename": screen_path(), "format": format})
+            return os.pread(self._private.screen, os.fstat(self._private.screen).st_size, 0)
 
     def send_keys(self, *chords: str) -> None:
         """Press keys on the keyboard: ``send_keys("ctrl-alt-delete")``, ``send_keys("down", "ret")``.

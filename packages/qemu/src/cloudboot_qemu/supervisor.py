@@ -312,6 +312,13 @@ class Supervisor:
         async with asyncio.timeout(seconds):
             await self._loop.sock_sendall(self._channels.console, data)
 
+    def settle(self) -> None:
+        """Take in the trace QEMU has written so far."""
+        self.call(self._settle())
+
+    async def _settle(self) -> None:
+        self._drain(self._channels.trace, self._on_trace)
+
     def events(self) -> list[dict[str, Any]]:
         """The monitor's events so far, oldest first; the last thousand."""
         return list(self._events)

@@ -54,6 +54,8 @@ class Transcript:
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
+        self.epoch = 0.0
+        """The machine's start, on the clock of :meth:`feed`."""
         self._limit = limit
         self._changed = threading.Condition()
         self._plain = PlainText()
@@ -68,7 +70,7 @@ class Transcript:
         self._line_open = False
 
     def feed(self, data: bytes, now: float) -> None:
-        """Append what arrived at ``now`` (seconds since the machine started)."""
+        """Append what arrived at ``now``, in seconds."""
         with self._changed:
             self._raw += data
             excess = len(self._raw) - self._limit
@@ -77,7 +79,7 @@ class Transcript:
                 self._raw_base += excess
             text = self._plain.feed(data)
             if text:
-                self._append(text, now)
+                self._append(text, now - self.epoch)
                 self._changed.notify_all()
 
     def _append(self, text: bytes, now: float) -> None:
@@ -107,7 +109,7 @@ class Transcript:
             self._changed.notify_all()
 
     def expect(self, pattern: bytes | re.Pattern[bytes], timeout: float) -> Expected:
-        """Wait until ``pattern`` appears in the text behind the previous match.
+        """Wait until ``pattern`` appears in the text behind the previous match; one thread at a time may do so.
 
         Raises:
             ExpectTimeoutError: it did not appear within ``timeout`` seconds.
