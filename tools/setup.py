@@ -26,6 +26,7 @@ UV_PIN = re.compile(r"^uv==\S+", re.MULTILINE)
 SYSTEM_PACKAGES = {
     "apache2-utils": "htpasswd",
     "busybox-static": "/usr/share/doc/busybox-static",
+    "cpio": "cpio",
     "docker-registry": "docker-registry",
     "dosfstools": "fsck.fat",
     "fdisk": "sfdisk",

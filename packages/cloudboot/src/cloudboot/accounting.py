@@ -23,7 +23,7 @@ from .manifest import ManifestEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    RootMember = File | Symlink | HardLink | Path
+RootMember = File | Symlink | HardLink | Path
 
 
 def account_of_file(data: bytes | Path) -> tuple[int, str]:

@@ -59,6 +59,8 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     root |= {path.strip("/"): source for path, source in _present(recipe.root.files).items()}
     tree = recipe.root.source
     tar = None
+    if tree is not None:
+        _present({"/": tree})
     if tree is not None and not tree.is_dir():
         if root:
             raise RecipeError(

@@ -53,7 +53,7 @@ class Manifest:
     recipe: Mapping[str, object] = field(default_factory=dict)
 
     def as_bytes(self) -> bytes:
-        """Deterministic JSON, one entry a line so that a difference shows as one."""
+        """Deterministic JSON in ASCII (names need not be UTF-8), one entry a line so that a difference shows as one."""
         head = {
             "schema": SCHEMA,
             "system": self.system,
@@ -64,8 +64,8 @@ class Manifest:
             "sources": list(self.sources),
             "esp": {path: {"size": size, "sha256": digest} for path, (size, digest) in sorted(self.esp.items())},
         }
-        text = json.dumps(head, indent=1, ensure_ascii=False)
-        lines = ",\n  ".join(json.dumps(entry.as_dict(), ensure_ascii=False) for _, entry in sorted(self.root.items()))
+        text = json.dumps(head, indent=1)
+        lines = ",\n  ".join(json.dumps(entry.as_dict()) for _, entry in sorted(self.root.items()))
         return f'{text[:-2]},\n "root": [\n  {lines}\n ]\n}}\n'.encode()
 
     @classmethod

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -43,4 +45,7 @@ def root(
 
 def main() -> None:
     """The entry point of the ``cloudboot`` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     app()
