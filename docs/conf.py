@@ -33,7 +33,7 @@ myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 
-autodoc_default_options = {"members": True, "show-inheritance": True, "undoc-members": True}
+autodoc_default_options = {"members": True, "undoc-members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -85,16 +85,17 @@ def exists(package: str, parts: list[str]) -> bool:
 def resolve(app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.Element) -> nodes.Element | None:
     """Annotations name a class by the module that defines it; readers know it by the package that exports it.
 
-    An exception that a package does not export leads to the package's tree of them.
+    An exception leads to the package's tree of them.
     """
     if node.get("refdomain") != "py":
         return None
     objects = env.domains.python_domain.objects
     places = list(candidates(str(node.get("py:module") or ""), node["reftarget"]))
     for package, parts in places:
-        errors = importlib.import_module(package).__name__ + ".errors"
-        for name in (".".join([package, *parts]), errors if parts[0] in vars(sys.modules.get(errors, sys)) else ""):
-            if name in objects:
+        defined = vars(sys.modules.get(f"{package}.errors", sys)).get(parts[0])
+        is_exception = isinstance(defined, type) and issubclass(defined, BaseException)
+        for name in (".".join([package, *parts]), f"{package}.errors"):
+            if name in objects and (is_exception or not name.endswith(".errors")):
                 found = objects[name]
                 return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, contnode, name)
     return contnode if any(exists(package, parts) for package, parts in places) else None
@@ -113,7 +114,13 @@ def prepare(_: Sphinx, what: str, *rest: Any) -> None:
     lines[:] = text.split("\n")
 
 
+def without_exceptions(_: Sphinx, what: str, __: str, obj: Any, *___: Any) -> bool | None:
+    """A package's tree of exceptions says more, in less room, than one entry for each of them."""
+    return True if what == "module" and isinstance(obj, type) and issubclass(obj, BaseException) else None
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks; docstrings are prepared before napoleon reads them."""
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-docstring", prepare, priority=100)
+    app.connect("autodoc-skip-member", without_exceptions)
