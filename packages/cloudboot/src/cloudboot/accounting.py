@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from cloudboot_ufs2 import File, HardLink, Symlink
+from cloudboot_ufs2 import Directory, File, HardLink, Symlink
 
 from .errors import RecipeError
 from .manifest import ManifestEntry
@@ -23,7 +23,7 @@ from .manifest import ManifestEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-RootMember = File | Symlink | HardLink | Path
+RootMember = File | Directory | Symlink | HardLink | Path
 
 
 def account_of_file(data: bytes | Path) -> tuple[int, str]:
@@ -48,17 +48,8 @@ def account_of_mapping(root: Mapping[str, RootMember]) -> Iterator[ManifestEntry
             }
         elif isinstance(member, Path):
             entries[f"/{path}"] = _host_entry(f"/{path}", member, member.stat(), Counter())
-        elif isinstance(member, Symlink):
-            entries[f"/{path}"] = ManifestEntry(
-                f"/{path}", stat.S_IFLNK | member.mode, member.uid, member.gid, member.mtime_ns // 10**9,
-                target=os.fsdecode(member.target),
-            )  # fmt: skip
         else:
-            size, sha256 = account_of_file(member.data if isinstance(member.data, bytes) else Path(member.data))
-            entries[f"/{path}"] = ManifestEntry(
-                f"/{path}", stat.S_IFREG | member.mode, member.uid, member.gid, member.mtime_ns // 10**9,
-                size=size, links=1, sha256=sha256,
-            )  # fmt: skip
+            entries[f"/{path}"] = _given_entry(f"/{path}", member)
     yield from _with_links(entries, linked)
 
 
@@ -71,6 +62,19 @@ def _with_links(entries: dict[str, ManifestEntry], linked: Iterable[tuple[str, s
     for target, names in groups.items():
         entries |= {name: replace(entries[target], path=name, links=len(names)) for name in names}
     return entries.values()
+
+
+def _given_entry(path: str, member: File | Directory | Symlink) -> ManifestEntry:
+    kind = (
+        stat.S_IFDIR if isinstance(member, Directory) else stat.S_IFLNK if isinstance(member, Symlink) else stat.S_IFREG
+    )
+    entry = ManifestEntry(path, kind | member.mode, member.uid, member.gid, member.mtime_ns // 10**9)
+    if isinstance(member, Symlink):
+        return replace(entry, target=os.fsdecode(member.target))
+    if isinstance(member, Directory):
+        return entry
+    size, sha256 = account_of_file(member.data if isinstance(member.data, bytes) else Path(member.data))
+    return replace(entry, size=size, links=1, sha256=sha256)
 
 
 def _tree_entries(top: Path) -> Iterator[ManifestEntry]:
