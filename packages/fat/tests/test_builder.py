@@ -6,6 +6,8 @@ import os
 import random
 import re
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ from cloudboot_layout import MemoryStorage, TruncatedError, Window, new_image
 MIB = 1 << 20
 
 
-def a_tree(seed=0, files=60):
+def a_tree(seed: int = 0, files: int = 60) -> Any:
     rng = random.Random(seed)
     names = [
         "EFI",
@@ -49,7 +51,7 @@ def a_tree(seed=0, files=60):
     return tree
 
 
-def files_of(tree):
+def files_of(tree: dict[str, Any]) -> Any:
     return {path: bytes(data) for path, data in tree.items() if data is not None}
 
 
@@ -71,7 +73,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("size", "options"), CASES, ids=lambda value: str(value).replace(" ", ""))
-def test_fsck_and_mtools_see_what_was_built(tmp_path, size, options):
+def test_fsck_and_mtools_see_what_was_built(tmp_path: Path, size: int, options: dict[str, Any]) -> None:
     tree = a_tree(size)
     image = tmp_path / "volume.img"
     with new_image(image, size) as storage:
@@ -92,7 +94,7 @@ def test_fsck_and_mtools_see_what_was_built(tmp_path, size, options):
         assert options["label"].upper() in mtools("mlabel", image, "-s", "::")
 
 
-def test_mdir_lists_every_path(tmp_path):
+def test_mdir_lists_every_path(tmp_path: Path) -> None:
     tree = a_tree(7)
     image = tmp_path / "volume.img"
     with new_image(image, 16 * MIB) as storage:
@@ -101,7 +103,7 @@ def test_mdir_lists_every_path(tmp_path):
     assert listed == paths
 
 
-def test_timestamp_and_serial_are_seen_by_mtools(tmp_path):
+def test_timestamp_and_serial_are_seen_by_mtools(tmp_path: Path) -> None:
     image = tmp_path / "volume.img"
     moment = times.EPOCH.replace(2025, 2, 28, 23, 59, 58)
     with new_image(image, MIB) as storage:
@@ -111,7 +113,7 @@ def test_timestamp_and_serial_are_seen_by_mtools(tmp_path):
     assert "1234-5678" in listing
 
 
-def test_a_host_folder_becomes_a_volume(tmp_path):
+def test_a_host_folder_becomes_a_volume(tmp_path: Path) -> None:
     source = tmp_path / "esp"
     (source / "EFI" / "BOOT").mkdir(parents=True)
     (source / "EFI" / "BOOT" / "BOOTX64.EFI").write_bytes(random.Random(1).randbytes(300_000))
@@ -125,7 +127,7 @@ def test_a_host_folder_becomes_a_volume(tmp_path):
     subprocess.run(["diff", "-r", source, tmp_path / "out"], check=True)
 
 
-def test_a_mapping_may_mix_paths_bytes_storages_and_folders(tmp_path):
+def test_a_mapping_may_mix_paths_bytes_storages_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder" / "inner").mkdir(parents=True)
     (tmp_path / "folder" / "inner" / "file").write_bytes(b"from the host")
     data = bytearray(MIB)
@@ -153,7 +155,7 @@ def test_a_mapping_may_mix_paths_bytes_storages_and_folders(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"fat_type": 12}, {"fat_type": 16}, {"fat_type": 32}], ids=str)
-def test_the_same_input_gives_the_same_bytes_whatever_was_there(options):
+def test_the_same_input_gives_the_same_bytes_whatever_was_there(options: dict[str, Any]) -> None:
     tree, size = a_tree(3), 36 * MIB
     settings = {**options, "cluster_size": {12: 16384, 16: 1024, 32: 512}[options["fat_type"]]}
     fresh = bytearray(size)
@@ -167,8 +169,8 @@ def test_the_same_input_gives_the_same_bytes_whatever_was_there(options):
     assert set(old[used:]) == {0xA5}
 
 
-def test_serial_numbers_differ_between_trees_and_settings():
-    def serial(tree, **options):
+def test_serial_numbers_differ_between_trees_and_settings() -> None:
+    def serial(tree: dict[str, Any], **options: Any) -> Any:
         return build(MemoryStorage(bytearray(MIB)), tree, FormatOptions(**options)).serial
 
     found = [
@@ -182,7 +184,7 @@ def test_serial_numbers_differ_between_trees_and_settings():
     assert len(set(found)) == len(found)
 
 
-def test_files_are_contiguous_and_in_order():
+def test_files_are_contiguous_and_in_order() -> None:
     tree = {f"d{number % 3}/f{number}": b"x" * 3000 for number in range(30)}
     fs = build(MemoryStorage(bytearray(MIB)), tree)
     extents = [fs.extents(path) for path in sorted(tree)]
@@ -191,7 +193,7 @@ def test_files_are_contiguous_and_in_order():
     assert offsets == list(range(offsets[0], offsets[0] + 30 * 3072, 3072))
 
 
-def test_a_fresh_sparse_image_stays_sparse(tmp_path):
+def test_a_fresh_sparse_image_stays_sparse(tmp_path: Path) -> None:
     with open(tmp_path / "sparse", "wb") as file:
         file.truncate(64 * MIB)
         file.seek(32 * MIB)
@@ -205,7 +207,7 @@ def test_a_fresh_sparse_image_stays_sparse(tmp_path):
     assert (tmp_path / "back").read_bytes() == (tmp_path / "sparse").read_bytes()
 
 
-def test_an_esp_inside_a_disk(tmp_path):
+def test_an_esp_inside_a_disk(tmp_path: Path) -> None:
     image = tmp_path / "disk.img"
     with new_image(image, 20 * MIB) as disk:
         window = Window(disk, 64 * 512, 16 * MIB)
@@ -214,7 +216,7 @@ def test_an_esp_inside_a_disk(tmp_path):
     assert "BOOTX64  EFI         2" in mtools("mdir", image, "::/EFI/BOOT", at=64 * 512)
 
 
-def test_a_directory_of_the_largest_size(tmp_path):
+def test_a_directory_of_the_largest_size(tmp_path: Path) -> None:
     tree = {f"dir/{number:08}.x": b"" for number in range(21_844)}  # 3 entries each, with . and ..
     image = tmp_path / "volume.img"
     with new_image(image, 40 * MIB) as storage:
@@ -231,10 +233,10 @@ class Huge:
 
     size = 1 << 32
 
-    def read_at(self, offset, size):
+    def read_at(self, offset: int, size: int) -> Any:
         raise AssertionError("never read")
 
-    def readinto_at(self, offset, buffer):
+    def readinto_at(self, offset: int, buffer: object) -> Any:
         raise AssertionError("never read")
 
 
@@ -252,21 +254,21 @@ class Huge:
         ({"a": "/no/such/file"}, FileNotFoundError),
     ],
 )
-def test_what_fat_cannot_hold_is_refused(tree, error):
+def test_what_fat_cannot_hold_is_refused(tree: dict[str, Any], error: type[Exception]) -> None:
     data = bytearray(MIB)
     with pytest.raises(error):
         build(MemoryStorage(data), tree)
     assert not any(data)
 
 
-def test_links_that_lead_back_are_refused(tmp_path):
+def test_links_that_lead_back_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "back").symlink_to("..")
     with pytest.raises(OptionError, match="leads back"):
         build(MemoryStorage(bytearray(MIB)), tmp_path)
 
 
-def test_a_host_file_that_shrinks_is_noticed(tmp_path, monkeypatch):
+def test_a_host_file_that_shrinks_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x" * 10_000)
     from cloudboot_fat import tree
 
@@ -281,12 +283,12 @@ def test_a_host_file_that_shrinks_is_noticed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("label", ["é", "a/b", "x" * 12, " x", "a.b"])
-def test_bad_labels_are_refused(label):
+def test_bad_labels_are_refused(label: str) -> None:
     with pytest.raises(InvalidNameError):
         format_volume(MemoryStorage(bytearray(MIB)), FormatOptions(label=label))
 
 
-def test_the_regions_cover_what_is_there():
+def test_the_regions_cover_what_is_there() -> None:
     tree = a_tree(5)
     fs = build(MemoryStorage(bytearray(40 * MIB)), tree, FormatOptions(fat_type=32))
     regions = fs.regions(tree=True)

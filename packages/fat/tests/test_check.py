@@ -1,9 +1,12 @@
 """Every kind of damage is found, and fsck.fat agrees that it is damage."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from cloudboot_fat import FatReader, FormatOptions, build, check
-from cloudboot_fat import geometry as geometries
+from cloudboot_fat import BootSectorError, FatReader, FatType, FormatOptions, build, check
 from cloudboot_fat.records import BPB, BPB32, FSInfo
 from cloudboot_fat.testing import fsck_report, poke, set_fat_entries
 from cloudboot_layout import MemoryStorage
@@ -18,47 +21,51 @@ TREE = {
 
 
 class Volume:
-    def __init__(self, fat_type=32):
+    """A good volume and where to damage it."""
+
+    def __init__(self, fat_type: FatType = 32) -> None:
         self.data = bytearray({12: MIB, 16: 8 * MIB, 32: 34 * MIB}[fat_type])
         options = FormatOptions(fat_type=fat_type, label="LABEL", cluster_size=1024 if fat_type == 16 else 512)
         self.fs = build(MemoryStorage(self.data), TREE, options)
         self.geometry = self.fs.geometry
 
-    def cluster(self, path):
+    def cluster(self, path: str) -> int:
         return self.fs.stat(path).cluster
 
-    def slot(self, path, field=0):
-        return self.fs.stat(path).offset + field
+    def slot(self, path: str, at: int = 0) -> int:
+        offset = self.fs.stat(path).offset
+        assert offset is not None
+        return offset + at
 
-    def kinds(self):
+    def kinds(self) -> list[str]:
         return [finding.kind for finding in check(MemoryStorage(self.data))]
 
 
 @pytest.fixture
-def volume():
+def volume() -> Any:
     return Volume()
 
 
-def bpb(field):
+def bpb(field: str) -> Any:
     return BPB.LAYOUT.offsets[field]
 
 
-def bpb32(field):
+def bpb32(field: str) -> Any:
     return 36 + BPB32.LAYOUT.offsets[field]
 
 
-def info(field):
+def info(field: str) -> Any:
     return 512 + FSInfo.LAYOUT.offsets[field]
 
 
-def both(volume, offset, code, value):
+def both(volume: Volume, offset: int, code: str, value: int) -> None:
     """Change the boot sector and its backup alike."""
     poke(volume.data, offset, code, value)
     poke(volume.data, 6 * 512 + offset, code, value)
 
 
 CLUSTER_LO, SIZE, ATTRIBUTES, DATE = 26, 28, 11, 24
-DAMAGE = {
+DAMAGE: dict[str, tuple[Callable[[Volume], None], str]] = {
     "jump": (lambda v: both(v, 0, "B", 0), "boot-sector-field"),
     "media": (lambda v: both(v, bpb("BPB_Media"), "B", 0xF0), "fat-media"),
     "bad media": (lambda v: both(v, bpb("BPB_Media"), "B", 0x12), "boot-sector-field"),
@@ -117,12 +124,12 @@ FSCK_IS_SILENT = {
 }  # fmt: skip
 
 
-def dots(volume):
+def dots(volume: Volume) -> Any:
     return volume.geometry.cluster_offset(volume.cluster("/DIR/SUB"))
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_found(volume, tmp_path, name):
+def test_damage_is_found(volume: Volume, tmp_path: Path, name: str) -> None:
     harm, kind = DAMAGE[name]
     assert volume.kinds() == []
     harm(volume)
@@ -136,14 +143,14 @@ def test_damage_is_found(volume, tmp_path, name):
 
 
 @pytest.mark.parametrize("fat_type", [12, 16])
-def test_chains_of_the_older_types(fat_type):
+def test_chains_of_the_older_types(fat_type: Any) -> None:
     volume = Volume(fat_type)
     assert volume.kinds() == []
     set_fat_entries(volume.data, {volume.cluster("/FILE"): volume.cluster("/OTHER")})
     assert set(volume.kinds()) == {"cross-linked", "file-size", "lost-clusters"}
 
 
-def test_a_dirty_fat16_volume():
+def test_a_dirty_fat16_volume() -> None:
     volume = Volume(16)
     set_fat_entries(volume.data, {1: 0x7FFF})
     assert volume.kinds() == ["dirty"]
@@ -167,11 +174,11 @@ def test_a_dirty_fat16_volume():
         ("BPB_TotSec32", "I", 3),
     ],
 )
-def test_an_unusable_boot_sector_is_one_finding(volume, field, code, value):
+def test_an_unusable_boot_sector_is_one_finding(volume: Volume, field: str, code: str, value: int) -> None:
     poke(volume.data, bpb(field), code, value)
     [finding] = check(MemoryStorage(volume.data))
     assert finding.kind == "boot-sector"
-    with pytest.raises((geometries.BootSectorError, EOFError)):
+    with pytest.raises((BootSectorError, EOFError)):
         FatReader(MemoryStorage(volume.data))
 
 
@@ -185,14 +192,14 @@ def test_an_unusable_boot_sector_is_one_finding(volume, field, code, value):
         ("BPB_RootClus", 1 << 31),
     ],
 )
-def test_an_unusable_fat32_boot_sector(volume, field, value):
+def test_an_unusable_fat32_boot_sector(volume: Volume, field: str, value: int) -> None:
     poke(volume.data, bpb32(field), "I", value)
     assert volume.kinds() == ["boot-sector"]
     poke(volume.data, bpb32("BPB_ExtFlags"), "H", 0x8F)
     assert volume.kinds() == ["boot-sector"]
 
 
-def test_findings_are_limited():
+def test_findings_are_limited() -> None:
     data = bytearray(34 * MIB)
     fs = build(MemoryStorage(data), {f"DIR/{n}": b"x" for n in range(2000)}, FormatOptions(fat_type=32))
     start = fs.extents("/DIR")[0].offset

@@ -2,6 +2,8 @@
 
 import io
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from cloudboot_fat import (
     DirectoryNotEmptyError,
     FatFileSystem,
     FatReader,
+    FatType,
     FormatOptions,
     InvalidNameError,
     NoSpaceError,
@@ -22,23 +25,24 @@ from cloudboot_fat.testing import contents, fsck
 from cloudboot_layout import MemoryStorage
 
 MIB = 1 << 20
-TYPES = {12: MIB, 16: 8 * MIB, 32: 34 * MIB}
+TYPES: dict[FatType, int] = {12: MIB, 16: 8 * MIB, 32: 34 * MIB}
+Made = tuple[bytearray, FatFileSystem]
 
 
 @pytest.fixture(params=TYPES, ids=lambda bits: f"FAT{bits}")
-def volume(request):
+def volume(request: pytest.FixtureRequest) -> Made:
     data = bytearray(TYPES[request.param])
     options = FormatOptions(fat_type=request.param, cluster_size=512 if request.param != 16 else 1024)
     return data, build(MemoryStorage(data), {"/dir/file": b"old" * 1000, "/keep": b"keep"}, options)
 
 
-def judge_it(data, tmp_path):
+def judge_it(data: Any, tmp_path: Path) -> None:
     assert check(MemoryStorage(data)) == []
     (tmp_path / "volume.img").write_bytes(data)
     fsck(tmp_path / "volume.img")
 
 
-def test_files_are_replaced_removed_and_renamed(volume, tmp_path):
+def test_files_are_replaced_removed_and_renamed(volume: Made, tmp_path: Path) -> None:
     data, fs = volume
     fs.write_file("/dir/FILE", b"new", timestamp=times.EPOCH.replace(2001))
     assert fs.read_file("/dir/file") == b"new"
@@ -64,7 +68,7 @@ def test_files_are_replaced_removed_and_renamed(volume, tmp_path):
     judge_it(data, tmp_path)
 
 
-def test_a_host_file_is_written(volume, tmp_path):
+def test_a_host_file_is_written(volume: Made, tmp_path: Path) -> None:
     data, fs = volume
     (tmp_path / "host").write_bytes(os.urandom(30_000))
     entry = fs.write_file("/copy", tmp_path / "host")
@@ -72,7 +76,7 @@ def test_a_host_file_is_written(volume, tmp_path):
     assert FatReader(MemoryStorage(data)).read_file("/copy") == (tmp_path / "host").read_bytes()
 
 
-def test_a_directory_grows_and_its_slots_are_used_again(volume, tmp_path):
+def test_a_directory_grows_and_its_slots_are_used_again(volume: Made, tmp_path: Path) -> None:
     data, fs = volume
     for number in range(200):
         fs.write_file(f"/dir/a file with a long name {number}", b"x")
@@ -86,16 +90,13 @@ def test_a_directory_grows_and_its_slots_are_used_again(volume, tmp_path):
     judge_it(data, tmp_path)
 
 
-def test_a_full_volume_changes_nothing_and_recovers(volume, tmp_path):
+def test_a_full_volume_changes_nothing_and_recovers(volume: Made, tmp_path: Path) -> None:
     data, fs = volume
     before = bytes(data)
     free = fs.free_clusters() * fs.geometry.cluster_size
-    for attempt in (
-        lambda: fs.write_file("/big", bytes(free + 1)),
-        lambda: fs.write_file("/dir/file", bytes(free + 8192)),
-    ):
+    for path, size in (("/big", free + 1), ("/dir/file", free + 8192)):
         with pytest.raises(NoSpaceError) as caught:
-            attempt()
+            fs.write_file(path, bytes(size))
         assert caught.value.no_space
         assert isinstance(caught.value, OSError)
     assert bytes(data) == before
@@ -112,7 +113,7 @@ def test_a_full_volume_changes_nothing_and_recovers(volume, tmp_path):
     judge_it(data, tmp_path)
 
 
-def test_the_fixed_root_directory_fills_up():
+def test_the_fixed_root_directory_fills_up() -> None:
     data = bytearray(MIB)
     fs = build(MemoryStorage(data), {}, FormatOptions(root_entries=16))
     for number in range(16):
@@ -151,7 +152,9 @@ def test_the_fixed_root_directory_fills_up():
         ("rename", ("/", "/x"), OptionError),
     ],
 )
-def test_a_refused_operation_changes_nothing(volume, call, arguments, error):
+def test_a_refused_operation_changes_nothing(
+    volume: Made, call: str, arguments: tuple[Any, ...], error: type[Exception]
+) -> None:
     data, fs = volume
     before, tree = bytes(data), contents(fs)
     with pytest.raises(error):
@@ -160,14 +163,14 @@ def test_a_refused_operation_changes_nothing(volume, call, arguments, error):
     assert contents(fs) == tree
 
 
-def test_not_overwriting_is_possible(volume):
+def test_not_overwriting_is_possible(volume: Made) -> None:
     _data, fs = volume
     with pytest.raises(errors.FileExistsError):
         fs.write_file("/KEEP", b"", overwrite=False)
     assert fs.read_file("/keep") == b"keep"
 
 
-def test_a_read_only_storage_is_only_read(volume):
+def test_a_read_only_storage_is_only_read(volume: Made) -> None:
     data, _fs = volume
     fs = FatFileSystem(MemoryStorage(bytes(data)))
     assert fs.read_file("/keep") == b"keep"
@@ -180,7 +183,7 @@ class Failing(MemoryStorage):
 
     writes_left = 1 << 30
 
-    def write_at(self, offset, data):
+    def write_at(self, offset: int, data: Any) -> None:
         if self.writes_left == 0:
             raise OSError(5, "no more writes")
         self.writes_left -= 1
@@ -188,7 +191,7 @@ class Failing(MemoryStorage):
 
 
 @pytest.mark.parametrize("fat_type", TYPES)
-def test_an_interrupted_change_loses_nothing_that_was_there(fat_type):
+def test_an_interrupted_change_loses_nothing_that_was_there(fat_type: FatType) -> None:
     """Stop after every single write: the old tree stays readable, and at worst clusters are lost or counts stale."""
     image = bytearray(TYPES[fat_type])
     tree = {"/dir/file": b"old" * 1000, "/keep": b"keep"}
@@ -220,7 +223,7 @@ def test_an_interrupted_change_loses_nothing_that_was_there(fat_type):
     assert writes >= 4
 
 
-def test_what_stands_after_the_end_mark_does_not_come_back():
+def test_what_stands_after_the_end_mark_does_not_come_back() -> None:
     data = bytearray(MIB)
     fs = build(MemoryStorage(data), {"A": b"", "B": b""})
     root = fs.geometry.root_offset
@@ -233,7 +236,7 @@ def test_what_stands_after_the_end_mark_does_not_come_back():
     assert check(MemoryStorage(data)) == []
 
 
-def test_only_the_active_fat_is_written_where_mirroring_is_off():
+def test_only_the_active_fat_is_written_where_mirroring_is_off() -> None:
     data = bytearray(34 * MIB)
     fs = build(MemoryStorage(data), {"A": b"x"}, FormatOptions(fat_type=32, cluster_size=512))
     data[40:42] = (0x81).to_bytes(2, "little")  # BPB_ExtFlags: the second FAT alone counts
@@ -247,7 +250,7 @@ def test_only_the_active_fat_is_written_where_mirroring_is_off():
     assert check(MemoryStorage(data)) == []
 
 
-def test_reserved_bits_of_fat32_entries_are_kept():
+def test_reserved_bits_of_fat32_entries_are_kept() -> None:
     data = bytearray(34 * MIB)
     fs = build(MemoryStorage(data), {}, FormatOptions(fat_type=32, cluster_size=512))
     for copy in range(2):

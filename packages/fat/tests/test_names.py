@@ -1,6 +1,8 @@
 """Long and short names against the specification's examples and against mtools."""
 
 import datetime as dt
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from cloudboot_fat.testing import mkfs, mtools
 from cloudboot_layout import MemoryStorage, RangeError
 
 
-def free(_short):
+def free(_short: bytes) -> Any:
     return False
 
 
@@ -30,8 +32,8 @@ def free(_short):
         ("prettybg.big", b"PRETTYBGBIG"),
     ],
 )
-def test_short_names_of_the_specification(name, short):
-    assert names.ShortNames(free).choose(name) == short
+def test_short_names_of_the_specification(name: str, short: bytes) -> None:
+    assert names.ShortNames().choose(name, free) == short
 
 
 @pytest.mark.parametrize(
@@ -46,15 +48,15 @@ def test_short_names_of_the_specification(name, short):
         ("...a", b"A~1        "),
     ],
 )
-def test_numeric_tails(name, short):
-    assert names.ShortNames(free).choose(name) == short
+def test_numeric_tails(name: str, short: bytes) -> None:
+    assert names.ShortNames().choose(name, free) == short
 
 
-def test_tails_shorten_the_base_and_never_repeat():
-    taken = set()
-    chooser = names.ShortNames(taken.__contains__)
+def test_tails_shorten_the_base_and_never_repeat() -> None:
+    taken: set[bytes] = set()
+    chooser = names.ShortNames()
     for number in range(12345):
-        short = chooser.choose(f"a long name number {number}.config")
+        short = chooser.choose(f"a long name number {number}.config", taken.__contains__)
         assert short not in taken
         taken.add(short)
     assert b"ALONG~10CON" in taken
@@ -62,7 +64,7 @@ def test_tails_shorten_the_base_and_never_repeat():
     assert b"AL~12345CON" in taken
 
 
-def test_checksum_and_entries_equal_those_of_mtools(tmp_path):
+def test_checksum_and_entries_equal_those_of_mtools(tmp_path: Path) -> None:
     """mcopy stores names; the slots must equal ours, byte for byte, but for times and clusters."""
     chosen = [
         "The quick brown.fox",
@@ -86,6 +88,7 @@ def test_checksum_and_entries_equal_those_of_mtools(tmp_path):
     for name in chosen:
         mine, other = ours.find(name), theirs.find(name)
         assert other is not None, name
+        assert mine is not None
         assert other.name == mine.name == name
         # mtools numbers tails in another order and keeps other characters; the long entries follow from the short name
         long = b"".join(theirs.slot(index) for index in range(other.index - other.slots + 1, other.index))
@@ -95,7 +98,7 @@ def test_checksum_and_entries_equal_those_of_mtools(tmp_path):
     assert compared > 32 * 25
 
 
-def _root(data):
+def _root(data: Any) -> Any:
     return (int.from_bytes(data[14:16], "little") + data[16] * int.from_bytes(data[22:24], "little")) * 512
 
 
@@ -103,13 +106,13 @@ def _root(data):
     "name",
     ["", ".", "..", "a/b", "a\\b", "nul\0", "tab\t", "a:b", "what?", "x" * 256, "🐡" * 128, "dot.", "space ", "\udc80"],
 )
-def test_names_vfat_cannot_store_are_refused(name):
+def test_names_vfat_cannot_store_are_refused(name: str) -> None:
     with pytest.raises(InvalidNameError):
         names.validate(name)
 
 
 @pytest.mark.parametrize("name", ["a", "x" * 255, "🐡" * 127, " leading", "a+b,c;d=[e]", ".hidden", "\x7f"])
-def test_names_vfat_can_store_are_accepted(name):
+def test_names_vfat_can_store_are_accepted(name: str) -> None:
     names.validate(name)
 
 
@@ -119,8 +122,8 @@ VALID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6
 
 
 @given(VALID)
-def test_what_is_encoded_is_parsed_again(name):
-    short = names.ShortNames(free).choose(name)
+def test_what_is_encoded_is_parsed_again(name: str) -> None:
+    short = names.ShortNames().choose(name, free)
     assert names.short_name_problem(short) is None
     record = new_record(0x20, 0, 0, times.encode(times.EPOCH))
     record.DIR_Name = short
@@ -135,25 +138,25 @@ def test_what_is_encoded_is_parsed_again(name):
 
 
 @given(st.text(max_size=20))
-def test_folding_is_idempotent_and_keeps_the_length(name):
+def test_folding_is_idempotent_and_keeps_the_length(name: str) -> None:
     assert names.fold(names.fold(name)) == names.fold(name)
     assert len(names.fold(name)) == len(name)
 
 
 @given(st.binary(min_size=11, max_size=11), st.integers(0, 255))
-def test_a_short_name_never_has_a_separator(raw, case):
+def test_a_short_name_never_has_a_separator(raw: bytes, case: int) -> None:
     shown = names.display_short(raw, "cp437", case)
     assert not names.FORBIDDEN_LONG.intersection(shown)
     assert shown not in {"", ".", ".."}
 
 
 @given(st.datetimes(times.EPOCH, times.EPOCH.replace(2107, 12, 31, 23, 59, 59)))
-def test_times_keep_ten_milliseconds(moment):
+def test_times_keep_ten_milliseconds(moment: dt.datetime) -> None:
     stamp = times.encode(moment)
     assert times.decode(*stamp) == moment.replace(microsecond=moment.microsecond // 10_000 * 10_000)
 
 
-def test_time_zones_and_ranges():
+def test_time_zones_and_ranges() -> None:
     east = dt.timezone(dt.timedelta(hours=2))
     assert times.decode(*times.encode(dt.datetime(2025, 1, 1, 1, 0, tzinfo=east))) == times.EPOCH.replace(
         2024, 12, 31, 23

@@ -1,10 +1,12 @@
 """Which type, which cluster size, how large."""
 
+from typing import Any
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cloudboot_fat import FormatOptions, NoSpaceError, OptionError, build, required_size
+from cloudboot_fat import BootSectorError, FormatOptions, NoSpaceError, OptionError, build, required_size
 from cloudboot_fat import geometry as geometries
 from cloudboot_fat.boot import boot_sector
 from cloudboot_fat.geometry import Geometry
@@ -15,7 +17,7 @@ from cloudboot_layout import MemoryStorage
 MIB = 1 << 20
 
 
-def sector_of(clusters, *, fat_sectors=1000):
+def sector_of(clusters: int, *, fat_sectors: int = 1000) -> Any:
     """A boot sector with a 16-bit FAT size and exactly so many clusters."""
     total = 1 + 2 * fat_sectors + 32 + clusters
     geometry = Geometry(16, 512, 1, 1, 2, fat_sectors, 512, total)
@@ -23,13 +25,13 @@ def sector_of(clusters, *, fat_sectors=1000):
 
 
 @pytest.mark.parametrize(("clusters", "fat_type"), [(1, 12), (4084, 12), (4085, 16), (65524, 16)])
-def test_the_count_of_clusters_decides_the_type(clusters, fat_type):
+def test_the_count_of_clusters_decides_the_type(clusters: int, fat_type: Any) -> None:
     parsed = geometries.parse(sector_of(clusters))
     assert (parsed.clusters, parsed.fat_type) == (clusters, fat_type)
 
 
-def test_a_16_bit_fat_size_never_makes_fat32():
-    with pytest.raises(geometries.BootSectorError, match="too many clusters"):
+def test_a_16_bit_fat_size_never_makes_fat32() -> None:
+    with pytest.raises(BootSectorError, match="too many clusters"):
         geometries.parse(sector_of(65525))
 
 
@@ -46,7 +48,7 @@ def test_a_16_bit_fat_size_never_makes_fat32():
         (2 << 40, 4096, 32, 32768),
     ],
 )
-def test_defaults_are_those_of_the_specification(size, sector, fat_type, cluster):
+def test_defaults_are_those_of_the_specification(size: int, sector: int, fat_type: Any, cluster: int) -> None:
     geometry = choose(size, FormatOptions(sector_size=sector))
     assert (geometry.fat_type, geometry.cluster_size) == (fat_type, cluster)
 
@@ -60,7 +62,9 @@ def test_defaults_are_those_of_the_specification(size, sector, fat_type, cluster
     fats=st.sampled_from([1, 2]),
     reserved=st.sampled_from([1, 8, 100]),
 )
-def test_every_geometry_is_consistent(size, fat_type, sector, shift, fats, reserved):
+def test_every_geometry_is_consistent(
+    size: int, fat_type: Any, sector: int, shift: int | None, fats: int, reserved: int
+) -> None:
     cluster = None if shift is None else sector << shift
     assume(cluster is None or cluster <= 32768)
     options = FormatOptions(
@@ -91,7 +95,7 @@ def test_every_geometry_is_consistent(size, fat_type, sector, shift, fats, reser
         (1 << 50, {}, "32 bits count"),
     ],
 )
-def test_the_impossible_is_explained(size, options, words):
+def test_the_impossible_is_explained(size: int, options: dict[str, Any], words: str) -> None:
     with pytest.raises((OptionError, NoSpaceError), match=words):
         choose(size, FormatOptions(**options))
 
@@ -111,7 +115,7 @@ def test_the_impossible_is_explained(size, options, words):
         {"oem_name": b"too long a name"},
     ],
 )
-def test_bad_options_are_refused_by_name(options):
+def test_bad_options_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=f"FormatOptions.{next(iter(options))}"):
         FormatOptions(**options)
 
@@ -125,7 +129,7 @@ TREES = st.dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(tree=TREES, fat_type=st.sampled_from([None, 12]), sector=st.sampled_from([512, 4096]))
-def test_required_size_is_the_smallest_that_builds(tree, fat_type, sector):
+def test_required_size_is_the_smallest_that_builds(tree: dict[str, Any], fat_type: Any, sector: int) -> None:
     options = FormatOptions(fat_type=fat_type, sector_size=sector)
     size = required_size(tree, options)
     fs = build(MemoryStorage(bytearray(size)), tree, options)
@@ -136,13 +140,13 @@ def test_required_size_is_the_smallest_that_builds(tree, fat_type, sector):
 
 
 @pytest.mark.parametrize(("fat_type", "clusters"), [(16, 4085), (32, 65525)])
-def test_required_size_respects_the_type(fat_type, clusters):
+def test_required_size_respects_the_type(fat_type: Any, clusters: int) -> None:
     size = required_size({}, FormatOptions(fat_type=fat_type))
     geometry = build(MemoryStorage(bytearray(size)), {}, FormatOptions(fat_type=fat_type)).geometry
     assert clusters <= geometry.clusters <= clusters + 32
 
 
-def test_a_tree_too_large_for_the_usual_cluster_size_gets_another():
+def test_a_tree_too_large_for_the_usual_cluster_size_gets_another() -> None:
     """3,000 files of one byte: clusters of 1 KiB would not do in 3 MiB, smaller ones do."""
     tree = {f"dir/{number}": b"x" for number in range(3500)}
     fs = build(MemoryStorage(bytearray(3 * MIB)), tree)
@@ -150,7 +154,7 @@ def test_a_tree_too_large_for_the_usual_cluster_size_gets_another():
     assert len(fs.listdir("dir")) == 3500
 
 
-def test_a_root_with_many_names_gets_a_larger_root_directory():
+def test_a_root_with_many_names_gets_a_larger_root_directory() -> None:
     tree = {f"a long name to take several entries {number}": b"" for number in range(400)}
     fs = build(MemoryStorage(bytearray(MIB)), tree)
     assert fs.geometry.root_entries >= 400 * 4

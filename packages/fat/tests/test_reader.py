@@ -5,6 +5,8 @@ import io
 import os
 import random
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ MADE = [
 ]
 
 
-def fill(image, folder, rng):
+def fill(image: Path, folder: Path, rng: random.Random) -> Any:
     """Copy, delete and copy again with mtools, so that files end up scattered."""
     folder.mkdir()
     expected = {}
@@ -57,7 +59,7 @@ def fill(image, folder, rng):
 
 
 @pytest.mark.parametrize(("size", "options"), MADE, ids=str)
-def test_what_mkfs_and_mtools_made_is_read_back(tmp_path, size, options):
+def test_what_mkfs_and_mtools_made_is_read_back(tmp_path: Path, size: int, options: tuple[str, ...]) -> None:
     image = tmp_path / "volume.img"
     mkfs(image, size, *options)
     expected = fill(image, tmp_path / "sources", random.Random(size + len(options)))
@@ -80,7 +82,7 @@ def test_what_mkfs_and_mtools_made_is_read_back(tmp_path, size, options):
 
 
 @pytest.mark.parametrize("options", [("-s", "1"), ("-F", "32", "-s", "1"), ("-F", "16", "-s", "1")], ids="".join)
-def test_a_volume_of_mtools_is_changed_by_us_and_read_by_mtools(tmp_path, options):
+def test_a_volume_of_mtools_is_changed_by_us_and_read_by_mtools(tmp_path: Path, options: tuple[str, ...]) -> None:
     image = tmp_path / "volume.img"
     mkfs(image, {(): 4, ("-F", "16"): 16, ("-F", "32"): 40}[options[:-2]] * MIB, *options)
     expected = fill(image, tmp_path / "sources", random.Random(9))
@@ -104,7 +106,7 @@ def test_a_volume_of_mtools_is_changed_by_us_and_read_by_mtools(tmp_path, option
     assert mcopy_out(image, tmp_path / "out") == expected
 
 
-def test_fat32_with_too_few_clusters_is_read_and_changed(tmp_path):
+def test_fat32_with_too_few_clusters_is_read_and_changed(tmp_path: Path) -> None:
     """mkfs.fat makes such volumes on request; the cluster count would make them FAT16."""
     image = tmp_path / "volume.img"
     mkfs(image, 20 * MIB, "-F", "32")
@@ -122,7 +124,7 @@ def test_fat32_with_too_few_clusters_is_read_and_changed(tmp_path):
     ]
 
 
-def test_case_flags_of_mtools_are_honoured(tmp_path):
+def test_case_flags_of_mtools_are_honoured(tmp_path: Path) -> None:
     image = tmp_path / "volume.img"
     mkfs(image, MIB)
     (tmp_path / "x").write_bytes(b"")
@@ -133,7 +135,7 @@ def test_case_flags_of_mtools_are_honoured(tmp_path):
     assert all(entry.slots == 1 for entry in fs.iterdir())
 
 
-def test_times_are_those_mdir_shows(tmp_path):
+def test_times_are_those_mdir_shows(tmp_path: Path) -> None:
     image = tmp_path / "volume.img"
     mkfs(image, MIB)
     (tmp_path / "x").write_bytes(b"")
@@ -146,12 +148,12 @@ def test_times_are_those_mdir_shows(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def small():
+def small() -> Any:
     tree = {"/dir/A file": bytes(range(256)) * 20, "/dir/empty": b"", "/ümläut.text": b"x"}
     return build(MemoryStorage(bytearray(MIB)), tree, FormatOptions(label="test", serial=0xCAFE))
 
 
-def test_lookup_ignores_case_and_knows_short_names(small):
+def test_lookup_ignores_case_and_knows_short_names(small: FatFileSystem) -> None:
     assert small.stat("DIR/a FILE").size == 5120
     assert small.stat("/dir/AFILE~1").name == "A file"
     assert small.stat("/ÜMLÄUT.TEXT").name == "ümläut.text"
@@ -161,7 +163,7 @@ def test_lookup_ignores_case_and_knows_short_names(small):
     assert (small.label, small.serial) == ("TEST", 0xCAFE)
 
 
-def test_open_is_a_seekable_file(small):
+def test_open_is_a_seekable_file(small: FatFileSystem) -> None:
     with small.open("/dir/a file") as file:
         assert isinstance(file, io.BufferedReader)
         file.seek(-10, os.SEEK_END)
@@ -187,7 +189,9 @@ def test_open_is_a_seekable_file(small):
         ("open", "/", errors.IsADirectoryError, IsADirectoryError),
     ],
 )
-def test_errors_are_doubles_of_the_builtins(small, call, argument, error, builtin):
+def test_errors_are_doubles_of_the_builtins(
+    small: FatFileSystem, call: str, argument: str, error: type[OSError], builtin: type[OSError]
+) -> None:
     with pytest.raises(builtin) as caught:
         getattr(small, call)(argument)
     assert type(caught.value) is error
@@ -195,13 +199,13 @@ def test_errors_are_doubles_of_the_builtins(small, call, argument, error, builti
     assert caught.value.errno
 
 
-def test_a_walk_goes_top_down_and_starts_anywhere(small):
+def test_a_walk_goes_top_down_and_starts_anywhere(small: FatFileSystem) -> None:
     assert [path for path, _folders, _files in small.walk()] == ["/", "/dir"]
     [(path, folders, files)] = small.walk("dir/")
     assert (path, folders, [entry.name for entry in files]) == ("/dir", [], ["A file", "empty"])
 
 
-def test_a_fragmented_file_is_read_across_its_extents():
+def test_a_fragmented_file_is_read_across_its_extents() -> None:
     storage = MemoryStorage(bytearray(MIB))
     fs = build(storage, {}, FormatOptions(cluster_size=512))
     for number in range(400):

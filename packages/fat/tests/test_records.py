@@ -4,12 +4,12 @@ from cloudboot_fat import layout, records
 from cloudboot_layout.generate import generate
 
 
-def test_checked_in_records_are_those_of_the_declaration():
+def test_checked_in_records_are_those_of_the_declaration() -> None:
     with open(records.__file__, encoding="utf-8") as file:
         assert file.read() == generate(layout)
 
 
-def test_offsets_are_those_of_the_specification():
+def test_offsets_are_those_of_the_specification() -> None:
     assert records.BPB.LAYOUT.offsets["BPB_TotSec32"] == 32
     assert records.BPB.SIZE == 36
     assert 36 + records.BPB32.LAYOUT.offsets["BPB_RootClus"] == 44

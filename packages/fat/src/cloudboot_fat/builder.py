@@ -190,9 +190,9 @@ def _short_names(directory: DirectoryNode) -> dict[str, bytes]:
     """
     taken: set[bytes] = set()
     found: dict[str, bytes] = {}
-    chooser = names.ShortNames(taken.__contains__)
+    chooser = names.ShortNames()
     for node in sorted(directory.ordered(), key=lambda node: names.needs_tail(node.name)):
-        short = chooser.choose(node.name)
+        short = chooser.choose(node.name, taken.__contains__)
         taken.add(short)
         found[node.name] = short
     return found

@@ -46,7 +46,7 @@ class Directory:
         self.dots: list[DirEntry] = []
         self._entries: dict[int, DirEntry] = {}
         self._by_name: dict[str, DirEntry] = {}
-        self._short_names = names.ShortNames(self._is_taken)
+        self._short_names = names.ShortNames()
 
     @property
     def entries(self) -> list[DirEntry]:
@@ -62,7 +62,7 @@ class Directory:
 
     def short_name(self, name: str) -> bytes:
         """A short name for a new entry."""
-        return self._short_names.choose(name)
+        return self._short_names.choose(name, self._is_taken)
 
     def slot(self, index: int) -> memoryview:
         """The 32 bytes of a slot."""

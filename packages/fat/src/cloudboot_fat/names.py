@@ -106,12 +106,11 @@ class ShortNames:
     and forces a numeric tail.
     """
 
-    def __init__(self, is_taken: Callable[[bytes], bool]) -> None:
-        self._is_taken = is_taken
+    def __init__(self) -> None:
         self._next: dict[tuple[str, str], int] = {}
 
-    def choose(self, name: str) -> bytes:
-        """An 11-byte short name for ``name`` that is not taken. The caller adds it to what is taken.
+    def choose(self, name: str, is_taken: Callable[[bytes], bool]) -> bytes:
+        """An 11-byte short name for ``name`` that is not taken. The caller sees to it that it is from then on.
 
         Raises:
             InvalidNameError: all 999,999 numeric tails are taken.
@@ -119,7 +118,7 @@ class ShortNames:
         base, extension, lossy = _basis(name)
         if not lossy:
             short = (base.ljust(8) + extension.ljust(3)).encode("ascii")
-            if not self._is_taken(short):
+            if not is_taken(short):
                 return short
         stem = base[:6]
         number = self._next.get((stem, extension), 1)
@@ -127,7 +126,7 @@ class ShortNames:
             tail = f"~{number}"
             short = (base[: 8 - len(tail)] + tail).ljust(8).encode("ascii") + extension.ljust(3).encode("ascii")
             number += 1
-            if not self._is_taken(short):
+            if not is_taken(short):
                 self._next[stem, extension] = number
                 return short
         raise InvalidNameError("no short name is left for it in this directory", field="name", actual=ascii(name))
