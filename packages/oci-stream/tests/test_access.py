@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import os
 import random
+import socket
+import socketserver
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -101,7 +105,32 @@ def test_a_credential_helper(guarded: FaultyRegistry, tmp_path: Path, monkeypatc
     assert pulled(guarded, access=Access(auth_file=file)) == DISK
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"auths": 5}', '{"auths": {"HOST": 5}}', '{"credHelpers": []}'])
+def test_files_have_an_order(guarded: FaultyRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    push_image(DISK, f"{guarded.host}/team/disk:v1", access=JOE)
+    docker = Path(os.environ["HOME"]) / ".docker/config.json"
+    docker.parent.mkdir()
+    docker.write_text(config(guarded.host, "ann", "wrong"))
+    podman = tmp_path / "containers/auth.json"
+    podman.parent.mkdir()
+    podman.write_text(config(guarded.host))
+    with pytest.raises(OciError):
+        pulled(guarded)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert pulled(guarded) == DISK
+
+
+def test_an_identity_token_is_not_sent_as_a_password(guarded: FaultyRegistry, tmp_path: Path) -> None:
+    push_image(DISK, f"{guarded.host}/team/disk:v1", access=JOE)
+    file = tmp_path / "config.json"
+    file.write_text(config(guarded.host, "<token>", "refresh"))
+    with pytest.raises(CredentialError, match="identity token"):
+        pulled(guarded, access=Access(auth_file=file))
+
+
+BROKEN = ["", "[]", "{", '{"auths": 5}', '{"auths": {"HOST": 5}}', '{"credHelpers": []}']
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_configuration(guarded: FaultyRegistry, text: str, tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(text.replace("HOST", guarded.host))
@@ -196,6 +225,52 @@ def test_a_realm_without_tls_gets_no_password(bearer: FaultyRegistry, monkeypatc
     port = bearer._servers[0].server_address[1]
     with pytest.raises(InsecureError):
         fetch_image(f"127.0.0.1:{port}/team/disk:v1", access=JOE)
+
+
+class _Proxy(socketserver.BaseRequestHandler):
+    """An HTTP proxy that tunnels to one place, whatever is asked for."""
+
+    heads: ClassVar[list[bytes]] = []
+    target: ClassVar[tuple[str, int]]
+
+    def handle(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.request.recv(1)
+        self.heads.append(head)
+        with socket.create_connection(self.target) as other:
+            self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=self.copy, args=(other, self.request))
+            back.start()
+            self.copy(self.request, other)
+            back.join()
+
+    @staticmethod
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_proxy(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _, port = registry.host.partition(":")
+    registry.faults.locations = "relative"
+    monkeypatch.setattr(_Proxy, "target", (host, int(port)), raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Proxy) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://joe:a%3Ab@127.0.0.1:{server.server_address[1]}")
+        plain = Access(insecure=True)
+        push_image(DISK, "registry.test:5000/team/disk:v1", access=plain)
+        with fetch_image("registry.test:5000/team/disk:v1", access=plain) as image:
+            assert image.view[: len(DISK)] == DISK
+        server.shutdown()
+    assert _Proxy.heads[0].startswith(b"CONNECT registry.test:5000 HTTP/1.")
+    assert b"Proxy-Authorization: Basic " + base64.b64encode(b"joe:a:b") in _Proxy.heads[0]
+    assert {seen.headers["host"] for seen in registry.seen} == {"registry.test:5000"}
+    assert not [seen for seen in registry.seen if "proxy-authorization" in seen.headers]
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jsonschema
 import oras.client
 import oras.layout
-import oras.schemas
+import oras.provider
 import pytest
 
 from cloudboot_layout.testing import judge, run
@@ -141,7 +140,6 @@ def test_skopeo_reads_what_we_push(server: Server, folder: Path, tmp_path: Path)
         raw = run(skopeo, "inspect", "--raw", "--tls-verify=false", source)
         assert digest_of(raw.encode()) == manifest.digest
         value = json.loads(raw)
-        jsonschema.validate(value, oras.schemas.manifest)
         assert value["artifactType"] == "application/vnd.cloud-boot.diskimage.v1"
         assert [layer["mediaType"] for layer in value["layers"]] == [LAYER_TYPE]
         assert value["annotations"] == {"org.example.os": "FreeBSD"}

@@ -4,8 +4,6 @@ import json
 import time
 from typing import Any
 
-import jsonschema
-import oras.schemas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +52,6 @@ def test_the_bytes_of_a_manifest_are_known() -> None:
         f'"layers":[{{"mediaType":"{LAYER_TYPE}","digest":"{DIGEST}","size":4}}],'
         f'"annotations":{{"a":"1","b":"2"}},"artifactType":"{ARTIFACT_TYPE}"}}'
     ).replace('"a":"1"', '"a":"é"')
-    jsonschema.validate(json.loads(data), oras.schemas.manifest)
     parsed = parse_manifest(document(data))
     assert image_layer(parsed) == LAYER
     assert parsed.artifact_type == ARTIFACT_TYPE

@@ -7,7 +7,9 @@ Basic challenge is taken for a Bearer one.
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import re
 import threading
@@ -16,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import oras.auth
 import oras.auth.utils
-import oras.container
 import requests
 import requests.adapters
 
@@ -60,13 +61,27 @@ class _BoundedAdapter(requests.adapters.HTTPAdapter):
 
 
 class _Backend(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no type information
-    """oras's own token client, with a way to ask what it has loaded."""
+    """oras's own token client, with a say in which file its credentials come from."""
 
     @property
     def basic(self) -> str | None:
         """The base64 of ``user:password``, if there is one."""
         value: str | None = getattr(self, "_basic_auth", None)
         return value
+
+    def load_file(self, path: Path, names: Iterable[str]) -> bool:
+        """Take the credentials that ``path`` has for the first of ``names`` it knows.
+
+        oras's own ``load_configs`` reads several files at once and lets chance decide between them.
+        """
+        config = json.loads(path.read_bytes())
+        helpers = config.get("credHelpers", {})
+        self._auth_config = {
+            "auths": config.get("auths", {}),
+            "credsStore": config.get("credsStore"),
+            "credHelpers": helpers,
+        }
+        return any(self._load_auth(name) for name in names)
 
 
 class Authenticator:
@@ -124,19 +139,20 @@ class Authenticator:
         if access.username is not None:
             self._backend.set_basic_auth(access.username, access.password or "")
             return
-        container = oras.container.Container(f"{self._reference.host}/{self._reference.repository}")
-        try:
-            for name in _config_names(self._reference):
-                container.registry = name
-                self._backend.load_configs(container, configs=_config_files(access))
-                if self._backend.basic:
-                    return
-        except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
-            # oras takes the configuration's shape for granted.
-            raise CredentialError(
-                f"the registry credentials on this machine cannot be read: {type(error).__name__}",
-                hint="look at ~/.docker/config.json",
-            ) from error
+        names = _config_names(self._reference)
+        for path in _config_files(access):
+            try:
+                found = self._backend.load_file(path, names)
+            except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+                # oras takes the configuration's shape for granted.
+                raise CredentialError(
+                    f"the registry credentials on this machine cannot be read: {type(error).__name__}",
+                    hint=f"look at {path}",
+                ) from error
+            if found:
+                if _is_identity_token(self._backend.basic or ""):
+                    raise CredentialError("an identity token instead of a password", hint="log in with a password")
+                return
 
     def _token(self, challenge: str) -> str:
         parsed = oras.auth.utils.parse_auth_header(challenge)
@@ -162,6 +178,14 @@ class Authenticator:
         return token
 
 
+def _is_identity_token(basic: str) -> bool:
+    """Whether a credential helper gave an OAuth refresh token (its user name is then ``<token>``)."""
+    try:
+        return base64.b64decode(basic).startswith(b"<token>:")
+    except ValueError:
+        return False
+
+
 def _offers(challenges: Iterable[str]) -> dict[str, str]:
     """The first challenge of each scheme; one header may hold several (RFC 9110 section 11.6.1)."""
     found: dict[str, str] = {}
@@ -185,17 +209,18 @@ def _config_names(reference: RegistryReference) -> list[str]:
     return names
 
 
-def _config_files(access: Access) -> list[str]:
-    """Configuration files beside ``~/.docker/config.json``, which oras always reads."""
+def _config_files(access: Access) -> list[Path]:
+    """Where credentials are looked for: the given file, or podman's and docker's in this order."""
     if access.auth_file is not None:
-        if not Path(access.auth_file).is_file():
-            raise CredentialError("no such credentials file", actual=os.fspath(access.auth_file))
-        return [os.fspath(access.auth_file)]
+        path = Path(access.auth_file)
+        if not path.is_file():
+            raise CredentialError("no such credentials file", actual=os.fspath(path))
+        return [path]
+    environment = os.environ
     candidates = []
-    if "REGISTRY_AUTH_FILE" in os.environ:
-        candidates.append(Path(os.environ["REGISTRY_AUTH_FILE"]))
-    if "DOCKER_CONFIG" in os.environ:
-        candidates.append(Path(os.environ["DOCKER_CONFIG"]) / "config.json")
-    if "XDG_RUNTIME_DIR" in os.environ:
-        candidates.append(Path(os.environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json")
-    return [os.fspath(path) for path in candidates if path.is_file()]
+    if "REGISTRY_AUTH_FILE" in environment:
+        candidates.append(Path(environment["REGISTRY_AUTH_FILE"]))
+    if "XDG_RUNTIME_DIR" in environment:
+        candidates.append(Path(environment["XDG_RUNTIME_DIR"], "containers", "auth.json"))
+    candidates.append(Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json"))
+    return [path for path in candidates if path.is_file()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .receive import receive
+from .receive import advise, receive
 from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
@@ -154,9 +154,7 @@ def _filled(
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error
         try:
-            # Where the kernel may use huge pages, the page faults of fresh memory cost next to nothing.
-            with contextlib.suppress(OSError):
-                mapping.madvise(mmap.MADV_HUGEPAGE)
+            advise(mapping)
             with memoryview(mapping) as view, view[: layer.size] as target:
                 receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
         except BaseException:

@@ -128,6 +128,7 @@ class RegistryStore:
             else:
                 start, stop = 0, descriptor.size
             _check_body(response, stop - start)
+            response.expect(stop - start)
         except BaseException:
             response.close()
             raise

@@ -6,6 +6,7 @@ it and the socket, so that every byte of head and body alike is under the deadli
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import http.client
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 USER_AGENT = "cloudboot-oci-stream"
+
+_HEAD = 1 << 20
+"""Bytes an answer may have besides its body: http.client reads interim answers and trailers as long as they come."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,7 @@ class _WatchedReader(io.RawIOBase):
         self._owner.arm()
         count = self._raw.readinto(buffer)
         if count:
-            self._owner.watch.add(count)
+            self._owner.received(count)
         return count
 
     def close(self) -> None:
@@ -144,7 +148,8 @@ class _WatchedSocket:
     def __init__(self, sock: socket.socket, access: Access, deadline: Deadline) -> None:
         self._sock, self._deadline = sock, deadline
         self._stall = self._timeout = access.stall
-        self.watch = RateWatch(access.minimum_rate, access.stall)
+        self._watch = RateWatch(access.minimum_rate, access.stall)
+        self._budget = _HEAD
         sock.settimeout(self._timeout)
 
     def arm(self) -> None:
@@ -154,6 +159,17 @@ class _WatchedSocket:
         if timeout != self._timeout:
             self._sock.settimeout(timeout)
             self._timeout = timeout
+
+    def received(self, count: int) -> None:
+        """Account for ``count`` more bytes."""
+        self._watch.add(count)
+        self._budget -= count
+        if self._budget < 0:
+            raise ProtocolError("the answer does not end")
+
+    def allow(self, size: int) -> None:
+        """Let a body of ``size`` bytes in, with what chunks of one byte each would add to it."""
+        self._budget = _HEAD + 6 * size
 
     def limit(self, seconds: float) -> None:
         """Wait no longer than ``seconds`` for anything from now on."""
@@ -195,6 +211,10 @@ class Response:
         self._inner.close()
         self._connection.close()
 
+    def expect(self, size: int) -> None:
+        """Allow a body of up to ``size`` bytes; nearly nothing is let in before."""
+        self._sock.allow(size)
+
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; 0 at the end of the body, be it the announced one or not.
 
@@ -207,6 +227,7 @@ class Response:
 
     def read_bounded(self, limit: int) -> bytes:
         """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
+        self.expect(limit)
         with _mapped(self.url):
             data = bytearray()
             while len(data) <= limit:
@@ -287,7 +308,7 @@ class Transport:
     def _connect(self, origin: Origin, deadline: Deadline) -> http.client.HTTPConnection:
         timeout = deadline.cap(self._access.stall)
         proxy = _proxy_for(origin)
-        host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+        host, port = (proxy.origin.host, proxy.origin.port) if proxy else (origin.host, origin.port)
         connection: http.client.HTTPConnection
         if origin.scheme == "https":
             self._context = self._context or self._access.tls_context()
@@ -295,7 +316,7 @@ class Transport:
         else:
             connection = http.client.HTTPConnection(host, port, timeout=timeout)
         if proxy:
-            connection.set_tunnel(origin.host, origin.port)
+            connection.set_tunnel(origin.host, origin.port, headers=proxy.headers)
         connection.connect()
         return connection
 
@@ -335,7 +356,13 @@ def _head(method: str, target: str, headers: Mapping[str, str], body: Body | Non
     return _Head(method, target, fixed | dict(headers))
 
 
-def _proxy_for(origin: Origin) -> Origin | None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Proxy:
+    origin: Origin
+    headers: Mapping[str, str]
+
+
+def _proxy_for(origin: Origin) -> _Proxy | None:
     """The proxy that the environment names for ``origin``; this machine's own registries never go through one."""
     if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
@@ -343,7 +370,15 @@ def _proxy_for(origin: Origin) -> Origin | None:
     proxy = proxies.get(origin.scheme) or proxies.get("all")
     if not proxy:
         return None
-    return Origin.of(proxy if "://" in proxy else f"http://{proxy}")
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    where = Origin.of(url)
+    if where.scheme != "http":
+        raise ProtocolError("a proxy of an unknown kind", expected="http://", actual=f"{where.scheme}://")
+    parts = urllib.parse.urlsplit(url)
+    if parts.username is None:
+        return _Proxy(where, {})
+    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    return _Proxy(where, {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
 
 
 @contextlib.contextmanager

@@ -309,11 +309,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(201, headers={"Location": f"/v2/{repository}/blobs/{digest}"})
 
     def _take(self, data: bytearray) -> bool:
-        """Take an upload's body in; false if a cut came first."""
+        """Take an upload's body in; false if a cut came first, or the client left."""
         left = int(self.headers["Content-Length"])
         while left:
             cut = next((cut for cut in self.faults.upload_cuts if len(data) <= cut < len(data) + left), None)
             piece = self.rfile.read(min(_PIECE, left) if cut is None else min(_PIECE, cut - len(data)))
+            if not piece:
+                return False
             data += piece
             left -= len(piece)
             if cut == len(data):

@@ -1,0 +1,190 @@
+"""How fast a verified fetch is: ``python benchmarks/oci.py [--size MIB ...] [--rounds N]``.
+
+One image in Debian's docker-registry on loopback, fetched by each client in turn, round after round, each time in a
+process of its own. The yardstick of a round is hashlib's SHA-256 over as many bytes: no verified fetch can be faster.
+Printed are medians: the rate, its share of the yardstick, processor time against the yardstick's, and peak memory above
+what the process had before and above the buffer, where the client has one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import mmap
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIB = 1 << 20
+
+
+def sha256_alone(reference: str, size: int, folder: str) -> int:
+    del reference, folder
+    data, hasher = memoryview(bytearray(MIB)), hashlib.sha256()
+    for _ in range(size // MIB):
+        hasher.update(data)
+    return 0
+
+
+def ours_image(reference: str, size: int, folder: str) -> int:
+    from cloudboot_oci_stream import fetch_image
+
+    del folder
+    with fetch_image(reference) as image:
+        assert image.size == size
+    return size
+
+
+def ours_buffer(reference: str, size: int, folder: str) -> int:
+    from cloudboot_oci_stream import fetch_blob_to_buffer, open_store, resolve
+
+    del folder
+    store = open_store(reference)
+    _, _, layer = resolve(store)
+    buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    fetch_blob_to_buffer(layer, buffer, store)
+    return size
+
+
+def requests_stream(reference: str, size: int, folder: str) -> int:
+    """What most people write: 1 MiB pieces, hashed in between, copied into a buffer."""
+    import requests
+
+    from cloudboot_oci_stream import open_store, resolve
+
+    del folder
+    _, _, layer = resolve(open_store(reference))
+    host, _, rest = reference.partition("/")
+    buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    hasher, done = hashlib.sha256(), 0
+    url = f"http://{host}/v2/{rest.partition(':')[0]}/blobs/{layer.digest}"
+    with requests.get(url, stream=True, timeout=60) as response:
+        for piece in response.iter_content(MIB):
+            hasher.update(piece)
+            buffer[done : done + len(piece)] = piece
+            done += len(piece)
+    assert f"sha256:{hasher.hexdigest()}" == layer.digest
+    return size
+
+
+def oras_pull(reference: str, size: int, folder: str) -> int:
+    """Into a file, since oras-py has no other way; it verifies nothing."""
+    import oras.client
+
+    client = oras.client.OrasClient(hostname=reference.partition("/")[0], insecure=True)
+    (path,) = client.pull(reference, outdir=folder)
+    assert os.path.getsize(path) == size
+    return 0
+
+
+def skopeo_copy(reference: str, size: int, folder: str) -> int:
+    del size
+    command = ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{reference}", f"dir:{folder}/copy"]
+    subprocess.run(command, check=True)
+    return 0
+
+
+CLIENTS: dict[str, Callable[[str, int, str], int]] = {
+    "hashlib SHA-256 alone": sha256_alone,
+    "cloudboot fetch_image (memfd)": ours_image,
+    "cloudboot fetch_blob_to_buffer": ours_buffer,
+    "requests, 1 MiB pieces": requests_stream,
+    "oras-py pull (unverified)": oras_pull,
+    "skopeo copy (to files)": skopeo_copy,
+}
+YARDSTICK = "hashlib SHA-256 alone"
+
+
+def status(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def measure(client: str, reference: str, size: int) -> None:
+    """In the child: run one client once, and print what it took."""
+    import cloudboot_oci_stream  # noqa: F401 - the import is not what is measured
+
+    if client == "oras-py pull (unverified)":
+        import oras.client  # noqa: F401
+    if client == "requests, 1 MiB pieces":
+        import requests  # noqa: F401
+    with tempfile.TemporaryDirectory() as folder:
+        before = status("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+        cpu, start = os.times(), time.perf_counter()
+        buffer = CLIENTS[client](reference, size, folder)
+        seconds, done = time.perf_counter() - start, os.times()
+    if client == "skopeo copy (to files)":
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    else:
+        memory = status("VmHWM") - before - buffer
+    used = sum(done[:4]) - sum(cpu[:4])
+    print(json.dumps({"seconds": seconds, "cpu": used, "memory": memory}))
+
+
+def compare(mib: int, rounds: int) -> None:
+    """In the parent: fill a registry and print the table."""
+    from cloudboot_oci_stream import push_image
+    from cloudboot_oci_stream.testing import docker_registry
+
+    size = mib * MIB
+    results: dict[str, list[dict[str, float]]] = {client: [] for client in CLIENTS}
+    with docker_registry() as server, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "disk.img")
+        with path.open("wb") as file:
+            piece = os.urandom(MIB)
+            for count in range(mib):
+                file.write(count.to_bytes(8, "little") + piece[8:])
+        reference = f"{server.host}/bench:v1"
+        push_image(path, reference)
+        path.unlink()
+        for _ in range(rounds):
+            for client in CLIENTS:
+                if client.startswith("skopeo") and shutil.which("skopeo") is None:
+                    continue
+                command = [sys.executable, __file__, "--measure", client, reference, str(size)]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+                results[client].append(json.loads(done.stdout.splitlines()[-1]))
+    print(f"\n{mib} MiB, {rounds} rounds, docker-registry on loopback, {os.cpu_count()} processors")
+    print(f"{'client':32}{'MB/s':>8}{'of SHA-256':>12}{'worst':>8}{'CPU':>8}{'memory above':>15}")
+    yardsticks = results[YARDSTICK]
+    for client, runs in results.items():
+        if not runs:
+            print(f"{client:32}not installed")
+            continue
+        shares = [best["seconds"] / run["seconds"] for best, run in zip(yardsticks, runs, strict=True)]
+        cpu = statistics.median(run["cpu"] / best["cpu"] for best, run in zip(yardsticks, runs, strict=True))
+        rate = size / statistics.median(run["seconds"] for run in runs) / 1e6
+        memory = statistics.median(run["memory"] for run in runs) / MIB
+        print(f"{client:32}{rate:8.0f}{statistics.median(shares):12.2f}{min(shares):8.2f}{cpu:8.2f}{memory:11.1f} MiB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, action="append", metavar="MIB", help="repeatable (default: 64 and 1024)")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--measure", nargs=3, metavar=("CLIENT", "REFERENCE", "SIZE"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        client, reference, size = options.measure
+        measure(client, reference, int(size))
+        return
+    for mib in options.size or [64, 1024]:
+        compare(mib, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
