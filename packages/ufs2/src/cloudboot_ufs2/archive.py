@@ -59,8 +59,9 @@ def open_archive(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Node]:
         try:
             plain = _plain(file, stack)
             yield _read(plain, label)
-        except _DAMAGE as error:
-            if isinstance(error, SourceError):
+        except (*_DAMAGE, OSError) as error:
+            # bz2 and gzip report damage as an OSError without a number; one with a number is the host's.
+            if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:
                 raise
             raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
 
@@ -103,6 +104,9 @@ def _read(file: IO[bytes], label: str) -> Node:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined] # the list of all members is only ever in the way
             _add(tree, member, file.fileno(), size)
+        # tarfile takes anything it cannot parse for the end of the archive.
+        if any(os.pread(file.fileno(), tarfile.BLOCKSIZE, archive.offset)) or archive.offset >= size:
+            raise SourceError("a damaged archive, or one that was cut short", member=label)
     if not tree.root.children:
         raise SourceError("the archive is empty", member=label)
     return tree.finish()
@@ -136,6 +140,8 @@ def _parts(member: tarfile.TarInfo, archive_size: int) -> list[tuple[int, int, i
     sparse: list[tuple[int, int]] = getattr(member, "sparse", None) or [(0, member.size)]
     parts, position, end = [], member.offset_data, 0
     for start, length in sparse:
+        if length == 0:
+            continue  # an unused slot of a GNU header
         if length < 0 or start < end or start + length > member.size or position + length > archive_size:
             raise SourceError("its data leaves the archive", member=member.name)
         parts.append((start, length, position))

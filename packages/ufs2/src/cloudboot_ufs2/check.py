@@ -80,6 +80,7 @@ def _check(storage: Storage, findings: Findings) -> None:
     check_inodes(survey)
     check_directories(survey)
     check_space(survey)
+    findings.name(survey.paths)
 
 
 def _check_superblock(storage: Storage, fs: Fs, at: int, findings: Findings) -> bool:

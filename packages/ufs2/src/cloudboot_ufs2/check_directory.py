@@ -24,7 +24,7 @@ def check_directories(survey: Survey) -> None:
             "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=_mode(survey, UFS_ROOTINO)
         )
     numbers = np.flatnonzero((survey.modes & 0o170000) == stat.S_IFDIR).tolist()
-    contents = {number: _read(survey, number) for number in numbers}
+    contents = survey.contents = {number: _read(survey, number) for number in numbers}
     children = _join(survey, contents)
     references = np.zeros(len(survey.modes), dtype=np.int64)
     for number, records in contents.items():

@@ -76,7 +76,7 @@ class TreeBuilder:
         member = shown(path)
         _check_attributes(node, member)
         self._newest = max(self._newest, node.mtime_ns)
-        parts = split(path)
+        parts = split(path, member)
         if not parts:
             self._merge(self.root, node, member)
             return
@@ -96,11 +96,11 @@ class TreeBuilder:
         """
         member = shown(path)
         node: Node | None = self.root
-        for part in split(target):
+        for part in split(target, member):
             node = (node.children or {}).get(part) if node else None
         if node is None or node.children is not None:
             raise SourceError("a hard link to what is not a file before it", member=member, actual=target)
-        parts = split(path)
+        parts = split(path, member)
         if not parts:
             raise SourceError("the root cannot be a hard link", member=member)
         parent = self._directory(parts[:-1], node, member)
@@ -139,13 +139,12 @@ class TreeBuilder:
         self._implied.discard(id(present))
 
 
-def split(path: bytes) -> list[bytes]:
-    """The names of a path; ``.`` and empty ones count for nothing.
+def split(path: bytes, member: str) -> list[bytes]:
+    """The names of a path; ``.`` and empty ones count for nothing. ``member`` is who asks, for the error.
 
     Raises:
         SourceError: an absolute path, ``..``, or a name no directory can hold.
     """
-    member = shown(path)
     if path.startswith(b"/"):
         raise SourceError("an absolute path", member=member)
     parts = [part for part in path.split(b"/") if part not in (b"", b".")]

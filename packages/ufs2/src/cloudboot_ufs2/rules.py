@@ -38,8 +38,10 @@ class Violation(NamedTuple):
 
 def structural(fs: Fs) -> Iterator[Violation]:
     """The rules without which sizes and positions mean nothing; later ones rely on the earlier."""
-    yield from _sizes(fs)
-    yield from _groups(fs)
+    sizes = list(_sizes(fs))
+    yield from sizes
+    if not sizes:
+        yield from _groups(fs)
 
 
 def _sizes(fs: Fs) -> Iterator[Violation]:
@@ -58,8 +60,6 @@ def _sizes(fs: Fs) -> Iterator[Violation]:
 
 
 def _groups(fs: Fs) -> Iterator[Violation]:
-    if fs.fs_bsize < MINBSIZE or fs.fs_fsize < DEV_BSIZE or fs.fs_inopb < 1 or not 1 <= fs.fs_frag <= MAXFRAG:
-        return  # reported already; nothing below could be computed
     inopb, ipg, fpg, ncg = fs.fs_inopb, fs.fs_ipg, fs.fs_fpg, fs.fs_ncg
     if fpg < 3 * fs.fs_frag:
         yield Violation("fs_fpg", "three blocks at least", f"at least {3 * fs.fs_frag}", fpg)

@@ -112,7 +112,7 @@ def required_size(root: Node, options: Options, *, keep_free: int = 0) -> int:
     wanted = demand(root, options)
     frag = options.block_size // options.fragment
     blocks = wanted.blocks_with_tails(frag)
-    size = options.block_size * (blocks + 64)
+    size = options.block_size * (blocks + 1)
     for _ in range(_ATTEMPTS):
         size = _grow(size, blocks, wanted.inodes, options, keep_free)
         chosen = inode_density(options, size, wanted.inodes)
@@ -143,7 +143,7 @@ def _grow(size: int, blocks: int, inodes: int, options: Options, keep_free: int)
             # Only inodes are missing, and they are as dense as they may be.
             missing = inodes - (geometry.inode_count - UFS_ROOTINO)
             short = howmany(missing * (options.density or options.fragment), bsize)
-        size = roundup(size + max(short, 8) * bsize, bsize)
+        size = roundup(size + max(short, 1) * bsize, bsize)
     raise NoSpaceError("no file system with this block size takes the tree")
 
 

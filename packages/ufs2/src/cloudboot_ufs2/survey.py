@@ -10,14 +10,18 @@ import numpy as np
 from cloudboot_layout import Finding
 
 from .blocks import BlockMap
+from .directory import Record
 from .geometry import geometry_of
 from .layout import UFS_ROOTINO
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from cloudboot_layout import ByteOrder, Storage
 
+    from .directory import Problem
     from .group import Bools
     from .records import Cg, Fs
 
@@ -45,6 +49,15 @@ class Findings:
     def more(self, kind: str, count: int) -> None:
         """Count ``count`` findings of ``kind`` that were not even made."""
         self._counts[kind] = self._counts.get(kind, 0) + count
+
+    def name(self, paths: Callable[[set[int]], dict[int, str]]) -> None:
+        """Add paths to the findings about inodes; ``paths`` gives them for a set of numbers."""
+        inodes = {found.where["inode"] for found in self._found if "inode" in found.where}
+        known = paths({number for number in inodes if isinstance(number, int)})
+        for index, found in enumerate(self._found):
+            path = known.get(int(found.where.get("inode", -1)))
+            if path is not None:
+                self._found[index] = dataclasses.replace(found, where={**found.where, "path": path})
 
     def result(self) -> list[Finding]:
         """The findings, and one more for each kind that had too many."""
@@ -82,6 +95,8 @@ class Survey:
         self.modes: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
         self.links: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
         self.depths: dict[int, int] = {}
+        #: the records of each directory
+        self.contents: dict[int, list[Record | Problem]] = {}
         #: of each directory that was reached through a name: its parent and that name
         self.names: dict[int, tuple[int, bytes]] = {}
 
@@ -94,11 +109,20 @@ class Survey:
         start = "" if inode == UFS_ROOTINO else f"<inode {inode}>"
         return start + "/" + b"/".join(reversed(parts)).decode("utf-8", "backslashreplace")
 
+    def paths(self, inodes: set[int]) -> dict[int, str]:
+        """A path of each of these inodes that has a name."""
+        found = {number: self.path(number) for number in inodes if number in self.names or number == UFS_ROOTINO}
+        missing = inodes - found.keys()
+        for directory, records in self.contents.items() if missing else ():
+            for record in records:
+                if isinstance(record, Record) and record.inode in missing:
+                    name = record.name.decode("utf-8", "backslashreplace")
+                    found.setdefault(record.inode, f"{self.path(directory).rstrip('/')}/{name}")
+        return found
+
     def add_inode(self, kind: str, inode: int, message: str, field: str, **values: object) -> None:
         """A finding about an inode."""
         where: dict[str, int | str] = {"group": inode // self.geometry.group_inodes, "inode": inode}
-        if inode in self.names or inode == UFS_ROOTINO:
-            where["path"] = self.path(inode)
         offset = self.geometry.inode_offset(inode)
         self.findings.add(
             Finding(

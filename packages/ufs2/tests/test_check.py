@@ -1,0 +1,102 @@
+"""Every mutation is caught as what it is, and a clean image yields nothing."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+import pytest
+
+from cloudboot_ufs2 import Options, Ufs2Error, check
+from cloudboot_ufs2.testing import Editor, Mutation, mutations, sample_image
+
+LAYOUTS = {
+    "4096": Options(block_size=4096),
+    "4096 frag 1": Options(block_size=4096, fragment_size=4096),
+    "16384 big": Options(block_size=16384, byteorder="big"),
+    "32768": Options(),
+    "65536 unhashed": Options(block_size=65536, check_hash=False),
+}
+
+
+@functools.cache
+def image(name: str) -> bytes:
+    return sample_image(LAYOUTS[name])
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_clean_image_yields_nothing(name: str) -> None:
+    assert check(image(name)) == []
+
+
+@pytest.mark.parametrize("name", ["4096", "16384 big", "32768"])
+@pytest.mark.parametrize("mutation", mutations(), ids=lambda mutation: mutation.name)
+def test_every_mutation_is_caught(mutation: Mutation, name: str) -> None:
+    editor = Editor(image(name))
+    mutation.apply(editor)
+    findings = check(bytes(editor.data))
+    assert mutation.kind in {finding.kind for finding in findings}
+    for finding in findings:
+        assert finding.as_dict()
+        assert str(finding)
+
+
+def test_there_are_more_than_forty_kinds() -> None:
+    assert len({mutation.kind for mutation in mutations() if not mutation.kind.startswith("superblock-")}) > 40
+
+
+def test_most_mutations_cause_nothing_else() -> None:
+    alone = 0
+    for mutation in mutations():
+        editor = Editor(image("4096"))
+        mutation.apply(editor)
+        alone += {finding.kind for finding in check(bytes(editor.data))} == {mutation.kind}
+    assert alone > len(mutations()) * 2 // 3
+
+
+def test_findings_name_the_place() -> None:
+    editor = Editor(image("32768"))
+    number = editor.find("/boot/kernel/module.ko")
+    editor.change_inode(number, di_nlink=7)
+    (finding,) = check(bytes(editor.data))
+    assert finding.kind == "inode-links"
+    assert finding.where["path"] == "/boot/kernel/module.ko"
+    assert finding.where["inode"] == number
+    assert (finding.expected, finding.actual) == (1, 7)
+    assert finding.offset == editor.geometry.inode_offset(number)
+
+
+def test_many_findings_of_a_kind_are_counted() -> None:
+    editor = Editor(image("32768"))
+    for entry in editor.volume().iterdir("/many"):
+        editor.change_inode(entry.inode, di_gen=0)
+    findings = [finding for finding in check(bytes(editor.data)) if finding.kind == "inode-generation"]
+    assert len(findings) == 51
+    assert "more of this kind" in findings[-1].message
+
+
+@pytest.mark.parametrize("size", [0, 1000, 65536, 70_000, 1 << 20, (16 << 20) - 1])
+def test_truncated_images(size: int) -> None:
+    assert check(image("4096")[:size])
+
+
+def test_a_place_outside_the_image() -> None:
+    assert [finding.kind for finding in check(b"", offset=512)] == ["image-truncated"]
+    assert [finding.kind for finding in check(bytes(4096), size=8192)] == ["image-truncated"]
+
+
+def test_random_damage_never_escapes() -> None:
+    chance = random.Random(7)
+    clean = image("4096")
+    editor = Editor(clean)
+    metadata = [(editor.group_offset(group), 4096) for group in range(4)]
+    metadata += [(editor.geometry.inode_offset(2), 40_000), (65536, 1376), (editor.geometry.dblkno * 512, 60_000)]
+    for _ in range(60):
+        data = bytearray(clean)
+        for _ in range(chance.randrange(1, 40)):
+            start, length = chance.choice(metadata)
+            data[start + chance.randrange(length)] = chance.randrange(256)
+        try:
+            check(bytes(data))
+        except Ufs2Error as error:  # pragma: no cover -- what must not happen
+            pytest.fail(f"a checker collects, it does not raise: {error}")
