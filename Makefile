@@ -5,36 +5,39 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup probe test lint docs bench pins clean
+.PHONY: help probe test lint docs bench pins clean
 
 help:
 	@echo 'make probe    set up, build a disk image, push it, fetch it back, boot it under UEFI, prove every step'
 	@echo 'make test     set up, then run every test, linter, type check and documentation build'
-	@echo 'make lint     formatting, lint, layer rules and types only'
-	@echo 'make docs     build the documentation into docs/_build'
+	@echo 'make lint     layer rules, formatting, lint and types only'
+	@echo 'make docs     build the documentation into docs/_build/html'
 	@echo 'make bench    print the benchmark tables'
-	@echo 'make pins     renew requirements/*.txt'
+	@echo 'make pins     renew requirements/dev.txt'
+	@echo 'make clean    remove everything these commands made'
 
-setup:
-	@$(PYTHON) tools/setup.py
-
-probe: setup
+probe:
+	@$(PYTHON) tools/setup.py probe
 	@$(BIN)/python tools/probe.py
 
-test: setup
+test:
+	@$(PYTHON) tools/setup.py test
 	@$(BIN)/nox --session layers lint types tests wheel docs
 
-lint: setup
+lint:
+	@$(PYTHON) tools/setup.py python
 	@$(BIN)/nox --session layers lint types
 
-docs: setup
+docs:
+	@$(PYTHON) tools/setup.py python
 	@$(BIN)/nox --session docs
 
-bench: setup
+bench:
+	@$(PYTHON) tools/setup.py test
 	@$(BIN)/nox --session bench
 
 pins:
-	@$(PYTHON) tools/setup.py --python-only
+	@$(PYTHON) tools/setup.py python
 	@$(BIN)/python tools/pins.py
 
 clean:

@@ -38,12 +38,20 @@ def requirement_name(requirement: str) -> str:
     return requirement
 
 
+def declared(name: str) -> list[str]:
+    """What a package declares: dependencies, extras, and what its tests need."""
+    project = MANIFESTS[name]["project"]
+    groups = [
+        *project.get("optional-dependencies", {}).values(),
+        MANIFESTS[name].get("dependency-groups", {}).get("test", []),
+    ]
+    return [*project.get("dependencies", []), *(item for group in groups for item in group)]
+
+
 def siblings(name: str) -> list[str]:
     """The packages of this workspace that ``name`` declares, and those that they declare."""
     found: list[str] = []
-    project = MANIFESTS[name]["project"]
-    extras = [item for group in project.get("optional-dependencies", {}).values() for item in group]
-    for requirement in [*project.get("dependencies", []), *extras]:
+    for requirement in declared(name):
         other = folder(requirement_name(requirement))
         if other is not None and other != name and other not in found:
             found += [package for package in [*siblings(other), other] if package not in found]
@@ -51,8 +59,9 @@ def siblings(name: str) -> list[str]:
 
 
 def test_requirements(name: str) -> list[str]:
-    """What the tests of a package need beyond its own dependencies."""
-    return [*TEST_TOOLS, *MANIFESTS[name].get("dependency-groups", {}).get("test", [])]
+    """What the tests of a package need beyond its own dependencies and its siblings."""
+    group = MANIFESTS[name].get("dependency-groups", {}).get("test", [])
+    return [*TEST_TOOLS, *(item for item in group if folder(requirement_name(item)) is None)]
 
 
 def install(session: nox.Session, name: str, *tools: str) -> None:
@@ -112,8 +121,9 @@ def wheel(session: nox.Session, package: str) -> None:
     built = dist / f"{stem}-{version}-py3-none-any.whl"
     extras = ",".join(MANIFESTS[package]["project"].get("optional-dependencies", {}))
     target = f"{built}[{extras}]" if extras else str(built)
+    others = [MANIFESTS[other]["project"]["name"] for other in siblings(package)]
     session.install(
-        "--quiet", "--constraint", str(PINS), "--find-links", str(dist), "--reinstall-package", stem, target,
+        "--quiet", "--constraint", str(PINS), "--find-links", str(dist), "--reinstall", target, *others,
         *test_requirements(package),
     )  # fmt: skip
     away = Path(session.create_tmp()) / package
