@@ -21,7 +21,13 @@ import pytest
 from cloudboot_layout.testing import judge, run
 from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, fetch_image, push_image
 from cloudboot_oci_stream.descriptor import digest_of
-from cloudboot_oci_stream.errors import NotAnImageError, NotFoundError, TransportError, UnauthorizedError
+from cloudboot_oci_stream.errors import (
+    CertificateError,
+    NotAnImageError,
+    NotFoundError,
+    TransportError,
+    UnauthorizedError,
+)
 from cloudboot_oci_stream.testing import Server, docker_registry
 
 DISK = random.Random(11).randbytes(5_000_001)
@@ -124,10 +130,10 @@ def test_tls(tmp_path: Path) -> None:
         trusted = Access(ca_file=certificate, username="joe", password="secret")
         push_image(DISK, f"{server.host}/e:v1", access=trusted)
         assert_image(f"{server.host}/e:v1", trusted)
-        with pytest.raises(TransportError, match="does not verify"):
+        with pytest.raises(CertificateError, match="does not verify"):
             fetch_image(f"{server.host}/e:v1", access=Access(insecure=False))
         port = server.host.partition(":")[2]
-        with pytest.raises(TransportError, match="does not verify"):
+        with pytest.raises(CertificateError, match="does not verify"):
             fetch_image(f"localhost:{port}/e:v1", access=trusted)
         with pytest.raises(OciError):
             fetch_image(f"{server.host}/e:v1")

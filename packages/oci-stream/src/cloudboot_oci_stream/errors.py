@@ -1,36 +1,39 @@
 """What can go wrong between a reference and verified bytes: one type per class of failure.
 
-OciError
-+-- InvalidReferenceError       the text names no image (also a ValueError)
-+-- DescriptorError             negative size, malformed digest, unknown algorithm ... (also a ValueError)
-+-- NoRoomError                 the bytes do not fit where they are to go
-|   +-- BufferTooSmallError     found before any byte was asked for (also a ValueError)
-+-- ContentError                bytes came, and they are not the ones that were asked for
-|   +-- BodyOverflowError       more bytes than the descriptor promises
-|   +-- ShortBodyError          fewer, and no retry brought the rest (also an EOFError)
-|   +-- SizeMismatchError       the peer announces another size than the descriptor
-|   +-- DigestMismatchError     the bytes hash to something else
-|   +-- NotAnImageError         no match in an index, several layers, a wrong media type
-|   +-- ManifestTooLargeError   a manifest of more than 4 MiB
-|   +-- ManifestSyntaxError     not the JSON of a manifest, or JSON built to exhaust the reader
-+-- ImageLayoutError            a folder is not an OCI image layout
-+-- RegistryError               the registry answered, but not with what was asked
-|   +-- ProtocolError           an answer that breaks HTTP or the distribution specification
-|   |   +-- ContentEncodingError   a body in an encoding nobody asked for
-|   |   +-- ContentRangeError      another range than the one requested
-|   +-- StatusError             a status outside 2xx, with the registry's own code and message
-|       +-- UnauthorizedError   401 and 403 (also a PermissionError)
-|       +-- NotFoundError       404 (also a LookupError); also a tag that a folder lacks
-|       +-- RateLimitedError    429
-+-- RedirectError
-|   +-- RedirectWithoutLocationError
-|   +-- RedirectLoopError       a loop, or too many
-|   +-- RedirectSchemeError     from https to http, or to something else altogether
-+-- CredentialError             the credentials on this machine cannot be read, or no token came of them
-+-- InsecureError               plain HTTP to another machine, without leave
-+-- TransportError              no connection, or it broke (also a ConnectionError)
-+-- TransferTimeoutError        the deadline passed, or the peer went silent (also a TimeoutError)
-    +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
+    OciError
+    +-- InvalidReferenceError       the text names no image (also a ValueError)
+    +-- DescriptorError             negative size, malformed digest, unknown algorithm ... (also a ValueError)
+    +-- NoRoomError                 the bytes do not fit where they are to go
+    |   +-- BufferTooSmallError     found before any byte was asked for (also a ValueError)
+    +-- ContentError                bytes came, and they are not the ones that were asked for
+    |   +-- BodyOverflowError       more bytes than the descriptor promises
+    |   +-- ShortBodyError          fewer, and no retry brought the rest (also an EOFError)
+    |   +-- SizeMismatchError       the peer announces another size than the descriptor
+    |   +-- DigestMismatchError     the bytes hash to something else
+    |   +-- NotAnImageError         no match in an index, several layers, a wrong media type
+    |   +-- ManifestTooLargeError   a manifest of more than 4 MiB
+    |   +-- ManifestSyntaxError     not the JSON of a manifest, or JSON built to exhaust the reader
+    +-- ImageLayoutError            a folder is not an OCI image layout
+    +-- RegistryError               the registry answered, but not with what was asked
+    |   +-- ProtocolError           an answer that breaks HTTP or the distribution specification
+    |   |   +-- ContentEncodingError   a body in an encoding nobody asked for
+    |   |   +-- ContentRangeError      another range than the one requested
+    |   +-- StatusError             a status outside 2xx, with the registry's own code and message
+    |       +-- UnauthorizedError   401 and 403 (also a PermissionError)
+    |       +-- NotFoundError       404 (also a LookupError); also a tag that a folder lacks
+    |       +-- RateLimitedError    429
+    +-- RedirectError
+    |   +-- RedirectWithoutLocationError
+    |   +-- RedirectLoopError       a loop, or too many
+    |   +-- RedirectSchemeError     from https to http, or to something else altogether
+    +-- CredentialError             the credentials on this machine cannot be read, or no token came of them
+    +-- InsecureError               plain HTTP to another machine, without leave
+    +-- TransportError              no connection, or it broke (also a ConnectionError)
+    |   +-- CertificateError        the peer cannot prove who it is
+    +-- TransferTimeoutError        the deadline passed, or the peer went silent (also a TimeoutError)
+        +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
+
+Those named with a builtin exception can be caught as that one, too.
 """
 
 from __future__ import annotations
@@ -274,6 +277,15 @@ class TransportError(OciError, ConnectionError):
     def retryable(self) -> bool:
         """A broken connection is made anew."""
         return True
+
+
+class CertificateError(TransportError):
+    """The peer cannot prove that it is the registry."""
+
+    @property
+    def retryable(self) -> bool:
+        """It will not know better the next time."""
+        return False
 
 
 class TransferTimeoutError(OciError, TimeoutError):

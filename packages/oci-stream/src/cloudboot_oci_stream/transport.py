@@ -17,6 +17,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Protocol, Self
 
 from .errors import (
+    CertificateError,
     CredentialError,
     InsecureError,
     OciError,
@@ -392,7 +393,7 @@ def _mapped(url: str) -> Iterator[None]:
     except TimeoutError:
         raise TransferTimeoutError(f"no byte moved in time: {where}") from None
     except ssl.SSLCertVerificationError as error:
-        raise TransportError(
+        raise CertificateError(
             f"the certificate of {where} does not verify: {error.verify_message}",
             hint="name its authority with ca_file",
         ) from error

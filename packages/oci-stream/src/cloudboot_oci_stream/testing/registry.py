@@ -314,7 +314,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         while left:
             cut = next((cut for cut in self.faults.upload_cuts if len(data) <= cut < len(data) + left), None)
             piece = self.rfile.read(min(_PIECE, left) if cut is None else min(_PIECE, cut - len(data)))
-            if not piece:
+            if not piece and cut != len(data):
                 return False
             data += piece
             left -= len(piece)
