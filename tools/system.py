@@ -1,7 +1,7 @@
 """The programs this project runs that pip cannot install: Debian packages, found by what they bring, installed as root.
 
-Debian 12 lacks some of them, or has them too old. Those come from its backports suite, or from Debian 13, read from the mirror
-that apt uses already and pinned so low that nothing else is ever taken from there.
+Debian 12 lacks some of them, or has them too old. Those come from its backports suite, or from Debian 13, read from the
+mirror that apt uses already and pinned so low that nothing else is ever taken from there.
 """
 
 from __future__ import annotations
