@@ -17,7 +17,6 @@ import cloudboot_gpt as gpt
 import cloudboot_ufs2 as ufs2
 from cloudboot_gpt import partition_types
 from cloudboot_layout import new_image
-from cloudboot_ufs2.builder import opened_source
 
 from .contents import Contents, compose
 from .recipe import MIB
@@ -91,9 +90,8 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
     contents = compose(recipe, say)
     root_size = recipe.root.size
     if root_size is None:
-        with opened_source(_source(contents)) as tree:
-            root_size = ufs2.required_size(tree, _ufs2_options(recipe))
-        root_size = -(-root_size // MIB) * MIB
+        needed = ufs2.required_size(_source(contents), _ufs2_options(recipe))
+        root_size = -(-needed // MIB) * MIB
     esp = gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")
     root = gpt.PartitionSpec(partition_types.parse(recipe.root.partition_type), root_size, recipe.root.partition_name)
     table = gpt.plan((esp, root), sector_size=recipe.sector_size, seed=recipe.seed)
