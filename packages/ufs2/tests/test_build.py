@@ -36,7 +36,7 @@ from cloudboot_ufs2 import (
     required_size,
 )
 from cloudboot_ufs2.content import FileContent
-from cloudboot_ufs2.members import Member, read_mapping
+from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree
 
 
@@ -282,7 +282,7 @@ def test_too_small_says_what_is_needed_and_that_is_true(tree: Path, tmp_path: Pa
 
 
 def test_required_size_keeps_minfree_free() -> None:
-    tree = read_mapping({"file": pattern(20 << 20)})
+    tree: dict[str, Member] = {"file": pattern(20 << 20)}
     bare, roomy = (required_size(tree, Options(), keep_free=percent) for percent in (0, 8))
     assert bare < roomy < bare * 1.2
     assert plan(bare, Options()).size * 4096 <= bare

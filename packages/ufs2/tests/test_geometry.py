@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudboot_ufs2 import NoSpaceError, OptionError, Options, plan
+from cloudboot_ufs2.constants import FS_UFS2_MAGIC
 from cloudboot_ufs2.geometry import Geometry, group_header_size, roundup
-from cloudboot_ufs2.layout import FS_UFS2_MAGIC
 from cloudboot_ufs2.rules import remaining, structural
 from cloudboot_ufs2.superblock import make_superblock
 

@@ -4,7 +4,7 @@
 doubles of builtin errors (``FileNotFoundError`` and so on) stand in :mod:`.errors`.
 """
 
-from .builder import Built, build, newfs
+from .builder import Built, build, newfs, required_size
 from .check import check
 from .errors import (
     BlockError,
@@ -26,7 +26,6 @@ from .geometry import Geometry, plan
 from .members import Directory, File, HardLink, Symlink
 from .options import Options
 from .reader import UFS2, DirEntry, Region, Stat
-from .sizing import required_size
 
 __all__ = [
     "UFS2",

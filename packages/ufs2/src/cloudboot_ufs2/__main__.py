@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import os
 import shutil
 import stat
@@ -271,4 +272,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    # One command makes hundreds of thousands of objects and no cycles; the collector would only walk them.
+    gc.disable()
     sys.exit(main())

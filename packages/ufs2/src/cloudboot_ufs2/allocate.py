@@ -8,13 +8,12 @@ placed into an empty file system, so each area fills from its start and files ar
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
-from .layout import UFS_NDADDR, UFS_ROOTINO
 from .node import Extent, Node
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ _ORDER = ((META, DATA, _LOW), (DATA, META, _LOW))
 class GroupSpace:
     """The free space of one group: three runs of blocks that fill from their start, and blocks used in part."""
 
-    __slots__ = ("directories", "end", "free_blocks", "next", "nodes", "open", "reserved_inodes")
+    __slots__ = ("directories", "end", "free_blocks", "free_inodes", "next", "nodes", "open", "reserved_inodes")
 
     def __init__(self, geometry: Geometry, index: int) -> None:
         frag = geometry.fragments_per_block
@@ -51,6 +50,7 @@ class GroupSpace:
         self.end = [middle, max(middle, blocks), low]
         self.free_blocks = sum(self.end) - sum(self.next)
         self.reserved_inodes = UFS_ROOTINO if index == 0 else 0
+        self.free_inodes = geometry.group_inodes - self.reserved_inodes
         self.directories = 0
         self.nodes: list[Node] = []
 
@@ -64,6 +64,12 @@ class GroupSpace:
                 self.free_blocks -= count
                 return first, count
         raise AssertionError("the caller looks at free_blocks first")
+
+    def take_inode(self, node: Node) -> int:
+        """Give ``node`` the next inode; its index in the group."""
+        self.nodes.append(node)
+        self.free_inodes -= 1
+        return self.reserved_inodes + len(self.nodes) - 1
 
     def take_fragments(self, kind: int, wanted: int) -> tuple[int, int] | None:
         """``(block, first fragment in it)`` of ``wanted`` fragments of one block, the tightest that fits."""
@@ -152,35 +158,31 @@ class Allocator:
         for step in range(count):
             group = (start + step) % count
             space = self.groups[group]
-            if space.free_blocks >= blocks and self._inodes_left(group) >= inodes:
+            if space.free_blocks >= blocks and space.free_inodes >= inodes:
                 return group
         return start
-
-    def _inodes_left(self, group: int) -> int:
-        space = self.groups[group]
-        return self.geometry.group_inodes - space.reserved_inodes - len(space.nodes)
 
     def _place_inode(self, node: Node, group: int) -> int:
         """Give ``node`` the next inode of ``group``, or of the first group after it that has one."""
         if not self._free_inodes:
             raise NoSpaceError("there are not enough inodes")
-        group = _first(self._after_inodes, group, lambda found: self._inodes_left(found) > 0)
-        space = self.groups[group]
-        node.inode = group * self.geometry.group_inodes + space.reserved_inodes + len(space.nodes)
-        space.nodes.append(node)
+        if not self.groups[group].free_inodes:
+            group = _first(self._after_inodes, group, lambda found: self.groups[found].free_inodes > 0)
+        node.inode = group * self.geometry.group_inodes + self.groups[group].take_inode(node)
         self._free_inodes -= 1
         return group
 
     def _place_content(self, node: Node, group: int, kind: int) -> None:
         """Give ``node`` fragments for every range of data and for the pointers to them."""
-        geometry = self.geometry
-        bsize = geometry.block_size
+        bsize = self.geometry.block_size
         last = (node.size - 1) // bsize
+        tail = self._frag
         if last < UFS_NDADDR:
-            tail = -(-(node.size - last * bsize) // geometry.fragment_size)
-        else:
-            tail = self._frag
-        runs = [(0, last + 1)] if node.content is None else _block_runs(node, bsize, last)
+            tail = -(-(node.size - last * bsize) // self.geometry.fragment_size)
+            if last == 0 and tail < self._frag:
+                node.extents = [Extent(0, self._take_fragments(group, kind, tail)[0], tail)]
+                return
+        runs = _block_runs(node, bsize, last) if node.sparse else [(0, last + 1)]
         extents: list[Extent] = []
         for first, end in runs:
             short = end == last + 1 and tail < self._frag
@@ -194,10 +196,11 @@ class Allocator:
                 extents.append(Extent(last, address, tail))
         node.extents = extents
         if last >= UFS_NDADDR:
-            node.indirects = []
-            for level, index in indirect_blocks(extents, self._frag, geometry.pointers_per_block):
+            indirects = []
+            for level, index in indirect_blocks(extents, self._frag, self.geometry.pointers_per_block):
                 address, _, group = self._take_blocks(group, META, 1)
-                node.indirects.append((level, index, address))
+                indirects.append((level, index, address))
+            node.indirects = indirects
 
     def _group_with_blocks(self, group: int) -> int:
         """``group``, or the first after it, that has a whole free block."""
@@ -214,20 +217,26 @@ class Allocator:
 
     def _take_fragments(self, group: int, kind: int, wanted: int) -> tuple[int, int]:
         """``(address, group)`` of ``wanted`` fragments of one block."""
-        candidates = [group]
-        if self._free_blocks:
-            candidates.append(self._group_with_blocks(group))
-        else:
-            candidates.extend(range(len(self.groups)))
-        for found in candidates:
-            space = self.groups[found]
-            before = space.free_blocks
-            place = space.take_fragments(kind, wanted)
+        place = self._fragments_of(group, kind, wanted)
+        if place is not None:
+            return place, group
+        # With no whole block left anywhere, another group may have fragments.
+        others = [self._group_with_blocks(group)] if self._free_blocks else range(len(self.groups))
+        for found in others:
+            place = self._fragments_of(found, kind, wanted)
             if place is not None:
-                self._free_blocks -= before - space.free_blocks
-                block, fragment = place
-                return self.geometry.group_start(found) + block * self._frag + fragment, found
+                return place, found
         raise NoSpaceError("there is not enough space")
+
+    def _fragments_of(self, group: int, kind: int, wanted: int) -> int | None:
+        """The address of ``wanted`` fragments of a block of ``group``, if it has them."""
+        space = self.groups[group]
+        before = space.free_blocks
+        place = space.take_fragments(kind, wanted)
+        if place is None:
+            return None
+        self._free_blocks -= before - space.free_blocks
+        return self.geometry.group_start(group) + place[0] * self._frag + place[1]
 
 
 def _first(after: list[int], group: int, suits: Callable[[int], bool]) -> int:
@@ -246,7 +255,7 @@ def _first(after: list[int], group: int, suits: Callable[[int], bool]) -> int:
 
 def _block_runs(node: Node, bsize: int, last: int) -> list[tuple[int, int]]:
     """The runs ``[first, end)`` of blocks that are stored: those with data, and the last one, which may be no hole."""
-    if node.content is None or stat.S_ISLNK(node.mode):
+    if node.content is None:
         return [(0, last + 1)]
     runs: list[tuple[int, int]] = []
     for start, stop in [*node.content.ranges(node.size), (node.size - 1, node.size)]:

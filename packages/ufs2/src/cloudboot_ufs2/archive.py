@@ -130,7 +130,9 @@ def _add(tree: TreeBuilder, member: tarfile.TarInfo, fd: int, archive_size: int)
             raise SourceError("a file whose name ends in a slash", member=member.name)
         parts = _parts(member, archive_size)
         content = SliceContent(fd, parts, member.name)
-        tree.add(path, Node(stat.S_IFREG | mode, member.uid, member.gid, mtime_ns, member.size, content))
+        node = Node(stat.S_IFREG | mode, member.uid, member.gid, mtime_ns, member.size, content)
+        node.sparse = sum(length for _, length, _ in parts) < member.size
+        tree.add(path, node)
     else:
         raise SourceError(f"a member of unknown type {member.type!r}", member=member.name)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .constants import UFS_NDADDR, UFS_NIADDR
 from .errors import BlockError, ImageTruncatedError
 from .geometry import howmany
-from .layout import UFS_NDADDR, UFS_NIADDR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

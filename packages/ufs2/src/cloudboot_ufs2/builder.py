@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from cloudboot_layout import FileStorage, Window, WritableStorage, new_image
 
 from .allocate import Allocator
-from .archive import open_archive
 from .errors import NoSpaceError, OptionError, SourceError
 from .geometry import Geometry, max_file_size, plan
 from .members import Member, read_mapping
-from .node import Node, nodes
+from .node import Node, directories, nodes
 from .options import Options
-from .sizing import forget, inode_density, required_size
-from .source import finish, path_of, paths, read_tree
+from .sizing import fit, forget, inode_density
+from .source import finish, path_of, read_tree
 from .superblock import derived_id
 from .writer import Writer
 
@@ -69,7 +68,7 @@ def newfs(
         root.children[b".snap"] = Node(stat.S_IFDIR | 0o775, 0, _OPERATOR, options.time * _SECOND, children={})
     finish(root)
     with _opened(target, size, offset=offset, force=force) as storage:
-        return _write(storage, root, options, None)
+        return _write(storage, root, _place(root, options, storage.size), options, None)
 
 
 def build(
@@ -106,10 +105,27 @@ def build(
     options = options or Options()
     with opened_source(source) as root:
         options = normalise(root, options, owner=owner, times=times)
+        fitted = None
         if size is None and isinstance(target, str | os.PathLike) and not offset:
-            size = required_size(root, options, keep_free=options.minfree)
+            fitted = fit(root, options, keep_free=options.minfree)
+            size = fitted.size
         with _opened(target, size, offset=offset, force=force) as storage:
-            return _write(storage, root, options, progress)
+            allocator = fitted.allocator if fitted else _place(root, options, storage.size)
+            return _write(storage, root, allocator, options, progress)
+
+
+def required_size(source: Source, options: Options | None = None, *, keep_free: int = 0) -> int:
+    """A size in bytes, close to the smallest, of a file system that takes ``source``.
+
+    ``keep_free`` per cent of the data space stay free. The answer has been tried: everything was placed in it.
+
+    Raises:
+        NoSpaceError: no size will do: the block size is too small.
+        SourceError: a member that cannot be stored, named.
+    """
+    with opened_source(source) as root:
+        options = normalise(root, options or Options(), owner=None, times="keep")
+        return fit(root, options, keep_free=keep_free).size
 
 
 @contextlib.contextmanager
@@ -120,6 +136,9 @@ def opened_source(source: Source) -> Iterator[Node]:
     elif isinstance(source, str | os.PathLike) and os.path.isdir(source):
         yield read_tree(source)
     else:
+        # Archives bring tarfile and four decompressors, which folders can do without.
+        from .archive import open_archive
+
         with open_archive(source) as root:
             yield root
 
@@ -129,6 +148,7 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
 
     Raises:
         OptionError: times are to be set, but no timestamp says to what; or an owner that does not fit.
+        SourceError: a file that is too large for the block size.
     """
     if owner is not None and not all(0 <= number < 1 << 32 for number in owner):
         raise OptionError("out of range", field="owner", expected="0 to 2**32 - 1", actual=f"{owner[0]}:{owner[1]}")
@@ -137,8 +157,15 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
         if times != "keep":
             raise OptionError("times cannot be changed without a timestamp", field="timestamp")
         options = dataclasses.replace(options, timestamp=max(node.mtime_ns for node in everything) // _SECOND)
-    limit = options.time * _SECOND
+    limit, largest = options.time * _SECOND, max_file_size(options.block_size)
     for node in everything:
+        if node.size > largest:
+            raise SourceError(
+                "too large for this block size",
+                member=path_of(root, node),
+                expected=f"at most {largest}",
+                actual=node.size,
+            )
         if owner is not None:
             node.uid, node.gid = owner
         if times == "set" or (times == "clamp" and node.mtime_ns > limit):
@@ -172,39 +199,39 @@ def _opened(
             yield storage
 
 
-def _write(storage: WritableStorage, root: Node, options: Options, progress: Callable[[int], None] | None) -> Built:
-    everything = list(nodes(root))
-    limit = max_file_size(options.block_size)
-    for node in everything:
-        if node.size > limit:
-            raise SourceError(
-                "too large for this block size",
-                member=path_of(root, node),
-                expected=f"at most {limit}",
-                actual=node.size,
-            )
-    allocator = _place(root, len(everything), options, storage.size)
+def _write(
+    storage: WritableStorage,
+    root: Node,
+    allocator: Allocator,
+    options: Options,
+    progress: Callable[[int], None] | None,
+) -> Built:
+    geometry = allocator.geometry
     if options.fs_id is None:
-        options = dataclasses.replace(options, fs_id=derived_id(allocator.geometry, options, _digest(root)))
-    fs = Writer(storage, allocator.geometry, options, progress).write(allocator.groups)
-    directories = sum(node.children is not None for node in everything)
-    return Built(fs, allocator.geometry, storage.size, directories, len(everything) - directories)
+        options = dataclasses.replace(options, fs_id=derived_id(geometry, options, _digest(root)))
+    fs = Writer(storage, geometry, options, progress).write(allocator.groups)
+    everything = sum(len(space.nodes) for space in allocator.groups)
+    folders = fs.fs_cstotal.cs_ndir
+    return Built(fs, geometry, storage.size, folders, everything - folders)
 
 
-def _place(root: Node, inodes: int, options: Options, size: int) -> Allocator:
+def _place(root: Node, options: Options, size: int) -> Allocator:
+    inodes = sum(1 for _ in nodes(root))
     try:
         allocator = Allocator(plan(size, inode_density(options, size, inodes)))
         allocator.place(root)
     except NoSpaceError as error:
         forget(root)
-        raise NoSpaceError(error.message, needed=required_size(root, options), available=size) from error
+        raise NoSpaceError(error.message, needed=fit(root, options).size, available=size) from error
     return allocator
 
 
 def _digest(root: Node) -> int:
     """A digest of names and attributes, which with the options makes ``fs_id``."""
     digest = 0
-    for path, node in paths(root):
-        facts = f"{node.mode} {node.uid} {node.gid} {node.mtime_ns} {node.size}".encode()
-        digest = zlib.crc32(b"%b\0%b\0" % (path, facts), digest)
+    for directory in directories(root):
+        children = directory.children or {}
+        digest = zlib.crc32(b"\0".join(children), digest)
+        for node in children.values():
+            digest = zlib.crc32(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size), digest)
     return digest

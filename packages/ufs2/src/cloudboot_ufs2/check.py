@@ -16,8 +16,8 @@ from .check_directory import check_directories
 from .check_group import read_groups
 from .check_inode import check_inodes
 from .check_space import check_space
+from .constants import CK_SUPERBLOCK
 from .errors import SuperblockError
-from .layout import CK_SUPERBLOCK
 from .records import Fs, FsRecovery
 from .superblock import FSRECOVERY_OFFSET, find_superblock, has_hash, pack_recovery, superblock_hash
 from .survey import Findings, Survey

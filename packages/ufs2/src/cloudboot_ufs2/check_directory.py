@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .constants import DT_UNKNOWN, UFS_ROOTINO
 from .directory import Problem, Record, scan
 from .errors import Ufs2Error
 from .file import UFS2File
-from .layout import DT_UNKNOWN, UFS_ROOTINO
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:

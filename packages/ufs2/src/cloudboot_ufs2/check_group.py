@@ -8,8 +8,8 @@ import numpy as np
 
 from cloudboot_layout import Finding
 
+from .constants import CG_MAGIC, CK_CYLGRP
 from .group import get_bits, group_hash, map_offsets
-from .layout import CG_MAGIC, CK_CYLGRP
 from .records import Cg
 from .superblock import has_hash
 from .survey import GroupFacts

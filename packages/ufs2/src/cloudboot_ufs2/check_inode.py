@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .claims import Claims, claim_block, take
-from .geometry import howmany
-from .hashes import check_hashes
-from .inode import SIZE as INODE_SIZE
-from .layout import (
+from .constants import (
     CK_INODE,
     MAXSYMLINKLEN,
     SF_SNAPSHOT,
@@ -20,6 +17,9 @@ from .layout import (
     UFS_NXADDR,
     UFS_ROOTINO,
 )
+from .geometry import howmany
+from .hashes import check_hashes
+from .inode import SIZE as INODE_SIZE
 from .records import Ufs2Dinode
 from .superblock import has_hash
 

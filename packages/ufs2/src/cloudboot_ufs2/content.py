@@ -121,17 +121,15 @@ class MemoryContent:
 
 
 class FileContent:
-    """A file of the host, opened when it is copied. ``sparse`` says that it takes less room than its size."""
+    """A file of the host, opened when it is copied."""
 
-    __slots__ = ("_path", "_sparse")
+    __slots__ = ("_path",)
 
-    def __init__(self, path: str, *, sparse: bool = False) -> None:
-        self._path, self._sparse = path, sparse
+    def __init__(self, path: bytes) -> None:
+        self._path = path
 
     def ranges(self, size: int) -> list[tuple[int, int]]:
         """What ``SEEK_DATA`` finds; all of it where the host's file system does not say."""
-        if not self._sparse:
-            return [(0, size)]
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             return _data_ranges(fd, size)
@@ -161,7 +159,7 @@ class FileContent:
 
     def _changed(self, expected: int, actual: int) -> SourceChangedError:
         return SourceChangedError(
-            "the file changed while it was read", member=self._path, expected=expected, actual=actual
+            "the file changed while it was read", member=os.fsdecode(self._path), expected=expected, actual=actual
         )
 
 

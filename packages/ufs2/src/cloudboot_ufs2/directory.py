@@ -6,8 +6,8 @@ import struct
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from .constants import DIRBLKSIZ, DIRECT_HEADER, DT_WHT
 from .errors import DirectoryError
-from .layout import DIRBLKSIZ, DIRECT_HEADER, DT_WHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,8 +10,7 @@ import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .errors import NoSpaceError
-from .layout import (
+from .constants import (
     DEV_BSIZE,
     FS_MAXCONTIG,
     MINCYLGRPS,
@@ -20,6 +19,7 @@ from .layout import (
     UFS_NDADDR,
     UFS_NIADDR,
 )  # fmt: skip
+from .errors import NoSpaceError
 from .records import Cg, Csum, Fs, Ufs2Dinode
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .constants import CG_MAGIC, MAXFRAG
 from .geometry import howmany, roundup
 from .hashes import check_hash
-from .layout import CG_MAGIC, MAXFRAG
 from .records import Cg, Csum
 
 if TYPE_CHECKING:

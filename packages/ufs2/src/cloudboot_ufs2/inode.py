@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .constants import UFS_NDADDR, UFS_NIADDR
 from .content import MemoryContent
 from .hashes import check_hash, check_hashes
-from .layout import UFS_NDADDR, UFS_NIADDR
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _pack_node(table: bytearray, at: int, node: Node, geometry: Geometry, pack: 
 def sectors(node: Node, geometry: Geometry) -> int:
     """di_blocks: what the node holds in 512-byte units, indirect blocks included."""
     held = sum(extent.fragments for extent in node.extents)
-    held += len(node.indirects or ()) * geometry.fragments_per_block
+    held += len(node.indirects) * geometry.fragments_per_block
     return held * (geometry.fragment_size // 512)
 
 
@@ -89,7 +89,7 @@ def block_pointers(node: Node, geometry: Geometry) -> list[int]:
     for block, address, fragments in node.extents:
         for index in range(min(UFS_NDADDR - block, -(-fragments // frag))):
             pointers[block + index] = address + index * frag
-    for level, index, address in node.indirects or ():
+    for level, index, address in node.indirects:
         if index == 0:
             pointers[UFS_NDADDR + level - 1] = address
     return pointers
@@ -99,11 +99,11 @@ def indirect_pointers(node: Node, geometry: Geometry) -> list[tuple[int, npt.NDA
     """``(address, pointers)`` of each indirect block of a node; a hole is 0."""
     count, frag = geometry.pointers_per_block, geometry.fragments_per_block
     found: dict[tuple[int, int], tuple[int, npt.NDArray[np.int64]]] = {
-        (level, index): (address, np.zeros(count, dtype=np.int64)) for level, index, address in node.indirects or ()
+        (level, index): (address, np.zeros(count, dtype=np.int64)) for level, index, address in node.indirects
     }
     for extent in node.extents:
         _point(found, extent, count, frag)
-    for level, index, address in node.indirects or ():
+    for level, index, address in node.indirects:
         # Level 1 and 2 blocks other than the first hang below the next level; see allocate.indirect_blocks.
         if level < UFS_NIADDR and index:
             parent, slot = divmod(index - 1, count)

@@ -218,5 +218,7 @@ def _file_node(member: File) -> Node:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise SourceError("not a regular file", member=path)
-    content = FileContent(path, sparse=status.st_blocks * 512 < status.st_size)
-    return Node(mode, member.uid, member.gid, member.mtime_ns, status.st_size, content)
+    sparse = status.st_blocks * 512 < status.st_size
+    return Node(
+        mode, member.uid, member.gid, member.mtime_ns, status.st_size, FileContent(os.fsencode(path)), sparse=sparse
+    )

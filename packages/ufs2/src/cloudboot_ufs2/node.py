@@ -6,10 +6,10 @@ import dataclasses
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from .layout import DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN
+from .constants import DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .content import Content
 
@@ -34,12 +34,13 @@ class Node:
     content: Content | None = None
     children: dict[bytes, Node] | None = None
     links: int = 1
+    sparse: bool = False  #: whether its content has holes
     # Where it is placed:
     inode: int = 0
     parent: int = 0  #: inode number of a directory's parent
     depth: int = 0  #: levels below the root, of a directory
-    extents: list[Extent] = dataclasses.field(default_factory=list)
-    indirects: list[tuple[int, int, int]] | None = None  #: (level, index within the level, address)
+    extents: Sequence[Extent] = ()
+    indirects: Sequence[tuple[int, int, int]] = ()  #: (level, index within the level, address)
 
     @property
     def kind(self) -> int:
@@ -49,7 +50,7 @@ class Node:
     @property
     def inline(self) -> bool:
         """Whether it is a symbolic link short enough to stand in its inode."""
-        return stat.S_ISLNK(self.mode) and self.size < MAXSYMLINKLEN
+        return self.size < MAXSYMLINKLEN and stat.S_ISLNK(self.mode)
 
 
 def directories(root: Node) -> Iterator[Node]:

@@ -6,8 +6,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Literal
 
-from .errors import OptionError
-from .layout import (
+from .constants import (
     DEV_BSIZE,
     FS_DOSOFTDEP,
     FS_GJOURNAL,
@@ -21,6 +20,7 @@ from .layout import (
     MAXVOLLEN,
     MINBSIZE,
 )  # fmt: skip
+from .errors import OptionError
 
 if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder

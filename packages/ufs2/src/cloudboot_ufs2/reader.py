@@ -12,6 +12,7 @@ from cloudboot_layout import Storage, Window, open_storage
 
 from . import errors, rules
 from .blocks import BlockMap, read
+from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
 from .directory import records
 from .errors import (
     CheckHashError,
@@ -25,7 +26,6 @@ from .file import UFS2File
 from .geometry import geometry_of, howmany
 from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
-from .layout import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
 from .records import Fs, Ufs2Dinode
 from .superblock import find_superblock, has_hash, superblock_hash
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .geometry import group_header_size, howmany, max_file_size, metadata_start, roundup
-from .layout import (
+from .constants import (
     DEV_BSIZE,
     FS_MAXCONTIG,
     MAXBSIZE,
@@ -19,6 +18,7 @@ from .layout import (
     SBLOCK_UFS2,
     SBLOCKSIZE,
 )
+from .geometry import group_header_size, howmany, max_file_size, metadata_start, roundup
 from .records import Csum, Fs, Ufs2Dinode
 
 if TYPE_CHECKING:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from typing import TYPE_CHECKING
 
 from .allocate import Allocator
+from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
 from .geometry import Geometry, howmany, plan, roundup
-from .layout import UFS_NDADDR, UFS_ROOTINO
 from .node import Node, nodes
 
 if TYPE_CHECKING:
@@ -71,11 +70,9 @@ def demand(root: Node, options: Options) -> Demand:
 
 
 def _stored_blocks(node: Node, bsize: int) -> int:
-    if node.content is None or not stat.S_ISREG(node.mode) or node.size <= bsize:
+    if node.content is None or not node.sparse:
         return howmany(node.size, bsize)
     ranges = node.content.ranges(node.size)
-    if ranges == [(0, node.size)]:
-        return howmany(node.size, bsize)
     return sum(howmany(end, bsize) - start // bsize for start, end in ranges) + 1
 
 
@@ -101,29 +98,35 @@ def _with(options: Options, density: int) -> Options:
     return dataclasses.replace(options, density=density)
 
 
-def required_size(root: Node, options: Options, *, keep_free: int = 0) -> int:
-    """A size in bytes, close to the smallest, of a file system that takes the tree below ``root``.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fit:
+    """A size in bytes, and the tree placed in a file system of that size."""
 
-    ``keep_free`` per cent of the data space stay free. The answer has been tried: the tree was placed in it.
+    size: int
+    allocator: Allocator
+
+
+def fit(root: Node, options: Options, *, keep_free: int = 0) -> Fit:
+    """Place the tree below ``root`` in a file system close to the smallest that takes it.
+
+    ``keep_free`` per cent of the data space stay free.
 
     Raises:
         NoSpaceError: no size will do: the block size is too small for the tree.
     """
     wanted = demand(root, options)
-    frag = options.block_size // options.fragment
-    blocks = wanted.blocks_with_tails(frag)
+    blocks = wanted.blocks_with_tails(options.block_size // options.fragment)
     size = options.block_size * (blocks + 1)
     for _ in range(_ATTEMPTS):
         size = _grow(size, blocks, wanted.inodes, options, keep_free)
-        chosen = inode_density(options, size, wanted.inodes)
+        allocator = Allocator(plan(size, inode_density(options, size, wanted.inodes)))
         try:
-            Allocator(plan(size, chosen)).place(root)
+            allocator.place(root)
         except NoSpaceError:
+            forget(root)
             size += max(options.block_size * 8, size // 100)
         else:
-            return size
-        finally:
-            forget(root)
+            return Fit(size, allocator)
     raise NoSpaceError("no file system with this block size takes the tree")
 
 
@@ -157,5 +160,4 @@ def forget(root: Node) -> None:
     """Undo a placement."""
     for node in nodes(root):
         node.inode = 0
-        node.extents = []
-        node.indirects = None
+        node.extents = node.indirects = ()

@@ -6,10 +6,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .constants import UFS_LINK_MAX, UFS_MAXNAMLEN
 from .content import FileContent, MemoryContent
 from .directory import directory_size
 from .errors import SourceError
-from .layout import UFS_LINK_MAX, UFS_MAXNAMLEN
 from .node import Node, directories
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def read_tree(path: str | os.PathLike[str]) -> Node:
         SourceError: a device, pipe or socket, named.
         OSError: something cannot be read.
     """
-    top = os.fspath(path)
+    # In bytes, as the file system will store them.
+    top = os.fsencode(path)
     root = _host_node(top, os.stat(top))
     linked: dict[tuple[int, int], Node] = {}
     pending = [(top, root)]
@@ -71,37 +72,32 @@ def read_tree(path: str | os.PathLike[str]) -> Node:
         folder, directory = pending.pop()
         children = directory.children
         if children is None:
-            raise SourceError("not a directory", member=folder)
+            raise SourceError("not a directory", member=shown(folder))
         with os.scandir(folder) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
-                key = (status.st_dev, status.st_ino)
-                several = status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
-                if several and key in linked:
-                    node = linked[key]
-                    node.links += 1
-                else:
-                    node = _host_node(entry.path, status)
-                    if several:
-                        linked[key] = node
-                children[os.fsencode(entry.name)] = node
+                node = _host_node(entry.path, status)
                 if node.children is not None:
                     pending.append((entry.path, node))
+                elif status.st_nlink > 1:
+                    first = linked.setdefault((status.st_dev, status.st_ino), node)
+                    first.links += first is not node
+                    node = first
+                children[entry.name] = node
     return finish(root)
 
 
-def _host_node(path: str, status: os.stat_result) -> Node:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind in _KINDS:
-        raise SourceError(f"{_KINDS[kind]} cannot be stored", member=path)
-    uid, gid, mtime_ns = status.st_uid, status.st_gid, status.st_mtime_ns
+def _host_node(path: bytes, status: os.stat_result) -> Node:
+    mode, uid, gid, mtime_ns = status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns
+    kind = stat.S_IFMT(mode)
+    if kind == stat.S_IFREG:
+        size = status.st_size
+        return Node(mode, uid, gid, mtime_ns, size, FileContent(path), sparse=status.st_blocks * 512 < size)
     if kind == stat.S_IFDIR:
-        return Node(status.st_mode, uid, gid, mtime_ns, children={})
+        return Node(mode, uid, gid, mtime_ns, children={})
     if kind == stat.S_IFLNK:
-        target = os.fsencode(os.readlink(path))
-        return symlink_node(target, path, uid=uid, gid=gid, mtime_ns=mtime_ns)
-    content = FileContent(path, sparse=status.st_blocks * 512 < status.st_size)
-    return Node(status.st_mode, uid, gid, mtime_ns, status.st_size, content)
+        return symlink_node(os.readlink(path), shown(path), uid=uid, gid=gid, mtime_ns=mtime_ns)
+    raise SourceError(f"{_KINDS[kind]} cannot be stored", member=shown(path))
 
 
 def finish(root: Node) -> Node:

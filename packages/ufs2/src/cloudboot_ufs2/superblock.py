@@ -6,10 +6,7 @@ import dataclasses
 import struct
 from typing import TYPE_CHECKING
 
-from .errors import SuperblockError
-from .geometry import howmany, roundup
-from .hashes import check_hash
-from .layout import (
+from .constants import (
     CK_CYLGRP,
     CK_INODE,
     CK_SUPERBLOCK,
@@ -25,6 +22,9 @@ from .layout import (
     SBLOCKSIZE,
     UFS_ROOTINO,
 )  # fmt: skip
+from .errors import SuperblockError
+from .geometry import howmany, roundup
+from .hashes import check_hash
 from .records import CsumTotal, Fs, FsRecovery
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 from cloudboot_layout import Finding
 
 from .blocks import BlockMap
+from .constants import UFS_ROOTINO
 from .directory import Record
 from .geometry import geometry_of
-from .layout import UFS_ROOTINO
 
 if TYPE_CHECKING:
     from collections.abc import Callable

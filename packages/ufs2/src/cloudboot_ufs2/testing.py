@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from cloudboot_layout import MemoryStorage
 
 from .builder import build
+from .constants import CK_CYLGRP, CK_INODE, DT_LNK, SBLOCK_UFS2
 from .directory import header, record_size
 from .directory import records as directory_records
 from .group import group_hash, map_offsets
 from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
-from .layout import CK_CYLGRP, CK_INODE, DT_LNK, SBLOCK_UFS2
 from .members import Directory, File, HardLink, Member, Symlink
 from .options import Options
 from .reader import UFS2

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .content import Target
 from .directory import pack_directory
 from .geometry import roundup
 from .group import GroupState, pack_group
 from .inode import SIZE as INODE_SIZE
 from .inode import indirect_pointers, inode_table
-from .layout import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .records import CsumTotal, Fs
 from .superblock import FSRECOVERY_OFFSET, make_superblock, pack_recovery, pack_superblock
 
@@ -116,11 +116,11 @@ class Writer:
         if not node.extents:
             return
         geometry = self._geometry
-        fsize = geometry.fragment_size
-        pieces = []
-        for block, address, fragments in node.extents:
-            start = block * geometry.block_size
-            pieces.append((start, min(fragments * fsize, node.size - start), address * fsize))
+        bsize, fsize = geometry.block_size, geometry.fragment_size
+        pieces = [
+            (block * bsize, min(fragments * fsize, node.size - block * bsize), address * fsize)
+            for block, address, fragments in node.extents
+        ]
         if node.children is not None:
             data = self._directory(node)
             for start, length, offset in pieces:
@@ -128,7 +128,8 @@ class Writer:
         elif node.content is not None:
             node.content.copy(pieces, node.size, self._target)
         _, length, offset = pieces[-1]
-        self._target.zero(offset + length, -length % fsize)
+        if length % fsize:
+            self._target.zero(offset + length, -length % fsize)
         if node.indirects:
             order = "<i8" if self._options.byteorder == "little" else ">i8"
             for address, pointers in indirect_pointers(node, geometry):
