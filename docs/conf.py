@@ -8,6 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sphinx.addnodes import pending_xref
 from sphinx.util.nodes import make_refnode
 
 if TYPE_CHECKING:
@@ -54,8 +55,11 @@ _MODULES = (
     "argparse|collections|contextlib|datetime|dt|enum|io|mmap|os|pathlib|re|ssl|struct|time|types|typing|uuid"
     "|np|numpy|typing_extensions"
 )
-_NAMES = "BinaryIO|Buffer|Callable|ClassVar|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self|Sequence|UUID"
-nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", _NAMES)]
+_NAMES = (
+    "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
+    "|Sequence|UUID|dict"
+)
+nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     ("py:class", "Progress"), ("py:class", "Tree"),  # aliases that exist for type checkers only
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
@@ -101,10 +105,22 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: n
     return contnode if any(exists(package, parts) for package, parts in places) else None
 
 
+def qualify(_: Sphinx, doctree: nodes.document) -> None:
+    """Give a bare name the module it has in its own package, since two packages may use the same name."""
+    for node in doctree.findall(pending_xref):
+        package, target = str(node.get("py:module") or "").split(".")[0], node["reftarget"]
+        if node.get("refdomain") == "py" and package in PACKAGES and target.isidentifier():
+            own = [vars(module).get(target) for name, module in sys.modules.items() if name.split(".")[0] == package]
+            for found in own:
+                if isinstance(found, type) and found.__module__.split(".")[0] in PACKAGES:
+                    node["reftarget"] = f"{found.__module__}.{found.__qualname__}"
+                    break
+
+
 def prepare(_: Sphinx, what: str, *rest: Any) -> None:
     """Keep what napoleon and docutils would take for something else."""
     lines: list[str] = rest[-1]
-    if what == "property":
+    if what in {"property", "attribute", "data"}:
         lines[:0] = ["..", ""]  # napoleon takes what stands before a colon in the first line for a type
     text = "\n".join(lines)
     for block in re.split(r"\n\s*\n", text):
@@ -121,6 +137,7 @@ def without_exceptions(_: Sphinx, what: str, __: str, obj: Any, *___: Any) -> bo
 
 def setup(app: Sphinx) -> None:
     """Connect the hooks; docstrings are prepared before napoleon reads them."""
+    app.connect("doctree-read", qualify)
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-docstring", prepare, priority=100)
     app.connect("autodoc-skip-member", without_exceptions)
