@@ -18,9 +18,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cloudboot_oci_stream import Access, OciError, fetch_image, push_image
+from cloudboot_oci_stream import Access, OciError, Resume, fetch_image, push_image
 from cloudboot_oci_stream.credentials import _offers
-from cloudboot_oci_stream.errors import CredentialError, InsecureError, UnauthorizedError
+from cloudboot_oci_stream.errors import (
+    CredentialError,
+    InsecureError,
+    TransferTimeoutError,
+    TransportError,
+    UnauthorizedError,
+)
 from cloudboot_oci_stream.testing import FaultyRegistry
 from cloudboot_oci_stream.transport import Origin, Transport
 
@@ -127,6 +133,15 @@ def test_an_identity_token_is_not_sent_as_a_password(guarded: FaultyRegistry, tm
         pulled(guarded, access=Access(auth_file=file))
 
 
+def test_a_configuration_cannot_add_headers(guarded: FaultyRegistry, tmp_path: Path) -> None:
+    push_image(DISK, f"{guarded.host}/team/disk:v1", access=JOE)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"auths": {guarded.host: {"auth": "c2VjcmV0\r\nX-Evil: yes"}}}))
+    with pytest.raises(CredentialError) as caught:
+        pulled(guarded, access=Access(auth_file=file))
+    assert "c2VjcmV0" not in str(caught.value)
+
+
 BROKEN = ["", "[]", "{", '{"auths": 5}', '{"auths": {"HOST": 5}}', '{"credHelpers": []}']
 
 
@@ -207,6 +222,62 @@ def test_no_secret_in_errors_or_logs(
     )
     secrets = [USERS["joe"], base64.b64encode(b"joe:s3cret:with:colons").decode(), "hidden", *guarded.good_tokens]
     assert not [secret for secret in secrets if secret in told]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {}, b""),
+        (200, {}, b"[]"),
+        (200, {}, b"{}"),
+        (200, {}, b'{"token": 5}'),
+        (200, {}, b'{"token": "a\\r\\nX-Evil: b"}'),
+        (200, {}, b'{"token": "' + b"a" * (2 << 20) + b'"}'),
+        (200, {}, b"[" * 100_000),
+        (302, {"Location": "http://127.0.0.1:1/steal"}, b""),
+        (403, {}, b"{}"),
+        (500, {}, b""),
+    ],
+    ids=range(10),
+)
+def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int, dict[str, str], bytes]) -> None:
+    bearer.faults.token = answer
+    for access in (JOE, Access()):
+        with pytest.raises(CredentialError):
+            pulled(bearer, access=access)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "error"),
+    [
+        ("Bearer", UnauthorizedError),
+        ('Bearer realm="/token"', CredentialError),
+        ('Bearer realm="file:///etc/passwd"', CredentialError),
+        ('Bearer realm="https://127.0.0.1:1/token"', TransportError),
+        ('Bearer realm="http://registry.example/token"', InsecureError),
+        ('Bearer realm="http://[::zz]/token"', OciError),
+        ('Bearer service="x"', CredentialError),
+        ("Negotiate abc", UnauthorizedError),
+    ],
+)
+def test_challenges_that_lead_nowhere(bearer: FaultyRegistry, challenge: str, error: type[OciError]) -> None:
+    bearer.faults.challenge = challenge
+    with pytest.raises(error):
+        pulled(bearer, access=JOE, resume=Resume(attempts=0))
+
+
+def test_a_token_service_that_does_not_answer(bearer: FaultyRegistry) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        bearer.faults.challenge = f'Bearer realm="http://127.0.0.1:{silent.getsockname()[1]}/token"'
+        with pytest.raises(TransferTimeoutError):
+            pulled(bearer, access=Access(stall=0.3), resume=Resume(attempts=0))
+
+
+def test_an_anonymous_token() -> None:
+    with FaultyRegistry(users={}, tokens=True, anonymous=True) as registry:
+        push_image(DISK, f"{registry.host}/team/disk:v1")
+        assert pulled(registry) == DISK
+        assert all(seen.authorization is None for seen in registry.requests("GET", "/token"))
 
 
 def test_plain_http_to_another_machine_needs_leave() -> None:

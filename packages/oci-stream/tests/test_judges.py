@@ -19,10 +19,11 @@ import oras.provider
 import pytest
 
 from cloudboot_layout.testing import judge, run
-from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, fetch_image, push_image
+from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, fetch_image, push_image
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     CertificateError,
+    CredentialError,
     NotAnImageError,
     NotFoundError,
     TransportError,
@@ -137,6 +138,15 @@ def test_tls(tmp_path: Path) -> None:
             fetch_image(f"localhost:{port}/e:v1", access=trusted)
         with pytest.raises(OciError):
             fetch_image(f"{server.host}/e:v1")
+    with docker_registry(certificate=(certificate, key), client_authority=certificate) as server:
+        known = Access(ca_file=certificate, client_certificate=certificate, client_key=key)
+        push_image(DISK, f"{server.host}/e:v1", access=known)
+        assert_image(f"{server.host}/e:v1", known)
+        with pytest.raises(TransportError):
+            fetch_image(f"{server.host}/e:v1", access=Access(ca_file=certificate), resume=Resume(attempts=0))
+        for broken in (Access(ca_file=key), Access(ca_file=tmp_path / "none"), Access(client_certificate=certificate)):
+            with pytest.raises(CredentialError):
+                fetch_image(f"{server.host}/e:v1", access=broken)
 
 
 def test_skopeo_reads_what_we_push(server: Server, folder: Path, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import socketserver
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudboot_oci_stream import Access, Descriptor, OciError, Resume, fetch_blob_to_buffer
+from cloudboot_oci_stream import Access, Descriptor, OciError, Resume, fetch_blob_to_buffer, fetch_blob_to_file
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
@@ -163,6 +164,7 @@ def test_faults(registry: FaultyRegistry, faults: dict[str, Any], error: type[Oc
         {"framing": "chunked"},
         {"framing": "close"},
         {"answers": [(503, {}), (429, {"Retry-After": "0"})]},
+        {"answers": [(503, {"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}), (502, {"Retry-After": "soon"})]},
         {"redirect": "storage", "cuts": [300_000]},
         {"delay": 0.05},
     ],
@@ -353,3 +355,25 @@ def test_answers_that_do_not_end(start: bytes, rest: bytes) -> None:
 def test_nobody_listens() -> None:
     with pytest.raises(TransportError, match="refused"):
         fetch_blob_to_buffer(descriptor(), bytearray(SIZE), "127.0.0.1:1/d", resume=QUICK)
+
+
+def test_a_blob_into_a_file(registry: FaultyRegistry, tmp_path: Path) -> None:
+    registry.add_blob(DATA)
+    path, source = tmp_path / "disk.img", f"{registry.host}/d"
+    assert fetch_blob_to_file(descriptor(), path, source) == SIZE
+    assert path.read_bytes() == DATA
+    with pytest.raises(FileExistsError):
+        fetch_blob_to_file(descriptor(), path, source)
+    registry.faults.flip = 7
+    with pytest.raises(DigestMismatchError):
+        fetch_blob_to_file(descriptor(), path, source, force=True)
+    with pytest.raises(DigestMismatchError):
+        fetch_blob_to_file(descriptor(), tmp_path / "other.img", source)
+    assert os.listdir(tmp_path) == ["disk.img"], "nothing temporary, nothing unverified"
+    assert path.read_bytes() == DATA
+    registry.add_blob(b"")
+    assert fetch_blob_to_file(descriptor(b""), path, source, force=True) == 0
+    assert path.read_bytes() == b""
+    with pytest.raises(OSError, match=r"too large|No space"):
+        fetch_blob_to_file(descriptor().as_json() | {"size": 1 << 60}, tmp_path / "other.img", source)
+    assert os.listdir(tmp_path) == ["disk.img"]

@@ -2,7 +2,7 @@
 
 - :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
 - :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
-- :func:`fetch_blob_to_buffer` fills the caller's own buffer;
+- :func:`fetch_blob_to_buffer` fills the caller's own buffer, :func:`fetch_blob_to_file` a file;
 - every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
 """
 
@@ -11,7 +11,7 @@ from .errors import OciError
 from .image import Image, fetch_image, resolve
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
 from .push import push_image
-from .receive import fetch_blob_to_buffer
+from .receive import fetch_blob_to_buffer, fetch_blob_to_file
 from .reference import LayoutReference, Reference, RegistryReference, parse_reference
 from .retry import Resume
 from .source import Source
@@ -35,6 +35,7 @@ __all__ = [
     "Source",
     "Store",
     "fetch_blob_to_buffer",
+    "fetch_blob_to_file",
     "fetch_image",
     "open_store",
     "parse_reference",

@@ -1,33 +1,32 @@
 """Credentials: found, and turned into tokens, by oras; kept to the origin they are for by us.
 
-oras knows the docker configuration, credential helpers and the token protocol. It leaves three things open, which are
-closed here: its requests have no time limit and follow redirects with what they carry, a realm may be any URL, and a
-Basic challenge is taken for a Bearer one.
+oras knows the docker configuration's shape, credential helpers and the token protocol. Its requests have no limit of
+time or size, follow redirects with what they carry, and go to any URL a registry names; so it is given a session whose
+requests are ours. It also takes a Basic challenge for a Bearer one, so the two are told apart before it is asked.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import re
 import threading
+import urllib.parse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import oras.auth
 import oras.auth.utils
-import requests
-import requests.adapters
 
-from .errors import CredentialError, InsecureError, OciError, TransferTimeoutError, TransportError
+from .errors import CredentialError, InsecureError
 from .transport import Access, Origin, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .reference import RegistryReference
+    from .timing import Deadline
 
 _LARGEST_TOKEN = 1 << 20
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)\s+(?=[a-z]+\s*=)", re.IGNORECASE)
@@ -35,29 +34,63 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 _DOCKER_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 
-class _BoundedAdapter(requests.adapters.HTTPAdapter):
-    """Token requests that end: a time limit, a size limit, no redirect, no plain HTTP to other machines."""
+class _Answer:
+    """What oras looks at in an answer of a token service."""
 
-    def __init__(self, transport: Transport, registry: Origin, timeout: float) -> None:
-        super().__init__()
-        self._guard, self._registry, self._timeout = transport, registry, timeout
+    def __init__(self, status: int, data: bytes) -> None:
+        self.status_code = status
+        self.text = f"{len(data)} bytes"
+        """oras writes the text to its log; a token has no place there."""
+        self._data = data
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a token request and take its whole, bounded answer."""
-        realm = Origin.of(request.url or "")
-        self._guard.check_allowed(realm)
+    def json(self) -> dict[str, object]:
+        """The object in the body."""
+        value = json.loads(self._data)
+        if not isinstance(value, dict):
+            raise CredentialError("the token service's answer is no object", actual=type(value).__name__)
+        return value
+
+
+class _TokenSession:
+    """The requests oras makes, under the limits and rules of all others."""
+
+    def __init__(self, transport: Transport, registry: Origin, deadline: Deadline) -> None:
+        self._transport, self._registry, self._deadline = transport, registry, deadline
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        verify: object = None,
+    ) -> _Answer:
+        """Ask for a token. Certificates are always verified, whatever ``verify`` says."""
+        return self.request("GET", url, headers=headers, params=params, verify=verify)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        verify: object = None,
+    ) -> _Answer:
+        """As :meth:`get`, for any method."""
+        del verify
+        realm = Origin.of(url)
         if self._registry.scheme == "https" and realm.scheme != "https":
             raise InsecureError("the registry sends its users to a token service without TLS", actual=str(realm))
-        kwargs |= {"stream": True, "timeout": self._timeout}
-        response = super().send(request, *args, **kwargs)
-        data = response.raw.read(_LARGEST_TOKEN + 1, decode_content=True)
-        response.close()
-        if response.is_redirect or response.is_permanent_redirect:
-            raise CredentialError("the token service redirects, which is not followed", actual=response.status_code)
+        if params:
+            url += ("&" if urllib.parse.urlsplit(url).query else "?") + urllib.parse.urlencode(params)
+        with self._transport.exchange(method, url, headers=headers or {}, deadline=self._deadline) as response:
+            if 300 <= response.status < 400:
+                raise CredentialError("the token service redirects, which is not followed", actual=response.status)
+            data = response.read_bounded(_LARGEST_TOKEN)
         if len(data) > _LARGEST_TOKEN:
             raise CredentialError("the token service's answer is too large", expected=f"at most {_LARGEST_TOKEN}")
-        response.raw = io.BytesIO(data)
-        return response
+        return _Answer(response.status, data)
 
 
 class _Backend(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no type information
@@ -68,6 +101,10 @@ class _Backend(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no type i
         """The base64 of ``user:password``, if there is one."""
         value: str | None = getattr(self, "_basic_auth", None)
         return value
+
+    def limits(self, session: _TokenSession) -> None:
+        """Make requests through ``session`` from now on, without an opinion of oras's own on certificates."""
+        self.session, self._tls_verify = session, True
 
     def load_file(self, path: Path, names: Iterable[str]) -> bool:
         """Take the credentials that ``path`` has for the first of ``names`` it knows.
@@ -91,18 +128,8 @@ class Authenticator:
         self._origin, self._access = origin, access
         self._lock = threading.Lock()
         self._header: str | None = None
-        session = requests.Session()
-        session.trust_env = False
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, _BoundedAdapter(transport, origin, access.stall))
-        if access.client_certificate is not None:
-            certificate = os.fspath(access.client_certificate)
-            session.cert = (certificate, os.fspath(access.client_key)) if access.client_key else certificate
+        self._transport = transport
         self._backend = _Backend()
-        self._backend.session = session
-        self._backend.prefix = origin.scheme
-        # The name oras gives it; its own factory sets it from outside as well.
-        self._backend._tls_verify = os.fspath(access.ca_file) if access.ca_file else True  # noqa: SLF001
         self._reference = reference
         self._loaded = False
 
@@ -111,7 +138,7 @@ class Authenticator:
         """The value to send, if a challenge has been answered before."""
         return self._header
 
-    def answer(self, challenges: Iterable[str], rejected: str | None) -> bool:
+    def answer(self, challenges: Iterable[str], rejected: str | None, deadline: Deadline) -> bool:
         """Prepare for another try after a 401 to a request that carried ``rejected``; false if there is nothing to try.
 
         Raises:
@@ -121,10 +148,12 @@ class Authenticator:
         with self._lock:
             if self._header != rejected:
                 return True  # another thread was faster
-            self._load()
+            if not self._loaded:
+                self._load()
+                self._loaded = True
             offers = _offers(challenges)
             if "bearer" in offers:
-                self._header = f"Bearer {self._token(offers['bearer'])}"
+                self._header = f"Bearer {self._token(offers['bearer'], deadline)}"
                 return True
             if "basic" in offers and self._backend.basic and rejected is None:
                 self._header = f"Basic {self._backend.basic}"
@@ -132,9 +161,6 @@ class Authenticator:
             return False
 
     def _load(self) -> None:
-        if self._loaded:
-            return
-        self._loaded = True
         access = self._access
         if access.username is not None:
             self._backend.set_basic_auth(access.username, access.password or "")
@@ -143,33 +169,30 @@ class Authenticator:
         for path in _config_files(access):
             try:
                 found = self._backend.load_file(path, names)
-            except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+            except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
                 # oras takes the configuration's shape for granted.
                 raise CredentialError(
                     f"the registry credentials on this machine cannot be read: {type(error).__name__}",
                     hint=f"look at {path}",
                 ) from error
             if found:
+                if _TOKEN.fullmatch(self._backend.basic or "") is None:
+                    raise CredentialError("not the base64 of a name and a password", hint=f"look at {path}")
                 if _is_identity_token(self._backend.basic or ""):
                     raise CredentialError("an identity token instead of a password", hint="log in with a password")
                 return
 
-    def _token(self, challenge: str) -> str:
+    def _token(self, challenge: str, deadline: Deadline) -> str:
         parsed = oras.auth.utils.parse_auth_header(challenge)
         realm = parsed.realm or ""
         if not realm.lower().startswith(("http://", "https://")):
             raise CredentialError("a Bearer challenge without a usable realm", expected="a URL", actual=realm)
+        backend = self._backend
+        backend.limits(_TokenSession(self._transport, self._origin, deadline))
         try:
-            request = self._backend.request_token if self._backend.basic else self._backend.request_anonymous_token
-            token = request(parsed)
-        except OciError:
-            raise
-        except requests.Timeout:
-            raise TransferTimeoutError("the token service does not answer") from None
-        except (requests.RequestException, OSError) as error:
-            raise TransportError(f"the token service {Origin.of(realm)}: {type(error).__name__}") from error
-        except (ValueError, AttributeError, TypeError) as error:
-            raise CredentialError("the token service's answer is not a token") from error
+            token = backend.request_token(parsed) if backend.basic else backend.request_anonymous_token(parsed)
+        except (ValueError, RecursionError):
+            raise CredentialError("the token service's answer is not JSON") from None
         if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
             raise CredentialError(
                 "the token service gave no token",

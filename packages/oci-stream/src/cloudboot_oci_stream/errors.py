@@ -191,13 +191,13 @@ class ContentRangeError(ProtocolError):
 
 
 class StatusError(RegistryError):
-    """A status outside 2xx. ``code`` is the registry's own error code, where it sent one."""
+    """A status outside 2xx (``None`` for a folder). ``code`` is the registry's own error code, where it sent one."""
 
     def __init__(
         self,
         message: str,
         *,
-        status: int,
+        status: int | None,
         code: str | None = None,
         retry_after: float | None = None,
         reference: str | None = None,

@@ -236,7 +236,7 @@ class FolderStore:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             name = os.path.relpath(path, self._folder)
-            raise NotFoundError(f"the folder lacks {name}", status=404) from None
+            raise NotFoundError(f"the folder lacks {name}", status=None) from None
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise ImageLayoutError("not a regular file", actual=os.path.relpath(path, self._folder))
@@ -287,7 +287,7 @@ def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
     if not found:
         names = sorted({name for entry in entries if (name := entry.annotations.get(REF_NAME))})
         raise NotFoundError(
-            f"no image is called {tag!r}", status=404, hint=f"there are: {', '.join(names)}" if names else None
+            f"no image is called {tag!r}", status=None, hint=f"there are: {', '.join(names)}" if names else None
         )
     # Tags ought to be unique; where a careless writer left two, the later one is what it meant.
     return found[-1]

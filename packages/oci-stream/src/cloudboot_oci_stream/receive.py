@@ -8,8 +8,10 @@ slower of the two instead of their sum.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
+import os
 import queue
 import threading
 from typing import TYPE_CHECKING, Self
@@ -24,6 +26,7 @@ from .errors import (
     ShortBodyError,
     about,
 )
+from .files import new_file
 from .reference import LayoutReference, RegistryReference
 from .retry import Resume
 from .store import Store, open_store
@@ -131,6 +134,48 @@ def fetch_blob_to_buffer(
                 except BaseException:
                     wipe(target)
                     raise
+    return described.size
+
+
+def fetch_blob_to_file(
+    descriptor: Descriptor | Mapping[str, object],
+    path: str | os.PathLike[str],
+    source: Store | Reference | str,
+    *,
+    force: bool = False,
+    access: Access | None = None,
+    progress: Progress | None = None,
+    deadline: float | None = None,
+    resume: Resume | None = None,
+) -> int:
+    """Fetch the blob that ``descriptor`` describes into a file, and return its size in bytes.
+
+    The file takes its name once its content is verified and on the device; until then, and after a failure, there is
+    none of that name. An existing file is replaced, in one step, only if ``force`` is true.
+
+    Raises:
+        FileExistsError: ``path`` exists and ``force`` is false.
+        OciError: as :func:`fetch_blob_to_buffer`.
+    """
+    described = descriptor if isinstance(descriptor, Descriptor) else Descriptor.from_json(descriptor)
+    target = os.fspath(path)
+    if not force and os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", target)
+    with new_file(os.path.dirname(target) or ".", durable=True) as new:
+        # Real blocks: a full disk must be an error here, not a signal while the mapping is written to.
+        if described.size:
+            os.posix_fallocate(new.fd, 0, described.size)
+            with mmap.mmap(new.fd, described.size) as mapping:
+                fetch_blob_to_buffer(
+                    described,
+                    mapping,
+                    source,
+                    access=access,
+                    progress=progress,
+                    deadline=deadline,
+                    resume=resume,
+                )
+        new.name = target
     return described.size
 
 

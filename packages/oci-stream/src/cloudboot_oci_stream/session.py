@@ -89,18 +89,24 @@ class Session:
                     home = home and Origin.of(url) == self.origin
                     if response.status == 303 and method != "HEAD":
                         method, body = "GET", None
-                elif response.status == 401 and home and not challenged and self._answer(response, authorization):
+                elif (
+                    response.status == 401
+                    and home
+                    and not challenged
+                    and self._answer(response, authorization, deadline)
+                ):
                     challenged = True
                 else:
                     raise _refusal(response)
 
-    def _answer(self, response: Response, rejected: str | None) -> bool:
+    def _answer(self, response: Response, rejected: str | None, deadline: Deadline) -> bool:
         if self._authenticator is None:
-            # oras and requests take longer to import than a fetch from a folder takes in all.
+            # oras takes longer to import than a fetch from a folder takes in all.
             from .credentials import Authenticator
 
             self._authenticator = Authenticator(self._reference, self.origin, self._transport, self._access)
-        return self._authenticator.answer(list(header_values(response.headers, "WWW-Authenticate")), rejected)
+        challenges = list(header_values(response.headers, "WWW-Authenticate"))
+        return self._authenticator.answer(challenges, rejected, deadline)
 
 
 def location(response: Response) -> str:

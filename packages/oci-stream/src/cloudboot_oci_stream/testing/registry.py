@@ -60,6 +60,10 @@ class Faults:
     """``storage`` sends to the other port; ``loop``, ``endless`` and ``nowhere`` as they say; else a Location."""
     answers: list[tuple[int, dict[str, str]]] = dataclasses.field(default_factory=list)
     """Statuses (with headers) to answer the next requests with."""
+    token: tuple[int, dict[str, str], bytes] | None = None
+    """What the token service answers: status, headers, body."""
+    challenge: str | None = None
+    """The WWW-Authenticate to send instead of the registry's own."""
     manifest_digest: str | None = None
     """The Docker-Content-Digest to claim for manifests."""
     upload_cuts: list[int] = dataclasses.field(default_factory=list)
@@ -89,7 +93,7 @@ class FaultyRegistry:
     """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
 
     ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
-    own token service, each good for ``token_uses`` requests.
+    own token service, each good for ``token_uses`` requests, which it gives to anybody if ``anonymous``.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class FaultyRegistry:
         users: dict[str, str] | None = None,
         tokens: bool = False,
         token_uses: int | None = None,
+        anonymous: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = Faults()
@@ -105,7 +110,7 @@ class FaultyRegistry:
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
         self.seen: list[Seen] = []
-        self.users, self.tokens, self.token_uses = users, tokens, token_uses
+        self.users, self.tokens, self.token_uses, self.anonymous = users, tokens, token_uses, anonymous
         self.good_tokens: dict[str, int | None] = {}
         self.scheme = "https" if tls else "http"
         self._servers = [_Server(self, storage=storage, tls=tls) for storage in (False, True)]
@@ -248,11 +253,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             value = f'Bearer realm="{realm}",service="test",scope="repository:any:pull,push"'
         else:
             value = 'Basic realm="test"'
-        self._error(401, "UNAUTHORIZED", "authentication required", {"WWW-Authenticate": value})
+        headers = {"WWW-Authenticate": self.faults.challenge or value}
+        self._error(401, "UNAUTHORIZED", "authentication required", headers)
 
     def _token(self) -> None:
+        if self.faults.token is not None:
+            status, headers, data = self.faults.token
+            self._answer(status, data, headers)
+            return
         scheme, _, value = (self.headers.get("Authorization") or "").partition(" ")
-        if scheme != "Basic" or not self.registry.is_user(value):
+        allowed = self.registry.is_user(value) if scheme == "Basic" else self.registry.anonymous
+        if not allowed:
             self._error(401, "UNAUTHORIZED", "wrong user or password")
             return
         self._answer(200, json.dumps({"token": self.registry.new_token(), "expires_in": 60}).encode())

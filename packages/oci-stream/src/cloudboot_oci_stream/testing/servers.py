@@ -40,12 +40,14 @@ def docker_registry(
     *,
     users: dict[str, str] | None = None,
     certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
+    client_authority: str | os.PathLike[str] | None = None,
     timeout: float = 20.0,
 ) -> Iterator[Server]:
     """Debian's docker-registry with an empty store, on a free port of 127.0.0.1.
 
     ``users`` (name to password) asks for Basic authentication through an htpasswd file; ``certificate`` (certificate
-    and key file) for TLS. The kernel kills the server when the calling thread ends, even by a crash.
+    and key file) for TLS, ``client_authority`` for clients with a certificate of that authority. The kernel kills the
+    server when the calling thread ends, even by a crash.
 
     Raises:
         FileNotFoundError: docker-registry, setpriv or (for ``users``) htpasswd is not installed.
@@ -65,7 +67,10 @@ def docker_registry(
         }
         http: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "loopback"}
         if certificate is not None:
-            http["tls"] = {"certificate": os.fspath(certificate[0]), "key": os.fspath(certificate[1])}
+            tls: dict[str, object] = {"certificate": os.fspath(certificate[0]), "key": os.fspath(certificate[1])}
+            if client_authority is not None:
+                tls["clientcas"] = [os.fspath(client_authority)]
+            http["tls"] = tls
         config["http"] = http
         if users is not None:
             (folder / "htpasswd").write_text("".join(_htpasswd(user, users[user]) for user in users))
