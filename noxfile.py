@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,9 @@ MANIFESTS = {
 }
 PACKAGES = [name for name in MANIFESTS if any((ROOT / "packages" / name).rglob("test_*.py"))]
 TEST_TOOLS = ["pytest", "hypothesis", "coverage[toml]"]
+
+# A shell that runs us in the background ignores SIGINT, and every test that interrupts something would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["layers", "lint", "types", "tests", "wheel", "docs"]

@@ -1,14 +1,19 @@
 """Copying a host file into every kind of storage."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from typing_extensions import Buffer
 
 from cloudboot_layout import FileStorage, MemoryStorage, RangeError, TruncatedError, Window, new_image
 from cloudboot_layout.copying import copy_from_file
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MIB = 1 << 20
 
