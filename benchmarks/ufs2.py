@@ -1,8 +1,9 @@
 """UFS2 against its peers, in one run: ``python benchmarks/ufs2.py [--quick] [--rounds N] [--json]``.
 
-Subject and peer take turns on the same data, so that what else the machine does meets both; the table shows medians,
-the ratio of medians, the ratio that may not be exceeded, and the peak memory of the subject's process. ``cp`` and ``cat`` are the coreutils', ``makefs``
-is Debian's (its UFS2 layout is wrong, its speed is a fair mark), ``fls`` is the Sleuth Kit's.
+Subject and peer take turns on the same data, so that what else the machine does meets both. The table shows medians,
+the ratio of medians, the ratio that may not be exceeded, and the peak memory of the subject's process. ``cp`` and
+``cat`` are the coreutils', ``makefs`` is Debian's (its UFS2 layout is wrong, its speed is a fair mark), ``fls`` is the
+Sleuth Kit's.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ def run(command: Command) -> tuple[float, float]:
     """Seconds and peak memory (MiB) of a command."""
     start = time.perf_counter()
     # Into a pipe, as a program would read it; cat does nothing at all when it writes to /dev/null.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)
     assert process.stdout is not None
-    while process.stdout.read1(1 << 20):
+    while process.stdout.read(1 << 20):
         pass
     process.stdout.close()
     _, status, usage = os.wait4(process.pid, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import stat
+import struct
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import MemoryStorage
@@ -454,3 +455,63 @@ def _directory_mutations() -> list[Mutation]:
         _record("directory-duplicate-name", "/", "short", new_name=b"block"),
         Mutation("two directories inside each other", "directory-cycle", _swap_directories),
     ]
+
+
+class Patches:
+    """What fuzzers feed: patches to a small good image, aimed at its structures.
+
+    A patch is a region (u8), an offset in it (u16), a length (u8) and that many bytes; offsets wrap around.
+    """
+
+    _HEAD = struct.Struct("<BHB")
+
+    def __init__(self) -> None:
+        tree: dict[str, Member] = {
+            "a": pattern(3000),
+            "d/link": Symlink("../a"),
+            "d/far": Symlink("x" * 200),
+            "d/double": pattern(2_300_000),
+            "d/e/f": HardLink("a"),
+            **{f"many/{number}": b"x" for number in range(50)},
+        }
+        self.image = image_of(tree, Options(block_size=4096, timestamp=1), size=4 * MEBIBYTE)
+        self.regions: list[tuple[int, int]] = [(0, len(self.image)), (SBLOCK_UFS2, Fs.SIZE)]
+        with UFS2.open(self.image) as volume:
+            geometry = volume.geometry
+            for region in volume.regions():
+                if region.kind == "group":
+                    self.regions.append((region.offset, geometry.cgsize))
+                elif region.kind in ("inodes", "summary"):
+                    self.regions.append((region.offset, min(region.length, 64 * INODE_SIZE)))
+            for path, _, _ in volume.walk():
+                self.regions.extend(volume.extents(path))
+            self.regions.extend(volume.pointer_blocks("/d/double"))
+
+    def patch(self, region: int, offset: int, data: bytes) -> bytes:
+        """One patch."""
+        return self._HEAD.pack(region % len(self.regions), offset, len(data)) + data
+
+    def apply(self, data: bytes) -> bytearray:
+        """The image, with all the patches ``data`` holds."""
+        image = bytearray(self.image)
+        at = 0
+        while at + self._HEAD.size <= len(data):
+            region, offset, length = self._HEAD.unpack_from(data, at)
+            piece = data[at + self._HEAD.size : at + self._HEAD.size + length]
+            start, size = self.regions[region % len(self.regions)]
+            # The first region is the whole image; its offsets count in units that reach its end.
+            position = start + offset * (size >> 16 or 1) % size
+            piece = piece[: len(image) - position]
+            image[position : position + len(piece)] = piece
+            at += self._HEAD.size + length
+        return image
+
+    def seeds(self) -> list[bytes]:
+        """A corpus to start from: every region once, with values that tend to hurt."""
+        values = (b"\0" * 8, b"\xff" * 8, (1 << 62).to_bytes(8, "little"), b"\1\0\0\0\0\0\0\0")
+        found = [b""]
+        for region in range(1, len(self.regions)):
+            size = self.regions[region][1]
+            for number, value in enumerate(values):
+                found.append(self.patch(region, (number * 97 + region * 13) % size & ~3, value))
+        return found

@@ -1,0 +1,49 @@
+"""The fuzz harnesses hold for their own seeds and for what Hypothesis makes of their input format."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloudboot_ufs2 import check
+
+
+def harness(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "fuzz" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HARNESSES = {name: harness(name) for name in ("fuzz_read", "fuzz_check")}
+PATCHES = HARNESSES["fuzz_read"].PATCHES
+
+
+def test_without_patches_the_image_is_clean() -> None:
+    assert check(PATCHES.apply(b"")) == []
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+def test_seeds(name: str) -> None:
+    module = HARNESSES[name]
+    for seed in module.SEEDS:
+        module.one_input(seed)
+
+
+patches = st.builds(
+    PATCHES.patch, st.integers(0, len(PATCHES.regions) - 1), st.integers(0, 0xFFFF), st.binary(min_size=1, max_size=16)
+)
+
+
+@pytest.mark.parametrize("name", HARNESSES)
+@settings(max_examples=150, deadline=None)
+@given(pieces=st.lists(patches, min_size=1, max_size=8))
+def test_patches(name: str, pieces: list[bytes]) -> None:
+    HARNESSES[name].one_input(b"".join(pieces))
