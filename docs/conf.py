@@ -26,6 +26,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "cloudboot"
 html_static_path = ["_static"]
+html_css_files = ["code.css"]
 html_show_sourcelink = False
 html_copy_source = False
 
