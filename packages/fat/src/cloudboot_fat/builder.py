@@ -57,7 +57,7 @@ def build(storage: WritableStorage, content: Tree, options: FormatOptions | None
     Raises:
         NoSpaceError: the storage is too small; the error says how many bytes it needs.
         OptionError: the options cannot be met at this size.
-        InvalidNameError, FileExistsError, FileTooLargeError: the tree holds what FAT cannot.
+        InvalidNameError, FileExistsError, FileTooLargeError, DirectoryError: the tree holds what FAT cannot.
         TruncatedError: a file of the host became shorter while it was read.
         OSError: the host refuses.
     """

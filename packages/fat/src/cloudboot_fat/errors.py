@@ -4,7 +4,7 @@
     +-- FatError                      base of everything this package raises itself
         +-- BootSectorError           the boot sector does not describe a FAT volume
         +-- ChainError                a cluster chain loops, leaves the volume, or is too short
-        +-- DirectoryError            a directory cannot be read
+        +-- DirectoryError            a directory cannot be read, or would be too large
         +-- OptionError               the options cannot be met            (also a ValueError)
         +-- InvalidNameError          a name VFAT cannot store             (also a ValueError)
         +-- FileTooLargeError         4 GiB or more                        (also an OSError, EFBIG)
@@ -40,7 +40,7 @@ class ChainError(FatError):
 
 
 class DirectoryError(FatError):
-    """A directory cannot be read."""
+    """A directory cannot be read, or would have more than 65,536 entries."""
 
 
 class OptionError(FatError, ValueError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import times
+from .entries import label_field
 from .errors import NoSpaceError, OptionError
 from .geometry import ENTRY_SIZE, MAX_CLUSTERS, MIN_CLUSTERS, FatType, Geometry
 
@@ -79,6 +80,9 @@ class FormatOptions:
         reserved_sectors: at least so many; more follow where the data area needs them to start on a whole cluster.
         fresh: the storage reads as zeros (a new sparse file); zeros are then never written.
         oem_name: ``BS_OEMName``.
+
+    Raises:
+        OptionError, InvalidNameError, RangeError: an option, the label or the timestamp is not possible.
     """
 
     fat_type: FatType | None = None
@@ -115,6 +119,7 @@ class FormatOptions:
             raise _bad("reserved_sectors", "1 to 32768", self.reserved_sectors)
         if len(self.oem_name) > 8:
             raise _bad("oem_name", "at most 8 bytes", self.oem_name)
+        label_field(self.label)
         times.encode(self.timestamp)
 
     @property
