@@ -223,6 +223,34 @@ def test_an_interrupted_change_loses_nothing_that_was_there(fat_type: FatType) -
     assert writes >= 4
 
 
+@pytest.mark.parametrize("fat_type", TYPES)
+def test_an_interrupted_growth_brings_no_garbage_in(fat_type: FatType) -> None:
+    """A directory without a free slot gets a cluster that is full of old bytes."""
+    image = bytearray(TYPES[fat_type])
+    cluster = 1024 if fat_type == 16 else 512
+    tree = {f"/dir/F{number}": b"" for number in range(cluster // 32 - 2)}
+    fs = build(MemoryStorage(image), tree, FormatOptions(fat_type=fat_type, cluster_size=cluster))
+    free = fs.geometry.cluster_offset(fs.geometry.end_cluster - fs.free_clusters())
+    image[free:] = b"G" * (len(image) - free)
+    names = fs.listdir("/dir")
+    writes = 0
+    while True:
+        data = bytearray(image)
+        storage = Failing(data)
+        fs = FatFileSystem(storage)
+        storage.writes_left = writes
+        try:
+            fs.mkdir("/dir/NEW")
+        except OSError:
+            pass
+        else:
+            break
+        writes += 1
+        assert FatReader(MemoryStorage(data)).listdir("/dir") in (names, [*names, "NEW"])
+    assert check(MemoryStorage(data)) == []
+    assert writes >= 4
+
+
 def test_what_stands_after_the_end_mark_does_not_come_back() -> None:
     data = bytearray(MIB)
     fs = build(MemoryStorage(data), {"A": b"", "B": b""})

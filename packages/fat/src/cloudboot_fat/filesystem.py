@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .content import Content, Source
     from .directory import Directory
+    from .extents import Extent
     from .records import DirectoryEntry
 
 
@@ -50,6 +51,7 @@ class FatFileSystem(FatReader):
         self._free: NDArray[np.bool_] | None = None
         self._last_taken = 1
         self._pending: list[tuple[int, bytes]] = []
+        self._to_zero: list[Extent] = []
 
     # Files
 
@@ -247,9 +249,9 @@ class FatFileSystem(FatReader):
         last = 1 + (directory.extents[-1].end - geometry.data_offset) // geometry.cluster_size
         runs = self._replace([], -(-missing // geometry.cluster_size))
         self.fat.link([Run(last, 1)], following=runs[0].cluster)
-        directory.grow([self.run_extent(run) for run in runs])
-        # As deferred as the entry itself: nothing points here before the FAT is written.
-        self._pending += [(extent.offset, bytes(extent.length)) for extent in map(self.run_extent, runs)]
+        extents = [self.run_extent(run) for run in runs]
+        directory.grow(extents)
+        self._to_zero += extents
 
     def _rewrite(self, parent: Directory, entry: DirEntry, record: DirectoryEntry) -> DirEntry:
         changed = replace(entry, record=record)
@@ -274,6 +276,8 @@ class FatFileSystem(FatReader):
             raise io.UnsupportedOperation("the storage is read-only")
         try:
             yield storage
+            for extent in self._to_zero:  # before the FAT makes them part of a directory
+                zero(storage, extent.offset, extent.length)
             self.fat.flush(storage)
             for offset, raw in self._pending:
                 storage.write_at(offset, raw)
@@ -284,7 +288,7 @@ class FatFileSystem(FatReader):
             self._free = None
             raise
         finally:
-            self._pending = []
+            self._pending, self._to_zero = [], []
 
     def _write_fsinfo(self, storage: WritableStorage) -> None:
         info = self.fsinfo()
