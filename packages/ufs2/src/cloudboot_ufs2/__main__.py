@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import gc
 import os
-import shutil
 import stat
 import sys
 import time
@@ -221,7 +220,9 @@ def _cat(options: argparse.Namespace) -> int:
             command.print_json({"path": options.path, "inode": file.inode, "size": file.size, "extents": extents})
             return command.OK
         output: BinaryIO = sys.stdout.buffer
-        shutil.copyfileobj(file, output, 1 << 20)
+        buffer = memoryview(bytearray(1 << 20))
+        while count := file.readinto(buffer):
+            output.write(buffer[:count])
         output.flush()
     return command.OK
 

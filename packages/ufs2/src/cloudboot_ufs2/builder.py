@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from cloudboot_layout import FileStorage, Window, WritableStorage, new_image
 
 from .allocate import Allocator
+from .constants import MINCYLGRPS
 from .errors import NoSpaceError, OptionError, SourceError
 from .geometry import Geometry, max_file_size, plan
 from .members import Member, read_mapping
@@ -90,7 +91,8 @@ def build(
         source: a folder, a tar archive (path or binary file, compressed or not), or a mapping of paths to members.
         options: how the file system is laid out. Without a ``timestamp`` the newest time in the tree is taken, and
             without a ``density`` there are at least as many inodes as the tree needs.
-        size: bytes of the volume; without it, and without a storage, as much as the tree needs and minfree keeps.
+        size: bytes of the volume; without it, and without a storage, as much as the tree needs and minfree keeps, but
+            enough for four cylinder groups.
         offset: where the volume starts in the file ``target``, which must exist then, and be overwritten by ``force``.
         owner: the user and group of everything, instead of the source's own.
         times: ``keep`` the source's, ``clamp`` later ones to the timestamp, or ``set`` all to it.
@@ -107,7 +109,7 @@ def build(
         options = normalise(root, options, owner=owner, times=times)
         fitted = None
         if size is None and isinstance(target, str | os.PathLike) and not offset:
-            fitted = fit(root, options, keep_free=options.minfree)
+            fitted = fit(root, options, keep_free=options.minfree, least_groups=MINCYLGRPS)
             size = fitted.size
         with _opened(target, size, offset=offset, force=force) as storage:
             allocator = fitted.allocator if fitted else _place(root, options, storage.size)

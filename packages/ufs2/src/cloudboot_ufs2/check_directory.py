@@ -112,19 +112,12 @@ def _report(survey: Survey, number: int, problem: Problem) -> None:
 def _check_connected(survey: Survey, numbers: list[int], children: dict[int, list[int]]) -> None:
     """Directories that cannot be reached from the root: those under no name, and those in a circle."""
     reached: set[int] = set()
-    pending = [(UFS_ROOTINO, 0)]
+    pending = [UFS_ROOTINO]
     while pending:
-        number, depth = pending.pop()
-        if number in reached:
-            continue
-        reached.add(number)
-        # File systems from before FreeBSD 14 do not keep the depth: 0 everywhere.
-        if survey.depths.get(number, 0) not in (0, depth):
-            survey.add_inode(
-                "directory-depth", number, "not as deep as it stands", "di_dirdepth",
-                expected=depth, actual=survey.depths[number],
-            )  # fmt: skip
-        pending.extend((child, depth + 1) for child in children.get(number, ()))
+        number = pending.pop()
+        if number not in reached:
+            reached.add(number)
+            pending.extend(children.get(number, ()))
     for number in numbers:
         if number in reached:
             continue

@@ -106,10 +106,10 @@ class Fit:
     allocator: Allocator
 
 
-def fit(root: Node, options: Options, *, keep_free: int = 0) -> Fit:
+def fit(root: Node, options: Options, *, keep_free: int = 0, least_groups: int = 1) -> Fit:
     """Place the tree below ``root`` in a file system close to the smallest that takes it.
 
-    ``keep_free`` per cent of the data space stay free.
+    ``keep_free`` per cent of the data space stay free, and there are ``least_groups`` groups or more.
 
     Raises:
         NoSpaceError: no size will do: the block size is too small for the tree.
@@ -118,7 +118,7 @@ def fit(root: Node, options: Options, *, keep_free: int = 0) -> Fit:
     blocks = wanted.blocks_with_tails(options.block_size // options.fragment)
     size = options.block_size * (blocks + 1)
     for _ in range(_ATTEMPTS):
-        size = _grow(size, blocks, wanted.inodes, options, keep_free)
+        size = _grow(size, blocks, wanted.inodes, options, keep_free=keep_free, least_groups=least_groups)
         allocator = Allocator(plan(size, inode_density(options, size, wanted.inodes)))
         try:
             allocator.place(root)
@@ -130,7 +130,7 @@ def fit(root: Node, options: Options, *, keep_free: int = 0) -> Fit:
     raise NoSpaceError("no file system with this block size takes the tree")
 
 
-def _grow(size: int, blocks: int, inodes: int, options: Options, keep_free: int) -> int:
+def _grow(size: int, blocks: int, inodes: int, options: Options, *, keep_free: int, least_groups: int) -> int:
     """The size from ``size`` on whose geometry offers the blocks and inodes."""
     bsize = options.block_size
     for _ in range(_ATTEMPTS):
@@ -138,6 +138,9 @@ def _grow(size: int, blocks: int, inodes: int, options: Options, keep_free: int)
             geometry = plan(size, inode_density(options, size, inodes))
         except NoSpaceError as error:
             size = max(error.needed or 0, size + size // 8)
+            continue
+        if geometry.group_count < least_groups:
+            size = roundup(size + size // 4, bsize)
             continue
         short = blocks - data_blocks(geometry, keep_free)
         if short <= 0 and geometry.inode_count - UFS_ROOTINO >= inodes:

@@ -94,7 +94,6 @@ class Survey:
         #: per inode, its mode if it is in use (0 if not) and its link count
         self.modes: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
         self.links: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
-        self.depths: dict[int, int] = {}
         #: the records of each directory
         self.contents: dict[int, list[Record | Problem]] = {}
         #: of each directory that was reached through a name: its parent and that name

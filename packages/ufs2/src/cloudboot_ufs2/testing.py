@@ -428,7 +428,6 @@ def _inode_mutations() -> list[Mutation]:
         Mutation("a file without a name", "inode-unreferenced", _unlinked_inode),
         _byte("inode-hash", lambda editor: editor.geometry.inode_offset(editor.find("/short")) + 244),
         _inode("directory-size", "/many", di_size=lambda inode: inode.di_size - 100),
-        _inode("directory-depth", "/etc/deep/er", di_dirdepth=9),
         _inode("root-missing", "/", di_mode=stat.S_IFREG | 0o755),
     ]
 
