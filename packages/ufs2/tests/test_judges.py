@@ -22,7 +22,7 @@ DEFAULTS = [options for options in LAYOUTS if options.block_size == 8 * options.
 
 
 def name_of(options: Options) -> str:
-    return f"{options.block_size}-{options.fragment}"
+    return f"{options.block_size}-{options.fragment}-{options.byteorder}"
 
 
 def regular_files(tree: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def test_grub_reads_the_same_bytes(options: Options, tree: Path, tmp_path: Path)
     assert sorted(listed) == sorted(os.listdir(tree / "many"))
 
 
-@pytest.mark.parametrize("options", DEFAULTS, ids=name_of)
+@pytest.mark.parametrize("options", [*DEFAULTS, Options(byteorder="big")], ids=name_of)
 def test_the_sleuth_kit_sees_the_same(options: Options, tree: Path, tmp_path: Path) -> None:
     pytsk3 = pytest.importorskip("pytsk3")
     image = tmp_path / "image"

@@ -154,24 +154,23 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
     """
     if owner is not None and not all(0 <= number < 1 << 32 for number in owner):
         raise OptionError("out of range", field="owner", expected="0 to 2**32 - 1", actual=f"{owner[0]}:{owner[1]}")
-    everything = list(nodes(root))
     if options.timestamp is None:
         if times != "keep":
             raise OptionError("times cannot be changed without a timestamp", field="timestamp")
-        options = dataclasses.replace(options, timestamp=max(node.mtime_ns for node in everything) // _SECOND)
-    limit, largest = options.time * _SECOND, max_file_size(options.block_size)
-    for node in everything:
+        options = dataclasses.replace(options, timestamp=max(node.mtime_ns for node in nodes(root)) // _SECOND)
+    largest = max_file_size(options.block_size)
+    for node in nodes(root):
         if node.size > largest:
-            raise SourceError(
-                "too large for this block size",
-                member=path_of(root, node),
-                expected=f"at most {largest}",
-                actual=node.size,
-            )
-        if owner is not None:
+            limit = f"at most {largest}"
+            member = path_of(root, node)
+            raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
+    if owner is not None:
+        for node in nodes(root):
             node.uid, node.gid = owner
-        if times == "set" or (times == "clamp" and node.mtime_ns > limit):
-            node.mtime_ns = limit
+    if times != "keep":
+        latest = options.time * _SECOND
+        for node in nodes(root):
+            node.mtime_ns = latest if times == "set" else min(node.mtime_ns, latest)
     return options
 
 

@@ -38,10 +38,6 @@ class SuperblockError(Ufs2Error):
     """There is no superblock, or it breaks a rule."""
 
 
-class GroupError(Ufs2Error):
-    """A cylinder group contradicts the superblock."""
-
-
 class InodeError(Ufs2Error):
     """An inode number is out of range, or the inode cannot be what it says."""
 

@@ -12,7 +12,7 @@ from .hashes import check_hash, check_hashes
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -61,24 +61,25 @@ def generations(first: int, count: int, seed: int) -> npt.NDArray[np.uint32]:
 
 def _pack_node(table: bytearray, at: int, node: Node, geometry: Geometry, pack: Callable[..., None]) -> None:
     seconds, nanoseconds = divmod(node.mtime_ns, 1_000_000_000)
-    pointers = _NO_POINTERS if node.inline or not node.extents else block_pointers(node, geometry)
     pack(
         table, at,
         node.mode, node.links, node.uid, node.gid, 0, node.size, sectors(node, geometry),
         seconds, seconds, seconds, seconds,
         nanoseconds, nanoseconds, nanoseconds, nanoseconds,
         0, 0, 0, 0, 0, 0,
-        *pointers,
+        *(block_pointers(node, geometry) if node.extents else _NO_POINTERS),
         0, node.depth, 0, 0, 0,
     )  # fmt: skip
-    if node.inline and isinstance(node.content, MemoryContent):
+    if not node.extents and isinstance(node.content, MemoryContent):
+        # Only a symbolic link has content without extents: its target takes the place of the pointers.
         table[at + _SHORTLINK : at + _SHORTLINK + node.size] = node.content.data
 
 
 def sectors(node: Node, geometry: Geometry) -> int:
     """di_blocks: what the node holds in 512-byte units, indirect blocks included."""
-    held = sum(extent.fragments for extent in node.extents)
-    held += len(node.indirects) * geometry.fragments_per_block
+    held = len(node.indirects) * geometry.fragments_per_block
+    for extent in node.extents:
+        held += extent.fragments
     return held * (geometry.fragment_size // 512)
 
 
@@ -95,34 +96,39 @@ def block_pointers(node: Node, geometry: Geometry) -> list[int]:
     return pointers
 
 
-def indirect_pointers(node: Node, geometry: Geometry) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """``(address, pointers)`` of each indirect block of a node; a hole is 0."""
+def indirect_pointers(node: Node, geometry: Geometry) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """``(address, pointers)`` of each indirect block of a node, one at a time; a hole is 0."""
     count, frag = geometry.pointers_per_block, geometry.fragments_per_block
-    found: dict[tuple[int, int], tuple[int, npt.NDArray[np.int64]]] = {
-        (level, index): (address, np.zeros(count, dtype=np.int64)) for level, index, address in node.indirects
-    }
-    for extent in node.extents:
-        _point(found, extent, count, frag)
+    children: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for level, index, address in node.indirects:
-        # Level 1 and 2 blocks other than the first hang below the next level; see allocate.indirect_blocks.
+        # Blocks other than the first of their level hang below the next level; see allocate.indirect_blocks.
         if level < UFS_NIADDR and index:
             parent, slot = divmod(index - 1, count)
-            found[level + 1, parent][1][slot] = address
-    return list(found.values())
+            children.setdefault((level + 1, parent), []).append((slot, address))
+    position = 0
+    for level, index, address in node.indirects:
+        pointers = np.zeros(count, dtype=np.int64)
+        if level == 1:
+            position = _fill(pointers, UFS_NDADDR + index * count, node.extents, position, frag=frag)
+        for slot, child in children.get((level, index), ()):
+            pointers[slot] = child
+        yield address, pointers
 
 
-def _point(
-    found: dict[tuple[int, int], tuple[int, npt.NDArray[np.int64]]], extent: Extent, count: int, frag: int
-) -> None:
-    block, address = extent.block - UFS_NDADDR, extent.address
-    end = block + -(-extent.fragments // frag)
-    if block < 0:
-        block, address = 0, address - block * frag
-    while block < end:
-        leaf, slot = divmod(block, count)
-        run = min(count - slot, end - block)
-        found[1, leaf][1][slot : slot + run] = np.arange(address, address + run * frag, frag)
-        block, address = block + run, address + run * frag
+def _fill(pointers: npt.NDArray[np.int64], first: int, extents: Sequence[Extent], position: int, *, frag: int) -> int:
+    """Point at the blocks from ``first`` on; the extents before ``position`` end before. Where the next call begins."""
+    last = first + len(pointers)
+    while position < len(extents):
+        extent = extents[position]
+        extent_end = extent.block + -(-extent.fragments // frag)
+        start, end = max(first, extent.block), min(last, extent_end)
+        if start < end:
+            address = extent.address + (start - extent.block) * frag
+            pointers[start - first : end - first] = np.arange(address, address + (end - start) * frag, frag)
+        if extent_end > last:
+            break
+        position += 1
+    return position
 
 
 def inode_hash(data: bytes) -> int:

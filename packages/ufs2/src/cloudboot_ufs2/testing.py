@@ -7,8 +7,13 @@ invariant can notice; the mutations of hashes themselves are the exception.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import stat
 import struct
+import sys
+import tempfile
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import MemoryStorage
@@ -27,7 +32,7 @@ from .records import Cg, Csum, Fs, Ufs2Dinode
 from .superblock import FSRECOVERY_OFFSET, has_hash, pack_superblock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MEBIBYTE = 1 << 20
 
@@ -514,3 +519,18 @@ class Patches:
             for number, value in enumerate(values):
                 found.append(self.patch(region, (number * 97 + region * 13) % size & ~3, value))
         return found
+
+
+def fuzz(one_input: Callable[[bytes], None], seeds: Sequence[bytes]) -> None:
+    """Run atheris, with the command line's libFuzzer options, on ``seeds`` and what it makes of them."""
+    import atheris
+
+    # The package is imported already, so that its tests can use the harness without atheris; instrument what is there.
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and (each.__module__ or "").startswith("cloudboot_ufs2"):
+            atheris.instrument_func(each)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, seed in enumerate(seeds):
+            (Path(folder) / f"seed-{number:03}").write_bytes(seed)
+        atheris.Setup([*sys.argv, folder], one_input)
+        atheris.Fuzz()

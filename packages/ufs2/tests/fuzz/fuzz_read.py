@@ -6,14 +6,8 @@ Only errors derived from ``Ufs2Error`` may come out. The image has 4 MiB, so lib
 
 from __future__ import annotations
 
-import gc
-import sys
-import tempfile
-from pathlib import Path
-from types import FunctionType
-
 from cloudboot_ufs2 import UFS2, Ufs2Error
-from cloudboot_ufs2.testing import Patches
+from cloudboot_ufs2.testing import Patches, fuzz
 
 PATCHES = Patches()
 SEEDS = PATCHES.seeds()
@@ -57,20 +51,5 @@ def read_all(volume: UFS2) -> None:
         volume.listdir(path)
 
 
-def main() -> None:
-    """Run atheris on :data:`SEEDS` and what it makes of them."""
-    import atheris
-
-    # The package is imported already, so that its tests can use this module without atheris; instrument what is there.
-    for each in gc.get_objects():
-        if isinstance(each, FunctionType) and (each.__module__ or "").startswith("cloudboot_ufs2"):
-            atheris.instrument_func(each)
-    with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(SEEDS):
-            (Path(folder) / f"seed-{number:03}").write_bytes(seed)
-        atheris.Setup([*sys.argv, folder], one_input)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(one_input, SEEDS)
