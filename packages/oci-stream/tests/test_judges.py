@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -217,7 +216,7 @@ CRASHING = """
 import os, signal, sys
 from cloudboot_oci_stream.testing import docker_registry
 with docker_registry() as server:
-    print(server.pid, flush=True)
+    print(server.pid, server.folder.parent, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -226,9 +225,11 @@ def test_the_server_does_not_outlive_a_crash() -> None:
     judge("docker-registry", "docker-registry")
     done = subprocess.run([sys.executable, "-c", CRASHING], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    pid = int(re.fullmatch(r"(\d+)\n", done.stdout)[1])  # type: ignore[index]  # it printed one line, or the test fails
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+    pid, folder = done.stdout.split()
+    process = Path("/proc", pid, "stat")
+    for _ in range(200):
+        running = process.exists() and process.read_text().split()[2] != "Z"
+        if not running and not os.path.exists(folder):
             return
         time.sleep(0.05)
-    pytest.fail("docker-registry is still running")
+    pytest.fail("docker-registry is still running, or its folder is still there")

@@ -1,6 +1,15 @@
 """What tests need of a registry: real ones on loopback, and one whose every fault has a switch."""
 
 from .registry import Faults, FaultyRegistry, Seen
-from .servers import Server, docker_registry, find_program, killed_with_us
+from .servers import Server, docker_registry, find_program, folder_gone_with_us, killed_with_us
 
-__all__ = ["Faults", "FaultyRegistry", "Seen", "Server", "docker_registry", "find_program", "killed_with_us"]
+__all__ = [
+    "Faults",
+    "FaultyRegistry",
+    "Seen",
+    "Server",
+    "docker_registry",
+    "find_program",
+    "folder_gone_with_us",
+    "killed_with_us",
+]

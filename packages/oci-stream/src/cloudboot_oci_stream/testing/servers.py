@@ -54,8 +54,7 @@ def docker_registry(
         RuntimeError: the server did not start; the message has its log.
     """
     program = _needed("docker-registry", "docker-registry")
-    with tempfile.TemporaryDirectory(prefix="cloudboot-registry-") as name:
-        folder = Path(name)
+    with folder_gone_with_us("cloudboot-registry-") as folder:
         config: dict[str, object] = {
             "version": "0.1",
             "log": {"level": "info", "accesslog": {"disabled": True}},
@@ -80,6 +79,16 @@ def docker_registry(
         with killed_with_us(program, "serve", str(folder / "config.yml")) as process:
             port = _wait_for_port(process, timeout)
             yield Server(f"127.0.0.1:{port}", folder / "store", process.pid)
+
+
+@contextlib.contextmanager
+def folder_gone_with_us(prefix: str) -> Iterator[Path]:
+    """A temporary folder that goes with the block, or with this process if that ends first, even by SIGKILL."""
+    folder = tempfile.mkdtemp(prefix=prefix)
+    # The end of this process closes the pipe. What a dying server still writes is caught by the second attempt.
+    script = 'cat >/dev/null; rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }'
+    with subprocess.Popen(["sh", "-c", script, "sh", folder], stdin=subprocess.PIPE, start_new_session=True):
+        yield Path(folder)
 
 
 @contextlib.contextmanager
