@@ -76,6 +76,8 @@ def test_a_file_object_over_a_storage(storage: WritableStorage) -> None:
     assert io.BufferedReader(StorageFile(storage)).read(9) == DATA[:5] + b"xyz" + DATA[8:9]
     with pytest.raises(ValueError, match="negative seek"):
         file.seek(-1)
+    with pytest.raises(ValueError, match="whence"):
+        file.seek(0, 9)
     with pytest.raises(io.UnsupportedOperation):
         StorageFile(storage).write(b"x")
 
@@ -126,6 +128,36 @@ def test_open_storage_by_path_and_file(tmp_path: Path) -> None:
         assert opened.storage.read_at(0, 4) == b"new\x03"
     with pytest.raises(FileNotFoundError):
         open_storage(tmp_path / "none")
+
+
+def test_a_file_object_is_taken_as_it_stands(tmp_path: Path) -> None:
+    with (tmp_path / "data").open("w+b") as file:
+        file.write(b"not yet flushed")
+        file.seek(4)
+        with open_storage(file) as opened:
+            assert opened.storage.read_at(0, 15) == b"not yet flushed"
+        assert file.read() == b"yet flushed"
+
+
+def test_what_cannot_be_a_storage_leaves_no_descriptor() -> None:
+    reading, writing = os.pipe()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="seek"):
+        open_storage(f"/proc/self/fd/{reading}")
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(reading)
+    os.close(writing)
+
+
+def test_read_only_sources_cannot_be_opened_for_writing(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    with path.open("rb") as file:
+        sources = [file, DATA, MemoryStorage(DATA), Window(FileStorage(file.fileno()), 0, 10)]
+        for source in sources:
+            with pytest.raises(io.UnsupportedOperation):
+                open_storage(source, writable=True)  # type: ignore[arg-type]  # the union of Source, one at a time
+            open_storage(source)  # type: ignore[arg-type]  # the union of Source, one at a time
 
 
 def test_read_only_storage_cannot_be_opened_for_writing() -> None:

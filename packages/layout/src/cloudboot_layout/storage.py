@@ -7,9 +7,11 @@ systems take one and neither know nor care whether it is a file, a memfd, a part
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import mmap
 import os
+import stat
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
 from .errors import RangeError, TruncatedError
@@ -59,13 +61,23 @@ def _check_write(offset: int, count: int, size: int) -> None:
         )
 
 
+def _file_size(fd: int) -> int:
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode):
+        return status.st_size
+    # st_size is 0 for a block device. The position may be a file object's: it is put back.
+    position = os.lseek(fd, 0, os.SEEK_CUR)
+    size = os.lseek(fd, 0, os.SEEK_END)
+    os.lseek(fd, position, os.SEEK_SET)
+    return size
+
+
 class FileStorage:
     """A file descriptor as storage. Positional reads and writes, so threads do not disturb one another."""
 
     def __init__(self, fd: int, size: int | None = None) -> None:
         self._fd = fd
-        # st_size is 0 for a block device; the end of a seek is right for both.
-        self._size = os.lseek(fd, 0, os.SEEK_END) if size is None else size
+        self._size = _file_size(fd) if size is None else size
 
     @property
     def size(self) -> int:
@@ -211,7 +223,10 @@ class StorageFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._storage.size}[whence]
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._storage.size}
+        if whence not in bases:
+            raise ValueError(f"invalid whence {whence}")
+        base = bases[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")
         self._position = base + offset
@@ -264,23 +279,41 @@ def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *
         OSError: the path cannot be opened.
         io.UnsupportedOperation: a file object without a descriptor, or one that is not writable when it must be.
     """
-    stack = contextlib.ExitStack()
-    if isinstance(source, str | os.PathLike):
-        flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
-        fd = os.open(source, flags)
-        stack.callback(os.close, fd)
-        return Opened(FileStorage(fd), stack)
-    if isinstance(source, Storage):
-        if writable and not isinstance(source, WritableStorage):
+    with contextlib.ExitStack() as stack:
+        storage = _storage_of(source, stack, writable=writable)
+        if writable and not _takes_writes(storage):
             raise io.UnsupportedOperation("the storage is read-only")
-        return Opened(source, stack)
+        return Opened(storage, stack.pop_all())
+
+
+def _storage_of(
+    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, stack: contextlib.ExitStack, *, writable: bool
+) -> Storage:
+    if isinstance(source, str | os.PathLike):
+        fd = os.open(source, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+        stack.callback(os.close, fd)
+        return FileStorage(fd)
+    if isinstance(source, Storage):
+        return source
     if isinstance(source, bytes | bytearray | memoryview | mmap.mmap):
-        return Opened(MemoryStorage(source), stack)
+        return MemoryStorage(source)
     if isinstance(source, io.BytesIO):
-        return Opened(MemoryStorage(source.getbuffer()), stack)
+        return MemoryStorage(source.getbuffer())
     if hasattr(source, "fileno"):
-        return Opened(FileStorage(source.fileno()), stack)
-    return Opened(MemoryStorage(source), stack)
+        if hasattr(source, "flush"):
+            source.flush()  # what the file object still holds back is part of the file
+        return FileStorage(source.fileno())
+    return MemoryStorage(source)
+
+
+def _takes_writes(storage: Storage) -> bool:
+    place = descriptor_of(storage)
+    if place is not None:
+        return fcntl.fcntl(place[0], fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    view = view_of(storage)
+    if view is not None:
+        return not view.readonly
+    return isinstance(storage, WritableStorage)
 
 
 def view_of(storage: Storage) -> memoryview | None:
