@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,28 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, new_file(tmp_path / "none" / "image"):
         pytest.fail("the block must not run")
     assert caught.value.filename == str(tmp_path / "none")
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_force_replaces_nothing_but_a_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "image"
+    make(path)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for name in (path, link):
+        with pytest.raises(FileExistsError, match="not a file"), new_file(name, force=True):
+            pytest.fail("the block must not run")
+    assert not path.is_file()
+    assert link.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["image", "link"]
+
+
+@pytest.mark.parametrize("size", [1 << 63, 1 << 80])
+def test_a_size_no_file_can_have_is_refused(tmp_path: Path, size: int) -> None:
+    with pytest.raises(OSError, match="too large") as caught, new_image(tmp_path / "image", size):
+        pytest.fail("the block must not run")
+    assert caught.value.errno == errno.EFBIG
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:

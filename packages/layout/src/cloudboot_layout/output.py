@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -23,18 +24,21 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
     to the device before the name appears.
 
     Raises:
-        FileExistsError: ``path`` exists and ``force`` is false. An existing file is replaced in one step.
+        FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
+            must not replace by a file either. An existing file is replaced in one step.
     """
     target = Path(path)
     if not force and os.path.lexists(target):
-        raise FileExistsError(17, "the file exists; --force replaces it", str(target))
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", str(target))
+    if target.exists() and not target.is_file():
+        raise FileExistsError(errno.EEXIST, "not a file that could be replaced", str(target))
     folder = target.parent
     temporary: Path | None = None
     try:
         fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError:
         if not folder.is_dir():
-            raise FileNotFoundError(2, "no such folder", str(folder)) from None
+            raise FileNotFoundError(errno.ENOENT, "no such folder", str(folder)) from None
         temporary = folder / f".{target.name}.{secrets.token_hex(8)}.partial"
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
@@ -73,7 +77,15 @@ def _link(fd: int, path: Path) -> None:
 def new_image(
     path: str | os.PathLike[str], size: int, *, force: bool = False, durable: bool = False
 ) -> Iterator[FileStorage]:
-    """A sparse file of ``size`` zero bytes as storage; the same promise as :func:`new_file`."""
+    """A sparse file of ``size`` zero bytes as storage; the same promise as :func:`new_file`.
+
+    Raises:
+        FileExistsError: as :func:`new_file`.
+        OSError: no file can be that large.
+    """
     with new_file(path, force=force, durable=durable) as fd:
-        os.ftruncate(fd, size)
+        try:
+            os.ftruncate(fd, size)
+        except OverflowError:  # more than 63 bits
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fspath(path)) from None
         yield FileStorage(fd, size)
