@@ -53,7 +53,7 @@ PACKAGES = [
 # Names of Python itself and of dependencies: their inventories would have to come over the network, and the
 # documentation builds without one. Every name of ours must exist.
 _MODULES = (
-    "argparse|collections|contextlib|datetime|dt|enum|io|mmap|os|pathlib|re|ssl|struct|time|types|typing|uuid"
+    "argparse|collections|contextlib|datetime|dt|enum|io|mmap|os|pathlib|re|ssl|struct|subprocess|time|types|typing|uuid"
     "|np|numpy|typing_extensions"
 )
 _NAMES = (
