@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n((?:    .*\n)+))?", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n((?:    [^\n]*\n)+))?", re.DOTALL | re.MULTILINE)
 
 
 def _python(folder: Path, *arguments: str) -> str:
