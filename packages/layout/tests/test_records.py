@@ -17,15 +17,14 @@ from cloudboot_layout.__main__ import main
 from cloudboot_layout.declaration import DeclarationError, construct_of, layout_of, layouts
 from cloudboot_layout.errors import RangeError, TruncatedError
 from cloudboot_layout.generate import generate
-from cloudboot_layout.model import ByteOrder, RecordLayout
+from cloudboot_layout.model import ByteOrder, Field, RecordLayout
+from cloudboot_layout.record import Record
 
-CODES = "bBhHlLqQd"
+CODES = "bBhHlLqQefd"
 
 
 @st.composite
 def record_layouts(draw: st.DrawFn, depth: int = 2, prefix: str = "R") -> RecordLayout:
-    from cloudboot_layout.model import Field
-
     fields = []
     for index in range(draw(st.integers(1, 6))):
         kind = draw(st.sampled_from(["scalar", "array", "bytes"] + (["nested", "nested-array"] if depth else [])))
@@ -151,6 +150,38 @@ def test_an_offset_from_a_hostile_image_is_only_ever_truncated(records: ModuleTy
     with pytest.raises(TruncatedError) as caught:
         records.Point.unpack_from(b"12345", offset)
     assert (caught.value.offset, caught.value.actual) == (offset, 0)
+
+
+@pytest.mark.parametrize("offset", [-8, -1, -(1 << 80)])
+def test_a_negative_offset_does_not_count_from_the_end(records: ModuleType, offset: int) -> None:
+    with pytest.raises(TruncatedError) as caught:
+        records.Point.unpack_from(bytes(16), offset)
+    assert (caught.value.offset, caught.value.actual) == (offset, 0)
+
+
+@pytest.mark.parametrize("offset", [-8, -1, 9, 1 << 80])
+def test_a_buffer_too_short_to_write_to_is_named(records: ModuleType, offset: int) -> None:
+    buffer = bytearray(16)
+    with pytest.raises(RangeError) as caught:
+        records.Point(1, 2).pack_into(buffer, offset)
+    assert (caught.value.structure, caught.value.offset, caught.value.expected) == ("Point", offset, 8)
+    assert not any(buffer)
+
+
+@pytest.mark.parametrize(("code", "value"), [("e", 65520.0), ("f", 1e39)])
+def test_a_float_too_large_for_its_field_names_it(code: str, value: float) -> None:
+    class Real(Record):
+        LAYOUT = RecordLayout("Real", (Field("number", code),))
+
+        def __init__(self, number: float) -> None:
+            self.number = number
+
+        def _values(self) -> tuple[Any, ...]:
+            return (self.number,)
+
+    with pytest.raises(RangeError) as caught:
+        Real(value).pack()
+    assert (caught.value.structure, caught.value.field, caught.value.actual) == ("Real", "number", value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .model import Field, RecordLayout
 
-_TYPES = {"f": "float", "d": "float"}
+_TYPES = {"e": "float", "f": "float", "d": "float"}
 
 
 def generate(module: ModuleType) -> str:

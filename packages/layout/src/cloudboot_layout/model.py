@@ -13,7 +13,7 @@ ByteOrder = Literal["little", "big"]
 _PREFIX = {"little": "<", "big": ">"}
 _NUMPY_CODES = {
     "b": "i1", "B": "u1", "h": "i2", "H": "u2", "i": "i4", "I": "u4", "l": "i4", "L": "u4", "q": "i8", "Q": "u8",
-    "f": "f4", "d": "f8",
+    "e": "f2", "f": "f4", "d": "f8",
 }  # fmt: skip
 
 

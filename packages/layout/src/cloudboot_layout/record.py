@@ -43,18 +43,24 @@ class Record:
         ``base`` is where ``buffer`` itself starts in the image; it only makes the error exact.
 
         Raises:
-            TruncatedError: fewer than ``SIZE`` bytes remain.
+            TruncatedError: fewer than ``SIZE`` bytes remain, or ``offset`` is negative.
         """
+        if offset < 0:  # struct would count from the end
+            raise cls._truncated(buffer, offset, base)
         try:
             return cls._from_values(cls.LAYOUT.struct(byteorder).unpack_from(buffer, offset))
         except (struct.error, OverflowError):  # the latter for an offset of more than 63 bits, read from an image
-            raise TruncatedError(
-                "the structure reaches past the end",
-                structure=cls.__name__,
-                offset=offset + (base or 0),
-                expected=cls.SIZE,
-                actual=max(0, memoryview(buffer).nbytes - offset),
-            ) from None
+            raise cls._truncated(buffer, offset, base) from None
+
+    @classmethod
+    def _truncated(cls, buffer: Buffer, offset: int, base: int | None) -> TruncatedError:
+        return TruncatedError(
+            "the structure reaches past the end",
+            structure=cls.__name__,
+            offset=offset + (base or 0),
+            expected=cls.SIZE,
+            actual=max(0, memoryview(buffer).nbytes - offset) if offset >= 0 else 0,
+        )
 
     @classmethod
     def iter_unpack(cls, buffer: Buffer, byteorder: ByteOrder = "little") -> Iterator[Self]:
@@ -74,15 +80,25 @@ class Record:
         """
         try:
             return self.LAYOUT.struct(byteorder).pack(*self._values())
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:  # the latter for a float that is too large for 32 bits
             raise self._range_error(error) from None
 
     def pack_into(self, buffer: Buffer, offset: int = 0, byteorder: ByteOrder = "little") -> None:
-        """Write the record's bytes into a writable ``buffer`` at ``offset``."""
-        data = self.pack(byteorder)
-        memoryview(buffer).cast("B")[offset : offset + len(data)] = data
+        """Write the record's bytes into a writable ``buffer`` at ``offset``.
 
-    def _range_error(self, error: struct.error) -> RangeError:
+        Raises:
+            RangeError: as :meth:`pack`, or the buffer ends first.
+        """
+        data = self.pack(byteorder)
+        view = memoryview(buffer).cast("B")
+        if not 0 <= offset <= len(view) - len(data):
+            raise RangeError(
+                "the structure passes the end of the buffer",
+                structure=type(self).__name__, offset=offset, expected=len(data), actual=max(0, len(view) - offset),
+            )  # fmt: skip
+        view[offset : offset + len(data)] = data
+
+    def _range_error(self, error: Exception) -> RangeError:
         for field in self.LAYOUT.fields:
             value = getattr(self, field.name)
             items = value if field.count is not None and field.code != "s" else (value,)
@@ -95,7 +111,7 @@ class Record:
                     continue
                 try:
                     struct.pack("<" + (field.code if field.code != "s" else f"{field.count}s"), item)
-                except struct.error as reason:
+                except (struct.error, OverflowError) as reason:
                     return RangeError(str(reason), structure=type(self).__name__, field=field.name, actual=item)
         return RangeError(str(error), structure=type(self).__name__)
 
