@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from cloudboot_layout.command import (
     BAD_INPUT,
+    CHECK_FAILED,
     INTERRUPTED,
     NO_SPACE,
+    OK,
     SYSTEM,
     Progress,
     add_common_arguments,
@@ -95,6 +100,25 @@ def test_errors_become_a_line_and_a_code(
     if not isinstance(error, KeyboardInterrupt):
         run("prog", fail, parser.parse_args(["-v"]))
         assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
+    code = (
+        "import argparse, sys\nfrom cloudboot_layout.command import CHECK_FAILED, run\n"
+        "options = argparse.Namespace(verbose=False)\n"
+        "sys.exit(run('prog', lambda _: print('a finding') or CHECK_FAILED, options))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": buffered}, check=False,
+        )  # fmt: skip
+    assert done.stderr == b""
+    # Without a buffer the command itself is cut off, and its verdict with it.
+    assert done.returncode == (OK if buffered else CHECK_FAILED)
 
 
 def test_json_holds_bytes_and_tuples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,13 +70,15 @@ def exit_code(error: BaseException) -> int:
 
 def run(program: str, main: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Call ``main`` and turn its errors into one line on stderr and an exit code."""
+    code = OK
     try:
-        return main(options)
+        code = main(options)
+        sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
     except (FormatError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             # The reader of our output went away; point stdout at nothing so that the interpreter's flush is silent.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return OK
+            return code
         if options.verbose:
             traceback.print_exc()
         report(program, error)
@@ -84,6 +86,7 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    return code
 
 
 def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
