@@ -151,6 +151,7 @@ def probe_gates(reference: str, code: int = 1) -> list[dict[str, object]]:
         (lambda data: data.__setitem__(512 + 16, data[512 + 16] ^ 1), "HeaderChecksumError"),
         (lambda data: data.__setitem__(-512, 0), "MissingBackupError"),
         (lambda data: data.__setitem__(slice(64 * 512, 65 * 512), bytes(512)), "BootSectorError"),
+        (lambda data: data.__setitem__(data.find(b"MZ", 64 * 512) + 500, 1), "GateFailedError"),
     ],
 )
 def test_a_damaged_header_stops_the_probe_before_any_machine(

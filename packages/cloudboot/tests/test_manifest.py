@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,24 @@ def test_what_is_neither_folder_nor_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x00noise" * 1000)
     with pytest.raises(CloudbootError, match="neither a folder nor a tar archive"):
         list(account_of_archive(path))
+
+
+@pytest.mark.parametrize(
+    ("headers", "size", "words"),
+    [
+        ({"mtime": "inf"}, 0, "neither a folder nor a tar archive"),
+        ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(2**62)}, 512, "more than"),
+        ({"size": str(2**63)}, 0, "more than|neither"),
+    ],
+)
+def test_hostile_archives_end_in_an_error(tmp_path: Path, headers: dict[str, str], size: int, words: str) -> None:
+    tar = tmp_path / "hostile.tar"
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("file")
+        member.pax_headers, member.size = headers, size
+        archive.addfile(member, io.BytesIO(b"0\n".ljust(size, b"\0")))
+    with pytest.raises(CloudbootError, match=words):
+        list(account_of_archive(tar))
 
 
 def test_json_of_a_manifest_is_plain(tmp_path: Path) -> None:

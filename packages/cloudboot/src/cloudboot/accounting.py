@@ -7,9 +7,11 @@ writers made of them.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import stat
 import tarfile
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +25,22 @@ from .manifest import ManifestEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
+#: A hole is hashed like any other bytes, so a sparse file may cost far more time than it takes room.
+MAX_FILE_SIZE = 64 << 30
+
 RootMember = File | Directory | Symlink | HardLink | Path
 
 
 def account_of_file(data: bytes | Path) -> tuple[int, str]:
-    """Size and SHA-256 of bytes, or of a file of the host."""
+    """Size and SHA-256 of bytes, or of a file of the host.
+
+    Raises:
+        RecipeError: the file is larger than ``MAX_FILE_SIZE``.
+    """
     if isinstance(data, bytes):
         return len(data), hashlib.sha256(data).hexdigest()
+    _check_size(str(data), data.stat().st_size)
     with data.open("rb") as file:
         return data.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -114,7 +125,7 @@ def account_of_archive(path: Path) -> Iterator[ManifestEntry]:
                     linked.append((name, _member_path(member.linkname)))
                 elif name != "/":
                     entries[name] = _member_entry(name, member, archive.extractfile(member) if member.isreg() else None)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise RecipeError(f"{path} is neither a folder nor a tar archive: {error}") from None
     yield from _with_links(entries, linked)
 
@@ -123,10 +134,16 @@ def _member_path(name: str) -> str:
     return "/" + "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
+def _check_size(path: str, size: int) -> None:
+    if size > MAX_FILE_SIZE:
+        raise RecipeError(f"{path} has {size} bytes, more than the {MAX_FILE_SIZE} a manifest accounts for")
+
+
 def _member_entry(path: str, member: tarfile.TarInfo, content: IO[bytes] | None) -> ManifestEntry:
     kind = stat.S_IFDIR if member.isdir() else stat.S_IFLNK if member.issym() else stat.S_IFREG
     sha256 = None
     if content is not None:
+        _check_size(member.name, member.size)
         digest = hashlib.sha256()
         while piece := content.read(1 << 20):
             digest.update(piece)

@@ -91,6 +91,8 @@ def _boot(running: Probe) -> Boot:
     """What the machine left behind, as far as there was one."""
     if not running.booted:
         return Boot()
+    if running.screenshot is None:
+        running.take_screenshot()
     console = running.machine.transcript.text.decode("utf-8", "replace")
     return Boot(running.block_map, running.reads(), dict(running.marks), running.screenshot, console)
 

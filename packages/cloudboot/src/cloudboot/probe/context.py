@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from cloudboot.blockmap import BlockMap, Read
 from cloudboot.errors import GateFailedError
+from cloudboot_qemu import QemuError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,12 @@ class Probe:
             for access in self.machine.block_trace()
             if not access.write
         ]
+
+    def take_screenshot(self) -> None:
+        """Keep a picture of the screen as it is, if the machine still has one."""
+        if self._machine is not None:
+            with contextlib.suppress(QemuError):
+                self.screenshot = self._machine.screendump()
 
     def remaining(self) -> float:
         """Seconds left until the probe's timeout."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cloudboot.errors import GateFailedError
-from cloudboot_qemu import Drive, Machine, QemuError
+from cloudboot_qemu import Drive, Machine
 
 from .account import Account, compare
 
@@ -54,7 +54,7 @@ def firmware_start(probe: Probe) -> Mapping[str, object]:
     """The firmware found the disk's GPT and ESP by itself and starts a boot option on that disk."""
     seen = _expect(probe, _STARTING, failed=_NO_BOOT)
     found = _STARTING.search(seen.match[0])
-    coverage = _coverage(probe)
+    coverage = _coverage(probe, until=seen.time)
     evidence = {
         "boot_option": _text(found, "option"),
         "device_path": _text(found, "path"),
@@ -72,7 +72,7 @@ def loader(probe: Probe) -> Mapping[str, object]:
     seen = _expect(probe, pattern, failed=_LOADER_ERROR)
     path = probe.system.loader(probe.options.architecture)
     number = probe.disk.esp_partition.number
-    coverage = _coverage(probe)
+    coverage = _coverage(probe, until=seen.time)
     evidence = {
         "serial": [line for line in seen.match[0].decode("utf-8", "replace").splitlines() if line],
         "at": _mark(probe, "loader", seen),
@@ -88,7 +88,7 @@ def kernel_banner(probe: Probe) -> Mapping[str, object]:
     seen = _expect(probe, pattern, failed=_LOADER_ERROR)
     files = [probe.disk.owner(path) for path in probe.system.loader_files]
     at = _mark(probe, "kernel", seen)
-    coverage = _coverage(probe)
+    coverage = _coverage(probe, until=seen.time)
     evidence = {
         "banner": _text(seen.match, "evidence"),
         "at": at,
@@ -123,8 +123,7 @@ def root_mounted(probe: Probe) -> Mapping[str, object]:
         "at": at,
         "since_command": round(_since_command(probe, at), 1),
     }
-    with suppress(QemuError):
-        probe.screenshot = probe.machine.screendump()
+    probe.take_screenshot()
     if differences:
         evidence["different"] = differences[:20]
         raise GateFailedError(
@@ -140,8 +139,6 @@ def _expect(probe: Probe, pattern: re.Pattern[bytes], *, failed: re.Pattern[byte
     seen = probe.machine.expect(either, probe.remaining())
     if seen.match["expected_"] is None:
         text = seen.match["failed_"].decode("utf-8", "replace")
-        with suppress(QemuError):
-            probe.screenshot = probe.machine.screendump()
         raise GateFailedError(
             f"the machine says: {text}", evidence={"serial": probe.machine.transcript.tail(2000).splitlines()[-20:]}
         )
@@ -159,8 +156,9 @@ def _since_command(probe: Probe, at: float) -> float:
     return at + (time.monotonic() - probe.machine.elapsed - probe.started)
 
 
-def _coverage(probe: Probe, since: float = 0.0) -> dict[tuple[int, str], Coverage]:
-    return probe.block_map.coverage(read for read in probe.reads() if read.time >= since)
+def _coverage(probe: Probe, since: float = 0.0, until: float = math.inf) -> dict[tuple[int, str], Coverage]:
+    """What was read between two moments. A console line is seen a little after it was sent, never before."""
+    return probe.block_map.coverage(read for read in probe.reads() if since <= read.time <= until)
 
 
 def _summary(coverage: Mapping[tuple[int, str], Coverage], owners: Iterable[str]) -> dict[str, str]:

@@ -107,6 +107,10 @@ def header(probe: Probe) -> Mapping[str, object]:
             evidence=evidence, hint="build it with cloudboot image build",
         )  # fmt: skip
     evidence["manifest"] = {"files": len(disk.manifest.root), "sources": list(disk.manifest.sources)}
+    for path, (size, digest) in disk.manifest.esp.items():
+        data = disk.esp.read_file(path) if disk.esp.exists(path) else b""
+        if (len(data), hashlib.sha256(data).hexdigest()) != (size, digest):
+            raise GateFailedError(f"{path} on the ESP is not what the manifest says", evidence=evidence)
     probe.disk = disk
     return evidence
 
