@@ -35,6 +35,15 @@ def test_quoted_help_is_the_real_one(request: pytest.FixtureRequest) -> None:
     assert renewed(document) == document
 
 
+def test_every_gate_is_explained_under_its_own_claim(request: pytest.FixtureRequest) -> None:
+    from cloudboot.probe import stages
+
+    assert request.config.inipath is not None
+    document = (request.config.inipath.parent / "docs" / "gates.md").read_text(encoding="utf-8")
+    claims = re.findall(r"^### (\S+)\n\n> (.*)$", document, re.MULTILINE)
+    assert claims == [(stage.name, stage.claim) for stage in stages("qemu")]
+
+
 def test_every_command_is_quoted() -> None:
     import typer.main
 
