@@ -113,6 +113,7 @@ def test_a_disk_without_partitions() -> None:
         ([dataclasses.replace(ESP, size=0)], {}, SpecificationError),
         ([dataclasses.replace(ESP, size=-1)], {}, SpecificationError),
         ([dataclasses.replace(ESP, size=None)], {}, SpecificationError),
+        ([dataclasses.replace(UFS, size=None), ESP], {"disk_size": 64 * MIB}, SpecificationError),
         ([dataclasses.replace(ESP, offset=1)], {}, SpecificationError),
         ([dataclasses.replace(ESP, offset=-512)], {}, SpecificationError),
         ([dataclasses.replace(ESP, offset=512)], {}, PartitionRangeError),
@@ -134,11 +135,33 @@ def test_impossible_requests_are_refused(
         plan(specs, **options)
 
 
-def test_a_disk_that_is_too_small_exits_as_no_space() -> None:
+@pytest.mark.parametrize(
+    ("specs", "disk_size", "partition", "needed"),
+    [
+        ([], 0, None, (34 + 1 + 33) * 512),
+        ([ESP], 0, 1, (32832 + 33) * 512),
+        ([ESP], 16 * MIB, 1, (32832 + 33) * 512),
+        ([ESP, UFS], 24 * MIB, 2, (51200 + 33) * 512),
+        ([ESP, dataclasses.replace(UFS, size=None)], 17 * MIB, 2, (34817 + 33) * 512),
+        (
+            [dataclasses.replace(UFS, offset=40 * MIB), dataclasses.replace(ESP, offset=MIB)],
+            MIB,
+            1,
+            48 * MIB + 33 * 512,
+        ),
+    ],
+)
+def test_a_disk_that_is_too_small_says_how_many_bytes_it_needs(
+    specs: list[PartitionSpec], disk_size: int, partition: int | None, needed: int
+) -> None:
     with pytest.raises(DiskTooSmallError) as caught:
-        plan([ESP], disk_size=16 * MIB)
+        plan(specs, disk_size=disk_size)
     assert caught.value.no_space
-    assert caught.value.partition == 1
+    assert caught.value.partition == partition
+    assert (caught.value.expected, caught.value.actual) == (f"at least {needed} bytes", disk_size)
+    assert plan(specs, disk_size=needed).size == needed
+    with pytest.raises(DiskTooSmallError):
+        plan(specs, disk_size=needed - 512)
 
 
 def test_create_refuses_a_disk_of_another_size() -> None:

@@ -93,17 +93,18 @@ def plan(
     first_usable = 2 + reserved
     blocks = None if disk_size is None else disk_size // sector_size
     last_usable = None if blocks is None else blocks - 2 - reserved
-    if last_usable is not None and last_usable < first_usable:
-        raise DiskTooSmallError(
-            "no room for both copies of the table",
-            expected=f"at least {(first_usable + reserved + 2) * sector_size} bytes", actual=disk_size,
-        )  # fmt: skip
     start = -(-first_usable // first_lba) * first_lba
     partitions = _place(specs, sector_size, start, alignment // sector_size, last_usable)
+    last_needed = max((partition.last_lba for partition in partitions), default=first_usable)
+    needed = max(last_needed, first_usable) + 2 + reserved
     if blocks is None:
-        end = max((partition.last_lba for partition in partitions), default=first_usable)
-        last_usable = max(end, first_usable)
-        blocks = last_usable + 1 + reserved + 1
+        blocks = needed
+    elif needed > blocks:
+        raise DiskTooSmallError(
+            "the partitions and both copies of the table do not fit on the disk",
+            partition=next((each.number for each in partitions if each.last_lba > blocks - 2 - reserved), None),
+            expected=f"at least {needed * sector_size} bytes", actual=disk_size,
+        )  # fmt: skip
     table = Table(
         sector_size, blocks, disk_guid or NIL, first_usable, blocks - 2 - reserved, partitions, entry_count=entry_count
     )
@@ -158,6 +159,8 @@ def _place(
                 )  # fmt: skip
             first = spec.offset // sector_size
         elif partitions:
+            if specs[number - 2].size is None:
+                raise SpecificationError("nothing can follow a partition that takes the rest", partition=number)
             first = -(-(partitions[-1].last_lba + 1) // step) * step
         else:
             first = start
@@ -172,17 +175,10 @@ def _end(spec: PartitionSpec, number: int, first: int, sector_size: int, last_us
     if spec.size is None:
         if last_usable is None:
             raise SpecificationError("a partition without a size needs a disk_size", partition=number)
-        last = last_usable
-    elif spec.size > 0:
-        last = first + blocks_for(spec.size, sector_size) - 1
-    else:
-        raise SpecificationError("a partition has at least one byte", partition=number, actual=spec.size)
-    if last_usable is not None and (last > last_usable or last < first):
-        raise DiskTooSmallError(
-            "the partition does not fit on the disk", partition=number,
-            expected=f"blocks up to {last_usable}", actual=f"{first} to {last}",
-        )  # fmt: skip
-    return last
+        return max(last_usable, first)  # at least one block; plan() sees whether the disk has it
+    if spec.size > 0:
+        return first + blocks_for(spec.size, sector_size) - 1
+    raise SpecificationError("a partition has at least one byte", partition=number, actual=spec.size)
 
 
 def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes | Storage | None] | None) -> Table:
