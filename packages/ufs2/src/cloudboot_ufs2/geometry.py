@@ -19,7 +19,7 @@ from .constants import (
     UFS_NDADDR,
     UFS_NIADDR,
 )  # fmt: skip
-from .errors import NoSpaceError
+from .errors import NoSpaceError, OptionError
 from .records import Cg, Csum, Fs, Ufs2Dinode
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def plan(size: int, options: Options) -> Geometry:
 
     Raises:
         NoSpaceError: the volume is too small for one cylinder group.
+        OptionError: it is too large for the block size.
     """
     return _Newfs(size, options).geometry()
 
@@ -170,9 +171,13 @@ class _Newfs:
         ipg = self.inodes(fpg, per_inode)
         ncg = howmany(self.size, fpg)
         dblkno = self.iblkno + ipg // self.inopf
-        smallest = max(8 * self.frag, dblkno + howmany(ncg * Csum.SIZE, self.fsize))
+        # The loader wants the summary and the fragment after it in one group (ffs_subr.c, validate_sblock).
+        after_summary = dblkno + howmany(ncg * Csum.SIZE, self.fsize)
+        smallest = max(8 * self.frag, after_summary + 1)
         if self.size < smallest:
             raise self.too_small(smallest)
+        if after_summary >= fpg:
+            raise self.too_large()
         options = self.options
         return Geometry(
             block_size=self.bsize,
@@ -198,6 +203,10 @@ class _Newfs:
             "the volume is too small for a file system", needed=least * self.fsize, available=self.size * self.fsize
         )
 
+    def too_large(self) -> OptionError:
+        size = f"more than {self.bsize}"
+        return OptionError("the volume is too large for it", field="block_size", expected=size, actual=self.bsize)
+
     def header_size(self, ipg: int, fpg: int) -> int:
         return group_header_size(ipg, fpg, self.frag, self.contigsumsize)
 
@@ -216,7 +225,7 @@ class _Newfs:
         while True:
             per_inode = max(density // self.fsize, 1)
             if per_inode < least_per_inode:
-                raise NoSpaceError("the volume is too large for this block size")
+                raise self.too_large()
             minfpg = min(per_inode * self.inopb, self.size)
             fpg = max(self.least_fragments(self.inopb), minfpg)
             fpg = max(self.least_fragments(self.inodes(fpg, per_inode)), minfpg)

@@ -96,7 +96,8 @@ def _groups(fs: Fs) -> Iterator[Violation]:
 def _summary(fs: Fs) -> Iterator[Violation]:
     yield from _equal(fs, "fs_cssize", roundup(fs.fs_ncg * Csum.SIZE, fs.fs_fsize))
     group = fs.fs_csaddr // fs.fs_fpg
-    first, end = group * fs.fs_fpg + fs.fs_dblkno, min(fs.fs_size, (group + 1) * fs.fs_fpg)
+    # The fragment after the summary still belongs to its group.
+    first, end = group * fs.fs_fpg + fs.fs_dblkno, min(fs.fs_size, (group + 1) * fs.fs_fpg - 1)
     length = howmany(max(0, fs.fs_cssize), fs.fs_fsize)
     if not first <= fs.fs_csaddr <= end - length or fs.fs_csaddr < 0:
         yield Violation("fs_csaddr", "in the data of one group", f"{first} to {end - length}", fs.fs_csaddr)
