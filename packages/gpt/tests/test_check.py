@@ -60,6 +60,12 @@ def test_the_rest_of_a_long_entry_must_be_zero() -> None:
     assert [finding.kind for finding in check(with_entry(bytes(disk), "primary", 2))] == ["reserved", "copies-disagree"]
 
 
+@pytest.mark.parametrize("offset", [512, 4095])
+def test_the_rest_of_lba_0_must_be_zero(offset: int) -> None:
+    (finding,) = check(flipped(sample_disk(4096), offset, 7))
+    assert (finding.kind, finding.offset, finding.actual, dict(finding.where)) == ("reserved", offset, 7, {"lba": 0})
+
+
 def test_an_empty_disk_has_findings_and_no_exception() -> None:
     assert [finding.kind for finding in check(bytes(1 << 20))] == [
         "mbr-signature",

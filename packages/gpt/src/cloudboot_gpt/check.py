@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudboot_layout import open_storage
 
 from .copies import disagreements, load_backup, load_primary
-from .mbr import mbr_defects, mbr_faults
+from .mbr import block_defects, mbr_defects, mbr_faults
 from .reader import checked_sector_size
 from .records import MasterBootRecord
 
@@ -32,9 +32,11 @@ def check(source: Source, *, sector_size: int | None = None) -> list[Finding]:
     with open_storage(source) as opened:
         storage = opened.storage
         size = checked_sector_size(storage, sector_size)
-        mbr = MasterBootRecord.unpack_from(storage.read_at(0, MasterBootRecord.SIZE))
+        block = storage.read_at(0, size)
+        mbr = MasterBootRecord.unpack_from(block)
         faults.extend(mbr_faults(mbr, "protective"))
         faults.extend(mbr_defects(mbr, storage.size // size))
+        faults.extend(block_defects(block))
         primary = load_primary(storage, size)
         backup = load_backup(storage, size, primary)
     for copy in (primary, backup):

@@ -105,6 +105,17 @@ def mbr_defects(mbr: MasterBootRecord, disk_blocks: int) -> Iterator[GPTError]:
             )  # fmt: skip
 
 
+def block_defects(block: bytes) -> Iterator[GPTError]:
+    """What is wrong with the rest of LBA 0, where logical blocks are larger than the MBR."""
+    tail = block[MasterBootRecord.SIZE :]
+    if tail.strip(b"\0"):
+        at = len(block) - len(tail.lstrip(b"\0"))
+        yield ReservedError(
+            "the rest of the block is not zero",
+            structure="MasterBootRecord", offset=at, lba=0, expected=0, actual=block[at],
+        )  # fmt: skip
+
+
 def _record_offset(index: int, field: str | None = None) -> int:
     inside = 0 if field is None else MBRPartitionRecord.LAYOUT.offsets[field]
     return _RECORDS_OFFSET + index * MBRPartitionRecord.SIZE + inside
