@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,9 +32,17 @@ def test_a_drive_has_a_name_qemu_takes(name: str) -> None:
         Drive("disk.img", name=name)
 
 
-def test_drives_share_a_controller_and_boot_in_order() -> None:
+@pytest.fixture
+def files() -> Iterator[list[int]]:
+    made = [os.memfd_create("part") for _ in range(3)]
+    yield made
+    for fd in made:
+        os.close(fd)
+
+
+def test_drives_share_a_controller_and_boot_in_order(files: list[int]) -> None:
     drives = [Drive("a", name="a", interface="usb"), Drive("b", name="b", interface="usb"), Drive("c", name="c")]
-    arguments = drive_arguments(drives, [7, 8, 9], 10)
+    arguments = drive_arguments(drives, files, 10)
     assert sum(word.startswith("qemu-xhci") for word in arguments) == 1
     assert [word for word in arguments if "bootindex" in word] == [
         "usb-storage,bus=xhci.0,id=a,drive=node-a,bootindex=0",
@@ -40,9 +51,18 @@ def test_drives_share_a_controller_and_boot_in_order() -> None:
     ]
 
 
-def test_ahci_disks_have_ports_of_their_own() -> None:
+def test_qemu_opens_block_devices_with_another_driver(files: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        "driver=file,node-name=node-a,filename=/dev/fdset/10"
+        in drive_arguments([Drive("a", name="a")], files[:1], 10)[3]
+    )
+    monkeypatch.setattr("cloudboot_qemu.drives.stat.S_ISBLK", lambda _mode: True)
+    assert drive_arguments([Drive("a", name="a")], files[:1], 10)[3].startswith("driver=host_device,node-name=node-a,")
+
+
+def test_ahci_disks_have_ports_of_their_own(files: list[int]) -> None:
     drives = [Drive(name, name=name, interface="ahci", readonly=False) for name in ("a", "b")]
-    arguments = drive_arguments(drives, [7, 8], 10)
+    arguments = drive_arguments(drives, files[:2], 10)
     assert [word.split(",")[1] for word in arguments if word.startswith("ide-hd")] == ["bus=ahci.0", "bus=ahci.1"]
 
 

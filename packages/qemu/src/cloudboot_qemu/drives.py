@@ -117,7 +117,8 @@ def drive_arguments(drives: Sequence[Drive], fds: Sequence[int], first_set: int)
         access = "read-only=on,auto-read-only=off" if drive.readonly else "read-only=off"
         arguments += ["-add-fd", f"fd={fd},set={number},opaque={drive.name}"]
         # locking=off: the caller lends the file for as long as the machine runs.
-        file = f"driver=file,node-name=node-{drive.name},filename={fdset_path(number)},locking=off,{access}"
+        driver = "host_device" if stat.S_ISBLK(os.fstat(fd).st_mode) else "file"
+        file = f"driver={driver},node-name=node-{drive.name},filename={fdset_path(number)},locking=off,{access}"
         arguments += ["-blockdev", file]
         port = ports.get(controller, 0)
         ports[controller] = port + 1
