@@ -110,6 +110,20 @@ def test_too_large_for_its_block_size() -> None:
     assert plan(6_022_047_990_272, Options()).group_count > 1000
 
 
+@given(fragments=st.integers(0, 4000), options=options())
+def test_a_small_volume_is_divided_or_refused_with_a_size_that_is_not(fragments: int, options: Options) -> None:
+    """newfs itself divides by zero at some of these sizes: its search ends with groups that hold nothing."""
+    size = fragments * options.fragment
+    try:
+        geometry, refused = plan(size, options), None
+    except NoSpaceError as error:
+        geometry, refused = plan(error.needed or 0, options), error
+    assert refused is None or (refused.needed or 0) > size
+    last = geometry.size - (geometry.group_count - 1) * geometry.group_fragments
+    assert geometry.dblkno <= last <= geometry.group_fragments
+    assert geometry.summary_address + geometry.summary_fragments < geometry.group_fragments
+
+
 def test_metadata_space_is_half_of_minfree() -> None:
     geometry: Geometry = plan(64 * MIB, Options())
     assert geometry.metadata_space == 4104 * 8 // 200 // 8 * 8

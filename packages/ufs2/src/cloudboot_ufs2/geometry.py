@@ -6,6 +6,7 @@ All positions are in fragments from the start of the volume unless a name says o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -142,7 +143,17 @@ def plan(size: int, options: Options) -> Geometry:
         NoSpaceError: the volume is too small for one cylinder group.
         OptionError: it is too large for the block size.
     """
-    return _Newfs(size, options).geometry()
+    newfs = _Newfs(size, options)
+    try:
+        return newfs.geometry()
+    except _TooSmallError:
+        raise NoSpaceError(
+            "the volume is too small for a file system", needed=newfs.next_size() * newfs.fsize, available=size
+        ) from None
+
+
+class _TooSmallError(Exception):
+    """There is no room for a group, or the last group lacks room for its own metadata however they are divided."""
 
 
 class _Newfs:
@@ -162,9 +173,8 @@ class _Newfs:
         self.sblkno, self.cblkno, self.iblkno = metadata_start(self.bsize, self.fsize)
 
     def geometry(self) -> Geometry:
-        smallest = self.least_fragments(self.inopb)
-        if self.size < smallest:
-            raise self.too_small(smallest)
+        if self.size < self.least_fragments(self.inopb):
+            raise _TooSmallError
         per_inode, fpg = self.smallest_group()
         fpg = self.pack(per_inode, fpg)
         fpg = self.enlarge_last(per_inode, fpg)
@@ -173,11 +183,10 @@ class _Newfs:
         dblkno = self.iblkno + ipg // self.inopf
         # The loader wants the summary and the fragment after it in one group (ffs_subr.c, validate_sblock).
         after_summary = dblkno + howmany(ncg * Csum.SIZE, self.fsize)
-        smallest = max(8 * self.frag, after_summary + 1)
-        if self.size < smallest:
-            raise self.too_small(smallest)
+        if self.size < max(8 * self.frag, after_summary + 1):
+            raise _TooSmallError
         if after_summary >= fpg:
-            raise self.too_large()
+            raise self.too_large() if after_summary > dblkno + 1 else _TooSmallError
         options = self.options
         return Geometry(
             block_size=self.bsize,
@@ -196,11 +205,6 @@ class _Newfs:
             cluster_summary=self.contigsumsize,
             max_contiguous=self.maxcontig,
             metadata_space=_metadata_space(options.metadata_space, fpg, options.minfree, self.frag),
-        )
-
-    def too_small(self, least: int) -> NoSpaceError:
-        return NoSpaceError(
-            "the volume is too small for a file system", needed=least * self.fsize, available=self.size * self.fsize
         )
 
     def too_large(self) -> OptionError:
@@ -261,11 +265,20 @@ class _Newfs:
         """Shrink the groups until the last one has room for its own metadata."""
         while True:
             least = self.least_fragments(self.inodes(fpg, per_inode))
-            if self.size < least:
-                raise self.too_small(least)
+            # Without the second condition mkfs.c goes on to groups that hold nothing, and to a division by zero.
+            if self.size < least or fpg < least:
+                raise _TooSmallError
             if self.size % fpg >= least or self.size % fpg == 0:
                 return fpg
             fpg -= self.frag
+
+    def next_size(self) -> int:
+        """The next larger volume, in fragments, that can be divided; at the latest one of whole groups can."""
+        larger = max(self.size, self.least_fragments(self.inopb) - 1)
+        while True:
+            larger += 1
+            with contextlib.suppress(_TooSmallError):
+                return _Newfs(larger * self.fsize, self.options).geometry().size
 
 
 def _metadata_space(wanted: int | None, fpg: int, minfree: int, frag: int) -> int:
