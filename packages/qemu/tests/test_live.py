@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -261,6 +262,30 @@ def test_a_machine_nobody_holds_is_closed_with_a_warning() -> None:
     pid = machines[0].pid
     with pytest.warns(ResourceWarning, match="unclosed machine"):
         machines.clear()
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_warning_that_is_an_error_closes_it_all_the_same() -> None:
+    machines = [Machine()]
+    pid = machines[0].pid
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        machines.clear()
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_a_machine_collected_in_its_own_thread_is_closed() -> None:
+    machines = [Machine()]
+    pid, supervisor = machines[0].pid, machines[0]._supervisor
+    assert supervisor is not None
+
+    async def collect() -> None:
+        machines.clear()
+
+    with pytest.warns(ResourceWarning, match="unclosed machine"):
+        supervisor.call(collect())
+    assert supervisor.wait(10)
     assert not os.path.exists(f"/proc/{pid}")
 
 

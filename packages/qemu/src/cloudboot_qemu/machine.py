@@ -154,8 +154,10 @@ class Machine:
     def __del__(self) -> None:
         # Set before anything that can fail, and None once closed.
         if self._supervisor is not None:
-            warnings.warn(f"unclosed machine {self.description.name}", ResourceWarning, source=self, stacklevel=2)
-            self.close()
+            try:
+                warnings.warn(f"unclosed machine {self.description.name}", ResourceWarning, source=self, stacklevel=2)
+            finally:  # a filter can make the warning an exception
+                self.close()
 
     def close(self) -> None:
         """Kill the machine, if it still runs, and give everything back. Safe to call more than once."""

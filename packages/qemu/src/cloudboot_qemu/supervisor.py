@@ -335,7 +335,8 @@ class Supervisor:
         """Kill QEMU, if it still runs, and give everything back. Safe to call more than once."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: the thread is done
             self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # the collector frees a forgotten machine in any thread
+            self._thread.join()
 
 
 async def _first(*awaited: Coroutine[Any, Any, object]) -> None:
