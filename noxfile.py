@@ -130,7 +130,7 @@ def wheel(session: nox.Session, package: str) -> None:
         "--quiet", "--constraint", str(PINS), "--find-links", str(dist), "--reinstall", target, *others,
         *test_requirements(package),
     )  # fmt: skip
-    away = Path(session.create_tmp()) / package
+    away = Path(session.create_tmp()).resolve() / package
     shutil.rmtree(away, ignore_errors=True)
     shutil.copytree(ROOT / "packages" / package / "tests", away / "tests")
     shutil.copy(ROOT / "packages" / package / "pyproject.toml", away)

@@ -70,7 +70,7 @@ def test_an_image_is_not_overwritten_unless_told(small: Path) -> None:
     [
         (("image", "build", "none.toml"), 2, "cannot read the recipe none.toml"),
         (("image", "build", "custom", "--root", "nowhere"), 2, "nowhere is not there"),
-        (("image", "build", "custom", "--block-size", "5K", "--root", "."), 3, "power of two"),
+        (("image", "build", "custom", "--block-size", "5K", "--root", "."), 2, "power of two"),
         (("image", "build", "custom", "--block-size", "big"), 2, "is not a size"),
         (("image", "build", "custom", "--esp-file", "a=b"), 2, "is not /PATH=FILE"),
         (("image", "inspect", "nothing-here"), 2, "no registry is named"),
@@ -103,6 +103,11 @@ def test_inspect_shows_partitions_and_files_and_finds_damage(small: Path, tmp_pa
     found = cloudboot("image", "inspect", broken, code=1)
     assert "defect" in found.stdout
     assert json.loads(cloudboot("image", "inspect", broken, "--json", code=1).stdout)["findings"]
+    data[34816 * 512 + 65536 + 1372] ^= 1  # fs_magic
+    broken.write_bytes(data)
+    text = cloudboot("image", "inspect", broken, code=1).stdout
+    assert "fs_magic" in text
+    assert "/EFI/BOOT/BOOTX64.EFI" in text
 
 
 @pytest.mark.parametrize("place", ["folder", "registry"])

@@ -45,7 +45,7 @@ def _apt(*command: str) -> str:
     if shutil.which(command[0]) is None:
         raise PackageMissingError(
             f"{command[0]} is not here to find Debian packages with",
-            hint="give the files themselves: --kernel, --modules, --busybox, --grub-modules",
+            hint="give the files themselves: --kernel, --initrd, --grub-modules",
         )
     done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
     return done.stdout

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import MemoryStorage, open_storage
+from cloudboot_layout import FormatError, MemoryStorage, open_storage
 from cloudboot_oci_stream import Access, fetch_image
 
 from .disk import Disk
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
+FileSystem = tuple[str, dict[str, object], list[dict[str, object]]]
+
+
 @dataclass(frozen=True)
 class Description:
     """What is in an image. ``file_systems`` are ``(name, facts, files)``."""
 
     table: dict[str, object]
-    file_systems: list[tuple[str, dict[str, object], list[dict[str, object]]]]
+    file_systems: list[FileSystem]
     sources: tuple[Mapping[str, str], ...] = ()
     findings: list[str] = field(default_factory=list)
     checked: bool = True
@@ -57,20 +60,37 @@ def opened(
 
 def describe(disk: Disk, *, check: bool = True) -> Description:
     """List partitions, file systems and files; with ``check``, recompute every invariant."""
-    volume = disk.esp
-    kind = f"FAT{volume.geometry.fat_type}"
-    facts: dict[str, object] = {"type": kind, "label": volume.label, "free_clusters": volume.free_clusters()}
-    systems = [("ESP", facts, list(_esp_files(disk)))]
-    if disk.root is not None:
-        systems.append(("root", root_facts(disk), list(_root_files(disk))))
-    manifest = disk.manifest
+    findings = [f"{where}: {finding}" for where, finding in disk.findings()] if check else []
+    systems: list[FileSystem] = []
+    parts: tuple[tuple[str, Callable[[Disk], FileSystem | None]], ...] = (("ESP", _esp), ("root", _root))
+    for name, look in parts:
+        try:
+            found = look(disk)
+        except FormatError as error:
+            # What keeps a file system from being read is among the findings, if they were asked for.
+            if not check:
+                raise
+            findings = findings or [f"{name}: {error}"]
+        else:
+            systems += [found] if found is not None else []
+    manifest = disk.manifest if any(name == "ESP" for name, _, _ in systems) else None
     return Description(
         table=disk.table.as_dict(),
         file_systems=systems,
         sources=manifest.sources if manifest is not None else (),
-        findings=[f"{where}: {finding}" for where, finding in disk.findings()] if check else [],
+        findings=findings,
         checked=check,
     )
+
+
+def _esp(disk: Disk) -> FileSystem:
+    volume = disk.esp
+    kind = f"FAT{volume.geometry.fat_type}"
+    return "ESP", {"type": kind, "label": volume.label, "free_clusters": volume.free_clusters()}, list(_esp_files(disk))
+
+
+def _root(disk: Disk) -> FileSystem | None:
+    return None if disk.root is None else ("root", root_facts(disk), list(_root_files(disk)))
 
 
 def _esp_files(disk: Disk) -> Iterator[dict[str, object]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cloudboot.recipe import Recipe
 
-app = typer.Typer(help="Build disk images and look into them.", no_args_is_help=True)
+app = typer.Typer(help="Build disk images and look into them.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()

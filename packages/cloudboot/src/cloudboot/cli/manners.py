@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+import cloudboot_gpt as gpt
+import cloudboot_ufs2 as ufs2
 from cloudboot.errors import CloudbootError, PackageMissingError
 from cloudboot.gates import error_facts
+from cloudboot_fat import errors as fat
 from cloudboot_layout.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code
 from cloudboot_layout.errors import FormatError, plain
 from cloudboot_oci_stream import OciError
@@ -85,7 +88,7 @@ def code_of(error: Exception) -> int:
     """The exit code of an error's class."""
     if isinstance(error, PackageMissingError):
         return SYSTEM
-    if isinstance(error, CloudbootError):
+    if isinstance(error, CloudbootError | fat.OptionError | gpt.SpecificationError | ufs2.OptionError):
         return USAGE
     if isinstance(error, OciError):
         return error.exit_code

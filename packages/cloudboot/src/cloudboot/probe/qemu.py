@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from .context import Probe
 
-_STARTING = re.compile(rb'BdsDxe: starting (?P<option>Boot\w+) "(?P<title>[^"\n]*)" from (?P<path>\S+)')
-_NO_BOOT = re.compile(rb"BdsDxe: failed to (?:load|start) [^\n]*|BdsDxe: No bootable option[^\n]*")
-_LOADER_ERROR = re.compile(rb"(?<![^\n])error: [^\n]+")
+_STARTING = re.compile(rb'BdsDxe: starting (?P<option>Boot\w+) "(?P<title>[^"\n]*)" from (?P<path>\S+)\n')
+_NO_BOOT = re.compile(rb"BdsDxe: (?:failed to (?:load|start)|No bootable option) [^\n]*\n")
+_LOADER_ERROR = re.compile(rb"(?<![^\n])error: [^\n]+\n")
 
 
 def publish(probe: Probe) -> Mapping[str, object]:
@@ -138,7 +138,7 @@ def _expect(probe: Probe, pattern: re.Pattern[bytes], *, failed: re.Pattern[byte
     either = re.compile(b"(?P<expected_>" + pattern.pattern + b")|(?P<failed_>" + failed.pattern + b")")
     seen = probe.machine.expect(either, probe.remaining())
     if seen.match["expected_"] is None:
-        text = seen.match["failed_"].decode("utf-8", "replace")
+        text = seen.match["failed_"].decode("utf-8", "replace").strip()
         raise GateFailedError(
             f"the machine says: {text}", evidence={"serial": probe.machine.transcript.tail(2000).splitlines()[-20:]}
         )

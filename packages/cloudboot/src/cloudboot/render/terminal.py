@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NOT_REACHED: "dim"}
+_SAID = {"error", "message", "hint"}
 _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NOT_REACHED: "----"}
 
 
@@ -32,6 +33,8 @@ def print_gate(console: Console, gate: Gate) -> None:
         console.print(Text.assemble("     ", (f"{name:<15} ", "dim"), value), soft_wrap=True)
     if gate.error is not None:
         console.print(Text.assemble("     ", ("error           ", "red"), str(gate.error["message"])), soft_wrap=True)
+        for name, value in flat({name: gate.error[name] for name in gate.error if name not in _SAID}):
+            console.print(Text.assemble("     ", (f"  {name:<13} ", "red"), value), soft_wrap=True)
         if gate.error.get("hint"):
             console.print(
                 Text.assemble("     ", ("hint            ", "yellow"), str(gate.error["hint"])), soft_wrap=True
