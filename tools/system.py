@@ -124,13 +124,18 @@ def know_packages() -> None:
 
 
 def install(packages: list[str], suite: str | None = None) -> None:
-    """Install Debian packages, with fresh lists; from ``suite`` where it is given."""
+    """Install Debian packages, with fresh lists; from ``suite`` where it is given.
+
+    QEMU's parts have to come from one suite together. Firmware stands alone, and taken as a target Debian 13 would bring
+    its own version of what is there already.
+    """
     say("installing Debian packages: " + " ".join(packages) + (f" from {suite}" if suite else ""))
     if suite is not None:
         add_suite(suite)
     run("apt-get", "update")
-    target = ["--target-release", suite] if suite else []
-    run("apt-get", "install", "--yes", "--no-install-recommends", *target, *packages)
+    target = ["--target-release", suite] if suite == BACKPORTS else []
+    names = [f"{name}/{suite}" for name in packages] if suite == TRIXIE else packages
+    run("apt-get", "install", "--yes", "--no-install-recommends", *target, *names)
 
 
 def os_release() -> tuple[str, str]:
