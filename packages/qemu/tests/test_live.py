@@ -184,6 +184,8 @@ def test_refusals_name_their_cause(tmp_path: Path, memory_file: MakeFile) -> Non
     with pytest.raises(MachineFailedError, match="no-such-device") as caught:
         Machine(extra=["-device", "no-such-device"])
     assert caught.value.exit_code == 1
+    with pytest.raises(MachineFailedError, match="too long"):
+        Machine(extra=["x" * (1 << 20)])
     with pytest.raises(ImageError, match="No such file"):
         Machine([Drive(tmp_path / "absent.img")])
     with pytest.raises(ImageError, match="empty"):
@@ -217,6 +219,35 @@ def test_a_machine_outlives_the_thread_that_started_it() -> None:
     with machines[0] as machine:
         time.sleep(0.3)  # the signal would have come at once
         assert machine.qmp("query-status")["status"] == "running"
+
+
+def test_closing_ends_what_other_threads_wait_for() -> None:
+    outcomes: list[Exception] = []
+
+    def wait_for(action: Callable[[], object]) -> None:
+        try:
+            while True:
+                action()
+        except (MachineFailedError, QmpError) as error:
+            outcomes.append(error)
+
+    machine = Machine()
+    machine.qmp("stop")  # nobody reads the console
+    actions: list[Callable[[], object]] = [
+        lambda: machine.send(b"x" * (8 << 20)),
+        lambda: machine.send(b"y"),
+        lambda: machine.qmp("query-status"),
+        lambda: machine.expect(rb"never printed"),
+    ]
+    threads = [threading.Thread(target=wait_for, args=[action], daemon=True) for action in actions]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    machine.close()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert sorted(type(error).__name__ for error in outcomes) == ["MachineFailedError"] * 3 + ["QmpError"]
 
 
 CALLER = """

@@ -77,6 +77,8 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
         Machine(rtc="yesterday")
     with pytest.raises(ValueError, match="comma"):
         Machine(name="a,b")
+    with pytest.raises(ValueError, match="NUL"):
+        Machine(extra=["a\0b"])
     with pytest.raises(ValueError, match="vax"):
         Machine(architecture="vax")
 

@@ -54,6 +54,8 @@ class Description:
         datetime.datetime.fromisoformat(self.rtc)
         if "," in self.name:
             raise ValueError(f"a machine's name has no comma: {self.name!r}")
+        if any("\0" in word for word in (self.name, self.cpu or "", *self.extra)):
+            raise ValueError("an argument of QEMU holds a NUL")
         if self.variables is not None and self.firmware.variables is None:
             raise ValueError(f"{self.firmware.executable} has no variable store of its own")
 

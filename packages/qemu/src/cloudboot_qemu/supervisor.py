@@ -20,7 +20,7 @@ import socket
 import subprocess
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
@@ -115,6 +115,11 @@ class Supervisor:
         self.end: End | None = None
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._calls: set[Future[Any]] | None = (
+            set()
+        )  # what other threads wait for; None once nothing is served any more
+        self._calls_lock = threading.Lock()
         self.pid = 0
         started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="qemu", daemon=True)
@@ -148,9 +153,13 @@ class Supervisor:
                 process.wait()
         except OSError as error:
             if not started.done():
-                started.set_exception(error)
+                started.set_exception(MachineFailedError(f"QEMU cannot be run: {error}", exit_code=None, stderr=""))
         finally:
+            with self._calls_lock:
+                calls, self._calls = self._calls or set(), None
             self._loop.close()
+            for call in calls:  # those that came too late for the loop
+                call.cancel()
             if not started.done():
                 started.set_exception(RuntimeError("the machine's thread ended early"))
             self._finish()
@@ -190,6 +199,11 @@ class Supervisor:
             # EOFError: QEMU hung up first, which is no news here.
             with contextlib.suppress(QMPError, EOFError, OSError):
                 await self._client.disconnect()
+            # Nobody else ends what waits for a console that is not read.
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
 
     async def _connect(self, process: subprocess.Popen[bytes], exited: asyncio.Event) -> None:
         connecting = asyncio.create_task(self._client.connect(self._channels.monitor))
@@ -278,8 +292,26 @@ class Supervisor:
         self._finish()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Run a coroutine in the thread and wait for it.
+
+        Raises:
+            ConnectionAbortedError: the machine is closed, or was meanwhile.
+        """
+        with self._calls_lock:
+            if self._calls is None:
+                coroutine.close()
+                raise ConnectionAbortedError("the machine is closed")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            self._calls.add(future)
+        try:
+            return future.result()
+        except CancelledError:
+            coroutine.close()
+            raise ConnectionAbortedError("the machine was closed") from None
+        finally:
+            with self._calls_lock:
+                if self._calls is not None:
+                    self._calls.discard(future)
 
     def execute(self, command: str, arguments: Mapping[str, object], timeout: float) -> object:
         """One QMP command.
@@ -289,7 +321,10 @@ class Supervisor:
         """
         if not self.running:
             raise QmpError(command, "the machine has ended")
-        return self.call(self._execute(command, arguments, seconds=timeout))
+        try:
+            return self.call(self._execute(command, arguments, seconds=timeout))
+        except ConnectionAbortedError as error:
+            raise QmpError(command, str(error)) from None
 
     async def _execute(self, command: str, arguments: Mapping[str, object], *, seconds: float) -> object:
         try:
@@ -309,12 +344,13 @@ class Supervisor:
             TimeoutError: the guest did not take it within ``seconds``.
             OSError: QEMU is gone.
         """
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds), self._sending:
             await self._loop.sock_sendall(self._channels.console, data)
 
     def settle(self) -> None:
         """Take in the trace QEMU has written so far."""
-        self.call(self._settle())
+        with contextlib.suppress(ConnectionAbortedError):
+            self.call(self._settle())
 
     async def _settle(self) -> None:
         self._drain(self._channels.trace, self._on_trace)
