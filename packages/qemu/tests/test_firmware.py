@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,14 @@ def test_the_command_lists_what_the_library_finds() -> None:
     command = [sys.executable, "-m", "cloudboot_qemu", "firmware", "--json"]
     done = subprocess.run(command, capture_output=True, check=False)
     assert json.loads(done.stdout) == [firmware.as_dict() for firmware in list_firmware()]
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = [sys.executable, "-m", "cloudboot_qemu", "firmware", "--json"]
+    expected = subprocess.run(command, capture_output=True, check=False).returncode
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as stdout:
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, env=buffered, check=False)
+    assert (done.returncode, done.stderr) == (expected, b"")

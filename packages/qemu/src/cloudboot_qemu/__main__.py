@@ -126,13 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
+    code = OK
     try:
-        code: int = options.main(options)
-        return code
+        code = options.main(options)
+        sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
     except BrokenPipeError:
         # The reader of our output went away; stdout at nothing keeps the interpreter's last flush silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except ValueError as error:
         if not isinstance(error, QemuError):
             parser.error(str(error))
@@ -143,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    return code
 
 
 def _failed(options: argparse.Namespace, error: QemuError, code: int) -> int:
