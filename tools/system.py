@@ -126,7 +126,7 @@ def know_packages() -> None:
 def install(packages: list[str], suite: str | None = None) -> None:
     """Install Debian packages, with fresh lists; from ``suite`` where it is given.
 
-    QEMU's parts have to come from one suite together. Firmware stands alone, and taken as a target Debian 13 would bring
+    QEMU's parts have to come from one suite together. Firmware stands alone; as a target, Debian 13 would bring
     its own version of what is there already.
     """
     say("installing Debian packages: " + " ".join(packages) + (f" from {suite}" if suite else ""))
