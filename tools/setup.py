@@ -41,7 +41,7 @@ def set_up_python() -> None:
         return
     stamp.unlink(missing_ok=True)
     python = VENV / "bin" / "python"
-    if not python.exists():
+    if not usable(python):
         say(f"creating {VENV.name} with Python {sys.version.split()[0]}")
         create_environment()
     pin = UV_PIN.search(PINS.read_text())
@@ -49,9 +49,19 @@ def set_up_python() -> None:
         raise SystemExit(f"setup: error: {PINS.name} does not pin uv; run make pins")
     say(f"installing {pin.group()}, the packages pinned in {PINS.relative_to(ROOT)}, and packages/* (editable)")
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.group())
-    members = [word for path in sorted(ROOT.glob("packages/*")) for word in ("--editable", path)]
+    projects = sorted(ROOT.glob("packages/*/pyproject.toml"))
+    members = [word for path in projects for word in ("--editable", path.parent)]
     run(VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", python, "--requirement", PINS, *members)
     stamp.write_text(wanted)
+
+
+def usable(python: Path) -> bool:
+    """Whether the environment is this interpreter's and whole; one of another Python, or half made, is made again."""
+    if not python.exists():
+        return False
+    code = "import pip, sys; print(sys.version)"
+    done = subprocess.run([python, "-c", code], check=False, capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.strip() == sys.version.strip()
 
 
 def run(*command: str | Path) -> None:
