@@ -15,7 +15,10 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
     [
         ("localhost/disk", RegistryReference("localhost", "disk")),
         ("localhost:5000/disk:v1", RegistryReference("localhost:5000", "disk", "v1")),
-        (f"registry.example/a/b-c/d__e:v1.0_x@{DIGEST}", RegistryReference("registry.example", "a/b-c/d__e", "v1.0_x", DIGEST)),
+        (
+            f"registry.example/a/b-c/d__e:v1.0_x@{DIGEST}",
+            RegistryReference("registry.example", "a/b-c/d__e", "v1.0_x", DIGEST),
+        ),
         (f"[::1]:5000/disk@{DIGEST}", RegistryReference("[::1]:5000", "disk", None, DIGEST)),
         ("oci:images", LayoutReference("images")),
         ("oci:/var/lib/images:v1", LayoutReference("/var/lib/images", "v1")),
