@@ -113,6 +113,12 @@ def tests(session: nox.Session, package: str) -> None:
     session.run("python", "-m", "pytest", f"packages/{package}/tests", *session.posargs)
 
 
+def wheel_of(name: str, dist: Path) -> Path:
+    """Where the wheel of a package is after it was built into ``dist``."""
+    project = MANIFESTS[name]["project"]
+    return dist / f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
+
+
 @nox.session
 @each_package
 def wheel(session: nox.Session, package: str) -> None:
@@ -120,14 +126,13 @@ def wheel(session: nox.Session, package: str) -> None:
     dist = ROOT / "dist"
     for name in [*siblings(package), package]:
         session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(dist), f"packages/{name}", external=True)
-    version = MANIFESTS[package]["project"]["version"]
-    stem = MANIFESTS[package]["project"]["name"].replace("-", "_")
-    built = dist / f"{stem}-{version}-py3-none-any.whl"
+    built = wheel_of(package, dist)
     extras = ",".join(MANIFESTS[package]["project"].get("optional-dependencies", {}))
     target = f"{built}[{extras}]" if extras else str(built)
-    others = [MANIFESTS[other]["project"]["name"] for other in siblings(package)]
+    # By path: a name could be served by an index.
+    others = [str(wheel_of(other, dist)) for other in siblings(package)]
     session.install(
-        "--quiet", "--constraint", str(PINS), "--find-links", str(dist), "--reinstall", target, *others,
+        "--quiet", "--constraint", str(PINS), "--reinstall", target, *others,
         *test_requirements(package),
     )  # fmt: skip
     away = Path(session.create_tmp()).resolve() / package
