@@ -138,6 +138,8 @@ def test_any_bytes_are_json_or_a_typed_error(data: bytes) -> None:
         (b'{"a":' + b"9" * 1_000_000 + b"}", ManifestSyntaxError),
         (b'{"a":"' + b"\\" * 1_000_001, ManifestSyntaxError),
         (b'{"a":' + b'"' * 1_000_001, ManifestSyntaxError),
+        (b'{"a":"' + b'\\"' * 2_000_000, ManifestSyntaxError),
+        (b'{"a":"' + b'\\"' * 2_000_000 + b"\\", ManifestSyntaxError),
         (b'{"size":1,"size":2}', ManifestSyntaxError),
         (b'{"size":NaN}', ManifestSyntaxError),
         (b"\xff\xfe{}", ManifestSyntaxError),
@@ -145,7 +147,7 @@ def test_any_bytes_are_json_or_a_typed_error(data: bytes) -> None:
         (b"", ManifestSyntaxError),
         (b" " * (LARGEST_MANIFEST + 1), ManifestTooLargeError),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_json_bombs(data: bytes, error: type[OciError]) -> None:
     start = time.process_time()

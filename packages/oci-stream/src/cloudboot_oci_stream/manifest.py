@@ -41,7 +41,8 @@ EMPTY_CONFIG = Descriptor(
 
 _DEEPEST = 32
 _MOST_VALUES = 1 << 17
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# An unterminated string is one token to the end, too: given up, it would be scanned again from every quote in it.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
