@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .timing import Deadline
 
 _LARGEST_TOKEN = 1 << 20
+_LONGEST_CHALLENGE = 1 << 12
+"""oras takes time that grows with the square of the length."""
+
 _CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)\s+(?=[a-z]+\s*=)", re.IGNORECASE)
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _DOCKER_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io"}
@@ -183,6 +186,10 @@ class Authenticator:
                 return
 
     def _token(self, challenge: str, deadline: Deadline) -> str:
+        if len(challenge) > _LONGEST_CHALLENGE:
+            raise CredentialError(
+                "a Bearer challenge too long", expected=f"at most {_LONGEST_CHALLENGE}", actual=len(challenge)
+            )
         parsed = oras.auth.utils.parse_auth_header(challenge)
         realm = parsed.realm or ""
         if not realm.lower().startswith(("http://", "https://")):
