@@ -54,6 +54,14 @@ def test_a_file_is_replaced_only_by_force(disk: Path, tmp_path: Path, capsys: py
     assert output.read_bytes() == DISK
 
 
+def test_annotations_are_shown_as_text(disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = f"oci:{tmp_path}/images:v1"
+    assert main(["push", str(disk), reference, "--annotation", "a=\x1b]0;title\x07\nsize      5"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", reference]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "a = ?]0;title??size      5"
+
+
 def test_exit_codes(registry: FaultyRegistry, disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reference = f"{registry.host}/disk:v1"
     assert main(["push", str(disk), reference]) == 0

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from . import fetch_image, open_store, push_image, resolve
 from .descriptor import Platform
-from .errors import OciError
+from .errors import OciError, printable
 from .files import new_file, write_all
 from .timing import Deadline
 from .transport import Access
@@ -149,7 +149,7 @@ def _inspect(options: argparse.Namespace) -> None:
     }
     lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}", f"layer     {layer.digest}"]
     lines += [f"size      {layer.size}"] + [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
-    _print(options, facts, "\n".join(lines))
+    _print(options, facts, "\n".join(map(printable, lines)))
 
 
 def _print(options: argparse.Namespace, facts: dict[str, object], text: str) -> None:
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(error.as_dict(), indent=2, ensure_ascii=False))
         print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
         if error.hint:
-            print(f"cloudboot-oci-stream: hint: {error.hint}", file=sys.stderr)
+            print(f"cloudboot-oci-stream: hint: {printable(error.hint)}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if options.verbose:

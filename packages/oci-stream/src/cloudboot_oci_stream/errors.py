@@ -89,7 +89,7 @@ class OciError(Exception):
             if value is not None
         ]
         text = f"{subject}: {self.message}" if subject else self.message
-        return f"{text} ({', '.join(values)})" if values else text
+        return printable(f"{text} ({', '.join(values)})" if values else text)
 
     @property
     def retryable(self) -> bool:
@@ -320,6 +320,11 @@ def about(*, reference: object = None, digest: str | None = None) -> Iterator[No
         if error.digest is None:
             error.digest = digest
         raise
+
+
+def printable(text: str) -> str:
+    """A stranger's words on one line, without the characters that make a terminal do something."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _plain(value: object) -> object:

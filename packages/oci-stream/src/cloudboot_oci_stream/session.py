@@ -18,9 +18,10 @@ from .errors import (
     RedirectWithoutLocationError,
     StatusError,
     UnauthorizedError,
+    printable,
 )
 from .reference import RegistryReference, split_host
-from .transport import Access, Body, Origin, Response, Transport, header_values
+from .transport import Access, Body, Origin, Response, Transport, header_values, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +137,7 @@ def _next_url(response: Response, seen: set[str]) -> str:
         raise RedirectWithoutLocationError("a redirect that does not say where to", actual=response.status)
     url = location(response).partition("#")[0]
     if url in seen:
-        raise RedirectLoopError("the redirects go round in a circle", actual=url.partition("?")[0])
+        raise RedirectLoopError("the redirects go round in a circle", actual=shown(url))
     seen.add(url)
     if len(seen) > MOST_REDIRECTS + 1:
         raise RedirectLoopError("the redirects do not end", expected=f"at most {MOST_REDIRECTS}")
@@ -177,7 +178,7 @@ def _line(value: object) -> str | None:
     """A registry's words, safe to print on a terminal."""
     if not isinstance(value, str) or not value:
         return None
-    return "".join(character if character.isprintable() else "?" for character in value[:200])
+    return printable(value[:200])
 
 
 def _retry_after(value: str | None) -> float | None:

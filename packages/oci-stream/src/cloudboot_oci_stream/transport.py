@@ -384,8 +384,8 @@ def _proxy_for(origin: Origin) -> _Proxy | None:
 
 @contextlib.contextmanager
 def _mapped(url: str) -> Iterator[None]:
-    """Every error of the network, the TLS layer and the HTTP parser as one of ours, without the URL's query."""
-    where = url.partition("?")[0]
+    """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
+    where = shown(url)
     try:
         yield
     except OciError:
@@ -400,6 +400,13 @@ def _mapped(url: str) -> Iterator[None]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         # ValueError: http.client says so of header bytes and chunk sizes that are not what they should be.
         raise TransportError(f"{where}: {_reason(error)}") from error
+
+
+def shown(url: str) -> str:
+    """``url`` for a message: user, password and query are nobody's business, and a signature is in one of them."""
+    scheme, mark, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + mark + authority.rpartition("@")[2] + slash + path
 
 
 def _reason(error: Exception) -> str:
