@@ -357,6 +357,32 @@ def test_nobody_listens() -> None:
         fetch_blob_to_buffer(descriptor(), bytearray(SIZE), "127.0.0.1:1/d", resume=QUICK)
 
 
+def test_force_replaces_files_only(registry: FaultyRegistry, tmp_path: Path) -> None:
+    registry.add_blob(DATA)
+    source = f"{registry.host}/d"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(FileExistsError):
+            fetch_blob_to_file(descriptor(), path, source, force=True)
+    assert pipe.is_fifo()
+    assert registry.seen == []
+
+
+def test_a_file_made_in_the_meantime_is_not_replaced(registry: FaultyRegistry, tmp_path: Path) -> None:
+    registry.add_blob(DATA)
+    path = tmp_path / "disk.img"
+
+    def make(done: int, total: int) -> None:
+        del done, total
+        path.write_text("mine")
+
+    with pytest.raises(FileExistsError):
+        fetch_blob_to_file(descriptor(), path, f"{registry.host}/d", progress=make)
+    assert path.read_text() == "mine"
+    assert os.listdir(tmp_path) == ["disk.img"]
+
+
 def test_a_blob_into_a_file(registry: FaultyRegistry, tmp_path: Path) -> None:
     registry.add_blob(DATA)
     path, source = tmp_path / "disk.img", f"{registry.host}/d"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from . import fetch_image, open_store, push_image, resolve
 from .descriptor import Platform
 from .errors import OciError, printable
-from .files import new_file, write_all
+from .files import check_target, new_file, write_all
 from .timing import Deadline
 from .transport import Access
 
@@ -98,8 +98,8 @@ def _push(options: argparse.Namespace) -> None:
 
 def _pull(options: argparse.Namespace) -> None:
     output = options.output
-    if output is not None and os.path.lexists(output) and not options.force:
-        raise FileExistsError(17, "the file exists; --force replaces it", output)
+    if output is not None:
+        check_target(output, force=options.force)
     progress = _Progress("pull")
     start = time.monotonic()
     try:
@@ -118,7 +118,7 @@ def _pull(options: argparse.Namespace) -> None:
             # The image as it was pushed, without the padding a block device needs.
             with (
                 image.view[: image.descriptor.size] as view,
-                new_file(os.path.dirname(output) or ".", durable=True) as new,
+                new_file(os.path.dirname(output) or ".", durable=True, replace=options.force) as new,
             ):
                 for offset in range(0, len(view), _COPY):
                     with view[offset : offset + _COPY] as piece:

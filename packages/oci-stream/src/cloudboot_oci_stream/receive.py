@@ -8,7 +8,6 @@ slower of the two instead of their sum.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import mmap
 import os
@@ -26,7 +25,7 @@ from .errors import (
     ShortBodyError,
     about,
 )
-from .files import new_file
+from .files import check_target, new_file
 from .reference import LayoutReference, RegistryReference
 from .retry import Resume
 from .store import Store, open_store
@@ -154,14 +153,13 @@ def fetch_blob_to_file(
     none of that name. An existing file is replaced, in one step, only if ``force`` is true.
 
     Raises:
-        FileExistsError: ``path`` exists and ``force`` is false.
+        FileExistsError: ``path`` exists and ``force`` is false, or is no file.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
     described = descriptor if isinstance(descriptor, Descriptor) else Descriptor.from_json(descriptor)
     target = os.fspath(path)
-    if not force and os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", target)
-    with new_file(os.path.dirname(target) or ".", durable=True) as new:
+    check_target(target, force=force)
+    with new_file(os.path.dirname(target) or ".", durable=True, replace=force) as new:
         # Real blocks: a full disk must be an error here, not a signal while the mapping is written to.
         if described.size:
             os.posix_fallocate(new.fd, 0, described.size)
