@@ -239,6 +239,11 @@ def test_given_guids_stay() -> None:
     assert table.partitions[1].guid.version == 8
 
 
+def test_no_content_is_content_nobody_gives() -> None:
+    assert plan([ESP, UFS]) == plan([ESP, UFS], content=[None, None])
+    assert plan([ESP, UFS]) != plan([ESP, UFS], content=[bytes(31) + b"x", None])
+
+
 def test_hashing_before_and_after_the_content_lies_in_its_partition_gives_the_same_guids() -> None:
     specs = [PartitionSpec(partition_types.ESP, 40960), PartitionSpec(partition_types.FREEBSD_UFS, 8192)]
     esp, ufs = b"esp" * 1000, b"u" * 8192

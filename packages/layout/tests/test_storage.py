@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -194,3 +198,11 @@ def test_every_read_is_a_slice_or_an_error(data: bytes, offset: int, size: int) 
     else:
         with pytest.raises(TruncatedError):
             storage.read_at(offset, size)
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_compressed_file_is_not_taken_for_its_content(tmp_path: Path, module: ModuleType) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(module.compress(DATA))
+    with module.open(path) as file, pytest.raises(io.UnsupportedOperation, match="unpack it first"):
+        open_storage(file)

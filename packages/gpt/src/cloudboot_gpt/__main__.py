@@ -177,8 +177,8 @@ def _select(table: Table, text: str) -> Partition:
     Raises:
         SpecificationError: there is none.
     """
-    found = table.partition(int(text)) if text.isdecimal() else None
-    if found is None and not text.isdecimal():
+    found = table.partition(int(text)) if text.isdecimal() and len(text) < 10 else None
+    if not text.isdecimal():
         guid = partition_types.parse(text)
         found = next((partition for partition in table.partitions if partition.guid == guid), table.find(guid))
     if found is None:

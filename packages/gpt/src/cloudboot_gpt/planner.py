@@ -192,7 +192,7 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
     else:
         array = encode_array(table)
         name = b"table\0" + header_block(header_of(table, "primary", zlib.crc32(array)), table.sector_size) + array
-        for partition, what in zip(table.partitions, content or (), strict=False):
+        for partition, what in zip(table.partitions, content or [None] * len(table.partitions), strict=True):
             name += bytes(32) if what is None else content_digest(what, partition.size)
     disk = disk_guid(name) if table.disk_guid == NIL else table.disk_guid
     partitions = tuple(

@@ -188,6 +188,7 @@ class Table:
             "last_usable_lba": self.last_usable_lba,
             "entry_count": self.entry_count,
             "entry_size": self.entry_size,
+            "entries_lba": self.entries_lba,
             "partitions": [partition.as_dict() for partition in self.partitions],
         }
 

@@ -6,9 +6,12 @@ systems take one and neither know nor care whether it is a file, a memfd, a part
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import fcntl
+import gzip
 import io
+import lzma
 import mmap
 import os
 import stat
@@ -299,6 +302,8 @@ def _storage_of(
         return MemoryStorage(source)
     if isinstance(source, io.BytesIO):
         return MemoryStorage(source.getbuffer())
+    if isinstance(source, gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile):
+        raise io.UnsupportedOperation("a compressed file has no bytes at offsets; unpack it first")
     if hasattr(source, "fileno"):
         if hasattr(source, "flush"):
             source.flush()  # what the file object still holds back is part of the file
