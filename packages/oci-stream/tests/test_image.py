@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,26 @@ def test_the_memory_is_sealed(place: str) -> None:
         os.close(fd)
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.write(image.fd, b"x")
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_in_the_middle_does_not_keep_the_memory_from_being_sealed(place: str) -> None:
+    push_image(DISK, f"{place}:v1")
+    children: list[int] = []
+
+    def fork(done: int, total: int) -> None:
+        if done == total:
+            children.append(os.fork())
+            if not children[-1]:
+                signal.pause()
+
+    try:
+        with fetch_image(f"{place}:v1", progress=fork) as image:
+            assert image.view[: len(DISK)] == DISK
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def test_a_view_outlives_its_image(place: str) -> None:

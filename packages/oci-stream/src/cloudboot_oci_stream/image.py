@@ -154,6 +154,8 @@ def _filled(
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error
         try:
+            # A child forked meanwhile would keep a writable mapping, and F_SEAL_WRITE would fail.
+            mapping.madvise(mmap.MADV_DONTFORK)
             advise(mapping)
             with memoryview(mapping) as view, view[: layer.size] as target:
                 receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
