@@ -138,7 +138,8 @@ def wheel(session: nox.Session, package: str) -> None:
     away = Path(session.create_tmp()).resolve() / package
     shutil.rmtree(away, ignore_errors=True)
     shutil.copytree(ROOT / "packages" / package / "tests", away / "tests")
-    shutil.copy(ROOT / "packages" / package / "pyproject.toml", away)
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / "packages" / package / name, away)
     session.chdir(away)
     session.run(
         "python", "-I", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(away),
