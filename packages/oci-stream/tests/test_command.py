@@ -110,7 +110,16 @@ def test_progress_is_for_terminals(disk: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith(b"sha256:")
 
 
-@pytest.mark.parametrize("arguments", [[], ["push"], ["push", "a", "b", "--annotation", "x"], ["pull", "--what"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["push"],
+        ["push", "a", "b", "--annotation", "x"],
+        ["push", "a", "b", "--chunk", "0"],
+        ["pull", "--what"],
+    ],
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -324,6 +324,15 @@ def test_a_chunked_upload_that_breaks(registry: FaultyRegistry, locations: Any) 
         assert image.view[: len(DISK)] == DISK
 
 
+def test_a_long_upload_may_break_often(registry: FaultyRegistry) -> None:
+    """What counts is how often in a row: every chunk that arrives is progress."""
+    registry.faults.upload_cuts = list(range(150_000, len(DISK), 100_000))
+    push_image(DISK, f"{registry.host}/team/disk:v1", chunk=50_000)
+    assert registry.faults.upload_cuts == []
+    with pytest.raises(ValueError, match="chunk of 0"):
+        push_image(DISK, f"{registry.host}/team/disk:v2", chunk=0)
+
+
 def test_a_blob_is_not_sent_twice(registry: FaultyRegistry) -> None:
     push_image(DISK, f"{registry.host}/team/disk:v1")
     del registry.seen[:]

@@ -163,6 +163,13 @@ def _annotation(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cloudboot_oci_stream",
@@ -194,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         help="for the manifest; repeatable",
     )
     push.add_argument("--created", metavar="TIME", help="RFC 3339 time to write down (default: none)")
-    push.add_argument("--chunk", type=int, metavar="BYTES", help="upload in requests of this size")
+    push.add_argument("--chunk", type=_positive, metavar="BYTES", help="upload in requests of this size")
     push.set_defaults(main=_push)
 
     pull = commands.add_parser("pull", parents=[common], help="fetch and verify a disk image")

@@ -53,9 +53,12 @@ def push_image(
     not sent again.
 
     Raises:
+        ValueError: ``chunk`` is less than 1.
         NotAnImageError: ``image`` is empty.
         OciError: the registry or folder does not take it; see :mod:`.errors`.
     """
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"a chunk of {chunk} bytes")
     store = open_store(reference, access)
     limit = Deadline(deadline)
     if title is None and isinstance(image, str | os.PathLike):

@@ -205,7 +205,7 @@ class RegistryStore:
         """Upload everything in chunks; the Location to finish at ("Pushing a blob in chunks")."""
         patience = Resume()
         url, smallest = persist(lambda: self._begin(deadline), deadline)
-        offset = failures = 0
+        offset = furthest = failures = 0
         while offset < source.size:
             stop = min(source.size, offset + max(chunk, smallest))
             headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{offset}-{stop - 1}"}
@@ -220,9 +220,11 @@ class RegistryStore:
                 out_of_step = isinstance(error, StatusError) and error.status == 416
                 if failures > patience.attempts or not (error.retryable or out_of_step):
                     raise
-                deadline.sleep(patience.seconds(failures, error))
+                deadline.sleep(patience.seconds(failures - 1, error))
                 url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline)
             else:
+                if offset > furthest:  # only then, or a registry that forgets everything would be asked for ever
+                    furthest, failures = offset, 0
                 if offset != stop:
                     raise ProtocolError("the registry kept another part than was sent", expected=stop, actual=offset)
         return url
