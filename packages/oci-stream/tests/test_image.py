@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import fcntl
 import io
 import json
@@ -518,6 +519,22 @@ def test_writers_take_turns(tmp_path: Path) -> None:
         for count in range(10):
             with fetch_image(f"oci:{folder}:w{worker}-{count}") as image:
                 assert image.view[: image.descriptor.size] == b"%d %d" % (worker, count)
+
+
+def test_a_folder_that_another_writer_is_just_making(folder: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    fd = os.open(made, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    (made / "index.json").write_bytes((folder / "index.json").read_bytes())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        push = pool.submit(push_image, b"another", f"oci:{made}:v2")
+        # Neither refused nor done: the other writer has not finished.
+        assert concurrent.futures.wait([push], timeout=0.3).not_done
+        (made / "oci-layout").write_bytes((folder / "oci-layout").read_bytes())
+        os.close(fd)
+        push.result(timeout=30)
+    assert len(json.loads((made / "index.json").read_bytes())["manifests"]) == 2
 
 
 def test_options_reach_the_transfer(registry: FaultyRegistry) -> None:

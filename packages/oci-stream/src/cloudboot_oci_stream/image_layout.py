@@ -196,20 +196,21 @@ class FolderStore:
         Raises:
             ImageLayoutError: another version, or a folder with other things in it.
         """
-        if os.path.lexists(self._file(_MARKER)):
-            self._check_marker()
-        elif os.path.isdir(self._folder) and os.listdir(self._folder):
-            # A push that was killed at its very start leaves nothing but these.
-            strangers = set(os.listdir(self._folder)) - {"blobs"}
-            if any(not name.startswith(TEMPORARY) for name in strangers):
-                raise ImageLayoutError(
-                    "the folder has other things in it and is no image layout",
-                    actual=self._folder,
-                    hint="name a new or an empty folder",
-                )
+        os.makedirs(self._folder, exist_ok=True)
+        with self._locked():
+            if os.path.lexists(self._file(_MARKER)):
+                self._check_marker()
+            else:
+                # A push that was killed at its very start leaves nothing but these.
+                strangers = set(os.listdir(self._folder)) - {"blobs"}
+                if any(not name.startswith(TEMPORARY) for name in strangers):
+                    raise ImageLayoutError(
+                        "the folder has other things in it and is no image layout",
+                        actual=self._folder,
+                        hint="name a new or an empty folder",
+                    )
+                self._write(self._file(_MARKER), canonical({"imageLayoutVersion": VERSION}))
         os.makedirs(os.path.join(self._folder, "blobs", algorithm), exist_ok=True)
-        if not os.path.lexists(self._file(_MARKER)):
-            self._write(self._file(_MARKER), canonical({"imageLayoutVersion": VERSION}))
 
     def _check_marker(self) -> None:
         if not os.path.isdir(self._folder):
@@ -258,7 +259,7 @@ class FolderStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer of the index at a time; the lock is on the folder itself, so nothing is left behind."""
+        """One writer of marker and index at a time; the lock is on the folder itself, so nothing is left behind."""
         fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
