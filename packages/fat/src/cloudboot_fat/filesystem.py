@@ -1,8 +1,9 @@
 """Change a volume in place.
 
-Data go to free clusters first; then the FATs, the directory and FSInfo are written, in this order. An operation that
-fails before that has changed nothing. One exception: a file that is replaced while there is not room for both its
-old and its new bytes is overwritten in place.
+Data go to free clusters first; then are written: the FATs with the new chains, the directory, the FATs without the old
+chains, FSInfo. So a directory entry never points at free clusters, and whatever stops an operation, what was there is
+there under its old name or its new one. One exception: a file that is replaced while there is not room for both its old
+and its new bytes is overwritten in place.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class FatFileSystem(FatReader):
         self._last_taken = 1
         self._pending: list[tuple[int, bytes]] = []
         self._to_zero: list[Extent] = []
+        self._to_free: list[Run] = []
 
     # Files
 
@@ -182,9 +184,12 @@ class FatFileSystem(FatReader):
             raise errors.OptionError("a directory cannot move into itself", field=new)
         names.validate(name)
         with self._change():
-            self._pending += source.erase(entry)
+            erased = source.erase(entry)
             self._remember(source)
             moved = self._insert(target, name, replace(entry.record, DIR_NTRes=0))
+            # The old entry goes last, less the slots that the new one has taken.
+            taken = {offset for offset, _raw in self._pending}
+            self._pending += [write for write in erased if write[0] not in taken]
             if entry.is_dir and source is not target:
                 self._point_up(moved, target)
         return moved
@@ -279,8 +284,10 @@ class FatFileSystem(FatReader):
             for extent in self._to_zero:  # before the FAT makes them part of a directory
                 zero(storage, extent.offset, extent.length)
             self.fat.flush(storage)
-            for offset, raw in self._pending:
+            for offset, raw in _joined(self._pending):
                 storage.write_at(offset, raw)
+            self._release(self._to_free)
+            self.fat.flush(storage)
             self._write_fsinfo(storage)
         except BaseException:
             self.fat.forget()
@@ -288,7 +295,7 @@ class FatFileSystem(FatReader):
             self._free = None
             raise
         finally:
-            self._pending, self._to_zero = [], []
+            self._pending, self._to_zero, self._to_free = [], [], []
 
     def _write_fsinfo(self, storage: WritableStorage) -> None:
         info = self.fsinfo()
@@ -309,16 +316,19 @@ class FatFileSystem(FatReader):
         return self._free
 
     def _replace(self, old: list[Run], count: int) -> list[Run]:
-        """Free the clusters of ``old`` and take ``count`` others; the same ones only where there are too few.
+        """Take ``count`` clusters, and free those of ``old`` once nothing points at them any more.
+
+        The same ones are taken only where there are too few others; those of ``old`` are then free at once.
 
         Raises:
             NoSpaceError: there are too few all the same.
         """
         free = self._free_map()
         runs = self._find(free, count)
-        for run in old:
-            free[run.cluster : run.cluster + run.length] = True
-        if runs is None:
+        if runs is not None:
+            self._to_free += old
+        else:
+            self._release(old)
             runs = self._find(free, count)
         if runs is None:
             raise errors.NoSpaceError(
@@ -326,12 +336,17 @@ class FatFileSystem(FatReader):
                 expected=f"{count * self.geometry.cluster_size} bytes",
                 actual=int(np.count_nonzero(free)) * self.geometry.cluster_size,
             )
-        self.fat.release(old)
         for run in runs:
             free[run.cluster : run.cluster + run.length] = False
             self._last_taken = run.cluster + run.length - 1
         self.fat.link(runs)
         return runs
+
+    def _release(self, runs: list[Run]) -> None:
+        """Free clusters."""
+        self.fat.release(runs)
+        for run in runs:
+            self._free_map()[run.cluster : run.cluster + run.length] = True
 
     def _find(self, free: NDArray[np.bool_], count: int) -> list[Run] | None:
         """``count`` free clusters: consecutive ones after the last taken, else any consecutive ones, else any."""
@@ -349,6 +364,17 @@ class FatFileSystem(FatReader):
             return [Run(int(found[whole[0]]), count)]
         pieces = np.split(found[:count], np.flatnonzero(np.diff(found[:count]) != 1) + 1)
         return [Run(int(piece[0]), len(piece)) for piece in pieces]
+
+
+def _joined(writes: list[tuple[int, bytes]]) -> list[tuple[int, bytearray]]:
+    """Writes that follow one another made one, so that the slots of an entry reach the storage together."""
+    joined: list[tuple[int, bytearray]] = []
+    for offset, raw in writes:
+        if joined and offset == joined[-1][0] + len(joined[-1][1]):
+            joined[-1][1].extend(raw)
+        else:
+            joined.append((offset, bytearray(raw)))
+    return joined
 
 
 def _written(record: DirectoryEntry, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:
