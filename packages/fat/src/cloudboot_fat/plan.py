@@ -76,7 +76,8 @@ class FormatOptions:
         timestamp: of every entry; without a zone it is stored as it stands, else as UTC.
         hidden_sectors: sectors (of ``sector_size``) before the volume on its disk: the partition's first LBA.
         fats: copies of the FAT, 1 or 2.
-        root_entries: of the fixed root directory of FAT12 and FAT16; ``None`` takes 512, or more for a larger tree.
+        root_entries: of the fixed root directory of FAT12 and FAT16, filling whole sectors; ``None`` takes 512, or more
+            for a larger tree.
         reserved_sectors: at least so many; more follow where the data area needs them to start on a whole cluster.
         fresh: the storage reads as zeros (a new sparse file); zeros are then never written.
         oem_name: ``BS_OEMName``.
@@ -113,8 +114,9 @@ class FormatOptions:
             raise _bad("hidden_sectors", "32 bits", self.hidden_sectors)
         if self.fats not in {1, 2}:
             raise _bad("fats", "1 or 2", self.fats)
-        if self.root_entries is not None and not 1 <= self.root_entries <= 0xFFFF:
-            raise _bad("root_entries", "1 to 65535", self.root_entries)
+        per_sector = self.sector_size // ENTRY_SIZE  # Linux mounts no volume whose root directory ends inside a sector
+        if self.root_entries is not None and self.root_entries not in range(per_sector, 0x10000, per_sector):
+            raise _bad("root_entries", f"a multiple of {per_sector} below 65536", self.root_entries)
         if not 1 <= self.reserved_sectors <= 0x8000:
             raise _bad("reserved_sectors", "1 to 32768", self.reserved_sectors)
         if len(self.oem_name) > 8:
