@@ -219,6 +219,17 @@ def test_nothing_of_the_builder_or_of_the_old_bytes_gets_in() -> None:
     assert not any(dirty[65536 + 728 : 65536 + 856])
 
 
+@pytest.mark.parametrize("size", [32768 * 12 + 1, 32768 * 40 + 5000, 32768 - 4096 + 1])
+def test_a_last_block_that_is_whole_is_zero_after_the_end_of_its_file(size: int) -> None:
+    dirty = bytearray(b"\xa5" * (8 << 20))
+    build(MemoryStorage(dirty), {"file": pattern(size)})
+    with UFS2.open(bytes(dirty)) as volume:
+        lbn, within = divmod(size, 32768)
+        start = volume.block_for_lbn("/file", lbn) * volume.geometry.fragment_size
+    assert dirty[start : start + within] == pattern(size)[-within:]
+    assert not any(dirty[start + within : start + 32768])
+
+
 def test_an_old_superblock_of_ufs1_is_wiped() -> None:
     data = bytearray(8 << 20)
     data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "big")

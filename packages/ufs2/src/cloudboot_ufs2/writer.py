@@ -128,8 +128,8 @@ class Writer:
         elif node.content is not None:
             node.content.copy(pieces, node.size, self._target)
         _, length, offset = pieces[-1]
-        if length % fsize:
-            self._target.zero(offset + length, -length % fsize)
+        # FreeBSD takes it that nothing follows the end of a file in its last block: a file that grows shows what does.
+        self._target.zero(offset + length, node.extents[-1].fragments * fsize - length)
         if node.indirects:
             order = "<i8" if self._options.byteorder == "little" else ">i8"
             for address, pointers in indirect_pointers(node, geometry):
