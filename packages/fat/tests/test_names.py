@@ -157,11 +157,14 @@ def test_times_keep_ten_milliseconds(moment: dt.datetime) -> None:
 
 
 def test_time_zones_and_ranges() -> None:
-    east = dt.timezone(dt.timedelta(hours=2))
+    east, west = dt.timezone(dt.timedelta(hours=2)), dt.timezone(dt.timedelta(hours=-2))
     assert times.decode(*times.encode(dt.datetime(2025, 1, 1, 1, 0, tzinfo=east))) == times.EPOCH.replace(
         2024, 12, 31, 23
     )
     with pytest.raises(RangeError):
         FormatOptions(timestamp=times.EPOCH.replace(1979))
+    for moment in (dt.datetime.min.replace(tzinfo=east), dt.datetime.max.replace(tzinfo=west)):
+        with pytest.raises(RangeError):
+            times.encode(moment)
     assert times.decode(0) is None
     assert times.decode(0xFFFF, 0xFFFF) is None

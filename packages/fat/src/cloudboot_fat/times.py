@@ -28,7 +28,7 @@ def encode(moment: dt.datetime) -> Stamp:
     Raises:
         RangeError: before 1980 or after 2107.
     """
-    if moment.tzinfo is not None:
+    if moment.tzinfo is not None and 1 < moment.year < 9999:  # beyond, UTC may be in no year there is
         moment = moment.astimezone(dt.UTC)
     if not 1980 <= moment.year <= 2107:
         raise RangeError("FAT stores the years 1980 to 2107", field="timestamp", actual=moment.isoformat())
