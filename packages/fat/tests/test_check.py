@@ -150,6 +150,16 @@ def test_chains_of_the_older_types(fat_type: Any) -> None:
     assert set(volume.kinds()) == {"cross-linked", "file-size", "lost-clusters"}
 
 
+@pytest.mark.parametrize(("fat_type", "offset"), [(12, 0x25), (16, 0x25), (32, 0x41)])
+def test_a_volume_that_linux_left_dirty(fat_type: FatType, offset: int, tmp_path: Path) -> None:
+    volume = Volume(fat_type)
+    for start in [0, 6 * 512][: 2 if fat_type == 32 else 1]:
+        volume.data[start + offset] = 1
+    assert volume.kinds() == ["dirty"]
+    (tmp_path / "volume.img").write_bytes(volume.data)
+    assert "Dirty bit is set" in fsck_report(tmp_path / "volume.img")[0]
+
+
 def test_a_dirty_fat16_volume() -> None:
     volume = Volume(16)
     set_fat_entries(volume.data, {1: 0x7FFF})

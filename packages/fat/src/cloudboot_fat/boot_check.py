@@ -12,9 +12,10 @@ from .geometry import (
     FSI_TRAIL_SIGNATURE,
     FSI_UNKNOWN,
     MIN_CLUSTERS,
+    extended_record,
 )
 from .plan import MAX_CLUSTER_SIZE
-from .records import BPB, FSInfo
+from .records import BPB, ExtendedBootRecord, FSInfo
 
 if TYPE_CHECKING:
     from .reader import FatReader
@@ -59,8 +60,22 @@ def check_boot_sector(reader: FatReader, findings: Findings) -> None:
                 actual=geometry.clusters,
             )
         )
+    _check_state(reader, sector, findings)
     if geometry.fat_type == 32:
         _check_backup(reader, sector, findings)
+
+
+def _check_state(reader: FatReader, sector: bytes, findings: Findings) -> None:
+    """The flags that Linux and Windows NT keep in the boot sector, besides those in ``FAT[1]``."""
+    state = extended_record(sector, reader.geometry).BS_Reserved1
+    offset = reader.geometry.extended_offset + ExtendedBootRecord.LAYOUT.offsets["BS_Reserved1"]
+    for bit, kind, message in (
+        (1, "dirty", "the volume was not unmounted cleanly"),
+        (2, "disk-errors", "the driver met disk errors"),
+    ):
+        if state & bit:
+            where = ("ExtendedBootRecord", "BS_Reserved1", offset)
+            findings.append(Finding(kind, message, *where, expected=0, actual=state))
 
 
 def _check_backup(reader: FatReader, sector: bytes, findings: Findings) -> None:
