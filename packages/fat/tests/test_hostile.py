@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloudboot_fat import DirectoryError, FatFileSystem, FatReader, FormatOptions, build, check
+from cloudboot_fat import ChainError, DirectoryError, FatFileSystem, FatReader, FormatOptions, build, check
 from cloudboot_fat.testing import poke, set_fat_entries
 from cloudboot_layout import FileStorage, FormatError, MemoryStorage
 from cloudboot_layout.testing import truncations
@@ -105,6 +105,24 @@ def test_a_directory_that_contains_itself() -> None:
     with pytest.raises(DirectoryError, match="reached twice"):
         list(FatReader(MemoryStorage(data)).walk())
     assert "cross-linked" in {finding.kind for finding in check(MemoryStorage(data))}
+
+
+def test_thousands_of_files_in_the_same_fragments() -> None:
+    """Each of 4,000 files is the same chain of every second cluster: 8 million extents, if anybody listed them."""
+    data = bytearray(4 * MIB)
+    tree = {f"/DIR/F{number}": b"x" * 512 for number in range(4000)}
+    fs = build(MemoryStorage(data), tree, FormatOptions(fat_type=16, cluster_size=512))
+    first = fs.stat("/DIR/F0").cluster
+    set_fat_entries(data, {first + 2 * n: first + 2 * n + 2 for n in range(1999)} | {first + 3998: 0xFFFF})
+    for extent in fs.extents("/DIR"):
+        for slot in range(extent.offset + 64, extent.end, 32):
+            if data[slot]:
+                poke(data, slot + 26, "H", first)
+                poke(data, slot + 28, "I", 2000 * 512)
+    start = time.process_time()
+    with pytest.raises(ChainError, match="share clusters"):
+        FatReader(MemoryStorage(data)).regions(tree=True)
+    assert time.process_time() - start < 2
 
 
 def test_a_hundred_thousand_entries_end_at_the_limit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -267,6 +268,9 @@ class FatReader:
         """The metadata of the volume by name and, with ``tree``, every extent of every directory and file by path.
 
         Slack after the end of a file belongs to no region.
+
+        Raises:
+            ChainError, DirectoryError: the tree is damaged; files that share clusters are found once they must.
         """
         geometry = self.geometry
         sector = geometry.sector_size
@@ -286,12 +290,21 @@ class FatReader:
         else:
             found += [Region("root directory", *extent) for extent in self.directory_extents(geometry.root_cluster)]
         if tree:
-            for path, _folders, files in self.walk():
-                if path != "/":
-                    found += [Region(path, *extent) for extent in self.extents(path)]
-                for entry in files:
-                    found += [Region(join(path, entry.name), *extent) for extent in self.file_extents(entry)]
+            found += self._tree_regions()
         return found
+
+    def _tree_regions(self) -> Iterator[Region]:
+        """Every extent of every directory and file; no more than there are clusters, or some would be two files'."""
+        left = self.geometry.clusters
+        for path, _folders, files in self.walk():
+            inside = [] if path == "/" else [(path, self.extents(path))]
+            for name, extents in itertools.chain(
+                inside, ((join(path, entry.name), self.file_extents(entry)) for entry in files)
+            ):
+                left -= len(extents)
+                if left < 0:
+                    raise errors.ChainError("files share clusters", structure="FAT", field=name)
+                yield from (Region(name, *extent) for extent in extents)
 
     def fsinfo(self) -> FSInfo | None:
         """The FSInfo sector of FAT32, if there is one with its signatures."""
