@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
-from cloudboot_ufs2 import Options, Ufs2Error, check
-from cloudboot_ufs2.testing import Editor, Mutation, mutations, sample_image
+from cloudboot_ufs2 import UFS2, Directory, DirectoryError, HardLink, Options, Ufs2Error, build, check
+from cloudboot_ufs2.inode import inode_hash
+from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.testing import Editor, Mutation, image_of, mutations, sample_image
 
 LAYOUTS = {
     "4096": Options(block_size=4096),
@@ -78,6 +83,37 @@ def test_many_findings_of_a_kind_are_counted() -> None:
 @pytest.mark.parametrize("size", [0, 1000, 65536, 70_000, 1 << 20, (16 << 20) - 1])
 def test_truncated_images(size: int) -> None:
     assert check(image("4096")[:size])
+
+
+def test_directories_that_share_their_blocks_are_not_read_for_ever() -> None:
+    tree: dict[str, Member] = {"f": b"", **{f"big/{number:04}{'x' * 200}": HardLink("f") for number in range(700)}}
+    editor = Editor(image_of({**tree, **{f"d/{number}": Directory() for number in range(160)}}))
+    big = editor.inode(editor.find("/big"))
+    for entry in editor.volume().iterdir("/d"):
+        editor.change_inode(entry.inode, di_size=big.di_size, di_db=big.di_db, di_blocks=big.di_blocks)
+    sizes = [finding for finding in check(bytes(editor.data)) if finding.kind == "directory-size"]
+    assert "more of this kind" in sizes[-1].message
+
+
+def test_a_directory_that_is_one_hole_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    build(path, {"d/x": b""}, size=256 << 20)
+    with UFS2.open(path) as volume:
+        number = volume.find("/d")
+        changed = dataclasses.replace(volume.read_inode(number), di_size=255 << 20, di_ckhash=0).pack()
+        place = volume.geometry.inode_offset(number)
+    hashed = changed[:244] + inode_hash(changed).to_bytes(4, "little") + changed[248:]
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(hashed)
+    tracemalloc.start()
+    try:
+        with UFS2.open(path) as volume, pytest.raises(DirectoryError):
+            volume.listdir("/d")
+        assert "directory-record-length" in {finding.kind for finding in check(path)}
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_place_outside_the_image() -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .constants import DT_UNKNOWN, UFS_ROOTINO
-from .directory import Problem, Record, scan
+from .directory import PIECE, Problem, Record, scan
 from .errors import Ufs2Error
 from .file import UFS2File
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
     from .survey import Ints, Survey
+
+_MOST_PROBLEMS = 1000  # of one directory; a hole in it is one for every 512 bytes
 
 
 def check_directories(survey: Survey) -> None:
@@ -24,7 +26,12 @@ def check_directories(survey: Survey) -> None:
             "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=_mode(survey, UFS_ROOTINO)
         )
     numbers = np.flatnonzero((survey.modes & 0o170000) == stat.S_IFDIR).tolist()
-    contents = survey.contents = {number: _read(survey, number) for number in numbers}
+    contents = survey.contents
+    # No block belongs to two directories, so together they hold less than the volume.
+    room = survey.geometry.size * survey.geometry.fragment_size
+    for number in numbers:
+        contents[number], size = _read(survey, number, room)
+        room -= size
     children = _join(survey, contents)
     references = np.zeros(len(survey.modes), dtype=np.int64)
     for number, records in contents.items():
@@ -37,18 +44,26 @@ def _mode(survey: Survey, number: int) -> int:
     return int(survey.modes[number]) if number < len(survey.modes) else 0
 
 
-def _read(survey: Survey, number: int) -> list[Record | Problem]:
-    """The records of a directory, and what is wrong with those that are."""
+def _read(survey: Survey, number: int, limit: int) -> tuple[list[Record | Problem], int]:
+    """The records of a directory, what is wrong with those that are, and the bytes it took, ``limit`` at most."""
     offset = survey.geometry.inode_offset(number)
     inode = Ufs2Dinode.unpack_from(survey.storage.read_at(offset, Ufs2Dinode.SIZE), 0, survey.byteorder)
-    limit = survey.geometry.size * survey.geometry.fragment_size
     if inode.di_size == 0 or inode.di_size > limit:
-        return [Problem("directory-size", "di_size", 0, "an impossible size", f"512 to {limit}", inode.di_size)]
-    try:
-        data = UFS2File(survey.storage, survey.geometry, survey.blocks, inode, number).read_at(0, inode.di_size)
-    except Ufs2Error:
-        return []  # the pass over inodes has reported the pointer
-    return list(scan(data, survey.byteorder))
+        return [Problem("directory-size", "di_size", 0, "an impossible size", f"512 to {limit}", inode.di_size)], 0
+    file = UFS2File(survey.storage, survey.geometry, survey.blocks, inode, number)
+    found: list[Record | Problem] = []
+    problems = 0
+    for start in range(0, inode.di_size, PIECE):
+        try:
+            data = file.read_at(start, PIECE)
+        except Ufs2Error:
+            return [], start  # the pass over inodes has reported the pointer
+        for each in scan(data, survey.byteorder, start):
+            found.append(each)
+            problems += isinstance(each, Problem)
+        if problems > _MOST_PROBLEMS:
+            return found, start
+    return found, inode.di_size
 
 
 def _join(survey: Survey, contents: dict[int, list[Record | Problem]]) -> dict[int, list[int]]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder
 
 
+PIECE = 1 << 16  #: bytes of a directory that are read at once
+
+
 class Record(NamedTuple):
     """One directory record; ``offset`` is where it stands in the directory."""
 
@@ -80,47 +83,50 @@ def pack_directory(entries: Iterable[tuple[bytes, int, int]], byteorder: ByteOrd
     return b"".join(chunks)
 
 
-def scan(data: bytes | memoryview, byteorder: ByteOrder = "little") -> Iterator[Record | Problem]:
+def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 0) -> Iterator[Record | Problem]:
     """The records of a directory in use, ``.`` and ``..`` included, and what is wrong with those that are.
 
     Unused records (inode 0) and whiteouts are passed over. After a record whose length cannot be, the scan goes on
-    with the next 512-byte chunk.
+    with the next 512-byte chunk. ``data`` may be a piece of whole chunks, which stands at ``base`` in its directory.
     """
     unpack = header(byteorder).unpack_from
     size = len(data)
     if size % DIRBLKSIZ:
-        yield Problem("directory-size", "d_reclen", size, "not whole 512-byte chunks", DIRBLKSIZ, size)
+        yield Problem("directory-size", "d_reclen", base + size, "not whole 512-byte chunks", DIRBLKSIZ, size)
         size -= size % DIRBLKSIZ
     offset = 0
     while offset < size:
         number, length, kind, name_length = unpack(data, offset)
         room = DIRBLKSIZ - offset % DIRBLKSIZ
         if length < DIRECT_HEADER or length % 4 or length > room:
-            yield Problem("directory-record-length", "d_reclen", offset, "a bad record length", f"8 to {room}", length)
+            limit, at = f"8 to {room}", base + offset
+            yield Problem("directory-record-length", "d_reclen", at, "a bad record length", limit, length)
             offset += room
             continue
         if number and kind != DT_WHT:
-            start = offset + DIRECT_HEADER
+            start, at = offset + DIRECT_HEADER, base + offset
             name = bytes(data[start : start + name_length])
             if not name_length or record_size(name_length) > length:
                 limit = f"1 to {length - DIRECT_HEADER - 1}"
-                yield Problem("directory-name-length", "d_namlen", offset, "a bad name length", limit, name_length)
+                yield Problem("directory-name-length", "d_namlen", at, "a bad name length", limit, name_length)
             elif b"\0" in name or b"/" in name:
-                yield Problem("directory-name", "d_name", offset, "a NUL or a slash in a name", None, name)
+                yield Problem("directory-name", "d_name", at, "a NUL or a slash in a name", None, name)
             elif data[start + name_length]:
-                yield Problem("directory-name-end", "d_name", offset, "a name without its NUL", None, name)
+                yield Problem("directory-name-end", "d_name", at, "a name without its NUL", None, name)
             else:
-                yield Record(number, kind, name, offset, length)
+                yield Record(number, kind, name, at, length)
         offset += length
 
 
-def records(data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0) -> Iterator[Record]:
+def records(
+    data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0, base: int = 0
+) -> Iterator[Record]:
     """:func:`scan`, but the first problem is an error; ``inode`` is the directory's own number, for its text.
 
     Raises:
         DirectoryError: a record that crosses its chunk, is too short for its name or not aligned, or a bad name.
     """
-    for found in scan(data, byteorder):
+    for found in scan(data, byteorder, base):
         if isinstance(found, Problem):
             raise DirectoryError(
                 f"directory inode {inode}: {found.message}",

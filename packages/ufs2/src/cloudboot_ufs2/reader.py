@@ -13,6 +13,7 @@ from cloudboot_layout import Storage, Window, open_storage
 from . import errors, rules
 from .blocks import BlockMap, read
 from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
+from .directory import PIECE as DIRECTORY_PIECE
 from .directory import records
 from .errors import (
     CheckHashError,
@@ -258,10 +259,12 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 expected=f"at most {self.size}",
                 actual=inode.di_size,
             )
-        data = UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
+        file = UFS2File(self._storage, self.geometry, self._blocks, inode, number)
+        # In pieces: the size is what the inode says, and the first hole is a bad record.
         found = {
             record.name: (record.inode, record.kind)
-            for record in records(data, self.byteorder, inode=number)
+            for start in range(0, inode.di_size, DIRECTORY_PIECE)
+            for record in records(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start)
             if record.name not in (b".", b"..")
         }
         self._directories[number] = found
