@@ -240,7 +240,7 @@ def test_an_interrupted_change_leaves_the_old_or_the_new(fat_type: FatType, chan
     image = bytearray(TYPES[fat_type])
     tree = {"/dir/a long name": b"old" * 1000, "/dir/another": b"another" * 1000, "/top": None}
     build(MemoryStorage(image), tree, FormatOptions(fat_type=fat_type))
-    writes, done = 0, False
+    writes, done, data = 0, False, image
     while not done:
         data = bytearray(image)
         storage = Failing(data)
