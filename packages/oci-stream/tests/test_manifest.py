@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudboot_oci_stream import ARTIFACT_TYPE, LAYER_TYPE, Descriptor, Document, OciError, Platform
@@ -98,6 +98,7 @@ members = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(members)
 def test_any_object_is_a_descriptor_or_a_typed_error(change: dict[str, object]) -> None:
     try:
@@ -107,6 +108,7 @@ def test_any_object_is_a_descriptor_or_a_typed_error(change: dict[str, object]) 
     assert Descriptor.from_json(json.loads(json.dumps(parsed.as_json()))) == parsed
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["layers", "config", "mediaType", "schemaVersion", "manifests"]), json_values))
 def test_any_json_is_a_manifest_or_a_typed_error(change: dict[str, object]) -> None:
     for media_type in (MANIFEST_TYPE, INDEX_TYPE):
@@ -121,6 +123,7 @@ def test_any_json_is_a_manifest_or_a_typed_error(change: dict[str, object]) -> N
         assert parsed is not None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_json_or_a_typed_error(data: bytes) -> None:
     try:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudboot_oci_stream import LayoutReference, RegistryReference, parse_reference
@@ -68,6 +68,7 @@ def test_refuses(text: str) -> None:
         parse_reference(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_reference_or_a_typed_error(text: str) -> None:
     try:
@@ -80,6 +81,7 @@ def test_any_text_is_a_reference_or_a_typed_error(text: str) -> None:
 components = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,2})[a-z0-9]{1,5}){0,2}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["localhost", "localhost:5000", "registry.example", "10.0.0.1:443", "[fe80::1]:80"]),
     st.lists(components, min_size=1, max_size=4).map("/".join),
