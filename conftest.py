@@ -1,10 +1,19 @@
-"""In CI a skipped test is a failed one: a proof that did not run proves nothing."""
+"""How the tests of every package run: without deadlines, and in CI without skips.
+
+A proof that did not run proves nothing, so in CI a skipped test is a failed one.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import settings
+
+# A slow example is a slow machine here; with CI set Hypothesis does the same by itself.
+settings.register_profile("workspace", deadline=None)
+if not os.environ.get("CI"):
+    settings.load_profile("workspace")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -22,6 +22,8 @@ from cloudboot_layout.command import (
     add_common_arguments,
     parse_size,
     print_json,
+    printable,
+    report,
     run,
 )
 from cloudboot_layout.errors import Finding, FormatError
@@ -124,6 +126,14 @@ def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
 def test_json_holds_bytes_and_tuples(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"digest": b"\x01\xff", "lbas": (1, 2), "none": None})
     assert json.loads(capsys.readouterr().out) == {"digest": "01ff", "lbas": [1, 2], "none": None}
+
+
+def test_what_an_image_says_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\x1b]0;title\x07b\x9b31m\r\n\udcffü"
+    shown = "a\\x1b]0;title\\x07b\\x9b31m\\r\\n\\udcffü"
+    assert printable(hostile) == shown
+    report("prog", FormatError(hostile))
+    assert capsys.readouterr().err == f"prog: error: {shown}\n"
 
 
 def test_progress_is_for_terminals() -> None:

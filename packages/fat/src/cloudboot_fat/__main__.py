@@ -17,6 +17,7 @@ from cloudboot_layout.command import (
     USAGE,
     add_common_arguments,
     print_json,
+    printable,
     report,
     run,
     size_argument,
@@ -218,9 +219,9 @@ def _describe(fs: FatReader, options: argparse.Namespace) -> int:
         print_json(facts)
         return OK
     for name, value in facts.items():
-        print(f"{name.replace('_', ' '):18} {'-' if value in {None, ''} else value}")
+        print(f"{name.replace('_', ' '):18} {'-' if value in {None, ''} else printable(str(value))}")
     for region in regions:
-        print(f"{region.offset:#012x} {region.length:12} {region.name}")
+        print(f"{region.offset:#012x} {region.length:12} {printable(region.name)}")
     return OK
 
 
@@ -244,9 +245,9 @@ def _ls(options: argparse.Namespace) -> int:
             print_json([{"path": path, **entry.as_dict()} for path, entry in found])
             return OK
         for path, entry in found:
-            name = path if options.recursive else entry.name
+            name = printable(path if options.recursive else entry.name) + ("/" if entry.is_dir else "")
             when = "-" if entry.modified is None else f"{entry.modified:%Y-%m-%d %H:%M:%S}"
-            print(f"{'d' if entry.is_dir else '-'} {entry.size:>11} {when:19} {name}{'/' if entry.is_dir else ''}")
+            print(f"{'d' if entry.is_dir else '-'} {entry.size:>11} {when:19} {name}")
     return OK
 
 
@@ -351,7 +352,7 @@ def _check(options: argparse.Namespace) -> int:
         print_json([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
-            print(finding)
+            print(printable(str(finding)))
     return CHECK_FAILED if findings else OK
 
 

@@ -15,6 +15,7 @@ from cloudboot_layout.command import (
     add_common_arguments,
     parse_size,
     print_json,
+    printable,
     report,
     run,
     size_argument,
@@ -106,7 +107,7 @@ def _check(options: argparse.Namespace) -> int:
         print_json([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
-            print(finding)
+            print(printable(str(finding)))
         print(f"{options.image}: {len(findings) or 'no'} problem{'' if len(findings) == 1 else 's'} found")
     return CHECK_FAILED if findings else OK
 
@@ -208,7 +209,7 @@ def _print_table(options: argparse.Namespace, table: Table) -> None:
     print(f"{'Number':>6}  {'Start (sector)':>14}  {'End (sector)':>14}  {'Size':>10}  {'Type':<36}  Name")
     for each in table.partitions:
         place = f"{each.number:>6}  {each.first_lba:>14}  {each.last_lba:>14}  {_amount(each.size):>10}"
-        print(f"{place}  {each.type_name or str(each.type):<36}  {_printable(each.name)}".rstrip())
+        print(f"{place}  {each.type_name or str(each.type):<36}  {printable(each.name)}".rstrip())
 
 
 def _amount(size: int) -> str:
@@ -218,11 +219,6 @@ def _amount(size: int) -> str:
             return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1024
     raise AssertionError("the last unit takes everything")
-
-
-def _printable(name: str) -> str:
-    """A name that cannot steer a terminal: what is not printable is written as an escape."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

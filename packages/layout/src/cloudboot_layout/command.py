@@ -89,6 +89,11 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
     return code
 
 
+def printable(text: str) -> str:
+    """``text`` from an image or a peer, unable to steer a terminal: what is not printable is written as an escape."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
     """The one line (and the hint, where there is one) that a person reads."""
     out = sys.stderr if stream is None else stream
@@ -96,7 +101,7 @@ def report(program: str, error: Exception, stream: TextIO | None = None) -> None
         text = f"{error.filename}: {error.strerror}"
     else:
         text = str(error)
-    print(f"{program}: error: {text}", file=out)
+    print(f"{program}: error: {printable(text)}", file=out)
     hint = getattr(error, "hint", None)
     if hint:
         print(f"{program}: hint: {hint}", file=out)

@@ -13,7 +13,7 @@ from cloudboot import image as images
 from cloudboot import recipe as recipes
 from cloudboot import systems
 from cloudboot.describe import Description, describe, opened
-from cloudboot_layout.command import CHECK_FAILED
+from cloudboot_layout.command import CHECK_FAILED, printable
 
 from . import options
 from .manners import Manners, reported
@@ -178,7 +178,7 @@ def _print_partitions(manners: Manners, table: Mapping[str, Any]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        manners.out.print(Text("  ".join(cells).rstrip(), "dim" if number == 0 else ""), soft_wrap=True)
+        manners.out.print(Text(printable("  ".join(cells).rstrip()), "dim" if number == 0 else ""), soft_wrap=True)
 
 
 def _size(count: int) -> str:
@@ -194,17 +194,20 @@ def _print_description(manners: Manners, description: Description) -> None:
     _print_partitions(manners, description.table)
     for name, facts, files in description.file_systems:
         out.print()
-        out.print(Text.assemble((name, "bold"), "  ", "  ".join(f"{key} {value}" for key, value in facts.items())))
+        told = "  ".join(f"{key} {value}" for key, value in facts.items())
+        out.print(Text.assemble((name, "bold"), "  ", printable(told)), soft_wrap=True)
         for file in files:
             target = f" -> {file['target']}" if "target" in file else ""
-            out.print(Text(f"  {file['mode']}  {file['size']:>12}  {file['path']}{target}"), soft_wrap=True)
+            line = f"  {file['mode']}  {file['size']:>12}  {file['path']}{target}"
+            out.print(Text(printable(line)), soft_wrap=True)
     if description.sources:
         out.print()
         out.print(Text("made from", "bold"))
         for source in description.sources:
-            out.print(Text(f"  {source['package']} {source['version']}  sha256:{source['sha256']}"), soft_wrap=True)
+            line = f"  {source['package']} {source['version']}  sha256:{source['sha256']}"
+            out.print(Text(printable(line)), soft_wrap=True)
     out.print()
     for finding in description.findings:
-        out.print(Text.assemble(("! ", "bold red"), finding), soft_wrap=True)
+        out.print(Text.assemble(("! ", "bold red"), printable(finding)), soft_wrap=True)
     if description.checked:
         out.print("no defect found" if not description.findings else f"{len(description.findings)} defects found")

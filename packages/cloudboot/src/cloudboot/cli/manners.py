@@ -18,7 +18,7 @@ import cloudboot_ufs2 as ufs2
 from cloudboot.errors import CloudbootError, PackageMissingError
 from cloudboot.gates import error_facts
 from cloudboot_fat import errors as fat
-from cloudboot_layout.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code
+from cloudboot_layout.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
 from cloudboot_layout.errors import FormatError, plain
 from cloudboot_oci_stream import OciError
 from cloudboot_qemu import QemuError
@@ -58,7 +58,7 @@ class Manners:
 
     def say(self, text: str) -> None:
         """A line of the story."""
-        self.err.print(text, markup=False, soft_wrap=True)
+        self.err.print(printable(text), markup=False, soft_wrap=True)
 
     def result(self, value: object) -> None:
         """A result as one JSON document."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from cloudboot.gates import Gate, Verdict
+from cloudboot_layout.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,15 +31,18 @@ def print_gate(console: Console, gate: Gate) -> None:
         soft_wrap=True,
     )
     for name, value in flat(gate.evidence):
-        console.print(Text.assemble("     ", (f"{name:<15} ", "dim"), value), soft_wrap=True)
+        _print_line(console, name, value, "dim")
     if gate.error is not None:
-        console.print(Text.assemble("     ", ("error           ", "red"), str(gate.error["message"])), soft_wrap=True)
+        _print_line(console, "error", str(gate.error["message"]), "red")
         for name, value in flat({name: gate.error[name] for name in gate.error if name not in _SAID}):
-            console.print(Text.assemble("     ", (f"  {name:<13} ", "red"), value), soft_wrap=True)
+            _print_line(console, f"  {name}", value, "red")
         if gate.error.get("hint"):
-            console.print(
-                Text.assemble("     ", ("hint            ", "yellow"), str(gate.error["hint"])), soft_wrap=True
-            )
+            _print_line(console, "hint", str(gate.error["hint"]), "yellow")
+
+
+def _print_line(console: Console, name: str, value: str, style: str) -> None:
+    # Names of files and the serial line are whatever the image makes them.
+    console.print(Text.assemble("     ", (f"{printable(name):<15} ", style), printable(value)), soft_wrap=True)
 
 
 def print_verdict(console: Console, gates: Sequence[Gate]) -> None:
