@@ -153,7 +153,7 @@ def fuzz(session: nox.Session, package: str) -> None:
     """Coverage-guided fuzzing: ``nox -s 'fuzz(ufs2)' -- 1800`` runs each harness that many seconds (default 60)."""
     harnesses = sorted((ROOT / "packages" / package / "tests" / "fuzz").glob("fuzz_*.py"))
     if not harnesses:
-        session.skip(f"{package} parses nothing a stranger sends")
+        session.skip(f"{package} has no fuzz harness")
     install(session, package, *test_requirements(package), "atheris")
     seconds = session.posargs[0] if session.posargs else "60"
     for harness in harnesses:

@@ -66,6 +66,9 @@ class LayoutReference:
     def __post_init__(self) -> None:
         if not self.folder or "\0" in self.folder:
             raise InvalidReferenceError("no folder is named", actual=self.folder, hint="write oci:FOLDER:TAG")
+        if self.tag is None and ":" in self.folder.rpartition("/")[2]:
+            # Written down, what follows the colon would be a tag.
+            raise InvalidReferenceError("a folder with a colon in its name needs a tag", actual=self.folder)
         _check_target(self.tag, self.digest)
 
     def __str__(self) -> str:
@@ -86,6 +89,8 @@ def parse_reference(text: str) -> Reference:
     rest, at, digest = text.partition("@") if not text.startswith("oci:") else _split_layout_digest(text)
     if text.startswith("oci:"):
         folder, colon, tag = rest.removeprefix("oci:").rpartition(":")
+        if colon and not tag:
+            raise InvalidReferenceError("an empty tag", actual=text)
         if not colon or "/" in tag:
             folder, tag = rest.removeprefix("oci:"), ""
         return LayoutReference(folder, tag or None, digest if at else None)
