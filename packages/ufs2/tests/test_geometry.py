@@ -124,6 +124,15 @@ def test_a_small_volume_is_divided_or_refused_with_a_size_that_is_not(fragments:
     assert geometry.summary_address + geometry.summary_fragments < geometry.group_fragments
 
 
+@pytest.mark.parametrize("size", [MIB, 9 * MIB])
+def test_groups_that_could_hold_nothing_are_refused(size: int) -> None:
+    """However large the volume: a search for a size that will do would not end."""
+    with pytest.raises(OptionError) as caught:
+        plan(size, Options(block_size=4096, group_blocks=1))
+    assert caught.value.field == "group_blocks"
+    assert plan(9 * MIB, Options(block_size=4096, group_blocks=400)).group_fragments <= 400
+
+
 def test_metadata_space_is_half_of_minfree() -> None:
     geometry: Geometry = plan(64 * MIB, Options())
     assert geometry.metadata_space == 4104 * 8 // 200 // 8 * 8

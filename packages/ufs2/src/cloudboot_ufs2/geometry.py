@@ -167,6 +167,7 @@ class _Newfs:
         self.inopf = self.inopb // self.frag
         # The size in whole 512-byte sectors, then in fragments (mkfs.c: dbtofsb(fssize)).
         self.size = size // DEV_BSIZE * DEV_BSIZE // self.fsize
+        self.limit = options.group_blocks or _MAXBLKSPERCG
         self.max_extent = options.max_extent or self.bsize
         self.maxcontig = max(options.max_contiguous or max(1, MAXPHYS // self.bsize), self.max_extent // self.bsize)
         self.contigsumsize = min(self.maxcontig, FS_MAXCONTIG) if self.maxcontig > 1 else 0
@@ -177,6 +178,11 @@ class _Newfs:
             raise _TooSmallError
         per_inode, fpg = self.smallest_group()
         fpg = self.pack(per_inode, fpg)
+        if self.limit <= fpg < self.size and fpg <= self.iblkno + self.inodes(fpg, per_inode) // self.inopf + 1:
+            # No larger volume would help, so this is not one that is too small.
+            raise OptionError(
+                "metadata alone fill such groups", field="group_blocks", expected=f"more than {fpg}", actual=self.limit
+            )
         fpg = self.enlarge_last(per_inode, fpg)
         ipg = self.inodes(fpg, per_inode)
         ncg = howmany(self.size, fpg)
@@ -239,12 +245,11 @@ class _Newfs:
 
     def pack(self, per_inode: int, fpg: int) -> int:
         """Grow the group until its maps fill a block or fewer than four groups would remain."""
-        limit = min(self.options.group_blocks or _MAXBLKSPERCG, _MAXBLKSPERCG)
         # mkfs.c adds a block at a time; the two bounds are monotonic, so the first that stops it can be searched for.
         room = self.bsize - _CGSIZE_FUDGE
-        if fpg >= limit:
+        if fpg >= self.limit:
             return fpg
-        steps = howmany(limit - fpg, self.frag)
+        steps = howmany(self.limit - fpg, self.frag)
         low, high = 0, steps
         while low < high:
             middle = (low + high) // 2
