@@ -85,6 +85,7 @@ def _check_group(
     survey: Survey, group: int, facts: GroupFacts, *, expected: Csum, counts: SpaceCounts, free: Bools
 ) -> None:
     offset = facts.offset + Cg.LAYOUT.offsets["cg_cs"]
+    _check_unused(survey, group, facts)
     _compare(survey, "group", group, structure="Cg", offset=offset, expected=expected, stored=facts.head.cg_cs)
     _check_fragment_map(survey, group, facts, free)
     if facts.head.cg_frsum != counts.frsum:
@@ -108,6 +109,25 @@ def _check_group(
             survey, group, facts, "group-cluster-map", field="cg_clusteroff",
             expected=f"block {index} {'free' if counts.clusters[index] else 'not free'}", actual="the opposite",
         )  # fmt: skip
+
+
+def _check_unused(survey: Survey, group: int, facts: GroupFacts) -> None:
+    """The bits of the maps behind their last inode, fragment and block are 0: fsck compares whole bytes."""
+    geometry, offsets = survey.geometry, map_offsets(survey.geometry)
+    octets = np.frombuffer(facts.block, dtype=np.uint8)
+    fragments = geometry.group_length(group)
+    end = offsets.clustersumoff + 4 if geometry.cluster_summary > 0 else offsets.nextfreeoff
+    maps = [("cg_iusedoff", offsets.iusedoff, geometry.group_inodes, offsets.freeoff)]
+    maps.append(("cg_freeoff", offsets.freeoff, fragments, end))
+    if geometry.cluster_summary > 0:
+        blocks = fragments // geometry.fragments_per_block
+        maps.append(("cg_clusteroff", offsets.clusteroff, blocks, offsets.nextfreeoff))
+    for field, start, used, end in maps:
+        bits = get_bits(octets, start, (end - start) * 8)
+        found = np.flatnonzero(bits[used:])
+        if len(found):
+            actual = f"bit {used + int(found[0])} set"
+            _add(survey, group, facts, "group-map-padding", field=field, expected=f"{used} bits", actual=actual)
 
 
 def _check_fragment_map(survey: Survey, group: int, facts: GroupFacts, free: Bools) -> None:

@@ -291,6 +291,12 @@ def _fragment_bit(editor: Editor, address: int) -> tuple[int, int, int]:
     return group, map_offsets(editor.geometry).freeoff, index
 
 
+def _behind(editor: Editor, map_offset: int, unit: int) -> tuple[int, int, int]:
+    """The bit behind the last fragment or block of the last group, which is shorter than the others."""
+    group = editor.geometry.group_count - 1
+    return group, map_offset, editor.geometry.group_length(group) // unit
+
+
 def _first_address(editor: Editor, path: str) -> int:
     return editor.inode(editor.find(path)).di_db[0]
 
@@ -404,6 +410,8 @@ def _group_mutations() -> list[Mutation]:
         _bit("inode-marked-free", lambda editor: _inode_bit(editor, editor.find("/short"))),
         _bit("inode-marked-used", lambda editor: _inode_bit(editor, editor.group_head(0).cg_initediblk - 1)),
         _bit("inode-beyond-initialised", lambda editor: _inode_bit(editor, editor.geometry.group_inodes - 1)),
+        _bit("group-map-padding", lambda editor: _behind(editor, map_offsets(editor.geometry).freeoff, 1)),
+        _bit("group-map-padding", lambda editor: _behind(editor, map_offsets(editor.geometry).clusteroff, 8)),
         _byte("group-hash", lambda editor: editor.group_offset(1) + Cg.LAYOUT.offsets["cg_ckhash"]),
     ]
 
