@@ -17,7 +17,7 @@ from cloudboot.errors import CloudbootError
 from cloudboot.manifest import Manifest, ManifestEntry
 from cloudboot.probe.account import Account, compare
 from cloudboot_layout.testing import judge, run
-from cloudboot_ufs2 import File, HardLink, Symlink
+from cloudboot_ufs2 import UFS2, File, HardLink, Symlink, build
 
 ROOT = {
     "/boot": ManifestEntry("/boot", 0o40755, 0, 0, 1),
@@ -135,6 +135,29 @@ def test_a_mapping_accounts_for_links_and_folders_below(tree: Path) -> None:
     assert (entries["/k2"].links, entries["/boot/k"].links, entries["/k2"].mtime) == (2, 2, 5)
     assert entries["/s"].target == "k2"
     assert entries["/sub/etc/conf"].size == 6
+
+
+def test_an_archive_accounts_for_what_the_file_system_will_hold(tmp_path: Path) -> None:
+    """Times that a float would round or cut towards zero, and a link to a link."""
+    times = {"late": "1699999999.999999999", "early": "-1.5", "whole": "-2.0"}
+    tar = tmp_path / "tree.tar"
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name, mtime in times.items():
+            member = tarfile.TarInfo(name)
+            member.pax_headers = {"mtime": mtime}
+            archive.addfile(member)
+        for name, target in (("second", "late"), ("third", "second")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.LNKTYPE, target
+            archive.addfile(member)
+    image = tmp_path / "image"
+    build(image, tar)
+    entries = {entry.path: entry for entry in account_of_archive(tar)}
+    with UFS2.open(image) as volume:
+        assert {f"/{name}" for name in volume.listdir()} == entries.keys()
+        for path, entry in entries.items():
+            held = volume.stat(path)
+            assert (held.st_mtime_ns // 10**9, held.st_nlink) == (entry.mtime, entry.links)
 
 
 def test_what_is_neither_folder_nor_archive_is_refused(tmp_path: Path) -> None:

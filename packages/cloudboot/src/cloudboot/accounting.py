@@ -67,7 +67,10 @@ def account_of_mapping(root: Mapping[str, RootMember]) -> Iterator[ManifestEntry
 def _with_links(entries: dict[str, ManifestEntry], linked: Iterable[tuple[str, str]]) -> Iterable[ManifestEntry]:
     """``entries`` with the further names of files: ``(name, the name it is another of)``."""
     groups: dict[str, list[str]] = {}
-    for name, target in linked:
+    first: dict[str, str] = {}
+    for name, given in linked:
+        # A link may name another link, where that one came before it.
+        target = first[name] = first.get(given, given)
         if target in entries:
             groups.setdefault(target, [target]).append(name)
     for target, names in groups.items():
@@ -134,6 +137,12 @@ def _member_path(name: str) -> str:
     return "/" + "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
+def _seconds(member: tarfile.TarInfo) -> int:
+    """The second the time lies in. A pax header has it in decimal, which the member's float may round to the next."""
+    whole, _, fraction = member.pax_headers.get("mtime", str(int(member.mtime))).partition(".")
+    return int(whole) - (whole.startswith("-") and fraction.strip("0") != "")
+
+
 def _check_size(path: str, size: int) -> None:
     if size > MAX_FILE_SIZE:
         raise RecipeError(f"{path} has {size} bytes, more than the {MAX_FILE_SIZE} a manifest accounts for")
@@ -149,7 +158,7 @@ def _member_entry(path: str, member: tarfile.TarInfo, content: IO[bytes] | None)
             digest.update(piece)
         sha256 = digest.hexdigest()
     return ManifestEntry(
-        path, kind | member.mode & 0o7777, member.uid, member.gid, int(member.mtime),
+        path, kind | member.mode & 0o7777, member.uid, member.gid, _seconds(member),
         size=member.size if content is not None else None, links=1 if content is not None else None,
         sha256=sha256, target=member.linkname if member.issym() else None,
     )  # fmt: skip
