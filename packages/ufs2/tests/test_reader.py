@@ -26,6 +26,7 @@ from cloudboot_ufs2 import (
     SuperblockError,
     SymlinkLoopError,
     Ufs2Error,
+    UnsupportedError,
     errors,
 )
 from cloudboot_ufs2.members import Symlink
@@ -156,11 +157,15 @@ def test_truncated(size: int) -> None:
 
 
 def test_other_magics_are_named() -> None:
-    for magic, text in ((0x011954, "UFS1"), (0x19960408, "newfs")):
-        data = bytearray(1 << 20)
-        data[65536 + 1372 : 65536 + 1376] = magic.to_bytes(4, "little")
-        with pytest.raises(SuperblockError, match=text):
-            UFS2.open(data)
+    data = bytearray(1 << 20)
+    data[65536 + 1372 : 65536 + 1376] = (0x19960408).to_bytes(4, "little")
+    with pytest.raises(SuperblockError, match="newfs"):
+        UFS2.open(data)
+    # All zeros but the magic: fs_old_inodefmt is that of 4.2BSD.
+    data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "little")
+    with pytest.raises(UnsupportedError) as caught:
+        UFS2.open(data)
+    assert caught.value.field == "fs_old_inodefmt"
 
 
 def test_damage_is_told_by_its_hash() -> None:

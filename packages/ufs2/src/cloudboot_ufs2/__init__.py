@@ -19,6 +19,7 @@ from .errors import (
     SuperblockError,
     SymlinkLoopError,
     Ufs2Error,
+    UnsupportedError,
 )  # fmt: skip
 from .file import UFS2File
 from .geometry import Geometry, plan
@@ -51,6 +52,7 @@ __all__ = [
     "SymlinkLoopError",
     "UFS2File",
     "Ufs2Error",
+    "UnsupportedError",
     "build",
     "check",
     "newfs",

@@ -11,7 +11,6 @@ from .constants import DT_UNKNOWN, UFS_ROOTINO
 from .directory import Problem, Record, scan
 from .errors import Ufs2Error
 from .file import UFS2File
-from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
     from .survey import Ints, Survey
@@ -40,7 +39,8 @@ def _mode(survey: Survey, number: int) -> int:
 def _read(survey: Survey, number: int) -> list[Record | Problem]:
     """The records of a directory, and what is wrong with those that are."""
     offset = survey.geometry.inode_offset(number)
-    inode = Ufs2Dinode.unpack_from(survey.storage.read_at(offset, Ufs2Dinode.SIZE), 0, survey.byteorder)
+    data = survey.storage.read_at(offset, survey.geometry.inode_size)
+    inode = survey.dialect.read_inode(data, 0, survey.byteorder, base=offset)
     limit = survey.geometry.size * survey.geometry.fragment_size
     if inode.di_size == 0 or inode.di_size > limit:
         return [Problem("directory-size", "di_size", 0, "an impossible size", f"512 to {limit}", inode.di_size)]

@@ -206,6 +206,40 @@ Ufs2Dinode = (
     * "An inode (dinode.h, struct ufs2_dinode)."
 )
 
+Ufs1Dinode = (
+    Struct(
+        "di_mode" / Int16ul,
+        "di_nlink" / Int16ul,
+        "di_freelink" / Int32ul * "of soft updates; 16-bit owners in file systems before 4.4BSD",
+        "di_size" / Int64ul,
+        "di_atime" / Int32sl,
+        "di_atimensec" / Int32sl,
+        "di_mtime" / Int32sl,
+        "di_mtimensec" / Int32sl,
+        "di_ctime" / Int32sl,
+        "di_ctimensec" / Int32sl,
+        "di_db" / Array(UFS_NDADDR, Int32sl),
+        "di_ib" / Array(UFS_NIADDR, Int32sl),
+        "di_flags" / Int32ul,
+        "di_blocks" / Int32ul * "512-byte units held, indirect blocks included",
+        "di_gen" / Int32ul,
+        "di_uid" / Int32ul,
+        "di_gid" / Int32ul,
+        "di_modrev" / Int64ul,
+    )
+    * "An inode of UFS1 (dinode.h, struct ufs1_dinode)."
+)
+
+Extattr = (
+    Struct(
+        "ea_length" / Int32ul * "of the whole attribute, a multiple of 8",
+        "ea_namespace" / Int8ul * "1: user, 2: system",
+        "ea_contentpadlen" / Int8ul * "zeros after the content",
+        "ea_namelength" / Int8ul,
+    )
+    * "The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h)."
+)
+
 Direct = (
     Struct(
         "d_ino" / Int32ul * "0: unused",

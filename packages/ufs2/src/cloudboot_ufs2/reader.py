@@ -12,7 +12,9 @@ from cloudboot_layout import Storage, Window, open_storage
 
 from . import errors, rules
 from .blocks import BlockMap, read
-from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
+from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, SBLOCKSIZE, UFS_ROOTINO
+from .dialect import UFS2 as UFS2_DIALECT
+from .dialect import dialect_of, inline_limit
 from .directory import records
 from .errors import (
     CheckHashError,
@@ -24,7 +26,6 @@ from .errors import (
 )
 from .file import UFS2File
 from .geometry import geometry_of, howmany
-from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
 from .records import Fs, Ufs2Dinode
 from .superblock import find_superblock, has_hash, superblock_hash
@@ -105,6 +106,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         self._verify = verify
         self.superblock, self.byteorder, self.superblock_offset = _superblock(storage, verify=verify)
         self.geometry = geometry_of(self.superblock)
+        self.dialect = dialect_of(self.superblock)
         if self.geometry.size * self.geometry.fragment_size > storage.size:
             raise ImageTruncatedError(
                 "the image is smaller than the file system",
@@ -114,7 +116,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 actual=storage.size,
             )
         self._blocks = BlockMap(storage, self.geometry, self.byteorder)
-        self._inode_hashes = verify and has_hash(self.superblock, CK_INODE)
+        self._inode_hashes = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
         self._tables: OrderedDict[int, bytes] = OrderedDict()
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
 
@@ -186,11 +188,12 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             )
         position = self.geometry.inode_offset(number)
         # The table starts on a block, counted from the start of its group.
-        within = number % self.geometry.inodes_per_block * INODE_SIZE
+        size = self.geometry.inode_size
+        within = number % self.geometry.inodes_per_block * size
         table = self._table(position - within)
-        inode = Ufs2Dinode.unpack_from(table, within, self.byteorder, base=position - within)
+        inode = self.dialect.read_inode(table, within, self.byteorder, base=position - within)
         if self._inode_hashes and inode.di_mode:
-            expected = inode_hash(table[within : within + INODE_SIZE])
+            expected = inode_hash(table[within : within + size])
             if expected != inode.di_ckhash:
                 raise CheckHashError(
                     f"inode {number} is damaged",
@@ -385,8 +388,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         inode = self._used_inode(number)
         if not stat.S_ISLNK(inode.di_mode):
             raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
-        if inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen):
-            position = self.geometry.inode_offset(number) + Ufs2Dinode.LAYOUT.offsets["di_db"]
+        if self._has_no_blocks(inode):
+            position = self.geometry.inode_offset(number) + self.dialect.shortlink
             return read(self._storage, position, inode.di_size)
         if inode.di_size > _MAX_TARGET:
             raise InodeError(
@@ -467,7 +470,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """Whether the pointers of an inode are something else: the target of a link, the number of a device."""
         kind = stat.S_IFMT(inode.di_mode)
         if kind == stat.S_IFLNK:
-            return inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen)
+            return inode.di_size < min(inline_limit(self.dialect), self.superblock.fs_maxsymlinklen)
         return kind not in (stat.S_IFREG, stat.S_IFDIR)
 
     def regions(self) -> Iterator[Region]:
@@ -477,7 +480,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         yield Region("boot", 0, 0, self.superblock_offset)
         yield Region("superblock", 0, self.superblock_offset, SBLOCKSIZE)
         for group in range(geometry.group_count):
-            start = geometry.group_start(group)
+            start = geometry.group_metadata(group)
             for kind, first, end in (
                 ("backup-superblock", geometry.sblkno, geometry.cblkno),
                 ("group", geometry.cblkno, geometry.iblkno),
