@@ -7,6 +7,8 @@ doubles of builtin errors (``FileNotFoundError`` and so on) stand in :mod:`.erro
 from .builder import Built, build, newfs, required_size
 from .check import check
 from .errors import (
+    AttributeAreaError,
+    AttributeNotFoundError,
     BlockError,
     CheckHashError,
     DirectoryError,
@@ -21,6 +23,7 @@ from .errors import (
     Ufs2Error,
     UnsupportedError,
 )  # fmt: skip
+from .extattr import Attribute
 from .file import UFS2File
 from .geometry import Geometry, plan
 from .members import Directory, File, HardLink, Symlink
@@ -29,6 +32,9 @@ from .reader import UFS2, DirEntry, Region, Stat
 
 __all__ = [
     "UFS2",
+    "Attribute",
+    "AttributeAreaError",
+    "AttributeNotFoundError",
     "BlockError",
     "Built",
     "CheckHashError",

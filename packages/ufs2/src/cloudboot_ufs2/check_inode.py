@@ -9,6 +9,7 @@ import numpy as np
 
 from .claims import Claims, claim_block, take
 from .constants import (
+    BLK_SNAP,
     CK_INODE,
     SF_SNAPSHOT,
     UFS_NDADDR,
@@ -17,6 +18,8 @@ from .constants import (
     UFS_ROOTINO,
 )
 from .dialect import UFS2, inline_limit
+from .errors import AttributeAreaError, BlockError, ImageTruncatedError
+from .extattr import NAMESPACES, parse_attributes, read_area
 from .geometry import howmany, roundup
 from .hashes import check_hashes
 from .records import Ufs2Dinode
@@ -142,13 +145,13 @@ class _Batch:
         held = np.where(within & (db != 0), counts, 0).sum(axis=1)
         row, block = np.nonzero(within & (db != 0))
         parts = [Claims(db[row, block], counts[row, block], self.numbers[row], block)]
-        reach = [
-            UFS_NDADDR + sum(geometry.pointers_per_block**power for power in range(1, level + 1)) for level in range(4)
-        ]
+        reach = _reach(geometry.pointers_per_block)
         ib = rows["di_ib"].astype(np.int64)
         self.report_beyond(plain, ib, np.array(reach[:UFS_NIADDR]) >= blocks[:, None], field="di_ib")
         held += self.attribute_claims(chosen, parts)
         take(self.survey, Claims.join(parts))
+        for index in np.flatnonzero(snapshots).tolist():
+            self.claim_snapshot(index)
         hole = np.zeros(len(rows), dtype=np.bool_)
         hole[last] = db[last, blocks[last] - 1] == 0
         for index in np.flatnonzero(blocks > UFS_NDADDR).tolist():
@@ -169,6 +172,17 @@ class _Batch:
                 expected=int(expected[index]),
                 actual=int(rows["di_blocks"][index]),
             )
+
+    def claim_snapshot(self, index: int) -> None:
+        """Claim what a snapshot has copied; its other pointers are holes or marks, and its size is the volume's."""
+        inode = self.rows[index]
+        addresses = inode["di_db"].astype(np.int64)
+        blocks = np.flatnonzero(addresses > BLK_SNAP)
+        descent = _Descent(self.survey, self.first + index, 1 << 62, marks=BLK_SNAP)
+        if len(blocks):
+            descent.claim_data(addresses[blocks], blocks)
+        for level in range(UFS_NIADDR):
+            descent.follow(int(inode["di_ib"][level]), level, _reach(self.geometry.pointers_per_block)[level])
 
     def report_beyond(self, plain: Bools, pointers: Ints, beyond: Bools, field: str) -> None:
         wrong = plain[:, None] & beyond & (pointers != 0)
@@ -215,7 +229,27 @@ class _Batch:
                     held[index] += count
                     values = (address, count, number, -2 - block)
                     parts.append(Claims(*(np.array([value], dtype=np.int64) for value in values)))
+            self.check_attributes(index)
         return held
+
+    def check_attributes(self, index: int) -> None:
+        """Whether the records of an inode's attributes hold together; where they stand is checked elsewhere."""
+        survey, number = self.survey, self.first + index
+        inode = Ufs2Dinode.unpack_from(self.octets[index].tobytes(), 0, survey.byteorder)
+        try:
+            area = read_area(survey.storage, self.geometry, inode, number)
+            for attribute in parse_attributes(area, survey.byteorder, inode=number):
+                if attribute.namespace not in NAMESPACES:
+                    survey.add_inode(
+                        "inode-attributes", number, "an unknown namespace", "di_extb", actual=attribute.namespace
+                    )
+        except AttributeAreaError as error:
+            if error.structure == "Extattr":
+                survey.add_inode(
+                    "inode-attributes", number, error.message, "di_extb", expected=error.expected, actual=error.actual
+                )
+        except (BlockError, ImageTruncatedError):
+            return  # the claims report the pointer
 
 
 def _reach(pointers: int) -> list[int]:
@@ -227,9 +261,13 @@ def _reach(pointers: int) -> list[int]:
 
 
 class _Descent:
-    """Through the indirect blocks of one file. A block is read once at most, since it is claimed first."""
+    """Through the indirect blocks of one file. A block is read once at most, since it is claimed first.
 
-    def __init__(self, survey: Survey, inode: int, blocks: int) -> None:
+    Pointers up to ``marks`` are no addresses.
+    """
+
+    def __init__(self, survey: Survey, inode: int, blocks: int, *, marks: int = 0) -> None:
+        self.marks = marks
         self.survey, self.inode, self.blocks = survey, inode, blocks
         self.frag = survey.geometry.fragments_per_block
         self.held = 0
@@ -241,14 +279,14 @@ class _Descent:
         pending = [(root, level, first)]
         while pending:
             address, level, first = pending.pop()
-            if not address:
+            if 0 <= address <= self.marks:
                 continue
             self.held += self.frag
             if not claim_block(survey, address, self.inode):
                 continue
             data = survey.storage.read_at(address * survey.geometry.fragment_size, survey.geometry.block_size)
             pointers = np.frombuffer(data, dtype=survey.blocks.dtype).astype(np.int64)
-            slots = np.flatnonzero(pointers)
+            slots = np.flatnonzero((pointers < 0) | (pointers > self.marks))
             span = nindir**level
             # Whole subtrees beyond the end as well as single blocks.
             beyond = slots[first + slots * span >= self.blocks] if span < 1 << 40 else slots[:0]

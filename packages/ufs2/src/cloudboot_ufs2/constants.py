@@ -31,6 +31,7 @@ UFS_ROOTINO = 2
 UFS_LINK_MAX = 65500
 MAXSYMLINKLEN = (UFS_NDADDR + UFS_NIADDR) * 8
 SF_SNAPSHOT = 0x00200000
+BLK_NOCOPY, BLK_SNAP = 1, 2  # fs.h: what a pointer of a snapshot can be besides an address
 
 # dir.h
 DIRBLKSIZ = 512

@@ -8,6 +8,8 @@ Ufs2Error (a cloudboot_layout.FormatError)
 +-- InodeError              an inode number out of range, or an inode that cannot be
 +-- BlockError              a block pointer that leaves the data area
 +-- DirectoryError          a directory whose records do not hold together
++-- AttributeAreaError      extended attributes that do not hold together
++-- AttributeNotFoundError  no such extended attribute (also an OSError, ENODATA)
 +-- CheckHashError          a stored check-hash is not that of the bytes
 +-- FileNotFoundError       also the builtin of that name
 +-- NotADirectoryError      also the builtin of that name
@@ -55,12 +57,26 @@ class InodeError(Ufs2Error):
     """An inode number is out of range, or the inode cannot be what it says."""
 
 
+class GroupError(Ufs2Error):
+    """A cylinder group contradicts the superblock, or itself."""
+
+
 class BlockError(Ufs2Error):
     """A block pointer leaves the file system."""
 
 
 class DirectoryError(Ufs2Error):
     """The records of a directory do not hold together."""
+
+
+class AttributeAreaError(Ufs2Error):
+    """The records of extended attributes do not hold together."""
+
+
+class AttributeNotFoundError(Ufs2Error, OSError):
+    """No such extended attribute."""
+
+    errno = errno.ENODATA
 
 
 class CheckHashError(Ufs2Error):

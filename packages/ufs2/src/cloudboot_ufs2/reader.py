@@ -12,7 +12,7 @@ from cloudboot_layout import Storage, Window, open_storage
 
 from . import errors, rules
 from .blocks import BlockMap, read
-from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, SBLOCKSIZE, UFS_ROOTINO
+from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
 from .dialect import UFS2 as UFS2_DIALECT
 from .dialect import dialect_of, inline_limit
 from .directory import records
@@ -23,7 +23,9 @@ from .errors import (
     InodeError,
     SuperblockError,
     SymlinkLoopError,
+    UnsupportedError,
 )
+from .extattr import parse_attributes, read_area
 from .file import UFS2File
 from .geometry import geometry_of, howmany
 from .inode import inode_hash
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder
 
     from .blocks import Run
+    from .extattr import Attribute
 
 _MAX_LINKS = 40
 _CACHED_DIRECTORIES = 64
@@ -144,14 +147,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             OSError: the path cannot be opened.
         """
         with contextlib.ExitStack() as stack:
-            storage = stack.enter_context(open_storage(source)).storage
-            if offset or size is not None:
-                length = storage.size - offset if size is None else size
-                if offset < 0 or length < 0 or offset + length > storage.size:
-                    raise ImageTruncatedError(
-                        "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
-                    )
-                storage = Window(storage, offset, length)
+            storage = storage_of(stack, source, offset=offset, size=size)
             volume = cls(storage, verify=verify)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
@@ -232,8 +228,17 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return inode
 
     def open_inode(self, number: int) -> UFS2File:
-        """The content of an inode of any kind but an inline symbolic link."""
-        return UFS2File(self._storage, self.geometry, self._blocks, self._used_inode(number), number)
+        """The content of an inode of any kind but an inline symbolic link.
+
+        Raises:
+            UnsupportedError: a snapshot, whose pointers partly mean blocks of the live file system.
+        """
+        inode = self._used_inode(number)
+        if inode.di_flags & SF_SNAPSHOT:
+            raise UnsupportedError(
+                f"inode {number} is a snapshot", structure="Ufs2Dinode", field="di_flags", actual=inode.di_flags
+            )
+        return UFS2File(self._storage, self.geometry, self._blocks, inode, number)
 
     # Directories and paths
 
@@ -248,6 +253,19 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         if found is not None:
             self._directories.move_to_end(number)
             return found
+        data = self._directory_bytes(number)
+        found = {
+            record.name: (record.inode, record.kind)
+            for record in records(data, self.byteorder, inode=number)
+            if record.name not in (b".", b"..")
+        }
+        self._directories[number] = found
+        if len(self._directories) > _CACHED_DIRECTORIES:
+            self._directories.popitem(last=False)
+        return found
+
+    def _directory_bytes(self, number: int) -> bytes:
+        """The content of directory ``number``."""
         inode = self._used_inode(number)
         if not stat.S_ISDIR(inode.di_mode):
             raise errors.NotADirectoryError(
@@ -261,16 +279,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 expected=f"at most {self.size}",
                 actual=inode.di_size,
             )
-        data = UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
-        found = {
-            record.name: (record.inode, record.kind)
-            for record in records(data, self.byteorder, inode=number)
-            if record.name not in (b".", b"..")
-        }
-        self._directories[number] = found
-        if len(self._directories) > _CACHED_DIRECTORIES:
-            self._directories.popitem(last=False)
-        return found
+        return UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
 
     def find(self, path: str, *, follow_symlinks: bool = True) -> int:
         """The inode number of ``path``.
@@ -401,6 +410,33 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             )
         return UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
 
+    # Extended attributes
+
+    def attributes(self, path: str, *, follow_symlinks: bool = True) -> list[Attribute]:
+        """The extended attributes of ``path`` in every namespace, in the order of the disk.
+
+        Raises:
+            AttributeAreaError: the records do not hold together.
+        """
+        number = self.find(path, follow_symlinks=follow_symlinks)
+        area = read_area(self._storage, self.geometry, self._used_inode(number), number)
+        return list(parse_attributes(area, self.byteorder, inode=number))
+
+    def listxattr(self, path: str, *, follow_symlinks: bool = True) -> list[str]:
+        """The names of the extended attributes of ``path``, like :func:`os.listxattr`: ``"user.comment"``."""
+        return [attribute.full_name for attribute in self.attributes(path, follow_symlinks=follow_symlinks)]
+
+    def getxattr(self, path: str, name: str, *, follow_symlinks: bool = True) -> bytes:
+        """The value of an extended attribute, like :func:`os.getxattr`; ``name`` begins with its namespace.
+
+        Raises:
+            AttributeNotFoundError: there is none of that name.
+        """
+        for attribute in self.attributes(path, follow_symlinks=follow_symlinks):
+            if attribute.full_name == name:
+                return attribute.value
+        raise errors.AttributeNotFoundError(f"{path}: no extended attribute {name}")
+
     # Contents
 
     def open_file(self, path: str) -> UFS2File:
@@ -467,8 +503,10 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return iter(()) if self._has_no_blocks(inode) else self._blocks.runs(inode, number)
 
     def _has_no_blocks(self, inode: Ufs2Dinode) -> bool:
-        """Whether the pointers of an inode are something else: the target of a link, the number of a device."""
+        """Whether the pointers are something else: the target of a link, the number of a device, a snapshot's marks."""
         kind = stat.S_IFMT(inode.di_mode)
+        if inode.di_flags & SF_SNAPSHOT:
+            return True
         if kind == stat.S_IFLNK:
             return inode.di_size < min(inline_limit(self.dialect), self.superblock.fs_maxsymlinklen)
         return kind not in (stat.S_IFREG, stat.S_IFDIR)
@@ -488,6 +526,30 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             ):
                 yield Region(kind, group, (start + first) * fsize, (end - first) * fsize)
         yield Region("summary", 0, geometry.summary_address * fsize, geometry.summary_size)
+
+
+def storage_of(
+    stack: contextlib.ExitStack,
+    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+    *,
+    offset: int = 0,
+    size: int | None = None,
+    writable: bool = False,
+) -> Storage:
+    """The bytes of a file system in ``source``; ``stack`` closes what was opened for them.
+
+    Raises:
+        ImageTruncatedError: the source ends before ``offset`` and ``size`` do.
+    """
+    storage = stack.enter_context(open_storage(source, writable=writable)).storage
+    if not offset and size is None:
+        return storage
+    length = storage.size - offset if size is None else size
+    if offset < 0 or length < 0 or offset + length > storage.size:
+        raise ImageTruncatedError(
+            "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
+        )
+    return Window(storage, offset, length)
 
 
 def _superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
