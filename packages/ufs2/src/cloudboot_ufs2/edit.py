@@ -114,7 +114,7 @@ class WritableUFS2(UFS2):
         self.changes = 0  #: operations so far
 
     @classmethod
-    def open(
+    def open(  # type: ignore[override] # it has one mode only
         cls,
         source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
         *,

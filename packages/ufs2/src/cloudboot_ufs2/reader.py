@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import stat
 from collections import OrderedDict
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self, overload
 
 from cloudboot_layout import Storage, Window, open_storage
 
@@ -21,6 +21,7 @@ from .errors import (
     DirectoryError,
     ImageTruncatedError,
     InodeError,
+    OptionError,
     SuperblockError,
     SymlinkLoopError,
     UnsupportedError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder
 
     from .blocks import Run
+    from .edit import WritableUFS2
     from .extattr import Attribute
 
 _MAX_LINKS = 40
@@ -123,34 +125,71 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         self._tables: OrderedDict[int, bytes] = OrderedDict()
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
 
+    @overload
     @classmethod
     def open(
         cls,
         source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
         *,
+        mode: Literal["r"] = "r",
         offset: int = 0,
         size: int | None = None,
         verify: bool = True,
-    ) -> Self:
+    ) -> Self: ...
+
+    @overload
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+        *,
+        mode: Literal["r+"],
+        offset: int = 0,
+        size: int | None = None,
+        verify: bool = True,
+    ) -> WritableUFS2: ...
+
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+        *,
+        mode: Literal["r", "r+"] = "r",
+        offset: int = 0,
+        size: int | None = None,
+        verify: bool = True,
+    ) -> UFS2:
         """Open a file system.
 
         Args:
             source: a path, a binary file, a buffer or a storage.
+            mode: ``r+`` gives a file system that can be changed; :meth:`WritableUFS2.open` says how, and has more
+                options.
             offset: where the file system starts in it, in bytes.
             size: how long it is; by default, all that follows.
             verify: whether check-hashes are compared where the file system has them.
 
         Raises:
+            OptionError: an unknown mode.
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
             ImageTruncatedError: the image is smaller than the file system.
             OSError: the path cannot be opened.
         """
+        if mode == "r+":
+            from .edit import WritableUFS2  # which builds on this module
+
+            return WritableUFS2.open(source, offset=offset, size=size, verify=verify)
+        if mode != "r":
+            raise OptionError("no such mode", field="mode", expected="r or r+", actual=mode)
         with contextlib.ExitStack() as stack:
             storage = storage_of(stack, source, offset=offset, size=size)
             volume = cls(storage, verify=verify)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
