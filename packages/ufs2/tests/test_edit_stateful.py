@@ -280,7 +280,7 @@ class Editing(RuleBasedStateMachine):
         parent, folder = self.folder(where)
         self.step()
         if node.is_dir or name in folder.children:
-            with pytest.raises(OSError, match="directory has one name|exists"):
+            with pytest.raises(OSError, match=r"directory has one name|exists"):
                 self.volume.link(path, f"{parent}/{name}")
             return
         try:

@@ -214,7 +214,7 @@ class FileSpace:
             pointers = self._indirect(leaf)
             part = min(count, self._nindir - slot)
             pointers[slot : slot + part] = np.arange(address, address + part * self._frag, self._frag)
-            self._transaction.changed_pointers(leaf, Stage.NEW)
+            self._transaction.changed_pointers(leaf, Stage.EXTEND)
             block, address, count = block + part, address + part * self._frag, count - part
 
     def _make_leaf(self, block: int) -> tuple[int, int]:
@@ -230,7 +230,7 @@ class FileSpace:
             pointers = self._indirect(address)
             if not pointers[slot]:
                 pointers[slot] = self._new_indirect()
-                self._transaction.changed_pointers(address, Stage.NEW)
+                self._transaction.changed_pointers(address, Stage.EXTEND)
             address = int(pointers[slot])
         return address, index
 
@@ -250,18 +250,18 @@ class FileSpace:
             BlockError: a block is marked free already.
         """
         old, keep = self.size, howmany(size, self._bsize)
-        before = (old - 1) // self._bsize
-        self._cut_direct(keep, before, old)
+        last = keep - 1
+        filled = size > 0 and not self._address(last)
+        if filled:
+            # The pointer to it is to be on disk before the others go.
+            self._fill(Run(last, 0, 1), last, size, (size, size))
+            self._transaction.settle_pointers()
+        self._cut_direct(keep, (old - 1) // self._bsize, old)
         self._cut_indirect(keep)
         self._inode.di_size = size
-        if not size:
+        if not size or filled:
             return
-        last = keep - 1
-        want = self._fragments(last, size)
-        address = self._address(last)
-        if not address:
-            self._fill(Run(last, 0, 1), last, size, (size, size))
-            return
+        address, want = self._address(last), self._fragments(last, size)
         have = self._fragments(last, old)
         if want < have:
             self._transaction.space.give_fragments(address + want, have - want)

@@ -5,7 +5,7 @@ leaves no trace. A commit writes in stages, such that at any cut every pointer o
 marked in use and written, and nothing is marked free that a pointer still leads to:
 
 1. the superblock, marked unclean;
-2. new inodes' blocks, groups with what is taken, new indirect blocks;
+2. new inodes' blocks, groups with what is taken, new indirect blocks, then those that gain pointers;
 3. inodes that gain a name, then directory records that are added, then directories that grew;
 4. directory records that are removed;
 5. all other inodes, then indirect blocks and contents that were cut short;
@@ -54,13 +54,15 @@ _ZEROS = bytes(65536)
 class Stage(enum.IntEnum):
     """When a write happens; see the module."""
 
-    NEW = 0  #: what nothing points to yet
-    GAIN = 1  #: inodes with a new name
-    ADD = 2  #: directory records
-    GROW = 3  #: directories that are larger than before
-    REMOVE = 4  #: directory records
-    LOSE = 5  #: all other inodes
-    CUT = 6  #: what the inodes no longer reach
+    INITIAL = 0  #: blocks of inodes never used before; the groups with what is taken follow
+    NEW = 1  #: indirect blocks nothing points to yet
+    EXTEND = 2  #: indirect blocks with more pointers than before
+    GAIN = 3  #: inodes with a new name
+    ADD = 4  #: directory records
+    GROW = 5  #: directories that are larger than before
+    REMOVE = 6  #: directory records
+    LOSE = 7  #: all other inodes
+    CUT = 8  #: what the inodes no longer reach
 
 
 @dataclasses.dataclass(slots=True)
@@ -134,7 +136,7 @@ class Transaction:
             place = Ufs2Dinode.LAYOUT.offsets["di_gen"]
             values = generations(fresh.start, len(fresh), seed).astype(self._order.str[0] + "u4")
             table[:, place : place + 4] = values.view(np.uint8).reshape(-1, 4)
-            self.put(Stage.NEW, self.geometry.inode_offset(fresh.start), table.tobytes())
+            self.put(Stage.INITIAL, self.geometry.inode_offset(fresh.start), table.tobytes())
             before = int(generations(number, 1, seed)[0])
         else:
             old = self.store.read_inode(number)
@@ -184,6 +186,13 @@ class Transaction:
         self._pointers.pop(address, None)
         self._dropped.append(address)
 
+    def settle_pointers(self) -> None:
+        """Let the indirect blocks that changed so far be written as they are now; what follows is a second write."""
+        for address, stage in self._pointer_stage.items():
+            data = self._pointers[address].astype(self._order).tobytes()
+            self.put(stage, address * self.geometry.fragment_size, data)
+        self._pointer_stage.clear()
+
     # Bytes
 
     def write(self, offset: int, data: Buffer) -> None:
@@ -224,16 +233,14 @@ class Transaction:
         """
         for number in self._inodes:
             self.stage_inode(number, Stage.LOSE)
-        for address, stage in self._pointer_stage.items():
-            data = self._pointers[address].astype(self._order).tobytes()
-            self.put(stage, address * self.geometry.fragment_size, data)
+        self.settle_pointers()
         seconds = self.now // _SECOND
         fs = self.store.fs
         fs.fs_time = max(fs.fs_time, seconds)
         self.store.broken = True
         fs.fs_clean = 0
         self._write_superblock()
-        self._stages[Stage.NEW].extend(self.space.pack_taken(seconds))
+        self._stages[Stage.INITIAL].extend(self.space.pack_taken(seconds))
         for writes in self._stages:
             self._write_all(writes)
         self._write_all(self.space.pack_given(seconds))
