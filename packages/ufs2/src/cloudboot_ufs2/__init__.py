@@ -7,12 +7,15 @@
 
 from .builder import Built, build, newfs, required_size
 from .check import check
+from .compare import Difference, compare
+from .copyout import CopiedOut, copy_out
 from .edit import WritableUFS2
 from .errors import (
     AttributeAreaError,
     AttributeNotFoundError,
     BlockError,
     CheckHashError,
+    ContainerError,
     DirectoryError,
     DirectoryNotEmptyError,
     FileTooLargeError,
@@ -22,6 +25,7 @@ from .errors import (
     NameTooLongError,
     NoSpaceError,
     OptionError,
+    PartitionError,
     PathError,
     ReadOnlyError,
     SourceChangedError,
@@ -34,14 +38,19 @@ from .errors import (
     UnsupportedError,
 )  # fmt: skip
 from .extattr import Attribute
+from .extract import Extraction, extract
 from .file import UFS2File
 from .geometry import Geometry, plan
 from .livefile import LiveFile
 from .members import Directory, File, HardLink, Symlink
 from .options import Options
+from .presets import FREEBSD_BOOT, Preset
 from .reader import UFS2, DirEntry, Region, Stat
+from .verify import Verification, verify
+from .vmimage import open_image, open_volume
 
 __all__ = [
+    "FREEBSD_BOOT",
     "UFS2",
     "Attribute",
     "AttributeAreaError",
@@ -49,10 +58,14 @@ __all__ = [
     "BlockError",
     "Built",
     "CheckHashError",
+    "ContainerError",
+    "CopiedOut",
+    "Difference",
     "DirEntry",
     "Directory",
     "DirectoryError",
     "DirectoryNotEmptyError",
+    "Extraction",
     "File",
     "FileTooLargeError",
     "Geometry",
@@ -65,7 +78,9 @@ __all__ = [
     "NoSpaceError",
     "OptionError",
     "Options",
+    "PartitionError",
     "PathError",
+    "Preset",
     "ReadOnlyError",
     "Region",
     "SourceChangedError",
@@ -79,10 +94,17 @@ __all__ = [
     "UFS2File",
     "Ufs2Error",
     "UnsupportedError",
+    "Verification",
     "WritableUFS2",
     "build",
     "check",
+    "compare",
+    "copy_out",
+    "extract",
     "newfs",
+    "open_image",
+    "open_volume",
     "plan",
     "required_size",
+    "verify",
 ]

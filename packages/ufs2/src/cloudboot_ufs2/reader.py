@@ -529,6 +529,15 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 found.append((start, length))
         return found
 
+    def data_ranges(self, number: int) -> Iterator[tuple[int, int]]:
+        """The parts of inode ``number`` that are not holes: ``(offset in the file, length)``, in order."""
+        inode = self._used_inode(number)
+        bsize = self.geometry.block_size
+        for run in self._runs(inode, number):
+            if run.address:
+                start = run.block * bsize
+                yield start, min(run.blocks * bsize, inode.di_size - start)
+
     def pointer_blocks(self, path: str, *, follow_symlinks: bool = True) -> list[tuple[int, int]]:
         """Where the indirect blocks of a file lie: ``(offset in the volume, length)``."""
         number = self.find(path, follow_symlinks=follow_symlinks)

@@ -973,6 +973,91 @@ class Extattr(Record):
 
 
 @dataclass(slots=True)
+class Qcow2Header(Record):
+    """The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst). (112 bytes)"""
+
+    magic: int = 0
+    version: int = 0
+    backing_file_offset: int = 0
+    backing_file_size: int = 0
+    cluster_bits: int = 0
+    #: virtual disk size, bytes
+    size: int = 0
+    crypt_method: int = 0
+    #: entries of the active L1 table
+    l1_size: int = 0
+    l1_table_offset: int = 0
+    refcount_table_offset: int = 0
+    refcount_table_clusters: int = 0
+    nb_snapshots: int = 0
+    snapshots_offset: int = 0
+    #: from here on, version 3
+    incompatible_features: int = 0
+    compatible_features: int = 0
+    autoclear_features: int = 0
+    refcount_order: int = 0
+    header_length: int = 0
+    #: only where header_length reaches it; 0: zlib, 1: zstd
+    compression_type: int = 0
+    padding: bytes = bytes(7)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "Qcow2Header",
+        (
+            Field("magic", "L"),
+            Field("version", "L"),
+            Field("backing_file_offset", "Q"),
+            Field("backing_file_size", "L"),
+            Field("cluster_bits", "L"),
+            Field("size", "Q"),
+            Field("crypt_method", "L"),
+            Field("l1_size", "L"),
+            Field("l1_table_offset", "Q"),
+            Field("refcount_table_offset", "Q"),
+            Field("refcount_table_clusters", "L"),
+            Field("nb_snapshots", "L"),
+            Field("snapshots_offset", "Q"),
+            Field("incompatible_features", "Q"),
+            Field("compatible_features", "Q"),
+            Field("autoclear_features", "Q"),
+            Field("refcount_order", "L"),
+            Field("header_length", "L"),
+            Field("compression_type", "B"),
+            Field("padding", "s", 7),
+        ),
+    )
+    SIZE: ClassVar[int] = 112
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.magic,
+            self.version,
+            self.backing_file_offset,
+            self.backing_file_size,
+            self.cluster_bits,
+            self.size,
+            self.crypt_method,
+            self.l1_size,
+            self.l1_table_offset,
+            self.refcount_table_offset,
+            self.refcount_table_clusters,
+            self.nb_snapshots,
+            self.snapshots_offset,
+            self.incompatible_features,
+            self.compatible_features,
+            self.autoclear_features,
+            self.refcount_order,
+            self.header_length,
+            self.compression_type,
+            exactly("Qcow2Header", "padding", 7, self.padding),
+        )
+
+
+@dataclass(slots=True)
 class Direct(Record):
     """The head of a directory record; the name and its NUL follow (dir.h, struct direct). (8 bytes)"""
 
