@@ -10,6 +10,7 @@ import pytest
 from cloudboot_layout import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
 from cloudboot_ufs2.constants import FS_UFS2_MAGIC
+from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import image_of, pattern
 
 #: Space or inodes marked in use that are not, counters that lag behind, links counted that are not there (yet, or any
@@ -89,7 +90,7 @@ OPERATIONS: list[tuple[str, Callable[[WritableUFS2], None]]] = [
 @pytest.mark.parametrize("fragment", [512, 4096])
 def test_a_cut_after_any_write_loses_nothing(fragment: int) -> None:
     options = Options(block_size=4096, fragment_size=fragment)
-    tree = {
+    tree: dict[str, Member] = {
         "kept": pattern(70_000, 1), "tail": b"t" * 600, "next": b"n" * 600, "large": pattern(BIG, 2),
         "dir/a": b"", "other/b": b"b", "empty/x": b"", "link": Symlink("kept"),
     }  # fmt: skip

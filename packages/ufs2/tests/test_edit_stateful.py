@@ -482,7 +482,7 @@ def test_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Editing,
         settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -491,6 +491,6 @@ def test_judges_agree_after_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Judged,
         settings=settings(
-            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -141,7 +141,7 @@ class FileSpace:
         address, have, want = self._address(block), self._fragments(block, old), self._fragments(block, new)
         space = self._transaction.space
         if want > have and not space.extend(address, have, want):
-            moved = self._take_one(block, want)
+            moved = self._take_one(block, want, growing=True)
             begin = block * self._bsize
             data = self._transaction.store.storage.read_at(address * self._fsize, old - begin)
             self._transaction.write(moved * self._fsize, data)
@@ -187,11 +187,11 @@ class FileSpace:
                 offset = self._address(block) * self._fsize + start - begin
                 self._transaction.zero(offset, stop - start)
 
-    def _take_one(self, block: int, fragments: int) -> int:
+    def _take_one(self, block: int, fragments: int, *, growing: bool = False) -> int:
         space, near = self._transaction.space, self._near(block)
         if fragments == self._frag:
             return space.take_blocks(self._group, near, 1, self._kind)[0]
-        return space.take_fragments(self._group, near, fragments, self._kind)
+        return space.take_fragments(self._group, near, fragments, self._kind, growing=growing)
 
     def _near(self, block: int) -> int:
         """Where ``block`` would follow the one before it; 0 if there is none."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .allocate import DATA, META, preferred_group
+from .allocate import DATA, preferred_group
 from .blocks import read
-from .constants import CG_MAGIC, CK_CYLGRP, UFS_ROOTINO
+from .constants import CG_MAGIC, CK_CYLGRP, FS_OPTTIME, UFS_ROOTINO
 from .errors import BlockError, GroupError, InodeError, NoSpaceError
 from .geometry import roundup
 from .group import block_patterns, count_patterns, get_bits, group_hash, map_offsets, pack_maps
@@ -143,6 +143,7 @@ class Space:
     ) -> None:
         self._storage, self._geometry, self._byteorder = storage, geometry, byteorder
         self._hashed = has_hash(fs, CK_CYLGRP)
+        self._optimise_time = fs.fs_optim == FS_OPTTIME
         self._frag = geometry.fragments_per_block
         self._full = (1 << self._frag) - 1
         self._groups: dict[int, LiveGroup] = {}
@@ -292,8 +293,11 @@ class Space:
         self._count(index, blocks=-count)
         return self._geometry.group_start(index) + first * self._frag, count
 
-    def take_fragments(self, group: int, near: int, count: int, kind: int) -> int:
+    def take_fragments(self, group: int, near: int, count: int, kind: int, *, growing: bool = False) -> int:
         """The address of ``count`` consecutive fragments of one block, fewer than a block has.
+
+        They are the tightest that fit; where time matters more than space, a tail that is ``growing`` gets the
+        start of a whole block, so that it need not move again (ffs_realloccg).
 
         Raises:
             NoSpaceError: there are none, or only those that minfree keeps.
@@ -301,15 +305,15 @@ class Space:
         self._require(count, "there are not enough free fragments")
         if near:
             group = near // self._geometry.group_fragments
+        roomy = growing and self._optimise_time
         for index in self._order(group):
             counts = self.counts[index]
-            if counts.cs_nffree >= count:
-                start = self._start(index, near, kind)
+            start = self._start(index, near, kind)
+            if counts.cs_nffree >= count and not (roomy and counts.cs_nbfree):
                 place = self._group(index).find_fragments(self._frag, start, count)
                 if place is not None:
                     return self._take_run(index, place[0], place[1], count)
             if counts.cs_nbfree:
-                start = self._start(index, near, kind)
                 first, _ = self._group(index).find_blocks(self._full, start, 1)
                 return self._take_run(index, first, 0, count)
         raise NoSpaceError("there are not enough free fragments in one block", available=0)
@@ -495,6 +499,3 @@ def _run_start(pattern: int, run: int) -> int:
             return position
         position += len(piece) + 1
     raise AssertionError("the pattern has such a run")
-
-
-__all__ = ["DATA", "META", "LiveGroup", "Space"]
