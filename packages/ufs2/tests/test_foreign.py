@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import random
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from cloudboot_layout.testing import judge, run
-from cloudboot_ufs2 import UFS2, SuperblockError, check
+from cloudboot_ufs2 import UFS2, SuperblockError, Ufs2Error, check
 from cloudboot_ufs2.testing import pattern
 
 KINDS = [
@@ -127,3 +129,30 @@ def test_damaged_foreign_superblocks(foreign_tree: Path, tmp_path: Path) -> None
             UFS2.open(data)
         assert caught.value.field == field
         assert [finding.field for finding in check(data)][:1] == [field]
+
+
+def test_random_damage_to_a_foreign_image_is_a_typed_error(foreign_tree: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    options = "version=1,bsize=4096,fsize=512,density=16384"
+    run(judge("makefs", "makefs"), "-t", "ffs", "-B", "big", "-s", "10m", "-o", options, image, foreign_tree)
+    clean = image.read_bytes()
+    with UFS2.open(clean) as volume:
+        places = [
+            (region.offset, region.length) for region in volume.regions() if region.kind not in {"boot", "summary"}
+        ]
+        places += [*volume.extents("/many"), *volume.extents("/"), *volume.pointer_blocks("/boot/kernel/kernel")]
+    chance = random.Random(12)
+    for _ in range(40):
+        data = bytearray(clean)
+        for _ in range(chance.randrange(1, 30)):
+            start, length = chance.choice(places)
+            data[start + chance.randrange(length)] = chance.randrange(256)
+        for finding in check(bytes(data)):
+            assert str(finding)
+        with contextlib.suppress(Ufs2Error), UFS2.open(data) as volume:
+            for _, _, others in volume.walk():
+                for entry in others:
+                    with contextlib.suppress(Ufs2Error):
+                        volume.read_file(entry.path)
+                    with contextlib.suppress(Ufs2Error):
+                        volume.readlink(entry.path)

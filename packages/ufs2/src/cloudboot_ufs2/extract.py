@@ -19,6 +19,8 @@ from .presets import LOADER_CONF, Preset, loader_conf
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from typing_extensions import Buffer
+
     from .reader import UFS2, Stat
 
 _JOURNAL = "/.sujournal"
@@ -151,13 +153,31 @@ def _output(target: str | os.PathLike[str] | IO[bytes], *, force: bool) -> Itera
         yield file
 
 
+class _Sink(io.RawIOBase):
+    """A file that may be a pipe; :mod:`tarfile` asks where it is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._position = file, 0
+
+    def tell(self) -> int:
+        """How much has been written."""
+        return self._position
+
+    def write(self, data: Buffer, /) -> int:
+        """Write all of ``data``."""
+        count = memoryview(data).nbytes
+        self._file.write(data)
+        self._position += count
+        return count
+
+
 class _Archive:
     """A pax archive being written."""
 
     def __init__(self, volume: UFS2, file: IO[bytes], progress: Callable[[int], None] | None) -> None:
         self._volume, self._progress = volume, progress
-        self._tar = tarfile.open(  # noqa: SIM115 -- close() ends it
-            fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
+        self._tar = tarfile.TarFile(
+            mode="w", fileobj=_Sink(file), format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
         )
         self._first_names: dict[int, str] = {}
         self.paths: list[str] = []

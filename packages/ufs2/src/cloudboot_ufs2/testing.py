@@ -320,6 +320,13 @@ def _unlinked_inode(editor: Editor) -> None:
     editor.change_record("/", "empty", inode=0)
 
 
+def _empty_attributes(editor: Editor) -> None:
+    """Point the attributes of a file at zeros."""
+    number = editor.find("/short")
+    held = editor.inode(number).di_blocks + editor.geometry.fragment_size // 512
+    editor.change_inode(number, di_extsize=64, di_extb=(_last_free(editor), 0), di_blocks=held)
+
+
 def mutations() -> list[Mutation]:
     """All of them; made for :func:`sample_image`, at any block size and in either byte order."""
     return [*_superblock_mutations(), *_group_mutations(), *_inode_mutations(), *_directory_mutations()]
@@ -427,6 +434,7 @@ def _inode_mutations() -> list[Mutation]:
         _inode("inode-partial-truncation", "/boot/kernel/kernel", di_size=lambda inode: inode.di_size - (1 << 17)),
         _inode("inode-blocks-beyond-size", "/boot/kernel/kernel", di_size=8192),
         _inode("inode-extsize", "/short", di_extsize=100),
+        Mutation("attributes that are none", "inode-attributes", _empty_attributes),
         _inode("inode-time", "/short", di_mtimensec=1_000_000_000),
         _inode("inode-link-padding", "/etc/inline", di_size=5),
         Mutation("a file without a name", "inode-unreferenced", _unlinked_inode),
