@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from cloudboot_layout import FileStorage, MemoryStorage, Window
 from cloudboot_ufs2 import (
@@ -74,7 +75,7 @@ def test_a_folder(tree: Path, tmp_path: Path, block_size: int) -> None:
         assert volume.find("/etc/hard") == volume.find("/boot/loader.conf")
 
 
-@pytest.mark.parametrize("compress", [None, gzip.compress, lzma.compress, bz2.compress])
+@pytest.mark.parametrize("compress", [None, gzip.compress, lzma.compress, bz2.compress, zstd.compress])
 @pytest.mark.parametrize("way", ["path", "file", "memory", "pipe"])
 def test_an_archive(tree: Path, archive: Path, tmp_path: Path, compress: Any, way: str) -> None:
     data = archive.read_bytes() if compress is None else compress(archive.read_bytes())
@@ -394,7 +395,12 @@ def test_what_an_archive_may_not_hold(tmp_path: Path, members: list[tarfile.TarI
 
 def test_damaged_archives(archive: Path, tmp_path: Path) -> None:
     whole = archive.read_bytes()
-    packed = {"gz": gzip.compress(whole), "xz": lzma.compress(whole), "bz2": bz2.compress(whole)}
+    packed = {
+        "gz": gzip.compress(whole),
+        "xz": lzma.compress(whole),
+        "bz2": bz2.compress(whole),
+        "zst": zstd.compress(whole),
+    }
     cases = [b"", b"not a tar", bytes(10240), whole[: len(whole) // 2], *(data[:-99] for data in packed.values())]
     cases += [data[:500] + b"\xff\xff" + data[502:] for data in packed.values()]
     for number, data in enumerate(cases):

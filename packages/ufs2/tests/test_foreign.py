@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import stat
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,50 @@ def test_grub_reads_the_same(made: Path, tmp_path: Path) -> None:
         for name in ("boot/kernel/kernel", "tail", "deep/er/short", "deep/hard"):
             (tmp_path / "ours").write_bytes(ours.read_file(name))
             run(grub, made, "cmp", f"(loop0)/{name}", tmp_path / "ours")
+
+
+def test_groups_that_are_shifted(tmp_path: Path) -> None:
+    """UFS1 of the days of drums with platters: the metadata of each group stands a little further on."""
+    pytsk3 = pytest.importorskip("pytsk3")
+    root, image = tmp_path / "links", tmp_path / "image"
+    root.mkdir()
+    # Nothing but inodes, so that the other groups have room to be moved in.
+    for number in range(2500):
+        (root / f"link-{number}").symlink_to(f"target-{number}")
+    options = "version=1,bsize=4096,fsize=512,density=10240,minfree=0"
+    run(judge("makefs", "makefs"), "-t", "ffs", "-s", "24m", "-o", options, image, root)
+    data = bytearray(image.read_bytes())
+    with UFS2.open(bytes(data)) as volume:
+        geometry = volume.geometry
+        expected = {entry.name: (entry.inode, volume.readlink(entry.path)) for entry in volume.iterdir("/")}
+    assert max(inode for inode, _ in expected.values()) > geometry.group_inodes
+    skew, mask, fsize = 16, ~3, geometry.fragment_size
+    for group in range(1, geometry.group_count):
+        start = (geometry.group_start(group) + geometry.sblkno) * fsize
+        end = (geometry.group_start(group) + geometry.dblkno) * fsize
+        shift = skew * (group & ~mask) * fsize
+        data[start + shift : end + shift] = bytes(data[start:end])
+        data[start : start + shift] = bytes(shift)
+    data[8192 + 24 : 8192 + 32] = struct.pack("<ii", skew, mask)
+    image.write_bytes(data)
+    judged = pytsk3.FS_Info(pytsk3.Img_Info(str(image)))
+    with UFS2.open(bytes(data)) as volume:
+        for name, (inode, target) in expected.items():
+            assert (volume.find(name, follow_symlinks=False), volume.readlink(name)) == (inode, target)
+            meta = judged.open_meta(inode).info.meta
+            assert (meta.addr, meta.link) == (inode, target.encode())
+    kinds = {finding.kind for finding in check(data)}
+    assert not any(kind.startswith(("group-m", "group-n", "inode", "superblock-old")) for kind in kinds)
+
+
+def test_the_extended_attribute_magic_of_netbsd(foreign_tree: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    run(judge("makefs", "makefs"), "-t", "ffs", "-s", "24m", "-o", "version=2", image, foreign_tree)
+    data = bytearray(image.read_bytes())
+    data[8192 + 1372 : 8192 + 1376] = (0x19012038).to_bytes(4, "little")
+    with UFS2.open(data) as volume:
+        assert volume.dialect.name == "UFS2"
+        assert volume.read_file("/tail") == (foreign_tree / "tail").read_bytes()
 
 
 def test_damaged_foreign_superblocks(foreign_tree: Path, tmp_path: Path) -> None:
