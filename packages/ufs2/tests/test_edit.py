@@ -17,6 +17,7 @@ from cloudboot_layout import RangeError
 from cloudboot_layout.testing import judge, run
 from cloudboot_ufs2 import (
     UFS2,
+    AttributeNotFoundError,
     BlockError,
     Directory,
     DirectoryNotEmptyError,
@@ -225,6 +226,22 @@ def test_sparse_content_leaves_holes() -> None:
     # Blocks 3 and 17, the last one, and one indirect block.
     assert volume.stat("/bytes").st_blocks == volume.stat("/file").st_blocks == 4 * 8
     assert volume.stat("/full").st_blocks == 42 * 8
+    assert_clean(image)
+
+
+def test_holes_of_a_host_file_are_kept(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    with host.open("wb") as file:
+        file.seek(MEBIBYTE)
+        file.write(pattern(5000))
+        file.truncate(3 * MEBIBYTE)
+    image = make()
+    volume = WritableUFS2.open(image)
+    assert volume.write_file("/f", host) == 3 * MEBIBYTE
+    assert volume.read_file("/f") == host.read_bytes()
+    assert volume.stat("/f").st_blocks <= host.stat().st_blocks + 5 * 8
+    (tmp_path / "image").write_bytes(image)
+    run(judge("grub-fstest", "grub-common"), tmp_path / "image", "cmp", "(loop0)/f", host)
     assert_clean(image)
 
 
@@ -586,6 +603,49 @@ def test_generations_rise_when_an_inode_is_used_again() -> None:
     assert len(seen) == 5
 
 
+# Extended attributes
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("fragment", [512, 4096])
+def test_extended_attributes_are_set_replaced_and_removed(fragment: int, order: str) -> None:
+    options = Options(block_size=4096, fragment_size=fragment, byteorder="big" if order == "big" else "little")
+    image = make({"a": pattern(70_000), "dir": Directory(), "link": Symlink("a")}, options)
+    volume = WritableUFS2.open(image)
+    before = used(volume)
+    wanted: dict[str, bytes] = {}
+    for name, size in (("user.a", 0), ("system.a", 1), ("user.b", 503), ("user.a", 4000), ("user.c", 3000)):
+        wanted[name] = pattern(size, 3)
+        volume.setxattr("/a", name, wanted[name])
+        assert_clean(image)
+        with UFS2.open(image) as again:
+            assert {found: again.getxattr("/a", found) for found in again.listxattr("/a")} == wanted
+    volume.setxattr("/link", "user.link", b"1", follow_symlinks=False)
+    volume.setxattr("/dir", "user.dir", b"2")
+    assert_clean(image)
+    state = bytes(image)
+    with pytest.raises(NoSpaceError, match="two blocks"):
+        volume.setxattr("/a", "user.more", bytes(4000))
+    with pytest.raises(AttributeNotFoundError):
+        volume.removexattr("/a", "user.none")
+    for name in ("other.a", "user.", "user", "user." + "x" * 256, "user.a\0"):
+        with pytest.raises(PathError):
+            volume.setxattr("/a", name, b"")
+    assert bytes(image) == state
+    assert volume.read_file("/a") == pattern(70_000)
+    for name in list(wanted):
+        volume.removexattr("/a", name)
+        assert_clean(image)
+    volume.removexattr("/link", "user.link", follow_symlinks=False)
+    volume.setxattr("/dir", "user.dir", pattern(8000))
+    volume.rmdir("/dir")
+    assert_clean(image)
+    # Only the directory and its one fragment are gone.
+    frag, after = volume.superblock.fs_frag, used(volume)
+    assert (after[0], after[2]) == (before[0] - 1, before[2] + 1)
+    assert after[1] * frag + after[3] == before[1] * frag + before[3] + 1
+
+
 # Full
 
 
@@ -884,6 +944,32 @@ def test_blocks_marked_free_are_not_given_back_twice() -> None:
     with pytest.raises(BlockError, match="marked free"):
         volume.unlink("/b")
     assert bytes(editor.data) == before
+
+
+@pytest.mark.parametrize("place", ["superblock", "group", "inodes", "summary", "beyond", "free"])
+def test_nothing_but_data_is_written_to_whatever_a_pointer_says(place: str) -> None:
+    editor = Editor(bytes(make({"a": pattern(30_000)})))
+    geometry = editor.geometry
+    address = {
+        "superblock": 65536 // 512,
+        "group": geometry.group_start(1) + geometry.cblkno,
+        "inodes": geometry.group_start(1) + geometry.iblkno,
+        "summary": geometry.summary_address,
+        "beyond": geometry.size,
+        "free": geometry.size - 8,
+    }[place]
+    editor.change_pointer(editor.find("/a"), 3, address)
+    before = bytes(editor.data)
+    volume = WritableUFS2.open(editor.data)
+    with volume.open_file("/a", "r+b") as file:
+        for offset in (3 * 4096, 2 * 4096 + 1):
+            with pytest.raises(BlockError):
+                file.write_at(offset, pattern(6000))
+    with pytest.raises(BlockError):
+        volume.unlink("/a")
+    assert bytes(editor.data) == before
+    with volume.open_file("/a", "r+b") as file:
+        file.write_at(0, b"elsewhere")
 
 
 def test_an_inode_marked_free_is_neither_taken_nor_given_back() -> None:

@@ -47,13 +47,19 @@ class FileSpace:
     # Where things are
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """``(offset in the volume, length)`` of the bytes ``[start, end)``, which must have been reserved."""
+        """``(offset in the volume, length)`` of the bytes ``[start, end)``, which must have been reserved.
+
+        Raises:
+            BlockError: a pointer leads to what is free, or to metadata.
+        """
         for run in self._runs(start // self._bsize, howmany(end, self._bsize)):
             if not run.address:
                 raise BlockError(f"inode {self._number} has a hole that it cannot have", actual=run.block)
             begin = max(start, run.block * self._bsize)
             length = min(end, (run.block + run.blocks) * self._bsize) - begin
-            yield run.address * self._fsize + begin - run.block * self._bsize, length
+            within = begin - run.block * self._bsize
+            self._transaction.space.require_held(run.address, howmany(within + length, self._fsize))
+            yield run.address * self._fsize + within, length
 
     def _runs(self, block: int, end: int) -> Iterator[Run]:
         """Consecutive blocks and holes that make up the blocks ``[block, end)``."""
@@ -140,6 +146,7 @@ class FileSpace:
         block = (old - 1) // self._bsize
         address, have, want = self._address(block), self._fragments(block, old), self._fragments(block, new)
         space = self._transaction.space
+        space.require_held(address, have)
         if want > have and not space.extend(address, have, want):
             moved = self._take_one(block, want, growing=True)
             begin = block * self._bsize

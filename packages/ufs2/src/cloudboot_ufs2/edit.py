@@ -11,11 +11,12 @@ import functools
 import stat
 import struct
 import threading
-from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 from cloudboot_layout import WritableStorage
 
 from . import errors, rules
+from .attrwrite import attribute_of, replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .constants import (
     DT_DIR,
@@ -28,6 +29,7 @@ from .constants import (
     UFS_MAXNAMLEN,
     UFS_ROOTINO,
 )
+from .content import parts_of, runs_without_zeros
 from .dirwrite import empty_directory
 from .errors import (
     NameTooLongError,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from cloudboot_layout import Storage
 
+    from .content import Readable
     from .records import Ufs2Dinode
 
 _SECOND = 1_000_000_000
@@ -61,11 +64,6 @@ _MAX_TARGET = 1023  # MAXPATHLEN without its NUL (sys/syslimits.h)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@runtime_checkable
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def _locked(method: Callable[Concatenate[UFS2, P], R]) -> Callable[Concatenate[WritableUFS2, P], R]:
@@ -422,6 +420,29 @@ class WritableUFS2(UFS2):
             if birthtime_ns is None and mtime_ns is not None and mtime_ns < get_time(inode, "birthtime"):
                 set_time(inode, "birthtime", mtime_ns)
 
+    def setxattr(self, path: str, name: str, value: bytes, *, follow_symlinks: bool = True) -> None:
+        """Set an extended attribute, like :func:`os.setxattr`; ``name`` begins with its namespace, user or system.
+
+        Raises:
+            PathError: another namespace, or a name that cannot be.
+            NoSpaceError: all attributes of a file together do not fit two blocks, or the file system is full.
+        """
+        new = attribute_of(name, value)
+        with self._operation() as operation:
+            number = self.find(path, follow_symlinks=follow_symlinks)
+            replace_attributes(operation, number, lambda found: with_attribute(found, new))
+
+    def removexattr(self, path: str, name: str, *, follow_symlinks: bool = True) -> None:
+        """Remove an extended attribute, like :func:`os.removexattr`.
+
+        Raises:
+            AttributeNotFoundError: there is none of that name.
+        """
+        old = attribute_of(name, b"")
+        with self._operation() as operation:
+            number = self.find(path, follow_symlinks=follow_symlinks)
+            replace_attributes(operation, number, lambda found: without_attribute(found, old))
+
     @contextlib.contextmanager
     def _changed(self, path: str, *, follow_symlinks: bool) -> Iterator[Ufs2Dinode]:
         with self._operation() as operation:
@@ -488,25 +509,27 @@ class WritableUFS2(UFS2):
             path = target if target.startswith("/") else f"{path.rstrip('/').rpartition('/')[0]}/{target}"
         raise SymlinkLoopError(f"{path}: too many symbolic links")
 
-    def write_file(self, path: str, data: Buffer | _Readable, *, sparse: bool = False) -> int:
+    def write_file(self, path: str, data: Buffer | Readable | os.PathLike[str], *, sparse: bool = False) -> int:
         """Make or replace the content of a file; the number of bytes.
 
-        ``data`` are bytes, or a binary file that is read to its end. ``sparse`` leaves holes where whole blocks are
-        zero. The old content goes first, and what does not fit leaves a file that is too short.
+        ``data`` are bytes, a binary file that is read to its end, or the path of a file of the host, whose holes are
+        kept. ``sparse`` leaves holes where whole blocks are zero. The old content goes first, and what does not fit
+        leaves a file that is too short.
 
         Raises:
             NoSpaceError: the file system is full.
+            OSError: the host's file cannot be read.
         """
         bsize = self.geometry.block_size
         with self.lock, self.open_file(path, "wb") as file:
-            position = 0
-            for part in _parts(data, max(bsize, _COPY)):
-                for start, end in _filled(part, bsize) if sparse else [(0, len(part))]:
-                    file.write_at(position + start, part[start:end])
-                position += len(part)
-            if file.size < position:
-                file.truncate(position)
-            return position
+            size = 0
+            for start, part in parts_of(data, max(bsize, _COPY)):
+                for first, end in runs_without_zeros(part, bsize) if sparse else [(0, len(part))]:
+                    file.write_at(start + first, part[first:end])
+                size = start + len(part)
+            if file.size < size:
+                file.truncate(size)
+            return size
 
     def truncate(self, path: str, size: int) -> None:
         """Let a file have ``size`` bytes: what is beyond goes, what is missing is a hole."""
@@ -547,11 +570,12 @@ class WritableUFS2(UFS2):
             inode = operation.inode(number)
             start = inode.di_size if offset is None else offset
             if not view:
-                return start
+                return start  # POSIX: not even the times change
             space = FileSpace(operation, number)
             space.reserve(start, start + len(view))
             done = 0
-            for place, length in space.pieces(start, start + len(view)):
+            # All of them are known to be good before the first is written.
+            for place, length in list(space.pieces(start, start + len(view))):
                 operation.write(place, view[done : done + length])
                 done += length
             operation.touch(inode, content=True)
@@ -595,40 +619,3 @@ def _require_writable(volume: UFS2) -> None:
         raise ReadOnlyError(
             "the file system has snapshots, which writing would change", structure="Fs", field="fs_snapinum"
         )
-
-
-def _parts(data: Buffer | _Readable, size: int) -> Iterator[memoryview]:
-    """Bytes in pieces of ``size``, but for the last."""
-    if isinstance(data, _Readable):
-        buffer = bytearray(size)
-        while count := _read_into(data, memoryview(buffer)):
-            yield memoryview(buffer)[:count]
-        return
-    view = memoryview(data).cast("B")
-    for start in range(0, len(view), size):
-        yield view[start : start + size]
-
-
-def _read_into(file: _Readable, buffer: memoryview) -> int:
-    """As much as fits and is there."""
-    done = 0
-    while part := file.read(len(buffer) - done):
-        buffer[done : done + len(part)] = part
-        done += len(part)
-    return done
-
-
-def _filled(part: memoryview, block: int) -> Iterator[tuple[int, int]]:
-    """The runs of whole blocks of ``part`` that are not all zeros."""
-    zeros = bytes(block)
-    first = None
-    for start in range(0, len(part), block):
-        end = min(start + block, len(part))
-        if part[start:end] == zeros[: end - start]:
-            if first is not None:
-                yield first, start
-                first = None
-        elif first is None:
-            first = start
-    if first is not None:
-        yield first, len(part)

@@ -181,6 +181,11 @@ class Space:
         self._given_inodes.clear()
         self._saved_total = dataclasses.replace(self.total)
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything was taken or given back since :meth:`begin`."""
+        return bool(self._taken or self._given or self._given_inodes)
+
     def roll_back(self) -> None:
         """Undo everything since :meth:`begin`."""
         for index, group in self._saved.items():
@@ -399,6 +404,29 @@ class Space:
         if (self._group(index).patterns[block] | int(masks[block])) & mask:
             raise _not_held(address)
         masks[block] |= mask
+
+    def require_held(self, address: int, fragments: int) -> None:
+        """Make sure that what is written to is data that is in use, whatever pointer led there.
+
+        Raises:
+            BlockError: a fragment is free, metadata, or not of this file system.
+        """
+        if not 0 < address <= self._geometry.size - fragments:
+            raise _not_held(address)
+        end = address + fragments
+        while address < end:
+            index, within = divmod(address, self._geometry.group_fragments)
+            count = min(end - address, self._geometry.group_fragments - within)
+            first, last = within // self._frag, -(-(within + count) // self._frag)
+            free = np.frombuffer(self._group(index).patterns, dtype=np.uint8)[first:last]
+            if free.any():
+                bits = np.unpackbits(free.reshape(-1, 1), axis=1, count=self._frag, bitorder="little").reshape(-1)
+                skip = within - first * self._frag
+                if bits[skip : skip + count].any():
+                    raise _not_held(address)
+            if self._metadata(index, np.arange(within, within + count)).any():
+                raise _not_held(address)
+            address += count
 
     def _masks(self, index: int, address: int) -> Octets:
         if not 0 <= index < self._geometry.group_count:

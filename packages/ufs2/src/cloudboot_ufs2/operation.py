@@ -7,11 +7,11 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from . import errors
+from .attrwrite import release_attributes
 from .blockwrite import FileSpace
 from .constants import DIRBLKSIZ, DT_DIR, MAXSYMLINKLEN, SF_SNAPSHOT, UFS_LINK_MAX
 from .dirwrite import LiveDirectory
-from .errors import BlockError, DirectoryNotEmptyError, ReadOnlyError, TooManyLinksError
-from .geometry import howmany
+from .errors import DirectoryNotEmptyError, ReadOnlyError, TooManyLinksError
 from .transaction import Stage, Transaction
 
 if TYPE_CHECKING:
@@ -184,14 +184,7 @@ class Operation(Transaction):
             raise ReadOnlyError(f"inode {number} is a snapshot")
         if inode.di_size and _holds_blocks(inode):
             FileSpace(self, number).shrink(0)
-        size = inode.di_extsize
-        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
-        for block, address in enumerate(inode.di_extb):
-            if address:
-                held = howmany(min(bsize, size - block * bsize), fsize)
-                if held <= 0:
-                    raise BlockError(f"inode {number} has more attributes than it says", actual=address)
-                self.space.give_fragments(address, held)
+        release_attributes(self, number)
         self._directories.forget(number)
         self.drop_inode(number)
 

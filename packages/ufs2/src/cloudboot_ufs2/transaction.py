@@ -234,6 +234,8 @@ class Transaction:
         for number in self._inodes:
             self.stage_inode(number, Stage.LOSE)
         self.settle_pointers()
+        if not any(self._stages) and not self.space.changed:
+            return
         seconds = self.now // _SECOND
         fs = self.store.fs
         fs.fs_time = max(fs.fs_time, seconds)
