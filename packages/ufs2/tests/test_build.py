@@ -35,6 +35,7 @@ from cloudboot_ufs2 import (
     plan,
     required_size,
 )
+from cloudboot_ufs2.compression import zstandard
 from cloudboot_ufs2.content import FileContent
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree
@@ -74,7 +75,7 @@ def test_a_folder(tree: Path, tmp_path: Path, block_size: int) -> None:
         assert volume.find("/etc/hard") == volume.find("/boot/loader.conf")
 
 
-@pytest.mark.parametrize("compress", [None, gzip.compress, lzma.compress, bz2.compress])
+@pytest.mark.parametrize("compress", [None, gzip.compress, lzma.compress, bz2.compress, zstandard().compress])
 @pytest.mark.parametrize("way", ["path", "file", "memory", "pipe"])
 def test_an_archive(tree: Path, archive: Path, tmp_path: Path, compress: Any, way: str) -> None:
     data = archive.read_bytes() if compress is None else compress(archive.read_bytes())
@@ -405,9 +406,18 @@ def test_what_an_archive_may_not_hold(tmp_path: Path, members: list[tarfile.TarI
 
 def test_damaged_archives(archive: Path, tmp_path: Path) -> None:
     whole = archive.read_bytes()
-    packed = {"gz": gzip.compress(whole), "xz": lzma.compress(whole), "bz2": bz2.compress(whole)}
+    zstd = zstandard()
+    packed = {
+        "gz": gzip.compress(whole),
+        "xz": lzma.compress(whole),
+        "bz2": bz2.compress(whole),
+        # Without a checksum of its own, a changed literal would pass: tar has none of the content either.
+        "zst": zstd.compress(whole, options={zstd.CompressionParameter.checksum_flag: 1}),
+    }
     cases = [b"", b"not a tar", bytes(10240), whole[: len(whole) // 2], *(data[:-99] for data in packed.values())]
-    cases += [data[:500] + b"\xff\xff" + data[502:] for data in packed.values()]
+    for data in packed.values():
+        middle = len(data) // 2
+        cases.append(data[:middle] + bytes(each ^ 0xFF for each in data[middle : middle + 2]) + data[middle + 2 :])
     for number, data in enumerate(cases):
         path = tmp_path / f"case-{number}"
         path.write_bytes(data)

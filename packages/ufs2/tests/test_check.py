@@ -74,8 +74,8 @@ def test_findings_name_the_place() -> None:
 def test_many_findings_of_a_kind_are_counted() -> None:
     editor = Editor(image("32768"))
     for entry in editor.volume().iterdir("/many"):
-        editor.change_inode(entry.inode, di_gen=0)
-    findings = [finding for finding in check(bytes(editor.data)) if finding.kind == "inode-generation"]
+        editor.change_inode(entry.inode, di_nlink=2)
+    findings = [finding for finding in check(bytes(editor.data)) if finding.kind == "inode-links"]
     assert len(findings) == 51
     assert "more of this kind" in findings[-1].message
 

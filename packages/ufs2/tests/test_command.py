@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
+from cloudboot_layout.testing import judge, run
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.testing import Editor
 
@@ -83,6 +85,105 @@ def test_newfs_in_a_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["info", str(disk), *place, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["byte_order"], facts["flags"], facts["time"]) == ("big", "0x202", 5)
+
+
+@pytest.fixture
+def disk(image: str, tmp_path: Path) -> str:
+    """The image as the second partition of a GPT disk, compressed."""
+    raw = tmp_path / "disk.raw"
+    raw.write_bytes(bytes(20 << 20) + Path(image).read_bytes() + bytes(1 << 20))
+    kind = "516E7CB6-6ECF-11D6-8FF8-00022D09712B"
+    run(
+        judge("sgdisk", "gdisk"), "-n", "1:2048:+1M", "-t", "1:EF00", "-n", f"2:{20 << 11}:+32M", "-t", f"2:{kind}", raw
+    )
+    (tmp_path / "disk.gz").write_bytes(gzip.compress(raw.read_bytes(), 1))
+    return str(tmp_path / "disk.gz")
+
+
+@pytest.fixture
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cloudboot-gpt registered as what reads partition tables, the way an installed distribution is."""
+    folder = tmp_path / "site/reader-1.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: reader\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text("[cloudboot.partitions]\nreader = cloudboot_gpt:read\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_partition_of_a_compressed_disk(disk: str, tree: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    capfdbinary.readouterr()
+    assert main(["cat", disk, "/short"]) == 0
+    assert capfdbinary.readouterr().out == b"short\n"
+    assert main(["check", disk, "--partition", "2"]) == 0
+    assert main(["ls", disk, "--partition", "1"]) == 3
+    assert main(["ls", disk, "--partition", "3"]) == 3
+    assert b"no partition number 3" in capfdbinary.readouterr().err
+    assert main(["cat", disk, "/short", "--offset", "20M"]) == 0
+
+
+def test_get(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = str(tmp_path / "got")
+    assert main(["get", image, "/boot", target]) == 0
+    assert (tmp_path / "got/kernel/module.ko").read_bytes() == (tree / "boot/kernel/module.ko").read_bytes()
+    assert main(["get", image, "/boot", target]) == 5
+    assert main(["get", image, "/short", str(tmp_path / "short")]) == 0
+    assert main(["get", image, "/short", str(tmp_path / "short")]) == 5
+    capsys.readouterr()
+    assert main(["get", image, "/short", str(tmp_path / "short"), "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "path": "/short", "target": str(tmp_path / "short"), "files": 1, "size": 6, "skipped": [],
+    }  # fmt: skip
+
+
+def test_extract(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = str(tmp_path / "boot.tar")
+    (tmp_path / "loader.conf").write_text('a="b"\n')
+    assert (
+        main(["extract", image, archive, "--preset", "freebsd-boot", "--loader-conf", str(tmp_path / "loader.conf")])
+        == 0
+    )
+    assert "made boot/loader.conf" in capsys.readouterr().out
+    assert run("tar", "-xOf", archive, "boot/loader.conf") == 'a="b"\n'
+    assert main(["extract", image, archive]) == 5
+    assert main(["extract", image, archive, "etc/*", "--force", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert {"etc", "etc/hard", "etc/deep/er/still"} <= set(facts["paths"])
+    assert run("tar", "-tf", archive).splitlines()[0] == "etc/"
+    with pytest.raises(SystemExit):
+        main(["extract", image, archive, "etc/*", "--preset", "freebsd-boot"])
+
+
+def test_extract_to_a_pipe(image: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    capfdbinary.readouterr()
+    assert main(["extract", image, "-", "boot/*"]) == 0
+    assert b"boot/kernel/module.ko" in capfdbinary.readouterr().out
+
+
+def test_verify(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["verify", image]) == 1
+    assert "kernel-not-elf" in capsys.readouterr().out
+    assert main(["verify", image, "--json", "--no-require-kernel", "--require-loader-conf"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["loader_conf_first_line"] == 'autoboot_delay="3"'
+    assert [finding["kind"] for finding in facts["findings"]] == ["kernel-not-elf"]
+
+
+def test_diff(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["diff", image, str(tree)]) == 0
+    assert main(["diff", image, image]) == 0
+    assert not capsys.readouterr().out
+    (tree / "short").write_bytes(b"other\n")
+    (tree / "new").touch()
+    assert main(["diff", image, str(tree), "--ignore", "mtime"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"/new: only in {tree}", "/short: content: differs from byte 0 on",
+    ]  # fmt: skip
+    assert main(["diff", image, str(tree), "--json"]) == 1
+    fields = {(difference["path"], difference["field"]) for difference in json.loads(capsys.readouterr().out)}
+    assert fields >= {("/new", "path"), ("/short", "content"), ("/short", "mtime")}
 
 
 @pytest.mark.parametrize(

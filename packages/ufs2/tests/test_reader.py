@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import itertools
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_layout import FormatError
+from cloudboot_layout import ByteOrder, FormatError
 from cloudboot_ufs2 import (
     UFS2,
+    Attribute,
+    AttributeAreaError,
     BlockError,
     CheckHashError,
     DirectoryError,
@@ -26,8 +29,12 @@ from cloudboot_ufs2 import (
     SuperblockError,
     SymlinkLoopError,
     Ufs2Error,
+    UnsupportedError,
+    check,
     errors,
 )
+from cloudboot_ufs2.constants import SF_SNAPSHOT
+from cloudboot_ufs2.extattr import pack_attributes
 from cloudboot_ufs2.members import Symlink
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image
 
@@ -156,11 +163,15 @@ def test_truncated(size: int) -> None:
 
 
 def test_other_magics_are_named() -> None:
-    for magic, text in ((0x011954, "UFS1"), (0x19960408, "newfs")):
-        data = bytearray(1 << 20)
-        data[65536 + 1372 : 65536 + 1376] = magic.to_bytes(4, "little")
-        with pytest.raises(SuperblockError, match=text):
-            UFS2.open(data)
+    data = bytearray(1 << 20)
+    data[65536 + 1372 : 65536 + 1376] = (0x19960408).to_bytes(4, "little")
+    with pytest.raises(SuperblockError, match="newfs"):
+        UFS2.open(data)
+    # All zeros but the magic: fs_old_inodefmt is that of 4.2BSD.
+    data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "little")
+    with pytest.raises(UnsupportedError) as caught:
+        UFS2.open(data)
+    assert caught.value.field == "fs_old_inodefmt"
 
 
 def test_damage_is_told_by_its_hash() -> None:
@@ -250,3 +261,84 @@ def test_random_damage_is_always_a_typed_error() -> None:
             data[start + chance.randrange(length)] ^= 1 << chance.randrange(8)
         with contextlib.suppress(FormatError):
             read_everything(data)
+
+
+LONG_VALUE = bytes(range(256)) * 5
+ATTRIBUTES = [
+    Attribute(1, b"comment", b"the kernel"),
+    Attribute(2, b"posix1e.acl_access", LONG_VALUE),
+    Attribute(1, b"n" * 255, b""),
+]
+
+
+def with_attributes(area: bytes, options: Options) -> Editor:
+    """The sample with extended attributes at ``/short``, in fragments that nothing else holds."""
+    editor = Editor(sample_image(options))
+    fsize = editor.geometry.fragment_size
+    count = -(-len(area) // fsize)
+    address = editor.geometry.size - editor.geometry.fragments_per_block
+    editor.data[address * fsize : address * fsize + len(area)] = area
+    number = editor.find("/short")
+    held = editor.inode(number).di_blocks + count * fsize // 512
+    editor.change_inode(number, di_extsize=len(area), di_extb=(address, 0), di_blocks=held)
+    return editor
+
+
+@pytest.mark.parametrize("byteorder", ["little", "big"])
+def test_extended_attributes(byteorder: ByteOrder) -> None:
+    editor = with_attributes(pack_attributes(ATTRIBUTES, byteorder), Options(byteorder=byteorder))
+    with UFS2.open(editor.data) as volume:
+        assert volume.attributes("/short") == ATTRIBUTES
+        assert volume.listxattr("/short") == ["user.comment", "system.posix1e.acl_access", "user." + "n" * 255]
+        assert volume.getxattr("/short", "system.posix1e.acl_access") == LONG_VALUE
+        assert volume.listxattr("/tail") == []
+        with pytest.raises(OSError, match="no extended attribute") as caught:
+            volume.getxattr("/short", "user.none")
+        assert caught.value.errno == errno.ENODATA
+    # Only the maps do not know of the block.
+    assert {finding.kind for finding in check(editor.data)} & {
+        "inode-extsize",
+        "inode-blocks",
+        "inode-attributes",
+    } == set()
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        b"\x10\0\0\0\1\0",
+        b"\0\0\0\0\1\0\1x",
+        b"\x11\0\0\0\1\0\1x" + bytes(16),
+        b"\x20\0\0\0\1\0\1x" + bytes(8),
+        b"\x10\0\0\0\1\x09\1x" + bytes(8),
+        b"\x10\0\0\0\1\0\0x" + bytes(8),
+        b"\xf8\xff\xff\xff\1\0\1x" + bytes(8),
+    ],
+)
+def test_damaged_attributes(area: bytes) -> None:
+    editor = with_attributes(area, Options(block_size=4096))
+    with UFS2.open(editor.data) as volume, pytest.raises(AttributeAreaError):
+        volume.attributes("/short")
+    assert "inode-attributes" in {finding.kind for finding in check(editor.data)}
+
+
+def test_snapshots_are_listed_and_not_read() -> None:
+    editor = Editor(image())
+    number = editor.find("/boot/kernel/kernel")
+    inode = editor.inode(number)
+    # What a snapshot's pointers look like: not copied, a hole, an address.
+    pointers = (1, 2, 0, *inode.di_db[3:])
+    editor.change_inode(number, di_db=pointers, di_flags=SF_SNAPSHOT)
+    with UFS2.open(editor.data) as volume:
+        assert volume.stat("/boot/kernel/kernel").st_flags == SF_SNAPSHOT
+        assert volume.extents("/boot/kernel/kernel") == []
+        with pytest.raises(UnsupportedError):
+            volume.read_file("/boot/kernel/kernel")
+    # Three blocks are free now, and nothing else is wrong.
+    findings = check(editor.data)
+    marked = [finding for finding in findings if finding.kind == "block-marked-used"]
+    assert [finding.actual for finding in marked] == [inode.di_db[0]]
+    assert {finding.kind for finding in findings} <= {
+        "block-marked-used", "group-free-blocks", "summary-free-blocks", "superblock-free-blocks", "group-cluster-sum",
+        "group-cluster-map", "group-free-fragments", "summary-free-fragments", "superblock-free-fragments",
+    }  # fmt: skip

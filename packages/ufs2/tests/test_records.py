@@ -12,7 +12,7 @@ import cloudboot_ufs2.layout as declarations
 from cloudboot_layout.declaration import construct_of, layouts
 from cloudboot_layout.generate import generate
 from cloudboot_ufs2 import records
-from cloudboot_ufs2.records import Cg, Fs, Ufs2Dinode
+from cloudboot_ufs2.records import Cg, Fs, Ufs1Dinode, Ufs2Dinode
 
 
 def test_the_records_are_those_declared() -> None:
@@ -20,7 +20,7 @@ def test_the_records_are_those_declared() -> None:
 
 
 def test_sizes_and_offsets_are_those_of_the_headers() -> None:
-    assert (Fs.SIZE, Cg.SIZE, Ufs2Dinode.SIZE) == (1376, 168, 256)
+    assert (Fs.SIZE, Cg.SIZE, Ufs2Dinode.SIZE, Ufs1Dinode.SIZE) == (1376, 168, 256, 128)
     assert Fs.LAYOUT.offsets["fs_magic"] == 1372
     assert Fs.LAYOUT.offsets["fs_ckhash"] == 1304
     assert (Fs.LAYOUT.offsets["fs_ocsp"], Fs.LAYOUT.offsets["fs_old_cpc"]) == (728, 856)
@@ -31,7 +31,9 @@ def test_sizes_and_offsets_are_those_of_the_headers() -> None:
     assert (offsets["di_dirdepth"], offsets["di_ckhash"]) == (240, 244)
 
 
-@pytest.mark.parametrize("name", ["Fs", "Cg", "Ufs2Dinode", "Direct", "Csum", "CsumTotal", "FsRecovery"])
+@pytest.mark.parametrize(
+    "name", ["Fs", "Cg", "Ufs2Dinode", "Direct", "Csum", "CsumTotal", "FsRecovery", "Ufs1Dinode", "Extattr"]
+)
 @given(data=st.data())
 def test_construct_and_struct_agree(name: str, data: st.DataObject) -> None:
     layout = layouts(declarations)[name]

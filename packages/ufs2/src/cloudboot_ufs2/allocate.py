@@ -143,24 +143,18 @@ class Allocator:
             pending.extend((child, directory.inode, depth + 1) for child in reversed(below))
 
     def _directory_group(self, parent: int, depth: int) -> int:
-        """The group a new directory belongs to (ffs_dirpref, without its memory of earlier directories)."""
-        if depth == 0:
-            return 0
-        count = len(self.groups)
-        average_inodes, average_blocks = self._free_inodes // count, self._free_blocks // count
-        inodes = max(1, average_inodes - average_inodes // 4)
+        """The group a new directory belongs to."""
+        start = parent // self.geometry.group_inodes
         if depth == 1:
-            start, blocks = self._cursor, average_blocks
-            self._cursor = (self._cursor + 1) % count
-        else:
-            start = parent // self.geometry.group_inodes
-            blocks = average_blocks - self.geometry.group_fragments // self._frag // 4
-        for step in range(count):
-            group = (start + step) % count
-            space = self.groups[group]
-            if space.free_blocks >= blocks and space.free_inodes >= inodes:
-                return group
-        return start
+            start = self._cursor
+            self._cursor = (self._cursor + 1) % len(self.groups)
+        return preferred_group(
+            self.geometry,
+            start,
+            depth,
+            free=(self._free_blocks, self._free_inodes),
+            group_free=lambda group: (self.groups[group].free_blocks, self.groups[group].free_inodes),
+        )
 
     def _place_inode(self, node: Node, group: int) -> int:
         """Give ``node`` the next inode of ``group``, or of the first group after it that has one."""
@@ -237,6 +231,35 @@ class Allocator:
             return None
         self._free_blocks -= before - space.free_blocks
         return self.geometry.group_start(group) + place[0] * self._frag + place[1]
+
+
+def preferred_group(
+    geometry: Geometry,
+    start: int,
+    depth: int,
+    *,
+    free: tuple[int, int],
+    group_free: Callable[[int], tuple[int, int]],
+) -> int:
+    """The group a new directory belongs to (ffs_dirpref, without its memory of earlier directories).
+
+    It is ``start`` or the first after it with about as much free as the average. ``free`` are the free blocks and
+    inodes of the file system, ``group_free`` gives those of a group; ``depth`` is the levels below the root.
+    """
+    if depth == 0:
+        return 0
+    count = geometry.group_count
+    average_blocks, average_inodes = free[0] // count, free[1] // count
+    inodes = max(1, average_inodes - average_inodes // 4)
+    blocks = average_blocks
+    if depth > 1:
+        blocks -= geometry.group_fragments // geometry.fragments_per_block // 4
+    for step in range(count):
+        group = (start + step) % count
+        free_blocks, free_inodes = group_free(group)
+        if free_blocks >= blocks and free_inodes >= inodes:
+            return group
+    return start
 
 
 def _first(after: list[int], group: int, suits: Callable[[int], bool]) -> int:

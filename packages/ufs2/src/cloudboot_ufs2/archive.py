@@ -6,45 +6,36 @@ laid out before it is filled.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
-import zlib
 from typing import IO, TYPE_CHECKING, BinaryIO
 
+from .compression import MAGIC_SIZE, decoder_for, decompressed
 from .content import SliceContent
-from .errors import SourceError
+from .errors import ContainerError, SourceError
 from .members import TreeBuilder
 from .node import Node
 from .source import symlink_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-_Unpacked = gzip.GzipFile | lzma.LZMAFile | bz2.BZ2File
-_UNPACKERS: tuple[tuple[bytes, Callable[[IO[bytes]], _Unpacked]], ...] = (
-    (b"\x1f\x8b", lambda stream: gzip.GzipFile(fileobj=stream)),
-    (b"\xfd7zXZ\0", lzma.LZMAFile),
-    (b"BZh", bz2.BZ2File),
-)
+_CHUNK = 1 << 20
 _KINDS = {
     tarfile.CHRTYPE: "a character device",
     tarfile.BLKTYPE: "a block device",
     tarfile.FIFOTYPE: "a named pipe",
     tarfile.CONTTYPE: "a contiguous file",
 }
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError, OverflowError)
+_DAMAGE = (tarfile.TarError, ContainerError, ValueError, OverflowError)
 
 
 @contextlib.contextmanager
 def open_archive(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Node]:
-    """The tree of a tar archive (plain, gzip, xz or bzip2; ``source`` may be a pipe). Its files stay readable inside.
+    """The tree of a tar archive, whose files stay readable inside; ``source`` may be compressed, and may be a pipe.
 
     Raises:
         SourceError: a member that cannot be stored, named; or a damaged archive.
@@ -57,28 +48,21 @@ def open_archive(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Node]:
         else:
             label, file = str(getattr(source, "name", "archive")), source
         try:
-            plain = _plain(file, stack)
-            yield _read(plain, label)
-        except (*_DAMAGE, OSError) as error:
-            # bz2 and gzip report damage as an OSError without a number; one with a number is the host's.
-            if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:
-                raise
+            root = _read(_plain(file, stack), label)
+        except _DAMAGE as error:
             raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
+        yield root
 
 
 def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> IO[bytes]:
     """``file`` if it is a plain archive on disk, otherwise its content in a temporary file."""
     stream: IO[bytes] = file
     if not file.seekable() or file.tell() or not _has_descriptor(file):
-        stream = _spooled(file, stack)
-    head = stream.read(6)
+        stream = _spooled(iter(lambda: file.read(_CHUNK), b""), stack)
+    head = stream.read(MAGIC_SIZE)
     stream.seek(0)
-    for magic, unpack in _UNPACKERS:
-        if head.startswith(magic):
-            unpacked = unpack(stream)
-            stack.callback(unpacked.close)
-            return _spooled(unpacked, stack)
-    return stream
+    make = decoder_for(head)
+    return stream if make is None else _spooled(decompressed(stream, make), stack)
 
 
 def _has_descriptor(file: BinaryIO) -> bool:
@@ -89,9 +73,10 @@ def _has_descriptor(file: BinaryIO) -> bool:
     return True
 
 
-def _spooled(stream: IO[bytes] | _Unpacked, stack: contextlib.ExitStack) -> IO[bytes]:
+def _spooled(pieces: Iterator[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
     spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-    shutil.copyfileobj(stream, spool, 1 << 20)
+    for piece in pieces:
+        spool.write(piece)
     spool.flush()
     spool.seek(0)
     return spool

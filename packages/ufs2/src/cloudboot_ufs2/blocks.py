@@ -46,7 +46,8 @@ class BlockMap:
 
     def __init__(self, storage: Storage, geometry: Geometry, byteorder: ByteOrder) -> None:
         self._storage, self._geometry = storage, geometry
-        self._dtype = np.dtype("<i8" if byteorder == "little" else ">i8")
+        #: of the pointers in indirect blocks
+        self.dtype = np.dtype(f"{'<' if byteorder == 'little' else '>'}i{geometry.pointer_size}")
         self._cache: OrderedDict[int, Leaf] = OrderedDict()
         self._frag = geometry.fragments_per_block
         self._nindir = geometry.pointers_per_block
@@ -109,13 +110,17 @@ class BlockMap:
             self._cache.move_to_end(address)
             return found
         pointers = np.frombuffer(
-            read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size), self._dtype
+            read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size), self.dtype
         )
         found = Leaf(pointers.tolist(), self._ends(pointers))
         self._cache[address] = found
         if len(self._cache) > _CACHED_BLOCKS:
             self._cache.popitem(last=False)
         return found
+
+    def forget(self, address: int) -> None:
+        """The indirect block at ``address`` has changed."""
+        self._cache.pop(address, None)
 
     def _ends(self, pointers: Pointers) -> list[int]:
         native = pointers.astype(np.int64)

@@ -151,7 +151,7 @@ def _check_backups(survey: Survey) -> None:
     """The superblock every group keeps a copy of."""
     geometry, fs = survey.geometry, survey.fs
     for group in range(geometry.group_count):
-        at = (geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size
+        at = (geometry.group_metadata(group) + geometry.sblkno) * geometry.fragment_size
         data = survey.storage.read_at(at, fs.fs_sbsize)
         backup = Fs.unpack_from(data, 0, survey.byteorder)
         for field in _LASTING:

@@ -11,7 +11,6 @@ from .constants import DT_UNKNOWN, UFS_ROOTINO
 from .directory import PIECE, Problem, Record, scan
 from .errors import Ufs2Error
 from .file import UFS2File
-from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
     from .survey import Ints, Survey
@@ -47,7 +46,8 @@ def _mode(survey: Survey, number: int) -> int:
 def _read(survey: Survey, number: int, limit: int) -> tuple[list[Record | Problem], int]:
     """The records of a directory, what is wrong with those that are, and the bytes it took, ``limit`` at most."""
     offset = survey.geometry.inode_offset(number)
-    inode = Ufs2Dinode.unpack_from(survey.storage.read_at(offset, Ufs2Dinode.SIZE), 0, survey.byteorder)
+    data = survey.storage.read_at(offset, survey.geometry.inode_size)
+    inode = survey.dialect.read_inode(data, 0, survey.byteorder, base=offset)
     if inode.di_size == 0 or inode.di_size > limit:
         return [Problem("directory-size", "di_size", 0, "an impossible size", f"512 to {limit}", inode.di_size)], 0
     file = UFS2File(survey.storage, survey.geometry, survey.blocks, inode, number)

@@ -22,7 +22,7 @@ def read_groups(survey: Survey) -> None:
     """Read every group and claim the metadata; a group that is none leaves ``None``."""
     geometry = survey.geometry
     for group in range(geometry.group_count):
-        start, end = geometry.group_start(group), geometry.group_start(group) + geometry.group_length(group)
+        start, end = geometry.group_metadata(group), geometry.group_start(group) + geometry.group_length(group)
         # The first group boots from the space below its superblock; the others leave it free.
         first = 0 if group == 0 else start + geometry.sblkno
         survey.claimed[first : min(end, start + geometry.dblkno)] = True
@@ -33,12 +33,12 @@ def read_groups(survey: Survey) -> None:
 
 def _read_group(survey: Survey, group: int) -> GroupFacts | None:
     geometry = survey.geometry
-    offset = (geometry.group_start(group) + geometry.cblkno) * geometry.fragment_size
+    offset = (geometry.group_metadata(group) + geometry.cblkno) * geometry.fragment_size
     if offset + geometry.cgsize > survey.storage.size:
         _add(survey, group, offset, "group-missing", "cg_magic", message="the group lies beyond the image")
         return None
     block = survey.storage.read_at(offset, geometry.cgsize)
-    head = Cg.unpack_from(block, 0, survey.byteorder)
+    head = survey.dialect.read_group(Cg.unpack_from(block, 0, survey.byteorder), survey.fs)
     if head.cg_magic != CG_MAGIC:
         _compare(survey, group, offset, "group-magic", cg_magic=(CG_MAGIC, head.cg_magic))
         return None

@@ -9,17 +9,19 @@ import numpy as np
 
 from .claims import Claims, claim_block, take
 from .constants import (
+    BLK_SNAP,
     CK_INODE,
-    MAXSYMLINKLEN,
     SF_SNAPSHOT,
     UFS_NDADDR,
     UFS_NIADDR,
     UFS_NXADDR,
     UFS_ROOTINO,
 )
+from .dialect import UFS2, inline_limit
+from .errors import AttributeAreaError, BlockError, ImageTruncatedError
+from .extattr import NAMESPACES, parse_attributes, read_area
 from .geometry import howmany, roundup
 from .hashes import check_hashes
-from .inode import SIZE as INODE_SIZE
 from .records import Ufs2Dinode
 from .superblock import has_hash
 
@@ -42,17 +44,17 @@ def check_inodes(survey: Survey) -> None:
     geometry = survey.geometry
     survey.modes = np.zeros(geometry.inode_count, dtype=np.uint16)
     survey.links = np.zeros(geometry.inode_count, dtype=np.uint16)
-    dtype = Ufs2Dinode.LAYOUT.dtype(survey.byteorder)
+    size = geometry.inode_size
     for group, facts in enumerate(survey.groups):
         first = group * geometry.group_inodes
         initialised = geometry.group_inodes if facts is None else facts.initialised
         offset = geometry.inode_offset(first)
-        readable = max(0, min(initialised, (survey.storage.size - offset) // INODE_SIZE))
+        readable = max(0, min(initialised, (survey.storage.size - offset) // size))
         for start in range(0, readable, _BATCH):
             count = min(_BATCH, readable - start)
-            data = survey.storage.read_at(offset + start * INODE_SIZE, count * INODE_SIZE)
-            rows = np.frombuffer(data, dtype=dtype)
-            octets = np.frombuffer(data, dtype=np.uint8).reshape(count, INODE_SIZE)
+            data = survey.storage.read_at(offset + start * size, count * size)
+            rows = survey.dialect.read_inodes(data, survey.byteorder)
+            octets = np.frombuffer(data, dtype=np.uint8).reshape(count, size)
             _Batch(survey, rows, octets, first + start).check()
         _check_map(survey, group)
 
@@ -80,8 +82,6 @@ class _Batch:
         survey.modes[span] = np.where(known, self.mode, 0)
         survey.links[span] = np.where(known, rows["di_nlink"], 0)
         self.check_hashes(used)
-        no_generation = known & (rows["di_gen"] == 0)
-        self.report(no_generation, "inode-generation", "it must not be 0", field="di_gen", actual=rows["di_gen"])
         for field in ("di_mtimensec", "di_atimensec", "di_ctimensec", "di_birthnsec"):
             wrong = known & ((rows[field] < 0) | (rows[field] >= _SECOND))
             self.report(wrong, "inode-time", "not nanoseconds", field=field, actual=rows[field])
@@ -106,7 +106,7 @@ class _Batch:
             )
 
     def check_hashes(self, used: Bools) -> None:
-        if not has_hash(self.survey.fs, CK_INODE) or not used.any():
+        if self.survey.dialect is not UFS2 or not has_hash(self.survey.fs, CK_INODE) or not used.any():
             return
         chosen = np.flatnonzero(used)
         blank = self.octets[chosen]
@@ -129,7 +129,7 @@ class _Batch:
         bsize, fsize, frag = geometry.block_size, geometry.fragment_size, geometry.fragments_per_block
         size = np.where(chosen, rows["di_size"], 0).astype(np.int64)
         special = ~np.isin(kind, (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK))
-        inline = (kind == stat.S_IFLNK) & (size < MAXSYMLINKLEN)
+        inline = (kind == stat.S_IFLNK) & (size < inline_limit(self.survey.dialect))
         self.check_without_blocks(chosen, special, inline)
         plain = chosen & ~special & ~inline
         snapshots = plain & ((rows["di_flags"] & SF_SNAPSHOT) != 0)
@@ -145,13 +145,13 @@ class _Batch:
         held = np.where(within & (db != 0), counts, 0).sum(axis=1)
         row, block = np.nonzero(within & (db != 0))
         parts = [Claims(db[row, block], counts[row, block], self.numbers[row], block)]
-        reach = [
-            UFS_NDADDR + sum(geometry.pointers_per_block**power for power in range(1, level + 1)) for level in range(4)
-        ]
+        reach = _reach(geometry.pointers_per_block)
         ib = rows["di_ib"].astype(np.int64)
         self.report_beyond(plain, ib, np.array(reach[:UFS_NIADDR]) >= blocks[:, None], field="di_ib")
         held += self.attribute_claims(chosen, parts)
         take(self.survey, Claims.join(parts))
+        for index in np.flatnonzero(snapshots).tolist():
+            self.claim_snapshot(index)
         hole = np.zeros(len(rows), dtype=np.bool_)
         hole[last] = db[last, blocks[last] - 1] == 0
         for index in np.flatnonzero(blocks > UFS_NDADDR).tolist():
@@ -173,6 +173,17 @@ class _Batch:
                 actual=int(rows["di_blocks"][index]),
             )
 
+    def claim_snapshot(self, index: int) -> None:
+        """Claim what a snapshot has copied; its other pointers are holes or marks, and its size is the volume's."""
+        inode = self.rows[index]
+        addresses = inode["di_db"].astype(np.int64)
+        blocks = np.flatnonzero(addresses > BLK_SNAP)
+        descent = _Descent(self.survey, self.first + index, 1 << 62, marks=BLK_SNAP)
+        if len(blocks):
+            descent.claim_data(addresses[blocks], blocks)
+        for level in range(UFS_NIADDR):
+            descent.follow(int(inode["di_ib"][level]), level, _reach(self.geometry.pointers_per_block)[level])
+
     def report_beyond(self, plain: Bools, pointers: Ints, beyond: Bools, field: str) -> None:
         wrong = plain[:, None] & beyond & (pointers != 0)
         first = wrong.argmax(axis=1)
@@ -190,10 +201,10 @@ class _Batch:
         size = self.rows["di_size"]
         wrong = chosen & special & (size != 0)
         self.report(wrong, "inode-size", "a special file with a size", field="di_size", actual=size, expected=0)
-        start = Ufs2Dinode.LAYOUT.offsets["di_db"]
+        start, end = self.survey.dialect.shortlink, inline_limit(self.survey.dialect)
         for index in np.flatnonzero(chosen & inline).tolist():
             # fsck looks at whole pointers, so what shares one with the end of the target is let pass.
-            rest = self.octets[index, start + roundup(int(size[index]), 8) : start + MAXSYMLINKLEN]
+            rest = self.octets[index, start + roundup(int(size[index]), 8) : start + end]
             if rest.any():
                 self.survey.add_inode(
                     "inode-link-padding", self.first + index, "something follows the target", "di_db", expected=0
@@ -218,7 +229,27 @@ class _Batch:
                     held[index] += count
                     values = (address, count, number, -2 - block)
                     parts.append(Claims(*(np.array([value], dtype=np.int64) for value in values)))
+            self.check_attributes(index)
         return held
+
+    def check_attributes(self, index: int) -> None:
+        """Whether the records of an inode's attributes hold together; where they stand is checked elsewhere."""
+        survey, number = self.survey, self.first + index
+        inode = Ufs2Dinode.unpack_from(self.octets[index].tobytes(), 0, survey.byteorder)
+        try:
+            area = read_area(survey.storage, self.geometry, inode, number)
+            for attribute in parse_attributes(area, survey.byteorder, inode=number):
+                if attribute.namespace not in NAMESPACES:
+                    survey.add_inode(
+                        "inode-attributes", number, "an unknown namespace", "di_extb", actual=attribute.namespace
+                    )
+        except AttributeAreaError as error:
+            if error.structure == "Extattr":
+                survey.add_inode(
+                    "inode-attributes", number, error.message, "di_extb", expected=error.expected, actual=error.actual
+                )
+        except (BlockError, ImageTruncatedError):
+            return  # the claims report the pointer
 
 
 def _reach(pointers: int) -> list[int]:
@@ -230,9 +261,13 @@ def _reach(pointers: int) -> list[int]:
 
 
 class _Descent:
-    """Through the indirect blocks of one file. A block is read once at most, since it is claimed first."""
+    """Through the indirect blocks of one file. A block is read once at most, since it is claimed first.
 
-    def __init__(self, survey: Survey, inode: int, blocks: int) -> None:
+    Pointers up to ``marks`` are no addresses.
+    """
+
+    def __init__(self, survey: Survey, inode: int, blocks: int, *, marks: int = 0) -> None:
+        self.marks = marks
         self.survey, self.inode, self.blocks = survey, inode, blocks
         self.frag = survey.geometry.fragments_per_block
         self.held = 0
@@ -244,20 +279,20 @@ class _Descent:
         pending = [(root, level, first)]
         while pending:
             address, level, first = pending.pop()
-            if not address:
+            if 0 <= address <= self.marks:
                 continue
             self.held += self.frag
             if not claim_block(survey, address, self.inode):
                 continue
             data = survey.storage.read_at(address * survey.geometry.fragment_size, survey.geometry.block_size)
-            pointers = np.frombuffer(data, dtype="<i8" if survey.byteorder == "little" else ">i8").astype(np.int64)
-            slots = np.flatnonzero(pointers)
+            pointers = np.frombuffer(data, dtype=survey.blocks.dtype).astype(np.int64)
+            slots = np.flatnonzero((pointers < 0) | (pointers > self.marks))
             span = nindir**level
             # Whole subtrees beyond the end as well as single blocks.
             beyond = slots[first + slots * span >= self.blocks] if span < 1 << 40 else slots[:0]
             if len(beyond):
                 survey.add_inode(
-                    "inode-blocks-beyond-size", self.inode, "a pointer beyond the end of the file", "di_ib",
+                    "inode-partial-truncation", self.inode, "indirect blocks reach beyond the end of the file", "di_ib",
                     expected=0, actual=int(pointers[beyond[0]]),
                 )  # fmt: skip
                 slots = slots[: len(slots) - len(beyond)]

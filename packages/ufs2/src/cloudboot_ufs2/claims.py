@@ -76,7 +76,8 @@ def _report_shared(survey: Survey, claims: Claims) -> None:
 def in_metadata(survey: Survey, address: int, count: int) -> bool:
     """Whether fragments of a group's superblock, head or inodes, or of the summary area, are among these."""
     geometry = survey.geometry
-    group, first = divmod(address, geometry.group_fragments)
+    group = address // geometry.group_fragments
+    first = address - geometry.group_metadata(group)
     low = 0 if group == 0 else geometry.sblkno
     summary = geometry.summary_address
     return (first < geometry.dblkno and first + count > low) or (

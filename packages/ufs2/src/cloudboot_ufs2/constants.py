@@ -8,6 +8,8 @@ SBLOCKSEARCH = (SBLOCK_UFS2, SBLOCK_UFS1, SBLOCK_FLOPPY, SBLOCK_PIGGY)
 SBLOCKSIZE = 8192
 
 FS_UFS1_MAGIC, FS_UFS2_MAGIC, FS_BAD_MAGIC = 0x011954, 0x19540119, 0x19960408
+FS_UFS2EA_MAGIC = 0x19012038  # NetBSD's: UFS2 in which di_extb is known to mean something
+FS_44INODEFMT = 2  # fs_old_inodefmt of UFS1: 32-bit owners, and d_type in directories
 CG_MAGIC = 0x090255
 MINBSIZE, MAXBSIZE, MAXFRAG = 4096, 65536, 8
 DEV_BSIZE = 512
@@ -29,6 +31,7 @@ UFS_ROOTINO = 2
 UFS_LINK_MAX = 65500
 MAXSYMLINKLEN = (UFS_NDADDR + UFS_NIADDR) * 8
 SF_SNAPSHOT = 0x00200000
+BLK_NOCOPY, BLK_SNAP = 1, 2  # fs.h: what a pointer of a snapshot can be besides an address
 
 # dir.h
 DIRBLKSIZ = 512

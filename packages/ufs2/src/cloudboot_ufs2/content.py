@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cloudboot_layout.storage import descriptor_of
 
 from .errors import SourceChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -31,6 +31,14 @@ class Content(Protocol):
 
     def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
         """Write each piece ``(start, length, offset in the target)`` of the file of ``size`` bytes."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file, as far as it is read."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
 
 
 class Target:
@@ -132,7 +140,7 @@ class FileContent:
         """What ``SEEK_DATA`` finds; all of it where the host's file system does not say."""
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            return _data_ranges(fd, size)
+            return data_ranges(fd, size)
         finally:
             os.close(fd)
 
@@ -163,7 +171,8 @@ class FileContent:
         )
 
 
-def _data_ranges(fd: int, size: int) -> list[tuple[int, int]]:
+def data_ranges(fd: int, size: int) -> list[tuple[int, int]]:
+    """The parts of an open file that hold data; all of it where the host's file system does not say."""
     found: list[tuple[int, int]] = []
     position = 0
     while position < size:
@@ -205,3 +214,60 @@ class SliceContent:
                     raise SourceChangedError("the archive ends early", member=self._member)
                 position = high
             target.zero(offset + position - start, start + length - position)
+
+
+def parts_of(data: Buffer | Readable | os.PathLike[str], size: int) -> Iterator[tuple[int, memoryview]]:
+    """Pieces ``(where it starts, its bytes)`` of ``size`` bytes or fewer, in order.
+
+    Holes of a file of the host, given by its path, are left out; if it ends in one, the last piece is empty.
+    """
+    if isinstance(data, os.PathLike):
+        yield from _parts_of_host_file(data, size)
+    elif isinstance(data, Readable):
+        buffer, start = bytearray(size), 0
+        while count := _fill(data, memoryview(buffer)):
+            yield start, memoryview(buffer)[:count]
+            start += count
+    else:
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), size):
+            yield start, view[start : start + size]
+
+
+def _parts_of_host_file(path: os.PathLike[str], size: int) -> Iterator[tuple[int, memoryview]]:
+    with open(path, "rb", buffering=0) as file:
+        total = os.fstat(file.fileno()).st_size
+        buffer = memoryview(bytearray(size))
+        for first, end in data_ranges(file.fileno(), total):
+            for start in range(first, end, size):
+                file.seek(start)
+                part = buffer[: min(size, end - start)]
+                if _fill(file, part) != len(part):
+                    raise SourceChangedError("the file changed while it was read", member=os.fspath(path))
+                yield start, part
+        yield total, memoryview(b"")
+
+
+def _fill(file: Readable, buffer: memoryview) -> int:
+    """Read as much as fits and is there."""
+    done = 0
+    while part := file.read(len(buffer) - done):
+        buffer[done : done + len(part)] = part
+        done += len(part)
+    return done
+
+
+def runs_without_zeros(data: memoryview, block: int) -> Iterator[tuple[int, int]]:
+    """The runs ``[start, end)`` of whole blocks of ``data`` that are not all zeros; its last block may be short."""
+    zeros = bytes(block)
+    first = None
+    for start in range(0, len(data), block):
+        end = min(start + block, len(data))
+        if data[start:end] == zeros[: end - start]:
+            if first is not None:
+                yield first, start
+                first = None
+        elif first is None:
+            first = start
+    if first is not None:
+        yield first, len(data)

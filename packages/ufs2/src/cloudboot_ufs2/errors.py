@@ -3,15 +3,28 @@
 Ufs2Error (a cloudboot_layout.FormatError)
 +-- ImageTruncatedError     a structure reaches past the end of the image (also a TruncatedError, so an EOFError)
 +-- SuperblockError         no superblock, or one that breaks a rule
++-- UnsupportedError        well-formed, but of a kind this package does not handle
 +-- GroupError              a cylinder group that contradicts the superblock
++-- ContainerError          the file around a disk is damaged: a compressed stream, a qcow2 image
++-- PartitionError          a disk, and no UFS partition in it that could be chosen
 +-- InodeError              an inode number out of range, or an inode that cannot be
 +-- BlockError              a block pointer that leaves the data area
 +-- DirectoryError          a directory whose records do not hold together
++-- AttributeAreaError      extended attributes that do not hold together
++-- AttributeNotFoundError  no such extended attribute (also an OSError, ENODATA)
 +-- CheckHashError          a stored check-hash is not that of the bytes
 +-- FileNotFoundError       also the builtin of that name
 +-- NotADirectoryError      also the builtin of that name
 +-- IsADirectoryError       also the builtin of that name
 +-- SymlinkLoopError        more than 40 symbolic links on one path (also an OSError, ELOOP)
++-- FileExistsError         also the builtin of that name
++-- DirectoryNotEmptyError  a directory that should go holds something (also an OSError, ENOTEMPTY)
++-- PathError               a path or a move that cannot be (also a ValueError, EINVAL)
++-- NameTooLongError        more than 255 bytes in a name (also an OSError, ENAMETOOLONG)
++-- TooManyLinksError       an inode has as many names as it can (also an OSError, EMLINK)
++-- FileTooLargeError       no file reaches that far (also an OSError, EFBIG)
++-- ReadOnlyError           a file system that must not be written to as it is (also an OSError, EROFS)
++-- StaleFileError          an open file was removed (also an OSError, ESTALE)
 +-- OptionError             an option newfs would refuse (also a ValueError)
 +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
 +-- SourceError             a member of the tree or archive that cannot be stored
@@ -38,8 +51,24 @@ class SuperblockError(Ufs2Error):
     """There is no superblock, or it breaks a rule."""
 
 
+class UnsupportedError(Ufs2Error):
+    """What was found is well-formed, but of a kind this package does not handle."""
+
+
+class ContainerError(Ufs2Error):
+    """The file around a disk is damaged: a compressed stream, a qcow2 image."""
+
+
+class PartitionError(Ufs2Error):
+    """A disk has no UFS partition that could be chosen."""
+
+
 class InodeError(Ufs2Error):
     """An inode number is out of range, or the inode cannot be what it says."""
+
+
+class GroupError(Ufs2Error):
+    """A cylinder group contradicts the superblock, or itself."""
 
 
 class BlockError(Ufs2Error):
@@ -48,6 +77,16 @@ class BlockError(Ufs2Error):
 
 class DirectoryError(Ufs2Error):
     """The records of a directory do not hold together."""
+
+
+class AttributeAreaError(Ufs2Error):
+    """The records of extended attributes do not hold together."""
+
+
+class AttributeNotFoundError(Ufs2Error, OSError):
+    """No such extended attribute."""
+
+    errno = errno.ENODATA
 
 
 class CheckHashError(Ufs2Error):
@@ -76,6 +115,54 @@ class SymlinkLoopError(Ufs2Error, OSError):
     """Too many symbolic links on one path."""
 
     errno = errno.ELOOP
+
+
+class FileExistsError(Ufs2Error, builtins.FileExistsError):  # noqa: A001 -- a double of the builtin, on purpose
+    """The name is taken."""
+
+    errno = errno.EEXIST
+
+
+class DirectoryNotEmptyError(Ufs2Error, OSError):
+    """A directory that should be removed or replaced holds something."""
+
+    errno = errno.ENOTEMPTY
+
+
+class PathError(Ufs2Error, ValueError):
+    """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
+
+    errno = errno.EINVAL
+
+
+class NameTooLongError(Ufs2Error, OSError):
+    """A name has more than 255 bytes."""
+
+    errno = errno.ENAMETOOLONG
+
+
+class TooManyLinksError(Ufs2Error, OSError):
+    """An inode has as many names as it can have."""
+
+    errno = errno.EMLINK
+
+
+class FileTooLargeError(Ufs2Error, OSError):
+    """No file of this block size reaches that far."""
+
+    errno = errno.EFBIG
+
+
+class ReadOnlyError(Ufs2Error, OSError):
+    """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
+
+    errno = errno.EROFS
+
+
+class StaleFileError(Ufs2Error, OSError):
+    """An open file was removed."""
+
+    errno = errno.ESTALE
 
 
 class OptionError(Ufs2Error, ValueError):

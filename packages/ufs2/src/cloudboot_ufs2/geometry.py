@@ -20,6 +20,7 @@ from .constants import (
     UFS_NDADDR,
     UFS_NIADDR,
 )  # fmt: skip
+from .dialect import UFS1, dialect_of
 from .errors import NoSpaceError, OptionError
 from .records import Cg, Csum, Fs, Ufs2Dinode
 
@@ -30,7 +31,7 @@ MAXPHYS = 128 * 1024  # what newfs was built with when the reference sizes were 
 _CGSIZE_FUDGE = 8  # mkfs.c keeps eight bytes spare for programs that think struct cg larger
 _MAXBLKSPERCG = 0x7FFFFFFF
 _NFPI = 2  # fragments per inode, by default
-_POINTER = 8
+PER_CYLINDER = 4 + 2  # bytes of the tables of free blocks by cylinder and by rotational position
 
 
 def howmany(value: int, unit: int) -> int:
@@ -48,7 +49,7 @@ class Geometry:
     """The numbers that place everything.
 
     ``size`` is the file system in fragments; ``group_fragments`` (fs_fpg) and ``group_inodes`` (fs_ipg) are per group.
-    ``sblkno``, ``cblkno``, ``iblkno`` and ``dblkno`` are fragments from the start of a group.
+    ``sblkno``, ``cblkno``, ``iblkno`` and ``dblkno`` are fragments from where the metadata of a group starts.
     """
 
     block_size: int
@@ -67,6 +68,12 @@ class Geometry:
     cluster_summary: int
     max_contiguous: int
     metadata_space: int
+    # What only UFS1 has otherwise:
+    inode_size: int = Ufs2Dinode.SIZE
+    pointer_size: int = 8
+    skew: int = 0  #: fs_old_cgoffset: so far the metadata of a group stands from that of the one before
+    skew_mask: int = 0  #: ~fs_old_cgmask: after so many groups it starts again
+    cylinders: int = 0  #: fs_old_cpg: for each, six bytes of rotational tables stand before the maps of a group
 
     @property
     def fragments_per_block(self) -> int:
@@ -76,12 +83,12 @@ class Geometry:
     @property
     def inodes_per_block(self) -> int:
         """fs_inopb."""
-        return self.block_size // Ufs2Dinode.SIZE
+        return self.block_size // self.inode_size
 
     @property
     def pointers_per_block(self) -> int:
         """fs_nindir."""
-        return self.block_size // _POINTER
+        return self.block_size // self.pointer_size
 
     @property
     def inode_count(self) -> int:
@@ -96,11 +103,15 @@ class Geometry:
     @property
     def max_file_size(self) -> int:
         """fs_maxfilesize."""
-        return max_file_size(self.block_size)
+        return max_file_size(self.block_size, self.pointer_size)
 
     def group_start(self, group: int) -> int:
         """First fragment of ``group`` (cgbase)."""
         return group * self.group_fragments
+
+    def group_metadata(self, group: int) -> int:
+        """The fragment from which ``sblkno`` and its like are counted in ``group`` (cgstart)."""
+        return group * self.group_fragments + self.skew * (group & self.skew_mask)
 
     def group_length(self, group: int) -> int:
         """Fragments of ``group``; the last may be short."""
@@ -109,29 +120,31 @@ class Geometry:
     def inode_offset(self, inode: int) -> int:
         """Byte offset of ``inode``, which must be in range."""
         group, index = divmod(inode, self.group_inodes)
-        return (self.group_start(group) + self.iblkno) * self.fragment_size + index * Ufs2Dinode.SIZE
+        return (self.group_metadata(group) + self.iblkno) * self.fragment_size + index * self.inode_size
 
 
-def max_file_size(block_size: int) -> int:
+def max_file_size(block_size: int, pointer_size: int = 8) -> int:
     """The largest file twelve direct pointers and three levels of indirection reach, less one byte."""
     reach = block_size * UFS_NDADDR - 1
     for level in range(1, UFS_NIADDR + 1):
-        reach += block_size * (block_size // _POINTER) ** level
+        reach += block_size * (block_size // pointer_size) ** level
     return reach
 
 
-def group_header_size(group_inodes: int, group_fragments: int, frag: int, cluster_summary: int) -> int:
-    """Bytes a cylinder group needs for its head and maps (fs.h, CGSIZE; fs_old_cpg is 0 in UFS2)."""
-    size = Cg.SIZE + howmany(group_inodes, 8) + howmany(group_fragments, 8) + 4
+def group_header_size(
+    group_inodes: int, group_fragments: int, frag: int, cluster_summary: int, cylinders: int = 0
+) -> int:
+    """Bytes a cylinder group needs for its head and maps (fs.h, CGSIZE; there are no cylinders in UFS2)."""
+    size = Cg.SIZE + howmany(group_inodes, 8) + howmany(group_fragments, 8) + 4 + PER_CYLINDER * cylinders
     if cluster_summary > 0:
         size += 4 * cluster_summary + howmany(group_fragments // frag, 8)
     return size
 
 
-def metadata_start(block_size: int, fragment_size: int) -> tuple[int, int, int]:
-    """sblkno, cblkno and iblkno, which follow from the two sizes alone."""
+def metadata_start(block_size: int, fragment_size: int, superblock: int = SBLOCK_UFS2) -> tuple[int, int, int]:
+    """sblkno, cblkno and iblkno, which follow from the two sizes and the byte at which the superblock stands."""
     frag = block_size // fragment_size
-    sblkno = roundup(howmany(SBLOCK_UFS2 + SBLOCKSIZE, fragment_size), frag)
+    sblkno = roundup(howmany(superblock + SBLOCKSIZE, fragment_size), frag)
     cblkno = sblkno + roundup(howmany(SBLOCKSIZE, fragment_size), frag)
     return sblkno, cblkno, cblkno + frag
 
@@ -297,6 +310,8 @@ def _metadata_space(wanted: int | None, fpg: int, minfree: int, frag: int) -> in
 
 def geometry_of(fs: Fs) -> Geometry:
     """The geometry a superblock describes; the superblock must have passed its checks."""
+    dialect = dialect_of(fs)
+    old = dialect is UFS1
     return Geometry(
         block_size=fs.fs_bsize,
         fragment_size=fs.fs_fsize,
@@ -314,4 +329,9 @@ def geometry_of(fs: Fs) -> Geometry:
         cluster_summary=fs.fs_contigsumsize,
         max_contiguous=fs.fs_maxcontig,
         metadata_space=fs.fs_metaspace,
+        inode_size=dialect.inode_size,
+        pointer_size=dialect.pointer_size,
+        skew=fs.fs_old_cgoffset if old else 0,
+        skew_mask=~fs.fs_old_cgmask if old else 0,
+        cylinders=fs.fs_old_cpg if old else 0,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .constants import CG_MAGIC, MAXFRAG
-from .geometry import howmany, roundup
+from .geometry import PER_CYLINDER, howmany, roundup
 from .hashes import check_hash
 from .records import Cg, Csum
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Bools = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
+    Octets = npt.NDArray[np.uint8]
 
 _CKHASH = Cg.LAYOUT.offsets["cg_ckhash"]
 
@@ -50,7 +51,7 @@ class SpaceCounts:
 
 def map_offsets(geometry: Geometry) -> MapOffsets:
     """The offsets mkfs.c (initcg) gives the maps; the same in every group."""
-    iusedoff = Cg.SIZE
+    iusedoff = Cg.SIZE + PER_CYLINDER * geometry.cylinders
     freeoff = iusedoff + howmany(geometry.group_inodes, 8)
     nextfreeoff = freeoff + howmany(geometry.group_fragments, 8)
     if geometry.cluster_summary <= 0:
@@ -62,21 +63,31 @@ def map_offsets(geometry: Geometry) -> MapOffsets:
     return MapOffsets(iusedoff, freeoff, clustersumoff, clusteroff, clusteroff + howmany(blocks, 8))
 
 
+def block_patterns(free: Bools, frag: int) -> Octets:
+    """One octet per block: bit ``i`` says that its fragment ``i`` is free.
+
+    A block that the end of the file system cuts short is one more, whose missing fragments are not free.
+    """
+    padded = np.zeros(howmany(len(free), frag) * frag, dtype=np.bool_)
+    padded[: len(free)] = free
+    return np.packbits(padded.reshape(-1, frag), axis=1, bitorder="little")[:, 0]
+
+
 def count_space(free: Bools, frag: int, cluster_summary: int) -> SpaceCounts:
     """Count ``free`` (one element per fragment of a group) the way fsck does.
 
     A block that the end of the file system cuts short counts as partly used.
     """
-    whole = len(free) // frag
-    padded = np.zeros(howmany(len(free), frag) * frag, dtype=np.bool_)
-    padded[: len(free)] = free
-    patterns = (padded.reshape(-1, frag) @ (1 << np.arange(frag))).astype(np.int64)
+    return count_patterns(block_patterns(free, frag), frag, len(free) // frag, cluster_summary)
+
+
+def count_patterns(patterns: Octets, frag: int, whole: int, cluster_summary: int) -> SpaceCounts:
+    """:func:`count_space` of :func:`block_patterns`; ``whole`` blocks are not cut short."""
     histogram = np.bincount(patterns, minlength=1 << frag)
     full = (1 << frag) - 1
     histogram_partial = histogram.copy()
     histogram_partial[full] = 0
-    runs = _run_table(frag)
-    frsum = histogram_partial @ runs
+    frsum = histogram_partial @ _run_table(frag)
     clusters = patterns[:whole] == full
     return SpaceCounts(
         free_blocks=int(histogram[full]),
@@ -122,50 +133,74 @@ def pack_group(
     geometry: Geometry, state: GroupState, *, timestamp: int, hashed: bool, byteorder: ByteOrder
 ) -> tuple[bytes, Csum]:
     """The ``fs_cgsize`` bytes of a group and its counters."""
-    counts = count_space(state.free, geometry.fragments_per_block, geometry.cluster_summary)
+    frag = geometry.fragments_per_block
     offsets = map_offsets(geometry)
-    counters = Csum(
-        cs_ndir=state.directories,
-        cs_nbfree=counts.free_blocks,
-        cs_nifree=int(geometry.group_inodes - np.count_nonzero(state.used_inodes)),
-        cs_nffree=counts.free_fragments,
-    )
     head = Cg(
         cg_magic=CG_MAGIC,
         cg_cgx=state.index,
         cg_ndblk=len(state.free),
-        cg_cs=counters,
-        cg_frsum=counts.frsum,
+        cg_cs=Csum(cs_ndir=state.directories),
         cg_iusedoff=offsets.iusedoff,
         cg_freeoff=offsets.freeoff,
         cg_nextfreeoff=offsets.nextfreeoff,
         cg_clustersumoff=offsets.clustersumoff,
         cg_clusteroff=offsets.clusteroff,
-        cg_nclusterblks=len(counts.clusters) if geometry.cluster_summary > 0 else 0,
+        cg_nclusterblks=len(state.free) // frag if geometry.cluster_summary > 0 else 0,
         cg_niblk=geometry.group_inodes,
         cg_initediblk=state.initialised_inodes,
         cg_time=timestamp,
     )
+    patterns = block_patterns(state.free, frag)
+    return pack_maps(geometry, head, patterns, state.used_inodes, hashed=hashed, byteorder=byteorder), head.cg_cs
+
+
+def pack_maps(
+    geometry: Geometry,
+    head: Cg,
+    patterns: Octets,
+    used_inodes: Bools | Octets,
+    *,
+    hashed: bool,
+    byteorder: ByteOrder,
+) -> bytes:
+    """The ``fs_cgsize`` bytes of a group; what follows from the maps is set in ``head``.
+
+    ``patterns`` are :func:`block_patterns`. Only the head's counters and summaries of space and inodes are set.
+    """
+    frag = geometry.fragments_per_block
+    counts = count_patterns(patterns, frag, head.cg_ndblk // frag, geometry.cluster_summary)
+    head.cg_cs.cs_nbfree = counts.free_blocks
+    head.cg_cs.cs_nifree = int(geometry.group_inodes - np.count_nonzero(used_inodes))
+    head.cg_cs.cs_nffree = counts.free_fragments
+    head.cg_frsum = counts.frsum
+    head.cg_ckhash = 0
+    offsets = map_offsets(geometry)
     block = np.zeros(geometry.cgsize, dtype=np.uint8)
     block[: Cg.SIZE] = np.frombuffer(head.pack(byteorder), dtype=np.uint8)
-    _put_bits(block, offsets.iusedoff, state.used_inodes)
-    _put_bits(block, offsets.freeoff, state.free)
+    _put_bits(block, offsets.iusedoff, used_inodes)
+    _put_bits(block, offsets.freeoff, _fragments(patterns, frag))
     if geometry.cluster_summary > 0:
         sums = counts.cluster_sum[1:].astype(np.dtype(np.int32).newbyteorder("<" if byteorder == "little" else ">"))
         start = offsets.clustersumoff + 4
         block[start : start + sums.nbytes] = sums.view(np.uint8)
         _put_bits(block, offsets.clusteroff, counts.clusters)
     if hashed:
-        block[_CKHASH : _CKHASH + 4] = np.frombuffer(check_hash(block).to_bytes(4, byteorder), dtype=np.uint8)
-    return block.tobytes(), counters
+        head.cg_ckhash = check_hash(block)
+        block[_CKHASH : _CKHASH + 4] = np.frombuffer(head.cg_ckhash.to_bytes(4, byteorder), dtype=np.uint8)
+    return block.tobytes()
 
 
-def _put_bits(block: npt.NDArray[np.uint8], offset: int, bits: Bools) -> None:
+def _fragments(patterns: Octets, frag: int) -> Octets:
+    """One element per fragment, the inverse of :func:`block_patterns`."""
+    return np.unpackbits(patterns.reshape(-1, 1), axis=1, count=frag, bitorder="little").reshape(-1)
+
+
+def _put_bits(block: Octets, offset: int, bits: Bools | Octets) -> None:
     packed = np.packbits(bits, bitorder="little")
     block[offset : offset + len(packed)] |= packed
 
 
-def get_bits(block: npt.NDArray[np.uint8], offset: int, count: int) -> Bools:
+def get_bits(block: Octets, offset: int, count: int) -> Bools:
     """``count`` bits of a map, lowest bit first."""
     return np.unpackbits(block[offset : offset + howmany(count, 8)], count=count, bitorder="little").astype(np.bool_)
 

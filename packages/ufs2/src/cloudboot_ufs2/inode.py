@@ -134,3 +134,17 @@ def _fill(pointers: npt.NDArray[np.int64], first: int, extents: Sequence[Extent]
 def inode_hash(data: bytes) -> int:
     """The check-hash the 256 bytes of an inode should carry."""
     return check_hash(data[:_CKHASH] + bytes(4) + data[_CKHASH + 4 :])
+
+
+def pack_inode(inode: Ufs2Dinode, byteorder: ByteOrder, *, hashed: bool) -> bytes:
+    """The 256 bytes of an inode, with its check-hash if it is in use and ``hashed``.
+
+    Raises:
+        RangeError: a value does not fit its field.
+    """
+    inode.di_ckhash = 0
+    data = inode.pack(byteorder)
+    if not hashed or not inode.di_mode:
+        return data
+    inode.di_ckhash = check_hash(data)
+    return data[:_CKHASH] + inode.di_ckhash.to_bytes(4, byteorder) + data[_CKHASH + 4 :]

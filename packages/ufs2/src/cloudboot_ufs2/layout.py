@@ -206,6 +206,66 @@ Ufs2Dinode = (
     * "An inode (dinode.h, struct ufs2_dinode)."
 )
 
+Ufs1Dinode = (
+    Struct(
+        "di_mode" / Int16ul,
+        "di_nlink" / Int16ul,
+        "di_freelink" / Int32ul * "of soft updates; 16-bit owners in file systems before 4.4BSD",
+        "di_size" / Int64ul,
+        "di_atime" / Int32sl,
+        "di_atimensec" / Int32sl,
+        "di_mtime" / Int32sl,
+        "di_mtimensec" / Int32sl,
+        "di_ctime" / Int32sl,
+        "di_ctimensec" / Int32sl,
+        "di_db" / Array(UFS_NDADDR, Int32sl),
+        "di_ib" / Array(UFS_NIADDR, Int32sl),
+        "di_flags" / Int32ul,
+        "di_blocks" / Int32ul * "512-byte units held, indirect blocks included",
+        "di_gen" / Int32ul,
+        "di_uid" / Int32ul,
+        "di_gid" / Int32ul,
+        "di_modrev" / Int64ul,
+    )
+    * "An inode of UFS1 (dinode.h, struct ufs1_dinode)."
+)
+
+Extattr = (
+    Struct(
+        "ea_length" / Int32ul * "of the whole attribute, a multiple of 8",
+        "ea_namespace" / Int8ul * "1: user, 2: system",
+        "ea_contentpadlen" / Int8ul * "zeros after the content",
+        "ea_namelength" / Int8ul,
+    )
+    * "The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h)."
+)
+
+Qcow2Header = (
+    Struct(
+        "magic" / Int32ul,
+        "version" / Int32ul,
+        "backing_file_offset" / Int64ul,
+        "backing_file_size" / Int32ul,
+        "cluster_bits" / Int32ul,
+        "size" / Int64ul * "virtual disk size, bytes",
+        "crypt_method" / Int32ul,
+        "l1_size" / Int32ul * "entries of the active L1 table",
+        "l1_table_offset" / Int64ul,
+        "refcount_table_offset" / Int64ul,
+        "refcount_table_clusters" / Int32ul,
+        "nb_snapshots" / Int32ul,
+        "snapshots_offset" / Int64ul,
+        "incompatible_features" / Int64ul * "from here on, version 3",
+        "compatible_features" / Int64ul,
+        "autoclear_features" / Int64ul,
+        "refcount_order" / Int32ul,
+        "header_length" / Int32ul,
+        "compression_type" / Int8ul * "only where header_length reaches it; 0: zlib, 1: zstd",
+        "padding" / Bytes(7),
+    )
+    * "The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst)."
+)
+
 Direct = (
     Struct(
         "d_ino" / Int32ul * "0: unused",

@@ -6,13 +6,15 @@ import contextlib
 import dataclasses
 import stat
 from collections import OrderedDict
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self, overload
 
 from cloudboot_layout import Storage, Window, open_storage
 
 from . import errors, rules
 from .blocks import BlockMap, read
-from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN, SBLOCKSIZE, UFS_ROOTINO
+from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
+from .dialect import UFS2 as UFS2_DIALECT
+from .dialect import dialect_of, inline_limit
 from .directory import PIECE as DIRECTORY_PIECE
 from .directory import records
 from .errors import (
@@ -20,12 +22,14 @@ from .errors import (
     DirectoryError,
     ImageTruncatedError,
     InodeError,
+    OptionError,
     SuperblockError,
     SymlinkLoopError,
+    UnsupportedError,
 )
+from .extattr import parse_attributes, read_area
 from .file import UFS2File
 from .geometry import geometry_of, howmany
-from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
 from .records import Fs, Ufs2Dinode
 from .superblock import find_superblock, has_hash, superblock_hash
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder
 
     from .blocks import Run
+    from .edit import WritableUFS2
+    from .extattr import Attribute
 
 _MAX_LINKS = 40
 _CACHED_DIRECTORIES = 64
@@ -106,6 +112,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         self._verify = verify
         self.superblock, self.byteorder, self.superblock_offset = _superblock(storage, verify=verify)
         self.geometry = geometry_of(self.superblock)
+        self.dialect = dialect_of(self.superblock)
         if self.geometry.size * self.geometry.fragment_size > storage.size:
             raise ImageTruncatedError(
                 "the image is smaller than the file system",
@@ -115,45 +122,75 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 actual=storage.size,
             )
         self._blocks = BlockMap(storage, self.geometry, self.byteorder)
-        self._inode_hashes = verify and has_hash(self.superblock, CK_INODE)
+        self._inode_hashes = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
         self._tables: OrderedDict[int, bytes] = OrderedDict()
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
+
+    @overload
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+        *,
+        mode: Literal["r"] = "r",
+        offset: int = 0,
+        size: int | None = None,
+        verify: bool = True,
+    ) -> Self: ...
+
+    @overload
+    @classmethod
+    def open(
+        cls,
+        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+        *,
+        mode: Literal["r+"],
+        offset: int = 0,
+        size: int | None = None,
+        verify: bool = True,
+    ) -> WritableUFS2: ...
 
     @classmethod
     def open(
         cls,
         source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
         *,
+        mode: Literal["r", "r+"] = "r",
         offset: int = 0,
         size: int | None = None,
         verify: bool = True,
-    ) -> Self:
+    ) -> UFS2:
         """Open a file system.
 
         Args:
             source: a path, a binary file, a buffer or a storage.
+            mode: ``r+`` gives a file system that can be changed; :meth:`WritableUFS2.open` says how, and has more
+                options.
             offset: where the file system starts in it, in bytes.
             size: how long it is; by default, all that follows.
             verify: whether check-hashes are compared where the file system has them.
 
         Raises:
+            OptionError: an unknown mode.
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
             ImageTruncatedError: the image is smaller than the file system.
             OSError: the path cannot be opened.
         """
+        if mode == "r+":
+            from .edit import WritableUFS2  # which builds on this module
+
+            return WritableUFS2.open(source, offset=offset, size=size, verify=verify)
+        if mode != "r":
+            raise OptionError("no such mode", field="mode", expected="r or r+", actual=mode)
         with contextlib.ExitStack() as stack:
-            storage = stack.enter_context(open_storage(source)).storage
-            if offset or size is not None:
-                length = storage.size - offset if size is None else size
-                if offset < 0 or length < 0 or offset + length > storage.size:
-                    raise ImageTruncatedError(
-                        "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
-                    )
-                storage = Window(storage, offset, length)
+            storage = storage_of(stack, source, offset=offset, size=size)
             volume = cls(storage, verify=verify)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -187,11 +224,12 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             )
         position = self.geometry.inode_offset(number)
         # The table starts on a block, counted from the start of its group.
-        within = number % self.geometry.inodes_per_block * INODE_SIZE
+        size = self.geometry.inode_size
+        within = number % self.geometry.inodes_per_block * size
         table = self._table(position - within)
-        inode = Ufs2Dinode.unpack_from(table, within, self.byteorder, base=position - within)
+        inode = self.dialect.read_inode(table, within, self.byteorder, base=position - within)
         if self._inode_hashes and inode.di_mode:
-            expected = inode_hash(table[within : within + INODE_SIZE])
+            expected = inode_hash(table[within : within + size])
             if expected != inode.di_ckhash:
                 raise CheckHashError(
                     f"inode {number} is damaged",
@@ -230,8 +268,17 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return inode
 
     def open_inode(self, number: int) -> UFS2File:
-        """The content of an inode of any kind but an inline symbolic link."""
-        return UFS2File(self._storage, self.geometry, self._blocks, self._used_inode(number), number)
+        """The content of an inode of any kind but an inline symbolic link.
+
+        Raises:
+            UnsupportedError: a snapshot, whose pointers partly mean blocks of the live file system.
+        """
+        inode = self._used_inode(number)
+        if inode.di_flags & SF_SNAPSHOT:
+            raise UnsupportedError(
+                f"inode {number} is a snapshot", structure="Ufs2Dinode", field="di_flags", actual=inode.di_flags
+            )
+        return UFS2File(self._storage, self.geometry, self._blocks, inode, number)
 
     # Directories and paths
 
@@ -246,6 +293,26 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         if found is not None:
             self._directories.move_to_end(number)
             return found
+        file = self._directory_file(number)
+        # In pieces: the size is what the inode says, and the first hole is a bad record.
+        found = {
+            record.name: (record.inode, record.kind)
+            for start in range(0, file.size, DIRECTORY_PIECE)
+            for record in records(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start)
+            if record.name not in (b".", b"..")
+        }
+        self._directories[number] = found
+        if len(self._directories) > _CACHED_DIRECTORIES:
+            self._directories.popitem(last=False)
+        return found
+
+    def _directory_bytes(self, number: int) -> bytes:
+        """The content of directory ``number``, whole."""
+        file = self._directory_file(number)
+        return file.read_at(0, file.size)
+
+    def _directory_file(self, number: int) -> UFS2File:
+        """Directory ``number`` as a file of a size that can be."""
         inode = self._used_inode(number)
         if not stat.S_ISDIR(inode.di_mode):
             raise errors.NotADirectoryError(
@@ -259,18 +326,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 expected=f"at most {self.size}",
                 actual=inode.di_size,
             )
-        file = UFS2File(self._storage, self.geometry, self._blocks, inode, number)
-        # In pieces: the size is what the inode says, and the first hole is a bad record.
-        found = {
-            record.name: (record.inode, record.kind)
-            for start in range(0, inode.di_size, DIRECTORY_PIECE)
-            for record in records(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start)
-            if record.name not in (b".", b"..")
-        }
-        self._directories[number] = found
-        if len(self._directories) > _CACHED_DIRECTORIES:
-            self._directories.popitem(last=False)
-        return found
+        return UFS2File(self._storage, self.geometry, self._blocks, inode, number)
 
     def find(self, path: str, *, follow_symlinks: bool = True) -> int:
         """The inode number of ``path``.
@@ -388,8 +444,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         inode = self._used_inode(number)
         if not stat.S_ISLNK(inode.di_mode):
             raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
-        if inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen):
-            position = self.geometry.inode_offset(number) + Ufs2Dinode.LAYOUT.offsets["di_db"]
+        if self._has_no_blocks(inode):
+            position = self.geometry.inode_offset(number) + self.dialect.shortlink
             return read(self._storage, position, inode.di_size)
         if inode.di_size > _MAX_TARGET:
             raise InodeError(
@@ -400,6 +456,33 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 actual=inode.di_size,
             )
         return UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
+
+    # Extended attributes
+
+    def attributes(self, path: str, *, follow_symlinks: bool = True) -> list[Attribute]:
+        """The extended attributes of ``path`` in every namespace, in the order of the disk.
+
+        Raises:
+            AttributeAreaError: the records do not hold together.
+        """
+        number = self.find(path, follow_symlinks=follow_symlinks)
+        area = read_area(self._storage, self.geometry, self._used_inode(number), number)
+        return list(parse_attributes(area, self.byteorder, inode=number))
+
+    def listxattr(self, path: str, *, follow_symlinks: bool = True) -> list[str]:
+        """The names of the extended attributes of ``path``, like :func:`os.listxattr`: ``"user.comment"``."""
+        return [attribute.full_name for attribute in self.attributes(path, follow_symlinks=follow_symlinks)]
+
+    def getxattr(self, path: str, name: str, *, follow_symlinks: bool = True) -> bytes:
+        """The value of an extended attribute, like :func:`os.getxattr`; ``name`` begins with its namespace.
+
+        Raises:
+            AttributeNotFoundError: there is none of that name.
+        """
+        for attribute in self.attributes(path, follow_symlinks=follow_symlinks):
+            if attribute.full_name == name:
+                return attribute.value
+        raise errors.AttributeNotFoundError(f"{path}: no extended attribute {name}")
 
     # Contents
 
@@ -454,6 +537,15 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 found.append((start, length))
         return found
 
+    def data_ranges(self, number: int) -> Iterator[tuple[int, int]]:
+        """The parts of inode ``number`` that are not holes: ``(offset in the file, length)``, in order."""
+        inode = self._used_inode(number)
+        bsize = self.geometry.block_size
+        for run in self._runs(inode, number):
+            if run.address:
+                start = run.block * bsize
+                yield start, min(run.blocks * bsize, inode.di_size - start)
+
     def pointer_blocks(self, path: str, *, follow_symlinks: bool = True) -> list[tuple[int, int]]:
         """Where the indirect blocks of a file lie: ``(offset in the volume, length)``."""
         number = self.find(path, follow_symlinks=follow_symlinks)
@@ -467,10 +559,12 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return iter(()) if self._has_no_blocks(inode) else self._blocks.runs(inode, number)
 
     def _has_no_blocks(self, inode: Ufs2Dinode) -> bool:
-        """Whether the pointers of an inode are something else: the target of a link, the number of a device."""
+        """Whether the pointers are something else: the target of a link, the number of a device, a snapshot's marks."""
         kind = stat.S_IFMT(inode.di_mode)
+        if inode.di_flags & SF_SNAPSHOT:
+            return True
         if kind == stat.S_IFLNK:
-            return inode.di_size < min(MAXSYMLINKLEN, self.superblock.fs_maxsymlinklen)
+            return inode.di_size < min(inline_limit(self.dialect), self.superblock.fs_maxsymlinklen)
         return kind not in (stat.S_IFREG, stat.S_IFDIR)
 
     def regions(self) -> Iterator[Region]:
@@ -480,7 +574,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         yield Region("boot", 0, 0, self.superblock_offset)
         yield Region("superblock", 0, self.superblock_offset, SBLOCKSIZE)
         for group in range(geometry.group_count):
-            start = geometry.group_start(group)
+            start = geometry.group_metadata(group)
             for kind, first, end in (
                 ("backup-superblock", geometry.sblkno, geometry.cblkno),
                 ("group", geometry.cblkno, geometry.iblkno),
@@ -488,6 +582,30 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             ):
                 yield Region(kind, group, (start + first) * fsize, (end - first) * fsize)
         yield Region("summary", 0, geometry.summary_address * fsize, geometry.summary_size)
+
+
+def storage_of(
+    stack: contextlib.ExitStack,
+    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+    *,
+    offset: int = 0,
+    size: int | None = None,
+    writable: bool = False,
+) -> Storage:
+    """The bytes of a file system in ``source``; ``stack`` closes what was opened for them.
+
+    Raises:
+        ImageTruncatedError: the source ends before ``offset`` and ``size`` do.
+    """
+    storage = stack.enter_context(open_storage(source, writable=writable)).storage
+    if not offset and size is None:
+        return storage
+    length = storage.size - offset if size is None else size
+    if offset < 0 or length < 0 or offset + length > storage.size:
+        raise ImageTruncatedError(
+            "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
+        )
+    return Window(storage, offset, length)
 
 
 def _superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:

@@ -841,6 +841,223 @@ class Ufs2Dinode(Record):
 
 
 @dataclass(slots=True)
+class Ufs1Dinode(Record):
+    """An inode of UFS1 (dinode.h, struct ufs1_dinode). (128 bytes)"""
+
+    di_mode: int = 0
+    di_nlink: int = 0
+    #: of soft updates; 16-bit owners in file systems before 4.4BSD
+    di_freelink: int = 0
+    di_size: int = 0
+    di_atime: int = 0
+    di_atimensec: int = 0
+    di_mtime: int = 0
+    di_mtimensec: int = 0
+    di_ctime: int = 0
+    di_ctimensec: int = 0
+    di_db: tuple[int, ...] = (0,) * 12
+    di_ib: tuple[int, ...] = (0,) * 3
+    di_flags: int = 0
+    #: 512-byte units held, indirect blocks included
+    di_blocks: int = 0
+    di_gen: int = 0
+    di_uid: int = 0
+    di_gid: int = 0
+    di_modrev: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "Ufs1Dinode",
+        (
+            Field("di_mode", "H"),
+            Field("di_nlink", "H"),
+            Field("di_freelink", "L"),
+            Field("di_size", "Q"),
+            Field("di_atime", "l"),
+            Field("di_atimensec", "l"),
+            Field("di_mtime", "l"),
+            Field("di_mtimensec", "l"),
+            Field("di_ctime", "l"),
+            Field("di_ctimensec", "l"),
+            Field("di_db", "l", 12),
+            Field("di_ib", "l", 3),
+            Field("di_flags", "L"),
+            Field("di_blocks", "L"),
+            Field("di_gen", "L"),
+            Field("di_uid", "L"),
+            Field("di_gid", "L"),
+            Field("di_modrev", "Q"),
+        ),
+    )
+    SIZE: ClassVar[int] = 128
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(
+            values[0],
+            values[1],
+            values[2],
+            values[3],
+            values[4],
+            values[5],
+            values[6],
+            values[7],
+            values[8],
+            values[9],
+            values[10:22],
+            values[22:25],
+            values[25],
+            values[26],
+            values[27],
+            values[28],
+            values[29],
+            values[30],
+        )
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.di_mode,
+            self.di_nlink,
+            self.di_freelink,
+            self.di_size,
+            self.di_atime,
+            self.di_atimensec,
+            self.di_mtime,
+            self.di_mtimensec,
+            self.di_ctime,
+            self.di_ctimensec,
+            *exactly("Ufs1Dinode", "di_db", 12, self.di_db),
+            *exactly("Ufs1Dinode", "di_ib", 3, self.di_ib),
+            self.di_flags,
+            self.di_blocks,
+            self.di_gen,
+            self.di_uid,
+            self.di_gid,
+            self.di_modrev,
+        )
+
+
+@dataclass(slots=True)
+class Extattr(Record):
+    """The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h). (7 bytes)"""
+
+    #: of the whole attribute, a multiple of 8
+    ea_length: int = 0
+    #: 1: user, 2: system
+    ea_namespace: int = 0
+    #: zeros after the content
+    ea_contentpadlen: int = 0
+    ea_namelength: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "Extattr",
+        (
+            Field("ea_length", "L"),
+            Field("ea_namespace", "B"),
+            Field("ea_contentpadlen", "B"),
+            Field("ea_namelength", "B"),
+        ),
+    )
+    SIZE: ClassVar[int] = 7
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.ea_length,
+            self.ea_namespace,
+            self.ea_contentpadlen,
+            self.ea_namelength,
+        )
+
+
+@dataclass(slots=True)
+class Qcow2Header(Record):
+    """The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst). (112 bytes)"""
+
+    magic: int = 0
+    version: int = 0
+    backing_file_offset: int = 0
+    backing_file_size: int = 0
+    cluster_bits: int = 0
+    #: virtual disk size, bytes
+    size: int = 0
+    crypt_method: int = 0
+    #: entries of the active L1 table
+    l1_size: int = 0
+    l1_table_offset: int = 0
+    refcount_table_offset: int = 0
+    refcount_table_clusters: int = 0
+    nb_snapshots: int = 0
+    snapshots_offset: int = 0
+    #: from here on, version 3
+    incompatible_features: int = 0
+    compatible_features: int = 0
+    autoclear_features: int = 0
+    refcount_order: int = 0
+    header_length: int = 0
+    #: only where header_length reaches it; 0: zlib, 1: zstd
+    compression_type: int = 0
+    padding: bytes = bytes(7)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "Qcow2Header",
+        (
+            Field("magic", "L"),
+            Field("version", "L"),
+            Field("backing_file_offset", "Q"),
+            Field("backing_file_size", "L"),
+            Field("cluster_bits", "L"),
+            Field("size", "Q"),
+            Field("crypt_method", "L"),
+            Field("l1_size", "L"),
+            Field("l1_table_offset", "Q"),
+            Field("refcount_table_offset", "Q"),
+            Field("refcount_table_clusters", "L"),
+            Field("nb_snapshots", "L"),
+            Field("snapshots_offset", "Q"),
+            Field("incompatible_features", "Q"),
+            Field("compatible_features", "Q"),
+            Field("autoclear_features", "Q"),
+            Field("refcount_order", "L"),
+            Field("header_length", "L"),
+            Field("compression_type", "B"),
+            Field("padding", "s", 7),
+        ),
+    )
+    SIZE: ClassVar[int] = 112
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.magic,
+            self.version,
+            self.backing_file_offset,
+            self.backing_file_size,
+            self.cluster_bits,
+            self.size,
+            self.crypt_method,
+            self.l1_size,
+            self.l1_table_offset,
+            self.refcount_table_offset,
+            self.refcount_table_clusters,
+            self.nb_snapshots,
+            self.snapshots_offset,
+            self.incompatible_features,
+            self.compatible_features,
+            self.autoclear_features,
+            self.refcount_order,
+            self.header_length,
+            self.compression_type,
+            exactly("Qcow2Header", "padding", 7, self.padding),
+        )
+
+
+@dataclass(slots=True)
 class Direct(Record):
     """The head of a directory record; the name and its NUL follow (dir.h, struct direct). (8 bytes)"""
 

@@ -13,13 +13,12 @@ from .constants import (
     FS_MAXCONTIG,
     MAXBSIZE,
     MAXFRAG,
-    MAXSYMLINKLEN,
     MINBSIZE,
-    SBLOCK_UFS2,
     SBLOCKSIZE,
 )
+from .dialect import UFS1, dialect_of, inline_limit
 from .geometry import group_header_size, howmany, max_file_size, metadata_start, roundup
-from .records import Csum, Fs, Ufs2Dinode
+from .records import Csum, Fs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +54,9 @@ def _sizes(fs: Fs) -> Iterator[Violation]:
     if not 1 <= frag <= MAXFRAG or fsize * frag != bsize:
         yield Violation("fs_frag", "fragments in a block", bsize // fsize, frag)
         return
-    yield from _equal(fs, "fs_nindir", bsize // 8)
-    yield from _equal(fs, "fs_inopb", bsize // Ufs2Dinode.SIZE)
+    dialect = dialect_of(fs)
+    yield from _equal(fs, "fs_nindir", bsize // dialect.pointer_size)
+    yield from _equal(fs, "fs_inopb", bsize // dialect.inode_size)
 
 
 def _groups(fs: Fs) -> Iterator[Violation]:
@@ -72,16 +72,16 @@ def _groups(fs: Fs) -> Iterator[Violation]:
         return
     if ipg * ncg > (1 << 32) - inopb:
         yield Violation("fs_ipg", "inode numbers have 32 bits", f"at most {((1 << 32) - inopb) // ncg}", ipg)
-    sblkno, cblkno, iblkno = metadata_start(fs.fs_bsize, fs.fs_fsize)
-    yield from _equal(fs, "fs_sblkno", sblkno)
-    yield from _equal(fs, "fs_cblkno", cblkno)
-    yield from _equal(fs, "fs_iblkno", iblkno)
-    yield from _equal(fs, "fs_dblkno", iblkno + ipg * Ufs2Dinode.SIZE // fs.fs_fsize)
+    yield from _metadata(fs)
     if fs.fs_dblkno > fpg:
         yield Violation("fs_dblkno", "metadata inside the group", f"at most {fpg}", fs.fs_dblkno)
     if not (ncg - 1) * fpg < fs.fs_size <= ncg * fpg or fs.fs_size < 8 * fs.fs_frag:
         yield Violation("fs_size", "the last group holds its end", f"{(ncg - 1) * fpg + 1} to {ncg * fpg}", fs.fs_size)
-    header = group_header_size(ipg, fpg, fs.fs_frag, max(0, fs.fs_contigsumsize))
+    cylinders = fs.fs_old_cpg if dialect_of(fs) is UFS1 else 0
+    if not 0 <= cylinders <= fpg:
+        yield Violation("fs_old_cpg", "cylinders in a group", f"0 to {fpg}", cylinders)
+        return
+    header = group_header_size(ipg, fpg, fs.fs_frag, max(0, fs.fs_contigsumsize), cylinders)
     if fs.fs_contigsumsize < 0 or fs.fs_contigsumsize > FS_MAXCONTIG:
         yield Violation("fs_contigsumsize", "clusters counted", f"0 to {FS_MAXCONTIG}", fs.fs_contigsumsize)
     elif header > fs.fs_bsize:
@@ -91,6 +91,25 @@ def _groups(fs: Fs) -> Iterator[Violation]:
     if not Fs.SIZE <= fs.fs_sbsize <= SBLOCKSIZE or fs.fs_sbsize % DEV_BSIZE:
         yield Violation("fs_sbsize", "whole sectors", f"{Fs.SIZE} to {SBLOCKSIZE}", fs.fs_sbsize)
     yield from _summary(fs)
+
+
+def _metadata(fs: Fs) -> Iterator[Violation]:
+    """Where the parts of a group's metadata stand."""
+    iblkno = fs.fs_iblkno
+    if dialect_of(fs) is UFS1:
+        # How they were rounded changed over the years; that they follow one another did not.
+        places = (fs.fs_sblkno, fs.fs_cblkno, iblkno)
+        if not 0 < places[0] < places[1] < places[2]:
+            yield Violation("fs_iblkno", "superblock, group, inodes, in this order", "rising numbers", places)
+        offset, mask = fs.fs_old_cgoffset, ~fs.fs_old_cgmask
+        if offset < 0 or (offset and not 0 <= offset * mask <= fs.fs_fpg - fs.fs_dblkno):
+            yield Violation("fs_old_cgoffset", "metadata inside the group", 0, offset)
+    else:
+        sblkno, cblkno, iblkno = metadata_start(fs.fs_bsize, fs.fs_fsize, fs.fs_sblockloc)
+        yield from _equal(fs, "fs_sblkno", sblkno)
+        yield from _equal(fs, "fs_cblkno", cblkno)
+        yield from _equal(fs, "fs_iblkno", iblkno)
+    yield from _equal(fs, "fs_dblkno", iblkno + fs.fs_ipg * dialect_of(fs).inode_size // fs.fs_fsize)
 
 
 def _summary(fs: Fs) -> Iterator[Violation]:
@@ -106,9 +125,11 @@ def _summary(fs: Fs) -> Iterator[Violation]:
 def remaining(fs: Fs) -> Iterator[Violation]:
     """The other rules; the structural ones must hold."""
     bsize, fsize = fs.fs_bsize, fs.fs_fsize
+    dialect = dialect_of(fs)
+    if fs.fs_sblockloc != dialect.superblock:
+        yield Violation("fs_sblockloc", "FreeBSD looks nowhere else", dialect.superblock, fs.fs_sblockloc)
     expected = {
-        "fs_sblockloc": SBLOCK_UFS2,
-        "fs_maxsymlinklen": MAXSYMLINKLEN,
+        "fs_maxsymlinklen": inline_limit(dialect),
         "fs_bmask": -bsize,
         "fs_fmask": -fsize,
         "fs_qbmask": bsize - 1,
@@ -117,15 +138,17 @@ def remaining(fs: Fs) -> Iterator[Violation]:
         "fs_fshift": fsize.bit_length() - 1,
         "fs_fragshift": fs.fs_frag.bit_length() - 1,
         "fs_fsbtodb": (fsize // DEV_BSIZE).bit_length() - 1,
-        "fs_maxfilesize": max_file_size(bsize),
+        "fs_maxfilesize": max_file_size(bsize, dialect.pointer_size),
     }
     for field, value in expected.items():
         yield from _equal(fs, field, value)
-    if fs.fs_sblockactualloc not in (0, SBLOCK_UFS2):
-        yield Violation("fs_sblockactualloc", "where it stands", SBLOCK_UFS2, fs.fs_sblockactualloc)
+    if fs.fs_sblockactualloc not in (0, fs.fs_sblockloc):
+        yield Violation("fs_sblockactualloc", "where it stands", fs.fs_sblockloc, fs.fs_sblockactualloc)
     if fs.fs_maxbsize and (fs.fs_maxbsize & (fs.fs_maxbsize - 1) or not bsize <= fs.fs_maxbsize <= 16 * bsize):
         yield Violation("fs_maxbsize", "a power of two in range", f"{bsize} to {16 * bsize}", fs.fs_maxbsize)
-    yield from _old_fields(fs)
+    offset, mask = fs.fs_old_cgoffset, ~fs.fs_old_cgmask
+    if offset < 0 or (offset > 0 and mask < 0) or offset * mask > fs.fs_fpg:
+        yield Violation("fs_old_cgoffset", "groups are not shifted", 0, offset)
     yield from _tuning(fs)
     inodes = fs.fs_ipg * fs.fs_ncg
     total = fs.fs_cstotal
@@ -133,14 +156,6 @@ def remaining(fs: Fs) -> Iterator[Violation]:
         yield Violation("fs_cstotal.cs_nifree", "free inodes", f"0 to {inodes}", total.cs_nifree)
     if not 0 <= total.cs_ndir <= inodes - total.cs_nifree:
         yield Violation("fs_cstotal.cs_ndir", "directories", f"0 to {inodes - total.cs_nifree}", total.cs_ndir)
-
-
-def _old_fields(fs: Fs) -> Iterator[Violation]:
-    offset, mask = fs.fs_old_cgoffset, ~fs.fs_old_cgmask
-    if offset < 0 or (offset > 0 and mask < 0) or offset * mask > fs.fs_fpg:
-        yield Violation("fs_old_cgoffset", "groups are not shifted", 0, offset)
-    if any(fs.fs_ocsp):
-        yield Violation("fs_ocsp", "pointers of a running kernel do not belong on disk", bytes(8), fs.fs_ocsp)
 
 
 def _tuning(fs: Fs) -> Iterator[Violation]:

@@ -16,12 +16,15 @@ from .constants import (
     FS_METACKHASH,
     FS_UFS1_MAGIC,
     FS_UFS2_MAGIC,
+    FS_UFS2EA_MAGIC,
     MAXSYMLINKLEN,
+    SBLOCK_UFS1,
     SBLOCK_UFS2,
     SBLOCKSEARCH,
     SBLOCKSIZE,
     UFS_ROOTINO,
 )  # fmt: skip
+from .dialect import modernised
 from .errors import SuperblockError
 from .geometry import howmany, roundup
 from .hashes import check_hash
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 _CKHASH = Fs.LAYOUT.offsets["fs_ckhash"]
 _MAGIC = Fs.LAYOUT.offsets["fs_magic"]
+_MAGICS = (FS_UFS2_MAGIC, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC)
 FSRECOVERY_OFFSET = SBLOCK_UFS2 - FsRecovery.SIZE
 
 
@@ -136,12 +140,13 @@ def superblock_hash(data: bytes) -> int:
 
 
 def find_superblock(storage: Storage) -> tuple[Fs, ByteOrder, int]:
-    """The superblock, its byte order and where it stands; UFS2 magic decides, in FreeBSD's order of search.
+    """The superblock, its byte order and where it stands, in FreeBSD's order of search; one of UFS1 modernised.
 
     Raises:
-        SuperblockError: none is there; the message says if one of UFS1 is, or one that newfs left unfinished.
+        SuperblockError: none is there; the message says if there is one that newfs left unfinished.
+        UnsupportedError: one of UFS1 from before 4.4BSD.
     """
-    reason = "no UFS2 superblock"
+    reason = "no UFS superblock"
     for at in SBLOCKSEARCH:
         if at + SBLOCKSIZE > storage.size:
             continue
@@ -149,13 +154,12 @@ def find_superblock(storage: Storage) -> tuple[Fs, ByteOrder, int]:
         magic = data[_MAGIC : _MAGIC + 4]
         for byteorder in ("little", "big"):
             found = int.from_bytes(magic, byteorder)
-            if found == FS_UFS2_MAGIC:
-                fs = Fs.unpack_from(data, 0, byteorder, base=at)
-                # A backup of group 0 can stand where another kind of file system has its superblock.
-                if fs.fs_sblockloc == at:
-                    return fs, byteorder, at
-            elif found == FS_UFS1_MAGIC:
-                reason = "the file system is UFS1, not UFS2"
-            elif found == FS_BAD_MAGIC:
+            if found == FS_BAD_MAGIC:
                 reason = "newfs did not finish this file system"
+            if found not in _MAGICS:
+                continue
+            fs = Fs.unpack_from(data, 0, byteorder, base=at)
+            # A backup of the first group can stand where another kind of file system has its superblock.
+            if fs.fs_sblockloc == at or (found == FS_UFS1_MAGIC and not fs.fs_sblockloc and at <= SBLOCK_UFS1):
+                return modernised(fs, at), byteorder, at
     raise SuperblockError(reason, structure="Fs", field="fs_magic", offset=SBLOCK_UFS2, expected=FS_UFS2_MAGIC)

@@ -11,6 +11,7 @@ from cloudboot_layout import Finding
 
 from .blocks import BlockMap
 from .constants import UFS_ROOTINO
+from .dialect import dialect_of
 from .directory import Record
 from .geometry import geometry_of
 
@@ -87,6 +88,7 @@ class Survey:
     def __init__(self, storage: Storage, fs: Fs, byteorder: ByteOrder, findings: Findings) -> None:
         self.storage, self.fs, self.byteorder, self.findings = storage, fs, byteorder, findings
         self.geometry = geometry_of(fs)
+        self.dialect = dialect_of(fs)
         self.blocks = BlockMap(storage, self.geometry, byteorder)
         self.groups: list[GroupFacts | None] = []
         #: which fragments hold metadata or belong to an inode

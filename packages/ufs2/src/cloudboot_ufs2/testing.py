@@ -326,6 +326,13 @@ def _unlinked_inode(editor: Editor) -> None:
     editor.change_record("/", "empty", inode=0)
 
 
+def _empty_attributes(editor: Editor) -> None:
+    """Point the attributes of a file at zeros."""
+    number = editor.find("/short")
+    held = editor.inode(number).di_blocks + editor.geometry.fragment_size // 512
+    editor.change_inode(number, di_extsize=64, di_extb=(_last_free(editor), 0), di_blocks=held)
+
+
 def mutations() -> list[Mutation]:
     """All of them; made for :func:`sample_image`, at any block size and in either byte order."""
     return [*_superblock_mutations(), *_group_mutations(), *_inode_mutations(), *_directory_mutations()]
@@ -368,7 +375,6 @@ def _superblock_mutations() -> list[Mutation]:
         _superblock("fs_minfree", lambda _: 100),
         _superblock("fs_sblockactualloc", lambda _: 8192),
         _superblock("fs_old_cgoffset", lambda _: -1),
-        _superblock("fs_ocsp", lambda _: b"\x80".ljust(128, b"\0")),
         Mutation("fs_cstotal.cs_nifree below 0", "superblock-nifree", _total("cs_nifree", "", -(1 << 40)).apply),
         Mutation("fs_cstotal.cs_ndir below 0", "superblock-ndir", _total("cs_ndir", "", -(1 << 40)).apply),
         _byte("superblock-hash", lambda _: SBLOCK_UFS2 + Fs.LAYOUT.offsets["fs_ckhash"]),
@@ -433,9 +439,10 @@ def _inode_mutations() -> list[Mutation]:
         _inode("inode-trailing-hole", "/short", di_size=lambda inode: inode.di_size + (1 << 17)),
         _inode("inode-trailing-hole", "/boot/kernel/kernel", di_size=lambda inode: inode.di_size + (1 << 30)),
         Mutation("/tail: its last block missing", "inode-trailing-hole", _gap),
-        _inode("inode-blocks-beyond-size", "/boot/kernel/kernel", di_size=lambda inode: inode.di_size - (1 << 20)),
+        _inode("inode-partial-truncation", "/boot/kernel/kernel", di_size=lambda inode: inode.di_size - (1 << 17)),
+        _inode("inode-blocks-beyond-size", "/boot/kernel/kernel", di_size=8192),
         _inode("inode-extsize", "/short", di_extsize=100),
-        _inode("inode-generation", "/short", di_gen=0),
+        Mutation("attributes that are none", "inode-attributes", _empty_attributes),
         _inode("inode-time", "/short", di_mtimensec=1_000_000_000),
         _inode("inode-link-padding", "/etc/inline", di_size=5),
         Mutation("a file without a name", "inode-unreferenced", _unlinked_inode),

@@ -1,0 +1,18 @@
+"""The subcommands of ``python -m cloudboot_ufs2``, by what they do with a file system.
+
+Each module has an ``add(commands)`` that adds its own to the parser of :mod:`cloudboot_ufs2.__main__`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Commands(Protocol):
+    """What :meth:`argparse.ArgumentParser.add_subparsers` returns."""
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 -- argparse's own name
+        """A parser for the subcommand ``name``."""

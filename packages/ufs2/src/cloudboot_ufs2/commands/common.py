@@ -1,0 +1,64 @@
+"""What several subcommands share: how a file system is named on the command line, opened, and shown."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from cloudboot_layout import command
+from cloudboot_ufs2.partition import installed_readers
+from cloudboot_ufs2.reader import UFS2
+from cloudboot_ufs2.vmimage import open_volume
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from cloudboot_layout import Storage
+
+
+def add_image(parser: argparse.ArgumentParser) -> None:
+    """The image to read, and where in it the file system is."""
+    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2) or qcow2")
+    size = command.size_argument
+    parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
+    parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
+    parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
+    parser.add_argument("--spool", metavar="FOLDER", help="where a compressed disk is kept while it is read (TMPDIR)")
+    command.add_common_arguments(parser)
+
+
+@contextlib.contextmanager
+def storage(options: argparse.Namespace, image: str | None = None, *, keep_free: bool = False) -> Iterator[Storage]:
+    """The bytes of the file system that the options name; ``image`` stands in for theirs."""
+    path = options.image if image is None else image
+    progress = command.Progress("reading", os.stat(path).st_size)
+    with contextlib.ExitStack() as stack:
+        stack.callback(progress.close)
+        opened = stack.enter_context(
+            open_volume(
+                path,
+                offset=options.offset,
+                size=options.size,
+                partition=options.partition,
+                readers=installed_readers(),
+                folder=options.spool,
+                keep_free=keep_free,
+                progress=progress,
+            )
+        )
+        progress.close()
+        yield opened
+
+
+@contextlib.contextmanager
+def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UFS2]:
+    """The file system that the options name."""
+    with storage(options, image) as opened, UFS2(opened) as found:
+        yield found
+
+
+def printable(text: str) -> str:
+    """``text`` without bytes that no terminal and no JSON reader takes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

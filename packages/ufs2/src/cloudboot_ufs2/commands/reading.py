@@ -1,0 +1,170 @@
+"""``ls``, ``cat``, ``get``, ``info`` and ``check``."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_layout import command
+from cloudboot_ufs2.check import check
+from cloudboot_ufs2.copyout import copy_out
+
+from .common import add_image, printable, storage, volume
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cloudboot_ufs2.reader import UFS2
+
+    from . import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add these subcommands to a parser."""
+    listing = commands.add_parser("ls", help="list a directory")
+    add_image(listing)
+    listing.add_argument("path", nargs="?", default="/", help="a path in the file system")
+    listing.add_argument("-R", "--recursive", action="store_true", help="everything below, too")
+    listing.set_defaults(run=_ls)
+    printing = commands.add_parser("cat", help="write a file to stdout")
+    add_image(printing)
+    printing.add_argument("path", help="a path in the file system")
+    printing.set_defaults(run=_cat)
+    getting = commands.add_parser("get", help="copy a file, or a directory with all it holds, out of the file system")
+    add_image(getting)
+    getting.add_argument("path", help="a path in the file system")
+    getting.add_argument("target", nargs="?", help="where to; by default its name, in the current folder")
+    getting.add_argument("--force", action="store_true", help="replace an existing file")
+    getting.set_defaults(run=_get)
+    describing = commands.add_parser("info", help="describe a file system")
+    add_image(describing)
+    describing.set_defaults(run=_info)
+    checking = commands.add_parser("check", help="check a file system; exit code 1 if anything is wrong")
+    add_image(checking)
+    checking.set_defaults(run=_check)
+
+
+def _ls(options: argparse.Namespace) -> int:
+    rows: list[dict[str, object]] = []
+    with volume(options) as found:
+        start = found.find(options.path)
+        if not stat.S_ISDIR(found.stat_inode(start).st_mode):
+            rows.append(_row(found, options.path, start))
+        elif options.recursive:
+            for _, directories, others in found.walk(options.path):
+                rows.extend(_row(found, entry.path, entry.inode) for entry in [*directories, *others])
+            rows.sort(key=lambda row: str(row["path"]))
+        else:
+            rows.extend(_row(found, entry.name, entry.inode) for entry in found.iterdir(options.path))
+    if options.json:
+        command.print_json(rows)
+        return command.OK
+    for row in rows:
+        target = f" -> {row['target']}" if "target" in row else ""
+        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(int(str(row["mtime_ns"])) // 1_000_000_000))
+        print(printable(
+            f"{row['mode']} {row['links']:>3} {row['uid']:>5} {row['gid']:>5} {row['size']:>12} {when} "
+            f"{row['path']}{target}"
+        ))  # fmt: skip
+    return command.OK
+
+
+def _row(found: UFS2, path: str, inode: int) -> dict[str, object]:
+    status = found.stat_inode(inode)
+    row: dict[str, object] = {
+        "path": printable(path),
+        "inode": inode,
+        "mode": stat.filemode(status.st_mode),
+        "links": status.st_nlink,
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+    }
+    if stat.S_ISLNK(status.st_mode):
+        row["target"] = printable(found.link_target(inode).decode("utf-8", "surrogateescape"))
+    return row
+
+
+def _cat(options: argparse.Namespace) -> int:
+    with volume(options) as found, found.open_file(options.path) as file:
+        if options.json:
+            extents = [{"offset": offset, "length": length} for offset, length in found.extents(options.path)]
+            command.print_json({"path": options.path, "inode": file.inode, "size": file.size, "extents": extents})
+            return command.OK
+        output: BinaryIO = sys.stdout.buffer
+        buffer = memoryview(bytearray(1 << 20))
+        while count := file.readinto(buffer):
+            output.write(buffer[:count])
+        output.flush()
+    return command.OK
+
+
+def _get(options: argparse.Namespace) -> int:
+    progress = command.Progress("writing")
+    with volume(options) as found:
+        target = options.target or os.path.basename(options.path.rstrip("/")) or "root"
+        try:
+            copied = copy_out(found, options.path, target, force=options.force, progress=progress)
+        finally:
+            progress.close()
+    if options.json:
+        command.print_json({
+            "path": options.path, "target": target, "files": copied.files, "size": copied.size,
+            "skipped": [{"path": printable(path), "reason": reason} for path, reason in copied.skipped],
+        })  # fmt: skip
+        return command.OK
+    for path, reason in copied.skipped:
+        print(f"left out {printable(path)}: {reason}", file=sys.stderr)
+    print(f"{target}: {copied.files} files, {copied.size} bytes")
+    return command.OK
+
+
+def _info(options: argparse.Namespace) -> int:
+    with volume(options) as found:
+        fs, geometry = found.superblock, found.geometry
+        total = fs.fs_cstotal
+        facts: dict[str, object] = {
+            "format": found.dialect.name,
+            "label": found.label,
+            "id": f"{fs.fs_id[0] & 0xFFFFFFFF:08x}{fs.fs_id[1] & 0xFFFFFFFF:08x}",
+            "byte_order": found.byteorder,
+            "size": found.size,
+            "block_size": geometry.block_size,
+            "fragment_size": geometry.fragment_size,
+            "groups": geometry.group_count,
+            "fragments_per_group": geometry.group_fragments,
+            "inodes_per_group": geometry.group_inodes,
+            "free_blocks": total.cs_nbfree,
+            "free_fragments": total.cs_nffree,
+            "free_inodes": total.cs_nifree,
+            "directories": total.cs_ndir,
+            "minfree": fs.fs_minfree,
+            "optimization": "space" if fs.fs_optim else "time",
+            "flags": f"{fs.fs_flags:#x}",
+            "check_hashes": f"{fs.fs_metackhash:#x}",
+            "clean": bool(fs.fs_clean),
+            "time": fs.fs_time,
+        }
+    if options.json:
+        command.print_json(facts)
+    else:
+        for name, value in facts.items():
+            print(f"{name.replace('_', ' ')}: {value}")
+    return command.OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    with storage(options, keep_free=True) as opened:
+        findings = check(opened)
+    if options.json:
+        command.print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            print(printable(str(finding)))
+        if not findings:
+            print(f"{os.fspath(options.image)}: clean")
+    return command.CHECK_FAILED if findings else command.OK

@@ -1,0 +1,123 @@
+"""``extract``, ``verify`` and ``diff``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cloudboot_layout import command
+from cloudboot_ufs2.compare import FIELDS, Difference, compare
+from cloudboot_ufs2.extract import extract
+from cloudboot_ufs2.presets import PRESETS
+from cloudboot_ufs2.verify import verify
+
+from .common import add_image, printable, volume
+
+if TYPE_CHECKING:
+    from . import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add these subcommands to a parser."""
+    taking = commands.add_parser("extract", help="make a tar archive of a file system, or of parts of it")
+    add_image(taking)
+    taking.add_argument("archive", help="the archive to make, or - for stdout")
+    taking.add_argument("patterns", nargs="*", metavar="PATTERN", help="what to take, as boot/kernel/*")
+    taking.add_argument("--preset", choices=sorted(PRESETS), help="take what this names")
+    taking.add_argument("--loader-conf", metavar="FILE", help="the /boot/loader.conf to put in")
+    taking.add_argument("--force", action="store_true", help="replace an existing archive")
+    taking.set_defaults(run=_extract, parser=taking)
+    verifying = commands.add_parser("verify", help="whether FreeBSD can boot from it; exit code 1 if not")
+    add_image(verifying)
+    for name in ("kernel", "loader-conf"):
+        verifying.add_argument(
+            f"--require-{name}", action=argparse.BooleanOptionalAction, default=True, help="whether it must have one"
+        )
+    verifying.set_defaults(run=_verify)
+    comparing = commands.add_parser("diff", help="compare with another image or a folder; exit code 1 if they differ")
+    add_image(comparing)
+    comparing.add_argument("other", help="another image, of which the same options hold, or a folder")
+    comparing.add_argument("--ignore", choices=FIELDS, action="append", default=[], help="what does not count")
+    comparing.set_defaults(run=_diff)
+
+
+def _extract(options: argparse.Namespace) -> int:
+    if bool(options.preset) and bool(options.patterns):
+        options.parser.error("a preset or patterns, not both")
+    selection = PRESETS[options.preset] if options.preset else options.patterns or ("*",)
+    configuration = None
+    if options.loader_conf is not None:
+        with open(options.loader_conf, "rb") as file:
+            configuration = file.read()
+    if options.archive != "-" and not options.force and os.path.lexists(options.archive):
+        # Before minutes are spent on decompressing.
+        raise FileExistsError(17, "the file exists; --force replaces it", options.archive)
+    progress = command.Progress("writing")
+    with volume(options) as found:
+        try:
+            done = extract(
+                found,
+                sys.stdout.buffer if options.archive == "-" else options.archive,
+                selection,
+                configuration=configuration,
+                force=options.force,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+    for skipped in done.skipped:
+        print(f"left out {printable(skipped.path)}: {skipped.reason}", file=sys.stderr)
+    if options.archive == "-":
+        return command.OK
+    if options.json:
+        facts = {**dataclasses.asdict(done), "archive": options.archive}
+        command.print_json({**facts, "paths": [printable(path) for path in done.paths]})
+    else:
+        print(f"{options.archive}: {len(done.paths)} members, {done.size} bytes")
+        for path in done.synthesised:
+            print(f"made {path}")
+    return command.OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    with volume(options) as found:
+        result = verify(found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf)
+    if options.json:
+        command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
+    else:
+        for name, value in result.facts.items():
+            print(f"{name.replace('_', ' ')}: {printable(str(value))}")
+        for finding in result.findings:
+            print(printable(str(finding)))
+        if not result.findings:
+            print(f"{options.image}: FreeBSD can boot from it")
+    return command.CHECK_FAILED if result.findings else command.OK
+
+
+def _diff(options: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(volume(options))
+        if os.path.isdir(options.other):
+            differences = list(compare(found, options.other, ignore=options.ignore))
+        else:
+            other = stack.enter_context(volume(options, options.other))
+            differences = list(compare(found, other, ignore=options.ignore))
+    if options.json:
+        command.print_json([
+            {**dataclasses.asdict(difference), "path": printable(difference.path)} for difference in differences
+        ])  # fmt: skip
+    else:
+        for difference in differences:
+            print(printable(_line(difference, options.image, options.other)))
+    return command.CHECK_FAILED if differences else command.OK
+
+
+def _line(difference: Difference, image: str, other: str) -> str:
+    if difference.field == "path":
+        return f"{difference.path}: only in {other if difference.left is None else image}"
+    right = "" if difference.right is None else f", {difference.right}"
+    return f"{difference.path}: {difference.field}: {difference.left}{right}"

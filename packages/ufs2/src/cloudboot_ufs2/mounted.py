@@ -1,0 +1,267 @@
+"""A file system that several threads use at once; what the adapters for PyFilesystem2 and fsspec share."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from cloudboot_layout import open_storage
+from cloudboot_layout.storage import descriptor_of
+
+from .edit import WritableUFS2
+from .errors import InodeError, ReadOnlyError
+from .partition import Place, installed_readers, locate
+from .reader import UFS2
+from .vmimage import open_volume, window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO, TypeAlias
+
+    from typing_extensions import Buffer
+
+    from cloudboot_layout import Storage
+
+    from .file import UFS2File
+    from .livefile import LiveFile
+
+    Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
+    AnyFile: TypeAlias = (
+        "SharedFile | io.BufferedReader[SharedFile] | io.BufferedWriter[SharedFile] | io.BufferedRandom"
+    )
+
+#: Bytes of a file that are collected before they are written: each write is an operation of the file system.
+BUFFER_SIZE = 1 << 17
+_MOST_PER_WRITE = 1 << 20
+
+FileT = TypeVar("FileT", bound=io.IOBase)
+
+
+class Mounted(contextlib.AbstractContextManager["Mounted"]):
+    """A volume, the lock under which all of its methods are called, and the files that are open in it.
+
+    The lock is never held while a file's own is awaited, so that a thread may use a file within the lock of another.
+    """
+
+    def __init__(self, volume: UFS2, resources: contextlib.ExitStack | None = None) -> None:
+        """Take ``volume`` over; ``resources`` is closed after it."""
+        self.volume = volume
+        self.lock = volume.lock if isinstance(volume, WritableUFS2) else threading.RLock()
+        self.closed = False
+        self._files: weakref.WeakSet[io.IOBase] = weakref.WeakSet()
+        resources = resources or contextlib.ExitStack()
+        resources.callback(volume.close)
+        self._close = weakref.finalize(self, resources.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def writable(self) -> bool:
+        """Whether the file system can be changed."""
+        return isinstance(self.volume, WritableUFS2)
+
+    @property
+    def editor(self) -> WritableUFS2:
+        """The volume, to be changed.
+
+        Raises:
+            ReadOnlyError: it was opened to be read.
+        """
+        if not isinstance(self.volume, WritableUFS2):
+            raise ReadOnlyError("the file system is open for reading only")
+        return self.volume
+
+    def close(self) -> None:
+        """Write what open files still hold, close them, and then the volume."""
+        with self.lock:
+            self.closed = True
+            files = list(self._files)
+        for file in files:
+            file.close()
+        self._close()
+
+    def open_raw(self, path: str, mode: str) -> SharedFile:
+        """A file without a buffer; ``mode`` is one of :meth:`.WritableUFS2.open_file`.
+
+        Raises:
+            ReadOnlyError: the mode writes, and the file system is open for reading only.
+            OSError: as :meth:`.WritableUFS2.open_file` has it.
+            ValueError: the file system is closed.
+        """
+        with self.lock:
+            if self.closed:
+                raise ValueError("the file system is closed")
+            if set(mode) <= {"r", "b"}:
+                return SharedFile(self, self.volume.open_file(path), path, "rb")
+            live = self.editor.open_file(path, mode)
+            return SharedFile(self, live, path, mode, live)
+
+    def open(self, path: str, mode: str = "rb", buffering: int = -1) -> AnyFile:
+        """A file as :func:`io.open` gives it; ``buffering`` 0 is none, and below that a size that suits."""
+        raw = self.open_raw(path, mode)
+        if buffering == 0:
+            return self.watch(raw)
+        size = buffering if buffering > 1 else BUFFER_SIZE
+        if "+" in mode:
+            return self.watch(io.BufferedRandom(raw, size))
+        return self.watch(io.BufferedWriter(raw, size) if raw.writable() else io.BufferedReader(raw, size))
+
+    def watch(self, file: FileT) -> FileT:
+        """Have ``file`` closed before the volume is."""
+        with self.lock:
+            self._files.add(file)
+        return file
+
+
+class SharedFile(io.RawIOBase):
+    """A file of a :class:`Mounted` volume. What is written reaches the image at once, one megabyte at most per call."""
+
+    def __init__(self, mounted: Mounted, file: UFS2File, name: str, mode: str, live: LiveFile | None = None) -> None:
+        """Wrap ``file``; ``live`` is the same one if it can be written to."""
+        self._mounted, self._file, self._live = mounted, file, live
+        self.name, self.mode = name, mode
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._mounted.lock:
+            if self.closed:
+                raise ValueError("I/O operation on closed file")
+            yield
+
+    @property
+    def size(self) -> int:
+        """Size in bytes, without what a buffer still holds."""
+        with self._locked():
+            return self._file.size
+
+    def readable(self) -> bool:
+        """Whether the mode allows reading."""
+        return self._file.readable()
+
+    def writable(self) -> bool:
+        """Whether the mode allows writing."""
+        return self._live is not None and self._live.writable()
+
+    def seekable(self) -> bool:
+        """Always true."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        if whence not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+            raise ValueError(f"invalid whence {whence}")
+        with self._locked():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position, in bytes."""
+        with self._locked():
+            return self._file.tell()
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read as much as fits and is there; 0 at the end."""
+        if not self.readable():
+            raise io.UnsupportedOperation("the file is not open for reading")
+        with self._locked():
+            return self._file.readinto(buffer)
+
+    def readall(self) -> bytes:
+        """Everything from the position on.
+
+        Raises:
+            InodeError: that is more than the file system has, which a file with holes can claim.
+        """
+        with self._locked():
+            if self._file.size - self._file.tell() > self._mounted.volume.size:
+                raise InodeError(
+                    f"{self.name}: too large to be read at once",
+                    field="di_size",
+                    expected=f"at most {self._mounted.volume.size}",
+                    actual=self._file.size,
+                )
+            data = self._file.read_at(self._file.tell(), self._file.size)
+            self._file.seek(len(data), os.SEEK_CUR)
+            return data
+
+    def write(self, data: Buffer, /) -> int:
+        """Write a part of ``data`` at the position, or at the end if the file was opened to append."""
+        with self._locked():
+            return self._writer().write(memoryview(data).cast("B")[:_MOST_PER_WRITE])
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
+        with self._locked():
+            return self._writer().truncate(size)
+
+    def _writer(self) -> LiveFile:
+        if self._live is None:
+            raise io.UnsupportedOperation("the file is not open for writing")
+        return self._live
+
+
+def mount(
+    source: Source | UFS2,
+    *,
+    writable: bool = False,
+    offset: int | None = None,
+    size: int | None = None,
+    partition: int | None = None,
+    verify: bool = True,
+    clock: Callable[[], int] | None = None,
+) -> Mounted:
+    """Open a file system for several threads.
+
+    Args:
+        source: a path, a binary file, a buffer, a storage, or a file system that is already open; what is only read
+            may also be a qcow2 image, or compressed.
+        writable: whether it is to be changed. A file is then claimed with flock(2) until it is closed.
+        offset: where the file system starts in ``source``, in bytes; by default it is looked for.
+        size: how long it is; by default, all that follows.
+        partition: the number of its partition, if a package that reads partition tables is installed.
+        verify: whether check-hashes are compared.
+        clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
+
+    Raises:
+        PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
+        ReadOnlyError: it must not be written to as it is, or somebody else is writing to it.
+        Ufs2Error: as :meth:`.UFS2.open` has it.
+        OSError: the path cannot be opened.
+    """
+    if isinstance(source, UFS2):
+        return Mounted(source)
+    with contextlib.ExitStack() as stack:
+        volume: UFS2
+        if writable:
+            disk = stack.enter_context(open_storage(source, writable=True)).storage
+            _claim(disk, stack)
+            if offset is None and size is None:
+                place = locate(disk, number=partition, readers=installed_readers())
+            else:
+                place = Place(offset or 0, size)
+            volume = WritableUFS2.open(window(disk, place), verify=verify, clock=clock)
+        else:
+            readers = installed_readers()
+            where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)
+            volume = UFS2.open(stack.enter_context(where), verify=verify)
+        return Mounted(volume, stack.pop_all())
+
+
+def _claim(disk: Storage, stack: contextlib.ExitStack) -> None:
+    """Keep other writers away from ``disk`` until ``stack`` is closed, where it is a file."""
+    found = descriptor_of(disk)
+    if found is None:
+        return
+    try:
+        fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ReadOnlyError("somebody else is writing to the image") from error
+    stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)

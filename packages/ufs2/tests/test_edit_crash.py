@@ -1,0 +1,166 @@
+"""A cut after any single write: between operations nothing is wrong, within one only what fsck repairs without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cloudboot_layout import MemoryStorage
+from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
+from cloudboot_ufs2.constants import FS_UFS2_MAGIC
+from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.testing import image_of, pattern
+
+#: Space or inodes marked in use that are not, counters that lag behind, links counted that are not there (yet, or any
+#: more), blocks beyond the end of a file or not yet counted in it.
+HARMLESS = {
+    "block-marked-used", "inode-marked-used", "inode-unreferenced", "inode-links", "inode-blocks",
+    "inode-blocks-beyond-size", "inode-partial-truncation",
+    "group-directories", "group-free-blocks", "group-free-inodes", "group-free-fragments",
+    "group-frsum", "group-cluster-sum", "group-cluster-map",
+    "summary-directories", "summary-free-blocks", "summary-free-inodes", "summary-free-fragments",
+    "superblock-directories", "superblock-free-blocks", "superblock-free-inodes", "superblock-free-fragments",
+    "directory-orphan",
+}  # fmt: skip
+#: While a directory moves it has its old and its new name, and '..' is right for one of them only.
+MOVING = {"directory-linked-twice", "directory-dotdot"}
+
+BIG = 4096 * 600 + 77
+
+
+class Journal(MemoryStorage):
+    """Memory that remembers what was written."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        super().__init__(buffer)
+        self.writes: list[tuple[int, bytes]] = []
+
+    def write_at(self, offset: int, data: Any) -> None:
+        self.writes.append((offset, bytes(data)))
+        super().write_at(offset, data)
+
+
+def write(path: str, offset: int, data: bytes) -> Callable[[WritableUFS2], None]:
+    def operation(volume: WritableUFS2) -> None:
+        with volume.open_file(path, "r+b") as file:
+            file.write_at(offset, data)
+
+    return operation
+
+
+def create(path: str) -> Callable[[WritableUFS2], None]:
+    return lambda volume: volume.open_file(path, "xb").close()
+
+
+OPERATIONS: list[tuple[str, Callable[[WritableUFS2], None]]] = [
+    ("create", create("/new")),
+    ("first write", write("/new", 0, b"x" * 700)),
+    ("a tail grows where it stands", write("/new", 700, b"y" * 700)),
+    ("a tail moves", write("/tail", 600, b"z" * 3000)),
+    ("a write into a hole", write("/new", 300_000, b"w" * 9000)),
+    ("a large write", write("/new", 10_000, pattern(BIG))),
+    ("an indirect block gains a pointer", write("/new", BIG + 50_000, b"v" * 10_000)),
+    ("grow by truncate", lambda volume: volume.truncate("/tail", 5_000_000)),
+    ("shrink within the double indirect blocks", lambda volume: volume.truncate("/new", BIG - 200_000)),
+    ("shrink to a tail", lambda volume: volume.truncate("/new", 1300)),
+    ("shrink into a hole", lambda volume: volume.truncate("/tail", 4_000_000)),
+    ("mkdir", lambda volume: volume.mkdir("/dir/sub")),
+    ("a directory grows", create("/dir/" + "g" * 255)),
+    ("a directory grows again", create("/dir/" + "h" * 255)),
+    ("a directory's fragments move", create("/dir/" + "i" * 255)),
+    ("short symlink", lambda volume: volume.symlink("a", "/dir/short")),
+    ("long symlink", lambda volume: volume.symlink("a" * 500, "/dir/long")),
+    ("link", lambda volume: volume.link("/kept", "/dir/kept")),
+    ("rename in one directory", lambda volume: volume.rename("/dir/short", "/dir/shorter")),
+    ("rename to another directory", lambda volume: volume.rename("/dir/shorter", "/short")),
+    ("rename onto a file", lambda volume: volume.rename("/new", "/tail")),
+    ("rename onto a link", lambda volume: volume.rename("/short", "/dir/kept")),
+    ("a directory moves", lambda volume: volume.rename("/dir/sub", "/other/sub")),
+    ("a directory replaces one", lambda volume: volume.rename("/dir", "/other/sub")),
+    ("chmod", lambda volume: volume.chmod("/kept", 0o600)),
+    ("unlink a long symlink", lambda volume: volume.unlink("/other/sub/long")),
+    ("a directory shrinks", lambda volume: volume.unlink("/other/sub/" + "i" * 255)),
+    ("unlink a large file", lambda volume: volume.unlink("/large")),
+    ("rmdir", lambda volume: volume.rmdir("/empty")),
+]
+
+
+@pytest.mark.parametrize("fragment", [512, 4096])
+def test_a_cut_after_any_write_loses_nothing(fragment: int) -> None:
+    options = Options(block_size=4096, fragment_size=fragment)
+    tree: dict[str, Member] = {
+        "kept": pattern(70_000, 1), "tail": b"t" * 600, "next": b"n" * 600, "large": pattern(BIG, 2),
+        "dir/a": b"", "other/b": b"b", "empty/x": b"", "link": Symlink("kept"),
+    }  # fmt: skip
+    image = bytearray(image_of(tree, options, size=24 << 20))
+    journal = Journal(image)
+    volume = WritableUFS2.open(journal)
+    volume.unlink("/empty/x")
+    for name, operation in OPERATIONS:
+        before = bytearray(image)
+        journal.writes.clear()
+        operation(volume)
+        assert check(image) == [], name
+        allowed = HARMLESS | (MOVING if "a directory" in name else set())
+        for offset, data in journal.writes[:-1]:
+            before[offset : offset + len(data)] = data
+            findings = check(before)
+            assert {found.kind for found in findings} <= allowed, (name, [str(found) for found in findings])
+            with UFS2.open(before) as cut:
+                assert cut.read_file("/kept") == pattern(70_000, 1)
+                assert cut.superblock.fs_magic == FS_UFS2_MAGIC
+                if findings:
+                    assert cut.superblock.fs_clean == 0, (name, [str(found) for found in findings])
+
+
+def test_a_file_system_cut_within_an_operation_is_not_written_to() -> None:
+    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096), size=8 << 20))
+    journal = Journal(image)
+    volume = WritableUFS2.open(journal)
+    before = bytearray(image)
+    volume.write_file("/b", b"b")
+    offset, data = journal.writes[0]
+    before[offset : offset + len(data)] = data
+    with pytest.raises(ReadOnlyError, match="not clean"):
+        WritableUFS2.open(before)
+
+
+class Failing(MemoryStorage):
+    """Memory that breaks after so many writes."""
+
+    left = 10**9
+
+    def write_at(self, offset: int, data: Any) -> None:
+        if not self.left:
+            raise OSError(5, "broken")
+        self.left -= 1
+        super().write_at(offset, data)
+
+
+def test_after_a_commit_that_failed_nothing_is_written_any_more() -> None:
+    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096), size=8 << 20))
+    storage = Failing(image)
+    volume = WritableUFS2.open(storage)
+    storage.left = 4
+    with pytest.raises(OSError, match="broken"):
+        volume.mkdir("/b")
+    storage.left = 100
+    with pytest.raises(ReadOnlyError):
+        volume.mkdir("/c")
+
+
+def test_contents_are_written_before_anything_points_to_them() -> None:
+    image = bytearray(image_of({"a": pattern(50_000)}, Options(block_size=4096), size=8 << 20))
+    storage = Failing(image)
+    volume = WritableUFS2.open(storage)
+    before = bytes(image)
+    storage.left = 0
+    with pytest.raises(OSError, match="broken"), volume.open_file("/a", "r+b") as file:
+        file.write(b"new")
+    assert bytes(image) == before
+    storage.left = 100
+    with volume.open_file("/a", "r+b") as file:
+        file.write(b"new")
+    assert volume.read_file("/a") == b"new" + pattern(50_000)[3:]

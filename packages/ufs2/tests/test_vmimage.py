@@ -1,0 +1,304 @@
+"""Disks in other files: compressed, qcow2, partitioned; made by programs nobody here wrote."""
+
+from __future__ import annotations
+
+import bz2
+import functools
+import gzip
+import lzma
+import random
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import cloudboot_gpt
+from cloudboot_layout import FormatError, MemoryStorage
+from cloudboot_layout.testing import judge, run
+from cloudboot_ufs2 import (
+    UFS2,
+    ContainerError,
+    ImageTruncatedError,
+    Options,
+    PartitionError,
+    UnsupportedError,
+    check,
+    open_image,
+    open_volume,
+)
+from cloudboot_ufs2.compression import zstandard
+from cloudboot_ufs2.group import map_offsets
+from cloudboot_ufs2.qcow2 import Qcow2
+from cloudboot_ufs2.spool import SpooledVolume
+from cloudboot_ufs2.testing import Editor, sample_image
+
+MEBIBYTE = 1 << 20
+UFS_START = 34816 * 512
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "zst": zstandard().compress,
+    "bz2": bz2.compress,
+}
+READERS = [cloudboot_gpt.read]
+
+
+@functools.cache
+def image(byteorder: str = "little") -> bytes:
+    return sample_image(Options(block_size=16384, byteorder="little" if byteorder == "little" else "big"))
+
+
+def contents(volume: UFS2) -> dict[str, bytes]:
+    """Every file of a file system."""
+    return {
+        entry.path: volume.read_file(entry.path)
+        for _, _, others in volume.walk()
+        for entry in others
+        if entry.is_file()
+    }
+
+
+@functools.cache
+def expected() -> dict[str, bytes]:
+    with UFS2.open(image()) as volume:
+        return contents(volume)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A GPT disk with an ESP full of noise before the file system, and noise after it."""
+    path = tmp_path / "disk.raw"
+    with path.open("wb") as file:
+        file.truncate(UFS_START + len(image()) + 2 * MEBIBYTE)
+        file.seek(64 * 512)
+        file.write(random.Random(1).randbytes(MEBIBYTE))
+        file.seek(UFS_START)
+        file.write(image())
+        file.write(random.Random(2).randbytes(MEBIBYTE))
+    last = (UFS_START + len(image())) // 512 - 1
+    run(
+        judge("sgdisk", "gdisk"), "-a", "1", "-n", "1:64:32831", "-t", "1:EF00", "-n", f"2:34816:{last}",
+        "-t", "2:516E7CB6-6ECF-11D6-8FF8-00022D09712B", path,
+    )  # fmt: skip
+    return path
+
+
+def test_the_partition_is_found(disk: Path) -> None:
+    with open_image(disk, readers=READERS) as volume:
+        assert contents(volume) == expected()
+    with open_image(disk, readers=READERS, partition=2) as volume:
+        assert volume.exists("/boot/kernel/kernel")
+    with open_image(disk, offset=UFS_START) as volume:
+        assert volume.exists("/boot/kernel/kernel")
+    with open_image(image()) as volume:
+        assert volume.exists("/boot/kernel/kernel")
+
+
+def test_no_partition(disk: Path) -> None:
+    with pytest.raises(PartitionError, match="nothing installed") as caught, open_volume(disk):
+        pass
+    assert caught.value.hint is not None
+    assert "--offset" in caught.value.hint
+    with pytest.raises(PartitionError, match="number 7"), open_volume(disk, readers=READERS, partition=7):
+        pass
+    with pytest.raises(PartitionError, match="no partition table"), open_volume(bytes(MEBIBYTE), readers=READERS):
+        pass
+    run(judge("sgdisk", "gdisk"), "-d", "2", disk)
+    with pytest.raises(PartitionError, match="of a type"), open_volume(disk, readers=READERS):
+        pass
+    with pytest.raises(ImageTruncatedError), open_volume(image(), offset=1 << 40):
+        pass
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_compressed_disks(disk: Path, kind: str, tmp_path: Path) -> None:
+    packed = tmp_path / f"disk.{kind}"
+    packed.write_bytes(COMPRESSORS[kind](disk.read_bytes()))
+    read: list[int] = []
+    with open_volume(packed, readers=READERS, progress=read.append) as storage:
+        assert isinstance(storage, SpooledVolume)
+        assert storage.size == len(image())
+        with UFS2(storage) as volume:
+            assert contents(volume) == expected()
+            held = sum(volume.stat_inode(volume.find(path)).st_blocks * 512 for path in expected())
+        # The files, and metadata: inodes in use, groups, directories; nothing of the noise around the partition.
+        assert storage.kept < held + MEBIBYTE
+    assert sorted(read) == read
+    assert read[-1] <= packed.stat().st_size
+    # Nothing but the archive and the disk is left.
+    assert {path.name for path in tmp_path.iterdir()} == {"disk.raw", packed.name}
+
+
+def test_streams_one_after_the_other() -> None:
+    data = image()
+    for kind, compress in COMPRESSORS.items():
+        parts = [compress(data[start : start + 3_000_001]) for start in range(0, len(data), 3_000_001)]
+        padding = bytes(4) if kind == "xz" else b""
+        with open_image(padding.join(parts) + padding) as volume:
+            assert contents(volume) == expected()
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_damaged_streams(kind: str) -> None:
+    packed = COMPRESSORS[kind](image()[: 5 * MEBIBYTE])
+    for damaged in (
+        packed[:10],
+        packed[: len(packed) // 2],
+        packed + b"garbage",
+        packed[:200] + bytes(60) + packed[260:],
+    ):
+        with pytest.raises(FormatError) as caught, open_image(damaged) as volume:
+            contents(volume)
+        assert isinstance(caught.value, ContainerError | ImageTruncatedError | PartitionError)
+
+
+def test_a_free_fragment_is_dropped_and_remembered() -> None:
+    """A file whose blocks the map calls free is not silently read as zeros."""
+    editor = Editor(image())
+    geometry = editor.geometry
+    number = editor.find("/boot/kernel/module.ko")
+    address = editor.inode(number).di_db[0]
+    group, index = divmod(address, geometry.group_fragments)
+    editor.flip_group_bit(group, map_offsets(geometry).freeoff, index)
+    packed = gzip.compress(bytes(editor.data), 1)
+    with open_image(packed) as volume:
+        assert volume.read_file("/short") == b"short\n"
+        with pytest.raises(ContainerError) as caught:
+            volume.read_file("/boot/kernel/module.ko")
+        assert caught.value.offset == address * geometry.fragment_size
+    with open_image(packed, keep_free=True) as volume:
+        assert contents(volume) == expected()
+    with open_volume(packed, keep_free=True) as storage:
+        assert "block-marked-free" in {finding.kind for finding in check(storage)}
+    # The maps of a file system that was not unmounted cleanly are not believed.
+    editor.change_superblock(fs_clean=0)
+    with open_image(gzip.compress(bytes(editor.data), 1)) as volume:
+        assert contents(volume) == expected()
+
+
+def test_deleted_files_are_not_kept() -> None:
+    editor = Editor(image())
+    start = (editor.geometry.size - 3 * MEBIBYTE // editor.geometry.fragment_size) * editor.geometry.fragment_size
+    editor.data[start:] = random.Random(3).randbytes(len(editor.data) - start)
+    packed = zstandard().compress(bytes(editor.data))
+    with open_volume(packed) as lean, open_volume(packed, keep_free=True) as whole:
+        assert isinstance(lean, SpooledVolume)
+        assert isinstance(whole, SpooledVolume)
+        assert lean.kept < whole.kept - 2 * MEBIBYTE
+        with UFS2(lean) as volume:
+            assert contents(volume) == expected()
+    with pytest.raises(ContainerError, match="may be kept"), open_volume(packed, limit=MEBIBYTE):
+        pass
+
+
+QCOW2 = {
+    "v3": (),
+    "v2": ("-o", "compat=0.10"),
+    "zlib": ("-c",),
+    "zstd": ("-c", "-o", "compression_type=zstd"),
+    "small clusters": ("-o", "cluster_size=512"),
+    "large clusters": ("-c", "-o", "cluster_size=2M"),
+}
+
+
+@pytest.mark.parametrize("kind", QCOW2)
+def test_qcow2(disk: Path, kind: str, tmp_path: Path) -> None:
+    target = tmp_path / "disk.qcow2"
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", *QCOW2[kind], disk, target)
+    raw = disk.read_bytes()
+    with open_image(target, readers=READERS) as volume:
+        assert contents(volume) == expected()
+    qcow2 = Qcow2(MemoryStorage(target.read_bytes()))
+    assert qcow2.size == len(raw)
+    assert qcow2.read_at(0, len(raw)) == raw
+    chance = random.Random(4)
+    for _ in range(50):
+        start = chance.randrange(len(raw))
+        size = chance.randrange(min(200_000, len(raw) - start))
+        assert qcow2.read_at(start, size) == raw[start : start + size]
+
+
+def test_qcow2_with_zeroed_clusters(disk: Path, tmp_path: Path) -> None:
+    target = tmp_path / "disk.qcow2"
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", disk, target)
+    run(judge("qemu-io", "qemu-utils"), "-c", "write -P 0xaa 0 256k", "-c", "write -z 64k 64k", target)
+    start = Qcow2(MemoryStorage(target.read_bytes())).read_at(0, 256 * 1024)
+    assert start == b"\xaa" * 65536 + bytes(65536) + b"\xaa" * 131072
+
+
+def test_qcow2_images_that_are_refused(tmp_path: Path) -> None:
+    make = judge("qemu-img", "qemu-utils")
+    (tmp_path / "base").write_bytes(bytes(MEBIBYTE))
+    kinds = {
+        "backing_file_offset": ("-b", tmp_path / "base", "-F", "raw"),
+        "incompatible_features": ("-o", "extended_l2=on"),
+    }  # fmt: skip
+    for field, options in kinds.items():
+        target = tmp_path / field
+        run(make, "create", "-q", "-f", "qcow2", *options, target, "1M")
+        with pytest.raises(UnsupportedError) as caught:
+            Qcow2(MemoryStorage(target.read_bytes()))
+        assert caught.value.field == field
+    external = tmp_path / "external"
+    run(make, "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data'}", external, "1M")
+    with pytest.raises(UnsupportedError, match="another file"):
+        Qcow2(MemoryStorage(external.read_bytes()))
+    with pytest.raises(UnsupportedError, match="compressed qcow2"), open_volume(gzip.compress(external.read_bytes())):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("field", "offset", "value"),
+    [
+        ("version", 4, struct.pack(">I", 4)),
+        ("crypt_method", 32, struct.pack(">I", 2)),
+        ("cluster_bits", 20, struct.pack(">I", 8)),
+        ("cluster_bits", 20, struct.pack(">I", 22)),
+        ("size", 24, struct.pack(">Q", 1 << 63)),
+        ("l1_size", 24, struct.pack(">Q", 1 << 60)),
+        ("l1_size", 36, struct.pack(">I", 0)),
+        ("l1_table_offset", 40, struct.pack(">Q", 12345)),
+        ("compression_type", 104, b"\x07"),
+        ("incompatible_features", 72, struct.pack(">Q", 1 << 40)),
+    ],
+)
+def test_damaged_qcow2_headers(field: str, offset: int, value: bytes, tmp_path: Path) -> None:
+    target = tmp_path / "disk.qcow2"
+    run(judge("qemu-img", "qemu-utils"), "create", "-q", "-f", "qcow2", target, "64M")
+    data = bytearray(target.read_bytes())
+    data[offset : offset + len(value)] = value
+    with pytest.raises((ContainerError, UnsupportedError)) as caught:
+        Qcow2(MemoryStorage(data))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("kind", ["v3", "zlib", "zstd"])
+def test_random_damage_to_a_qcow2_is_a_typed_error(kind: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "disk.qcow2"
+    source.write_bytes(image()[: 4 * MEBIBYTE])
+    run(
+        judge("qemu-img", "qemu-utils"),
+        "convert",
+        "-O",
+        "qcow2",
+        "-o",
+        "cluster_size=4096",
+        *QCOW2[kind],
+        source,
+        target,
+    )
+    clean = target.read_bytes()
+    chance = random.Random(5)
+    seen = 0
+    for _ in range(150):
+        data = bytearray(clean)
+        for _ in range(chance.randrange(1, 8)):
+            data[chance.choice((chance.randrange(112), chance.randrange(len(data))))] = chance.randrange(256)
+        try:
+            disk = Qcow2(MemoryStorage(data))
+            for start in range(0, min(disk.size, 4 * MEBIBYTE), MEBIBYTE):
+                disk.read_at(start, min(MEBIBYTE, disk.size - start))
+        except FormatError:
+            seen += 1
+    assert seen
