@@ -11,35 +11,9 @@ from cloudboot_layout import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
 from cloudboot_ufs2.constants import FS_UFS2_MAGIC
 from cloudboot_ufs2.members import Member
-from cloudboot_ufs2.testing import image_of, pattern
-
-#: Space or inodes marked in use that are not, counters that lag behind, links counted that are not there (yet, or any
-#: more), blocks beyond the end of a file or not yet counted in it.
-HARMLESS = {
-    "block-marked-used", "inode-marked-used", "inode-unreferenced", "inode-links", "inode-blocks",
-    "inode-blocks-beyond-size", "inode-partial-truncation",
-    "group-directories", "group-free-blocks", "group-free-inodes", "group-free-fragments",
-    "group-frsum", "group-cluster-sum", "group-cluster-map",
-    "summary-directories", "summary-free-blocks", "summary-free-inodes", "summary-free-fragments",
-    "superblock-directories", "superblock-free-blocks", "superblock-free-inodes", "superblock-free-fragments",
-    "directory-orphan",
-}  # fmt: skip
-#: While a directory moves it has its old and its new name, and '..' is right for one of them only.
-MOVING = {"directory-linked-twice", "directory-dotdot"}
+from cloudboot_ufs2.testing import AFTER_A_CUT, AFTER_A_CUT_IN_A_MOVE, Journal, image_of, pattern
 
 BIG = 4096 * 600 + 77
-
-
-class Journal(MemoryStorage):
-    """Memory that remembers what was written."""
-
-    def __init__(self, buffer: bytearray) -> None:
-        super().__init__(buffer)
-        self.writes: list[tuple[int, bytes]] = []
-
-    def write_at(self, offset: int, data: Any) -> None:
-        self.writes.append((offset, bytes(data)))
-        super().write_at(offset, data)
 
 
 def write(path: str, offset: int, data: bytes) -> Callable[[WritableUFS2], None]:
@@ -103,7 +77,7 @@ def test_a_cut_after_any_write_loses_nothing(fragment: int) -> None:
         journal.writes.clear()
         operation(volume)
         assert check(image) == [], name
-        allowed = HARMLESS | (MOVING if "a directory" in name else set())
+        allowed = AFTER_A_CUT_IN_A_MOVE if "a directory" in name else AFTER_A_CUT
         for offset, data in journal.writes[:-1]:
             before[offset : offset + len(data)] = data
             findings = check(before)

@@ -24,10 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cloudboot_layout import MemoryStorage
 from cloudboot_layout.testing import judge, run
 from cloudboot_ufs2 import UFS2, NoSpaceError, Options, WritableUFS2, check, newfs
-from cloudboot_ufs2.testing import pattern
+from cloudboot_ufs2.testing import AFTER_A_CUT_IN_A_MOVE, Journal, pattern
 
 SIZE = 20 << 20
 START = 1_600_000_000_000_000_000
@@ -101,14 +100,17 @@ class Editing(RuleBasedStateMachine):
     @initialize(options=LAYOUTS)
     def make(self, options: Options) -> None:
         self.image = bytearray(SIZE)
-        newfs(MemoryStorage(self.image), options)
+        self.storage = Journal(self.image)
+        newfs(self.storage, options)
+        self.storage.writes.clear()
+        self.before = bytearray(self.image)
         self.options = options
         self.now = START
         self.root = Node(stat.S_IFDIR, START, 0o755)
         self.volume = self.opened()
 
     def opened(self) -> WritableUFS2:
-        return WritableUFS2.open(self.image, clock=self.tick)
+        return WritableUFS2.open(self.storage, clock=self.tick)
 
     def tick(self) -> int:
         return self.now
@@ -478,6 +480,30 @@ class Judged(Editing):
     judged = True
 
 
+class Cut(Editing):
+    """After each step the storage as a cut within it would have left it; within several, if a rule does several."""
+
+    @rule(share=st.floats(0, 1))
+    def cut(self, share: float) -> None:
+        """Replay a part of what was written since the last cut."""
+        writes = self.storage.writes
+        kept = int(share * len(writes))
+        for offset, data in writes[:kept]:
+            self.before[offset : offset + len(data)] = data
+        found = check(self.before)
+        assert {finding.kind for finding in found} <= AFTER_A_CUT_IN_A_MOVE, [str(finding) for finding in found]
+        with UFS2.open(self.before) as volume:
+            assert not found or not volume.superblock.fs_clean
+            for _, _, entries in volume.walk():
+                for entry in entries:
+                    if entry.is_file():
+                        volume.read_file(entry.path)
+        for offset, data in writes[kept:]:
+            self.before[offset : offset + len(data)] = data
+        assert self.before == self.image
+        writes.clear()
+
+
 def test_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Editing,
@@ -492,5 +518,14 @@ def test_judges_agree_after_any_sequence_of_operations() -> None:
         Judged,
         settings=settings(
             max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_a_cut_anywhere_in_any_sequence_leaves_nothing_worse_than_leaks() -> None:
+    run_state_machine_as_test(
+        Cut,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

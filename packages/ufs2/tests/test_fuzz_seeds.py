@@ -22,7 +22,7 @@ def harness(name: str) -> Any:
     return module
 
 
-HARNESSES = {name: harness(name) for name in ("fuzz_read", "fuzz_check")}
+HARNESSES = {name: harness(name) for name in ("fuzz_read", "fuzz_check", "fuzz_container")}
 PATCHES = HARNESSES["fuzz_read"].PATCHES
 
 

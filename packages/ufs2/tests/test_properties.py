@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from hypothesis import strategies as st
 
 from cloudboot_layout import FormatError
 from cloudboot_layout.testing import judge, run
-from cloudboot_ufs2 import UFS2, Directory, File, Options, Symlink, check
+from cloudboot_ufs2 import UFS2, Directory, File, Options, Symlink, WritableUFS2, check
 from cloudboot_ufs2.members import Member
-from cloudboot_ufs2.testing import image_of, pattern
+from cloudboot_ufs2.testing import Editor, image_of, pattern
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
     lambda name: name not in (".", "..")
@@ -134,3 +136,63 @@ def test_any_damage_is_a_typed_error_or_a_finding(flips: list[tuple[int, int]], 
                         volume.read_file(entry.path)
     except FormatError:
         return
+
+
+@given(
+    spots=st.lists(
+        st.tuples(st.integers(0, 2**20), st.integers(0, 2**20), st.integers(0, 2**64 - 1)), min_size=1, max_size=4
+    ),
+    order=st.permutations(range(14)),
+)
+@settings(max_examples=60, deadline=None)
+def test_writing_into_a_damaged_file_system_is_done_or_a_typed_error(
+    spots: list[tuple[int, int, int]], order: list[int]
+) -> None:
+    image = image_of(
+        {"a/b": b"x" * 9000, "link": Symlink("l" * 200), "c": pattern(2_500_000), "d/e/f": b"", "d/g": b"g"},
+        Options(block_size=4096, check_hash=False, minfree=0), size=6 << 20,
+    )  # fmt: skip
+    data = bytearray(image)
+    places = metadata_of(image)
+    for place, within, value in spots:
+        offset, length = places[place % len(places)]
+        at = offset + within % (length - 7) // 8 * 8
+        data[at : at + 8] = value.to_bytes(8, "little")
+    try:
+        volume = WritableUFS2.open(data, verify=False)
+    except FormatError:
+        return
+    operations: list[Callable[[], object]] = [
+        lambda: volume.unlink("/c"),
+        lambda: volume.unlink("/link"),
+        lambda: volume.unlink("/a/b"),
+        lambda: volume.write_file("/c", pattern(100_000)),
+        lambda: volume.truncate("/c", 2_300_000),
+        lambda: volume.truncate("/c", 5_000_000),
+        lambda: volume.open_file("/a/b", "ab").write(pattern(5000)),
+        lambda: volume.mkdir("/d/new"),
+        lambda: volume.rmdir("/d/e"),
+        lambda: volume.rename("/d", "/a/d"),
+        lambda: volume.rename("/a", "/d/e/a"),
+        lambda: volume.symlink("x" * 150, "/d/link"),
+        lambda: volume.link("/c", "/a/c"),
+        lambda: volume.setxattr("/c", "user.a", pattern(600)),
+    ]
+    for number in order:
+        with contextlib.suppress(FormatError):
+            operations[number]()
+
+
+def metadata_of(image: bytes) -> list[tuple[int, int]]:
+    """Where the superblock, the groups, some inodes, directories and indirect blocks of an image stand."""
+    editor = Editor(image)
+    found = [(65536, 1376)]
+    found += [(editor.group_offset(group), editor.geometry.cgsize) for group in range(editor.geometry.group_count)]
+    with editor.volume() as volume:
+        for path in ("/", "/a", "/c", "/d", "/d/e", "/link"):
+            number = volume.find(path, follow_symlinks=False)
+            found.append((editor.geometry.inode_offset(number), 256))
+            if path != "/c":
+                found += volume.extents(path, follow_symlinks=False)
+            found += volume.pointer_blocks(path, follow_symlinks=False)
+    return found

@@ -178,7 +178,8 @@ def pack_maps(
     block = np.zeros(geometry.cgsize, dtype=np.uint8)
     block[: Cg.SIZE] = np.frombuffer(head.pack(byteorder), dtype=np.uint8)
     _put_bits(block, offsets.iusedoff, used_inodes)
-    _put_bits(block, offsets.freeoff, _fragments(patterns, frag))
+    fragments = _fragment_map(patterns, frag)
+    block[offsets.freeoff : offsets.freeoff + len(fragments)] |= fragments
     if geometry.cluster_summary > 0:
         sums = counts.cluster_sum[1:].astype(np.dtype(np.int32).newbyteorder("<" if byteorder == "little" else ">"))
         start = offsets.clustersumoff + 4
@@ -190,9 +191,12 @@ def pack_maps(
     return block.tobytes()
 
 
-def _fragments(patterns: Octets, frag: int) -> Octets:
-    """One element per fragment, the inverse of :func:`block_patterns`."""
-    return np.unpackbits(patterns.reshape(-1, 1), axis=1, count=frag, bitorder="little").reshape(-1)
+def _fragment_map(patterns: Octets, frag: int) -> Octets:
+    """The bitmap of fragments that :func:`block_patterns` were made from."""
+    if frag == MAXFRAG:
+        return patterns
+    bits = np.unpackbits(patterns.reshape(-1, 1), axis=1, count=frag, bitorder="little")
+    return np.packbits(bits.reshape(-1), bitorder="little")
 
 
 def _put_bits(block: Octets, offset: int, bits: Bools | Octets) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .geometry import Geometry
     from .options import Options
 
+_ACTUAL = Fs.LAYOUT.offsets["fs_sblockactualloc"]
 _CKHASH = Fs.LAYOUT.offsets["fs_ckhash"]
 _MAGIC = Fs.LAYOUT.offsets["fs_magic"]
 _MAGICS = (FS_UFS2_MAGIC, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC)
@@ -111,8 +112,9 @@ def derived_id(geometry: Geometry, options: Options, content: int = 0) -> tuple[
 
 def pack_superblock(fs: Fs, byteorder: ByteOrder, at: int = SBLOCK_UFS2) -> bytes:
     """``fs_sbsize`` bytes of the copy that stands at byte ``at``, with the check-hash where it is maintained."""
-    copy = dataclasses.replace(fs, fs_sblockactualloc=at, fs_ckhash=0)
-    data = bytearray(copy.pack(byteorder).ljust(fs.fs_sbsize, b"\0"))
+    data = bytearray(fs.pack(byteorder).ljust(fs.fs_sbsize, b"\0"))
+    data[_ACTUAL : _ACTUAL + 8] = at.to_bytes(8, byteorder)
+    data[_CKHASH : _CKHASH + 4] = bytes(4)
     if has_hash(fs, CK_SUPERBLOCK):
         data[_CKHASH : _CKHASH + 4] = check_hash(data).to_bytes(4, byteorder)
     return bytes(data)

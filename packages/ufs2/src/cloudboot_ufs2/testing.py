@@ -34,6 +34,8 @@ from .superblock import FSRECOVERY_OFFSET, has_hash, pack_superblock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from typing_extensions import Buffer
+
 MEBIBYTE = 1 << 20
 
 
@@ -549,3 +551,30 @@ def fuzz(one_input: Callable[[bytes], None], seeds: Sequence[bytes]) -> None:
             (Path(folder) / f"seed-{number:03}").write_bytes(seed)
         atheris.Setup([*sys.argv, folder], one_input)
         atheris.Fuzz()
+
+
+#: What a cut within an operation may leave, by kind of finding: space or inodes marked in use that are not, counters
+#: that lag behind, links counted that are not there (yet, or any more), blocks beyond the end of a file.
+AFTER_A_CUT = frozenset({
+    "block-marked-used", "inode-marked-used", "inode-unreferenced", "directory-orphan", "inode-links", "inode-blocks",
+    "inode-blocks-beyond-size", "inode-partial-truncation",
+    "group-directories", "group-free-blocks", "group-free-inodes", "group-free-fragments",
+    "group-frsum", "group-cluster-sum", "group-cluster-map",
+    "summary-directories", "summary-free-blocks", "summary-free-inodes", "summary-free-fragments",
+    "superblock-directories", "superblock-free-blocks", "superblock-free-inodes", "superblock-free-fragments",
+})  # fmt: skip
+#: While a directory moves it has its old and its new name, and ``..`` is right for one of them only.
+AFTER_A_CUT_IN_A_MOVE = AFTER_A_CUT | {"directory-linked-twice", "directory-dotdot"}
+
+
+class Journal(MemoryStorage):
+    """Memory that remembers what was written to it, so that a test can cut it off after any write."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        super().__init__(buffer)
+        self.writes: list[tuple[int, bytes]] = []
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write, and remember."""
+        self.writes.append((offset, bytes(data)))
+        super().write_at(offset, data)
