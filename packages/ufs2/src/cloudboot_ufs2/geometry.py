@@ -186,6 +186,11 @@ class _Newfs:
         smallest = max(8 * self.frag, dblkno + howmany(ncg * Csum.SIZE, self.fsize))
         if self.size < smallest:
             raise self.too_small(smallest)
+        if smallest > fpg:
+            # newfs goes on here; FreeBSD's kernel and loader then refuse a summary area that leaves its group.
+            raise NoSpaceError(
+                "the volume is too large for this block size: its groups do not fit the first one's data"
+            )
         options = self.options
         return Geometry(
             block_size=self.bsize,
