@@ -188,9 +188,7 @@ class _Newfs:
             raise self.too_small(smallest)
         if smallest > fpg:
             # newfs goes on here; FreeBSD's kernel and loader then refuse a summary area that leaves its group.
-            raise NoSpaceError(
-                "the volume is too large for this block size: its groups do not fit the first one's data"
-            )
+            raise NoSpaceError("the volume is too large for this block size: the summary area outgrows a group")
         options = self.options
         return Geometry(
             block_size=self.bsize,
