@@ -136,3 +136,34 @@ def test_random_damage_never_escapes() -> None:
             check(bytes(data))
         except Ufs2Error as error:  # pragma: no cover -- what must not happen
             pytest.fail(f"a checker collects, it does not raise: {error}")
+
+
+LISTED = {
+    "every superblock rule": ("superblock-bsize", "superblock-nindir", "superblock-maxfilesize", "superblock-size"),
+    "group magic, cgx, map offsets": ("group-magic", "group-number", "group-map-offset"),
+    "free blocks, fragments, inodes": tuple(
+        f"{place}-free-{what}"
+        for place in ("group", "summary", "superblock")
+        for what in ("blocks", "fragments", "inodes")
+    ),
+    "frsum, cluster sum, cluster map, rotors": ("group-frsum", "group-cluster-sum", "group-cluster-map", "group-rotor"),
+    "blocks": (
+        "block-marked-free", "block-marked-used", "block-claimed-twice", "block-out-of-range", "block-in-metadata",
+    ),
+    "inodes": (
+        "inode-marked-free", "inode-marked-used", "inode-mode", "inode-links", "inode-blocks", "inode-trailing-hole",
+        "inode-blocks-beyond-size", "inode-partial-truncation", "inode-not-clear", "inode-beyond-initialised",
+        "inode-extsize", "inode-attributes",
+    ),
+    "directories": (
+        "directory-record-length", "directory-name-length", "directory-name", "directory-dot", "directory-dotdot",
+        "directory-entry-unused", "directory-entry-type", "directory-linked-twice", "directory-orphan",
+        "directory-cycle", "directory-duplicate-name",
+    ),
+    "hashes": ("superblock-hash", "group-hash", "inode-hash"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LISTED)
+def test_what_fsck_looks_for_has_a_mutation(what: str) -> None:
+    assert set(LISTED[what]) <= {mutation.kind for mutation in mutations()}

@@ -9,7 +9,7 @@ import pytest
 
 from cloudboot_layout import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
-from cloudboot_ufs2.constants import FS_UFS2_MAGIC
+from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import AFTER_A_CUT, AFTER_A_CUT_IN_A_MOVE, Journal, image_of, pattern
 
@@ -86,6 +86,7 @@ def test_a_cut_after_any_write_loses_nothing(fragment: int) -> None:
                 assert cut.read_file("/kept") == pattern(70_000, 1)
                 assert cut.superblock.fs_magic == FS_UFS2_MAGIC
                 if findings:
+                    assert cut.superblock.fs_flags & FS_NEEDSFSCK
                     assert cut.superblock.fs_clean == 0, (name, [str(found) for found in findings])
 
 

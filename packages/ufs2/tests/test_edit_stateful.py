@@ -491,10 +491,12 @@ class Cut(Editing):
         for offset, data in writes[:kept]:
             self.before[offset : offset + len(data)] = data
         found = check(self.before)
-        assert {finding.kind for finding in found} <= AFTER_A_CUT_IN_A_MOVE, [str(finding) for finding in found]
+        kinds = {finding.kind for finding in found}
+        assert kinds <= AFTER_A_CUT_IN_A_MOVE, [str(finding) for finding in found]
         with UFS2.open(self.before) as volume:
             assert not found or not volume.superblock.fs_clean
-            for _, _, entries in volume.walk():
+            # A directory under two names is a loop to walk.
+            for _, _, entries in [] if "directory-linked-twice" in kinds else volume.walk():
                 for entry in entries:
                     if entry.is_file():
                         volume.read_file(entry.path)

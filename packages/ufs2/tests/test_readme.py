@@ -19,11 +19,12 @@ def readme() -> str:
     return README.read_text(encoding="utf-8")
 
 
-def test_the_library_example(readme: str, tmp_path: Path) -> None:
-    found = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", readme, re.DOTALL)
-    assert found is not None
-    done = subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == re.sub("^    ", "", found[2], flags=re.MULTILINE)
+def test_the_library_examples(readme: str, tmp_path: Path) -> None:
+    found = re.findall(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", readme, re.DOTALL)
+    assert len(found) == readme.count("```python")
+    for program, printed in found:
+        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == re.sub("^    ", "", printed, flags=re.MULTILINE)
 
 
 def test_the_command_example(readme: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from .errors import (
     UnsupportedError,
 )  # fmt: skip
 from .extattr import Attribute
-from .extract import Extraction, extract
+from .extract import Extraction, Skipped, extract
 from .file import UFS2File
 from .geometry import Geometry, plan
 from .livefile import LiveFile
@@ -83,6 +83,7 @@ __all__ = [
     "Preset",
     "ReadOnlyError",
     "Region",
+    "Skipped",
     "SourceChangedError",
     "SourceError",
     "StaleFileError",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cloudboot_layout import new_file
 
 from . import errors
-from .extract import left_out
+from .extract import Skipped, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ class CopiedOut:
 
     files: int = 0
     size: int = 0  #: bytes
-    skipped: list[tuple[str, str]] = dataclasses.field(default_factory=list)  #: paths, and why
+    skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
 
 def copy_out(
@@ -106,7 +106,7 @@ class _Copier:
         status = self._volume.stat_inode(entry.inode)
         reason = left_out(self._volume, entry.path, status)
         if reason is not None:
-            self.done.skipped.append((entry.path, reason))
+            self.done.skipped.append(Skipped(entry.path, reason))
         elif entry.inode in self._first_names:
             os.link(self._first_names[entry.inode], host, follow_symlinks=False)
         elif stat.S_ISLNK(status.st_mode):

@@ -166,6 +166,9 @@ class WritableUFS2(UFS2):
     block_for_lbn = _locked(UFS2.block_for_lbn)
     extents = _locked(UFS2.extents)
     pointer_blocks = _locked(UFS2.pointer_blocks)
+    attributes = _locked(UFS2.attributes)
+    listxattr = _locked(UFS2.listxattr)
+    getxattr = _locked(UFS2.getxattr)
 
     def entries(self, number: int) -> dict[bytes, tuple[int, int]]:
         """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``."""

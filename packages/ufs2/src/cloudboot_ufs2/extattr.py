@@ -26,7 +26,7 @@ _ALIGNMENT = 8
 class Attribute(NamedTuple):
     """One extended attribute."""
 
-    namespace: int  #: EXTATTR_NAMESPACE_...
+    namespace: int  #: a key of :data:`NAMESPACES`
     name: bytes
     value: bytes
 

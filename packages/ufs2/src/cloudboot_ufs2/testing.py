@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from cloudboot_layout import MemoryStorage
 
 from .builder import build
+from .check import check
 from .constants import CK_CYLGRP, CK_INODE, DT_LNK, SBLOCK_UFS2
 from .directory import header, record_size
 from .directory import records as directory_records
@@ -79,6 +80,30 @@ def image_of(tree: Mapping[str, Member], options: Options | None = None, *, size
     buffer = bytearray(size)
     build(MemoryStorage(buffer), tree, options)
     return bytes(buffer)
+
+
+def editable_image(
+    tree: Mapping[str, Member] | None = None, options: Options | None = None, *, size: int = 8 * MEBIBYTE
+) -> bytearray:
+    """An image to write to, by default of small blocks, so that every tier of pointers is near."""
+    return bytearray(image_of(tree or {}, options or Options(block_size=4096), size=size))
+
+
+def totals(volume: UFS2) -> tuple[int, int, int, int]:
+    """Directories, free blocks, free inodes and free fragments: the same before and after if nothing leaks."""
+    total = volume.superblock.fs_cstotal
+    return total.cs_ndir, total.cs_nbfree, total.cs_nifree, total.cs_nffree
+
+
+def assert_clean(image: bytes | bytearray | Path) -> None:
+    """Fail with what :func:`check` finds.
+
+    Raises:
+        AssertionError: anything at all.
+    """
+    found = check(image)
+    if found:
+        raise AssertionError("\n".join(str(finding) for finding in found))
 
 
 class Editor:

@@ -28,7 +28,7 @@ import numpy as np
 from cloudboot_layout.storage import descriptor_of
 
 from .blocks import read
-from .constants import CK_INODE
+from .constants import CK_INODE, FS_NEEDSFSCK
 from .errors import InodeError
 from .inode import SIZE as INODE_SIZE
 from .inode import generations, pack_inode
@@ -240,7 +240,9 @@ class Transaction:
         fs = self.store.fs
         fs.fs_time = max(fs.fs_time, seconds)
         self.store.broken = True
-        fs.fs_clean = 0
+        flags = fs.fs_flags
+        # With FS_NEEDSFSCK, fsck does not trust a soft updates journal, which knows nothing of this operation.
+        fs.fs_clean, fs.fs_flags = 0, flags | FS_NEEDSFSCK
         self._write_superblock()
         self._stages[Stage.INITIAL].extend(self.space.pack_taken(seconds))
         for writes in self._stages:
@@ -248,7 +250,7 @@ class Transaction:
         self._write_all(self.space.pack_given(seconds))
         self._write_all(self.space.pack_summary())
         fs.fs_cstotal = dataclasses.replace(self.space.total)
-        fs.fs_clean = 1
+        fs.fs_clean, fs.fs_flags = 1, flags
         self._write_superblock()
         self.store.broken = False
 

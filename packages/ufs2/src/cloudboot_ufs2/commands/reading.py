@@ -114,11 +114,11 @@ def _get(options: argparse.Namespace) -> int:
     if options.json:
         command.print_json({
             "path": options.path, "target": target, "files": copied.files, "size": copied.size,
-            "skipped": [{"path": printable(path), "reason": reason} for path, reason in copied.skipped],
+            "skipped": [{"path": printable(each.path), "reason": each.reason} for each in copied.skipped],
         })  # fmt: skip
         return command.OK
-    for path, reason in copied.skipped:
-        print(f"left out {printable(path)}: {reason}", file=sys.stderr)
+    for each in copied.skipped:
+        print(f"left out {printable(each.path)}: {each.reason}", file=sys.stderr)
     print(f"{target}: {copied.files} files, {copied.size} bytes")
     return command.OK
 
