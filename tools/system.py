@@ -34,6 +34,7 @@ JUDGES = {
     "openssl": "openssl",
     "parted": "parted",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
+    "qemu-utils": "qemu-img",
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",

@@ -55,11 +55,6 @@ def test_every_superblock_keeps_every_rule(size: int, options: Options) -> None:
     assert not any(fs.fs_ocsp)
 
 
-def test_a_summary_area_that_outgrows_its_group_is_refused() -> None:
-    with pytest.raises(NoSpaceError, match="summary area"):
-        plan(7_130_967_245_312, Options(block_size=4096, fragment_size=512))
-
-
 def one_by_one(size: int, options: Options) -> tuple[int, int]:
     """fpg and ipg as mkfs.c finds them, one block at a time: the search of :func:`plan` must stop where this does."""
     bsize, fsize = options.block_size, options.fragment
