@@ -11,7 +11,15 @@ from cloudboot_layout import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
 from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC
 from cloudboot_ufs2.members import Member
-from cloudboot_ufs2.testing import AFTER_A_CUT, AFTER_A_CUT_IN_A_MOVE, Journal, image_of, pattern
+from cloudboot_ufs2.testing import (
+    AFTER_A_CUT,
+    AFTER_A_CUT_IN_A_MOVE,
+    Journal,
+    assert_clean,
+    editable_image,
+    image_of,
+    pattern,
+)
 
 BIG = 4096 * 600 + 77
 
@@ -48,13 +56,14 @@ OPERATIONS: list[tuple[str, Callable[[WritableUFS2], None]]] = [
     ("long symlink", lambda volume: volume.symlink("a" * 500, "/dir/long")),
     ("link", lambda volume: volume.link("/kept", "/dir/kept")),
     ("rename in one directory", lambda volume: volume.rename("/dir/short", "/dir/shorter")),
+    ("rename in one directory to another chunk", lambda volume: volume.rename("/dir/long", "/dir/" + "l" * 250)),
     ("rename to another directory", lambda volume: volume.rename("/dir/shorter", "/short")),
     ("rename onto a file", lambda volume: volume.rename("/new", "/tail")),
     ("rename onto a link", lambda volume: volume.rename("/short", "/dir/kept")),
     ("a directory moves", lambda volume: volume.rename("/dir/sub", "/other/sub")),
     ("a directory replaces one", lambda volume: volume.rename("/dir", "/other/sub")),
     ("chmod", lambda volume: volume.chmod("/kept", 0o600)),
-    ("unlink a long symlink", lambda volume: volume.unlink("/other/sub/long")),
+    ("unlink a long symlink", lambda volume: volume.unlink("/other/sub/" + "l" * 250)),
     ("a directory shrinks", lambda volume: volume.unlink("/other/sub/" + "i" * 255)),
     ("unlink a large file", lambda volume: volume.unlink("/large")),
     ("rmdir", lambda volume: volume.rmdir("/empty")),
@@ -88,6 +97,16 @@ def test_a_cut_after_any_write_loses_nothing(fragment: int) -> None:
                 if findings:
                     assert cut.superblock.fs_flags & FS_NEEDSFSCK
                     assert cut.superblock.fs_clean == 0, (name, [str(found) for found in findings])
+
+
+def test_a_rename_within_a_chunk_is_one_write() -> None:
+    image = editable_image({"a": b"a", "b": b"b"})
+    journal = Journal(image)
+    volume = WritableUFS2.open(journal)
+    volume.rename("/a", "/" + "c" * 200)
+    # The superblock twice, the directory and the two inodes; the clock stands still, so these are as they were.
+    assert len(journal.writes) == 3
+    assert_clean(image)
 
 
 def test_a_file_system_cut_within_an_operation_is_not_written_to() -> None:

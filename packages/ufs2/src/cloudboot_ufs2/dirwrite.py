@@ -79,8 +79,7 @@ class LiveDirectory:
         chunk = self._chunk_of.pop(name)
         del self.entries[name]
         self._pack(chunk, [entry for entry in self._records(chunk) if entry[0] != name])
-        for need, first in self._hints.items():
-            self._hints[need] = min(first, chunk)
+        self._has_room(chunk)
         while self._room[-1] == DIRBLKSIZ:
             self._room.pop()
             del self._data[-DIRBLKSIZ:]
@@ -97,6 +96,17 @@ class LiveDirectory:
         )  # fmt: skip
         return chunk
 
+    def rename(self, name: bytes, new: bytes) -> int | None:
+        """Give a name another form within its chunk; the chunk, or ``None`` if it has no room for that."""
+        chunk = self._chunk_of[name]
+        if self._room[chunk] + record_size(len(name)) < record_size(len(new)):
+            return None
+        self._pack(chunk, [(new, *entry[1:]) if entry[0] == name else entry for entry in self._records(chunk)])
+        self.entries[new] = self.entries.pop(name)
+        self._chunk_of[new] = self._chunk_of.pop(name)
+        self._has_room(chunk)
+        return chunk
+
     def _chunk_with_room(self, need: int) -> int:
         for chunk in range(self._hints.get(need, 0), len(self._room)):
             if self._room[chunk] >= need:
@@ -105,6 +115,11 @@ class LiveDirectory:
             chunk = len(self._room)
         self._hints[need] = chunk
         return chunk
+
+    def _has_room(self, chunk: int) -> None:
+        """A chunk has more room than before."""
+        for need, first in self._hints.items():
+            self._hints[need] = min(first, chunk)
 
     def _records(self, chunk: int) -> Iterator[Entry]:
         """The records of a chunk that are in use, whiteouts included; they have been found sound."""

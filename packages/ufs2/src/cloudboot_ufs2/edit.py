@@ -352,38 +352,21 @@ class WritableUFS2(UFS2):
             old_parent, old_name, number = self._place_existing(source)
             new_parent, new_name = self._place(target)
             inode = operation.inode(number)
-            is_directory = stat.S_ISDIR(inode.di_mode)
-            replaced = self._names.get(new_parent).entries.get(new_name)
-            if replaced is not None and replaced[0] == number:
+            replaced = self._names.get(new_parent).entries.get(new_name, (0, 0))[0]
+            if replaced == number:
                 return
+            is_directory = stat.S_ISDIR(inode.di_mode)
             if is_directory and operation.is_inside(new_parent, number):
                 raise PathError(f"{target}: is inside {source}")
-            if replaced is not None:
-                operation.require_replaceable(replaced[0], target, is_directory=is_directory)
-            moves_up = is_directory and new_parent != old_parent
+            if replaced:
+                operation.require_replaceable(replaced, target, is_directory=is_directory)
+            elif new_parent == old_parent and operation.rename_in_place(old_parent, old_name, new_name):
+                operation.touch(inode, content=False)
+                return
             operation.gain(number, source)
-            if moves_up and replaced is None:
+            if is_directory and new_parent != old_parent and not replaced:
                 operation.gain(new_parent, target)
-            if replaced is None:
-                operation.add(new_parent, new_name, number, inode.di_mode >> 12)
-            else:
-                live = operation.edit(new_parent)
-                chunk = live.replace(new_name, number, inode.di_mode >> 12)
-                operation.put_chunk(live, chunk, Stage.ADD)
-                operation.touch(operation.inode(new_parent), content=True)
-            if moves_up:
-                live = operation.edit(number)
-                operation.put_chunk(live, live.replace(b"..", new_parent, DT_DIR), Stage.GROW)
-                operation.set_depth(number, operation.inode(new_parent).di_dirdepth + 1)
-            operation.remove(old_parent, old_name)
-            inode.di_nlink -= 1
-            if is_directory and (moves_up or replaced is not None):
-                operation.inode(old_parent).di_nlink -= 1
-            if replaced is not None:
-                if is_directory:
-                    operation.drop(replaced[0])
-                else:
-                    operation.lose(replaced[0])
+            operation.move(number, (old_parent, old_name), (new_parent, new_name), replaced)
 
     # Inodes
 

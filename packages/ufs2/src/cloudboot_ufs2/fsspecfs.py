@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem, trailing_sep
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
@@ -31,7 +32,7 @@ from .errors import InodeError, OptionError, ReadOnlyError
 from .mounted import BUFFER_SIZE, Mounted, SharedFile, mount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable
     from typing import BinaryIO
 
     from typing_extensions import Buffer
@@ -319,19 +320,17 @@ class UFS2FileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has no 
     def rm(self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None) -> None:
         """Remove files; with ``recursive`` directories, too, and what they hold. The root stays."""
         with self._mounted.lock:
-            for one in self.expand_path(path, maxdepth=maxdepth):
-                below = [one]
+            tops = self.expand_path(path, maxdepth=maxdepth)
+            paths = set(tops)
+            for top in tops:
+                if recursive and self._is(top, stat.S_ISDIR):
+                    paths.update(self.find(top, maxdepth=maxdepth, withdirs=True))
+            paths.discard(self.root_marker)
+            for one in sorted(paths, reverse=True):  # what is in a directory before the directory
                 if recursive and self._is(one, stat.S_ISDIR):
-                    below = self.find(one, maxdepth=maxdepth, withdirs=True)
-                self._remove(below)
-
-    def _remove(self, paths: Iterable[str]) -> None:
-        """Remove all ``paths``; those within a directory sort after it."""
-        for path in sorted(paths, reverse=True):
-            if path != self.root_marker and self._is(path, stat.S_ISDIR):
-                self._editor.rmdir(path)
-            elif path != self.root_marker:
-                self._editor.unlink(path)
+                    self._editor.rmdir(one)
+                else:
+                    self._editor.unlink(one)
 
     def mv(
         self,
@@ -369,8 +368,6 @@ class UFS2FileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has no 
 class _File(io.BufferedIOBase):
     """What fsspec expects of a file beyond what :mod:`io` has; the classes below are the files."""
 
-    blocksize = BUFFER_SIZE
-
     def __init__(self, fs: UFS2FileSystem, path: str, raw: SharedFile, buffer_size: int, hidden: str | None) -> None:
         super().__init__(raw, buffer_size)  # type: ignore[call-arg] # the class it is mixed into takes them
         self.fs, self.path = fs, path
@@ -384,9 +381,6 @@ class _File(io.BufferedIOBase):
     def info(self) -> Info:
         """:meth:`UFS2FileSystem.info` of the file."""
         return self.fs.info(self.path)
-
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        return self.fs.cat_file(self.path, start, end)
 
     def commit(self) -> None:
         """Let a file of a transaction take its name; called by fsspec."""
@@ -449,13 +443,12 @@ class _RemoteFile:
 
 def _remote(target: Any, path: str, *, writable: bool) -> Source:
     """The image ``path`` of another fsspec file system."""
-    file = target.open(path, "r+b" if writable else "rb", block_size=_REMOTE_BLOCK)
-    if isinstance(file, io.BytesIO):
-        return file
+    if isinstance(target, MemoryFileSystem):
+        image: io.BytesIO = target.open(path, "r+b")
+        return image
     if writable:
-        file.close()
         raise ReadOnlyError(f"{path}: only an image in a local file or in memory can be changed")
-    return _RemoteFile(file)
+    return _RemoteFile(target.open(path, "rb", block_size=_REMOTE_BLOCK))
 
 
 def _shared(path: str, where: Hashable, open_image: Callable[[Source], Mounted], *, writable: bool) -> Mounted:

@@ -112,6 +112,44 @@ class Operation(Transaction):
             space.shrink(live.size)
             self.stage_inode(directory, Stage.REMOVE)
 
+    def rename_in_place(self, directory: int, name: bytes, new: bytes) -> bool:
+        """Change a name where it stands, with one write; whether there is room for that."""
+        live = self.edit(directory)
+        chunk = live.rename(name, new)
+        if chunk is None:
+            return False
+        self.put_chunk(live, chunk, Stage.ADD)
+        self.touch(self.inode(directory), content=True)
+        return True
+
+    def move(self, number: int, old: tuple[int, bytes], new: tuple[int, bytes], replaced: int) -> None:
+        """Move an inode from one name to another, each a directory and a name in it.
+
+        The inode has gained a link already, and so has the new parent of a directory, unless ``replaced`` is an inode
+        (not 0) whose name this was.
+        """
+        (old_parent, old_name), (new_parent, new_name) = old, new
+        inode = self.inode(number)
+        is_directory = stat.S_ISDIR(inode.di_mode)
+        if replaced:
+            live = self.edit(new_parent)
+            self.put_chunk(live, live.replace(new_name, number, inode.di_mode >> 12), Stage.ADD)
+            self.touch(self.inode(new_parent), content=True)
+        else:
+            self.add(new_parent, new_name, number, inode.di_mode >> 12)
+        if is_directory and new_parent != old_parent:
+            live = self.edit(number)
+            self.put_chunk(live, live.replace(b"..", new_parent, DT_DIR), Stage.GROW)
+            self.set_depth(number, self.inode(new_parent).di_dirdepth + 1)
+        self.remove(old_parent, old_name)
+        inode.di_nlink -= 1
+        if is_directory and (new_parent != old_parent or replaced):
+            self.inode(old_parent).di_nlink -= 1
+        if replaced and is_directory:
+            self.drop(replaced)
+        elif replaced:
+            self.lose(replaced)
+
     def put_chunk(self, live: LiveDirectory, chunk: int, stage: Stage) -> None:
         """Write a chunk of a directory when ``stage`` has come."""
         start = chunk * DIRBLKSIZ

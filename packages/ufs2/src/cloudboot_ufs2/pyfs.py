@@ -14,7 +14,7 @@ import os
 import stat
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from fs import errors
 from fs.base import FS
@@ -103,6 +103,9 @@ class UFS2FS(FS):
             "unicode_paths": True,
             "virtual": False,
         }
+
+    def __enter__(self) -> Self:
+        return self
 
     def __repr__(self) -> str:
         shown = os.fspath(self._source) if isinstance(self._source, str | os.PathLike) else self._source
