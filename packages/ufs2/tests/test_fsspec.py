@@ -157,6 +157,16 @@ def test_each_thread_has_its_instance_and_all_share_the_volume(image: Path) -> N
             assert volume.read_file(f"/{number}/moved-11") == pattern(55000, seed=number)
 
 
+def test_instances_come_and_go_in_threads(image: Path) -> None:
+    def work(number: int) -> None:
+        for step in range(30):
+            fsspec.filesystem("ufs2", fo=str(image), mode="r+").pipe(f"/{number}", b"%d" % step)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert set(fsspec.filesystem("ufs2", fo=str(image)).cat("/*").values()) == {b"29"}
+
+
 def test_an_instance_to_read_sees_what_another_writes(image: Path, fs: UFS2FileSystem) -> None:
     reader = fsspec.filesystem("ufs2", fo=str(image))
     fs.pipe("/later", b"seen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import threading
 import time
 import unittest
 import warnings
@@ -161,6 +162,31 @@ def test_files_are_written_and_closed_with_the_file_system(image: Path, ufs: UFS
             file.seek(0)
     with UFS2FS(image) as again:
         assert again.readtext("written") == "in the buffer"
+
+
+def test_closing_while_threads_write(image: Path, ufs: UFS2FS) -> None:
+    started = threading.Barrier(5)
+
+    def work(number: int) -> int:
+        started.wait()
+        for step in range(100_000):
+            try:
+                ufs.appendbytes(f"{number}", b"%08d" % step)
+            except (errors.FilesystemClosed, ValueError):
+                return step
+        raise AssertionError("it was never closed")
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(work, number) for number in range(4)]
+        started.wait()
+        time.sleep(0.2)
+        ufs.close()
+        done = [future.result() for future in futures]
+    with UFS2.open(image) as volume:
+        for number, steps in enumerate(done):
+            content = volume.read_file(f"/{number}")
+            assert content == b"".join(b"%08d" % step for step in range(len(content) // 8))
+            assert len(content) // 8 in (steps, steps + 1)
 
 
 def test_a_file_without_a_buffer(ufs: UFS2FS) -> None:

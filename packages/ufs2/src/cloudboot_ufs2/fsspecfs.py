@@ -47,8 +47,9 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECOND = 1_000_000_000
 _REMOTE_BLOCK = 1 << 20
 
-#: The local images that are open for writing. fsspec makes an instance per thread; all of them must share the volume.
-_writable: weakref.WeakValueDictionary[Hashable, Mounted] = weakref.WeakValueDictionary()
+#: The local images that are open for writing, each with what is set when it no longer is. fsspec makes an instance per
+#: thread; all of them must share the volume.
+_writable: dict[Hashable, tuple[weakref.ref[Mounted], threading.Event]] = {}
 _writable_lock = threading.Lock()
 
 
@@ -454,13 +455,19 @@ def _remote(target: Any, path: str, *, writable: bool) -> Source:
 def _shared(path: str, where: Hashable, open_image: Callable[[Source], Mounted], *, writable: bool) -> Mounted:
     """The local image ``path``: the one that is open for writing in this process, or opened now."""
     with _writable_lock:
+        for other in [other for other, (_, released) in _writable.items() if released.is_set()]:
+            del _writable[other]
         status = os.stat(path)
         key = status.st_dev, status.st_ino, where
-        found = _writable.get(key)
-        if found is None:
-            found = open_image(path)
-            if writable:
-                _writable[key] = found
+        if key in _writable:
+            reference, released = _writable[key]
+            found = reference()
+            if found is not None:
+                return found
+            released.wait()  # another thread is just letting it go
+        found = open_image(path)
+        if writable:
+            _writable[key] = weakref.ref(found), found.released
         return found
 
 

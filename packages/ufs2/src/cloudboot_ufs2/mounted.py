@@ -53,10 +53,13 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
         self.volume = volume
         self.lock = volume.lock if isinstance(volume, WritableUFS2) else threading.RLock()
         self.closed = False
+        self.released = threading.Event()  #: set when the image is, even if nobody called :meth:`close`
         self._files: weakref.WeakSet[io.IOBase] = weakref.WeakSet()
-        resources = resources or contextlib.ExitStack()
-        resources.callback(volume.close)
-        self._close = weakref.finalize(self, resources.close)
+        everything = contextlib.ExitStack()
+        everything.callback(self.released.set)
+        everything.callback((resources or contextlib.ExitStack()).close)
+        everything.callback(volume.close)
+        self._close = weakref.finalize(self, everything.close)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +90,8 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
             files = list(self._files)
         for file in files:
             file.close()
-        self._close()
+        with self.lock:
+            self._close()
 
     def open_raw(self, path: str, mode: str) -> SharedFile:
         """A file without a buffer; ``mode`` is one of :meth:`.WritableUFS2.open_file`.

@@ -137,6 +137,8 @@ class UFS2FS(FS):
     def _volume(self, path: str, *, directory: bool = False) -> Iterator[UFS2]:
         """The volume, for this thread alone; its errors are PyFilesystem2's, about ``path``."""
         with self._lock, _translated(path, directory=directory), self._mounted.lock:
+            if self._mounted.closed:  # since the path was validated
+                raise errors.FilesystemClosed
             yield self._mounted.volume
 
     @contextlib.contextmanager
@@ -285,8 +287,9 @@ class UFS2FS(FS):
 
     def _is_taken(self, name: str) -> bool:
         try:
-            self._mounted.volume.find(name, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
+            with self._volume(name) as volume:
+                volume.find(name, follow_symlinks=False)
+        except errors.ResourceNotFound:
             return False
         return True
 
