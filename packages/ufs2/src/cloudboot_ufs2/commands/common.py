@@ -59,6 +59,6 @@ def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UF
         yield found
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """``text`` without bytes that no terminal and no JSON reader takes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

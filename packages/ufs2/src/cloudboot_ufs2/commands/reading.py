@@ -12,7 +12,7 @@ from cloudboot_layout import command
 from cloudboot_ufs2.check import check
 from cloudboot_ufs2.copyout import copy_out
 
-from .common import add_image, printable, storage, volume
+from .common import add_image, escaped, storage, volume
 
 if TYPE_CHECKING:
     import argparse
@@ -65,7 +65,7 @@ def _ls(options: argparse.Namespace) -> int:
     for row in rows:
         target = f" -> {row['target']}" if "target" in row else ""
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(int(str(row["mtime_ns"])) // 1_000_000_000))
-        print(printable(
+        print(command.printable(
             f"{row['mode']} {row['links']:>3} {row['uid']:>5} {row['gid']:>5} {row['size']:>12} {when} "
             f"{row['path']}{target}"
         ))  # fmt: skip
@@ -75,7 +75,7 @@ def _ls(options: argparse.Namespace) -> int:
 def _row(found: UFS2, path: str, inode: int) -> dict[str, object]:
     status = found.stat_inode(inode)
     row: dict[str, object] = {
-        "path": printable(path),
+        "path": escaped(path),
         "inode": inode,
         "mode": stat.filemode(status.st_mode),
         "links": status.st_nlink,
@@ -85,7 +85,7 @@ def _row(found: UFS2, path: str, inode: int) -> dict[str, object]:
         "mtime_ns": status.st_mtime_ns,
     }
     if stat.S_ISLNK(status.st_mode):
-        row["target"] = printable(found.link_target(inode).decode("utf-8", "surrogateescape"))
+        row["target"] = escaped(found.link_target(inode).decode("utf-8", "surrogateescape"))
     return row
 
 
@@ -114,11 +114,11 @@ def _get(options: argparse.Namespace) -> int:
     if options.json:
         command.print_json({
             "path": options.path, "target": target, "files": copied.files, "size": copied.size,
-            "skipped": [{"path": printable(each.path), "reason": each.reason} for each in copied.skipped],
+            "skipped": [{"path": escaped(each.path), "reason": each.reason} for each in copied.skipped],
         })  # fmt: skip
         return command.OK
     for each in copied.skipped:
-        print(f"left out {printable(each.path)}: {each.reason}", file=sys.stderr)
+        print(f"left out {command.printable(each.path)}: {each.reason}", file=sys.stderr)
     print(f"{target}: {copied.files} files, {copied.size} bytes")
     return command.OK
 
@@ -164,7 +164,7 @@ def _check(options: argparse.Namespace) -> int:
         command.print_json([finding.as_dict() for finding in findings])
     else:
         for finding in findings:
-            print(printable(str(finding)))
+            print(command.printable(str(finding)))
         if not findings:
             print(f"{os.fspath(options.image)}: clean")
     return command.CHECK_FAILED if findings else command.OK

@@ -15,7 +15,7 @@ from cloudboot_ufs2.extract import extract
 from cloudboot_ufs2.presets import PRESETS
 from cloudboot_ufs2.verify import verify
 
-from .common import add_image, printable, volume
+from .common import add_image, escaped, volume
 
 if TYPE_CHECKING:
     from . import Commands
@@ -70,12 +70,12 @@ def _extract(options: argparse.Namespace) -> int:
         finally:
             progress.close()
     for skipped in done.skipped:
-        print(f"left out {printable(skipped.path)}: {skipped.reason}", file=sys.stderr)
+        print(f"left out {command.printable(skipped.path)}: {skipped.reason}", file=sys.stderr)
     if options.archive == "-":
         return command.OK
     if options.json:
         facts = {**dataclasses.asdict(done), "archive": options.archive}
-        command.print_json({**facts, "paths": [printable(path) for path in done.paths]})
+        command.print_json({**facts, "paths": [escaped(path) for path in done.paths]})
     else:
         print(f"{options.archive}: {len(done.paths)} members, {done.size} bytes")
         for path in done.synthesised:
@@ -90,9 +90,9 @@ def _verify(options: argparse.Namespace) -> int:
         command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
     else:
         for name, value in result.facts.items():
-            print(f"{name.replace('_', ' ')}: {printable(str(value))}")
+            print(f"{name.replace('_', ' ')}: {command.printable(str(value))}")
         for finding in result.findings:
-            print(printable(str(finding)))
+            print(command.printable(str(finding)))
         if not result.findings:
             print(f"{options.image}: FreeBSD can boot from it")
     return command.CHECK_FAILED if result.findings else command.OK
@@ -108,11 +108,11 @@ def _diff(options: argparse.Namespace) -> int:
             differences = list(compare(found, other, ignore=options.ignore))
     if options.json:
         command.print_json([
-            {**dataclasses.asdict(difference), "path": printable(difference.path)} for difference in differences
+            {**dataclasses.asdict(difference), "path": escaped(difference.path)} for difference in differences
         ])  # fmt: skip
     else:
         for difference in differences:
-            print(printable(_line(difference, options.image, options.other)))
+            print(command.printable(_line(difference, options.image, options.other)))
     return command.CHECK_FAILED if differences else command.OK
 
 
