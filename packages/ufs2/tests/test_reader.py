@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import stat
+import struct
 
 import pytest
 from hypothesis import given
@@ -342,3 +343,19 @@ def test_snapshots_are_listed_and_not_read() -> None:
         "block-marked-used", "group-free-blocks", "summary-free-blocks", "superblock-free-blocks", "group-cluster-sum",
         "group-cluster-map", "group-free-fragments", "summary-free-fragments", "superblock-free-fragments",
     }  # fmt: skip
+
+
+def test_one_empty_indirect_block_named_a_million_times_is_not_walked() -> None:
+    """A triple indirect block whose pointers all lead to the same leaf of zeros: 2**26 holes, none of them real."""
+    size = 65536
+    editor = Editor(image_of({"f": pattern(13 * size)}, Options(block_size=size), size=64 << 20))
+    fragment = editor.geometry.fragment_size
+    last = (editor.geometry.size // 8 - 3) * 8
+    leaf, middle, top = last - 8, last - 16, last - 24
+    for address, below in ((leaf, 0), (middle, leaf), (top, middle)):
+        editor.data[address * fragment : address * fragment + size] = struct.pack("<q", below) * (size // 8)
+    number = editor.find("/f")
+    inode = editor.inode(number)
+    editor.change_inode(number, di_ib=(inode.di_ib[0], 0, top), di_size=editor.geometry.max_file_size)
+    with UFS2.open(bytes(editor.data)) as volume, pytest.raises(BlockError, match="more blocks than the file system"):
+        volume.extents("/f")

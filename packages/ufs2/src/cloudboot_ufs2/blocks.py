@@ -149,12 +149,16 @@ class BlockMap:
         """
         total = howmany(inode.di_size, self._geometry.block_size)
         block, budget = 0, howmany(self._geometry.size, self._frag)
+        # A hole lies beside data, or it is all an indirect block says: there are no more of them than blocks.
+        holes = budget + len(inode.di_ib) + 1
         while block < total:
             found = self.run(inode, block, number)
             if found.address:
                 budget -= found.blocks
-                if budget < 0:
-                    raise BlockError(f"inode {number} has more blocks than the file system", structure="Ufs2Dinode")
+            else:
+                holes -= 1
+            if budget < 0 or holes < 0:
+                raise BlockError(f"inode {number} has more blocks than the file system", structure="Ufs2Dinode")
             yield found._replace(blocks=min(found.blocks, total - block))
             block += found.blocks
 
