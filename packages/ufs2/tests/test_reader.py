@@ -35,6 +35,7 @@ from cloudboot_ufs2 import (
     errors,
 )
 from cloudboot_ufs2.constants import SF_SNAPSHOT
+from cloudboot_ufs2.errors import PathError
 from cloudboot_ufs2.extattr import pack_attributes
 from cloudboot_ufs2.members import Symlink
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image
@@ -359,3 +360,12 @@ def test_one_empty_indirect_block_named_a_million_times_is_not_walked() -> None:
     editor.change_inode(number, di_ib=(inode.di_ib[0], 0, top), di_size=editor.geometry.max_file_size)
     with UFS2.open(bytes(editor.data)) as volume, pytest.raises(BlockError, match="more blocks than the file system"):
         volume.extents("/f")
+
+
+def test_what_cannot_be_a_path_is_a_typed_error() -> None:
+    with UFS2.open(image_of({"f": b"x"}, Options())) as volume:
+        for ask in (volume.find, volume.exists, volume.readlink, volume.read_file):
+            with pytest.raises(PathError):
+                ask("/\ud800")
+        with volume.open_file("/f") as file, pytest.raises(ValueError, match="whence"):
+            file.seek(0, 9)

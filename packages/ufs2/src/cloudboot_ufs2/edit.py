@@ -42,7 +42,7 @@ from .errors import (
 from .live import Space
 from .livefile import LiveFile
 from .operation import Directories, Operation
-from .reader import UFS2, storage_of
+from .reader import UFS2, encoded, storage_of
 from .transaction import Stage, Store, get_time, set_time
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class WritableUFS2(UFS2):
         names = [name for name in path.split("/") if name]
         if not names or names[-1] in (".", ".."):
             raise PathError(f"{path or repr(path)}: names nothing that can be made, moved or removed")
-        name = names[-1].encode("utf-8", "surrogateescape")
+        name = encoded(names[-1])
         if len(name) > UFS_MAXNAMLEN:
             raise NameTooLongError(f"{path}: the name is too long", expected=UFS_MAXNAMLEN, actual=len(name))
         if b"\0" in name:
@@ -305,7 +305,7 @@ class WritableUFS2(UFS2):
             FileExistsError: the name is taken.
             NameTooLongError: a target of more than 1023 bytes.
         """
-        data = target.encode("utf-8", "surrogateescape")
+        data = encoded(target)
         if not data or b"\0" in data:
             raise PathError(f"{target!r}: no target")
         if len(data) > _MAX_TARGET:

@@ -50,7 +50,10 @@ class UFS2File(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
-        position = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence] + offset
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
+        if whence not in bases:
+            raise ValueError(f"invalid whence {whence}")
+        position = bases[whence] + offset
         if position < 0:
             raise ValueError(f"negative seek position {position}")
         self._position = position

@@ -633,8 +633,20 @@ def _superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
     return fs, byteorder, at
 
 
+def encoded(text: str) -> bytes:
+    """A path or a link's target as the directory holds it.
+
+    Raises:
+        PathError: half a character, which no byte stands for.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise errors.PathError("not a path that could be encoded", actual=ascii(text)) from None
+
+
 def _names(path: str) -> list[bytes]:
-    return _split(path.encode("utf-8", "surrogateescape"))
+    return _split(encoded(path))
 
 
 def _split(path: bytes) -> list[bytes]:
