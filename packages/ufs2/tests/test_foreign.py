@@ -26,6 +26,11 @@ KINDS = [
 KIND_NAMES = [f"ufs{version}-{byteorder}-{block_size}" for version, byteorder, block_size in KINDS]
 
 
+def below(tree: Path) -> list[Path]:
+    """Everything below ``tree``. Python 3.11.2's ``rglob`` asks whether a link of 500 bytes is a folder, and fails."""
+    return [Path(folder) / name for folder, folders, files in os.walk(tree) for name in (*folders, *files)]
+
+
 @pytest.fixture
 def foreign_tree(tmp_path: Path) -> Path:
     """Tails, indirect blocks of two levels at 4 KiB, symbolic links around the inline limits of both kinds."""
@@ -74,7 +79,7 @@ def test_everything_is_read(made: Path, foreign_tree: Path) -> None:
                     assert volume.read_file(entry.path) == path.read_bytes()
                     extents = volume.extents(entry.path)
                     assert sum(length for _, length in extents) == host.st_size
-    assert found == {str(path.relative_to(foreign_tree)) for path in foreign_tree.rglob("*")}
+    assert found == {str(path.relative_to(foreign_tree)) for path in below(foreign_tree)}
 
 
 def test_the_checker_agrees_with_makefs(made: Path) -> None:
@@ -91,7 +96,7 @@ def test_the_sleuth_kit_reads_the_same(made: Path, foreign_tree: Path) -> None:
     volume = pytsk3.FS_Info(pytsk3.Img_Info(str(made)))
     assert volume.info.ftype == pytsk3.TSK_FS_TYPE_FFS1
     with UFS2.open(made) as ours:
-        for path in sorted(foreign_tree.rglob("*")):
+        for path in sorted(below(foreign_tree)):
             name = f"/{path.relative_to(foreign_tree)}"
             meta = volume.open(name).info.meta
             status = ours.stat(name, follow_symlinks=False)
