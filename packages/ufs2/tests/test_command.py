@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_layout.command import BAD_INPUT, OK
 from cloudboot_layout.testing import judge, run
+from cloudboot_ufs2 import check
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.testing import Editor
 
@@ -193,3 +195,33 @@ def test_wrong_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+def test_changing_in_place(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = str(tmp_path / "changed.ufs")
+    assert main(["newfs", image, "--size", "32M"]) == OK
+    moment = ("--timestamp", "1700000000")
+    assert main(["mkdir", image, "/a/b", "-p", *moment]) == OK
+    assert main(["put", image, str(tree), "/a/tree", *moment]) == OK
+    capsys.readouterr()
+    assert main(["put", image, str(tree), "/a/tree", *moment]) == BAD_INPUT
+    assert "--force" in capsys.readouterr().err
+    assert main(["put", image, str(tree), "/a/tree", "--force", *moment]) == OK
+    (tmp_path / "file").write_bytes(b"x" * 70_000)
+    assert main(["put", image, str(tmp_path / "file"), "/file", "--json", *moment]) == OK
+    assert main(["ln", image, "/file", "/again", *moment]) == OK
+    assert main(["ln", image, "-s", "a/tree", "/link", *moment]) == OK
+    assert main(["mv", image, "/again", "/a/b/moved", *moment]) == OK
+    assert main(["mv", image, "/file", "/a/b/moved", *moment]) == BAD_INPUT
+    assert main(["rm", image, "/a", *moment]) == BAD_INPUT
+    assert "rm -r" in capsys.readouterr().err
+    assert check(image) == []
+    # The Sleuth Kit sees the same names.
+    listed = run(judge("fls", "sleuthkit"), "-f", "ufs", "-rp", image)
+    assert "a/b/moved" in listed
+    assert "a/tree/" in listed
+    assert main(["rm", image, "/a", "-r", *moment]) == OK
+    assert main(["rm", image, "/link", *moment]) == OK
+    # /file and /a/b/moved were two names of one file, so moving one onto the other changes nothing.
+    assert main(["ls", image, "--json"]) == OK
+    assert check(image) == []

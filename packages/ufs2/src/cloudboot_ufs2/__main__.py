@@ -1,4 +1,4 @@
-"""``python -m cloudboot_ufs2``: make, read, check, compare and take apart UFS file systems."""
+"""``python -m cloudboot_ufs2``: make, read, check, compare, take apart and change UFS file systems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
 
-from .commands import making, reading, taking
+from .commands import changing, making, reading, taking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {_PROGRAM}", description="UFS2 file systems.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (making, reading, taking):
+    for module in (making, reading, taking, changing):
         module.add(commands)
     return parser
 
