@@ -118,9 +118,9 @@ def measure(client: str, reference: str, size: int) -> None:
     import cloudboot_oci_stream  # noqa: F401 - the import is not what is measured
 
     if client == "oras-py pull (unverified)":
-        import oras.client  # noqa: F401
+        import oras.client  # noqa: F401 - as above
     if client == "requests, 1 MiB pieces":
-        import requests  # noqa: F401
+        import requests  # noqa: F401 - as above
     with tempfile.TemporaryDirectory() as folder:
         before = status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak

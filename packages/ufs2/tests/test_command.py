@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,9 @@ def test_changing_in_place(tree: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "a/tree/" in listed
     assert main(["rm", image, "/a", "-r", *moment]) == OK
     assert main(["rm", image, "/link", *moment]) == OK
-    # /file and /a/b/moved were two names of one file, so moving one onto the other changes nothing.
     assert main(["ls", image, "--json"]) == OK
+    assert [row["path"] for row in json.loads(capsys.readouterr().out)] == [".snap", "file"]
     assert check(image) == []
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["put", image, str(tmp_path / "pipe"), "/pipe"]) == BAD_INPUT
+    assert "pipe" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -102,11 +103,13 @@ def _put_file(volume: WritableUFS2, source: str, path: str, *, force: bool) -> N
     if taken and not force:
         raise errors.FileExistsError("the name is taken", field=path, hint="--force replaces it")
     status = os.stat(source, follow_symlinks=False)
-    if os.path.islink(source):
+    if stat.S_ISLNK(status.st_mode):
         if taken:
             volume.unlink(path)
         volume.symlink(os.readlink(source), path)
         return
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for whoever writes to it
+        raise errors.SourceError("not a regular file, a folder or a symbolic link", member=source)
     with open(source, "rb") as file:
         volume.write_file(path, file, sparse=True)
     volume.chmod(path, status.st_mode & 0o7777)
@@ -153,7 +156,7 @@ def _is_there(volume: WritableUFS2, path: str) -> bool:
 
 
 def _is_directory(volume: WritableUFS2, path: str) -> bool:
-    return volume.stat(path, follow_symlinks=False).st_mode & 0o170000 == 0o040000
+    return stat.S_ISDIR(volume.stat(path, follow_symlinks=False).st_mode)
 
 
 def _ln(options: argparse.Namespace) -> int:
