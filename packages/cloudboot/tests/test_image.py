@@ -195,6 +195,12 @@ def test_an_interrupted_build_leaves_no_file(tree: Path, tmp_path: Path) -> None
         (tree / "big").unlink()
 
 
+def test_a_partition_name_the_kernel_would_split_is_refused() -> None:
+    made = recipe.load("linux")
+    with pytest.raises(RecipeError, match="command line"):
+        image.plan(replace(made, root=replace(made.root, partition_name="my root")))
+
+
 def test_a_disk_without_an_esp_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk.img"
     path.write_bytes(bytes(8 * MIB))

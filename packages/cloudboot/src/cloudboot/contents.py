@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe
 
 EspFile = bytes | Path
+_WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     root: dict[str, RootMember] = {}
     sources: tuple[dict[str, str], ...] = ()
     if recipe.system == "linux":
+        if not _WORD.fullmatch(recipe.root.partition_name):
+            raise RecipeError(
+                f"the partition's name {recipe.root.partition_name!r} stands on the kernel's command line",
+                hint="use letters, digits, dashes, dots and underscores",
+            )
         parts = linux.gather(recipe.linux, say)
         sources = parts.sources
         loader = systems.load("linux").loader(recipe.architecture)
@@ -59,8 +66,8 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     root |= {path.strip("/"): source for path, source in _present(recipe.root.files).items()}
     tree = recipe.root.source
     tar = None
-    if tree is not None:
-        _present({"/": tree})
+    if tree is not None and not tree.exists():
+        raise RecipeError(f"{tree} is not there")
     if tree is not None and not tree.is_dir():
         if root:
             raise RecipeError(

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .manifest import Manifest
     from .recipe import Recipe
 
-ESP_NUMBER, ROOT_NUMBER = 1, 2
-
 
 @dataclass(frozen=True)
 class Plan:
