@@ -66,7 +66,7 @@ def assert_same(volume: UFS2, folder: Path) -> None:
 @pytest.mark.parametrize("block_size", [4096, 8192, 16384, 32768, 65536])
 def test_a_folder(tree: Path, tmp_path: Path, block_size: int) -> None:
     image = tmp_path / "image"
-    built = build(image, tree, Options(block_size=block_size))
+    built = build(image, tree, Options(block_size=block_size, fragment_size=block_size // 8))
     assert check(image) == []
     assert image.stat().st_size == built.size
     with UFS2.open(image) as volume:
@@ -279,7 +279,7 @@ def test_newfs(tmp_path: Path) -> None:
 
 def test_too_small_says_what_is_needed_and_that_is_true(tree: Path, tmp_path: Path) -> None:
     for block_size in (4096, 32768, 65536):
-        options = Options(block_size=block_size)
+        options = Options(block_size=block_size, fragment_size=block_size // 8)
         with pytest.raises(NoSpaceError) as caught:
             build(tmp_path / "image", tree, options, size=3 << 20)
         assert not (tmp_path / "image").exists()
@@ -446,5 +446,5 @@ def test_files_beyond_the_reach_of_pointers(tmp_path: Path) -> None:
     with (folder / "vast").open("wb") as file:
         file.truncate(1 << 43)
     with pytest.raises(SourceError, match="too large") as caught:
-        build(tmp_path / "image", folder, Options(block_size=4096))
+        build(tmp_path / "image", folder, Options(block_size=4096, fragment_size=512))
     assert caught.value.member == "/vast"

@@ -16,9 +16,9 @@ from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import Editor, Mutation, image_of, mutations, sample_image
 
 LAYOUTS = {
-    "4096": Options(block_size=4096),
+    "4096": Options(block_size=4096, fragment_size=512),
     "4096 frag 1": Options(block_size=4096, fragment_size=4096),
-    "16384 big": Options(block_size=16384, byteorder="big"),
+    "16384 big": Options(block_size=16384, fragment_size=2048, byteorder="big"),
     "32768": Options(),
     "65536 unhashed": Options(block_size=65536, check_hash=False),
 }

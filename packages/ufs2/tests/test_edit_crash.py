@@ -110,7 +110,7 @@ def test_a_rename_within_a_chunk_is_one_write() -> None:
 
 
 def test_a_file_system_cut_within_an_operation_is_not_written_to() -> None:
-    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096), size=8 << 20))
+    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096, fragment_size=512), size=8 << 20))
     journal = Journal(image)
     volume = WritableUFS2.open(journal)
     before = bytearray(image)
@@ -134,7 +134,7 @@ class Failing(MemoryStorage):
 
 
 def test_after_a_commit_that_failed_nothing_is_written_any_more() -> None:
-    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096), size=8 << 20))
+    image = bytearray(image_of({"a": b"a"}, Options(block_size=4096, fragment_size=512), size=8 << 20))
     storage = Failing(image)
     volume = WritableUFS2.open(storage)
     storage.left = 4
@@ -146,7 +146,7 @@ def test_after_a_commit_that_failed_nothing_is_written_any_more() -> None:
 
 
 def test_contents_are_written_before_anything_points_to_them() -> None:
-    image = bytearray(image_of({"a": pattern(50_000)}, Options(block_size=4096), size=8 << 20))
+    image = bytearray(image_of({"a": pattern(50_000)}, Options(block_size=4096, fragment_size=512), size=8 << 20))
     storage = Failing(image)
     volume = WritableUFS2.open(storage)
     before = bytes(image)

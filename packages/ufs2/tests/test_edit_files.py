@@ -40,7 +40,9 @@ def tier_sizes(bsize: int) -> list[int]:
 @pytest.mark.parametrize("order", ["little", "big"])
 @pytest.mark.parametrize("block_size", BLOCK_SIZES)
 def test_files_at_every_tier_boundary_are_written_read_and_given_back(block_size: int, order: str) -> None:
-    options = Options(block_size=block_size, byteorder="big" if order == "big" else "little")
+    options = Options(
+        block_size=block_size, fragment_size=block_size // 8, byteorder="big" if order == "big" else "little"
+    )
     image = editable_image({"dir/a": b"a"}, options, size=max(16 * MEBIBYTE, 1024 * block_size))
     with UFS2.open(image, mode="r+") as volume:
         before = totals(volume)
@@ -65,7 +67,9 @@ def test_files_at_every_tier_boundary_are_written_read_and_given_back(block_size
 
 @pytest.mark.parametrize("block_size", BLOCK_SIZES)
 def test_all_three_indirect_tiers_are_taken_and_given_back(block_size: int) -> None:
-    image = editable_image({}, Options(block_size=block_size), size=max(8 * MEBIBYTE, 512 * block_size))
+    image = editable_image(
+        {}, Options(block_size=block_size, fragment_size=block_size // 8), size=max(8 * MEBIBYTE, 512 * block_size)
+    )
     volume = WritableUFS2.open(image)
     before = totals(volume)
     pointers = block_size // 8
@@ -223,7 +227,7 @@ def test_a_large_file_is_one_run_where_there_is_room() -> None:
 
 
 def test_a_full_file_system_says_so_and_stays_clean() -> None:
-    image = editable_image({}, Options(block_size=4096, minfree=0), size=4 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512, minfree=0), size=4 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     before = totals(volume)
     volume.mkdir("/d")
@@ -255,7 +259,9 @@ def test_a_full_file_system_says_so_and_stays_clean() -> None:
 
 
 def test_a_write_that_does_not_fit_changes_nothing() -> None:
-    image = editable_image({"a": pattern(50_000)}, Options(block_size=4096, minfree=0), size=4 * MEBIBYTE)
+    image = editable_image(
+        {"a": pattern(50_000)}, Options(block_size=4096, fragment_size=512, minfree=0), size=4 * MEBIBYTE
+    )
     volume = WritableUFS2.open(image)
     with volume.open_file("/a", "r+b") as file, pytest.raises(NoSpaceError):
         file.write(bytes(8 * MEBIBYTE))
@@ -264,7 +270,7 @@ def test_a_write_that_does_not_fit_changes_nothing() -> None:
 
 
 def test_minfree_is_kept_but_for_the_superuser() -> None:
-    image = editable_image({}, Options(block_size=4096, minfree=20), size=8 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512, minfree=20), size=8 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     with pytest.raises(NoSpaceError, match="minfree"):
         for number in range(100_000):
@@ -281,7 +287,7 @@ def test_minfree_is_kept_but_for_the_superuser() -> None:
 
 
 def test_all_inodes_in_use() -> None:
-    image = editable_image({}, Options(block_size=4096, density=65536), size=8 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512, density=65536), size=8 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     count = totals(volume)[2]
     for number in range(count):
@@ -303,7 +309,7 @@ def test_all_inodes_in_use() -> None:
 
 
 def test_a_full_group_overflows_into_the_next() -> None:
-    image = editable_image({}, Options(block_size=4096), size=32 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512), size=32 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     geometry = volume.geometry
     size = geometry.group_fragments * geometry.fragment_size * 3 // 2
@@ -315,7 +321,7 @@ def test_a_full_group_overflows_into_the_next() -> None:
 
 
 def test_directories_are_spread_over_groups() -> None:
-    volume = WritableUFS2.open(editable_image({}, Options(block_size=4096), size=32 * MEBIBYTE))
+    volume = WritableUFS2.open(editable_image({}, Options(block_size=4096, fragment_size=512), size=32 * MEBIBYTE))
     for number in range(8):
         volume.mkdir(f"/{number}")
         volume.write_file(f"/{number}/file", b"x")
@@ -405,7 +411,7 @@ def test_buffered_and_text_layers_work() -> None:
 
 
 def test_threads_share_a_volume() -> None:
-    image = editable_image({}, Options(block_size=4096), size=32 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512), size=32 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     volume.write_file("/log", b"")
     log = volume.open_file("/log", "ab")

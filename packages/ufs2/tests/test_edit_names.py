@@ -33,7 +33,7 @@ MEBIBYTE = 1 << 20
 
 
 def test_a_directory_grows_into_indirect_blocks_and_shrinks_again(tmp_path: Path) -> None:
-    image = editable_image({}, Options(block_size=4096, density=2048), size=32 * MEBIBYTE)
+    image = editable_image({}, Options(block_size=4096, fragment_size=512, density=2048), size=32 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     volume.mkdir("/d")
     before = totals(volume)
@@ -257,7 +257,9 @@ def test_links_to_links_and_not_to_directories() -> None:
 @pytest.mark.parametrize("length", [1, 118, 119, 120, 121, 1023])
 def test_a_symbolic_link_stands_in_its_inode_below_120_bytes(length: int) -> None:
     for order in ("little", "big"):
-        image = editable_image({}, Options(block_size=4096, byteorder="big" if order == "big" else "little"))
+        image = editable_image(
+            {}, Options(block_size=4096, fragment_size=512, byteorder="big" if order == "big" else "little")
+        )
         volume = WritableUFS2.open(image)
         before = totals(volume)
         target = "".join(itertools.islice(itertools.cycle("0123456789abc"), length))
@@ -301,7 +303,7 @@ def test_an_inode_has_at_most_65500_names() -> None:
 @pytest.mark.slow
 def test_a_directory_has_at_most_65498_subdirectories() -> None:
     tree: dict[str, Member] = {f"d/{number:05}": Directory() for number in range(65497)}
-    options = Options(block_size=4096, density=2048)
+    options = Options(block_size=4096, fragment_size=512, density=2048)
     image = editable_image(tree, options, size=384 * MEBIBYTE)
     volume = WritableUFS2.open(image)
     assert volume.stat("/d").st_nlink == 65499

@@ -269,7 +269,7 @@ def test_an_inode_marked_free_is_neither_taken_nor_given_back() -> None:
 
 @pytest.mark.parametrize("block_size", BLOCK_SIZES)
 def test_everything_in_a_built_image_can_be_removed(block_size: int) -> None:
-    image = bytearray(sample_image(Options(block_size=block_size)))
+    image = bytearray(sample_image(Options(block_size=block_size, fragment_size=block_size // 8)))
     volume = WritableUFS2.open(image)
     for path, directories, others in reversed(list(volume.walk())):
         for entry in others:
@@ -278,7 +278,7 @@ def test_everything_in_a_built_image_can_be_removed(block_size: int) -> None:
             volume.rmdir(entry.path)
         assert volume.listdir(path) == []
     assert_clean(image)
-    empty = UFS2.open(image_of({}, Options(block_size=block_size), size=len(image)))
+    empty = UFS2.open(image_of({}, Options(block_size=block_size, fragment_size=block_size // 8), size=len(image)))
     assert totals(volume)[0] == 1
     assert volume.superblock.fs_cstotal.cs_nbfree == empty.superblock.fs_cstotal.cs_nbfree
 

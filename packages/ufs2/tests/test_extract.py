@@ -95,7 +95,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     """A file system built from the archive of another holds the same."""
     with UFS2.open(sample()) as volume:
         extract(volume, tmp_path / "all.tar")
-        build(tmp_path / "image", tmp_path / "all.tar", Options(block_size=8192))
+        build(tmp_path / "image", tmp_path / "all.tar", Options(block_size=8192, fragment_size=1024))
         with UFS2.open(tmp_path / "image") as copy:
             assert list(compare(volume, copy)) == []
             assert volume.stat("/short").st_mtime_ns == copy.stat("/short").st_mtime_ns == DAY + 123_456_789
@@ -263,7 +263,10 @@ def test_comparing() -> None:
         "time": File(b"", mtime_ns=6), "link": Symlink("b"), "kind": Symlink("x"), "only-right": b"",
         "folder": Directory(0o755),
     }  # fmt: skip
-    with UFS2.open(image_of(left)) as one, UFS2.open(image_of(right, Options(block_size=4096))) as other:
+    with (
+        UFS2.open(image_of(left)) as one,
+        UFS2.open(image_of(right, Options(block_size=4096, fragment_size=512))) as other,
+    ):
         found = {(difference.path, difference.field) for difference in compare(one, other)}
         assert found == {
             ("/content", "content"), ("/size", "size"), ("/mode", "mode"), ("/owner", "owner"), ("/time", "mtime"),

@@ -23,7 +23,10 @@ from cloudboot_ufs2.fsspecfs import UFS2FileSystem
 from cloudboot_ufs2.testing import pattern
 
 MEBIBYTE = 1 << 20
-LAYOUTS = [Options(snap_directory=False), Options(block_size=4096, byteorder="big", snap_directory=False)]
+LAYOUTS = [
+    Options(snap_directory=False),
+    Options(block_size=4096, fragment_size=512, byteorder="big", snap_directory=False),
+]
 
 
 @pytest.fixture

@@ -32,12 +32,14 @@ def sizes() -> st.SearchStrategy[int]:
 
 
 def options() -> st.SearchStrategy[Options]:
-    def of(shift: int, frag_shift: int, density: int | None, minfree: int) -> Options:
+    def of(shift: int, frag_shift: int, density: int | None, minfree: int, limit: int | None) -> Options:
         bsize = 4096 << shift
-        return Options(block_size=bsize, fragment_size=max(512, bsize >> frag_shift), density=density, minfree=minfree)
+        fsize = max(512, bsize >> frag_shift)
+        return Options(block_size=bsize, fragment_size=fsize, density=density, minfree=minfree, group_blocks=limit)
 
     densities = st.none() | st.integers(512, 1 << 20)
-    return st.builds(of, st.integers(0, 4), st.integers(0, 3), densities, st.integers(0, 99))
+    limits = st.none() | st.integers(1000, 100_000)
+    return st.builds(of, st.integers(0, 4), st.integers(0, 3), densities, st.integers(0, 99), limits)
 
 
 @given(size=sizes(), options=options())
@@ -74,7 +76,7 @@ def one_by_one(size: int, options: Options) -> tuple[int, int]:
         if group_header_size(ipg, fpg, frag, css) < bsize - 8:
             break
         density -= fsize
-    while True:
+    while fpg < (options.group_blocks or 0x7FFFFFFF):
         ipg = roundup(-(-fpg // per_inode), inopb)
         if total // fpg < 4:
             break
@@ -83,14 +85,15 @@ def one_by_one(size: int, options: Options) -> tuple[int, int]:
             break
         if header > bsize - 8:
             fpg -= frag
+            ipg = roundup(-(-fpg // per_inode), inopb)
             break
         fpg += frag
     while True:
-        ipg = roundup(-(-fpg // per_inode), inopb)
         least = roundup(iblkno + ipg * 256 // fsize, frag)
         if total % fpg >= least or total % fpg == 0:
             return fpg, ipg
         fpg -= frag
+        ipg = roundup(-(-fpg // per_inode), inopb)
 
 
 @given(size=st.integers(8 * MIB, 8 * GIB), options=options())
@@ -106,7 +109,7 @@ def test_the_search_stops_where_mkfs_does(size: int, options: Options) -> None:
 def test_too_large_for_its_block_size() -> None:
     """So many small groups that their summary leaves the first of them, where no loader would look for it."""
     with pytest.raises(OptionError, match="too large"):
-        plan(6_022_047_990_272, Options(block_size=4096, minfree=0))
+        plan(6_022_047_990_272, Options(block_size=4096, fragment_size=512, minfree=0))
     assert plan(6_022_047_990_272, Options()).group_count > 1000
 
 
@@ -128,9 +131,9 @@ def test_a_small_volume_is_divided_or_refused_with_a_size_that_is_not(fragments:
 def test_groups_that_could_hold_nothing_are_refused(size: int) -> None:
     """However large the volume: a search for a size that will do would not end."""
     with pytest.raises(OptionError) as caught:
-        plan(size, Options(block_size=4096, group_blocks=1))
+        plan(size, Options(block_size=4096, fragment_size=512, group_blocks=1))
     assert caught.value.field == "group_blocks"
-    assert plan(9 * MIB, Options(block_size=4096, group_blocks=400)).group_fragments <= 400
+    assert plan(9 * MIB, Options(block_size=4096, fragment_size=512, group_blocks=400)).group_fragments <= 400
 
 
 def test_metadata_space_is_half_of_minfree() -> None:
@@ -162,6 +165,30 @@ def test_options_newfs_refuses(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError) as caught:
         Options(**wrong)  # type: ignore[arg-type] # wrong on purpose
     assert caught.value.field == next(iter(wrong))
+
+
+@pytest.mark.parametrize(
+    ("block", "fragment"), [(4096, 4096), (8192, 4096), (16384, 4096), (32768, 4096), (65536, 8192)]
+)
+def test_newfs_fragments(block: int, fragment: int) -> None:
+    """newfs.c starts from 4096 bytes whatever the block size, and mkfs.c corrects what that makes impossible."""
+    assert Options(block_size=block).fragment == fragment
+
+
+def test_a_limit_of_the_group_leaves_the_inodes_of_the_step_before() -> None:
+    """When -c ends its loop, mkfs.c has grown the group once more and not counted its inodes again."""
+    groups = [plan(16 * limit * 4096, Options(group_blocks=limit)) for limit in (4352, 4360, 4368)]
+    assert [(group.group_fragments, group.group_inodes) for group in groups] == [
+        (4352, 2176), (4360, 2176), (4368, 2304),
+    ]  # fmt: skip
+
+
+def test_large_sectors() -> None:
+    options = Options(sector_size=4096, fragment_size=4096)
+    assert make_superblock(plan(64 * MIB, options), options, 64 * MIB).fs_sbsize == 4096
+    assert Options(block_size=65536, sector_size=8192).fragment == 8192
+    with pytest.raises(OptionError):
+        Options(sector_size=4096, fragment_size=2048, block_size=16384)
 
 
 def test_little_minfree_switches_to_space() -> None:

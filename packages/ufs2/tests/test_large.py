@@ -24,7 +24,7 @@ def test_triple_indirect_blocks(tmp_path: Path) -> None:
         for offset, length in pieces.items():
             file.seek(offset)
             file.write(pattern(length, offset))
-    build(tmp_path / "image", folder, Options(block_size=4096))
+    build(tmp_path / "image", folder, Options(block_size=4096, fragment_size=512))
     assert (tmp_path / "image").stat().st_size < 16 << 20
     assert check(tmp_path / "image") == []
     with UFS2.open(tmp_path / "image") as volume, volume.open_file("/file") as file:
@@ -41,7 +41,7 @@ def test_triple_indirect_blocks(tmp_path: Path) -> None:
 def test_a_directory_of_a_hundred_thousand_names(tmp_path: Path) -> None:
     fls = judge("fls", "sleuthkit")
     tree: dict[str, Member] = {f"d/name-{number:06}": Symlink("x") for number in range(100_000)}
-    build(tmp_path / "image", tree, Options(block_size=4096))
+    build(tmp_path / "image", tree, Options(block_size=4096, fragment_size=512))
     start = time.monotonic()
     assert check(tmp_path / "image") == []
     assert time.monotonic() - start < 10
@@ -53,7 +53,7 @@ def test_a_directory_of_a_hundred_thousand_names(tmp_path: Path) -> None:
 
 def test_many_groups(tmp_path: Path) -> None:
     tree: dict[str, Member] = {f"{top}/{name}": b"x" * 3000 for top in range(40) for name in range(20)}
-    built = build(tmp_path / "image", tree, Options(block_size=4096), size=2 << 30)
+    built = build(tmp_path / "image", tree, Options(block_size=4096, fragment_size=512), size=2 << 30)
     assert built.geometry.group_count > 100
     assert check(tmp_path / "image") == []
     with UFS2.open(tmp_path / "image") as volume:

@@ -121,7 +121,9 @@ def test_judges_agree_on_any_tree(tree: dict[str, Member], options: Options, tmp
 @settings(max_examples=80, deadline=None)
 def test_any_damage_is_a_typed_error_or_a_finding(flips: list[tuple[int, int]], focus: bool) -> None:
     clean = image_of(
-        {"a/b": b"x" * 9000, "link": Symlink("a"), "c": pattern(200_000)}, Options(block_size=4096), size=4 << 20
+        {"a/b": b"x" * 9000, "link": Symlink("a"), "c": pattern(200_000)},
+        Options(block_size=4096, fragment_size=512),
+        size=4 << 20,
     )
     data = bytearray(clean)
     for offset, mask in flips:
@@ -150,7 +152,7 @@ def test_writing_into_a_damaged_file_system_is_done_or_a_typed_error(
 ) -> None:
     image = image_of(
         {"a/b": b"x" * 9000, "link": Symlink("l" * 200), "c": pattern(2_500_000), "d/e/f": b"", "d/g": b"g"},
-        Options(block_size=4096, check_hash=False, minfree=0), size=6 << 20,
+        Options(block_size=4096, fragment_size=512, check_hash=False, minfree=0), size=6 << 20,
     )  # fmt: skip
     data = bytearray(image)
     places = metadata_of(image)

@@ -68,7 +68,7 @@ class TestDefaultLayout(Suite, unittest.TestCase):
 class TestSmallBlocks(Suite, unittest.TestCase):
     """Blocks of 4 KiB, so that files have indirect blocks, big-endian."""
 
-    options = Options(block_size=4096, byteorder="big", snap_directory=False)
+    options = Options(block_size=4096, fragment_size=512, byteorder="big", snap_directory=False)
 
 
 def listed(image: Path) -> set[str]:

@@ -45,7 +45,7 @@ KERNEL = pattern(3 * (1 << 20) + 12345, seed=1)
 
 @functools.cache
 def image(block_size: int = 4096) -> bytes:
-    return sample_image(Options(block_size=block_size))
+    return sample_image(Options(block_size=block_size, fragment_size=block_size // 8))
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_extended_attributes(byteorder: ByteOrder) -> None:
     ],
 )
 def test_damaged_attributes(area: bytes) -> None:
-    editor = with_attributes(area, Options(block_size=4096))
+    editor = with_attributes(area, Options(block_size=4096, fragment_size=512))
     with UFS2.open(editor.data) as volume, pytest.raises(AttributeAreaError):
         volume.attributes("/short")
     assert "inode-attributes" in {finding.kind for finding in check(editor.data)}
@@ -349,7 +349,9 @@ def test_snapshots_are_listed_and_not_read() -> None:
 def test_one_empty_indirect_block_named_a_million_times_is_not_walked() -> None:
     """A triple indirect block whose pointers all lead to the same leaf of zeros: 2**26 holes, none of them real."""
     size = 65536
-    editor = Editor(image_of({"f": pattern(13 * size)}, Options(block_size=size), size=64 << 20))
+    editor = Editor(
+        image_of({"f": pattern(13 * size)}, Options(block_size=size, fragment_size=size // 8), size=64 << 20)
+    )
     fragment = editor.geometry.fragment_size
     last = (editor.geometry.size // 8 - 3) * 8
     leaf, middle, top = last - 8, last - 16, last - 24

@@ -46,7 +46,9 @@ READERS = [cloudboot_gpt.read]
 
 @functools.cache
 def image(byteorder: str = "little") -> bytes:
-    return sample_image(Options(block_size=16384, byteorder="little" if byteorder == "little" else "big"))
+    return sample_image(
+        Options(block_size=16384, fragment_size=2048, byteorder="little" if byteorder == "little" else "big")
+    )
 
 
 def contents(volume: UFS2) -> dict[str, bytes]:

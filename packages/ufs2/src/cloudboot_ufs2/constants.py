@@ -17,6 +17,8 @@ MAXMNTLEN, MAXVOLLEN = 468, 32
 FS_MAXCONTIG = 16
 FSMAXSNAP = 20
 MINCYLGRPS = 4
+SUJ_FILE = b".sujournal"  # the journal of soft updates, in the root directory
+SUJ_MIN, SUJ_MAX = 4 << 20, 32 << 20  # bytes of it, by default
 
 # fs.h: fs_flags and fs_metackhash.
 FS_UNCLEAN, FS_DOSOFTDEP, FS_NEEDSFSCK, FS_SUJ = 0x01, 0x02, 0x04, 0x08
@@ -30,7 +32,7 @@ UFS_NXADDR, UFS_NDADDR, UFS_NIADDR = 2, 12, 3
 UFS_ROOTINO = 2
 UFS_LINK_MAX = 65500
 MAXSYMLINKLEN = (UFS_NDADDR + UFS_NIADDR) * 8
-SF_SNAPSHOT = 0x00200000
+UF_NODUMP, SF_IMMUTABLE, SF_NOUNLINK, SF_SNAPSHOT = 0x00000001, 0x00020000, 0x00100000, 0x00200000  # stat.h
 BLK_NOCOPY, BLK_SNAP = 1, 2  # fs.h: what a pointer of a snapshot can be besides an address
 
 # dir.h

@@ -190,14 +190,13 @@ class _Newfs:
         if self.size < self.least_fragments(self.inopb):
             raise _TooSmallError
         per_inode, fpg = self.smallest_group()
-        fpg = self.pack(per_inode, fpg)
-        if self.limit <= fpg < self.size and fpg <= self.iblkno + self.inodes(fpg, per_inode) // self.inopf + 1:
+        fpg, ipg = self.pack(per_inode, fpg)
+        if self.limit <= fpg < self.size and fpg <= self.iblkno + ipg // self.inopf + 1:
             # No larger volume would help, so this is not one that is too small.
             raise OptionError(
                 "metadata alone fill such groups", field="group_blocks", expected=f"more than {fpg}", actual=self.limit
             )
-        fpg = self.enlarge_last(per_inode, fpg)
-        ipg = self.inodes(fpg, per_inode)
+        fpg, ipg = self.enlarge_last(per_inode, fpg, ipg)
         ncg = howmany(self.size, fpg)
         dblkno = self.iblkno + ipg // self.inopf
         # The loader wants the summary and the fragment after it in one group (ffs_subr.c, validate_sblock).
@@ -256,12 +255,12 @@ class _Newfs:
                 return per_inode, fpg
             density -= self.fsize
 
-    def pack(self, per_inode: int, fpg: int) -> int:
-        """Grow the group until its maps fill a block or fewer than four groups would remain."""
+    def pack(self, per_inode: int, fpg: int) -> tuple[int, int]:
+        """Grow the group until its maps fill a block or fewer than four groups would remain; fpg and ipg."""
         # mkfs.c adds a block at a time; the two bounds are monotonic, so the first that stops it can be searched for.
         room = self.bsize - _CGSIZE_FUDGE
         if fpg >= self.limit:
-            return fpg
+            return fpg, self.inodes(fpg, per_inode)
         steps = howmany(self.limit - fpg, self.frag)
         low, high = 0, steps
         while low < high:
@@ -273,22 +272,29 @@ class _Newfs:
             else:
                 low = middle + 1
         found = fpg + low * self.frag
-        header = self.header_size(self.inodes(found, per_inode), found)
-        stops_here = low == steps or self.size // found < MINCYLGRPS
-        if header == room or (stops_here and header <= self.bsize):
-            return found
-        return found - self.frag
+        if low == steps:
+            # The limit ends the loop of mkfs.c after the last step and before the inodes are counted anew.
+            ipg = self.inodes(found - self.frag, per_inode)
+            keep = self.header_size(ipg, found) <= self.bsize
+        else:
+            ipg = self.inodes(found, per_inode)
+            header = self.header_size(ipg, found)
+            keep = header == room or (self.size // found < MINCYLGRPS and header <= self.bsize)
+        if keep:
+            return found, ipg
+        return found - self.frag, self.inodes(found - self.frag, per_inode)
 
-    def enlarge_last(self, per_inode: int, fpg: int) -> int:
-        """Shrink the groups until the last one has room for its own metadata."""
+    def enlarge_last(self, per_inode: int, fpg: int, ipg: int) -> tuple[int, int]:
+        """Shrink the groups until the last one has room for its own metadata; fpg and ipg."""
         while True:
-            least = self.least_fragments(self.inodes(fpg, per_inode))
+            least = self.least_fragments(ipg)
             # Without the second condition mkfs.c goes on to groups that hold nothing, and to a division by zero.
             if self.size < least or fpg < least:
                 raise _TooSmallError
             if self.size % fpg >= least or self.size % fpg == 0:
-                return fpg
+                return fpg, ipg
             fpg -= self.frag
+            ipg = self.inodes(fpg, per_inode)
 
     def next_size(self) -> int:
         """The next larger volume, in fragments, that can be divided; at the latest one of whole groups can."""

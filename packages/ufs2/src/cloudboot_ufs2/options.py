@@ -14,11 +14,13 @@ from .constants import (
     FS_MULTILABEL,
     FS_OPTSPACE,
     FS_OPTTIME,
+    FS_SUJ,
     FS_TRIM,
     MAXBSIZE,
     MAXFRAG,
     MAXVOLLEN,
     MINBSIZE,
+    SUJ_MIN,
 )  # fmt: skip
 from .errors import OptionError
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from cloudboot_layout import ByteOrder
 
 DEFAULT_MINFREE = 8
+DEFAULT_FRAGMENT = 4096
+LARGEST_SECTOR = 8192  # a superblock fills a sector, and has no more than this
 _LABEL = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -33,9 +37,9 @@ _LABEL = re.compile(r"[A-Za-z0-9_-]*")
 class Options:
     """How a file system is laid out. The letters are newfs(8)'s options.
 
-    ``fragment_size`` defaults to an eighth of a block (at least 512 bytes), ``density`` (bytes per inode) to two
-    fragments. ``timestamp`` (seconds) is the volume's; it and ``fs_id`` are the only things newfs takes from the clock
-    and from chance, so here they are given, or derived from the other options.
+    ``fragment_size`` defaults to 4096 bytes where a block can have such fragments, else to the nearest to it, and
+    ``density`` (bytes per inode) to two fragments. ``timestamp`` (seconds) is the volume's; it and ``fs_id`` are the
+    only things newfs takes from the clock and from chance, so here they are given, or derived from the other options.
 
     Raises:
         OptionError: a value newfs would refuse.
@@ -55,18 +59,23 @@ class Options:
     average_files_per_directory: int = 64  #: -h
     metadata_space: int | None = None  #: -k, fragments of each group kept for metadata
     soft_updates: bool = False  #: -U
+    soft_updates_journal: bool = False  #: -j, which implies -U
+    journal_size: int | None = None  #: bytes; tunefs -S
     gjournal: bool = False  #: -J
     multilabel: bool = False  #: -l
     trim: bool = False  #: -t
     snap_directory: bool = True  #: not -n; only newfs makes one, never build
     check_hash: bool = True
+    sector_size: int = DEV_BSIZE  #: -S, bytes
     timestamp: int | None = None
     fs_id: tuple[int, int] | None = None
     byteorder: ByteOrder = "little"
 
     def __post_init__(self) -> None:
         _power_of_two("block_size", self.block_size, MINBSIZE, MAXBSIZE)
-        _power_of_two("fragment_size", self.fragment, max(DEV_BSIZE, self.block_size // MAXFRAG), self.block_size)
+        _power_of_two("sector_size", self.sector_size, DEV_BSIZE, LARGEST_SECTOR)
+        least = max(self.sector_size, self.block_size // MAXFRAG)
+        _power_of_two("fragment_size", self.fragment, least, self.block_size)
         _in_range("minfree", self.minfree, 0, 99)
         if self.density is not None:
             _in_range("density", self.density, 1, 2**31 - 1)
@@ -80,6 +89,8 @@ class Options:
             _in_range("group_blocks", self.group_blocks, 1, 2**31 - 1)
         if self.metadata_space is not None:
             _in_range("metadata_space", self.metadata_space, 0, 2**31 - 1)
+        if self.journal_size is not None:
+            _in_range("journal_size", self.journal_size, SUJ_MIN, 2**63 - 1)
         _in_range("average_file_size", self.average_file_size, 1, 2**31 - 1)
         _in_range("average_files_per_directory", self.average_files_per_directory, 1, 2**31 - 1)
         _in_range("timestamp", self.time, -(2**63), 2**63 - 1)
@@ -95,7 +106,9 @@ class Options:
     @property
     def fragment(self) -> int:
         """The fragment size in bytes."""
-        return self.block_size // MAXFRAG if self.fragment_size is None else self.fragment_size
+        if self.fragment_size is not None:
+            return self.fragment_size
+        return min(max(DEFAULT_FRAGMENT, self.sector_size, self.block_size // MAXFRAG), self.block_size)
 
     @property
     def time(self) -> int:
@@ -113,7 +126,8 @@ class Options:
     def flags(self) -> int:
         """``fs_flags``."""
         chosen = (
-            (self.soft_updates, FS_DOSOFTDEP),
+            (self.soft_updates or self.soft_updates_journal, FS_DOSOFTDEP),
+            (self.soft_updates_journal, FS_SUJ),
             (self.gjournal, FS_GJOURNAL),
             (self.multilabel, FS_MULTILABEL),
             (self.trim, FS_TRIM),

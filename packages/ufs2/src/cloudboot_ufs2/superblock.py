@@ -68,7 +68,7 @@ def make_superblock(geometry: Geometry, options: Options, provider_size: int) ->
         fs_maxbpg=options.max_blocks_per_group or geometry.pointers_per_block,
         fs_fragshift=frag.bit_length() - 1,
         fs_fsbtodb=(fsize // DEV_BSIZE).bit_length() - 1,
-        fs_sbsize=min(roundup(Fs.SIZE, fsize), SBLOCKSIZE),
+        fs_sbsize=max(min(roundup(Fs.SIZE, fsize), SBLOCKSIZE), options.sector_size),
         fs_nindir=geometry.pointers_per_block,
         fs_inopb=geometry.inodes_per_block,
         fs_optim=options.optimization,

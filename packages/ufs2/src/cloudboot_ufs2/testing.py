@@ -86,7 +86,7 @@ def editable_image(
     tree: Mapping[str, Member] | None = None, options: Options | None = None, *, size: int = 8 * MEBIBYTE
 ) -> bytearray:
     """An image to write to, by default of small blocks, so that every tier of pointers is near."""
-    return bytearray(image_of(tree or {}, options or Options(block_size=4096), size=size))
+    return bytearray(image_of(tree or {}, options or Options(block_size=4096, fragment_size=512), size=size))
 
 
 def totals(volume: UFS2) -> tuple[int, int, int, int]:
@@ -520,7 +520,7 @@ class Patches:
             "d/e/f": HardLink("a"),
             **{f"many/{number}": b"x" for number in range(50)},
         }
-        self.image = image_of(tree, Options(block_size=4096, timestamp=1), size=4 * MEBIBYTE)
+        self.image = image_of(tree, Options(block_size=4096, fragment_size=512, timestamp=1), size=4 * MEBIBYTE)
         self.regions: list[tuple[int, int]] = [(0, len(self.image)), (SBLOCK_UFS2, Fs.SIZE)]
         with UFS2.open(self.image) as volume:
             geometry = volume.geometry
