@@ -146,5 +146,6 @@ def _ufs2_options(recipe: Recipe) -> ufs2.Options:
         density=root.density,
         minfree=root.minfree,
         label=root.label,
+        sector_size=recipe.sector_size,
         timestamp=recipe.timestamp,
     )

@@ -11,7 +11,7 @@ The ground floor of the format packages:
 
 from .errors import Finding, FormatError, RangeError, TruncatedError
 from .model import ByteOrder, Field, RecordLayout
-from .output import new_file, new_image
+from .output import new_file, new_image, refuse_existing
 from .record import Record
 from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage
 
@@ -33,4 +33,5 @@ __all__ = [
     "new_file",
     "new_image",
     "open_storage",
+    "refuse_existing",
 ]

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise what :func:`new_file` raises when something is already there; a dry run asks this.
+
+    Raises:
+        FileExistsError: ``path`` exists and ``force`` is false, or is not a file.
+    """
+    target = Path(path)
+    if not force and os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", str(target))
+    if target.exists() and not target.is_file():
+        raise FileExistsError(errno.EEXIST, "not a file that could be replaced", str(target))
+
+
 @contextlib.contextmanager
 def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool = False) -> Iterator[int]:
     """Give a descriptor to write to; ``path`` names the file once the block has ended without an exception.
@@ -28,10 +41,7 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
             must not replace by a file either. An existing file is replaced in one step.
     """
     target = Path(path)
-    if not force and os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", str(target))
-    if target.exists() and not target.is_file():
-        raise FileExistsError(errno.EEXIST, "not a file that could be replaced", str(target))
+    refuse_existing(target, force=force)
     folder = target.parent
     temporary: Path | None = None
     try:

@@ -71,10 +71,13 @@ class GroupSpace:
         self.free_inodes -= 1
         return self.reserved_inodes + len(self.nodes) - 1
 
-    def take_fragments(self, kind: int, wanted: int) -> tuple[int, int] | None:
-        """``(block, first fragment in it)`` of ``wanted`` fragments of one block, the tightest that fits."""
+    def take_fragments(self, kind: int, wanted: int, *, fresh: bool = False) -> tuple[int, int] | None:
+        """``(block, first fragment in it)`` of ``wanted`` fragments of one block, the tightest that fits.
+
+        A ``fresh`` block is one that nothing else uses.
+        """
         frag = len(self.open) - 1
-        for free in range(wanted, frag):
+        for free in range(frag if fresh else wanted, frag):
             if self.open[free]:
                 block = self.open[free].pop()
                 break
@@ -101,10 +104,14 @@ class GroupSpace:
 
 
 class Allocator:
-    """Places the nodes of a tree into an empty file system."""
+    """Places the nodes of a tree into an empty file system.
 
-    def __init__(self, geometry: Geometry) -> None:
+    newfs itself makes but two directories, and puts them in the first group, each in a block of its own: ``as_newfs``.
+    """
+
+    def __init__(self, geometry: Geometry, *, as_newfs: bool = False) -> None:
         self.geometry = geometry
+        self._as_newfs = as_newfs
         self.groups = [GroupSpace(geometry, index) for index in range(geometry.group_count)]
         self._frag = geometry.fragments_per_block
         self._free_inodes = geometry.inode_count - UFS_ROOTINO
@@ -144,6 +151,8 @@ class Allocator:
 
     def _directory_group(self, parent: int, depth: int) -> int:
         """The group a new directory belongs to."""
+        if self._as_newfs:
+            return 0
         start = parent // self.geometry.group_inodes
         if depth == 1:
             start = self._cursor
@@ -226,7 +235,7 @@ class Allocator:
         """The address of ``wanted`` fragments of a block of ``group``, if it has them."""
         space = self.groups[group]
         before = space.free_blocks
-        place = space.take_fragments(kind, wanted)
+        place = space.take_fragments(kind, wanted, fresh=self._as_newfs and kind == META)
         if place is None:
             return None
         self._free_blocks -= before - space.free_blocks

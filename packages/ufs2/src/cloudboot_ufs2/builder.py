@@ -10,19 +10,20 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from cloudboot_layout import FileStorage, Window, WritableStorage, new_image
+from cloudboot_layout import FileStorage, Window, WritableStorage, new_image, refuse_existing
 
 from .allocate import Allocator
-from .constants import MINCYLGRPS
+from .constants import MINCYLGRPS, SBLOCK_UFS2, SUJ_MIN
 from .errors import NoSpaceError, OptionError, SourceError
 from .geometry import Geometry, max_file_size, plan
+from .journal import add_journal, journal_size
 from .members import Member, read_mapping
 from .node import Node, directories, nodes
 from .options import Options
-from .sizing import fit, forget, inode_density
+from .sizing import Fit, fit, forget, inode_density
 from .source import finish, path_of, read_tree
 from .superblock import derived_id
-from .writer import Writer
+from .writer import Writer, superblock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ Times = Literal["keep", "clamp", "set"]
 
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
 _SECOND = 1_000_000_000
+_ERASED_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +48,13 @@ class Built:
     directories: int
     files: int  #: regular files and symbolic links, a hard link counted once
 
+    @property
+    def backups(self) -> list[int]:
+        """Byte offsets of the backup superblocks within the volume, one in each group."""
+        geometry = self.geometry
+        groups = range(geometry.group_count)
+        return [(geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size for group in groups]
+
 
 def newfs(
     target: str | os.PathLike[str] | WritableStorage,
@@ -54,6 +63,8 @@ def newfs(
     size: int | None = None,
     offset: int = 0,
     force: bool = False,
+    erase: bool = False,
+    dry_run: bool = False,
 ) -> Built:
     """Make an empty file system, as FreeBSD's newfs does.
 
@@ -68,8 +79,8 @@ def newfs(
     if options.snap_directory and root.children is not None:
         root.children[b".snap"] = Node(stat.S_IFDIR | 0o775, 0, _OPERATOR, options.time * _SECOND, children={})
     finish(root)
-    with _opened(target, size, offset=offset, force=force) as storage:
-        return _write(storage, root, _place(root, options, storage.size), options, None)
+    volume = _Volume(root, options, as_newfs=True)
+    return volume.make(target, size, offset=offset, force=force, erase=erase, dry_run=dry_run)
 
 
 def build(
@@ -82,6 +93,8 @@ def build(
     owner: tuple[int, int] | None = None,
     times: Times = "keep",
     force: bool = False,
+    erase: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Built:
     """Make a file system that holds a tree.
@@ -97,6 +110,8 @@ def build(
         owner: the user and group of everything, instead of the source's own.
         times: ``keep`` the source's, ``clamp`` later ones to the timestamp, or ``set`` all to it.
         force: replace an existing file.
+        erase: write zeros over what the volume held before, from the superblock on; a new file has nothing to erase.
+        dry_run: place everything and say what would be made, but write nothing.
         progress: called with the bytes of files written so far.
 
     Raises:
@@ -107,13 +122,10 @@ def build(
     options = options or Options()
     with opened_source(source) as root:
         options = normalise(root, options, owner=owner, times=times)
-        fitted = None
-        if size is None and isinstance(target, str | os.PathLike) and not offset:
-            fitted = fit(root, options, keep_free=options.minfree, least_groups=MINCYLGRPS)
-            size = fitted.size
-        with _opened(target, size, offset=offset, force=force) as storage:
-            allocator = fitted.allocator if fitted else _place(root, options, storage.size)
-            return _write(storage, root, allocator, options, progress)
+        volume = _Volume(root, options)
+        return volume.make(
+            target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
+        )
 
 
 def required_size(source: Source, options: Options | None = None, *, keep_free: int = 0) -> int:
@@ -127,7 +139,7 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
     """
     with opened_source(source) as root:
         options = normalise(root, options or Options(), owner=None, times="keep")
-        return fit(root, options, keep_free=keep_free).size
+        return _Volume(root, options).fit(keep_free=keep_free).size
 
 
 @contextlib.contextmanager
@@ -200,31 +212,107 @@ def _opened(
             yield storage
 
 
-def _write(
-    storage: WritableStorage,
-    root: Node,
-    allocator: Allocator,
-    options: Options,
-    progress: Callable[[int], None] | None,
-) -> Built:
-    geometry = allocator.geometry
-    if options.fs_id is None:
-        options = dataclasses.replace(options, fs_id=derived_id(geometry, options, _digest(root)))
-    fs = Writer(storage, geometry, options, progress).write(allocator.groups)
-    everything = sum(len(space.nodes) for space in allocator.groups)
-    folders = fs.fs_cstotal.cs_ndir
-    return Built(fs, geometry, storage.size, folders, everything - folders)
+class _Volume:
+    """A tree and how it is to be laid out; ``as_newfs`` as :class:`.Allocator` has it."""
+
+    def __init__(self, root: Node, options: Options, *, as_newfs: bool = False) -> None:
+        self._root, self._options, self._as_newfs = root, options, as_newfs
+        least = options.journal_size or SUJ_MIN
+        self._journal = add_journal(root, options, least) if options.soft_updates_journal else None
+
+    def make(
+        self,
+        target: str | os.PathLike[str] | WritableStorage,
+        size: int | None,
+        *,
+        offset: int,
+        force: bool,
+        erase: bool,
+        dry_run: bool,
+        fitting: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> Built:
+        """Place the tree and write it; ``fitting`` finds the size of a new file for which none is given."""
+        fitted = None
+        if fitting and size is None and not offset and isinstance(target, str | os.PathLike):
+            fitted = self.fit(keep_free=self._options.minfree, least_groups=MINCYLGRPS)
+            size = fitted.size
+        if dry_run:
+            available = _available(target, size, offset=offset, force=force)
+            allocator = fitted.allocator if fitted else self.place(available)
+            options = self._identified(allocator.geometry)
+            return self._built(superblock_of(allocator, options, available), allocator, available)
+        with _opened(target, size, offset=offset, force=force) as storage:
+            allocator = fitted.allocator if fitted else self.place(storage.size)
+            if erase and (offset or not isinstance(target, str | os.PathLike)):
+                _erase(storage)
+            writer = Writer(storage, allocator.geometry, self._identified(allocator.geometry), progress)
+            return self._built(writer.write(allocator.groups), allocator, storage.size)
+
+    def fit(self, *, keep_free: int = 0, least_groups: int = 1) -> Fit:
+        """Place the tree in a file system close to the smallest that takes it."""
+        while True:
+            fitted = fit(self._root, self._options, keep_free=keep_free, least_groups=least_groups)
+            if not self._enlarge_journal(fitted.allocator.geometry):
+                return fitted
+            forget(self._root)
+
+    def place(self, size: int) -> Allocator:
+        """Place the tree in a file system of ``size`` bytes."""
+        root, options = self._root, self._options
+        inodes = sum(1 for _ in nodes(root))
+        try:
+            geometry = plan(size, inode_density(options, size, inodes))
+            self._enlarge_journal(geometry)
+            allocator = Allocator(geometry, as_newfs=self._as_newfs)
+            allocator.place(root)
+        except NoSpaceError as error:
+            forget(root)
+            raise NoSpaceError(error.message, needed=self.fit().size, available=size) from error
+        return allocator
+
+    def _enlarge_journal(self, geometry: Geometry) -> bool:
+        """Give the journal the size that a file system of this geometry has; whether that made it larger."""
+        if self._journal is None:
+            return False
+        before = self._journal.size
+        self._journal.size = max(before, journal_size(geometry, self._options.journal_size))
+        return self._journal.size > before
+
+    def _identified(self, geometry: Geometry) -> Options:
+        if self._options.fs_id is not None:
+            return self._options
+        return dataclasses.replace(self._options, fs_id=derived_id(geometry, self._options, _digest(self._root)))
+
+    def _built(self, fs: Fs, allocator: Allocator, size: int) -> Built:
+        everything = sum(len(space.nodes) for space in allocator.groups)
+        folders = fs.fs_cstotal.cs_ndir
+        return Built(fs, allocator.geometry, size, folders, everything - folders)
 
 
-def _place(root: Node, options: Options, size: int) -> Allocator:
-    inodes = sum(1 for _ in nodes(root))
-    try:
-        allocator = Allocator(plan(size, inode_density(options, size, inodes)))
-        allocator.place(root)
-    except NoSpaceError as error:
-        forget(root)
-        raise NoSpaceError(error.message, needed=fit(root, options).size, available=size) from error
-    return allocator
+def _available(target: str | os.PathLike[str] | WritableStorage, size: int | None, *, offset: int, force: bool) -> int:
+    """The size of the volume that :func:`_opened` would open, which refuses what this refuses."""
+    if isinstance(target, str | os.PathLike) and not offset:
+        if size is None:
+            raise OptionError("a new file needs a size", field="size")
+        refuse_existing(target, force=force)
+        return size
+    if isinstance(target, str | os.PathLike):
+        if not force:
+            raise FileExistsError(17, "writing into an existing file needs --force", os.fspath(target))
+        whole = os.stat(target).st_size
+    else:
+        whole = target.size
+    if offset < 0 or offset + (size or 0) > whole:
+        raise NoSpaceError("the volume does not fit its storage", needed=size, available=whole - offset)
+    return whole - offset if size is None else size
+
+
+def _erase(storage: WritableStorage) -> None:
+    """Write zeros from the superblock on; what stands before it may be a boot program."""
+    zeros = bytes(_ERASED_AT_ONCE)
+    for start in range(SBLOCK_UFS2, storage.size, _ERASED_AT_ONCE):
+        storage.write_at(start, memoryview(zeros)[: storage.size - start])
 
 
 def _digest(root: Node) -> int:

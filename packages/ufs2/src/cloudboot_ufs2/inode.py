@@ -66,7 +66,7 @@ def _pack_node(table: bytearray, at: int, node: Node, geometry: Geometry, pack: 
         node.mode, node.links, node.uid, node.gid, 0, node.size, sectors(node, geometry),
         seconds, seconds, seconds, seconds,
         nanoseconds, nanoseconds, nanoseconds, nanoseconds,
-        0, 0, 0, 0, 0, 0,
+        0, 0, node.flags, 0, 0, 0,
         *(block_pointers(node, geometry) if node.extents else _NO_POINTERS),
         0, node.depth, 0, 0, 0,
     )  # fmt: skip

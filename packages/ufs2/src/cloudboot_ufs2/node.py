@@ -34,6 +34,7 @@ class Node:
     content: Content | None = None
     children: dict[bytes, Node] | None = None
     links: int = 1
+    flags: int = 0  #: di_flags
     sparse: bool = False  #: whether its content has holes
     # Where it is placed:
     inode: int = 0

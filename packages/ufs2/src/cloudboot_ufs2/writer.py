@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cloudboot_layout import WritableStorage
 
-    from .allocate import GroupSpace
+    from .allocate import Allocator, GroupSpace
     from .geometry import Geometry
     from .node import Node
     from .options import Options
@@ -81,16 +81,8 @@ class Writer:
         geometry, options = self._geometry, self._options
         for node in space.nodes:
             self._write_content(node)
-        used = space.reserved_inodes + len(space.nodes)
-        # newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed.
-        count = max(min(geometry.group_inodes, 2 * geometry.inodes_per_block), roundup(used, geometry.inodes_per_block))
-        self._write_inodes(index, space, count)
-        used_inodes = np.zeros(geometry.group_inodes, dtype=np.bool_)
-        used_inodes[:used] = True
-        state = GroupState(index, space.free_map(geometry, index), used_inodes, space.directories, count)
-        block, counters = pack_group(
-            geometry, state, timestamp=options.time, hashed=options.check_hash, byteorder=options.byteorder
-        )
+        self._write_inodes(index, space, _initialised(space, geometry))
+        block, counters = _pack_space(geometry, options, index, space)
         self._write((geometry.group_start(index) + geometry.cblkno) * geometry.fragment_size, block)
         return counters
 
@@ -142,6 +134,28 @@ class Writer:
         entries = [(b".", node.inode, DT_DIR), (b"..", node.parent, DT_DIR)]
         entries.extend((name, child.inode, child.kind) for name, child in (node.children or {}).items())
         return pack_directory(entries, self._options.byteorder)
+
+
+def superblock_of(allocator: Allocator, options: Options, provider_size: int) -> Fs:
+    """The superblock a :class:`Writer` would write for what has been placed."""
+    geometry = allocator.geometry
+    counters = [_pack_space(geometry, options, index, space)[1] for index, space in enumerate(allocator.groups)]
+    return dataclasses.replace(make_superblock(geometry, options, provider_size), fs_cstotal=_total(counters))
+
+
+def _initialised(space: GroupSpace, geometry: Geometry) -> int:
+    """cg_initediblk: newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed."""
+    used = space.reserved_inodes + len(space.nodes)
+    return max(min(geometry.group_inodes, 2 * geometry.inodes_per_block), roundup(used, geometry.inodes_per_block))
+
+
+def _pack_space(geometry: Geometry, options: Options, index: int, space: GroupSpace) -> tuple[bytes, Csum]:
+    """The block of a group and its counters."""
+    used_inodes = np.zeros(geometry.group_inodes, dtype=np.bool_)
+    used_inodes[: space.reserved_inodes + len(space.nodes)] = True
+    free = space.free_map(geometry, index)
+    state = GroupState(index, free, used_inodes, space.directories, _initialised(space, geometry))
+    return pack_group(geometry, state, timestamp=options.time, hashed=options.check_hash, byteorder=options.byteorder)
 
 
 def _total(counters: Sequence[Csum]) -> CsumTotal:

@@ -14,5 +14,11 @@ if TYPE_CHECKING:
 class Commands(Protocol):
     """What :meth:`argparse.ArgumentParser.add_subparsers` returns."""
 
-    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 -- argparse's own name
+    def add_parser(
+        self,
+        name: str,
+        *,
+        help: str,  # noqa: A002 -- argparse's own name
+        add_help: bool = True,
+    ) -> argparse.ArgumentParser:
         """A parser for the subcommand ``name``."""

@@ -9,49 +9,47 @@ from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
 from cloudboot_ufs2.builder import Built, Source, build, newfs
-from cloudboot_ufs2.options import Options
+from cloudboot_ufs2.constants import DEV_BSIZE
+
+from .layout import add_layout, layout_of
 
 if TYPE_CHECKING:
     from . import Commands
 
+_IMAGE = "the file to make, or with --offset the disk to write into"
+
 
 def add(commands: Commands) -> None:
     """Add these subcommands to a parser."""
-    _add_build(commands.add_parser("build", help="make a file system that holds a folder or a tar archive"))
-    making = commands.add_parser("newfs", help="make an empty file system")
-    _add_layout(making)
-    making.add_argument("--no-snap", action="store_true", help="no .snap directory (newfs -n)")
-    making.set_defaults(run=_newfs)
+    # newfs(8) has another use for -h.
+    _add_build(
+        commands.add_parser("build", help="make a file system that holds a folder or a tar archive", add_help=False)
+    )
+    _add_newfs(commands.add_parser("newfs", help="make an empty file system", add_help=False))
 
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
-    _add_layout(parser)
+    parser.add_argument("image", help=_IMAGE)
     parser.add_argument("source", help="a folder, a tar archive (gzip, xz, bzip2 or plain), or - for one on stdin")
+    parser.add_argument(
+        "--size", type=command.size_argument, metavar="BYTES", help="how long it is; by default what it needs"
+    )
     parser.add_argument("--owner", type=_owner, metavar="UID:GID", help="the owner of everything")
     parser.add_argument(
         "--times", choices=("keep", "clamp", "set"), default="keep", help="what --timestamp does to the source's times"
     )
+    add_layout(parser)
     parser.set_defaults(run=_build)
 
 
-def _add_layout(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help="the file to make, or with --offset the disk to write into")
-    size = command.size_argument
-    parser.add_argument("--offset", type=size, default=0, metavar="BYTES", help="where it starts")
-    parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
-    parser.add_argument("-b", "--block-size", type=size, default=32768, metavar="BYTES", help="4096 to 65536")
-    parser.add_argument("-f", "--fragment-size", type=size, metavar="BYTES", help="an eighth of a block to a block")
-    parser.add_argument("-i", "--density", type=size, metavar="BYTES", help="bytes per inode")
-    parser.add_argument("-L", "--label", default="", help="volume label")
-    parser.add_argument("-m", "--minfree", type=int, default=8, metavar="PERCENT", help="space kept for root")
-    parser.add_argument("-o", "--optimize", choices=("time", "space"))
-    parser.add_argument("-U", "--soft-updates", action="store_true")
-    parser.add_argument("-t", "--trim", action="store_true")
-    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the volume")
-    parser.add_argument("--no-check-hash", action="store_true", help="leave the check-hashes out")
-    parser.add_argument("--big-endian", action="store_true")
-    parser.add_argument("--force", action="store_true", help="replace an existing file, or write into a disk")
-    command.add_common_arguments(parser)
+def _add_newfs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", help=_IMAGE)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--size", type=command.size_argument, metavar="BYTES", help="how long it is")
+    size.add_argument("-s", dest="sectors", type=int, metavar="SECTORS", help="how long it is, in sectors as -S says")
+    parser.add_argument("-n", "--no-snap", action="store_true", help="no .snap directory")
+    add_layout(parser)
+    parser.set_defaults(run=_newfs)
 
 
 def _owner(text: str) -> tuple[int, int]:
@@ -61,22 +59,6 @@ def _owner(text: str) -> tuple[int, int]:
     return int(user), int(group)
 
 
-def _options(options: argparse.Namespace) -> Options:
-    return Options(
-        block_size=options.block_size,
-        fragment_size=options.fragment_size,
-        density=options.density,
-        label=options.label,
-        minfree=options.minfree,
-        optimize=options.optimize,
-        soft_updates=options.soft_updates,
-        trim=options.trim,
-        timestamp=options.timestamp,
-        check_hash=not options.no_check_hash,
-        byteorder="big" if options.big_endian else "little",
-    )
-
-
 def _build(options: argparse.Namespace) -> int:
     source: Source = sys.stdin.buffer if options.source == "-" else options.source
     progress = command.Progress("writing")
@@ -84,12 +66,14 @@ def _build(options: argparse.Namespace) -> int:
         built = build(
             options.image,
             source,
-            _options(options),
+            layout_of(options),
             size=options.size,
             offset=options.offset,
             owner=options.owner,
             times=options.times,
             force=options.force,
+            erase=options.erase,
+            dry_run=options.dry_run,
             progress=progress,
         )
     finally:
@@ -98,8 +82,18 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _newfs(options: argparse.Namespace) -> int:
-    layout = dataclasses.replace(_options(options), snap_directory=not options.no_snap)
-    return _report(options, newfs(options.image, layout, size=options.size, offset=options.offset, force=options.force))
+    layout = dataclasses.replace(layout_of(options), snap_directory=not options.no_snap)
+    size = options.size if options.sectors is None else options.sectors * layout.sector_size
+    built = newfs(
+        options.image,
+        layout,
+        size=size,
+        offset=options.offset,
+        force=options.force,
+        erase=options.erase,
+        dry_run=options.dry_run,
+    )
+    return _report(options, built)
 
 
 def _report(options: argparse.Namespace, built: Built) -> int:
@@ -114,13 +108,19 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         "inodes": geometry.inode_count,
         "directories": built.directories,
         "files": built.files,
+        "backups": built.backups,
+        "written": not options.dry_run,
         "id": list(built.superblock.fs_id),
     }
     if options.json:
         command.print_json(facts)
     else:
         print(
-            f"{options.image}: {built.size} bytes, blocks of {geometry.block_size}/{geometry.fragment_size}, "
+            f"{options.image}: {'would have ' if options.dry_run else ''}{built.size} bytes, "
+            f"blocks of {geometry.block_size}/{geometry.fragment_size}, "
             f"{geometry.group_count} groups, {built.directories} directories, {built.files} files"
         )
+        if options.verbose:
+            sectors = ", ".join(str(offset // DEV_BSIZE) for offset in built.backups)
+            print(f"super-block backups (for fsck_ffs -b #) at: {sectors}")
     return command.OK

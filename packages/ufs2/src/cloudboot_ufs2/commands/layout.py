@@ -1,0 +1,155 @@
+"""How a file system is laid out: the options of newfs(8), and those of makefs(8) behind ``-o``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_layout import command
+from cloudboot_ufs2.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BLOCK_SIZE = 32768
+_FRAGMENTS = 8  # of a block, at most
+# The letters of newfs(8): option, field of Options, what its argument is, help.
+_NUMBERS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("-a", "--max-contiguous", "max_contiguous", "BLOCKS", "blocks a file may have in a row"),
+    (
+        "-b",
+        "--block-size",
+        "block_size",
+        "BYTES",
+        "4096 to 65536; by default 32768, or eight fragments if those are given",
+    ),
+    ("-c", "--group-blocks", "group_blocks", "FRAGMENTS", "of a cylinder group, at most"),
+    ("-d", "--max-extent", "max_extent", "BYTES", "largest extent"),
+    ("-e", "--max-blocks-per-group", "max_blocks_per_group", "BLOCKS", "of one file in a cylinder group"),
+    ("-f", "--fragment-size", "fragment_size", "BYTES", "an eighth of a block to a block; by default 4096"),
+    ("-g", "--average-file-size", "average_file_size", "BYTES", "what files will have"),
+    ("-h", "--average-files-per-directory", "average_files_per_directory", "FILES", "what directories will hold"),
+    ("-i", "--density", "density", "BYTES", "per inode"),
+    ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "of a cylinder group kept for metadata"),
+    ("-m", "--minfree", "minfree", "PERCENT", "space kept for root"),
+    ("-S", "--sector-size", "sector_size", "BYTES", "of the disk; by default 512"),
+)
+_FLAGS: tuple[tuple[str, str, str, str], ...] = (
+    ("-U", "--soft-updates", "soft_updates", "enable soft updates"),
+    ("-j", "--soft-updates-journal", "soft_updates_journal", "enable soft updates and make their journal"),
+    ("-J", "--gjournal", "gjournal", "the volume lies on gjournal"),
+    ("-l", "--multilabel", "multilabel", "enable multilabel MAC"),
+    ("-t", "--trim", "trim", "tell the disk which blocks are freed"),
+)
+# The names of makefs(8), and the fields they set.
+_MAKEFS = {
+    "avgfilesize": "average_file_size",
+    "avgfpdir": "average_files_per_directory",
+    "bsize": "block_size",
+    "density": "density",
+    "extent": "max_extent",
+    "fsize": "fragment_size",
+    "maxbpcg": "group_blocks",
+    "maxbpg": "max_blocks_per_group",
+    "minfree": "minfree",
+}
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """Add the options; ``-h`` is one of them, so the parser must have been made without its own."""
+    parser.add_argument("--help", action="help", help="show this help")
+    parser.add_argument("--offset", type=command.size_argument, default=0, metavar="BYTES", help="where it starts")
+    for letter, word, field, metavar, text in _NUMBERS:
+        parser.add_argument(letter, word, dest=field, type=command.size_argument, metavar=metavar, help=text)
+    for letter, word, field, text in _FLAGS:
+        parser.add_argument(letter, word, dest=field, action="store_true", help=text)
+    parser.add_argument(
+        "-o", dest="fs_options", action=_FsOptions, default={}, metavar="OPTION[,OPTION...]",
+        help="space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, density, minfree, optimization, "
+        "avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version",
+    )  # fmt: skip
+    parser.add_argument("-L", "--label", default="", help="volume label")
+    parser.add_argument("--journal-size", type=command.size_argument, metavar="BYTES", help="of the journal of -j")
+    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the volume")
+    parser.add_argument("--no-check-hash", action="store_true", help="leave the check-hashes out")
+    parser.add_argument("--big-endian", action="store_true", help="for big-endian machines")
+    parser.add_argument("-E", "--erase", action="store_true", help="write zeros over what was there before")
+    parser.add_argument("-N", "--dry-run", action="store_true", help="say what would be made; write nothing")
+    parser.add_argument("--force", action="store_true", help="replace an existing file, or write into a disk")
+    command.add_common_arguments(parser)
+
+
+def layout_of(options: argparse.Namespace) -> Options:
+    """The :class:`Options` that were asked for; a letter wins over ``-o``.
+
+    Raises:
+        OptionError: newfs would refuse them.
+    """
+    chosen: dict[str, Any] = dict(options.fs_options)
+    for _, _, field, _, _ in _NUMBERS:
+        if getattr(options, field) is not None:
+            chosen[field] = getattr(options, field)
+    for _, _, field, _ in _FLAGS:
+        if getattr(options, field):
+            chosen[field] = True
+    if options.label:
+        chosen["label"] = options.label
+    if "block_size" not in chosen and "fragment_size" in chosen:
+        # newfs.c: the fragment size alone says how large a block is.
+        chosen["block_size"] = min(_BLOCK_SIZE, _FRAGMENTS * chosen["fragment_size"])
+    return Options(
+        **chosen,
+        journal_size=options.journal_size,
+        timestamp=options.timestamp,
+        check_hash=not options.no_check_hash,
+        byteorder="big" if options.big_endian else "little",
+    )
+
+
+class _FsOptions(argparse.Action):
+    """Collect what ``-o`` says, in makefs's words or newfs's."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 -- argparse's signature, here and below
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        found = dict(getattr(namespace, self.dest))
+        for word in str(values).split(","):
+            try:
+                found.update(_fs_option(word))
+            except ValueError as error:
+                raise argparse.ArgumentError(self, str(error)) from None
+        setattr(namespace, self.dest, found)
+
+
+def _fs_option(word: str) -> dict[str, object]:
+    """The fields one option sets.
+
+    Raises:
+        ValueError: it is not known, or its value is none.
+    """
+    name, equals, value = word.partition("=")
+    if word in ("space", "time"):
+        return {"optimize": word}
+    if equals and name in _MAKEFS:
+        return {_MAKEFS[name]: command.parse_size(value)}
+    if equals and name == "label":
+        return {"label": value}
+    if equals and name == "optimization":
+        return {"optimize": _one_of(name, value, "space", "time")}
+    if equals and name == "softupdates":
+        return {"soft_updates": _one_of(name, value, "0", "1") == "1"}
+    if equals and name == "version":
+        _one_of(name, value, "2")
+        return {}
+    known = ", ".join(sorted([*_MAKEFS, "label", "optimization", "softupdates", "version"]))
+    raise ValueError(f"{word!r} is not known; write space, time, or NAME=VALUE with one of {known}")
+
+
+def _one_of(name: str, value: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise ValueError(f"{name} is {' or '.join(allowed)}, not {value!r}")
+    return value
