@@ -1,4 +1,4 @@
-"""What the tests of every format package need: judges, and damaged copies of good images.
+"""What the tests of every package need: judges, damaged copies of good images, and documents that tell the truth.
 
 A *judge* is a program nobody here wrote. Where one is missing a test is skipped and says which package to
 install; where ``CI`` is set the same absence fails, because there a skip would hide a missing proof.
@@ -7,12 +7,16 @@ install; where ``CI`` is set the same absence fails, because there a skip would 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
@@ -61,3 +65,65 @@ def flipped(data: bytes, offset: int, mask: int = 0xFF) -> bytes:
     changed = bytearray(data)
     changed[offset] ^= mask
     return bytes(changed)
+
+
+_EXAMPLE = re.compile(
+    r"^```(python|console)\n(.*?)^```\n(?:\n(?:((?:    [^\n]*\n)+)|```text\n(.*?)^```\n))?", re.DOTALL | re.MULTILINE
+)
+
+
+def run_examples(document: str, folder: Path, *, shape: Callable[[str], str] = str, before: str = "") -> int:
+    """Run every example of a Markdown document in ``folder``, in order, and compare with what it says is printed.
+
+    A ``python`` block is a program; what it prints follows, indented or as a ``text`` block. A ``console`` block has
+    lines after ``$``, with ``python`` for this interpreter, and what each prints, stderr included; they may exit with
+    1, as a check does that finds something.
+
+    Args:
+        document: the text.
+        folder: where the programs run.
+        shape: takes from both sides what differs between runs.
+        before: a program that every Python example begins with.
+
+    Returns:
+        how many examples ran.
+    """
+    examples = list(_EXAMPLE.finditer(document))
+    for found in examples:
+        language, text, indented, fenced = found.groups(default="")
+        if language == "python":
+            expected = textwrap.dedent(indented) or fenced
+            printed = _printed([sys.executable, "-W", "error", "-c", before + text], folder, codes=(0,))
+        else:
+            expected, printed = text, ""
+            # A line that ends in a backslash goes on in the next.
+            for line in re.findall(r"^\$ ((?:.*\\\n)*.*)$", text, re.MULTILINE):
+                printed += f"$ {line}\n" + _printed(["/bin/sh", "-c", line], folder, codes=(0, 1))
+        if shape(printed) != shape(expected):
+            raise AssertionError(f"the document says\n{expected}\nand this was printed\n{printed}")
+    return len(examples)
+
+
+def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int]) -> str:
+    """What a command prints that finds this interpreter as ``python`` and beside it what is installed with it."""
+    programs = folder / ".programs"
+    programs.mkdir(exist_ok=True)
+    python = programs / "python"
+    if not python.exists():
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), _SEARCH_PATH])
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+        check=False,
+    )
+    printed = done.stdout.decode("utf-8", "replace")
+    if done.returncode not in codes:
+        raise AssertionError(f"{command[-1]}\nexited with {done.returncode}:\n{printed}")
+    return printed
