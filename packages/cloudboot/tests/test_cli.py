@@ -50,7 +50,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     assert "would write disk.img" in text
     assert "/file" in text
     plan = json.loads(cloudboot("image", "build", "custom", *flags, "--json", cwd=tmp_path).stdout)
-    assert plan["root"] == {"/file": 5000}
+    assert plan["root"] == {"/": None, "/file": 5000}
     assert [part["first_lba"] for part in plan["partitions"]] == [64, 6144]
     assert os.listdir(tmp_path) == ["root"]
 

@@ -17,9 +17,10 @@ from cloudboot.errors import CloudbootError
 from cloudboot.manifest import Manifest, ManifestEntry
 from cloudboot.probe.account import Account, compare
 from cloudboot_layout.testing import judge, run
-from cloudboot_ufs2 import UFS2, File, HardLink, Symlink, build
+from cloudboot_ufs2 import UFS2, Directory, File, HardLink, Stat, Symlink, build
 
 ROOT = {
+    "/": ManifestEntry("/", 0o40755, 0, 0, 1),
     "/boot": ManifestEntry("/boot", 0o40755, 0, 0, 1),
     "/boot/k": ManifestEntry("/boot/k", 0o100644, 0, 0, 1, size=3, links=2, sha256="ab" * 32),
     "/l": ManifestEntry("/l", 0o120777, 0, 0, 1, target="boot/k"),
@@ -84,7 +85,10 @@ def test_a_kernel_that_sees_the_same_has_no_differences() -> None:
         ("81a4 0 0 3", "81a4 0 1 3", "/boot/k: owner is 0:1, built as 0:0"),
         ("81a4 0 0 3 2 1", "81a4 0 0 3 2 2", "/boot/k: modification time is 2, built as 1"),
         ("81a4 0 0 3 2", "81a4 0 0 4 2", "/boot/k: size is 4, built as 3"),
-        ("81a4 0 0 3 2", "81a4 0 0 3 1", "/boot/k: number of names is 1, built as 2"),
+        ("81a4 0 0 3 2", "81a4 0 0 3 1", "/boot/k: number of links is 1, built as 2"),
+        ("41ed 0 0 512 3 1 .", "41ed 0 0 512 3 2 .", "/: modification time is 2, built as 1"),
+        ("41ed 0 0 512 3 1 .", "41ed 0 0 512 2 1 .", "/: number of links is 2, built as 3"),
+        ("41ed 0 0 512 2 1 ./boot", "41ff 0 0 512 2 1 ./boot", "/boot: mode is 40777, built as 40755"),
         ("link boot/k", "link boot/x", "/l: target is boot/x, built as boot/k"),
         ("cloudboot: file " + "ab" * 32 + "  ./boot/k\n", "", "/boot/k: SHA-256 is None, built as " + "ab" * 32),
         ("cloudboot: stat a1ff 0 0 6 1 1 ./l\n", "", "/l: the kernel does not see it"),
@@ -135,6 +139,38 @@ def test_a_mapping_accounts_for_links_and_folders_below(tree: Path) -> None:
     assert (entries["/k2"].links, entries["/boot/k"].links, entries["/k2"].mtime) == (2, 2, 5)
     assert entries["/s"].target == "k2"
     assert entries["/sub/etc/conf"].size == 6
+    assert entries["/sub"].mtime == int(tree.stat().st_mtime)
+    assert entries["/boot"] == ManifestEntry("/boot", 0o40755, 0, 0, 5)
+
+
+def attributes(status: Stat) -> tuple[int, int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns // 10**9
+
+
+def test_folders_that_nobody_names_are_as_the_writer_makes_them(tree: Path, tmp_path: Path) -> None:
+    members: dict[str, RootMember] = {
+        "a/b/first": File(b"", mtime_ns=7 * 10**9 + 5),
+        "a/second": File(b"", mtime_ns=9 * 10**9),
+        "links/only/one": HardLink("a/second"),
+        "named/later/x": Symlink("y", mtime_ns=3 * 10**9),
+        "named": Directory(mode=0o700, uid=4, mtime_ns=10**9),
+        "in/there": tree,
+    }
+    tar = tmp_path / "tree.tar"
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name, mtime, kind in (("p/q/x", 8, b"0"), ("r/s/y", 2, tarfile.LNKTYPE), ("p/z", 6, b"0"), ("r", 4, b"5")):
+            member = tarfile.TarInfo(name)
+            member.mtime, member.type, member.linkname = mtime, kind, "p/q/x" if kind == tarfile.LNKTYPE else ""
+            archive.addfile(member)
+    for source, account in ((members, account_of_mapping(members)), (tar, account_of_archive(tar))):
+        image = tmp_path / "image"
+        build(image, source, force=True)
+        entries = {entry.path: (entry.mode, entry.uid, entry.gid, entry.mtime) for entry in account}
+        with UFS2.open(image) as volume:
+            found = ["/"]
+            for top, below, others in volume.walk():
+                found += [f"{top.rstrip('/')}/{entry.name}" for entry in (*below, *others)]
+            assert entries == {path: attributes(volume.stat(path, follow_symlinks=False)) for path in found}
 
 
 def test_an_archive_accounts_for_what_the_file_system_will_hold(tmp_path: Path) -> None:
@@ -154,10 +190,11 @@ def test_an_archive_accounts_for_what_the_file_system_will_hold(tmp_path: Path) 
     build(image, tar)
     entries = {entry.path: entry for entry in account_of_archive(tar)}
     with UFS2.open(image) as volume:
-        assert {f"/{name}" for name in volume.listdir()} == entries.keys()
+        assert {"/", *(f"/{name}" for name in volume.listdir())} == entries.keys()
         for path, entry in entries.items():
             held = volume.stat(path)
-            assert (held.st_mtime_ns // 10**9, held.st_nlink) == (entry.mtime, entry.links)
+            assert held.st_mtime_ns // 10**9 == entry.mtime
+            assert entry.links == (None if path == "/" else held.st_nlink)
 
 
 def test_what_is_neither_folder_nor_archive_is_refused(tmp_path: Path) -> None:

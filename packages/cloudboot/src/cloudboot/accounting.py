@@ -46,22 +46,60 @@ def account_of_file(data: bytes | Path) -> tuple[int, str]:
 
 
 def account_of_mapping(root: Mapping[str, RootMember]) -> Iterator[ManifestEntry]:
-    """The entries of a mapping of single members and folders; the folder on top is not among them."""
+    """The entries of a mapping of single members and folders, with every folder on their way."""
     entries: dict[str, ManifestEntry] = {}
     linked = []
-    for path, member in root.items():
+    folders = _Folders()
+    for name, member in root.items():
+        path = _member_path(name)
         if isinstance(member, HardLink):
-            linked.append((f"/{path}", _member_path(os.fsdecode(member.path))))
-        elif isinstance(member, Path) and member.is_dir():
-            prefix = "" if path == "." else f"/{path}"
-            entries |= {
-                prefix + entry.path: replace(entry, path=prefix + entry.path) for entry in _tree_entries(member)
-            }
-        elif isinstance(member, Path):
-            entries[f"/{path}"] = _host_entry(f"/{path}", member, member.stat(), Counter())
+            linked.append((path, _member_path(os.fsdecode(member.path))))
+            continue
+        if isinstance(member, Path):
+            entry = _host_entry(path, member, member.stat(), Counter())
         else:
-            entries[f"/{path}"] = _given_entry(f"/{path}", member)
-    yield from _with_links(entries, linked)
+            entry = _given_entry(path, member)
+        entries[path] = entry
+        folders.lead_to(entry)
+        if isinstance(member, Path) and member.is_dir():
+            prefix = path.rstrip("/")
+            entries |= {
+                prefix + below.path: replace(below, path=prefix + below.path) for below in _tree_entries(member)
+            }
+    for path, target in linked:
+        folders.lead_to_link(path, entries.get(target))
+    yield from folders.unnamed(_with_links(entries, linked))
+
+
+class _Folders:
+    """The folders that no member names, which the writer makes for the first member that needs them.
+
+    They have mode 755, belong to the superuser, and take that member's time; the root is as new as the newest of all.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[str, int] = {}
+        self._newest = 0
+
+    def lead_to(self, entry: ManifestEntry) -> None:
+        """Note a member."""
+        self._newest = max(self._newest, entry.mtime)
+        self.lead_to_link(entry.path, entry)
+
+    def lead_to_link(self, path: str, target: ManifestEntry | None) -> None:
+        """Note another name of ``target``."""
+        if target is not None:
+            for end in (index for index, letter in enumerate(path) if letter == "/" and index):
+                self._times.setdefault(path[:end], target.mtime)
+
+    def unnamed(self, entries: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
+        """``entries``, and a folder wherever one is missing."""
+        missing = {"/": self._newest} | self._times
+        for entry in entries:
+            missing.pop(entry.path, None)
+            yield entry
+        for path, mtime in missing.items():
+            yield ManifestEntry(path, stat.S_IFDIR | 0o755, 0, 0, mtime)
 
 
 def _with_links(entries: dict[str, ManifestEntry], linked: Iterable[tuple[str, str]]) -> Iterable[ManifestEntry]:
@@ -117,20 +155,25 @@ def _host_entry(path: str, host: Path, status: os.stat_result, names: Counter[tu
 
 
 def account_of_archive(path: Path) -> Iterator[ManifestEntry]:
-    """What an archive holds; what is wrong with it is the writer's to say, with the member's name."""
+    """What an archive holds, with every folder on the way; what is wrong with it is the writer's to say."""
     entries: dict[str, ManifestEntry] = {}
-    linked: list[tuple[str, str]] = []
+    linked: dict[str, str] = {}
+    folders = _Folders()
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = _member_path(member.name)
                 if member.islnk():
-                    linked.append((name, _member_path(member.linkname)))
-                elif name != "/":
-                    entries[name] = _member_entry(name, member, archive.extractfile(member) if member.isreg() else None)
+                    target = _member_path(member.linkname)
+                    target = linked[name] = linked.get(target, target)
+                    folders.lead_to_link(name, entries.get(target))
+                else:
+                    content = archive.extractfile(member) if member.isreg() else None
+                    entries[name] = _member_entry(name, member, content)
+                    folders.lead_to(entries[name])
     except _DAMAGE as error:
         raise RecipeError(f"{path} is neither a folder nor a tar archive: {error}") from None
-    yield from _with_links(entries, linked)
+    yield from folders.unnamed(_with_links(entries, linked.items()))
 
 
 def _member_path(name: str) -> str:

@@ -71,7 +71,7 @@ class Built:
             "sha256": self.sha256,
             "size": self.table.size,
             "system": self.manifest.system,
-            "files": len(self.manifest.root),
+            "files": self.manifest.files,
             "sources": list(self.manifest.sources),
             "table": self.table.as_dict(),
         }

@@ -7,6 +7,7 @@ reads the image can be held against it.
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,11 @@ class Manifest:
     esp: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     sources: tuple[Mapping[str, str], ...] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def files(self) -> int:
+        """How many names of files and symbolic links there are in the root."""
+        return sum(not stat.S_ISDIR(entry.mode) for entry in self.root.values())
 
     def as_bytes(self) -> bytes:
         """Deterministic JSON in ASCII (names need not be UTF-8), one entry a line so that a difference shows as one."""

@@ -115,7 +115,7 @@ def build(
         else:
             _print_partitions(manners, built.table.as_dict())
             manners.out.print(
-                f"{output}: {built.table.size} bytes, {len(built.manifest.root)} files, sha256:{built.sha256}",
+                f"{output}: {built.table.size} bytes, {built.manifest.files} files, sha256:{built.sha256}",
                 soft_wrap=True,
             )
 

@@ -106,7 +106,7 @@ def header(probe: Probe) -> Mapping[str, object]:
             "the image has no manifest to hold the kernel's account against",
             evidence=evidence, hint="build it with cloudboot image build",
         )  # fmt: skip
-    evidence["manifest"] = {"files": len(disk.manifest.root), "sources": list(disk.manifest.sources)}
+    evidence["manifest"] = {"files": disk.manifest.files, "sources": list(disk.manifest.sources)}
     for path, (size, digest) in disk.manifest.esp.items():
         data = disk.esp.read_file(path) if disk.esp.exists(path) else b""
         if (len(data), hashlib.sha256(data).hexdigest()) != (size, digest):
