@@ -100,9 +100,9 @@ def _regions(image: bytes) -> list[tuple[int, int]]:
             found.extend(volume.extents(path))
             for entry in others:
                 found.extend(volume.pointer_blocks(entry.path, follow_symlinks=False))
-                for address in volume.read_inode(entry.inode).di_extb:
-                    if address:
-                        found.append((address * geometry.fragment_size, geometry.fragment_size))
+                attributes = volume.read_inode(entry.inode).di_extb
+                fsize = geometry.fragment_size
+                found.extend((address * fsize, fsize) for address in attributes if address)
     return found[:255]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import MemoryStorage
@@ -30,6 +29,7 @@ from .superblock import FSRECOVERY_OFFSET, has_hash, pack_superblock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from typing_extensions import Buffer
 
