@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVa
 from cloudboot_layout import WritableStorage
 
 from . import errors, rules
-from .attrwrite import attribute_of, replace_attributes, with_attribute, without_attribute
+from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .constants import (
     DT_DIR,
@@ -39,6 +39,7 @@ from .errors import (
     StaleFileError,
     SymlinkLoopError,
 )
+from .extattr import attribute_of
 from .live import Space
 from .livefile import LiveFile
 from .operation import Directories, Operation
@@ -167,6 +168,7 @@ class WritableUFS2(UFS2):
     extents = _locked(UFS2.extents)
     pointer_blocks = _locked(UFS2.pointer_blocks)
     attributes = _locked(UFS2.attributes)
+    inode_attributes = _locked(UFS2.inode_attributes)
     listxattr = _locked(UFS2.listxattr)
     getxattr = _locked(UFS2.getxattr)
 

@@ -140,16 +140,8 @@ class Model:
             kept = first.setdefault(id(node), name)
             if kept != name:
                 found[name] = HardLink(kept)
-            elif node.is_dir:
-                found[name] = Directory(node.mode & 0o7777, uid=node.uid, gid=node.gid, mtime_ns=node.mtime)
-            elif stat.S_ISLNK(node.mode):
-                found[name] = Symlink(
-                    bytes(node.data), node.mode & 0o7777, uid=node.uid, gid=node.gid, mtime_ns=node.mtime
-                )
             else:
-                found[name] = File(
-                    bytes(node.data), node.mode & 0o7777, uid=node.uid, gid=node.gid, mtime_ns=node.mtime
-                )
+                found[name] = _member_of(node)
         return found
 
     def assert_same(self, volume: UFS2) -> None:
@@ -165,9 +157,8 @@ class Model:
         inodes: dict[int, int] = {}
         for path, node in nodes.items():
             _equal(path, status_of(volume, path), node.status())
-            _equal(path, inodes.setdefault(id(node), volume.find(path, follow_symlinks=False)), volume.find(
-                path, follow_symlinks=False
-            ))  # fmt: skip
+            number = volume.find(path, follow_symlinks=False)
+            _equal(path, number, inodes.setdefault(id(node), number))
             if stat.S_ISREG(node.mode):
                 _equal(path, volume.read_file(path), bytes(node.data))
             elif stat.S_ISLNK(node.mode):
@@ -469,18 +460,31 @@ class Model:
                 node.attributes[name] = pattern(size, number)
 
 
+def _member_of(node: Node) -> Member:
+    mode, data = node.mode & 0o7777, bytes(node.data)
+    uid, gid, mtime_ns, xattrs = node.uid, node.gid, node.mtime, dict(node.attributes)
+    if node.is_dir:
+        return Directory(mode, uid=uid, gid=gid, mtime_ns=mtime_ns, xattrs=xattrs)
+    if stat.S_ISLNK(node.mode):
+        return Symlink(data, mode, uid=uid, gid=gid, mtime_ns=mtime_ns, xattrs=xattrs)
+    return File(data, mode, uid=uid, gid=gid, mtime_ns=mtime_ns, xattrs=xattrs)
+
+
 def _node_of(member: Member) -> Node:
+    if isinstance(member, bytes):
+        return Node(stat.S_IFREG | 0o644, 0, member)
     match member:
-        case bytes(data):
-            return Node(stat.S_IFREG | 0o644, 0, data)
         case File(data=bytes(data)):
-            return Node(stat.S_IFREG | member.mode, member.mtime_ns, data, uid=member.uid, gid=member.gid)
+            kind = stat.S_IFREG
         case Directory():
-            return Node(stat.S_IFDIR | member.mode, member.mtime_ns, uid=member.uid, gid=member.gid)
+            kind, data = stat.S_IFDIR, b""
         case Symlink():
-            target = os.fsencode(member.target)
-            return Node(stat.S_IFLNK | member.mode, member.mtime_ns, target, uid=member.uid, gid=member.gid)
-    raise TypeError(f"{type(member).__name__} is not a member that a model can hold")
+            kind, data = stat.S_IFLNK, os.fsencode(member.target)
+        case _:
+            raise TypeError(f"{type(member).__name__} is not a member that a model can hold")
+    node = Node(kind | member.mode, member.mtime_ns, data, uid=member.uid, gid=member.gid)
+    node.attributes.update(member.xattrs)
+    return node
 
 
 def _equal(path: str, actual: object, expected: object) -> None:

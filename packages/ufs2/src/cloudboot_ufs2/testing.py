@@ -94,7 +94,7 @@ def write_tree(tree: Mapping[str, Member], folder: Path, *, owners: bool = False
             case HardLink():
                 path.hardlink_to(folder / os.fsdecode(member.path))
     # What is put into a folder changes its time, so folders come last.
-    for name, member in reversed(tree.items()):
+    for name, member in reversed(list(tree.items())):
         if isinstance(member, File | Directory | Symlink):
             if owners:
                 os.chown(folder / name, member.uid, member.gid, follow_symlinks=False)
