@@ -93,10 +93,17 @@ class LiveFile(UFS2File):
 
     def write(self, data: Buffer, /) -> int:
         """Write all of ``data`` at the position, or at the end if the file was opened to append."""
+        count = memoryview(data).nbytes
         with self._volume.lock:
             start = None if self._append else self._position
-            self._position = self._write(start, data)
-        return memoryview(data).nbytes
+            if self._volume.busy:
+                # A buffer that the garbage collector empties in the middle of an operation waits for its end.
+                kept = bytes(data)
+                self._volume.when_idle(lambda: self._volume.write_inode(self._number, start, kept, self._generation))
+                self._position += count
+            else:
+                self._position = self._write(start, data)
+        return count
 
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of ``data`` at ``offset``; the position stays."""

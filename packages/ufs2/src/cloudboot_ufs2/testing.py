@@ -448,6 +448,14 @@ def _superblock_mutations() -> list[Mutation]:
         _superblock("fs_old_cgoffset", lambda _: -1),
         Mutation("fs_cstotal.cs_nifree below 0", "superblock-nifree", _total("cs_nifree", "", -(1 << 40)).apply),
         Mutation("fs_cstotal.cs_ndir below 0", "superblock-ndir", _total("cs_ndir", "", -(1 << 40)).apply),
+        _total("cs_numclusters", "numclusters", 1),
+        Mutation(
+            "fs_cstotal.cs_spare not zero",
+            "superblock-spare",
+            lambda editor: editor.change_superblock(
+                fs_cstotal=dataclasses.replace(editor.superblock.fs_cstotal, cs_spare=(0, 1, 0))
+            ),
+        ),
         _byte("superblock-hash", lambda _: SBLOCK_UFS2 + Fs.LAYOUT.offsets["fs_ckhash"]),
         _byte("recovery-record", lambda _: FSRECOVERY_OFFSET + 12),
         _byte("backup-superblock", lambda editor: _backup(editor) + Fs.LAYOUT.offsets["fs_fpg"]),
@@ -475,6 +483,12 @@ def _group_mutations() -> list[Mutation]:
         _group("group-rotor", "cg_frotor", lambda head: head.cg_ndblk),
         _group("group-rotor", "cg_irotor", lambda head: head.cg_niblk),
         _group("group-initialised", "cg_initediblk", lambda head: head.cg_niblk + 1),
+        *(
+            _group("group-unused", f"cg_{name}", lambda _: 1)
+            for name in ("firstfield", "old_ncyl", "old_niblk", "old_boff")
+        ),
+        _group("group-unused", "cg_sparecon32", lambda _: (1,)),
+        _group("group-unused", "cg_sparecon64", lambda _: (0, 0, 1)),
         _group("group-frsum", "cg_frsum", lambda head: (head.cg_frsum[0], head.cg_frsum[1] + 1, *head.cg_frsum[2:])),
         *_counter("cs_ndir", "directories"),
         *_counter("cs_nbfree", "free-blocks"),
