@@ -40,6 +40,9 @@ class LiveFile(UFS2File):
         if append:
             self._position = inode.di_size
 
+    def __del__(self) -> None:
+        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
+
     @property
     def size(self) -> int:
         """Size in bytes.

@@ -163,6 +163,9 @@ class SharedFile(io.RawIOBase):
         self._mounted, self._file, self._live = mounted, file, live
         self.name, self.mode = name, mode
 
+    def __del__(self) -> None:
+        """Nothing, as for :class:`.LiveFile`."""
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with self._mounted.lock:
