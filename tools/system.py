@@ -28,6 +28,7 @@ JUDGES = {
     "fdisk": "sfdisk",
     "gdisk": "sgdisk",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
+    "libarchive-tools": "bsdtar",
     "makefs": "makefs",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
+import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,10 @@ from cloudboot_layout import new_image
 from cloudboot_oci_stream import push_image
 from cloudboot_oci_stream.testing import docker_registry
 from cloudboot_qemu import Drive, Machine
-from cloudboot_ufs2 import Directory, File, HardLink, Options, Symlink, build, check
+from cloudboot_ufs2 import Directory, File, HardLink, Options, Symlink, WritableUFS2, build, check
+from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.model import Model, random_operations, walk
+from cloudboot_ufs2.testing import pattern, small_tree
 
 pytestmark = pytest.mark.live
 
@@ -145,33 +150,71 @@ def rich_tree(folder: Path) -> dict[str, RootMember]:
     return members
 
 
-def test_linux_reads_every_block_size_as_we_wrote_it(tmp_path: Path) -> None:
-    """Linux takes both byte orders and fragments of up to 4096 bytes, which leaves blocks of 65536 to other judges."""
-    members = rich_tree(tmp_path)
-    manifest = Manifest("linux", "amd64", "", "", {entry.path: entry for entry in account_of_mapping(members)})
-    shapes = [
-        Options(block_size=4096),
-        Options(block_size=8192, fragment_size=4096),
-        Options(block_size=16384, fragment_size=4096),
-        Options(block_size=32768),
-        Options(block_size=32768, byteorder="big"),
-    ]
-    drives = []
-    for number, options in enumerate(shapes):
-        path = tmp_path / f"volume{number}.img"
+#: Linux takes both byte orders and fragments of up to 4096 bytes, which leaves blocks of 65536 to other judges.
+SHAPES = [
+    Options(block_size=4096, fragment_size=512, density=4096),
+    Options(block_size=8192, fragment_size=4096, density=4096),
+    Options(block_size=16384, fragment_size=4096, density=8192),
+    Options(block_size=32768, density=8192),
+    Options(block_size=32768, density=8192, byteorder="big"),
+]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Mapping[str, RootMember], Account]]:
+    """File systems that were built, and others that were changed after, with what Linux sees in each."""
+    folder = tmp_path_factory.mktemp("judged")
+    rich = rich_tree(folder)
+    disks: list[tuple[Path, str, Mapping[str, RootMember]]] = []
+    for number, options in enumerate(SHAPES):
+        path = folder / f"built-{number}.img"
         with new_image(path, 64 << 20) as storage:
-            build(storage, members, options)
+            build(storage, rich, options)
             assert check(storage) == []
-        drives.append(Drive(path, name=f"disk{number}"))
+        disks.append((path, f"built {options}", rich))
+    for number, options in enumerate(SHAPES):
+        path = folder / f"edited-{number}.img"
+        disks.append((path, f"edited {options}", edited(path, options, number)))
     made = recipe.load("linux")
     made = replace(made, linux=replace(made.linux, arguments=f"{made.linux.arguments} cloudboot.disks"))
-    image.build(image.plan(made), tmp_path / "boot.img")
-    with Machine([Drive(tmp_path / "boot.img", name="boot"), *drives]) as machine:
+    image.build(image.plan(made), folder / "boot.img")
+    drives = [Drive(path, name=f"disk{number}") for number, (path, _, _) in enumerate(disks)]
+    with Machine([Drive(folder / "boot.img", name="boot"), *drives]) as machine:
         seen = machine.expect(rb"cloudboot: end|cloudboot: fail [^\n]*|Kernel panic[^\n]*", 300)
     assert seen.match[0] == b"cloudboot: end", seen.text.decode("utf-8", "replace")[-3000:]
     reports = re.split(rb"cloudboot: mounted (\w+) ", seen.text)[1:]
-    assert reports[::2] == [b"vda2", b"vdb", b"vdc", b"vdd", b"vde", b"vdf"]
-    for options, text in zip(shapes, reports[3::2], strict=True):
-        account = Account.parse(text)
-        assert len(account.hashes) > 1500
-        assert compare(account, manifest) == [], options
+    assert reports[::2] == [b"vda2", *(b"vd%c" % (ord("b") + number) for number in range(len(disks)))]
+    return [(name, members, Account.parse(text)) for (_, name, members), text in zip(disks, reports[3::2], strict=True)]
+
+
+def edited(path: Path, options: Options, seed: int) -> Mapping[str, RootMember]:
+    """What a model of POSIX says of a file system that was built and then changed by a long sequence of operations."""
+    members: dict[str, Member] = {
+        **small_tree(),
+        "double": File(pattern(12 * 4096 + 512 * 4096 + 1), mtime_ns=10**18),
+    }
+    build(path, members, options, size=48 << 20)
+    model = Model(lambda clock: WritableUFS2.open(path, clock=clock), 1_600_000_000 * 10**9, members)
+    random_operations(model, random.Random(seed), 700)
+    # Linux, which knows nothing of extended attributes, takes a link that holds blocks for one that is not inline.
+    for name, node in walk(model.root).items():
+        for attribute in node.attributes if stat.S_ISLNK(node.mode) else ():
+            model.volume.removexattr(name, attribute, follow_symlinks=False)
+    model.volume.close()
+    assert check(path) == []
+    found = model.members()
+    assert len(found) > 100
+    return {name: member for name, member in found.items() if isinstance(member, File | Directory | Symlink | HardLink)}
+
+
+def test_linux_reads_every_block_size_as_we_wrote_it(
+    judged: list[tuple[str, Mapping[str, RootMember], Account]],
+) -> None:
+    """Both what was built and what was changed in place: every byte, mode, owner, time, link."""
+    assert len(judged) == 2 * len(SHAPES)
+    entries = {id(members): {entry.path: entry for entry in account_of_mapping(members)} for _, members, _ in judged}
+    for name, members, account in judged:
+        manifest = Manifest("linux", "amd64", "", "", entries[id(members)])
+        assert compare(account, manifest) == [], name
+        files = [path for path, entry in manifest.root.items() if entry.sha256 is not None]
+        assert len(account.hashes) == len(files) > 50

@@ -88,13 +88,25 @@ class FileStorage:
         return self._size
 
     def fileno(self) -> int:
-        """The file descriptor; it stays its owner's."""
+        """The file descriptor; it stays its owner's.
+
+        Raises:
+            ValueError: it has been closed.
+        """
+        if self._fd < 0:
+            raise ValueError("the storage is closed")
         return self._fd
+
+    def close(self) -> None:
+        """Close the descriptor; whatever still uses the storage gets an error, never another file's bytes."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Exactly ``size`` bytes from ``offset``."""
         _check(offset, size, self._size)
-        data = os.pread(self._fd, size, offset)
+        data = os.pread(self.fileno(), size, offset)
         if len(data) == size:
             return data
         whole = bytearray(size)
@@ -108,7 +120,7 @@ class FileStorage:
         _check(offset, len(view), self._size)
         done = 0
         while done < len(view):
-            count = os.preadv(self._fd, [view[done:]], offset + done)
+            count = os.preadv(self.fileno(), [view[done:]], offset + done)
             if count == 0:
                 raise TruncatedError("the file ends early", offset=offset + done, expected=len(view), actual=done)
             done += count
@@ -118,7 +130,7 @@ class FileStorage:
         view = memoryview(data).cast("B")
         _check_write(offset, len(view), self._size)
         while view:
-            count = os.pwrite(self._fd, view, offset)
+            count = os.pwrite(self.fileno(), view, offset)
             view, offset = view[count:], offset + count
 
 
@@ -294,8 +306,13 @@ def _storage_of(
 ) -> Storage:
     if isinstance(source, str | os.PathLike):
         fd = os.open(source, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
-        stack.callback(os.close, fd)
-        return FileStorage(fd)
+        try:
+            opened = FileStorage(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        stack.callback(opened.close)
+        return opened
     if isinstance(source, Storage):
         return source
     if isinstance(source, bytes | bytearray | memoryview | mmap.mmap):

@@ -14,6 +14,8 @@ import numpy as np
 
 from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
+from .extattr import area_size
+from .geometry import howmany
 from .node import Extent, Node
 
 if TYPE_CHECKING:
@@ -173,6 +175,8 @@ class Allocator:
             group = _first(self._after_inodes, group, lambda found: self.groups[found].free_inodes > 0)
         node.inode = group * self.geometry.group_inodes + self.groups[group].take_inode(node)
         self._free_inodes -= 1
+        if node.attributes:
+            self._place_attributes(node, group)
         return group
 
     def _place_content(self, node: Node, group: int, kind: int) -> None:
@@ -204,6 +208,20 @@ class Allocator:
                 address, _, group = self._take_blocks(group, META, 1)
                 indirects.append((level, index, address))
             node.indirects = indirects
+
+    def _place_attributes(self, node: Node, group: int) -> None:
+        """Give the extended attributes of ``node`` up to two blocks, the last of which may be short."""
+        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
+        size = area_size(node.attributes)
+        extents: list[Extent] = []
+        for block in range(howmany(size, bsize)):
+            fragments = min(self._frag, howmany(size - block * bsize, fsize))
+            if fragments == self._frag:
+                address, _, group = self._take_blocks(group, DATA, 1)
+            else:
+                address, group = self._take_fragments(group, DATA, fragments)
+            extents.append(Extent(block, address, fragments))
+        node.attribute_extents = extents
 
     def _group_with_blocks(self, group: int) -> int:
         """``group``, or the first after it, that has a whole free block."""

@@ -18,6 +18,7 @@ from .content import SliceContent
 from .errors import ContainerError, SourceError
 from .members import TreeBuilder
 from .node import Node
+from .paxattr import attributes_of
 from .source import symlink_node
 
 if TYPE_CHECKING:
@@ -104,12 +105,13 @@ def _add(tree: TreeBuilder, member: tarfile.TarInfo, fd: int, archive_size: int)
     if member.type in _KINDS:
         raise SourceError(f"{_KINDS[member.type]} cannot be stored", member=member.name)
     if member.isdir():
-        tree.add(path, Node(stat.S_IFDIR | mode, member.uid, member.gid, mtime_ns, children={}))
+        node = Node(stat.S_IFDIR | mode, member.uid, member.gid, mtime_ns, children={})
     elif member.islnk():
         tree.link(path, member.linkname.encode("utf-8", "surrogateescape"))
+        return
     elif member.issym():
         target = member.linkname.encode("utf-8", "surrogateescape")
-        tree.add(path, symlink_node(target, member.name, uid=member.uid, gid=member.gid, mtime_ns=mtime_ns, mode=mode))
+        node = symlink_node(target, member.name, uid=member.uid, gid=member.gid, mtime_ns=mtime_ns, mode=mode)
     elif member.isreg():
         if path.endswith(b"/"):
             raise SourceError("a file whose name ends in a slash", member=member.name)
@@ -117,9 +119,10 @@ def _add(tree: TreeBuilder, member: tarfile.TarInfo, fd: int, archive_size: int)
         content = SliceContent(fd, parts, member.name)
         node = Node(stat.S_IFREG | mode, member.uid, member.gid, mtime_ns, member.size, content)
         node.sparse = sum(length for _, length, _ in parts) < member.size
-        tree.add(path, node)
     else:
         raise SourceError(f"a member of unknown type {member.type!r}", member=member.name)
+    node.attributes = attributes_of(member.pax_headers, member.name)
+    tree.add(path, node)
 
 
 def _parts(member: tarfile.TarInfo, archive_size: int) -> list[tuple[int, int, int]]:

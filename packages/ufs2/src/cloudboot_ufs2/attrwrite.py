@@ -7,30 +7,15 @@ from typing import TYPE_CHECKING
 from . import errors
 from .allocate import DATA
 from .constants import UFS_NXADDR
-from .errors import AttributeAreaError, NoSpaceError, PathError
-from .extattr import NAMESPACES, Attribute, pack_attributes, parse_attributes, read_area
+from .errors import AttributeAreaError, NoSpaceError
+from .extattr import pack_attributes, parse_attributes, read_area
 from .geometry import howmany
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .extattr import Attribute
     from .transaction import Transaction
-
-_LONGEST_NAME = 255  # extattr.h, EXTATTR_MAXNAMELEN; ea_namelength is a byte
-
-
-def attribute_of(full_name: str, value: bytes) -> Attribute:
-    """The attribute with a name such as ``"user.comment"``.
-
-    Raises:
-        PathError: an unknown namespace, or a name that cannot be.
-    """
-    space, _, rest = full_name.partition(".")
-    name = rest.encode("utf-8", "surrogateescape")
-    for number, known in NAMESPACES.items():
-        if known == space and 0 < len(name) <= _LONGEST_NAME and b"\0" not in name:
-            return Attribute(number, name, value)
-    raise PathError(f"{full_name!r}: not user or system, a dot, and 1 to {_LONGEST_NAME} bytes")
 
 
 def with_attribute(found: list[Attribute], new: Attribute) -> list[Attribute]:

@@ -15,11 +15,13 @@ from cloudboot_layout import FileStorage, Window, WritableStorage, new_image, re
 from .allocate import Allocator
 from .constants import MINCYLGRPS, SBLOCK_UFS2, SUJ_MIN
 from .errors import NoSpaceError, OptionError, SourceError
+from .extattr import pack_attributes
 from .geometry import Geometry, max_file_size, plan
 from .journal import add_journal, journal_size
 from .members import Member, read_mapping
 from .node import Node, directories, nodes
 from .options import Options
+from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
 from .source import finish, path_of, read_tree
 from .superblock import derived_id
@@ -176,6 +178,8 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
             limit = f"at most {largest}"
             member = path_of(root, node)
             raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
+        if node.attributes:
+            check_area(node.attributes, options.block_size, path_of(root, node))
     if owner is not None:
         for node in nodes(root):
             node.uid, node.gid = owner
@@ -323,4 +327,6 @@ def _digest(root: Node) -> int:
         digest = zlib.crc32(b"\0".join(children), digest)
         for node in children.values():
             digest = zlib.crc32(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size), digest)
+            if node.attributes:
+                digest = zlib.crc32(pack_attributes(node.attributes, "little"), digest)
     return digest

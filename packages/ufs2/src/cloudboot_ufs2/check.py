@@ -17,7 +17,7 @@ from .check_group import read_groups
 from .check_inode import check_inodes
 from .check_space import check_space
 from .constants import CK_SUPERBLOCK
-from .errors import SuperblockError
+from .errors import SuperblockError, UnsupportedError
 from .records import Fs, FsRecovery
 from .superblock import FSRECOVERY_OFFSET, find_superblock, has_hash, pack_recovery, superblock_hash
 from .survey import Findings, Survey
@@ -68,6 +68,14 @@ def _check(storage: Storage, findings: Findings) -> None:
             Finding(
                 "superblock-magic", error.message, structure="Fs", field="fs_magic", offset=error.offset,
                 expected=error.expected,
+            )
+        )  # fmt: skip
+        return
+    except UnsupportedError as error:
+        findings.add(
+            Finding(
+                "unsupported", error.message, structure=error.structure, field=error.field, offset=error.offset,
+                expected=error.expected, actual=error.actual,
             )
         )  # fmt: skip
         return

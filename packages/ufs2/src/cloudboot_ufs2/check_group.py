@@ -9,10 +9,17 @@ import numpy as np
 from cloudboot_layout import Finding
 
 from .constants import CG_MAGIC, CK_CYLGRP
+from .dialect import UFS2
 from .group import get_bits, group_hash, map_offsets
 from .records import Cg
 from .superblock import has_hash
 from .survey import GroupFacts
+
+# What fsck (pass5.c) compares with zeros: it keeps times, rotors and cg_unrefs, and recomputes all else.
+_UNUSED = {
+    "cg_firstfield": 0, "cg_old_ncyl": 0, "cg_old_niblk": 0, "cg_old_btotoff": 0, "cg_old_boff": 0,
+    "cg_sparecon32": (0,), "cg_sparecon64": (0, 0, 0),
+}  # fmt: skip
 
 if TYPE_CHECKING:
     from .survey import Survey
@@ -68,6 +75,10 @@ def _read_group(survey: Survey, group: int) -> GroupFacts | None:
         cg_clustersumoff=(offsets.clustersumoff, head.cg_clustersumoff),
         cg_clusteroff=(offsets.clusteroff, head.cg_clusteroff),
     )
+    if survey.dialect is UFS2:
+        for field, unused in _UNUSED.items():
+            if getattr(head, field) != unused:
+                _add(survey, group, offset, "group-unused", field, expected=unused, actual=getattr(head, field))
     # The maps can only stand in one place, so they are read there whatever the head says.
     octets = np.frombuffer(block, dtype=np.uint8)
     return GroupFacts(

@@ -10,6 +10,7 @@ import numpy as np
 from cloudboot_layout import Finding
 
 from .constants import UFS_ROOTINO
+from .dialect import UFS2
 from .group import SpaceCounts, count_space, get_bits, map_offsets
 from .records import Cg, Csum, Fs
 
@@ -42,6 +43,7 @@ def check_space(survey: Survey) -> None:
         _compare(survey, "summary", group, structure="Csum", offset=offset, expected=expected, stored=stored)
         if facts is not None:
             _check_group(survey, group, facts, expected=expected, counts=counts, free=free)
+    _check_rest_of_total(survey)
     stored_total = survey.fs.fs_cstotal
     for name, kind in _COUNTERS.items():
         actual = getattr(stored_total, name)
@@ -51,6 +53,23 @@ def check_space(survey: Survey) -> None:
                     f"superblock-{kind}", "not the sum of the groups", structure="Fs", field=f"fs_cstotal.{name}",
                     offset=survey.fs.fs_sblockloc + Fs.LAYOUT.offsets["fs_cstotal"],
                     expected=total[name], actual=actual,
+                )
+            )  # fmt: skip
+
+
+def _check_rest_of_total(survey: Survey) -> None:
+    """What fsck compares with zeros in the totals of UFS2."""
+    total = survey.fs.fs_cstotal
+    for name, expected, actual in (
+        ("cs_numclusters", 0, total.cs_numclusters),
+        ("cs_spare", (0,) * len(total.cs_spare), total.cs_spare),
+    ):
+        if survey.dialect is UFS2 and actual != expected:
+            survey.findings.add(
+                Finding(
+                    f"superblock-{name.removeprefix('cs_')}", "a field that is not used", structure="Fs",
+                    field=f"fs_cstotal.{name}", offset=survey.fs.fs_sblockloc + Fs.LAYOUT.offsets["fs_cstotal"],
+                    expected=expected, actual=actual,
                 )
             )  # fmt: skip
 

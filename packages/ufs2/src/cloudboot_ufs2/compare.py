@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .reader import Stat
 
 _CHUNK = 1 << 20
-FIELDS = ("type", "mode", "owner", "mtime", "size", "content", "target", "links")
+FIELDS = ("type", "mode", "owner", "mtime", "size", "content", "target", "links", "xattrs")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class _Tree(Protocol):
 
     def open(self, path: str) -> _Readable: ...
 
+    def attributes(self, path: str) -> dict[str, bytes] | None: ...
+
 
 class _VolumeTree:
     def __init__(self, volume: UFS2) -> None:
@@ -58,6 +60,10 @@ class _VolumeTree:
 
     def open(self, path: str) -> _Readable:
         return self._volume.open_file(path)
+
+    def attributes(self, path: str) -> dict[str, bytes] | None:
+        found = self._volume.attributes(path, follow_symlinks=False)
+        return {attribute.full_name: attribute.value for attribute in found}
 
 
 class _FolderTree:
@@ -84,6 +90,10 @@ class _FolderTree:
     def open(self, path: str) -> _Readable:
         return open(self._host(path), "rb", buffering=0)
 
+    def attributes(self, path: str) -> dict[str, bytes] | None:  # noqa: ARG002 -- protocol
+        """Nothing to compare: neither ``build`` nor ``get`` carries attributes between a folder and a volume."""
+        return None
+
 
 def compare(left: UFS2, right: UFS2 | str | os.PathLike[str], *, ignore: Collection[str] = ()) -> Iterator[Difference]:
     """The differences between two trees, sorted by path; ``ignore`` names :data:`FIELDS` that do not count.
@@ -105,6 +115,8 @@ def compare(left: UFS2, right: UFS2 | str | os.PathLike[str], *, ignore: Collect
         for field, mine, yours in _fields(one, other):
             if mine != yours and field not in ignore:
                 yield Difference(path, field, mine, yours)
+        if "xattrs" not in ignore:
+            yield from _attributes(path, ours.attributes(path), theirs.attributes(path))
         kind = stat.S_IFMT(one.st_mode)
         if kind != stat.S_IFMT(other.st_mode):
             continue
@@ -114,6 +126,18 @@ def compare(left: UFS2, right: UFS2 | str | os.PathLike[str], *, ignore: Collect
             place = _first_difference(ours.open(path), theirs.open(path))
             if place is not None:
                 yield Difference(path, "content", f"differs from byte {place} on", None)
+
+
+def _attributes(path: str, mine: dict[str, bytes] | None, yours: dict[str, bytes] | None) -> Iterator[Difference]:
+    if mine is None or yours is None:
+        return
+    for name in sorted(mine.keys() | yours.keys()):
+        if mine.get(name) != yours.get(name):
+            yield Difference(path, "xattrs", _shown(name, mine), _shown(name, yours))
+
+
+def _shown(name: str, attributes: dict[str, bytes]) -> str | None:
+    return f"{name}={attributes[name]!r:.60}" if name in attributes else None
 
 
 def _fields(one: os.stat_result | Stat, other: os.stat_result | Stat) -> Iterator[tuple[str, object, object]]:

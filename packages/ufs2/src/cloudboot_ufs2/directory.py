@@ -96,8 +96,9 @@ def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 
         size -= size % DIRBLKSIZ
     offset = 0
     while offset < size:
-        number, length, kind, name_length = unpack(data, offset)
         room = DIRBLKSIZ - offset % DIRBLKSIZ
+        # The record before may leave 4 bytes, which are none.
+        number, length, kind, name_length = unpack(data, offset) if room >= DIRECT_HEADER else (0, 0, 0, 0)
         if length < DIRECT_HEADER or length % 4 or length > room:
             limit, at = f"8 to {room}", base + offset
             yield Problem("directory-record-length", "d_reclen", at, "a bad record length", limit, length)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVa
 from cloudboot_layout import WritableStorage
 
 from . import errors, rules
-from .attrwrite import attribute_of, replace_attributes, with_attribute, without_attribute
+from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .constants import (
     DT_DIR,
@@ -33,12 +33,15 @@ from .content import parts_of, runs_without_zeros
 from .dirwrite import empty_directory
 from .errors import (
     NameTooLongError,
+    NestedOperationError,
     OptionError,
     PathError,
     ReadOnlyError,
     StaleFileError,
     SymlinkLoopError,
 )
+from .exclusive import Late, claim
+from .extattr import attribute_of
 from .live import Space
 from .livefile import LiveFile
 from .operation import Directories, Operation
@@ -110,6 +113,9 @@ class WritableUFS2(UFS2):
         )
         self._names = Directories(self._directory_bytes, self.byteorder)
         self.changes = 0  #: operations so far
+        self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
+        self._late: list[Late] = []
+        self._closed = False
 
     @classmethod
     def open(  # type: ignore[override] # it has one mode only
@@ -126,7 +132,8 @@ class WritableUFS2(UFS2):
         """Open a file system to change it.
 
         Args:
-            source: a path, a writable binary file, buffer or storage.
+            source: a path, a writable binary file, buffer or storage. A file is claimed with flock(2) until the file
+                system is closed.
             offset: where the file system starts in it, in bytes.
             size: how long it is; by default, all that follows.
             verify: whether check-hashes are compared where the file system has them.
@@ -137,7 +144,7 @@ class WritableUFS2(UFS2):
                 :mod:`.transaction` promises; every operation then waits for the device several times.
 
         Raises:
-            ReadOnlyError: the file system is not clean, breaks a rule, or has snapshots.
+            ReadOnlyError: the file system is not clean, breaks a rule, or has snapshots; or somebody else writes to it.
             GroupError: the counters of the file system contradict each other.
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
@@ -148,9 +155,27 @@ class WritableUFS2(UFS2):
             storage = storage_of(stack, source, offset=offset, size=size, writable=True)
             if not isinstance(storage, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
+            claim(storage, stack)
             volume = cls(storage, verify=verify, clock=clock, use_reserve=use_reserve, durable=durable)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
+
+    def close(self) -> None:
+        """Let go of the file if :meth:`open` opened one, after the operation that may be under way."""
+        with self.lock:
+            self.when_idle(self._close)
+
+    def _close(self) -> None:
+        self._closed = True
+        super().close()
+
+    def when_idle(self, action: Callable[[], object]) -> None:
+        """Do something now, or after the operation that is under way: destructors run in the middle of anything."""
+        with self.lock:
+            if self.busy:
+                self._late.append(Late(action))
+            else:
+                action()
 
     # Reading, one thread at a time
 
@@ -167,6 +192,7 @@ class WritableUFS2(UFS2):
     extents = _locked(UFS2.extents)
     pointer_blocks = _locked(UFS2.pointer_blocks)
     attributes = _locked(UFS2.attributes)
+    inode_attributes = _locked(UFS2.inode_attributes)
     listxattr = _locked(UFS2.listxattr)
     getxattr = _locked(UFS2.getxattr)
 
@@ -185,11 +211,22 @@ class WritableUFS2(UFS2):
 
     @contextlib.contextmanager
     def _operation(self) -> Iterator[Operation]:
-        """One operation: committed at the end of the block, forgotten if it raises."""
+        """One operation: committed at the end of the block, forgotten if it raises.
+
+        Raises:
+            NestedOperationError: another one is under way in this thread.
+            ValueError: the file system is closed.
+        """
         with self.lock:
+            if self.busy:
+                raise NestedOperationError("an operation cannot begin within another one")
+            if self._closed:
+                raise ValueError("the file system is closed")
             if self._store.broken:
                 raise ReadOnlyError("an earlier change could not be written completely")
-            operation = Operation(self._store, self._clock(), self._names)
+            now = self._clock()
+            self.busy = True
+            operation = Operation(self._store, now, self._names)
             try:
                 yield operation
                 operation.commit()
@@ -197,13 +234,20 @@ class WritableUFS2(UFS2):
                 operation.roll_back()
                 raise
             finally:
-                self.changes += 1
-                self._names.trim()
-                for number in operation.changed_inodes:
-                    within = number % self.geometry.inodes_per_block * self.geometry.inode_size
-                    self._tables.pop(self.geometry.inode_offset(number) - within, None)
-                for address in operation.changed_blocks:
-                    self._blocks.forget(address)
+                self._forget(operation)
+                self.busy = False
+                while self._late:
+                    del self._late[0]
+
+    def _forget(self, operation: Operation) -> None:
+        """Read again what an operation may have changed when it is needed next."""
+        self.changes += 1
+        self._names.trim()
+        for number in operation.changed_inodes:
+            within = number % self.geometry.inodes_per_block * self.geometry.inode_size
+            self._tables.pop(self.geometry.inode_offset(number) - within, None)
+        for address in operation.changed_blocks:
+            self._blocks.forget(address)
 
     def _place(self, path: str) -> tuple[int, bytes]:
         """The directory that ``path`` stands in, or would, and its last name."""
@@ -256,13 +300,18 @@ class WritableUFS2(UFS2):
             operation.add(parent, name, number, DT_DIR)
 
     def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:
-        """Make a directory and those above it that are missing; each is an operation of its own."""
+        """Make a directory and those above it that are missing; each is an operation of its own.
+
+        Raises:
+            FileExistsError: the name is taken, by something other than a directory if ``exist_ok``.
+            NotADirectoryError: a name above it is.
+        """
         names = [name for name in path.split("/") if name]
         for count in range(1, len(names) + 1):
             part = "/" + "/".join(names[:count])
             if not self.exists(part):
                 self.mkdir(part, mode)
-            elif count == len(names) and not exist_ok:
+            elif count == len(names) and not (exist_ok and stat.S_ISDIR(self.stat(part).st_mode)):
                 raise errors.FileExistsError(f"{path}: the file exists")
 
     def rmdir(self, path: str) -> None:
@@ -544,15 +593,18 @@ class WritableUFS2(UFS2):
                 space.shrink(size)
             operation.touch(inode, content=True)
 
-    def write_inode(self, number: int, offset: int | None, data: Buffer) -> int:
+    def write_inode(self, number: int, offset: int | None, data: Buffer, generation: int | None = None) -> int:
         """Write into the regular file ``number``, at its end if ``offset`` is ``None``; where the bytes end then.
 
         Raises:
+            StaleFileError: the inode is not of this ``generation`` any more.
             NoSpaceError: the file system is full; nothing has changed.
             FileTooLargeError: no file reaches that far.
         """
         view = memoryview(data).cast("B")
         with self._operation() as operation:
+            if generation is not None:
+                self.current_inode(number, generation)
             inode = operation.inode(number)
             start = inode.di_size if offset is None else offset
             if not view:

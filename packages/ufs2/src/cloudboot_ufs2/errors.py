@@ -24,6 +24,7 @@ Ufs2Error (a cloudboot_layout.FormatError)
 +-- TooManyLinksError       an inode has as many names as it can (also an OSError, EMLINK)
 +-- FileTooLargeError       no file reaches that far (also an OSError, EFBIG)
 +-- ReadOnlyError           a file system that must not be written to as it is (also an OSError, EROFS)
++-- NestedOperationError    an operation within another one, from a destructor or a clock (also a RuntimeError)
 +-- StaleFileError          an open file was removed (also an OSError, ESTALE)
 +-- OptionError             an option newfs would refuse (also a ValueError)
 +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
@@ -157,6 +158,10 @@ class ReadOnlyError(Ufs2Error, OSError):
     """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
 
     errno = errno.EROFS
+
+
+class NestedOperationError(Ufs2Error, RuntimeError):
+    """Something that runs in the middle of an operation, a destructor or a clock, wanted to do another one."""
 
 
 class StaleFileError(Ufs2Error, OSError):

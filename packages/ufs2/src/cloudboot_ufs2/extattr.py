@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .blocks import read
 from .constants import UFS_NXADDR
-from .errors import AttributeAreaError, BlockError
+from .errors import AttributeAreaError, BlockError, PathError
 from .geometry import howmany, roundup
 from .records import Extattr
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXTATTR_NAMESPACE_USER, EXTATTR_NAMESPACE_SYSTEM = 1, 2
 NAMESPACES = {EXTATTR_NAMESPACE_USER: "user", EXTATTR_NAMESPACE_SYSTEM: "system"}
 _ALIGNMENT = 8
+_LONGEST_NAME = 255  # EXTATTR_MAXNAMELEN; ea_namelength is a byte
 
 
 class Attribute(NamedTuple):
@@ -35,6 +36,20 @@ class Attribute(NamedTuple):
         """The name with its namespace, ``"user.comment"``, as Linux and FreeBSD's tools write it."""
         space = NAMESPACES.get(self.namespace, str(self.namespace))
         return f"{space}.{self.name.decode('utf-8', 'surrogateescape')}"
+
+
+def attribute_of(full_name: str, value: bytes) -> Attribute:
+    """The attribute with a name such as ``"user.comment"``.
+
+    Raises:
+        PathError: an unknown namespace, or a name that cannot be.
+    """
+    space, _, rest = full_name.partition(".")
+    name = rest.encode("utf-8", "surrogateescape")
+    for number, known in NAMESPACES.items():
+        if known == space and 0 < len(name) <= _LONGEST_NAME and b"\0" not in name:
+            return Attribute(number, name, value)
+    raise PathError(f"{full_name!r}: not user or system, a dot, and 1 to {_LONGEST_NAME} bytes")
 
 
 def parse_attributes(area: bytes, byteorder: ByteOrder, *, inode: int = 0) -> Iterator[Attribute]:
@@ -85,6 +100,11 @@ def pack_attributes(attributes: Iterable[Attribute], byteorder: ByteOrder) -> by
             (head.pack(byteorder) + attribute.name).ljust(start, b"\0") + attribute.value.ljust(content, b"\0")
         )
     return b"".join(parts)
+
+
+def area_size(attributes: Iterable[Attribute]) -> int:
+    """Bytes of :func:`pack_attributes`."""
+    return len(pack_attributes(attributes, "little"))
 
 
 def read_area(storage: Storage, geometry: Geometry, inode: Ufs2Dinode, number: int) -> bytes:

@@ -14,6 +14,7 @@ from cloudboot_layout import new_file
 
 from . import errors
 from .constants import FS_SUJ, SF_SNAPSHOT
+from .paxattr import headers_of
 from .presets import LOADER_CONF, Preset, loader_conf
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def extract(
 ) -> Extraction:
     """Write a pax archive of what ``selection`` names, sorted by path, folders before what is in them.
 
-    Modes, numeric owners, times in nanoseconds, symbolic and hard links are kept; holes become zeros. Left out, and
-    listed in the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
+    Modes, numeric owners, times in nanoseconds, symbolic and hard links, extended attributes are kept; holes become
+    zeros. Left out, and listed in the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
 
     Args:
         volume: the file system.
@@ -192,6 +193,8 @@ class _Archive:
         status = item.status
         info = self._member(item.path, status.st_mode, status.st_mtime_ns)
         info.uid, info.gid = status.st_uid, status.st_gid
+        if attributes := self._volume.inode_attributes(item.inode):
+            info.pax_headers = {**info.pax_headers, **headers_of(attributes)}
         if stat.S_ISDIR(status.st_mode):
             info.type = tarfile.DIRTYPE
         elif stat.S_ISLNK(status.st_mode):

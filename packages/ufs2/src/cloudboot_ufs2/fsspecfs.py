@@ -165,6 +165,7 @@ class UFS2FileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has no 
         with self._mounted.lock:
             if not stat.S_ISDIR(self.volume.stat(path).st_mode):
                 return [self.info(path)] if detail else [path]
+            self._mounted.directory(path)
             entries = self.volume.iterdir(path)
             return [
                 _info(entry.path, self.volume.stat_inode(entry.inode)) if detail else entry.path for entry in entries

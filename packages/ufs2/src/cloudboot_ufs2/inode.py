@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .constants import UFS_NDADDR, UFS_NIADDR
+from .constants import UFS_NDADDR, UFS_NIADDR, UFS_NXADDR
 from .content import MemoryContent
+from .extattr import area_size
 from .hashes import check_hash, check_hashes
 from .records import Ufs2Dinode
 
@@ -35,6 +37,8 @@ def inode_table(
     pack = Ufs2Dinode.LAYOUT.struct(byteorder).pack_into
     for node in nodes:
         _pack_node(table, (node.inode - first) * SIZE, node, geometry, pack)
+        if node.attributes:
+            _put_attributes(table, (node.inode - first) * SIZE, node, geometry, byteorder)
     rows = np.frombuffer(table, dtype=np.uint8).reshape(count, SIZE)
     order = "<" if byteorder == "little" else ">"
     _put_column(rows, _GEN, generations(first, count, seed), order)
@@ -75,8 +79,19 @@ def _pack_node(table: bytearray, at: int, node: Node, geometry: Geometry, pack: 
         table[at + _SHORTLINK : at + _SHORTLINK + node.size] = node.content.data
 
 
+def _put_attributes(table: bytearray, at: int, node: Node, geometry: Geometry, byteorder: ByteOrder) -> None:
+    """Let a packed inode lead to its extended attributes."""
+    extents = node.attribute_extents
+    held = sectors(node, geometry) + sum(extent.fragments for extent in extents) * (geometry.fragment_size // 512)
+    addresses = [extent.address for extent in extents] + [0] * (UFS_NXADDR - len(extents))
+    order = "<" if byteorder == "little" else ">"
+    struct.pack_into(order + "Q", table, at + _OFFSETS["di_blocks"], held)
+    struct.pack_into(order + "I", table, at + _OFFSETS["di_extsize"], area_size(node.attributes))
+    struct.pack_into(order + "2q", table, at + _OFFSETS["di_extb"], *addresses)
+
+
 def sectors(node: Node, geometry: Geometry) -> int:
-    """di_blocks: what the node holds in 512-byte units, indirect blocks included."""
+    """di_blocks: what the node holds in 512-byte units, indirect blocks included, extended attributes not."""
     held = len(node.indirects) * geometry.fragments_per_block
     for extent in node.extents:
         held += extent.fragments

@@ -40,6 +40,9 @@ class LiveFile(UFS2File):
         if append:
             self._position = inode.di_size
 
+    def __del__(self) -> None:
+        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
+
     @property
     def size(self) -> int:
         """Size in bytes.
@@ -93,10 +96,17 @@ class LiveFile(UFS2File):
 
     def write(self, data: Buffer, /) -> int:
         """Write all of ``data`` at the position, or at the end if the file was opened to append."""
+        count = memoryview(data).nbytes
         with self._volume.lock:
             start = None if self._append else self._position
-            self._position = self._write(start, data)
-        return memoryview(data).nbytes
+            if self._volume.busy:
+                # A buffer that the garbage collector empties in the middle of an operation waits for its end.
+                kept = bytes(data)
+                self._volume.when_idle(lambda: self._volume.write_inode(self._number, start, kept, self._generation))
+                self._position += count
+            else:
+                self._position = self._write(start, data)
+        return count
 
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of ``data`` at ``offset``; the position stays."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .content import FileContent, MemoryContent
 from .errors import SourceError
 from .node import Node
+from .paxattr import attributes_from
 from .source import check_name, finish, read_tree, shown, symlink_node
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class _Attributes:
     uid: int = 0
     gid: int = 0
     mtime_ns: int = 0
+    #: extended attributes by name, which begins with their namespace: ``user.`` or ``system.``
+    xattrs: Mapping[str, bytes] = dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ class TreeBuilder:
         if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
             raise SourceError("the name is there already", member=member)
         present.mode, present.uid, present.gid, present.mtime_ns = node.mode, node.uid, node.gid, node.mtime_ns
+        present.attributes = node.attributes
         present.children.update(node.children)
         self._implied.discard(id(present))
 
@@ -185,6 +189,13 @@ def read_mapping(mapping: Mapping[str, Member] | Mapping[bytes, Member]) -> Node
 
 
 def _member_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, name: str) -> Node:
+    node = _plain_node(member, name)
+    if isinstance(member, _Attributes) and member.xattrs:
+        node.attributes = attributes_from(member.xattrs, name)
+    return node
+
+
+def _plain_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, name: str) -> Node:
     if isinstance(member, bytes):
         member = File(member)
     elif isinstance(member, os.PathLike):

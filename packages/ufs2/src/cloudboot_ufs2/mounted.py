@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 import threading
@@ -11,10 +10,10 @@ import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from cloudboot_layout import open_storage
-from cloudboot_layout.storage import descriptor_of
 
+from .constants import UFS_ROOTINO
 from .edit import WritableUFS2
-from .errors import InodeError, ReadOnlyError
+from .errors import DirectoryError, InodeError, ReadOnlyError
 from .partition import Place, installed_readers, locate
 from .reader import UFS2
 from .vmimage import open_volume, window
@@ -55,9 +54,14 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
         self.closed = False
         self.released = threading.Event()  #: set when the image is, even if nobody called :meth:`close`
         self._files: weakref.WeakSet[io.IOBase] = weakref.WeakSet()
+        #: of each directory that was listed since the last change, its parent and its name there
+        self._places: dict[int, tuple[int, str]] = {UFS_ROOTINO: (UFS_ROOTINO, "")}
+        self._seen = 0
+        # Nobody may look at this one any more while the volume itself is at work.
+        later = volume.when_idle if isinstance(volume, WritableUFS2) else _now
         everything = contextlib.ExitStack()
-        everything.callback(self.released.set)
-        everything.callback((resources or contextlib.ExitStack()).close)
+        everything.callback(later, self.released.set)
+        everything.callback(later, (resources or contextlib.ExitStack()).close)
         everything.callback(volume.close)
         self._close = weakref.finalize(self, everything.close)
 
@@ -93,6 +97,27 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
         with self.lock:
             self._close()
 
+    def directory(self, path: str) -> int:
+        """The inode of the directory ``path``, which is about to be listed.
+
+        A walk by names ends because a directory has one name. Here that is made sure of: what a damaged directory
+        shows twice, or inside itself, is listed under the first of its names only.
+
+        Raises:
+            DirectoryError: the directory stands in two places.
+        """
+        with self.lock:
+            volume = self.volume
+            if isinstance(volume, WritableUFS2) and volume.changes != self._seen:
+                self._places, self._seen = {UFS_ROOTINO: (UFS_ROOTINO, "")}, volume.changes
+            number = volume.find(path)
+            parent, _, name = path.rstrip("/").rpartition("/")
+            if name and volume.find(path, follow_symlinks=False) == number:
+                place = volume.find(parent), name
+                if self._places.setdefault(number, place) != place:
+                    raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
+            return number
+
     def open_raw(self, path: str, mode: str) -> SharedFile:
         """A file without a buffer; ``mode`` is one of :meth:`.WritableUFS2.open_file`.
 
@@ -126,6 +151,10 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
         return file
 
 
+def _now(action: Callable[[], object]) -> None:
+    action()
+
+
 class SharedFile(io.RawIOBase):
     """A file of a :class:`Mounted` volume. What is written reaches the image at once, one megabyte at most per call."""
 
@@ -133,6 +162,9 @@ class SharedFile(io.RawIOBase):
         """Wrap ``file``; ``live`` is the same one if it can be written to."""
         self._mounted, self._file, self._live = mounted, file, live
         self.name, self.mode = name, mode
+
+    def __del__(self) -> None:
+        """Nothing, as for :class:`.LiveFile`."""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -227,7 +259,7 @@ def mount(
     Args:
         source: a path, a binary file, a buffer, a storage, or a file system that is already open; what is only read
             may also be a qcow2 image, or compressed.
-        writable: whether it is to be changed. A file is then claimed with flock(2) until it is closed.
+        writable: whether it is to be changed; see :meth:`.WritableUFS2.open`.
         offset: where the file system starts in ``source``, in bytes; by default it is looked for.
         size: how long it is; by default, all that follows.
         partition: the number of its partition, if a package that reads partition tables is installed.
@@ -246,7 +278,6 @@ def mount(
         volume: UFS2
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
-            _claim(disk, stack)
             if offset is None and size is None:
                 place = locate(disk, number=partition, readers=installed_readers())
             else:
@@ -257,15 +288,3 @@ def mount(
             where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)
             volume = UFS2.open(stack.enter_context(where), verify=verify)
         return Mounted(volume, stack.pop_all())
-
-
-def _claim(disk: Storage, stack: contextlib.ExitStack) -> None:
-    """Keep other writers away from ``disk`` until ``stack`` is closed, where it is a file."""
-    found = descriptor_of(disk)
-    if found is None:
-        return
-    try:
-        fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ReadOnlyError("somebody else is writing to the image") from error
-    stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)

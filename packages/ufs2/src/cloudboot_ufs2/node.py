@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .content import Content
+    from .extattr import Attribute
 
 
 class Extent(NamedTuple):
@@ -36,12 +37,14 @@ class Node:
     links: int = 1
     flags: int = 0  #: di_flags
     sparse: bool = False  #: whether its content has holes
+    attributes: tuple[Attribute, ...] = ()  #: extended ones
     # Where it is placed:
     inode: int = 0
     parent: int = 0  #: inode number of a directory's parent
     depth: int = 0  #: levels below the root, of a directory
     extents: Sequence[Extent] = ()
     indirects: Sequence[tuple[int, int, int]] = ()  #: (level, index within the level, address)
+    attribute_extents: Sequence[Extent] = ()
 
     @property
     def kind(self) -> int:

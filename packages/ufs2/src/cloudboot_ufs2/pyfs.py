@@ -168,6 +168,7 @@ class UFS2FS(FS):
         """The names in a directory, in its own order."""
         name = self.validatepath(path)
         with self._volume(path, directory=True) as volume:
+            self._mounted.directory(name)
             return volume.listdir(name)
 
     def scandir(
@@ -177,6 +178,7 @@ class UFS2FS(FS):
         wanted = namespaces or ()
         name = self.validatepath(path)
         with self._volume(path, directory=True) as volume:
+            self._mounted.directory(name)
             entries = islice(volume.iterdir(name), *(page or (None,)))
             return iter([_entry(volume, entry.name, entry.inode, entry.kind, wanted) for entry in entries])
 

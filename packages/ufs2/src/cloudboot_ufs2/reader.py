@@ -465,7 +465,14 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         Raises:
             AttributeAreaError: the records do not hold together.
         """
-        number = self.find(path, follow_symlinks=follow_symlinks)
+        return self.inode_attributes(self.find(path, follow_symlinks=follow_symlinks))
+
+    def inode_attributes(self, number: int) -> list[Attribute]:
+        """The extended attributes of inode ``number``, in the order of the disk.
+
+        Raises:
+            AttributeAreaError: the records do not hold together.
+        """
         area = read_area(self._storage, self.geometry, self._used_inode(number), number)
         return list(parse_attributes(area, self.byteorder, inode=number))
 

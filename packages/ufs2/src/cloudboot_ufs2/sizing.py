@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .allocate import Allocator
 from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
+from .extattr import area_size
 from .geometry import Geometry, howmany, plan, roundup
 from .node import Node, nodes
 
@@ -55,6 +56,10 @@ def demand(root: Node, options: Options) -> Demand:
     tails = [0] * frag
     for node in nodes(root):
         inodes += 1
+        if node.attributes:
+            whole, rest = divmod(howmany(area_size(node.attributes), fsize), frag)
+            blocks += whole
+            tails[rest] += rest > 0
         if not node.size or node.inline:
             continue
         stored = _stored_blocks(node, bsize)

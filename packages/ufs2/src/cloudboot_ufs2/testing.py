@@ -7,20 +7,15 @@ invariant can notice; the mutations of hashes themselves are the exception.
 from __future__ import annotations
 
 import dataclasses
-import gc
+import os
 import stat
-import struct
-import sys
-import tempfile
-from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import MemoryStorage
 
 from .builder import build
 from .check import check
-from .constants import CK_CYLGRP, CK_INODE, DT_LNK, SBLOCK_UFS2
+from .constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, SBLOCK_UFS2
 from .directory import header, record_size
 from .directory import records as directory_records
 from .group import group_hash, map_offsets
@@ -33,7 +28,8 @@ from .records import Cg, Csum, Fs, Ufs2Dinode
 from .superblock import FSRECOVERY_OFFSET, has_hash, pack_superblock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -62,6 +58,49 @@ def sample_tree() -> dict[str, Member]:
         "n" * 255: b"a long name",
         "caf\u00e9 \N{SNOWMAN}": b"not ASCII",
     }
+
+
+def small_tree() -> dict[str, Member]:
+    """One of everything in little space: a tail, an indirect block of 4 KiB blocks, both kinds of link, a directory."""
+    day = 86_400_000_000_000
+    return {
+        "a": File(pattern(3000), 0o640, uid=1001, gid=1002, mtime_ns=day),
+        "indirect": File(pattern(60_000, seed=1), 0o400, mtime_ns=2 * day),
+        "d": Directory(0o1777, mtime_ns=3 * day),
+        "d/e": Directory(0o700, uid=70_000, mtime_ns=4 * day),
+        "d/e/f": HardLink("a"),
+        "d/link": Symlink("../a"),
+        "d/far": Symlink("x" * 200),
+        "many": Directory(),
+        **{f"many/{number:02}": b"%d" % number for number in range(20)},
+    }
+
+
+def write_tree(tree: Mapping[str, Member], folder: Path, *, owners: bool = False) -> None:
+    """Make ``tree`` a new folder of the host, modes and times included; ``owners``, too, takes the superuser."""
+    folder.mkdir()
+    for name, member in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match member:
+            case bytes():
+                path.write_bytes(member)
+            case File(data=bytes(data)):
+                path.write_bytes(data)
+            case Directory():
+                path.mkdir(exist_ok=True)
+            case Symlink():
+                path.symlink_to(os.fsdecode(member.target))
+            case HardLink():
+                path.hardlink_to(folder / os.fsdecode(member.path))
+    # What is put into a folder changes its time, so folders come last.
+    for name, member in reversed(list(tree.items())):
+        if isinstance(member, File | Directory | Symlink):
+            if owners:
+                os.chown(folder / name, member.uid, member.gid, follow_symlinks=False)
+            if not isinstance(member, Symlink):
+                (folder / name).chmod(member.mode)
+            os.utime(folder / name, ns=(member.mtime_ns, member.mtime_ns), follow_symlinks=False)
 
 
 def pattern(size: int, seed: int = 0) -> bytes:
@@ -349,6 +388,11 @@ def _gap(editor: Editor) -> None:
     editor.change_pointer(number, last, 0)
 
 
+def _short_rest(editor: Editor) -> None:
+    """Let the last record of a directory end 4 bytes before it does, where no record can begin."""
+    editor.change_record("/etc/deep/er", "still", length=DIRBLKSIZ - 2 * record_size(2) - 4)
+
+
 def _unlinked_inode(editor: Editor) -> None:
     editor.change_record("/", "empty", inode=0)
 
@@ -404,6 +448,14 @@ def _superblock_mutations() -> list[Mutation]:
         _superblock("fs_old_cgoffset", lambda _: -1),
         Mutation("fs_cstotal.cs_nifree below 0", "superblock-nifree", _total("cs_nifree", "", -(1 << 40)).apply),
         Mutation("fs_cstotal.cs_ndir below 0", "superblock-ndir", _total("cs_ndir", "", -(1 << 40)).apply),
+        _total("cs_numclusters", "numclusters", 1),
+        Mutation(
+            "fs_cstotal.cs_spare not zero",
+            "superblock-spare",
+            lambda editor: editor.change_superblock(
+                fs_cstotal=dataclasses.replace(editor.superblock.fs_cstotal, cs_spare=(0, 1, 0))
+            ),
+        ),
         _byte("superblock-hash", lambda _: SBLOCK_UFS2 + Fs.LAYOUT.offsets["fs_ckhash"]),
         _byte("recovery-record", lambda _: FSRECOVERY_OFFSET + 12),
         _byte("backup-superblock", lambda editor: _backup(editor) + Fs.LAYOUT.offsets["fs_fpg"]),
@@ -431,6 +483,12 @@ def _group_mutations() -> list[Mutation]:
         _group("group-rotor", "cg_frotor", lambda head: head.cg_ndblk),
         _group("group-rotor", "cg_irotor", lambda head: head.cg_niblk),
         _group("group-initialised", "cg_initediblk", lambda head: head.cg_niblk + 1),
+        *(
+            _group("group-unused", f"cg_{name}", lambda _: 1)
+            for name in ("firstfield", "old_ncyl", "old_niblk", "old_boff")
+        ),
+        _group("group-unused", "cg_sparecon32", lambda _: (1,)),
+        _group("group-unused", "cg_sparecon64", lambda _: (0, 0, 1)),
         _group("group-frsum", "cg_frsum", lambda head: (head.cg_frsum[0], head.cg_frsum[1] + 1, *head.cg_frsum[2:])),
         *_counter("cs_ndir", "directories"),
         *_counter("cs_nbfree", "free-blocks"),
@@ -484,6 +542,7 @@ def _directory_mutations() -> list[Mutation]:
         _record("directory-record-length", "/", "short", length=0),
         _record("directory-record-length", "/", "short", length=record_size(5) + 2),
         _record("directory-record-length", "/", "short", length=516),
+        Mutation("4 bytes left in the last chunk", "directory-record-length", _short_rest),
         _record("directory-name-length", "/", "short", name_length=0),
         _record("directory-name-length", "/", "short", name_length=200),
         _record("directory-name", "/", "short", new_name=b"sh/rt"),
@@ -501,81 +560,6 @@ def _directory_mutations() -> list[Mutation]:
         _record("directory-duplicate-name", "/", "short", new_name=b"block"),
         Mutation("two directories inside each other", "directory-cycle", _swap_directories),
     ]
-
-
-class Patches:
-    """What fuzzers feed: patches to a small good image, aimed at its structures.
-
-    A patch is a region (u8), an offset in it (u16), a length (u8) and that many bytes; offsets wrap around.
-    """
-
-    _HEAD = struct.Struct("<BHB")
-
-    def __init__(self) -> None:
-        tree: dict[str, Member] = {
-            "a": pattern(3000),
-            "d/link": Symlink("../a"),
-            "d/far": Symlink("x" * 200),
-            "d/double": pattern(2_300_000),
-            "d/e/f": HardLink("a"),
-            **{f"many/{number}": b"x" for number in range(50)},
-        }
-        self.image = image_of(tree, Options(block_size=4096, fragment_size=512, timestamp=1), size=4 * MEBIBYTE)
-        self.regions: list[tuple[int, int]] = [(0, len(self.image)), (SBLOCK_UFS2, Fs.SIZE)]
-        with UFS2.open(self.image) as volume:
-            geometry = volume.geometry
-            for region in volume.regions():
-                if region.kind == "group":
-                    self.regions.append((region.offset, geometry.cgsize))
-                elif region.kind in ("inodes", "summary"):
-                    self.regions.append((region.offset, min(region.length, 64 * INODE_SIZE)))
-            for path, _, _ in volume.walk():
-                self.regions.extend(volume.extents(path))
-            self.regions.extend(volume.pointer_blocks("/d/double"))
-
-    def patch(self, region: int, offset: int, data: bytes) -> bytes:
-        """One patch."""
-        return self._HEAD.pack(region % len(self.regions), offset, len(data)) + data
-
-    def apply(self, data: bytes) -> bytearray:
-        """The image, with all the patches ``data`` holds."""
-        image = bytearray(self.image)
-        at = 0
-        while at + self._HEAD.size <= len(data):
-            region, offset, length = self._HEAD.unpack_from(data, at)
-            piece = data[at + self._HEAD.size : at + self._HEAD.size + length]
-            start, size = self.regions[region % len(self.regions)]
-            # The first region is the whole image; its offsets count in units that reach its end.
-            position = start + offset * (size >> 16 or 1) % size
-            piece = piece[: len(image) - position]
-            image[position : position + len(piece)] = piece
-            at += self._HEAD.size + length
-        return image
-
-    def seeds(self) -> list[bytes]:
-        """A corpus to start from: every region once, with values that tend to hurt."""
-        values = (b"\0" * 8, b"\xff" * 8, (1 << 62).to_bytes(8, "little"), b"\1\0\0\0\0\0\0\0")
-        found = [b""]
-        for region in range(1, len(self.regions)):
-            size = self.regions[region][1]
-            for number, value in enumerate(values):
-                found.append(self.patch(region, (number * 97 + region * 13) % size & ~3, value))
-        return found
-
-
-def fuzz(one_input: Callable[[bytes], None], seeds: Sequence[bytes]) -> None:
-    """Run atheris, with the command line's libFuzzer options, on ``seeds`` and what it makes of them."""
-    import atheris
-
-    # The package is imported already, so that its tests can use the harness without atheris; instrument what is there.
-    for each in gc.get_objects():
-        if isinstance(each, FunctionType) and (each.__module__ or "").startswith("cloudboot_ufs2"):
-            atheris.instrument_func(each)
-    with tempfile.TemporaryDirectory() as folder:
-        for number, seed in enumerate(seeds):
-            (Path(folder) / f"seed-{number:03}").write_bytes(seed)
-        atheris.Setup([*sys.argv, folder], one_input)
-        atheris.Fuzz()
 
 
 #: What a cut within an operation may leave, by kind of finding: space or inodes marked in use that are not, counters

@@ -10,6 +10,7 @@ import numpy as np
 from .constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .content import Target
 from .directory import pack_directory
+from .extattr import pack_attributes
 from .geometry import roundup
 from .group import GroupState, pack_group
 from .inode import SIZE as INODE_SIZE
@@ -81,6 +82,8 @@ class Writer:
         geometry, options = self._geometry, self._options
         for node in space.nodes:
             self._write_content(node)
+            if node.attributes:
+                self._write_attributes(node)
         self._write_inodes(index, space, _initialised(space, geometry))
         block, counters = _pack_space(geometry, options, index, space)
         self._write((geometry.group_start(index) + geometry.cblkno) * geometry.fragment_size, block)
@@ -129,6 +132,13 @@ class Writer:
         self._written += node.size
         if self._progress is not None:
             self._progress(self._written)
+
+    def _write_attributes(self, node: Node) -> None:
+        fsize, bsize = self._geometry.fragment_size, self._geometry.block_size
+        area = pack_attributes(node.attributes, self._options.byteorder)
+        for block, address, fragments in node.attribute_extents:
+            piece = area[block * bsize : (block + 1) * bsize].ljust(fragments * fsize, b"\0")
+            self._write(address * fsize, piece)
 
     def _directory(self, node: Node) -> bytes:
         entries = [(b".", node.inode, DT_DIR), (b"..", node.parent, DT_DIR)]

@@ -1,4 +1,4 @@
-"""Fuzz the checker: ``python fuzz_check.py -max_total_time=60`` (needs atheris). The format is ``testing.Patches``.
+"""Fuzz the checker: ``python fuzz_check.py -max_total_time=60`` (needs atheris). The format is ``fuzzing.Patches``.
 
 Nothing may come out: a checker collects. An image that was changed where it matters must not pass for clean by way of
 an error.
@@ -7,11 +7,12 @@ an error.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from cloudboot_ufs2 import check
-from cloudboot_ufs2.testing import Patches, fuzz
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
 
-PATCHES = Patches()
+PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 SEEDS = PATCHES.seeds()
 
 

@@ -1,7 +1,7 @@
 """Fuzz what stands around a disk: ``python fuzz_container.py -max_total_time=60`` (needs atheris).
 
 The first byte of an input chooses the container: 0 a qcow2 image as it is, 1 to 4 a compressed stream (gzip, xz,
-Zstandard, bzip2), anything else a file system of ``testing.Patches`` that is compressed after the patches, so that
+Zstandard, bzip2), anything else a file system of ``fuzzing.Patches`` that is compressed after the patches, so that
 what the spool believes of it is wrong. Only errors derived from ``FormatError`` may come out.
 """
 
@@ -10,14 +10,16 @@ from __future__ import annotations
 import gzip
 import lzma
 import struct
+from pathlib import Path
 
 from cloudboot_layout import FormatError, MemoryStorage
 from cloudboot_ufs2 import open_image
 from cloudboot_ufs2.compression import zstandard
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
 from cloudboot_ufs2.qcow2 import Qcow2
-from cloudboot_ufs2.testing import Patches, fuzz, pattern
+from cloudboot_ufs2.testing import pattern
 
-PATCHES = Patches()
+PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 _LIMIT = 8 << 20
 _CLUSTER = 512
 

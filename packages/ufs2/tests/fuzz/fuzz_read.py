@@ -1,15 +1,17 @@
-"""Fuzz the reader: ``python fuzz_read.py -max_total_time=60`` (needs atheris). The format is ``testing.Patches``.
+"""Fuzz the reader: ``python fuzz_read.py -max_total_time=60`` (needs atheris). The format is ``fuzzing.Patches``.
 
-Only errors derived from ``Ufs2Error`` may come out. The image has 4 MiB, so libFuzzer's ``-timeout=4`` and
-``-rss_limit_mb`` hold the reader to a second and a few bytes for each of them.
+Only errors derived from ``Ufs2Error`` may come out. The images have less than half a MiB, so libFuzzer's ``-timeout=1``
+and ``-rss_limit_mb`` hold the reader to little time and space.
 """
 
 from __future__ import annotations
 
-from cloudboot_ufs2 import UFS2, Ufs2Error
-from cloudboot_ufs2.testing import Patches, fuzz
+from pathlib import Path
 
-PATCHES = Patches()
+from cloudboot_ufs2 import UFS2, Ufs2Error
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
+
+PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 SEEDS = PATCHES.seeds()
 _READ_LIMIT = 1 << 20
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
@@ -110,8 +111,7 @@ def _put_file(volume: WritableUFS2, source: str, path: str, *, force: bool) -> N
         return
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for whoever writes to it
         raise errors.SourceError("not a regular file, a folder or a symbolic link", member=source)
-    with open(source, "rb") as file:
-        volume.write_file(path, file, sparse=True)
+    volume.write_file(path, Path(source), sparse=True)
     volume.chmod(path, status.st_mode & 0o7777)
 
 
