@@ -76,7 +76,7 @@ def push_referrer(
 
     Raises:
         DescriptorError: a media type or annotation is malformed.
-        ContentError: something that is no index has the tag.
+        ProtocolError: something that is no index has the tag.
         TransportError: somebody else kept changing the tag's index at the same time.
         OciError: the registry or folder does not take it.
     """
@@ -122,7 +122,10 @@ def _add_to_tag(store: Store, digest: str, entry: Descriptor, deadline: Deadline
     """Put ``entry`` into the tag's index. Registries have no locks: look whether somebody wrote over it."""
     place = store.sibling(tag=referrers_tag(digest))
     for _ in range(_ATTEMPTS):
-        index, entries = _read_tag(store, digest, deadline)
+        try:
+            index, entries = _read_tag(store, digest, deadline)
+        except (ContentError, DescriptorError) as error:
+            raise ProtocolError("something that is no list of referrers has the tag", actual=error.message) from error
         if any(known.digest == entry.digest for known in entries):
             return
         listed = index.get("manifests")

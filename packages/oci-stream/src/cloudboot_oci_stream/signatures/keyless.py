@@ -6,7 +6,6 @@ wanted, what kind of payload it is and which image that is about.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,9 +120,6 @@ class KeylessVerifier:
             BadSignatureError: which part of the proof does not hold.
         """
         wanted = _Wanted(is_wanted)
-        digest = hashlib.sha256(manifest).digest()
-        if isinstance(bundle.content, Message) and bundle.content.sha256 not in {None, digest}:
-            raise WrongSubjectError("signed for another image", expected=digest.hex())
         try:
             parsed = SigstoreBundle.from_json(bundle.data)
             key = parsed.signing_certificate.public_key()
@@ -219,8 +215,9 @@ def load_config(trust: Trust) -> ClientTrustConfig:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without pages of detail."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    """What an error says, without pages of detail; of a list of violations (pydantic's) the first one's place."""
+    first, *more = (str(error).strip() or type(error).__name__).splitlines()
+    return (f"{first}: {more[0]}" if more and "validation error" in first else first)[:300]
 
 
 def _refusal(error: Exception, otherwise: type[BadSignatureError]) -> BadSignatureError:

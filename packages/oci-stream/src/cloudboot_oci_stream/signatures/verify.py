@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import (
@@ -171,6 +172,10 @@ class _Judge:
             key = self._key_of(found.detached, found.data, None)
             return self._counted(found, parse_simple_signing(found.data), key.fingerprint, None)
         bundle = parse_bundle(found.data)
+        if isinstance(bundle.content, Message):
+            digest = hashlib.sha256(self._document.data).digest()
+            if bundle.content.sha256 not in {None, digest}:
+                raise WrongSubjectError("signed for another image", expected=digest.hex())
         if bundle.has_certificate:
             issuer, subject, payload = self._identity_of(bundle)
             return self._counted(found, None if payload is None else parse_statement(payload), subject, issuer)
