@@ -171,7 +171,7 @@ class Policy:
             OSError: a key it names cannot be read.
         """
         table = _toml(data)
-        if table.pop("version", None) != 1:
+        if (version := table.pop("version", None)) != 1 or isinstance(version, bool):
             raise PolicyError("an unknown version of policy", expected="version = 1")
         default = table.pop("default", None)
         if default is None:
