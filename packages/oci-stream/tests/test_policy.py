@@ -198,6 +198,7 @@ NAMED = "[[rule]]\nimages = ['**']\nidentities = [{ issuer = 'x', subject = 'y' 
         ("version = true", "version"),
         ("version = 1", "without a rule"),
         ('version = 1\ndefault = "maybe"', "no such default"),
+        ("version = 1\ndefault = ['accept']", "not a text"),
         (HEAD + "x = 1", "unknown names"),
         (HEAD + "rule = 1", "array of tables"),
         (HEAD + "rule = [1]", "no table"),

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from . import fetch_image, open_store, push_image, resolve, sign_image, verify_signature
 from .descriptor import Platform
-from .errors import OciError, printable
+from .errors import OciError, UntrustedError, printable
 from .files import check_target, new_file, write_all
 from .signature_command import (
     add_policy_options,
@@ -238,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     push.add_argument("--created", metavar="TIME", help="RFC 3339 time to write down (default: none)")
     push.add_argument("--chunk", type=_positive, metavar="BYTES", help="upload in requests of this size")
-    add_signing_options(push, prefix="sign-")
+    add_signing_options(push, key="--sign", prefix="sign-")
     push.set_defaults(main=_push)
 
     pull = commands.add_parser("pull", parents=[common], help="fetch and verify a disk image")
@@ -263,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     sign = commands.add_parser("sign", parents=[common], help="sign an image that was pushed")
     sign.add_argument("reference", metavar="REFERENCE")
     sign.add_argument("--name", help="the repository that the signature names (default: the image's own)")
-    add_signing_options(sign)
+    add_signing_options(sign, key="--key")
     sign.set_defaults(main=_sign)
     return parser
 
@@ -281,6 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
         if error.hint:
             print(f"cloudboot-oci-stream: hint: {printable(error.hint)}", file=sys.stderr)
+        for refusal in error.refusals if isinstance(error, UntrustedError) else ():
+            print(f"cloudboot-oci-stream: refused: {refusal}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if options.verbose:

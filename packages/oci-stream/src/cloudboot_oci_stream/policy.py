@@ -173,9 +173,9 @@ class Policy:
         table = _toml(data)
         if (version := table.pop("version", None)) != 1 or isinstance(version, bool):
             raise PolicyError("an unknown version of policy", expected="version = 1")
-        default = table.pop("default", None)
-        if default is None:
+        if "default" not in table:
             raise PolicyError("the policy does not say what happens to images without a rule", expected="default")
+        default = _string("default", table.pop("default"))
         where = os.fspath(folder)
         trusts = {
             name: _trust(f"trust.{name}", entry, where)

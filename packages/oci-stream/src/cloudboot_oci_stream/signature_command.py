@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from .errors import KeyFileError, PolicyError
@@ -12,6 +11,8 @@ from .signatures.sign import DEFAULT_FORMATS
 from .signatures.signers import IdentitySigner, KeySigner, Signer
 
 if TYPE_CHECKING:
+    import argparse
+
     from .signatures.sign import Format
     from .signatures.verify import Verification
 
@@ -32,11 +33,11 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     rule.add_argument("--trust-root", metavar="FILE", help="trusted root to prove it with (default: Sigstore's own)")
 
 
-def add_signing_options(parser: argparse.ArgumentParser, *, prefix: str = "") -> None:
-    """Options that say who signs, and in which form."""
+def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: str = "") -> None:
+    """Options that say who signs, and in which form; ``prefix`` stands before those that say who."""
     signer = parser.add_argument_group("signing")
     who = signer.add_mutually_exclusive_group(required=not prefix)
-    who.add_argument(f"--{prefix}key", dest="signing_key", metavar="FILE", help="sign with this private key (PEM)")
+    who.add_argument(key, dest="signing_key", metavar="FILE", help="sign with this private key (PEM)")
     who.add_argument(
         f"--{prefix}identity-token",
         dest="identity_token",
