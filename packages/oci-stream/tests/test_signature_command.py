@@ -52,7 +52,7 @@ def test_sign_and_verify(
     assert "cloudboot-oci-stream: refused: " in captured.err
     assert main(pull) == 13
     assert not (folder / "copy.img").exists()
-    assert main(["sign", reference, "--key", "ours.pem", "--format", "cosign", "--format", "bundle"]) == 0
+    assert main(["sign", reference, "--key", "ours.pem", "--format", "both"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     for rule in (["--policy", "policy.toml"], ["--key", "ours.pub"], ["--key", "none.pub", "--key", "other.pub"][2:]):
         assert main(["verify", reference, *rule]) == 0

@@ -188,6 +188,32 @@ class Policy:
         rules = [_rule(f"rule {number}", entry, trusts, where) for number, entry in enumerate(entries, 1)]
         return cls(tuple(rules), cast("Literal['accept', 'refuse']", default))
 
+    @classmethod
+    def of_one_rule(
+        cls,
+        *,
+        keys: Sequence[str | os.PathLike[str]] = (),
+        subject: str | None = None,
+        issuer: str | None = None,
+        trust_root: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """The policy that one of the ``keys`` (files), or ``subject`` as ``issuer`` vouches, signed every image.
+
+        Without ``trust_root`` (a file), certificates are proved by Sigstore's public instance.
+
+        Raises:
+            PolicyError: nobody is named, half an identity, or a key that cannot be used.
+            OSError: a key cannot be read.
+        """
+        from .signatures.keys import PublicKey
+
+        identities = []
+        if subject or issuer or trust_root:
+            trust = Trust(file=trust_root) if trust_root else Trust(tuf="production")
+            identities = [Identity(issuer=issuer or "", subject=subject or "", trust=trust)]
+        rule = Rule(keys=[PublicKey.load(path) for path in keys], identities=identities, name="the only rule")
+        return cls([rule])
+
     def rule_for(self, reference: Reference) -> Rule:
         """The first rule that is for the image.
 
@@ -322,7 +348,6 @@ def _trust(name: str, value: object, folder: str) -> Trust:
 
 
 def _key(text: str, folder: str) -> PublicKey:
-    # cryptography takes longer to import than all of this package.
     from .signatures.keys import PublicKey
 
     if text.lstrip().startswith("-----BEGIN"):

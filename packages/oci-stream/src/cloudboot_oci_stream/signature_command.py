@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import KeyFileError, PolicyError
-from .policy import Identity, Policy, Rule, Trust
-from .signatures.keys import PublicKey, read_key_file
-from .signatures.sign import DEFAULT_FORMATS
+from .policy import Policy, Trust
+from .signatures.keys import read_key_file
 from .signatures.signers import IdentitySigner, KeySigner, Signer
 
 if TYPE_CHECKING:
@@ -16,7 +15,11 @@ if TYPE_CHECKING:
     from .signatures.sign import Format
     from .signatures.verify import Verification
 
-FORMATS: tuple[Format, ...] = ("bundle", "cosign")
+FORMATS: dict[str, tuple[Format, ...]] = {
+    "bundle": ("bundle",),
+    "cosign": ("cosign",),
+    "both": ("bundle", "cosign"),
+}
 
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +58,8 @@ def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: st
         "--format",
         dest="formats",
         choices=FORMATS,
-        action="append",
-        help="bundle: an artifact that refers to the image (default); cosign: its tag sha256-<digest>.sig; repeatable",
+        default="bundle",
+        help="an artifact that refers to the image (default), cosign's tag sha256-<digest>.sig, or both",
     )
 
 
@@ -82,12 +85,9 @@ def rule_of(options: argparse.Namespace) -> Policy:
         raise PolicyError("say what will do", hint="give either --policy, or --key or --identity with --issuer")
     if policy is not None:
         return policy
-    identities = []
-    if options.identity or options.issuer or options.trust_root:
-        trust = Trust(file=options.trust_root) if options.trust_root else Trust(tuf="production")
-        identities = [Identity(issuer=options.issuer or "", subject=options.identity or "", trust=trust)]
-    keys = [PublicKey.load(path) for path in options.key]
-    return Policy([Rule(keys=keys, identities=identities, name="the command line")])
+    return Policy.of_one_rule(
+        keys=options.key, subject=options.identity, issuer=options.issuer, trust_root=options.trust_root
+    )
 
 
 def signer_of(options: argparse.Namespace) -> Signer | None:
@@ -115,7 +115,7 @@ def signer_of(options: argparse.Namespace) -> Signer | None:
 
 def formats_of(options: argparse.Namespace) -> tuple[Format, ...]:
     """The forms a signature is to have."""
-    return tuple(options.formats or DEFAULT_FORMATS)
+    return FORMATS[options.formats]
 
 
 def needed_signer(options: argparse.Namespace) -> Signer:
