@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from cloudboot.cli import app
+from cloudboot_oci_stream import Policy
+from cloudboot_oci_stream.errors import BadSignatureError
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
 
 
@@ -123,3 +126,16 @@ def test_mistakes_give_one_line_and_their_code(folder: Path, arguments: tuple[st
     assert words in done.stderr
     assert done.stdout == ""
     assert not (folder / "x.img").exists()
+
+
+def test_the_policy_of_the_documentation_is_one(folder: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    assert request.config.inipath is not None
+    page = (request.config.inipath.parent / "docs" / "signatures.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "policy.toml").write_text(block, encoding="utf-8")
+    for name, key in (("alice", "ours"), ("bob", "other")):
+        (tmp_path / f"{name}.pub").write_bytes((folder / f"{key}.pub").read_bytes())
+    scratch, releases, third = Policy.load(tmp_path / "policy.toml").rules
+    assert (scratch.action, releases.threshold, third.name) == ("accept", 2, "rule 3")
+    reasons = set(re.findall(r"^\| `(\w+Error)` \|", page, re.MULTILINE))
+    assert reasons == {kind.__name__ for kind in BadSignatureError.__subclasses__()}
