@@ -178,11 +178,10 @@ def test_images_without_a_rule(tmp_path: Path) -> None:
     assert (found.rule, found.digest, found.signatures) == ("all", pushed.digest, ())
     with pytest.raises(UnsignedError, match="no signature"):
         verify_signature(reference, Policy([Rule(keys=[KEY])], "accept"))
-    # A policy can be named by its file, too.
     key_file(tmp_path)
     (tmp_path / "policy.toml").write_text(f'{HEAD}[[rule]]\nimages = ["oci:**"]\nkeys = ["release.pub"]\n')
     with pytest.raises(UnsignedError):
-        verify_signature(reference, tmp_path / "policy.toml")
+        verify_signature(reference, Policy.load(tmp_path / "policy.toml"))
 
 
 RULE = HEAD + '[[rule]]\nimages = ["**"]\n'

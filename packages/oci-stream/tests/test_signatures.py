@@ -41,7 +41,7 @@ from cloudboot_oci_stream.image_layout import REF_NAME
 from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
 from cloudboot_oci_stream.referrers import list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
-from cloudboot_oci_stream.signatures.find import MOST_ARTIFACTS
+from cloudboot_oci_stream.signatures.find import MOST_ARTIFACTS, MOST_SIGNATURES
 from cloudboot_oci_stream.signatures.sign import Format
 from cloudboot_oci_stream.testing import FaultyRegistry, docker_registry
 from cloudboot_oci_stream.timing import Deadline
@@ -263,10 +263,29 @@ def test_a_crowd_of_other_artifacts(tmp_path: Path) -> None:
     for number in range(MOST_ARTIFACTS + 5):
         layer = ("text/plain", str(number).encode())
         push_referrer(store, pushed, [layer], artifact_type="text/plain", deadline=Deadline())
-    with pytest.raises(UntrustedError, match="too many artifacts"):
+    with pytest.raises(UntrustedError, match="more artifacts"):
         verify_signature(reference, POLICY)
     sign_image(reference, OURS)
     verify_signature(reference, POLICY)
+
+
+def test_a_crowd_of_signatures(tmp_path: Path) -> None:
+    """One artifact with more signatures than are looked at."""
+    reference = f"oci:{tmp_path}/images:v1"
+    pushed = push_image(DISK, reference, sign=OURS, signature_formats=["cosign"])
+    store = open_store(reference)
+    layers = [(BUNDLE_TYPE, str(number).encode()) for number in range(MOST_SIGNATURES + 1)]
+    push_referrer(store, pushed, layers, artifact_type=BUNDLE_TYPE, deadline=Deadline())
+    with pytest.raises(UntrustedError) as caught:
+        verify_signature(reference, POLICY)
+    assert len(caught.value.refusals) == MOST_SIGNATURES + 1
+    assert "more signatures" in caught.value.refusals[-1].message
+
+
+def test_a_folder_with_a_colon_in_its_name(tmp_path: Path) -> None:
+    reference = f"oci:{tmp_path}/a:b:v1"
+    push_image(DISK, reference, sign=OURS, signature_formats=EACH)
+    assert len(verify_signature(reference, POLICY).signatures) == 1
 
 
 def test_damaged_artifacts_do_not_hide_a_good_one(registry: FaultyRegistry) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cloudboot_layout.testing import judge
 from cloudboot_oci_stream import Descriptor, Identity, KeySigner, Policy, Rule, Trust, open_store, push_image
 from cloudboot_oci_stream import verify_signature as verify
+from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import BadSignatureError, UntrustedError
 from cloudboot_oci_stream.errors import CertificateLogError as CertificateLog
 from cloudboot_oci_stream.errors import ForgedSignatureError as Forged
@@ -112,7 +114,8 @@ class Lab:
         listed["manifests"] = [known for known in listed["manifests"] if known["digest"] != entry.digest]
         index.write_text(json.dumps(listed))
         data = json.dumps(value).encode()
-        store.sibling().write_manifest(data, media_type=entry.media_type, artifact_type=None, deadline=Deadline())
+        changed = dataclasses.replace(entry, digest=digest_of(data), size=len(data))
+        store.write_referrer(data, changed, self.subject, Deadline())
 
 
 @pytest.fixture(scope="module")

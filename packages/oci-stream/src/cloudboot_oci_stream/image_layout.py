@@ -157,32 +157,20 @@ class FolderStore:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
-        self._prepare("sha256")
-        self._write(self._path(digest), data)
-        tag = self._reference.tag
-        entry = Descriptor(
-            media_type=media_type,
-            digest=digest,
-            size=len(data),
-            artifact_type=artifact_type,
-            annotations={REF_NAME: tag} if tag else {},
-        )
-        with self._locked():
-            index, entries = self._index()
-            kept = [old for old in entries if not _replaced(old, tag, digest)]
-            self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, entry.as_json()]}))
+        entry = Descriptor(media_type=media_type, digest=digest, size=len(data), artifact_type=artifact_type)
+        self._list(data, entry, self._reference.tag)
         return digest
 
-    def sibling(self, *, tag: str | None = None, digest: str | None = None) -> FolderStore:
+    def sibling(self, tag: str) -> FolderStore:
         """Another manifest in the same folder."""
-        return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=digest))
+        return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None))
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
         """The manifests in the folder's index whose ``subject`` is ``digest``; those that cannot be read are none."""
         found = []
         for entry in self._entries()[:_MOST_ENTRIES]:
             deadline.cap(1)
-            if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES or REF_NAME in entry.annotations:
+            if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES:
                 continue
             with contextlib.suppress(ContentError, NotFoundError, ImageLayoutError):
                 subject = parse_json(self._document(entry.digest, entry.media_type).data).get("subject")
@@ -193,9 +181,19 @@ class FolderStore:
     def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
         """Store a manifest without a tag; the folder's index is the list of referrers."""
         del subject  # the manifest says so itself
-        store = self.sibling()
-        store.write_manifest(data, media_type=entry.media_type, artifact_type=entry.artifact_type, deadline=deadline)
+        deadline.cap(1)
+        self._list(data, entry, None)
         return True
+
+    def _list(self, data: bytes, entry: Descriptor, tag: str | None) -> None:
+        """Store a manifest, and list it in the folder's index under ``tag``."""
+        self._prepare("sha256")
+        self._write(self._path(entry.digest), data)
+        named = dataclasses.replace(entry, annotations={REF_NAME: tag} if tag else {})
+        with self._locked():
+            index, entries = self._index()
+            kept = [old for old in entries if not _replaced(old, tag, entry.digest)]
+            self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, named.as_json()]}))
 
     def _document(self, digest: str, media_type: str | None) -> Document:
         data = self._read(self._path(digest), LARGEST_MANIFEST)

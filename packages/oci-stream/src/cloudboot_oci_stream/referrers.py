@@ -112,7 +112,7 @@ def push_bytes(store: Store, data: bytes, media_type: str, deadline: Deadline) -
 def _read_tag(store: Store, digest: str, deadline: Deadline) -> tuple[dict[str, object], list[Descriptor]]:
     """The index under the tag as it is, and its entries; a new one where nothing has the tag."""
     try:
-        document = store.sibling(tag=referrers_tag(digest)).read_manifest(None, deadline)
+        document = store.sibling(referrers_tag(digest)).read_manifest(None, deadline)
     except NotFoundError:
         return {"schemaVersion": 2, "mediaType": INDEX_TYPE}, []
     return parse_json(document.data), parse_index(document)
@@ -120,7 +120,7 @@ def _read_tag(store: Store, digest: str, deadline: Deadline) -> tuple[dict[str, 
 
 def _add_to_tag(store: Store, digest: str, entry: Descriptor, deadline: Deadline) -> None:
     """Put ``entry`` into the tag's index. Registries have no locks: look whether somebody wrote over it."""
-    place = store.sibling(tag=referrers_tag(digest))
+    place = store.sibling(referrers_tag(digest))
     for _ in range(_ATTEMPTS):
         try:
             index, entries = _read_tag(store, digest, deadline)

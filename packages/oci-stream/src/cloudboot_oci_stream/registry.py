@@ -183,9 +183,9 @@ class RegistryStore:
         self._put_manifest(target, data, media_type, deadline)
         return digest
 
-    def sibling(self, *, tag: str | None = None, digest: str | None = None) -> RegistryStore:
+    def sibling(self, tag: str) -> RegistryStore:
         """Another manifest of the same repository, over the same session."""
-        reference = dataclasses.replace(self._reference, tag=tag, digest=digest)
+        reference = dataclasses.replace(self._reference, tag=tag, digest=None)
         return RegistryStore(reference, self._access, session=self._session)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:

@@ -56,8 +56,8 @@ class Store(Protocol):
     def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
         """Store a manifest under the reference's tag; its digest."""
 
-    def sibling(self, *, tag: str | None = None, digest: str | None = None) -> Store:
-        """Another manifest in the same place."""
+    def sibling(self, tag: str) -> Store:
+        """What has another tag in the same place."""
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """The manifests that say they refer to ``digest``; ``None`` where the place keeps no such list."""

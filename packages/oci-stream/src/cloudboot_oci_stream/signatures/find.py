@@ -7,6 +7,7 @@ signature from being found but by sheer number.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import (
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 MOST_ARTIFACTS = 64
 """How many artifacts are opened; those that call themselves bundles come first."""
-MOST_SIGNATURES = 64
-"""How many layers of one artifact are looked at."""
+MOST_SIGNATURES = 128
+"""How many signatures are looked at in all."""
 
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 
@@ -70,15 +71,23 @@ def find_signatures(
         OciError: the registry or folder could not be asked.
     """
     entries = list_referrers(store, digest, deadline, resume)
-    entries.sort(key=lambda entry: entry.artifact_type != BUNDLE_TYPE)
-    for entry in entries[:MOST_ARTIFACTS]:
-        yield from _in_artifact(store, entry, deadline, resume)
-    if (tag := signature_tag(digest)) is not None:
-        yield from _in_artifact(store.sibling(tag=tag), None, deadline, resume)
+    found = _found(store, digest, entries, deadline, resume)
+    yield from itertools.islice(found, MOST_SIGNATURES)
+    if next(found, None) is not None:
+        yield SignatureFormatError("more signatures than are looked at", expected=f"at most {MOST_SIGNATURES}")
     if len(entries) > MOST_ARTIFACTS:
         yield SignatureFormatError(
-            "not looked at: too many artifacts refer to the image", expected=MOST_ARTIFACTS, actual=len(entries)
+            "more artifacts than are looked at", expected=f"at most {MOST_ARTIFACTS}", actual=len(entries)
         )
+
+
+def _found(
+    store: Store, digest: str, entries: list[Descriptor], deadline: Deadline, resume: Resume | None
+) -> Iterator[Candidate | BadSignatureError]:
+    for entry in sorted(entries, key=lambda entry: entry.artifact_type != BUNDLE_TYPE)[:MOST_ARTIFACTS]:
+        yield from _in_artifact(store, entry, deadline, resume)
+    if (tag := signature_tag(digest)) is not None:
+        yield from _in_artifact(store.sibling(tag), None, deadline, resume)
 
 
 def _in_artifact(
@@ -93,7 +102,7 @@ def _in_artifact(
             what = f"an artifact that cannot be read: {error.message}"
             yield SignatureFormatError(what, digest=entry.digest if entry else None)
         return
-    for layer in layers[:MOST_SIGNATURES]:
+    for layer in layers:
         if layer.media_type == SIMPLE_SIGNING_TYPE or layer.media_type.startswith(_ANY_BUNDLE):
             try:
                 yield _candidate(store, document, layer, deadline, resume)

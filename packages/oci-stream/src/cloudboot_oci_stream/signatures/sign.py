@@ -126,7 +126,7 @@ def _push_cosign(store: Store, subject: Descriptor, payload: bytes, signature: b
     tag = signature_tag(subject.digest)
     if tag is None:
         raise SigningError("cosign's tag is for SHA-256 digests only", actual=subject.digest)
-    place = store.sibling(tag=tag)
+    place = store.sibling(tag)
     blob = push_bytes(store, payload, SIMPLE_SIGNING_TYPE, deadline)
     encoded = base64.b64encode(signature).decode()
     layer = dataclasses.replace(blob, annotations={SIGNATURE_ANNOTATION: encoded})

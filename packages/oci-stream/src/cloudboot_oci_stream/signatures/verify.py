@@ -18,7 +18,6 @@ from cloudboot_oci_stream.errors import (
     about,
 )
 from cloudboot_oci_stream.manifest import LARGEST_MANIFEST
-from cloudboot_oci_stream.policy import Policy
 from cloudboot_oci_stream.retry import persist
 from cloudboot_oci_stream.store import Store, open_store
 from cloudboot_oci_stream.timing import Deadline
@@ -28,11 +27,10 @@ from .find import Candidate, find_signatures
 from .payloads import Claim, parse_simple_signing, parse_statement
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.policy import Identity, Rule, Trust
+    from cloudboot_oci_stream.policy import Identity, Policy, Rule, Trust
     from cloudboot_oci_stream.reference import Reference
     from cloudboot_oci_stream.retry import Resume
     from cloudboot_oci_stream.transport import Access
@@ -86,27 +84,25 @@ class Verification:
 
 def verify_signature(
     reference: Reference | str,
-    policy: Policy | str | os.PathLike[str],
+    policy: Policy,
     *,
     access: Access | None = None,
     deadline: float | None = None,
     resume: Resume | None = None,
 ) -> Verification:
-    """Resolve ``reference`` once, and demand of the manifest or index it names what ``policy`` (or its file) wants.
+    """Resolve ``reference`` once, and demand of the manifest or index it names what ``policy`` wants.
 
     Nothing of the image itself is fetched. What comes back names the digest that was verified, so that a tag that
     moves afterwards changes nothing. An index stands for all its entries: their digests are in it.
 
     Raises:
-        PolicyError: the policy, or a key it names, cannot be used.
         RefusedByPolicyError: the policy refuses the image whatever its signatures.
         UnsignedError, UntrustedError: it wants signatures that are not there, or not good.
         TrustRootError: the trust root could not be had.
         OciError: the registry did not answer as it should; see :mod:`.errors`.
     """
     store = open_store(reference, access)
-    loaded = policy if isinstance(policy, Policy) else Policy.load(policy)
-    return verify_stored(store, loaded, Deadline(deadline), resume)[1]
+    return verify_stored(store, policy, Deadline(deadline), resume)[1]
 
 
 def verify_stored(
