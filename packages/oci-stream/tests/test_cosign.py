@@ -18,11 +18,23 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from nacl.secret import SecretBox
 
 from cloudboot_layout.testing import judge
-from cloudboot_oci_stream import KeySigner, Policy, PublicKey, Rule, push_image, sign_image, verify_signature
+from cloudboot_oci_stream import (
+    KeySigner,
+    Policy,
+    PublicKey,
+    Rule,
+    open_store,
+    push_image,
+    sign_image,
+    verify_signature,
+)
 from cloudboot_oci_stream.errors import KeyFileError, UntrustedError
+from cloudboot_oci_stream.referrers import push_referrer
+from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import SIGN_PREDICATE, build_statement
 from cloudboot_oci_stream.testing import Server, docker_registry
 from cloudboot_oci_stream.testing.sigstore import LocalSigstore
+from cloudboot_oci_stream.timing import Deadline
 
 DISK = b"\x55\xaa" * 300
 PASSWORD = b"correct horse"
@@ -102,6 +114,17 @@ def test_what_cosign_signs(server: Server, keys: Path) -> None:
     )  # fmt: skip
     (found,) = verify_signature(reference, Policy([Rule(keys=[public])])).signatures
     assert (found.signer, found.predicate_type) == (public.fingerprint, SIGN_PREDICATE)
+    # A bundle over the manifest's own bytes, which somebody else attaches.
+    third = push_image(DISK + b"y", reference)
+    store = open_store(reference)
+    (keys / "manifest").write_bytes(store.read_manifest(None, Deadline()).data)
+    cosign(
+        "sign-blob", "--key", keys / "key", "--tlog-upload=false", "--yes", "--new-bundle-format",
+        "--bundle", keys / "bundle", keys / "manifest", home=keys,
+    )  # fmt: skip
+    layers = [(BUNDLE_TYPE, (keys / "bundle").read_bytes())]
+    push_referrer(store, third, layers, artifact_type=BUNDLE_TYPE, deadline=Deadline())
+    assert signers(reference, public) == [public.fingerprint]
 
 
 def test_cosign_verifies_what_is_signed_here(server: Server, keys: Path) -> None:

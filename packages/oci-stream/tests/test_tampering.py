@@ -108,7 +108,8 @@ class Lab:
         """Push the artifact once more, its layer annotated, and forget the first."""
         store = open_store(reference)
         value = json.loads(store.read_manifest(entry, Deadline()).data)
-        value["layers"][0]["annotations"] = {"dev.cosignproject.cosign/signature": annotations["signature"]}
+        names = {"signature": "dev.cosignproject.cosign/signature", "certificate": "dev.sigstore.cosign/certificate"}
+        value["layers"][0]["annotations"] = {names[name]: text for name, text in annotations.items()}
         index = Path(reference.removeprefix("oci:").removesuffix(":v1")) / "index.json"
         listed = json.loads(index.read_text())
         listed["manifests"] = [known for known in listed["manifests"] if known["digest"] != entry.digest]
@@ -488,6 +489,10 @@ def test_simple_signatures(lab: Lab) -> None:
         assert lab.judged(lab.by_key, payload, SIMPLE_SIGNING_TYPE, signature=signature) == reasons
     assert lab.judged(lab.by_key, data, SIMPLE_SIGNING_TYPE) == [Format]  # no annotation at all
     assert lab.judged(lab.by_identity, data, SIMPLE_SIGNING_TYPE, signature=good) == [Signer]
+    # With a certificate beside it, as cosign did before bundles: a key verifies it still, an identity is not looked at.
+    assert lab.judged(lab.by_key, data, SIMPLE_SIGNING_TYPE, signature=good, certificate="x") == []
+    certified = lab.judged(lab.by_identity, data, SIMPLE_SIGNING_TYPE, signature=good, certificate="x")
+    assert certified == [Unsupported]
     # A signature of one form under the media type of the other.
     assert lab.judged(lab.by_key, data) == [Unsupported]
     bundle = lab.key.bundle(lab.statement)

@@ -1,15 +1,20 @@
 """Fuzz what strangers sign, and what policies say: ``python fuzz_signatures.py -max_total_time=60`` (needs atheris).
 
-An input is a mode byte, and then a bundle, one of the two payloads, a policy, or a key. Only errors derived from
+An input is a mode byte, and then a bundle, one of the two payloads, a policy, a key, or what one member of a genuine
+bundle is replaced with: its base64 would keep the parsers below from seeing anything new. Only errors derived from
 ``OciError`` may come out, and nothing that is fuzzed may ever count as a signature.
 """
 
 from __future__ import annotations
 
+import base64
+import copy
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cloudboot_oci_stream import KeySigner, OciError, Policy, PublicKey, Trust
 from cloudboot_oci_stream.errors import BadSignatureError
@@ -24,7 +29,6 @@ from cloudboot_oci_stream.signatures.payloads import (
 from cloudboot_oci_stream.testing.sigstore import LocalSigstore, new_key, private_pem
 
 BUNDLE, SIMPLE, STATEMENT, POLICY, KEY = range(5)
-MODES = 5
 DIGEST = "sha256:" + "0" * 64
 MANIFEST = b'{"schemaVersion":2}'
 LOCAL = LocalSigstore()
@@ -40,9 +44,43 @@ def _verifier() -> KeylessVerifier:
 
 
 VERIFIER = _verifier()
+BUNDLES = (
+    LOCAL.sign_statement(VERIFIED, "joe@example.org"),
+    LOCAL.sign_manifest(MANIFEST, "https://example.org/x"),
+    LOCAL.sign_statement(VERIFIED, "joe@example.org", rekor=2),
+)
+_ENTRY = ("verificationMaterial", "tlogEntries", 0)
+# A member of one of the bundles; the last says whether its text is base64.
+MEMBERS: tuple[tuple[int, tuple[str | int, ...], bool], ...] = (
+    (0, ("verificationMaterial", "certificate", "rawBytes"), True),
+    (0, (*_ENTRY, "canonicalizedBody"), True),
+    (1, (*_ENTRY, "canonicalizedBody"), True),
+    (2, (*_ENTRY, "canonicalizedBody"), True),
+    (0, (*_ENTRY, "inclusionProof", "checkpoint", "envelope"), False),
+    (0, (*_ENTRY, "inclusionPromise", "signedEntryTimestamp"), True),
+    (2, ("verificationMaterial", "timestampVerificationData", "rfc3161Timestamps", 0, "signedTimestamp"), True),
+)
+MODES = KEY + 1 + len(MEMBERS)
+
+
+def _member(bundle: dict[str, Any], path: tuple[str | int, ...]) -> tuple[Any, str | int]:
+    """The container that ``path`` leads to, and the last step."""
+    place: Any = bundle
+    for step in path[:-1]:
+        place = place[step]
+    return place, path[-1]
+
+
+def _member_seeds() -> Iterator[bytes]:
+    for number, (which, path, encoded) in enumerate(MEMBERS):
+        place, last = _member(BUNDLES[which], path)
+        data = base64.b64decode(place[last]) if encoded else place[last].encode()
+        yield bytes([KEY + 1 + number]) + data
+
+
 SEEDS = (
-    bytes([BUNDLE]) + json.dumps(LOCAL.sign_statement(VERIFIED, "joe@example.org")).encode(),
-    bytes([BUNDLE]) + json.dumps(LOCAL.sign_manifest(MANIFEST, "https://example.org/x")).encode(),
+    *(bytes([BUNDLE]) + json.dumps(bundle).encode() for bundle in BUNDLES),
+    *_member_seeds(),
     bytes([BUNDLE]) + SIGNER.bundle(VERIFIED),
     bytes([SIMPLE]) + build_simple_signing(DIGEST, "registry.example/disk"),
     bytes([STATEMENT]) + VERIFIED,
@@ -64,6 +102,12 @@ def one_input(data: bytes) -> None:
             parse_statement(rest).check(DIGEST, lambda _: True, accepted=frozenset({"x"}))
         elif mode == POLICY:
             Policy.parse(rest, "/nowhere")
+        elif mode > KEY:
+            which, path, encoded = MEMBERS[mode - KEY - 1]
+            changed = copy.deepcopy(BUNDLES[which])
+            place, last = _member(changed, path)
+            place[last] = base64.b64encode(rest).decode() if encoded else rest.decode("utf-8", "replace")
+            _bundle(json.dumps(changed).encode())
         else:
             PublicKey.from_pem(KeySigner.from_pem(rest, password=b"x" if b"ENCRYPTED" in rest else None).public.spki)
     except OciError as error:

@@ -40,6 +40,7 @@ MOST_SIGNATURES = 128
 """How many signatures are looked at in all."""
 
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
+CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
 
 _ANY_BUNDLE = "application/vnd.dev.sigstore.bundle"
 
@@ -48,13 +49,15 @@ _ANY_BUNDLE = "application/vnd.dev.sigstore.bundle"
 class Candidate:
     """What may be a signature: the verified bytes of a blob, and the signature beside it where it is not inside.
 
-    ``digest`` is the blob's, ``manifest`` that of the artifact it is in.
+    ``digest`` is the blob's, ``manifest`` that of the artifact it is in; ``certified`` tells that there is a
+    certificate beside a detached signature.
     """
 
     data: bytes
     digest: str
     manifest: str
     detached: bytes | None = None
+    certified: bool = False
 
 
 def signature_tag(digest: str) -> str | None:
@@ -125,4 +128,5 @@ def _candidate(
             receive(store, layer, view, progress=None, deadline=deadline, resume=resume)
     except (ContentError, NotFoundError) as error:
         raise SignatureFormatError(f"a blob that cannot be read: {error.message}") from error
-    return Candidate(bytes(data), layer.digest, document.digest, detached)
+    certified = CERTIFICATE_ANNOTATION in layer.annotations
+    return Candidate(bytes(data), layer.digest, document.digest, detached, certified)

@@ -27,6 +27,7 @@ from .payloads import SIGN_PREDICATE, SIMPLE_SIGNING_TYPE, build_simple_signing,
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cloudboot_oci_stream.manifest import Document
     from cloudboot_oci_stream.reference import Reference
     from cloudboot_oci_stream.transport import Access
 
@@ -131,9 +132,10 @@ def _push_cosign(store: Store, subject: Descriptor, payload: bytes, signature: b
     encoded = base64.b64encode(signature).decode()
     layer = dataclasses.replace(blob, annotations={SIGNATURE_ANNOTATION: encoded})
     for _ in range(_ATTEMPTS):
-        value, layers, known = _read_cosign(place, deadline)
-        if layer.as_json() in layers:
-            return known
+        found = _read_cosign(place, deadline)
+        value, layers = _parsed(found) if found else ({"schemaVersion": 2, "mediaType": MANIFEST_TYPE}, [])
+        if found and layer.as_json() in layers:
+            return Descriptor(media_type=MANIFEST_TYPE, digest=found.digest, size=len(found.data))
         layers.append(layer.as_json())
         config = push_bytes(store, _config([str(entry.get("digest")) for entry in layers]), _CONFIG_TYPE, deadline)
         data = canonical({**value, "config": config.as_json(), "layers": layers})
@@ -141,18 +143,24 @@ def _push_cosign(store: Store, subject: Descriptor, payload: bytes, signature: b
     raise TransportError("the tag does not keep what is added to it", actual=tag)
 
 
-def _read_cosign(place: Store, deadline: Deadline) -> tuple[dict[str, object], list[dict[str, object]], Descriptor]:
-    """The manifest under cosign's tag as it is, its layers, and its descriptor; a new one where there is none."""
+def _read_cosign(place: Store, deadline: Deadline) -> Document | None:
+    """The manifest under cosign's tag as it is."""
     try:
-        document = place.read_manifest(None, deadline)
+        return place.read_manifest(None, deadline)
     except NotFoundError:
-        empty = Descriptor(media_type=MANIFEST_TYPE, digest="sha256:" + "0" * 64, size=0)
-        return {"schemaVersion": 2, "mediaType": MANIFEST_TYPE}, [], empty
+        return None
+
+
+def _parsed(document: Document) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """A manifest's members and its layers, those included that this package has no use for.
+
+    Raises:
+        ContentError, DescriptorError: it is no manifest.
+    """
     parse_manifest(document)
     value = parse_json(document.data)
     layers = value["layers"]
-    known = Descriptor(media_type=MANIFEST_TYPE, digest=document.digest, size=len(document.data))
-    return value, layers if isinstance(layers, list) else [], known
+    return value, layers if isinstance(layers, list) else []
 
 
 def _config(digests: list[str]) -> bytes:

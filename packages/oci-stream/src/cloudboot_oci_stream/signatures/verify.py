@@ -12,6 +12,7 @@ from cloudboot_oci_stream.errors import (
     ForgedSignatureError,
     ManifestTooLargeError,
     UnsignedError,
+    UnsupportedSignatureError,
     UntrustedError,
     WrongSignerError,
     WrongSubjectError,
@@ -165,6 +166,8 @@ class _Judge:
     def _verified(self, found: Candidate) -> Signature:
         """The signature, if it counts."""
         if found.detached is not None:
+            if found.certified and not self._rule.keys:
+                raise UnsupportedSignatureError("a certificate beside a signature", expected="a bundle with both")
             key = self._key_of(found.detached, found.data, None)
             return self._counted(found, parse_simple_signing(found.data), key.fingerprint, None)
         bundle = parse_bundle(found.data)
