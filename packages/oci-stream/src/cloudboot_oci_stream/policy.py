@@ -23,7 +23,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -283,6 +282,8 @@ def _skipped(states: set[int], tokens: Sequence[str]) -> set[int]:
 
 
 def _toml(data: bytes) -> dict[str, object]:
+    import tomllib
+
     if len(data) > LARGEST_POLICY:
         raise PolicyError("too large for a policy", expected=f"at most {LARGEST_POLICY}")
     try:
