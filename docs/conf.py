@@ -53,7 +53,7 @@ PACKAGES = [
 # Names of Python itself and of dependencies: their inventories would have to come over the network, and the
 # documentation builds without one. Every name of ours must exist.
 _MODULES = (
-    "argparse|collections|contextlib|datetime|dt|enum|io|mmap|os|pathlib|re|ssl|struct|subprocess|time|types|typing|uuid"
+    "argparse|collections|contextlib|cryptography|datetime|dt|enum|io|mmap|os|pathlib|re|ssl|struct|subprocess|time|types|typing|uuid"
     "|np|numpy|typing_extensions"
 )
 _NAMES = (
@@ -62,7 +62,8 @@ _NAMES = (
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
-    ("py:class", "Progress"), ("py:class", "Tree"),  # aliases that exist for type checkers only
+    # aliases that exist for type checkers only
+    ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 

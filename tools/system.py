@@ -47,6 +47,7 @@ BACKPORTS_JUDGES = {
     "qemu-system-riscv": "qemu-system-riscv64",
 }
 TRIXIE_JUDGES = {
+    "cosign": "cosign",
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 }

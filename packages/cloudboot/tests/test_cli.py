@@ -37,7 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_names_every_command_and_exit_code() -> None:
     text = cloudboot("--help").stdout
-    for word in ("image", "push", "pull", "probe", "Exit codes", "12 a machine could not be started"):
+    for word in ("image", "push", "pull", "probe", "Exit codes", "12 a machine could not be started", "verify", "sign"):
         assert word in text
     assert cloudboot("--version").stdout.startswith("cloudboot 0.")
 

@@ -3,6 +3,7 @@
 - :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
 - :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
 - :func:`fetch_blob_to_buffer` fills the caller's own buffer, :func:`fetch_blob_to_file` a file;
+- :func:`verify_signature` holds an image against a :class:`Policy` before it is used, :func:`sign_image` signs one;
 - every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
 """
 
@@ -10,10 +11,15 @@ from .descriptor import Descriptor, Platform
 from .errors import OciError
 from .image import Image, fetch_image, resolve
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
+from .policy import Identity, Policy, Rule, Trust
 from .push import push_image
 from .receive import fetch_blob_to_buffer, fetch_blob_to_file
 from .reference import LayoutReference, Reference, RegistryReference, parse_reference
 from .retry import Resume
+from .signatures.keys import PublicKey
+from .signatures.sign import Signed, sign_image
+from .signatures.signers import IdentitySigner, KeySigner, Signer
+from .signatures.verify import Signature, Verification, verify_signature
 from .source import Source
 from .store import Store, open_store
 from .transport import Access
@@ -24,16 +30,27 @@ __all__ = [
     "Access",
     "Descriptor",
     "Document",
+    "Identity",
+    "IdentitySigner",
     "Image",
+    "KeySigner",
     "LayoutReference",
     "Manifest",
     "OciError",
     "Platform",
+    "Policy",
+    "PublicKey",
     "Reference",
     "RegistryReference",
     "Resume",
+    "Rule",
+    "Signature",
+    "Signed",
+    "Signer",
     "Source",
     "Store",
+    "Trust",
+    "Verification",
     "fetch_blob_to_buffer",
     "fetch_blob_to_file",
     "fetch_image",
@@ -41,4 +58,6 @@ __all__ = [
     "parse_reference",
     "push_image",
     "resolve",
+    "sign_image",
+    "verify_signature",
 ]

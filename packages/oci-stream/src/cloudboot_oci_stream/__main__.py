@@ -1,4 +1,4 @@
-"""``python -m cloudboot_oci_stream``: push, pull and inspect disk images.
+"""``python -m cloudboot_oci_stream``: push, pull, inspect, sign and verify disk images.
 
 stdout carries the result, stderr the story. Exit codes:
 
@@ -7,7 +7,8 @@ stdout carries the result, stderr the story. Exit codes:
     3  content that is not what it should be  8  the registry refuses, or breaks the protocol
     4  no room                                9  too many requests
     5  the operating system refused          10  no connection
-    130  interrupted                         11  timeout
+    13  signatures do not satisfy the policy 11  timeout
+    14  a service of Sigstore failed         130  interrupted
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from . import fetch_image, open_store, push_image, resolve
+from . import fetch_image, open_store, push_image, resolve, sign_image, verify_signature
 from .descriptor import Platform
-from .errors import OciError, printable
+from .errors import OciError, UntrustedError, printable
 from .files import check_target, new_file, write_all
+from .signature_command import (
+    add_policy_options,
+    add_rule_options,
+    add_signing_options,
+    described,
+    formats_of,
+    needed_signer,
+    policy_of,
+    rule_of,
+    signer_of,
+)
 from .timing import Deadline
 from .transport import Access
 
@@ -78,6 +90,7 @@ def _access(options: argparse.Namespace) -> Access:
 
 
 def _push(options: argparse.Namespace) -> None:
+    signer = signer_of(options)
     progress = _Progress("push")
     try:
         manifest = push_image(
@@ -90,6 +103,8 @@ def _push(options: argparse.Namespace) -> None:
             access=_access(options),
             progress=progress,
             deadline=options.timeout,
+            sign=signer,
+            signature_formats=formats_of(options),
         )
     finally:
         progress.close()
@@ -100,6 +115,7 @@ def _pull(options: argparse.Namespace) -> None:
     output = options.output
     if output is not None:
         check_target(output, force=options.force)
+    policy = policy_of(options)
     progress = _Progress("pull")
     start = time.monotonic()
     try:
@@ -109,6 +125,7 @@ def _pull(options: argparse.Namespace) -> None:
             access=_access(options),
             progress=progress,
             deadline=options.timeout,
+            policy=policy,
         )
     finally:
         progress.close()
@@ -124,7 +141,7 @@ def _pull(options: argparse.Namespace) -> None:
                     with view[offset : offset + _COPY] as piece:
                         write_all(new.fd, piece, offset)
                 new.name = output
-        facts = {
+        facts: dict[str, object] = {
             "reference": str(image.reference),
             "manifest": image.digest,
             "layer": image.descriptor.as_json(),
@@ -132,6 +149,8 @@ def _pull(options: argparse.Namespace) -> None:
             "output": output,
             "seconds": round(seconds, 3),
         }
+        if image.verification is not None:
+            facts["verification"] = image.verification.as_dict()
         _print(options, facts, f"{image.digest}: {image.descriptor.size} bytes verified in {seconds:.2f} s")
 
 
@@ -150,6 +169,23 @@ def _inspect(options: argparse.Namespace) -> None:
     lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}", f"layer     {layer.digest}"]
     lines += [f"size      {layer.size}"] + [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
     _print(options, facts, "\n".join(map(printable, lines)))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    found = verify_signature(options.reference, rule_of(options), access=_access(options), deadline=options.timeout)
+    _print(options, found.as_dict(), "\n".join(map(printable, described(found))))
+
+
+def _sign(options: argparse.Namespace) -> None:
+    signed = sign_image(
+        options.reference,
+        needed_signer(options),
+        formats=formats_of(options),
+        name=options.name,
+        access=_access(options),
+        deadline=options.timeout,
+    )
+    _print(options, signed.as_dict(), "\n".join(artifact.digest for artifact in signed.artifacts))
 
 
 def _print(options: argparse.Namespace, facts: dict[str, object], text: str) -> None:
@@ -202,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     push.add_argument("--created", metavar="TIME", help="RFC 3339 time to write down (default: none)")
     push.add_argument("--chunk", type=_positive, metavar="BYTES", help="upload in requests of this size")
+    add_signing_options(push, key="--sign", prefix="sign-")
     push.set_defaults(main=_push)
 
     pull = commands.add_parser("pull", parents=[common], help="fetch and verify a disk image")
@@ -209,12 +246,25 @@ def _parser() -> argparse.ArgumentParser:
     pull.add_argument("-o", "--output", metavar="FILE", help="write it here (default: only verify)")
     pull.add_argument("--force", action="store_true", help="replace FILE")
     pull.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
+    add_policy_options(pull)
     pull.set_defaults(main=_pull)
 
     inspect = commands.add_parser("inspect", parents=[common], help="describe an image without fetching it")
     inspect.add_argument("reference", metavar="REFERENCE")
     inspect.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
     inspect.set_defaults(main=_inspect)
+
+    verify = commands.add_parser("verify", parents=[common], help="verify an image's signatures without fetching it")
+    verify.add_argument("reference", metavar="REFERENCE")
+    add_policy_options(verify)
+    add_rule_options(verify)
+    verify.set_defaults(main=_verify)
+
+    sign = commands.add_parser("sign", parents=[common], help="sign an image that was pushed")
+    sign.add_argument("reference", metavar="REFERENCE")
+    sign.add_argument("--name", help="the repository that the signature names (default: the image's own)")
+    add_signing_options(sign, key="--key")
+    sign.set_defaults(main=_sign)
     return parser
 
 
@@ -231,6 +281,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
         if error.hint:
             print(f"cloudboot-oci-stream: hint: {printable(error.hint)}", file=sys.stderr)
+        for refusal in error.refusals if isinstance(error, UntrustedError) else ():
+            print(f"cloudboot-oci-stream: refused: {refusal}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if options.verbose:

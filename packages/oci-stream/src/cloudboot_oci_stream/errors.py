@@ -31,7 +31,26 @@
     +-- TransportError              no connection, or it broke (also a ConnectionError)
     |   +-- CertificateError        the peer cannot prove who it is
     +-- TransferTimeoutError        the deadline passed, or the peer went silent (also a TimeoutError)
-        +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
+    |   +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
+    +-- PolicyError                 a policy, or a key or trust root it names, cannot be used (also a ValueError)
+    |   +-- KeyFileError            no key, an encrypted one without its password, or one too weak
+    +-- SignatureError              an image's signatures do not satisfy the policy
+    |   +-- RefusedByPolicyError    the policy refuses images of that name, signed or not
+    |   +-- UnsignedError           no signature of the image was found
+    |   +-- UntrustedError          there are signatures, and too few of them count; it lists why
+    |   +-- BadSignatureError       why one signature does not count
+    |       +-- SignatureFormatError    not the JSON, base64, or shape of a signature, or out of bounds
+    |       +-- UnsupportedSignatureError  a kind or version this package does not verify
+    |       +-- WrongSubjectError       it is about another image, or says so of another repository
+    |       +-- WrongSignerError        nobody the rule names
+    |       +-- ForgedSignatureError    the signature does not fit what it is said to sign
+    |       +-- SigningCertificateError the certificate does not lead to the trusted root, or not at that time
+    |       +-- CertificateLogError     no trusted certificate log vouches for the certificate (the SCT)
+    |       +-- TransparencyLogError    entry, inclusion proof, checkpoint or promise of the log do not hold
+    |       +-- SigningTimeError        no trusted time of signing
+    +-- SigstoreError               a service of Sigstore did not do its part
+        +-- TrustRootError          the trust root could not be had
+        +-- SigningError            no signature could be made
 
 Those named with a builtin exception can be caught as that one, too.
 """
@@ -42,7 +61,7 @@ import contextlib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _LONGEST_VALUE = 200
 
@@ -307,6 +326,96 @@ class TransferTimeoutError(OciError, TimeoutError):
 
 class SlowPeerError(TransferTimeoutError):
     """Bytes keep coming, too few to be worth waiting for."""
+
+
+class PolicyError(OciError, ValueError):
+    """A policy, or a key or trust root it names, cannot be used."""
+
+    exit_code = 2
+
+
+class KeyFileError(PolicyError):
+    """No key, an encrypted one without its password, or one too weak."""
+
+
+class SignatureError(OciError):
+    """An image's signatures do not satisfy the policy."""
+
+    exit_code = 13
+
+
+class RefusedByPolicyError(SignatureError):
+    """The policy refuses images of that name, signed or not; or no rule is for them, and it refuses those."""
+
+
+class UnsignedError(SignatureError):
+    """No signature of the image was found."""
+
+
+class UntrustedError(SignatureError):
+    """There are signatures, and too few of them count. ``refusals`` says of each of the others why it does not."""
+
+    def __init__(self, message: str, *, refusals: Sequence[BadSignatureError], hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.refusals = tuple(refusals)
+
+    def as_dict(self) -> dict[str, object]:
+        """The facts of the error, ready for JSON."""
+        return super().as_dict() | {"refusals": [refusal.as_dict() for refusal in self.refusals]}
+
+
+class BadSignatureError(SignatureError):
+    """Why one signature does not count; ``digest`` is the blob that holds it."""
+
+
+class SignatureFormatError(BadSignatureError):
+    """Not the JSON, base64, or shape of a signature, or out of bounds."""
+
+
+class UnsupportedSignatureError(BadSignatureError):
+    """A kind or version of signature that this package does not verify."""
+
+
+class WrongSubjectError(BadSignatureError):
+    """It is about another image, or says that it is about one of another repository."""
+
+
+class WrongSignerError(BadSignatureError):
+    """Signed by nobody whom the rule names."""
+
+
+class ForgedSignatureError(BadSignatureError):
+    """The signature does not fit what it is said to sign, under any key of the rule."""
+
+
+class SigningCertificateError(BadSignatureError):
+    """The certificate does not lead to the trusted root, was not valid at the time, or is for another use."""
+
+
+class CertificateLogError(BadSignatureError):
+    """No trusted certificate log vouches for the certificate: its signed certificate timestamp does not hold."""
+
+
+class TransparencyLogError(BadSignatureError):
+    """Entry, inclusion proof, checkpoint or promise of the transparency log do not hold."""
+
+
+class SigningTimeError(BadSignatureError):
+    """No trusted time of signing: neither a timestamp authority nor the log vouches for one."""
+
+
+class SigstoreError(OciError):
+    """A service of Sigstore did not do its part."""
+
+    exit_code = 14
+
+
+class TrustRootError(SigstoreError):
+    """The trust root could not be had."""
+
+
+class SigningError(SigstoreError):
+    """No signature could be made."""
 
 
 @contextlib.contextmanager

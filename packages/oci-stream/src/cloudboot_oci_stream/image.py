@@ -14,11 +14,14 @@ from .errors import NoRoomError, NotAnImageError, about
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
 from .receive import advise, receive
 from .retry import Resume, persist
+from .signatures.verify import verify_stored
 from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from .policy import Policy
     from .reference import Reference
+    from .signatures.verify import Verification
     from .store import Progress
     from .transport import Access
 
@@ -34,16 +37,24 @@ class Image:
 
     ``view`` is the image (a read-only :class:`memoryview` of :attr:`size` bytes), ``fd`` the memfd, opened read-only;
     :attr:`path` is a name under which another process of the same user can open it while this one lives. ``digest`` is
-    the manifest's, ``descriptor`` the layer's.
+    the manifest's, ``descriptor`` the layer's, ``verification`` what a policy says of it if there was one.
     """
 
     def __init__(
-        self, reference: Reference, document: Document, manifest: Manifest, layer: Descriptor, fd: int
+        self,
+        reference: Reference,
+        document: Document,
+        manifest: Manifest,
+        layer: Descriptor,
+        fd: int,
+        *,
+        verification: Verification | None = None,
     ) -> None:
         self.reference = reference
         self.digest = document.digest
         self.manifest = manifest
         self.descriptor = layer
+        self.verification = verification
         self.fd = fd
         self.size = os.fstat(fd).st_size
         self._mapping = mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
@@ -79,11 +90,17 @@ class Image:
 
 
 def resolve(
-    store: Store, *, platform: Platform | None = None, deadline: Deadline | None = None, resume: Resume | None = None
+    store: Store,
+    *,
+    platform: Platform | None = None,
+    deadline: Deadline | None = None,
+    resume: Resume | None = None,
+    document: Document | None = None,
 ) -> tuple[Document, Manifest, Descriptor]:
     """The manifest of the image that the store's reference names, and the layer that is the image.
 
-    An index is followed to the entry for ``platform``, or to the only one there is.
+    An index is followed to the entry for ``platform``, or to the only one there is. ``document`` is what the reference
+    names, where it was read already: then it is not asked for again.
 
     Raises:
         NotFoundError: there is none of that name.
@@ -91,7 +108,7 @@ def resolve(
     """
     limit = deadline or Deadline()
     with about(reference=store.reference):
-        document = persist(lambda: store.read_manifest(None, limit), limit, resume)
+        document = document or persist(lambda: store.read_manifest(None, limit), limit, resume)
         for _ in range(_DEEPEST_INDEX):
             if document.media_type not in INDEX_TYPES:
                 break
@@ -113,28 +130,33 @@ def fetch_image(
     deadline: float | None = None,
     resume: Resume | None = None,
     max_size: int | None = None,
+    policy: Policy | None = None,
 ) -> Image:
     """Fetch the disk image that ``reference`` names into memory of its own.
 
     Nothing of it can be seen before its size and digest are verified, and nobody can change it afterwards.
-    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory.
+    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory. With a
+    ``policy``, the manifest's signatures are verified before a byte of the image is asked for, and the manifest that
+    was verified is the one that is used.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.
+        SignatureError: its signatures do not satisfy the policy.
         NoRoomError: the image is larger than ``max_size``, or memory ran out.
         OciError: it did not come, or not as described; see :mod:`.errors`.
     """
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline(deadline)
-    document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume)
+    verified = verify_stored(store, policy, limit, resume) if policy is not None else (None, None)
+    document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume, document=verified[0])
     with about(reference=store.reference, digest=layer.digest):
         most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if max_size is None else max_size
         if layer.size > most:
             raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
         fd = _filled(store, layer, progress, limit, resume)
         try:
-            return Image(store.reference, document, manifest, layer, fd)
+            return Image(store.reference, document, manifest, layer, fd, verification=verified[1])
         except BaseException:
             os.close(fd)
             raise

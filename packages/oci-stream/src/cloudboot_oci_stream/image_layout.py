@@ -7,6 +7,7 @@ writers in several processes take turns.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from .descriptor import Descriptor, algorithm_of, digest_of
 from .errors import (
     BodyOverflowError,
+    ContentError,
     DigestMismatchError,
     ImageLayoutError,
     ManifestTooLargeError,
@@ -25,7 +27,9 @@ from .errors import (
 from .files import TEMPORARY, new_file, write_all
 from .manifest import (
     INDEX_TYPE,
+    INDEX_TYPES,
     LARGEST_MANIFEST,
+    MANIFEST_TYPES,
     Document,
     canonical,
     choose,
@@ -47,6 +51,8 @@ VERSION = "1.0.0"
 
 _MARKER = "oci-layout"
 _INDEX = "index.json"
+_MOST_ENTRIES = 4096
+"""How many entries of an index are opened in search of referrers."""
 
 
 class FolderPart:
@@ -151,21 +157,43 @@ class FolderStore:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
+        entry = Descriptor(media_type=media_type, digest=digest, size=len(data), artifact_type=artifact_type)
+        self._list(data, entry, self._reference.tag)
+        return digest
+
+    def sibling(self, tag: str) -> FolderStore:
+        """Another manifest in the same folder."""
+        return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None))
+
+    def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
+        """The manifests in the folder's index whose ``subject`` is ``digest``; those that cannot be read are none."""
+        found = []
+        for entry in self._entries()[:_MOST_ENTRIES]:
+            deadline.cap(1)
+            if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES:
+                continue
+            with contextlib.suppress(ContentError, NotFoundError, ImageLayoutError):
+                subject = parse_json(self._document(entry.digest, entry.media_type).data).get("subject")
+                if isinstance(subject, dict) and subject.get("digest") == digest:
+                    found.append(entry)
+        return found
+
+    def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
+        """Store a manifest without a tag; the folder's index is the list of referrers."""
+        del subject  # the manifest says so itself
+        deadline.cap(1)
+        self._list(data, entry, None)
+        return True
+
+    def _list(self, data: bytes, entry: Descriptor, tag: str | None) -> None:
+        """Store a manifest, and list it in the folder's index under ``tag``."""
         self._prepare("sha256")
-        self._write(self._path(digest), data)
-        tag = self._reference.tag
-        entry = Descriptor(
-            media_type=media_type,
-            digest=digest,
-            size=len(data),
-            artifact_type=artifact_type,
-            annotations={REF_NAME: tag} if tag else {},
-        )
+        self._write(self._path(entry.digest), data)
+        named = dataclasses.replace(entry, annotations={REF_NAME: tag} if tag else {})
         with self._locked():
             index, entries = self._index()
-            kept = [old for old in entries if not _replaced(old, tag, digest)]
-            self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, entry.as_json()]}))
-        return digest
+            kept = [old for old in entries if not _replaced(old, tag, entry.digest)]
+            self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, named.as_json()]}))
 
     def _document(self, digest: str, media_type: str | None) -> Document:
         data = self._read(self._path(digest), LARGEST_MANIFEST)

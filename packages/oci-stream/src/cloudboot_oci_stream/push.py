@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
-from .descriptor import Descriptor
+from .descriptor import Descriptor, digest_of
 from .errors import NotAnImageError, about
 from .manifest import (
     ARTIFACT_TYPE,
@@ -16,16 +16,19 @@ from .manifest import (
     TITLE,
     build_manifest,
 )
+from .signatures.sign import DEFAULT_FORMATS, sign_stored
 from .source import Source, open_source
 from .store import open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from typing_extensions import Buffer
 
     from .reference import Reference
+    from .signatures.sign import Format
+    from .signatures.signers import Signer
     from .store import Progress
     from .transport import Access
 
@@ -43,6 +46,8 @@ def push_image(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | None = None,
+    sign: Signer | None = None,
+    signature_formats: Collection[Format] = DEFAULT_FORMATS,
 ) -> Descriptor:
     """Push ``image`` to ``reference`` and return the descriptor of its manifest.
 
@@ -50,7 +55,8 @@ def push_image(
     ``readinto_at``; it is streamed, never held in memory. The same image and arguments make the same manifest: the
     time of creation is in it only as ``created`` (RFC 3339), a name only as ``title`` (by default that of the path).
     ``chunk`` uploads in requests of so many bytes; without it, the upload is one request. A blob the registry has is
-    not sent again.
+    not sent again. With ``sign`` the manifest is signed before anything has its tag, as :func:`sign_image` does in the
+    ``signature_formats``: there is no moment at which the tag names an image without a signature.
 
     Raises:
         ValueError: ``chunk`` is less than 1.
@@ -71,5 +77,8 @@ def push_image(
         layer = Descriptor(media_type=LAYER_TYPE, digest=digest, size=size, annotations={TITLE: title} if title else {})
         noted = dict(annotations or {}) | ({CREATED: created} if created else {})
         data = build_manifest(layer, annotations=noted, artifact_type=artifact_type)
+        if sign is not None:
+            subject = Descriptor(media_type=MANIFEST_TYPE, digest=digest_of(data), size=len(data))
+            sign_stored(store, subject, sign, formats=signature_formats, deadline=limit)
         manifest = store.write_manifest(data, media_type=MANIFEST_TYPE, artifact_type=artifact_type, deadline=limit)
     return Descriptor(media_type=MANIFEST_TYPE, digest=manifest, size=len(data), artifact_type=artifact_type)

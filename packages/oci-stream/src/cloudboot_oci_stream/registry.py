@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -22,12 +23,14 @@ from .errors import (
     about,
 )
 from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document
+from .pages import read_pages
 from .retry import Resume, persist
 from .session import Session, location
 from .source import CHUNK, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.client import HTTPMessage
 
     from .reference import RegistryReference
     from .source import Source
@@ -70,9 +73,10 @@ class RegistryPart:
 class RegistryStore:
     """One repository, and the image in it that a reference names."""
 
-    def __init__(self, reference: RegistryReference, access: Access) -> None:
+    def __init__(self, reference: RegistryReference, access: Access, *, session: Session | None = None) -> None:
         self._reference = reference
-        self._session = Session(reference, access)
+        self._access = access
+        self._session = session or Session(reference, access)
         self._root = reference.repository
 
     @property
@@ -176,6 +180,29 @@ class RegistryStore:
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
         target = self._reference.tag or (digest if self._reference.digest else self._reference.target)
+        self._put_manifest(target, data, media_type, deadline)
+        return digest
+
+    def sibling(self, tag: str) -> RegistryStore:
+        """Another manifest of the same repository, over the same session."""
+        reference = dataclasses.replace(self._reference, tag=tag, digest=None)
+        return RegistryStore(reference, self._access, session=self._session)
+
+    def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
+        """What refers to the manifest, from the referrers API; ``None`` where the registry has none.
+
+        Raises:
+            ProtocolError: pages without end, or one on another server.
+        """
+        return read_pages(self._session, f"{self._root}/referrers/{digest}", deadline)
+
+    def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
+        """Store a manifest that refers to ``subject``; whether the registry lists it under that by itself."""
+        answer = self._put_manifest(entry.digest, data, entry.media_type, deadline)
+        return answer.get("OCI-Subject") == subject.digest
+
+    def _put_manifest(self, target: str, data: bytes, media_type: str, deadline: Deadline) -> HTTPMessage:
+        """Upload a manifest; the head of the answer."""
         url = self._session.url(f"{self._root}/manifests/{target}")
         body = _Bytes(data)
         accept = frozenset({200, 201, 202})
@@ -183,9 +210,10 @@ class RegistryStore:
         request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
         with persist(lambda: request(deadline=deadline), deadline) as answer:
             stored = answer.headers.get("Docker-Content-Digest")
-        if stored and stored.startswith("sha256:") and stored != digest:
-            raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
-        return digest
+            digest = digest_of(data)
+            if stored and stored.startswith("sha256:") and stored != digest:
+                raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
+            return answer.headers
 
     def _begin(self, deadline: Deadline) -> tuple[str, int]:
         """Begin an upload: where it goes, and the smallest chunk the registry takes."""

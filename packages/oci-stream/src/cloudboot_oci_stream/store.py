@@ -56,6 +56,15 @@ class Store(Protocol):
     def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
         """Store a manifest under the reference's tag; its digest."""
 
+    def sibling(self, tag: str) -> Store:
+        """What has another tag in the same place."""
+
+    def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
+        """The manifests that say they refer to ``digest``; ``None`` where the place keeps no such list."""
+
+    def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
+        """Store a manifest, described by ``entry``, that refers to ``subject``; whether the place lists it as such."""
+
 
 def open_store(reference: Reference | str, access: Access | None = None) -> Store:
     """The place that ``reference`` points into. Nothing is opened or asked yet.

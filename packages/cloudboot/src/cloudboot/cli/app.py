@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from . import image, probe, transfer
+from . import image, probe, signatures, transfer
 from .manners import EXIT_CODES
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -26,6 +26,8 @@ app = typer.Typer(
 app.add_typer(image.app, name="image")
 app.command("push")(transfer.push)
 app.command("pull")(transfer.pull)
+app.command("verify")(signatures.verify)
+app.command("sign")(signatures.sign)
 app.command("probe")(probe.probe)
 
 

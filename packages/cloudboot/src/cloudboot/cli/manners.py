@@ -41,6 +41,8 @@ EXIT_CODES = {
     10: "no connection",
     11: "too slow",
     MACHINE: "a machine could not be started",
+    13: "signatures do not satisfy the policy",
+    14: "a service of Sigstore, or its trust root, failed",
     INTERRUPTED: "interrupted",
 }
 

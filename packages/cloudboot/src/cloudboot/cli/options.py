@@ -42,6 +42,12 @@ AuthFile = Annotated[
 ]
 
 
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="Verify signatures by this policy before anything is fetched."),
+]
+
+
 def access(insecure: bool, ca_file: Path | None, auth_file: Path | None) -> Access:
     """How to reach a registry, from the options above."""
     return Access(insecure=True if insecure else None, ca_file=ca_file, auth_file=auth_file)

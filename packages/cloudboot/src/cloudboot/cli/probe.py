@@ -16,6 +16,7 @@ from cloudboot.render.junit import junit
 from cloudboot.render.terminal import print_gate, print_verdict
 from cloudboot_layout import new_file
 from cloudboot_layout.command import CHECK_FAILED, INTERRUPTED
+from cloudboot_oci_stream import Policy
 
 from . import options
 from .manners import Manners, reported
@@ -42,6 +43,7 @@ def probe(
     ] = "tcg",
     memory: Annotated[str, typer.Option(metavar="SIZE", help="The machine's memory.")] = "1G",
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="From power-on to the last gate.")] = 300.0,
+    policy: options.PolicyFile = None,
     insecure: options.Insecure = False,
     ca_file: options.CaFile = None,
     auth_file: options.AuthFile = None,
@@ -57,6 +59,7 @@ def probe(
             memory=options.size(memory),
             timeout=timeout,
             access=options.access(insecure, ca_file, auth_file),
+            policy=Policy.load(policy) if policy is not None else None,
             progress=stack.enter_context(manners.progress("fetching")),
         )
         running = stack.enter_context(Probe(found, reference, chosen))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cloudboot.disk import Disk
     from cloudboot.systems import System
-    from cloudboot_oci_stream import Access, Image, OciError
+    from cloudboot_oci_stream import Access, Image, OciError, Policy
     from cloudboot_qemu import Machine
 
 
@@ -25,13 +25,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """How to probe. ``timeout`` is in seconds from power-on to the last gate, ``memory`` in bytes."""
+    """How to probe. ``timeout`` is in seconds from power-on to the last gate, ``memory`` in bytes.
+
+    ``policy`` says whose signatures the image needs; without one, none is looked at.
+    """
 
     architecture: str = "amd64"
     accelerator: Literal["tcg", "kvm", "auto"] = "tcg"
     memory: int = 1 << 30
     timeout: float = 300.0
     access: Access | None = None
+    policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
 
 

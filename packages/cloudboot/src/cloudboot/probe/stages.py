@@ -12,13 +12,15 @@ from cloudboot.disk import Disk
 from cloudboot.errors import GateFailedError
 from cloudboot.gates import Stage
 from cloudboot_layout import MemoryStorage
-from cloudboot_oci_stream import fetch_image, open_store, resolve
+from cloudboot_oci_stream import fetch_image, open_store, resolve, verify_signature
 from cloudboot_oci_stream.errors import DigestMismatchError
 
 from . import qemu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from cloudboot_oci_stream import Signature
 
     from .context import Probe
 
@@ -34,16 +36,27 @@ _SHOWN_FINDINGS = 20
 def resolve_reference(probe: Probe) -> Mapping[str, object]:
     """The reference names one manifest, whose bytes hash to its digest, with one disk image in it."""
     store = open_store(probe.reference, probe.options.access)
+    signed: Mapping[str, object] = {}
+    if probe.options.policy is not None:
+        # From here on the image has the name that was verified.
+        found = verify_signature(store.reference, probe.options.policy, access=probe.options.access)
+        store = open_store(found.reference, probe.options.access)
+        signed = {"rule": found.rule, "signed_by": [_signer(signature) for signature in found.signatures]}
     document, manifest, layer = resolve(store)
     probe.pinned = str(replace(store.reference, digest=document.digest))
     return {
         "reference": probe.reference,
+        **signed,
         "manifest": document.digest,
         "artifact_type": manifest.artifact_type,
         "layer": layer.digest,
         "media_type": layer.media_type,
         "size": layer.size,
     }
+
+
+def _signer(signature: Signature) -> str:
+    return f"{signature.signer} by {signature.issuer}" if signature.issuer else signature.signer
 
 
 def fetch(probe: Probe) -> Mapping[str, object]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast
 if TYPE_CHECKING:
     import ssl
 
-_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests)/(?P<rest>.+)")
+_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers)/(?P<rest>.+)")
 _PIECE = 1 << 16
 
 
@@ -72,6 +72,10 @@ class Faults:
     """The form of Locations."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
+    referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
+    """How the referrers API answers. ``none`` is a 404; ``pages`` gives one entry at a time, ``endless`` always one
+    more, ``elsewhere`` a next page on the other port; ``see-other`` (a 303 to nowhere) and ``html`` are what large
+    registries without the API do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -238,6 +242,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(200)
         elif (found := _API.fullmatch(urllib.parse.unquote(url.path))) is None:
             self._error(404, "UNSUPPORTED", "no such path")
+        elif found["kind"] == "referrers":
+            self._referrers(found["repository"], found["rest"], urllib.parse.parse_qs(url.query))
         elif found["kind"] == "manifests":
             self._manifest(found["repository"], found["rest"])
         elif found["rest"].startswith("uploads/"):
@@ -275,13 +281,49 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             data = self.rfile.read(int(self.headers["Content-Length"]))
             digest = self.registry.add_manifest(repository, name, self.headers["Content-Type"], data)
-            self._answer(201, headers={"Docker-Content-Digest": self.faults.manifest_digest or digest})
+            headers = {"Docker-Content-Digest": self.faults.manifest_digest or digest}
+            if self.faults.referrers in {"list", "pages"} and (subject := _subject_of(data)):
+                headers["OCI-Subject"] = subject
+            self._answer(201, headers=headers)
         elif (repository, name) not in manifests:
             self._error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         else:
             media_type, data = manifests[repository, name]
             digest = self.faults.manifest_digest or f"sha256:{hashlib.sha256(data).hexdigest()}"
             self._answer(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
+
+    def _referrers(self, repository: str, digest: str, query: dict[str, list[str]]) -> None:
+        kind = self.faults.referrers
+        if kind == "none":
+            self._error(404, "UNSUPPORTED", "no such path")
+        elif kind == "failing":
+            self._error(500, "UNKNOWN", "internal server error")
+        elif kind == "see-other":
+            self._answer(303, headers={"Location": "http://127.0.0.1:1/nowhere"})
+        elif kind == "html":
+            self._answer(200, b"<!doctype html>", {"Content-Type": "text/html"})
+        else:
+            self._page_of_referrers(repository, digest, int(query.get("page", ["0"])[0]))
+
+    def _page_of_referrers(self, repository: str, digest: str, page: int) -> None:
+        kind = self.faults.referrers
+        stored = {
+            name: (media_type, data)
+            for (where, name), (media_type, data) in self.registry.manifests.items()
+            if where == repository and name.startswith("sha256:") and _subject_of(data) == digest
+        }
+        entries = [
+            {"mediaType": media_type, "digest": name, "size": len(data)} for name, (media_type, data) in stored.items()
+        ]
+        headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
+        if kind != "list":
+            more = page + 1 < len(entries) or kind != "pages"
+            entries = entries[page : page + 1]
+            host = f"http://{self.registry.storage_host}" if kind == "elsewhere" else ""
+            if more:
+                headers["Link"] = f'<{host}/v2/{repository}/referrers/{digest}?page={page + 1}>; rel="next"'
+        index = {"schemaVersion": 2, "mediaType": headers["Content-Type"], "manifests": entries}
+        self._answer(200, json.dumps(index).encode(), headers)
 
     # Uploads
 
@@ -452,3 +494,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _error(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         data = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
         self._answer(status, data, {"Content-Type": "application/json"} | (headers or {}))
+
+
+def _subject_of(manifest: bytes) -> str | None:
+    """The digest that a manifest refers to, as far as it is one."""
+    try:
+        digest = json.loads(manifest)["subject"]["digest"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(digest)

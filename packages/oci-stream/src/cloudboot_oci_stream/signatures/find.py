@@ -1,0 +1,132 @@
+"""Where an image's signatures are: artifacts that refer to it, and cosign's tag ``sha256-<digest>.sig``.
+
+Whoever may push to a repository may push signatures, so nothing found here is believed, and none of it can keep a good
+signature from being found but by sheer number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+from cloudboot_oci_stream.errors import (
+    BadSignatureError,
+    ContentError,
+    DescriptorError,
+    NotFoundError,
+    SignatureFormatError,
+)
+from cloudboot_oci_stream.manifest import parse_manifest
+from cloudboot_oci_stream.receive import receive
+from cloudboot_oci_stream.referrers import list_referrers
+from cloudboot_oci_stream.retry import persist
+
+from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
+from .payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_oci_stream.descriptor import Descriptor
+    from cloudboot_oci_stream.manifest import Document
+    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.store import Store
+    from cloudboot_oci_stream.timing import Deadline
+
+MOST_ARTIFACTS = 64
+"""How many artifacts are opened; those that call themselves bundles come first."""
+MOST_SIGNATURES = 128
+"""How many signatures are looked at in all."""
+
+SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
+CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
+
+_ANY_BUNDLE = "application/vnd.dev.sigstore.bundle"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be a signature: the verified bytes of a blob, and the signature beside it where it is not inside.
+
+    ``digest`` is the blob's, ``manifest`` that of the artifact it is in; ``certified`` tells that there is a
+    certificate beside a detached signature.
+    """
+
+    data: bytes
+    digest: str
+    manifest: str
+    detached: bytes | None = None
+    certified: bool = False
+
+
+def signature_tag(digest: str) -> str | None:
+    """Cosign's tag for the signatures of a manifest; for digests that make no tag there is none."""
+    return f"{digest.replace(':', '-')}.sig" if digest.startswith("sha256:") else None
+
+
+def find_signatures(
+    store: Store, digest: str, deadline: Deadline, resume: Resume | None = None
+) -> Iterator[Candidate | BadSignatureError]:
+    """What may be a signature of the manifest ``digest``, or why something that ought to be one is none.
+
+    Raises:
+        OciError: the registry or folder could not be asked.
+    """
+    entries = list_referrers(store, digest, deadline, resume)
+    found = _found(store, digest, entries, deadline, resume)
+    yield from itertools.islice(found, MOST_SIGNATURES)
+    if next(found, None) is not None:
+        yield SignatureFormatError("more signatures than are looked at", expected=f"at most {MOST_SIGNATURES}")
+    if len(entries) > MOST_ARTIFACTS:
+        yield SignatureFormatError(
+            "more artifacts than are looked at", expected=f"at most {MOST_ARTIFACTS}", actual=len(entries)
+        )
+
+
+def _found(
+    store: Store, digest: str, entries: list[Descriptor], deadline: Deadline, resume: Resume | None
+) -> Iterator[Candidate | BadSignatureError]:
+    for entry in sorted(entries, key=lambda entry: entry.artifact_type != BUNDLE_TYPE)[:MOST_ARTIFACTS]:
+        yield from _in_artifact(store, entry, deadline, resume)
+    if (tag := signature_tag(digest)) is not None:
+        yield from _in_artifact(store.sibling(tag), None, deadline, resume)
+
+
+def _in_artifact(
+    store: Store, entry: Descriptor | None, deadline: Deadline, resume: Resume | None
+) -> Iterator[Candidate | BadSignatureError]:
+    """The signatures in one artifact; one that holds other things has none."""
+    try:
+        document = persist(lambda: store.read_manifest(entry, deadline), deadline, resume)
+        layers = parse_manifest(document).layers
+    except (ContentError, DescriptorError, NotFoundError) as error:
+        if entry is not None or not isinstance(error, NotFoundError):
+            what = f"an artifact that cannot be read: {error.message}"
+            yield SignatureFormatError(what, digest=entry.digest if entry else None)
+        return
+    for layer in layers:
+        if layer.media_type == SIMPLE_SIGNING_TYPE or layer.media_type.startswith(_ANY_BUNDLE):
+            try:
+                yield _candidate(store, document, layer, deadline, resume)
+            except SignatureFormatError as error:
+                error.digest = layer.digest
+                yield error
+
+
+def _candidate(
+    store: Store, document: Document, layer: Descriptor, deadline: Deadline, resume: Resume | None
+) -> Candidate:
+    simple = layer.media_type == SIMPLE_SIGNING_TYPE
+    limit = LARGEST_PAYLOAD if simple else LARGEST_BUNDLE
+    if layer.size > limit:
+        raise SignatureFormatError("too large", expected=f"at most {limit}", actual=layer.size)
+    detached = decode_base64(layer.annotations.get(SIGNATURE_ANNOTATION), "the signature") if simple else None
+    data = bytearray(layer.size)
+    try:
+        with memoryview(data) as view:
+            receive(store, layer, view, progress=None, deadline=deadline, resume=resume)
+    except (ContentError, NotFoundError) as error:
+        raise SignatureFormatError(f"a blob that cannot be read: {error.message}") from error
+    certified = CERTIFICATE_ANNOTATION in layer.annotations
+    return Candidate(bytes(data), layer.digest, document.digest, detached, certified)

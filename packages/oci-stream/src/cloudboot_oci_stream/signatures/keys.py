@@ -1,0 +1,70 @@
+"""Public keys as policies name them. cryptography, which does the work, is imported when the first one is loaded."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import os
+from typing import Self
+
+from cloudboot_oci_stream.errors import KeyFileError
+
+LARGEST_FILE = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that signatures are verified with: ECDSA (P-256, P-384, P-521), Ed25519, or RSA from 2048 bits on.
+
+    ``name`` is where it came from, ``spki`` its DER SubjectPublicKeyInfo.
+    """
+
+    name: str
+    spki: bytes = dataclasses.field(repr=False)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The key in a PEM file.
+
+        Raises:
+            KeyFileError: none of a kind and strength that is used here.
+            OSError: the file cannot be read.
+        """
+        return cls.from_pem(read_key_file(path), os.fspath(path))
+
+    @classmethod
+    def from_pem(cls, pem: bytes, name: str = "key") -> Self:
+        """The key in PEM text; the same errors as :meth:`load`."""
+        from .algorithms import load_public
+
+        return cls(name, load_public(pem, name))
+
+    @property
+    def fingerprint(self) -> str:
+        """``sha256:`` and the digest of the SubjectPublicKeyInfo in hexadecimal."""
+        return f"sha256:{hashlib.sha256(self.spki).hexdigest()}"
+
+    @property
+    def hint(self) -> str:
+        """What cosign writes beside a signature to say which key made it; nobody has to believe it."""
+        return base64.b64encode(hashlib.sha256(self.spki).digest()).decode()
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether this key made ``signature`` over ``message``."""
+        from .algorithms import verifies
+
+        return verifies(self.spki, signature, message)
+
+
+def read_key_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file that is small enough for a key.
+
+    Raises:
+        KeyFileError: it is larger.
+    """
+    with open(path, "rb") as file:
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise KeyFileError("too large for a key", expected=f"at most {LARGEST_FILE}", actual=os.fspath(path))
+    return data
