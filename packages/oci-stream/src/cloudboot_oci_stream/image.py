@@ -117,7 +117,8 @@ def fetch_image(
     """Fetch the disk image that ``reference`` names into memory of its own.
 
     Nothing of it can be seen before its size and digest are verified, and nobody can change it afterwards.
-    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory.
+    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory
+    to spare.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.
@@ -129,7 +130,7 @@ def fetch_image(
     limit = Deadline(deadline)
     document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume)
     with about(reference=store.reference, digest=layer.digest):
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if max_size is None else max_size
+        most = available_memory() if max_size is None else max_size
         if layer.size > most:
             raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
         fd = _filled(store, layer, progress, limit, resume)
@@ -138,6 +139,15 @@ def fetch_image(
         except BaseException:
             os.close(fd)
             raise
+
+
+def available_memory() -> int:
+    """Bytes this machine can give without swapping, as far as the kernel can tell (``MemAvailable``, proc(5))."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _filled(

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, algorithm_of, digest_of
@@ -47,6 +48,8 @@ VERSION = "1.0.0"
 
 _MARKER = "oci-layout"
 _INDEX = "index.json"
+_LOOK = 0.02
+"""Seconds between two attempts to take the lock."""
 
 
 class FolderPart:
@@ -121,7 +124,7 @@ class FolderStore:
     ) -> tuple[str, int]:
         """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here."""
         del chunk
-        self._prepare(algorithm)
+        self._prepare(algorithm, deadline)
         hasher = hashlib.new(algorithm)
         nothing = bytes(CHUNK)
         with new_file(self._file(f"blobs/{algorithm}")) as new:
@@ -151,7 +154,7 @@ class FolderStore:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
-        self._prepare("sha256")
+        self._prepare("sha256", deadline)
         self._write(self._path(digest), data)
         tag = self._reference.tag
         entry = Descriptor(
@@ -161,7 +164,7 @@ class FolderStore:
             artifact_type=artifact_type,
             annotations={REF_NAME: tag} if tag else {},
         )
-        with self._locked():
+        with self._locked(deadline):
             index, entries = self._index()
             kept = [old for old in entries if not _replaced(old, tag, digest)]
             self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, entry.as_json()]}))
@@ -190,14 +193,14 @@ class FolderStore:
         entries = index["manifests"]
         return index, entries if isinstance(entries, list) else []
 
-    def _prepare(self, algorithm: str) -> None:
+    def _prepare(self, algorithm: str, deadline: Deadline) -> None:
         """Make the folder an image layout, if it is none; one of another version is not touched.
 
         Raises:
             ImageLayoutError: another version, or a folder with other things in it.
         """
         os.makedirs(self._folder, exist_ok=True)
-        with self._locked():
+        with self._locked(deadline):
             if os.path.lexists(self._file(_MARKER)):
                 self._check_marker()
             else:
@@ -258,14 +261,26 @@ class FolderStore:
             new.name = path
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, deadline: Deadline) -> Iterator[None]:
         """One writer of marker and index at a time; the lock is on the folder itself, so nothing is left behind."""
         fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            _lock(fd, deadline)
             yield
         finally:
             os.close(fd)
+
+
+def _lock(fd: int, deadline: Deadline) -> None:
+    """Wait for the lock. flock(2) knows no timeout, so it is asked again and again."""
+    while True:
+        deadline.cap(1)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _replaced(entry: dict[str, object], tag: str | None, digest: str) -> bool:
