@@ -28,8 +28,8 @@ class NewFile:
 def new_file(folder: str, *, durable: bool = False, replace: bool = True) -> Iterator[NewFile]:
     """Give a file in ``folder`` that is gone again unless the block ends without an exception and sets its name.
 
-    Where the file system can do that (``O_TMPFILE``), it has no name at all before, so that even a killed process leaves
-    nothing behind. ``durable`` syncs the bytes to the device before the name appears. What has the name already is
+    Where the file system can do that (``O_TMPFILE``), it has no name at all before, so that even a killed process
+    leaves nothing behind. ``durable`` syncs the bytes to the device before the name appears. What has the name is
     replaced, in one step.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
+from .lanes import Terms
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
 from .receive import advise, receive
 from .retry import Resume, persist
@@ -18,6 +19,7 @@ from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from .lanes import Ranges
     from .reference import Reference
     from .store import Progress
     from .transport import Access
@@ -112,6 +114,7 @@ def fetch_image(
     progress: Progress | None = None,
     deadline: float | None = None,
     resume: Resume | None = None,
+    ranges: Ranges = "auto",
     max_size: int | None = None,
 ) -> Image:
     """Fetch the disk image that ``reference`` names into memory of its own.
@@ -128,12 +131,13 @@ def fetch_image(
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline(deadline)
+    terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
     document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume)
     with about(reference=store.reference, digest=layer.digest):
         most = available_memory() if max_size is None else max_size
         if layer.size > most:
             raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
-        fd = _filled(store, layer, progress, limit, resume)
+        fd = _filled(store, layer, terms)
         try:
             return Image(store.reference, document, manifest, layer, fd)
         except BaseException:
@@ -150,9 +154,7 @@ def available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _filled(
-    store: Store, layer: Descriptor, progress: Progress | None, deadline: Deadline, resume: Resume | None
-) -> int:
+def _filled(store: Store, layer: Descriptor, terms: Terms) -> int:
     """A sealed memfd with the verified blob, opened read-only."""
     name = "cloudboot-" + layer.digest.partition(":")[2][:16]
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -168,7 +170,7 @@ def _filled(
             mapping.madvise(mmap.MADV_DONTFORK)
             advise(mapping)
             with memoryview(mapping) as view, view[: layer.size] as target:
-                receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
+                receive(store, layer, target, terms)
         except BaseException:
             # Frees the pages at once, whoever may still hold on to the mapping.
             mapping.madvise(mmap.MADV_REMOVE)

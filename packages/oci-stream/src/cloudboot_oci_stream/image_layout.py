@@ -56,12 +56,12 @@ class FolderPart:
     """A blob's file."""
 
     def __init__(self, fd: int, start: int, stop: int) -> None:
-        self.start = start
-        self._fd, self._position, self._stop = fd, start, stop
+        self.start, self.stop = start, stop
+        self._fd, self._position = fd, start
 
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; 0 at the end."""
-        with view[: self._stop - self._position] as target:
+        with view[: self.stop - self._position] as target:
             count = os.preadv(self._fd, [target], self._position)
         self._position += count
         return count
@@ -73,6 +73,8 @@ class FolderPart:
 
 class FolderStore:
     """A folder of images, and the one in it that a reference names."""
+
+    is_remote = False
 
     def __init__(self, reference: LayoutReference) -> None:
         self._reference = reference

@@ -44,8 +44,8 @@ class RegistryPart:
     """The body of a blob response."""
 
     def __init__(self, response: Response, start: int, stop: int) -> None:
-        self.start = start
-        self._response, self._stop, self._position = response, stop, start
+        self.start, self.stop = start, stop
+        self._response, self._position = response, start
 
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; at most what was asked for.
@@ -53,11 +53,11 @@ class RegistryPart:
         Raises:
             BodyOverflowError: the body has more.
         """
-        if self._position == self._stop:
+        if self._position == self.stop:
             if self._response.length is None and self._response.readinto(memoryview(bytearray(1))):
-                raise BodyOverflowError("the body goes on after the last byte", expected=self._stop)
+                raise BodyOverflowError("the body goes on after the last byte", expected=self.stop)
             return 0
-        with view[: self._stop - self._position] as target:
+        with view[: self.stop - self._position] as target:
             count = self._response.readinto(target)
         self._position += count
         return count
@@ -69,6 +69,8 @@ class RegistryPart:
 
 class RegistryStore:
     """One repository, and the image in it that a reference names."""
+
+    is_remote = True
 
     def __init__(self, reference: RegistryReference, access: Access) -> None:
         self._reference = reference

@@ -28,8 +28,12 @@ class Part(Protocol):
     def start(self) -> int:
         """Where the bytes begin; 0 where a range was asked for and the place sends everything."""
 
+    @property
+    def stop(self) -> int:
+        """Where they end."""
+
     def readinto(self, view: memoryview) -> int:
-        """Read into ``view``; 0 at the end."""
+        """Read what there is into ``view``; 0 at the end."""
 
     def close(self) -> None:
         """Let go of what is unread."""
@@ -41,6 +45,10 @@ class Store(Protocol):
     @property
     def reference(self) -> Reference:
         """The image that was named."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether several connections can be faster than one."""
 
     def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
         """The manifest or index that ``entry`` of an index (else the reference) names; its bytes hash to its digest."""
