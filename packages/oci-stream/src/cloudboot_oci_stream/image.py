@@ -7,13 +7,14 @@ import fcntl
 import functools
 import mmap
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
 from .lanes import Terms
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .receive import advise, receive
+from .places import MappedFile
+from .receive import receive
 from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
@@ -31,6 +32,14 @@ _DEEPEST_INDEX = 3
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
+class Resolved(NamedTuple):
+    """What a reference leads to: the manifest as stored, what it says, and the layer that is the image."""
+
+    document: Document
+    manifest: Manifest
+    layer: Descriptor
+
+
 class Image:
     """A verified disk image. Owns its memory: a sealed memfd that nobody can change any more, mapped read-only.
 
@@ -39,17 +48,15 @@ class Image:
     the manifest's, ``descriptor`` the layer's.
     """
 
-    def __init__(
-        self, reference: Reference, document: Document, manifest: Manifest, layer: Descriptor, fd: int
-    ) -> None:
+    def __init__(self, reference: Reference, resolved: Resolved, fd: int, mapping: mmap.mmap) -> None:
         self.reference = reference
-        self.digest = document.digest
-        self.manifest = manifest
-        self.descriptor = layer
+        self.digest = resolved.document.digest
+        self.manifest = resolved.manifest
+        self.descriptor = resolved.layer
         self.fd = fd
-        self.size = os.fstat(fd).st_size
-        self._mapping = mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
-        self.view = memoryview(self._mapping)
+        self.size = len(mapping)
+        self._mapping = mapping
+        self.view = memoryview(mapping)
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +89,7 @@ class Image:
 
 def resolve(
     store: Store, *, platform: Platform | None = None, deadline: Deadline | None = None, resume: Resume | None = None
-) -> tuple[Document, Manifest, Descriptor]:
+) -> Resolved:
     """The manifest of the image that the store's reference names, and the layer that is the image.
 
     An index is followed to the entry for ``platform``, or to the only one there is.
@@ -103,7 +110,7 @@ def resolve(
             raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
             manifest = parse_manifest(document)
-            return document, manifest, image_layer(manifest)
+            return Resolved(document, manifest, image_layer(manifest))
 
 
 def fetch_image(
@@ -132,17 +139,13 @@ def fetch_image(
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline(deadline)
     terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
-    document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume)
-    with about(reference=store.reference, digest=layer.digest):
+    resolved = resolve(store, platform=wanted, deadline=limit, resume=resume)
+    with about(reference=store.reference, digest=resolved.layer.digest):
+        size = resolved.layer.size
         most = available_memory() if max_size is None else max_size
-        if layer.size > most:
-            raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
-        fd = _filled(store, layer, terms)
-        try:
-            return Image(store.reference, document, manifest, layer, fd)
-        except BaseException:
-            os.close(fd)
-            raise
+        if size > most:
+            raise NoRoomError("the image is too large", expected=f"at most {most}", actual=size)
+        return Image(store.reference, resolved, *filled(store, resolved.layer, terms))
 
 
 def available_memory() -> int:
@@ -154,33 +157,35 @@ def available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _filled(store: Store, layer: Descriptor, terms: Terms) -> int:
-    """A sealed memfd with the verified blob, opened read-only."""
+def filled(store: Store, layer: Descriptor, terms: Terms) -> tuple[int, mmap.mmap]:
+    """A sealed memfd with the verified blob, padded to whole sectors: its descriptor, read-only, and a mapping.
+
+    Raises:
+        NoRoomError: there is no memory for it.
+    """
     name = "cloudboot-" + layer.digest.partition(":")[2][:16]
-    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    size = -(-layer.size // SECTOR) * SECTOR
+    writable = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    readable = -1
     try:
-        size = -(-layer.size // SECTOR) * SECTOR
+        readable = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.ftruncate(fd, size)
-            mapping = mmap.mmap(fd, size)
+            os.ftruncate(writable, size)
+            # Of a descriptor that is itself read-only, since F_SEAL_WRITE needs that nobody could write to a mapping.
+            mapping = mmap.mmap(readable, size, prot=mmap.PROT_READ)
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error
         try:
-            # A child forked meanwhile would keep a writable mapping, and F_SEAL_WRITE would fail.
-            mapping.madvise(mmap.MADV_DONTFORK)
-            advise(mapping)
             with memoryview(mapping) as view, view[: layer.size] as target:
-                receive(store, layer, target, terms)
+                receive(store, layer, MappedFile(writable, mapping, target), terms)
+            fcntl.fcntl(writable, fcntl.F_ADD_SEALS, _SEALS)
         except BaseException:
-            # Frees the pages at once, whoever may still hold on to the mapping.
-            mapping.madvise(mmap.MADV_REMOVE)
-            with contextlib.suppress(BufferError):
-                mapping.close()
+            mapping.close()
             raise
-        mapping.close()
-        # F_SEAL_WRITE needs that no writable mapping is left; a descriptor that is itself read-only can be mapped
-        # afterwards on every kernel.
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except BaseException:
+        if readable >= 0:
+            os.close(readable)
+        raise
     finally:
-        os.close(fd)
+        os.close(writable)
+    return readable, mapping

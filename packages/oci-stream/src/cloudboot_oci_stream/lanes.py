@@ -16,10 +16,12 @@ import time
 from typing import TYPE_CHECKING, Literal, Self
 
 from .errors import ContentRangeError, OciError, ShortBodyError
+from .places import STEP
 
 if TYPE_CHECKING:
     from .descriptor import Descriptor
     from .hasher import Hasher
+    from .places import Landing, Place
     from .retry import Resume
     from .store import Part, Progress, Store
     from .timing import Deadline
@@ -27,14 +29,12 @@ if TYPE_CHECKING:
     Ranges = int | Literal["auto"]
     """How many connections at once; ``"auto"`` adds them while they pay."""
 
-STEP = 1 << 20
-"""Bytes asked of the socket at once, and so how far ahead of its position a lane may be writing."""
-
 MOST_RANGES = 16
 _MOST_BY_ITSELF = 8
 _SMALLEST = 1 << 18
 """Ranges that were asked for are not smaller than this."""
 _WORTH_SPLITTING = 4 * STEP
+"""A lane may be writing up to a step ahead of its position; the split is further on."""
 _WINDOW = 0.2
 """Seconds over which a rate is measured."""
 _WORTH_A_CONNECTION = 1.0
@@ -68,9 +68,9 @@ class Terms:
 class _Lane:
     """The range from ``position`` to ``stop`` and who receives it."""
 
-    def __init__(self, position: int, stop: int, deadline: Deadline) -> None:
+    def __init__(self, position: int, stop: int, landing: Landing, deadline: Deadline) -> None:
         self.position, self.stop = position, stop
-        self.deadline = deadline
+        self.landing, self.deadline = landing, deadline
         self.has_begun = False
         self.thread: threading.Thread | None = None
 
@@ -102,17 +102,17 @@ class _Pace:
 
 
 class Lanes:
-    """The transfer of one blob into ``view``, which ``hasher`` follows."""
+    """The transfer of one blob into ``place``, which ``hasher`` follows."""
 
     def __init__(
         self,
         store: Store,
         descriptor: Descriptor,
-        view: memoryview,
+        place: Place,
         hasher: Hasher,
         terms: Terms,
     ) -> None:
-        self._store, self._descriptor, self._view, self._hasher = store, descriptor, view, hasher
+        self._store, self._descriptor, self._place, self._hasher = store, descriptor, place, hasher
         self._progress, self._deadline, self._resume = terms.progress, terms.deadline, terms.resume
         ranges = terms.ranges
         self._size = descriptor.size
@@ -126,7 +126,7 @@ class Lanes:
         parts = 1 if ranges == "auto" else self._most
         marks = [self._size * part // parts for part in range(parts + 1)]
         self._pile = list(itertools.pairwise(marks[1:]))
-        self._first = _Lane(0, marks[1], terms.deadline.branch())
+        self._first = _Lane(0, marks[1], place.landing(is_first=True), terms.deadline.branch())
         self._helpers: list[_Lane] = []
         self._working = 1
         self._measured = 0
@@ -165,7 +165,7 @@ class Lanes:
     def _add_helpers(self, lanes: int) -> None:
         """Have so many lanes in all, as far as the registry takes them and there is something for them to do."""
         while 1 + len(self._helpers) < min(lanes, self._most):
-            lane = _Lane(0, 0, self._deadline.branch())
+            lane = _Lane(0, 0, self._place.landing(is_first=False), self._deadline.branch())
             # First among the lanes, then given a range, so that nobody takes the range for received in between.
             self._helpers.append(lane)
             if not self._take(lane):
@@ -234,8 +234,7 @@ class Lanes:
             raise ContentRangeError("the registry knows no ranges", expected=lane.position, actual=part.start)
         _skip(part, lane.position)
         while lane.position < lane.stop or self._extend(lane, part):
-            with self._view[lane.position : min(lane.stop, lane.position + STEP)] as target:
-                count = part.readinto(target)
+            count = lane.landing.land(part, lane.position, lane.stop)
             if count == 0:
                 raise ShortBodyError(
                     "the body ended early", offset=lane.position, expected=self._size, actual=lane.position

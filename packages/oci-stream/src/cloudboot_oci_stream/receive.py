@@ -17,6 +17,7 @@ from .errors import BufferTooSmallError, DescriptorError, DigestMismatchError, a
 from .files import check_target, new_file
 from .hasher import Hasher
 from .lanes import Lanes, Terms
+from .places import MappedFile, Memory
 from .reference import LayoutReference, RegistryReference
 from .retry import Resume
 from .store import Store, open_store
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .lanes import Ranges
+    from .places import Place
     from .reference import Reference
     from .store import Progress
     from .transport import Access
@@ -65,25 +67,25 @@ def fetch_blob_to_buffer(
         ContentError: what came is not what the descriptor describes.
         OciError: it did not come; see :mod:`.errors`.
     """
-    described = descriptor if isinstance(descriptor, Descriptor) else Descriptor.from_json(descriptor)
     terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
-    store = open_store(source, access) if isinstance(source, str | RegistryReference | LayoutReference) else source
-    with about(reference=store.reference, digest=described.digest):
-        if described.media_type.startswith(_FOREIGN):
-            raise DescriptorError("content that no registry distributes", actual=described.media_type)
-        # Views are released on every way out, so that the caller can close a mapping while handling an error.
-        with memoryview(buffer) as whole, whole.cast("B") as view:
-            if view.readonly:
-                raise BufferTooSmallError("the buffer is read-only", expected="a writable buffer")
-            if len(view) < described.size:
-                raise BufferTooSmallError("the buffer is too small", expected=described.size, actual=len(view))
-            advise(buffer)
-            with view[: described.size] as target:
-                try:
-                    receive(store, described, target, terms)
-                except BaseException:
-                    wipe(target)
-                    raise
+    described, store = _opened(descriptor, source, access)
+    # Views are released on every way out, so that the caller can close a mapping while handling an error.
+    with (
+        about(reference=store.reference, digest=described.digest),
+        memoryview(buffer) as whole,
+        whole.cast("B") as view,
+    ):
+        if view.readonly:
+            raise BufferTooSmallError("the buffer is read-only", expected="a writable buffer")
+        if len(view) < described.size:
+            raise BufferTooSmallError("the buffer is too small", expected=described.size, actual=len(view))
+        advise(buffer)
+        with view[: described.size] as target:
+            try:
+                receive(store, described, Memory(target), terms)
+            except BaseException:
+                wipe(target)
+                raise
     return described.size
 
 
@@ -108,33 +110,56 @@ def fetch_blob_to_file(
         FileExistsError: ``path`` exists and ``force`` is false, or is no file.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
-    described = descriptor if isinstance(descriptor, Descriptor) else Descriptor.from_json(descriptor)
+    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    described, store = _opened(descriptor, source, access)
     target = os.fspath(path)
     check_target(target, force=force)
-    with new_file(os.path.dirname(target) or ".", durable=True, replace=force) as new:
-        # Real blocks: a full disk must be an error here, not a signal while the mapping is written to.
-        if described.size:
-            os.posix_fallocate(new.fd, 0, described.size)
-            with mmap.mmap(new.fd, described.size) as mapping:
-                fetch_blob_to_buffer(
-                    described,
-                    mapping,
-                    source,
-                    access=access,
-                    progress=progress,
-                    deadline=deadline,
-                    resume=resume,
-                    ranges=ranges,
-                )
+    with (
+        about(reference=store.reference, digest=described.digest),
+        new_file(os.path.dirname(target) or ".", durable=True, replace=force) as new,
+    ):
+        fill_file(store, described, new.fd, terms)
         new.name = target
     return described.size
 
 
-def receive(store: Store, descriptor: Descriptor, view: memoryview, terms: Terms) -> None:
-    """Fill ``view`` with a verified blob. On an exception the content of ``view`` is undefined."""
+def fill_file(store: Store, descriptor: Descriptor, fd: int, terms: Terms) -> None:
+    """Fill an empty file with a verified blob. On an exception its content is undefined."""
+    if not descriptor.size:
+        receive(store, descriptor, Memory(memoryview(b"")), terms)
+        return
+    # Real blocks: a full disk is an error here, before anything is fetched.
+    os.posix_fallocate(fd, 0, descriptor.size)
+    with mmap.mmap(fd, descriptor.size, prot=mmap.PROT_READ) as mapping, memoryview(mapping) as view:
+        receive(store, descriptor, MappedFile(fd, mapping, view), terms)
+
+
+def check_distributed(descriptor: Descriptor) -> None:
+    """Refuse content that is described by a registry but kept elsewhere ("nondistributable").
+
+    Raises:
+        DescriptorError: it is.
+    """
+    if descriptor.media_type.startswith(_FOREIGN):
+        raise DescriptorError("content that no registry distributes", actual=descriptor.media_type)
+
+
+def _opened(
+    descriptor: Descriptor | Mapping[str, object], source: Store | Reference | str, access: Access | None
+) -> tuple[Descriptor, Store]:
+    """What to fetch and where from, before anything is asked for."""
+    described = descriptor if isinstance(descriptor, Descriptor) else Descriptor.from_json(descriptor)
+    store = open_store(source, access) if isinstance(source, str | RegistryReference | LayoutReference) else source
+    with about(reference=store.reference, digest=described.digest):
+        check_distributed(described)
+    return described, store
+
+
+def receive(store: Store, descriptor: Descriptor, place: Place, terms: Terms) -> None:
+    """Fill ``place`` with a verified blob. On an exception its content is undefined."""
     algorithm = algorithm_of(descriptor.digest)
-    with Hasher(algorithm, view) as hasher:
-        with Lanes(store, descriptor, view, hasher, terms) as lanes:
+    with Hasher(algorithm, place.view) as hasher:
+        with Lanes(store, descriptor, place, hasher, terms) as lanes:
             lanes.run()
         actual = f"{algorithm}:{hasher.hexdigest()}"
     if actual != descriptor.digest:
