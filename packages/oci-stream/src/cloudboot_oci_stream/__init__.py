@@ -3,9 +3,11 @@
 - :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
 - :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
 - :func:`fetch_blob_to_buffer` fills the caller's own buffer, :func:`fetch_blob_to_file` a file;
+- :func:`copy_image` takes it, or anything else a manifest describes, from one place to another;
 - every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
 """
 
+from .copy import Copied, copy_image
 from .descriptor import Descriptor, Platform
 from .errors import OciError
 from .image import Image, fetch_image, resolve
@@ -22,6 +24,7 @@ __all__ = [
     "ARTIFACT_TYPE",
     "LAYER_TYPE",
     "Access",
+    "Copied",
     "Descriptor",
     "Document",
     "Image",
@@ -34,6 +37,7 @@ __all__ = [
     "Resume",
     "Source",
     "Store",
+    "copy_image",
     "fetch_blob_to_buffer",
     "fetch_blob_to_file",
     "fetch_image",

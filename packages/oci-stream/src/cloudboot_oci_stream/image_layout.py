@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .reference import LayoutReference
-    from .source import Source
-    from .store import Progress
+    from .source import Source, Stream
+    from .store import Progress, Store
     from .timing import Deadline
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -121,16 +121,43 @@ class FolderStore:
         os.posix_fadvise(fd, start, stop - start, os.POSIX_FADV_SEQUENTIAL)
         return FolderPart(fd, start, stop)
 
+    def has_blob(self, digest: str, deadline: Deadline) -> bool:
+        """Whether the folder holds the blob, undamaged."""
+        if not os.path.exists(self._path(digest)):
+            return False
+        hasher = hashlib.new(algorithm_of(digest))
+        with open(self._open(self._path(digest)), "rb") as file:
+            while piece := file.read(CHUNK):
+                deadline.cap(1)
+                hasher.update(piece)
+        return hasher.hexdigest() == digest.partition(":")[2]
+
+    def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
+        """A folder takes nothing over: what is in it has been seen and hashed."""
+        del digest, origin, deadline
+        return False
+
     def write_blob(
-        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
+        self,
+        source: Source | Stream,
+        *,
+        algorithm: str,
+        progress: Progress | None,
+        chunk: int | None,
+        deadline: Deadline,
+        expected: Descriptor | None = None,
     ) -> tuple[str, int]:
-        """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here."""
+        """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here.
+
+        Raises:
+            DigestMismatchError: it is not ``expected``.
+        """
         del chunk
+        algorithm = algorithm_of(expected.digest) if expected else algorithm
         self._prepare(algorithm, deadline)
         hasher = hashlib.new(algorithm)
         nothing = bytes(CHUNK)
         with new_file(self._file(f"blobs/{algorithm}")) as new:
-            os.ftruncate(new.fd, source.size)
             done = 0
             for piece in pieces(source, scratch=bytearray(CHUNK)):
                 deadline.cap(1)
@@ -140,24 +167,40 @@ class FolderStore:
                 done += len(piece)
                 if progress:
                     progress(done, source.size)
+            os.ftruncate(new.fd, done)
             digest = f"{algorithm}:{hasher.hexdigest()}"
+            if expected and digest != expected.digest:
+                raise DigestMismatchError(
+                    "the bytes are not the ones described", expected=expected.digest, actual=digest
+                )
             new.name = self._path(digest)
-        return digest, source.size
+        return digest, done
 
-    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
-        """Store a manifest and point the reference's tag at it; an entry that had the tag is replaced.
+    def write_manifest(
+        self,
+        data: bytes,
+        *,
+        media_type: str,
+        artifact_type: str | None,
+        deadline: Deadline,
+        digest: str | None = None,
+        is_named: bool = True,
+    ) -> str:
+        """Store a manifest and, if it is to be named, point the reference's tag at it, which another may have had.
 
         Raises:
             DigestMismatchError: the reference names another digest.
         """
         deadline.cap(1)
-        digest = digest_of(data)
-        if self._reference.digest not in {None, digest}:
+        digest = digest or digest_of(data)
+        if is_named and self._reference.digest not in {None, digest}:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
-        self._prepare("sha256", deadline)
+        self._prepare(algorithm_of(digest), deadline)
         self._write(self._path(digest), data)
+        if not is_named:
+            return digest
         tag = self._reference.tag
         entry = Descriptor(
             media_type=media_type,

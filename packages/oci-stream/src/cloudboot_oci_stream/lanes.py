@@ -16,7 +16,9 @@ import time
 from typing import TYPE_CHECKING, Literal, Self
 
 from .errors import ContentRangeError, OciError, ShortBodyError
+from .parts import skip
 from .places import STEP
+from .retry import Patience
 
 if TYPE_CHECKING:
     from .descriptor import Descriptor
@@ -212,7 +214,7 @@ class Lanes:
 
     def _receive(self, lane: _Lane, attempts: int) -> None:
         """Receive a lane's range, from its position again each time the connection breaks."""
-        mark, failures = lane.position, 0
+        patience = Patience(self._resume, lane.deadline, lane.position, self._size, attempts)
         while lane.position < lane.stop:
             try:
                 with contextlib.closing(
@@ -220,19 +222,12 @@ class Lanes:
                 ) as part:
                     self._receive_part(lane, part)
             except OciError as error:
-                if lane.position - mark >= min(self._resume.progress, self._size):
-                    failures = 0
-                mark = lane.position
-                failures += 1
-                if not error.retryable or failures > attempts:
-                    error.offset = lane.position if error.offset is None else error.offset
-                    raise
-                lane.deadline.sleep(self._resume.seconds(failures - 1, error))
+                patience.again(error, lane.position)
 
     def _receive_part(self, lane: _Lane, part: Part) -> None:
         if part.start != lane.position and lane is not self._first:
             raise ContentRangeError("the registry knows no ranges", expected=lane.position, actual=part.start)
-        _skip(part, lane.position)
+        skip(part, lane.position)
         while lane.position < lane.stop or self._extend(lane, part):
             count = lane.landing.land(part, lane.position, lane.stop)
             if count == 0:
@@ -283,16 +278,3 @@ class Lanes:
         if self._progress and self._received != self._reported:
             self._reported = self._received
             self._progress(self._reported, self._size)
-
-
-def _skip(part: Part, position: int) -> None:
-    """Pass over what is here already, where the registry sends everything again."""
-    if part.start > position:
-        raise ContentRangeError("the body starts too late", expected=position, actual=part.start)
-    at = part.start
-    scratch = memoryview(bytearray(min(1 << 16, position - at)))
-    while at < position:
-        count = part.readinto(scratch[: position - at])
-        if count == 0:
-            raise ShortBodyError("the body ended early", offset=at, expected=position)
-        at += count

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .descriptor import Descriptor
     from .manifest import Document
-    from .source import Source
+    from .source import Source, Stream
     from .timing import Deadline
 
     Progress = Callable[[int, int], None]
@@ -56,13 +56,35 @@ class Store(Protocol):
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> Part:
         """Bytes ``start`` to ``stop`` of a blob, unverified."""
 
-    def write_blob(
-        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
-    ) -> tuple[str, int]:
-        """Store ``source`` unless it is there; its digest and size."""
+    def has_blob(self, digest: str, deadline: Deadline) -> bool:
+        """Whether a blob is there."""
 
-    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
-        """Store a manifest under the reference's tag; its digest."""
+    def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
+        """Take a blob over from another repository of the same registry; false if that is not to be had."""
+
+    def write_blob(
+        self,
+        source: Source | Stream,
+        *,
+        algorithm: str,
+        progress: Progress | None,
+        chunk: int | None,
+        deadline: Deadline,
+        expected: Descriptor | None = None,
+    ) -> tuple[str, int]:
+        """Store ``source`` unless it is there (who ``expected`` that has asked before); its digest and size."""
+
+    def write_manifest(
+        self,
+        data: bytes,
+        *,
+        media_type: str,
+        artifact_type: str | None,
+        deadline: Deadline,
+        digest: str | None = None,
+        is_named: bool = True,
+    ) -> str:
+        """Store a manifest, under the reference's tag if ``is_named``; its digest."""
 
 
 def open_store(reference: Reference | str, access: Access | None = None) -> Store:
