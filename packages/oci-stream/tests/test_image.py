@@ -41,6 +41,7 @@ from cloudboot_oci_stream.errors import (
     NotFoundError,
     ShortBodyError,
     SizeMismatchError,
+    TransferTimeoutError,
 )
 from cloudboot_oci_stream.image import SECTOR
 from cloudboot_oci_stream.manifest import EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
@@ -555,6 +556,19 @@ folder, worker = sys.argv[1:]
 for count in range(10):
     push_image(f"{worker} {count}".encode(), f"oci:{folder}:w{worker}-{count}")
 """
+
+
+def test_a_writer_waits_no_longer_than_its_deadline(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    push_image(DISK, f"oci:{folder}:v1")
+    fd = os.open(folder, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(TransferTimeoutError):
+            push_image(DISK, f"oci:{folder}:v2", deadline=0.2)
+    finally:
+        os.close(fd)
+    push_image(DISK, f"oci:{folder}:v2", deadline=10)
 
 
 def test_writers_take_turns(tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
 from .lanes import Terms
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .places import MappedFile
-from .receive import receive
+from .places import MappedFile, Memory
+from .receive import opened, receive
 from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from .lanes import Ranges
     from .reference import Reference
     from .store import Progress
@@ -141,11 +143,55 @@ def fetch_image(
     terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
     resolved = resolve(store, platform=wanted, deadline=limit, resume=resume)
     with about(reference=store.reference, digest=resolved.layer.digest):
-        size = resolved.layer.size
-        most = available_memory() if max_size is None else max_size
-        if size > most:
-            raise NoRoomError("the image is too large", expected=f"at most {most}", actual=size)
+        _check_room(resolved.layer.size, max_size)
         return Image(store.reference, resolved, *filled(store, resolved.layer, terms))
+
+
+def iter_blob(
+    descriptor: Descriptor | Mapping[str, object],
+    source: Store | Reference | str,
+    *,
+    size: int = 1 << 20,
+    access: Access | None = None,
+    progress: Progress | None = None,
+    deadline: float | None = None,
+    resume: Resume | None = None,
+    ranges: Ranges = "auto",
+    max_size: int | None = None,
+) -> Iterator[memoryview]:
+    """Fetch the blob that ``descriptor`` describes, and then give it in read-only pieces of ``size`` bytes.
+
+    The first piece comes when the last byte is verified: bytes handed out as they arrive would be bytes nobody has
+    verified. All of it is in memory meanwhile, which lasts as long as the iterator and the pieces.
+
+    Raises:
+        NoRoomError: the blob is larger than ``max_size``, or memory ran out.
+        OciError: as :func:`fetch_blob_to_buffer`.
+    """
+    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    described, store = opened(descriptor, source, access)
+    with about(reference=store.reference, digest=described.digest):
+        _check_room(described.size, max_size)
+        if not described.size:
+            receive(store, described, Memory(memoryview(b"")), terms)
+            return
+        fd, mapping = filled(store, described, terms)
+    os.close(fd)
+    whole = memoryview(mapping)
+    try:
+        for offset in range(0, described.size, size):
+            yield whole[offset : min(offset + size, described.size)]
+    finally:
+        # Pieces that are still in use keep the memory until they go.
+        with contextlib.suppress(BufferError):
+            whole.release()
+            mapping.close()
+
+
+def _check_room(size: int, max_size: int | None) -> None:
+    most = available_memory() if max_size is None else max_size
+    if size > most:
+        raise NoRoomError("the image is too large", expected=f"at most {most}", actual=size)
 
 
 def available_memory() -> int:

@@ -68,7 +68,7 @@ def fetch_blob_to_buffer(
         OciError: it did not come; see :mod:`.errors`.
     """
     terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
-    described, store = _opened(descriptor, source, access)
+    described, store = opened(descriptor, source, access)
     # Views are released on every way out, so that the caller can close a mapping while handling an error.
     with (
         about(reference=store.reference, digest=described.digest),
@@ -111,7 +111,7 @@ def fetch_blob_to_file(
         OciError: as :func:`fetch_blob_to_buffer`.
     """
     terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
-    described, store = _opened(descriptor, source, access)
+    described, store = opened(descriptor, source, access)
     target = os.fspath(path)
     check_target(target, force=force)
     with (
@@ -144,7 +144,7 @@ def check_distributed(descriptor: Descriptor) -> None:
         raise DescriptorError("content that no registry distributes", actual=descriptor.media_type)
 
 
-def _opened(
+def opened(
     descriptor: Descriptor | Mapping[str, object], source: Store | Reference | str, access: Access | None
 ) -> tuple[Descriptor, Store]:
     """What to fetch and where from, before anything is asked for."""
