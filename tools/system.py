@@ -46,6 +46,7 @@ BACKPORTS_JUDGES = {
     "qemu-system-riscv": "qemu-system-riscv64",
 }
 TRIXIE_JUDGES = {
+    "oras": "oras",
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 }

@@ -27,6 +27,7 @@ from cloudboot_oci_stream import (
     Descriptor,
     OciError,
     Resume,
+    copy_image,
     fetch_image,
     push_image,
 )
@@ -44,7 +45,7 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
 )
 from cloudboot_oci_stream.image import SECTOR
-from cloudboot_oci_stream.manifest import EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
+from cloudboot_oci_stream.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = random.Random(7).randbytes(1_500_001)
@@ -324,6 +325,19 @@ def test_other_bytes_than_the_digest_asked_for(registry: FaultyRegistry) -> None
     registry.manifests["team/disk", digest] = registry.manifests["team/disk", evil]
     with pytest.raises(DigestMismatchError):
         fetch_image(f"{registry.host}/team/disk@{digest}")
+
+
+def test_a_header_with_the_other_name_of_the_same_type(registry: FaultyRegistry, tmp_path: Path) -> None:
+    """What the hashed bytes say counts; a cache's header may call an OCI manifest Docker's."""
+    push_image(DISK, f"{registry.host}/d:v1")
+    data = registry.manifests["d", "v1"][1]
+    registry.add_manifest("d", "v1", DOCKER_MANIFEST_TYPE, data)
+    with fetch_image(f"{registry.host}/d:v1") as image:
+        assert image.view[: len(DISK)] == DISK
+    assert copy_image(f"{registry.host}/d:v1", f"oci:{tmp_path}/d:v1").descriptor.media_type == MANIFEST_TYPE
+    registry.add_manifest("d", "v1", INDEX_TYPE, data)
+    with pytest.raises(NotAnImageError):
+        fetch_image(f"{registry.host}/d:v1")
 
 
 def test_a_manifest_too_large(registry: FaultyRegistry) -> None:

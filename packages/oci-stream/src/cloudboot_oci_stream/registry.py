@@ -20,7 +20,7 @@ from .errors import (
     StatusError,
     about,
 )
-from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document
+from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document, settle
 from .retry import persist
 from .session import Session, location
 from .source import CHUNK, Stream, pieces
@@ -85,7 +85,7 @@ class RegistryStore:
         """The manifest or index that ``entry`` of an index, else the reference, names; verified against its digest.
 
         Raises:
-            ManifestTooLargeError: more than 4 MiB (the document is cut there, and parsing it says so).
+            ManifestTooLargeError: more than 4 MiB.
             DigestMismatchError: other bytes than the digest's, or the registry contradicts itself.
         """
         target = entry.digest if entry else self._reference.target
@@ -101,7 +101,7 @@ class RegistryStore:
             actual = digest_of(data, algorithm_of(claim) if claim else "sha256")
             if claim and claim != actual:
                 raise DigestMismatchError("not the manifest that was asked for", expected=claim, actual=actual)
-        return Document(data, media_type, wanted or digest_of(data))
+        return settle(Document(data, media_type, wanted or digest_of(data)))
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> RegistryPart:
         """Bytes ``start`` to ``stop`` of a blob, always by a closed range inside it.
