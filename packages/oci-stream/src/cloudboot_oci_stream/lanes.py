@@ -86,18 +86,25 @@ class _Pace:
         self._since: float | None = None
         self._received = 0
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to decide."""
+        return self._most <= 1
+
     def begin(self, received: int) -> None:
         """Measure from now on."""
         self._since, self._received = time.monotonic(), received
 
     def lanes(self, lanes: int, received: int, size: int, hash_rate: float) -> int:
         """How many there should be, where there are ``lanes`` now."""
-        if lanes >= self._most or self._since is None or (seconds := time.monotonic() - self._since) < _WINDOW:
+        if lanes >= self._most:
+            self._most = 1
+        if self.is_settled or self._since is None or (seconds := time.monotonic() - self._since) < _WINDOW:
             return lanes
         rate = (received - self._received) / seconds
         is_hash_bound = rate > _HASH_SHARE * hash_rate > 0
         if is_hash_bound or rate < _GAIN * self._best or size - received < _WORTH_A_CONNECTION * rate:
-            self._most = lanes
+            self._most = 1
             return lanes
         self._best, self._since = rate, None
         return min(self._most, lanes * 2)
@@ -266,6 +273,8 @@ class Lanes:
 
     def _adapt(self) -> None:
         """Add connections if that pays; a window begins when every connection there is has begun to deliver."""
+        if self._pace.is_settled:
+            return
         lanes = 1 + len(self._helpers)
         if lanes != self._measured and all(helper.has_begun for helper in self._helpers):
             self._measured = lanes

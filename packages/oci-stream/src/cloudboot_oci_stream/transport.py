@@ -43,6 +43,8 @@ _HEAD = 1 << 20
 """Bytes an answer may have besides its body: http.client reads interim answers and trailers as long as they come."""
 
 _PIECE = 1 << 16
+_FOREIGN = (OSError, http.client.HTTPException, ValueError)
+"""What comes up from below; ValueError is what http.client says of malformed headers and chunk sizes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,13 +239,18 @@ class Response:
             TransportError: the connection broke.
             TransferTimeoutError: a limit was passed.
         """
-        with _mapped(self.url):
+        # Called for every few packets, so without the cost of a context manager.
+        try:
             if not self._inner.chunked:
                 return self._inner.readinto(view)
             # Here http.client's readinto takes a short read for a broken connection.
             piece = self._inner.read1(min(len(view), _PIECE))
-            view[: len(piece)] = piece
-            return len(piece)
+        except OciError:
+            raise
+        except _FOREIGN as error:
+            raise _translated(error, self.url) from error
+        view[: len(piece)] = piece
+        return len(piece)
 
     def read_bounded(self, limit: int) -> bytes:
         """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
@@ -427,21 +434,24 @@ def _proxy_for(origin: Origin) -> _Proxy | None:
 @contextlib.contextmanager
 def _mapped(url: str) -> Iterator[None]:
     """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
-    where = shown(url)
     try:
         yield
     except OciError:
         raise
-    except TimeoutError:
-        raise TransferTimeoutError(f"no byte moved in time: {where}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise CertificateError(
+    except _FOREIGN as error:
+        raise _translated(error, url) from error
+
+
+def _translated(error: Exception, url: str) -> OciError:
+    where = shown(url)
+    if isinstance(error, TimeoutError):
+        return TransferTimeoutError(f"no byte moved in time: {where}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CertificateError(
             f"the certificate of {where} does not verify: {error.verify_message}",
             hint="name its authority with ca_file",
-        ) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        # ValueError: http.client says so of header bytes and chunk sizes that are not what they should be.
-        raise TransportError(f"{where}: {_reason(error)}") from error
+        )
+    return TransportError(f"{where}: {_reason(error)}")
 
 
 def shown(url: str) -> str:

@@ -88,7 +88,7 @@ def docker_registry(
 
 @contextlib.contextmanager
 def pull_through_cache(upstream: str, *, timeout: float = 20.0) -> Iterator[Server]:
-    """drayage, a registry that only hands out: what it is asked for it gets from ``upstream`` (``HOST:PORT``) and keeps.
+    """drayage, a registry that only hands out what it gets from another, ``upstream`` (``HOST:PORT``), and keeps it.
 
     Raises:
         FileNotFoundError: drayage (of PyPI) or setpriv is not installed.
