@@ -161,6 +161,10 @@ def test_tls(tmp_path: Path) -> None:
         trusted = Access(ca_file=certificate, username="joe", password="secret")
         push_image(DISK, f"{server.host}/e:v1", access=trusted)
         assert_image(f"{server.host}/e:v1", trusted)
+        with fetch_image(f"{server.host}/e:v1", access=trusted, ranges=4) as image:
+            assert image.view[: image.descriptor.size] == DISK
+        copy_image(f"{server.host}/e:v1", f"{server.host}/f:v1", access=trusted)
+        assert_image(f"{server.host}/f:v1", trusted)
         with pytest.raises(CertificateError, match="does not verify"):
             fetch_image(f"{server.host}/e:v1", access=Access(insecure=False))
         port = server.host.partition(":")[2]

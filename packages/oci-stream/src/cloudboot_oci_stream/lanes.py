@@ -186,17 +186,19 @@ class Lanes:
 
     def _help(self, lane: _Lane) -> None:
         """What a helper's thread does: range after range, until none is left or the registry has had enough."""
+        is_refused = False
         try:
             while self._working <= self._most and (lane.position < lane.stop or self._take(lane)):
                 self._receive(lane, _HELPER_FAILURES)
         except OciError:
-            with self._lock:
-                self._most = min(self._most, self._working - 1)
+            is_refused = True
         except BaseException as problem:  # noqa: BLE001 - raised again in the thread of the caller
             self._problem = problem
         finally:
             with self._lock:
                 self._working -= 1
+                if is_refused:
+                    self._most = min(self._most, self._working)
                 if lane.position < lane.stop:
                     self._pile.append((lane.position, lane.stop))
                 lane.position, lane.has_begun = lane.stop, True

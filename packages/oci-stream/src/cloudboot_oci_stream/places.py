@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STEP = 1 << 20
 """Bytes asked of the socket at once."""
 
-_HELPER_STEP = 1 << 17
+_HELPER_STEP = 1 << 16
 _POPULATE_READ = 22
 """MADV_POPULATE_READ (Linux 5.14), which Python has no name for."""
 
