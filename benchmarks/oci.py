@@ -3,8 +3,9 @@
 One image in Debian's docker-registry on loopback, fetched by each client in turn, round after round, each time in a
 process of its own. The yardstick of a round is hashlib's SHA-256 over as many bytes: no verified fetch can be faster.
 Printed are medians: the rate, its share of the yardstick, processor time against the yardstick's, and peak memory above
-what the process had before and above the buffer, where the client has one. The first round is not counted: a virtual
-machine's memory is slow the first time it is touched.
+what the process had before and above the buffer, where the client has one. Before each run as much memory as it takes
+is touched and given back: the host of a virtual machine hands memory out when it is first touched, which takes longer
+than everything else here, and would be charged to whoever comes first.
 
 Then the same blob from a registry that sends 20 MB/s over each connection, by one connection and by several.
 """
@@ -178,14 +179,14 @@ def compare(mib: int, rounds: int) -> None:
             push_image(path, references[TLS], access=Access(ca_file=certificate))
             path.unlink()
             environment = {**os.environ, "BENCHMARK_CA": certificate}
-            for number in range(rounds + 1):
+            for _ in range(rounds):
                 for client in CLIENTS:
                     if client in PROGRAMS and shutil.which(PROGRAMS[client]) is None:
                         continue
+                    subprocess.run([sys.executable, __file__, "--warm", str(size)], check=True)
                     command = [sys.executable, __file__, "--measure", client, references[client], str(size)]
                     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-                    if number:
-                        results[client].append(json.loads(done.stdout.splitlines()[-1]))
+                    results[client].append(json.loads(done.stdout.splitlines()[-1]))
     print(f"\n{mib} MiB, {rounds} rounds, docker-registry on loopback, {os.cpu_count()} processors")
     print(f"{'client':32}{'MB/s':>8}{'of SHA-256':>12}{'worst':>8}{'CPU':>8}{'memory above':>15}")
     yardsticks = results[YARDSTICK]
@@ -198,6 +199,14 @@ def compare(mib: int, rounds: int) -> None:
         rate = size / statistics.median(run["seconds"] for run in runs) / 1e6
         memory = statistics.median(run["memory"] for run in runs) / MIB
         print(f"{client:32}{rate:8.0f}{statistics.median(shares):12.2f}{min(shares):8.2f}{cpu:8.2f}{memory:11.1f} MiB")
+
+
+def warm(size: int) -> None:
+    """Touch memory, in pages of all sizes."""
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        for offset in range(0, size, mmap.PAGESIZE):
+            memory[offset] = 1
 
 
 def self_signed(folder: str) -> tuple[str, str]:
@@ -239,7 +248,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, action="append", metavar="MIB", help="repeatable (default: 64 and 1024)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--measure", nargs=3, metavar=("CLIENT", "REFERENCE", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--warm", type=int, metavar="SIZE", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.warm:
+        warm(options.warm)
+        return
     if options.measure:
         client, reference, size = options.measure
         measure(client, reference, int(size))

@@ -62,7 +62,7 @@ _NAMES = (
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
-    ("py:class", "Progress"), ("py:class", "Tree"),  # aliases that exist for type checkers only
+    ("py:class", "Progress"), ("py:class", "Ranges"), ("py:class", "Tree"),  # aliases that exist for type checkers only
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 
