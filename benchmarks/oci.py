@@ -3,7 +3,11 @@
 One image in Debian's docker-registry on loopback, fetched by each client in turn, round after round, each time in a
 process of its own. The yardstick of a round is hashlib's SHA-256 over as many bytes: no verified fetch can be faster.
 Printed are medians: the rate, its share of the yardstick, processor time against the yardstick's, and peak memory above
-what the process had before and above the buffer, where the client has one.
+what the process had before and above the buffer, where the client has one. Before each run as much memory as it takes
+is touched and given back: the host of a virtual machine hands memory out when it is first touched, which takes longer
+than everything else here, and would be charged to whoever comes first.
+
+Then the same blob from a registry that sends 20 MB/s over each connection, by one connection and by several.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +55,18 @@ def ours_buffer(reference: str, size: int, folder: str) -> int:
 
     del folder
     store = open_store(reference)
-    _, _, layer = resolve(store)
     buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    fetch_blob_to_buffer(layer, buffer, store)
+    fetch_blob_to_buffer(resolve(store).layer, buffer, store)
+    return size
+
+
+def ours_tls(reference: str, size: int, folder: str) -> int:
+    from cloudboot_oci_stream import Access, fetch_blob_to_buffer, open_store, resolve
+
+    del folder
+    store = open_store(reference, Access(ca_file=os.environ["BENCHMARK_CA"]))
+    buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    fetch_blob_to_buffer(resolve(store).layer, buffer, store)
     return size
 
 
@@ -64,7 +77,7 @@ def requests_stream(reference: str, size: int, folder: str) -> int:
     from cloudboot_oci_stream import open_store, resolve
 
     del folder
-    _, _, layer = resolve(open_store(reference))
+    layer = resolve(open_store(reference)).layer
     host, _, rest = reference.partition("/")
     buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     hasher, done = hashlib.sha256(), 0
@@ -95,14 +108,25 @@ def skopeo_copy(reference: str, size: int, folder: str) -> int:
     return 0
 
 
+def oras_command(reference: str, size: int, folder: str) -> int:
+    del size
+    command = ["oras", "pull", "--plain-http", "--no-tty", "--output", folder, reference]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return 0
+
+
 CLIENTS: dict[str, Callable[[str, int, str], int]] = {
     "hashlib SHA-256 alone": sha256_alone,
     "cloudboot fetch_image (memfd)": ours_image,
     "cloudboot fetch_blob_to_buffer": ours_buffer,
+    "cloudboot fetch_blob..., TLS": ours_tls,
     "requests, 1 MiB pieces": requests_stream,
     "oras-py pull (unverified)": oras_pull,
+    "oras pull (to a file)": oras_command,
     "skopeo copy (to files)": skopeo_copy,
 }
+PROGRAMS = {"oras pull (to a file)": "oras", "skopeo copy (to files)": "skopeo"}
+TLS = "cloudboot fetch_blob..., TLS"
 YARDSTICK = "hashlib SHA-256 alone"
 
 
@@ -127,7 +151,7 @@ def measure(client: str, reference: str, size: int) -> None:
         cpu, start = os.times(), time.perf_counter()
         buffer = CLIENTS[client](reference, size, folder)
         seconds, done = time.perf_counter() - start, os.times()
-    if client == "skopeo copy (to files)":
+    if client in PROGRAMS:
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     else:
         memory = status("VmHWM") - before - buffer
@@ -137,27 +161,32 @@ def measure(client: str, reference: str, size: int) -> None:
 
 def compare(mib: int, rounds: int) -> None:
     """In the parent: fill a registry and print the table."""
-    from cloudboot_oci_stream import push_image
+    from cloudboot_oci_stream import Access, push_image
     from cloudboot_oci_stream.testing import docker_registry
 
     size = mib * MIB
     results: dict[str, list[dict[str, float]]] = {client: [] for client in CLIENTS}
-    with docker_registry() as server, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "disk.img")
-        with path.open("wb") as file:
-            piece = os.urandom(MIB)
-            for count in range(mib):
-                file.write(count.to_bytes(8, "little") + piece[8:])
-        reference = f"{server.host}/bench:v1"
-        push_image(path, reference)
-        path.unlink()
-        for _ in range(rounds):
-            for client in CLIENTS:
-                if client.startswith("skopeo") and shutil.which("skopeo") is None:
-                    continue
-                command = [sys.executable, __file__, "--measure", client, reference, str(size)]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-                results[client].append(json.loads(done.stdout.splitlines()[-1]))
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = self_signed(folder)
+        with docker_registry() as server, docker_registry(certificate=(certificate, key)) as secure:
+            references = {client: f"{(secure if client == TLS else server).host}/bench:v1" for client in CLIENTS}
+            path = Path(folder, "disk.img")
+            with path.open("wb") as file:
+                piece = os.urandom(MIB)
+                for count in range(mib):
+                    file.write(count.to_bytes(8, "little") + piece[8:])
+            push_image(path, references[YARDSTICK])
+            push_image(path, references[TLS], access=Access(ca_file=certificate))
+            path.unlink()
+            environment = {**os.environ, "BENCHMARK_CA": certificate}
+            for _ in range(rounds):
+                for client in CLIENTS:
+                    if client in PROGRAMS and shutil.which(PROGRAMS[client]) is None:
+                        continue
+                    subprocess.run([sys.executable, __file__, "--warm", str(size)], check=True)
+                    command = [sys.executable, __file__, "--measure", client, references[client], str(size)]
+                    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+                    results[client].append(json.loads(done.stdout.splitlines()[-1]))
     print(f"\n{mib} MiB, {rounds} rounds, docker-registry on loopback, {os.cpu_count()} processors")
     print(f"{'client':32}{'MB/s':>8}{'of SHA-256':>12}{'worst':>8}{'CPU':>8}{'memory above':>15}")
     yardsticks = results[YARDSTICK]
@@ -172,18 +201,65 @@ def compare(mib: int, rounds: int) -> None:
         print(f"{client:32}{rate:8.0f}{statistics.median(shares):12.2f}{min(shares):8.2f}{cpu:8.2f}{memory:11.1f} MiB")
 
 
+def warm(size: int) -> None:
+    """Touch memory, in pages of all sizes."""
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        for offset in range(0, size, mmap.PAGESIZE):
+            memory[offset] = 1
+
+
+def self_signed(folder: str) -> tuple[str, str]:
+    """A certificate for 127.0.0.1 and its key."""
+    paths = f"{folder}/certificate.pem", f"{folder}/key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return paths
+
+
+def compare_ranges(mib: int, rate: float) -> None:
+    """Several connections where each is slow."""
+    from cloudboot_oci_stream import Descriptor, fetch_blob_to_buffer
+    from cloudboot_oci_stream.testing import FaultyRegistry
+
+    data = os.urandom(mib * MIB)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    layer = Descriptor(media_type="application/octet-stream", digest=digest, size=len(data))
+    choices: tuple[int | Literal["auto"], ...] = (1, 2, 4, 8, "auto")
+    print(f"\n{mib} MiB, {rate / 1e6:.0f} MB/s over each connection")
+    print(f"{'ranges':8}{'MB/s':>8}{'times one':>12}{'connections':>13}")
+    alone = 0.0
+    with FaultyRegistry() as registry:
+        registry.add_blob(data)
+        registry.faults.rate = rate
+        for ranges in choices:
+            registry.seen.clear()
+            buffer = mmap.mmap(-1, len(data), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            start = time.perf_counter()
+            fetch_blob_to_buffer(layer, buffer, f"{registry.host}/bench", ranges=ranges)
+            seconds = time.perf_counter() - start
+            alone = alone or seconds
+            print(f"{ranges!s:8}{len(data) / seconds / 1e6:8.0f}{alone / seconds:12.2f}{len(registry.seen):13}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, action="append", metavar="MIB", help="repeatable (default: 64 and 1024)")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--measure", nargs=3, metavar=("CLIENT", "REFERENCE", "SIZE"), help=argparse.SUPPRESS)
+    parser.add_argument("--warm", type=int, metavar="SIZE", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.warm:
+        warm(options.warm)
+        return
     if options.measure:
         client, reference, size = options.measure
         measure(client, reference, int(size))
         return
     for mib in options.size or [64, 1024]:
         compare(mib, options.rounds)
+    compare_ranges(256, 20e6)
 
 
 if __name__ == "__main__":

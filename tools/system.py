@@ -48,6 +48,7 @@ BACKPORTS_JUDGES = {
 }
 TRIXIE_JUDGES = {
     "cosign": "cosign",
+    "oras": "oras",
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 }

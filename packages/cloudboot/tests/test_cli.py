@@ -37,7 +37,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_names_every_command_and_exit_code() -> None:
     text = cloudboot("--help").stdout
-    for word in ("image", "push", "pull", "probe", "Exit codes", "12 a machine could not be started", "verify", "sign"):
+    for word in (
+        "copy",
+        "image",
+        "inspect",
+        "push",
+        "pull",
+        "probe",
+        "sign",
+        "verify",
+        "Exit codes",
+        "12 a machine could not be started",
+    ):
         assert word in text
     assert cloudboot("--version").stdout.startswith("cloudboot 0.")
 
@@ -76,6 +87,8 @@ def test_an_image_is_not_overwritten_unless_told(small: Path) -> None:
         (("image", "inspect", "nothing-here"), 2, "no registry is named"),
         (("push", "missing.img", "oci:layout:v1"), 2, "missing.img"),
         (("pull", "oci:no-layout:v1"), 3, "no-layout"),
+        (("copy", "oci:no-layout:v1", "oci:other:v1"), 3, "no-layout"),
+        (("inspect", "127.0.0.1:1/a/b:v1"), 10, "127.0.0.1:1"),
         (("pull", "127.0.0.1:1/a/b:v1"), 10, "127.0.0.1:1"),
         (("probe", "plan9", "oci:x:v1"), 2, "no operating system is called"),
     ],
@@ -123,6 +136,13 @@ def test_push_and_pull_give_the_same_bytes(small: Path, tmp_path: Path, place: s
         assert "no defect found" in cloudboot("image", "inspect", reference).stdout
         refused = cloudboot("pull", reference, "-o", tmp_path / "back.img", code=5)
         assert "--force" in refused.stderr
+        copied = json.loads(cloudboot("copy", reference, f"oci:{tmp_path / 'copy'}:v2", "--json").stdout)
+        assert copied["digest"] == pushed["digest"]
+        assert copied["sent"] == small.stat().st_size + 2
+        assert "0 bytes sent" in cloudboot("copy", reference, f"oci:{tmp_path / 'copy'}:v2").stdout
+        described = json.loads(cloudboot("inspect", f"oci:{tmp_path / 'copy'}:v2", "--json").stdout)
+        assert (described["manifest"], described["layer"]["digest"]) == (pushed["digest"], pulled["digest"])
+        assert pulled["digest"] in cloudboot("inspect", reference).stdout
 
 
 def test_a_flipped_bit_is_never_pulled(small: Path, tmp_path: Path) -> None:

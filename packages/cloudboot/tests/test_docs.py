@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 _QUOTED = re.compile(r"```text\n\$ cloudboot((?: \w+)*) --help\n.*?```", re.DOTALL)
-_COMMANDS = ["", " image", " image build", " image inspect", " probe", " pull", " push", " sign", " verify"]
+_COMMANDS = [
+    "", " copy", " image", " image build", " image inspect", " inspect", " probe", " pull", " push", " sign", " verify",
+]  # fmt: skip
 
 
 def help_text(command: str) -> str:

@@ -42,6 +42,29 @@ def test_push_inspect_pull(disk: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert captured.err == ""
 
 
+def test_copy(registry: FaultyRegistry, disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here, there = f"oci:{tmp_path}/images:v1", f"{registry.host}/disk:v1"
+    assert main(["push", str(disk), here]) == 0
+    digest = capsys.readouterr().out.strip()
+    assert main(["copy", here, there, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["digest"], facts["sent"], facts["present"]) == (digest, len(DISK) + 2, 0)
+    assert main(["copy", here, there, "--chunk", "100000"]) == 0
+    assert capsys.readouterr().out == f"{digest}: 0 bytes sent, 0 mounted, {len(DISK) + 2} there already\n"
+    assert main(["copy", f"oci:{tmp_path}/images:v2", there]) == 6
+    assert main(["pull", there, "--ranges", "3", "-o", str(tmp_path / "pulled.img")]) == 0
+    assert (tmp_path / "pulled.img").read_bytes() == DISK
+
+
+def test_push_from_stdin(disk: Path, tmp_path: Path) -> None:
+    reference = f"oci:{tmp_path}/images:v1"
+    command = [sys.executable, "-m", "cloudboot_oci_stream", "push", "-", reference]
+    with subprocess.Popen(["cat", str(disk)], stdout=subprocess.PIPE) as cat:
+        subprocess.run(command, stdin=cat.stdout, stdout=subprocess.DEVNULL, check=True)
+    assert main(["pull", reference, "-o", str(tmp_path / "pulled.img")]) == 0
+    assert (tmp_path / "pulled.img").read_bytes() == DISK
+
+
 def test_a_file_is_replaced_only_by_force(disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reference = f"oci:{tmp_path}/images:v1"
     assert main(["push", str(disk), reference]) == 0
@@ -118,6 +141,11 @@ def test_progress_is_for_terminals(disk: Path, tmp_path: Path) -> None:
         ["push", "a", "b", "--annotation", "x"],
         ["push", "a", "b", "--chunk", "0"],
         ["pull", "--what"],
+        ["pull", "oci:a:b", "--timeout", "nan"],
+        ["pull", "oci:a:b", "--timeout", "-1"],
+        ["pull", "oci:a:b", "--ranges", "0"],
+        ["pull", "oci:a:b", "--ranges", "some"],
+        ["copy", "oci:a:b"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

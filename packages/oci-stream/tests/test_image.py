@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from cloudboot_oci_stream import (
     Descriptor,
     OciError,
     Resume,
+    copy_image,
     fetch_image,
     push_image,
 )
@@ -40,9 +42,10 @@ from cloudboot_oci_stream.errors import (
     NotFoundError,
     ShortBodyError,
     SizeMismatchError,
+    TransferTimeoutError,
 )
 from cloudboot_oci_stream.image import SECTOR
-from cloudboot_oci_stream.manifest import EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
+from cloudboot_oci_stream.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = random.Random(7).randbytes(1_500_001)
@@ -185,8 +188,13 @@ def test_every_kind_of_source(place: str, kind: str, tmp_path: Path) -> None:
 
 def test_sources_that_are_none(place: str, tmp_path: Path) -> None:
     reader, writer = os.pipe()
+    os.close(writer)
+    zero = os.open("/dev/zero", os.O_RDONLY)
     for source, error in [
-        (reader, OciError),
+        (reader, NotAnImageError),
+        (iter([]), NotAnImageError),
+        (iter([b"", "text"]), TypeError),
+        (zero, OciError),
         (tmp_path, OciError),
         (b"", NotAnImageError),
         (tmp_path / "none", FileNotFoundError),
@@ -195,9 +203,49 @@ def test_sources_that_are_none(place: str, tmp_path: Path) -> None:
         with pytest.raises(error):
             push_image(source, f"{place}:v1")  # type: ignore[arg-type]
     os.close(reader)
-    os.close(writer)
+    os.close(zero)
     with pytest.raises(OciError):
         fetch_image(f"{place}:v1")
+
+
+@pytest.mark.parametrize("chunk", [None, 300_000])
+def test_a_stream_is_pushed_as_it_comes(place: str, chunk: int | None) -> None:
+    seen: list[tuple[int, int]] = []
+    pieces = (DISK[start : start + 70_001] for start in range(0, len(DISK), 70_001))
+    manifest = push_image(
+        pieces, f"{place}:v1", chunk=chunk, progress=lambda done, total: seen.append((done, total)), title="disk.img"
+    )
+    assert manifest == push_image(DISK, f"{place}:v2", title="disk.img")
+    assert seen[-1] == (len(DISK), len(DISK))
+    with fetch_image(f"{place}:v1") as image:
+        assert image.view[: len(DISK)] == DISK
+
+
+def test_a_pipe_is_pushed(place: str) -> None:
+    with subprocess.Popen(["sh", "-c", "printf disk; printf image"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        push_image(process.stdout, f"{place}:v1")
+    with fetch_image(f"{place}:v1") as image:
+        assert bytes(image.view[:9]) == b"diskimage"
+
+
+def test_a_stream_resumes_inside_its_chunk_only(registry: FaultyRegistry) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield from (DISK[start : start + 50_000] for start in range(0, len(DISK), 50_000))
+
+    registry.faults.upload_cuts = [120_000, 300_001, 650_000]
+    push_image(pieces(), f"{registry.host}/d:v1", chunk=200_000)
+    with fetch_image(f"{registry.host}/d:v1") as image:
+        assert image.view[: len(DISK)] == DISK
+
+    def forgetful() -> Iterator[bytes]:
+        for number, piece in enumerate(pieces()):
+            if number == 9:
+                registry.uploads.clear()
+            yield piece
+
+    with pytest.raises(OciError):
+        push_image(forgetful(), f"{registry.host}/d:v2", chunk=200_000)
 
 
 def test_the_same_input_gives_the_same_bytes(place: str, tmp_path: Path) -> None:
@@ -277,6 +325,19 @@ def test_other_bytes_than_the_digest_asked_for(registry: FaultyRegistry) -> None
     registry.manifests["team/disk", digest] = registry.manifests["team/disk", evil]
     with pytest.raises(DigestMismatchError):
         fetch_image(f"{registry.host}/team/disk@{digest}")
+
+
+def test_a_header_with_the_other_name_of_the_same_type(registry: FaultyRegistry, tmp_path: Path) -> None:
+    """What the hashed bytes say counts; a cache's header may call an OCI manifest Docker's."""
+    push_image(DISK, f"{registry.host}/d:v1")
+    data = registry.manifests["d", "v1"][1]
+    registry.add_manifest("d", "v1", DOCKER_MANIFEST_TYPE, data)
+    with fetch_image(f"{registry.host}/d:v1") as image:
+        assert image.view[: len(DISK)] == DISK
+    assert copy_image(f"{registry.host}/d:v1", f"oci:{tmp_path}/d:v1").descriptor.media_type == MANIFEST_TYPE
+    registry.add_manifest("d", "v1", INDEX_TYPE, data)
+    with pytest.raises(NotAnImageError):
+        fetch_image(f"{registry.host}/d:v1")
 
 
 def test_a_manifest_too_large(registry: FaultyRegistry) -> None:
@@ -509,6 +570,19 @@ folder, worker = sys.argv[1:]
 for count in range(10):
     push_image(f"{worker} {count}".encode(), f"oci:{folder}:w{worker}-{count}")
 """
+
+
+def test_a_writer_waits_no_longer_than_its_deadline(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    push_image(DISK, f"oci:{folder}:v1")
+    fd = os.open(folder, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(TransferTimeoutError):
+            push_image(DISK, f"oci:{folder}:v2", deadline=0.2)
+    finally:
+        os.close(fd)
+    push_image(DISK, f"oci:{folder}:v2", deadline=10)
 
 
 def test_writers_take_turns(tmp_path: Path) -> None:

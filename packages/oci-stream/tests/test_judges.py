@@ -1,4 +1,4 @@
-"""Against programs nobody here wrote: Debian's docker-registry as the server, skopeo and oras-py as other clients."""
+"""Against programs nobody here wrote: docker-registry and drayage as servers; skopeo, oras and oras-py as clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import oras.provider
 import pytest
 
 from cloudboot_layout.testing import judge, run
-from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, fetch_image, push_image
+from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, copy_image, fetch_image, push_image
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     CertificateError,
@@ -28,7 +28,7 @@ from cloudboot_oci_stream.errors import (
     TransportError,
     UnauthorizedError,
 )
-from cloudboot_oci_stream.testing import Server, docker_registry
+from cloudboot_oci_stream.testing import Server, docker_registry, pull_through_cache
 
 DISK = random.Random(11).randbytes(5_000_001)
 
@@ -91,6 +91,37 @@ def test_docker_registry_resumes_an_upload(server: Server) -> None:
     assert_image(f"{server.host}/c:v1")
 
 
+@pytest.mark.parametrize("ranges", [1, 4])
+def test_another_server(server: Server, ranges: int) -> None:
+    """One that was written in another language, by other people, for another purpose."""
+    reference = f"cache/ranges{ranges}:v1"
+    digest = push_image(DISK, f"{server.host}/{reference}").digest
+    with pull_through_cache(server.host) as cache:
+        for _ in range(2):  # once passed on, once kept
+            with fetch_image(f"{cache.host}/{reference}", ranges=ranges) as image:
+                assert image.digest == digest
+                assert image.view[: image.descriptor.size] == DISK
+        assert_image(f"{cache.host}/{reference}@{digest}")
+        with pytest.raises(NotFoundError):
+            fetch_image(f"{cache.host}/cache/none:v1")
+        with pytest.raises(OciError):
+            push_image(DISK, f"{cache.host}/cache/new:v1")
+
+
+def test_the_oras_command(server: Server, tmp_path: Path) -> None:
+    oras_command = judge("oras", "oras")
+    manifest = push_image(DISK, f"{server.host}/cli/a:v1", title="disk.img")
+    run(oras_command, "pull", "--plain-http", "--output", str(tmp_path), f"{server.host}/cli/a:v1")
+    assert (tmp_path / "disk.img").read_bytes() == DISK
+    shown = run(oras_command, "manifest", "fetch", "--plain-http", "--descriptor", f"{server.host}/cli/a:v1")
+    assert json.loads(shown)["digest"] == manifest.digest
+    # And back: a copy made by it, into a folder it makes, is ours again.
+    run(oras_command, "cp", "--from-plain-http", "--to-oci-layout", f"{server.host}/cli/a:v1", f"{tmp_path}/layout:v1")
+    assert_image(f"oci:{tmp_path}/layout:v1")
+    copy_image(f"oci:{tmp_path}/layout:v1", f"{server.host}/cli/b:v1")
+    assert_image(f"{server.host}/cli/b:v1@{manifest.digest}")
+
+
 def test_htpasswd(folder: Path) -> None:
     judge("docker-registry", "docker-registry")
     judge("htpasswd", "apache2-utils")
@@ -130,6 +161,10 @@ def test_tls(tmp_path: Path) -> None:
         trusted = Access(ca_file=certificate, username="joe", password="secret")
         push_image(DISK, f"{server.host}/e:v1", access=trusted)
         assert_image(f"{server.host}/e:v1", trusted)
+        with fetch_image(f"{server.host}/e:v1", access=trusted, ranges=4) as image:
+            assert image.view[: image.descriptor.size] == DISK
+        copy_image(f"{server.host}/e:v1", f"{server.host}/f:v1", access=trusted)
+        assert_image(f"{server.host}/f:v1", trusted)
         with pytest.raises(CertificateError, match="does not verify"):
             fetch_image(f"{server.host}/e:v1", access=Access(insecure=False))
         port = server.host.partition(":")[2]

@@ -6,7 +6,11 @@ import contextlib
 import mmap
 import os
 import random
+import signal
+import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -17,7 +21,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudboot_oci_stream import Access, Descriptor, OciError, Resume, fetch_blob_to_buffer, fetch_blob_to_file
+from cloudboot_oci_stream import (
+    Access,
+    Descriptor,
+    OciError,
+    Resume,
+    fetch_blob_to_buffer,
+    fetch_blob_to_file,
+    iter_blob,
+)
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
@@ -27,6 +39,7 @@ from cloudboot_oci_stream.errors import (
     DescriptorError,
     DigestMismatchError,
     InsecureError,
+    NoRoomError,
     NotFoundError,
     RateLimitedError,
     RedirectLoopError,
@@ -403,3 +416,106 @@ def test_a_blob_into_a_file(registry: FaultyRegistry, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"too large|No space"):
         fetch_blob_to_file(descriptor().as_json() | {"size": 1 << 60}, tmp_path / "other.img", source)
     assert os.listdir(tmp_path) == ["disk.img"]
+
+
+def test_pieces_of_a_blob_come_verified(registry: FaultyRegistry) -> None:
+    registry.add_blob(DATA)
+    source = f"{registry.host}/d"
+    pieces = list(iter_blob(descriptor(), source, size=70_001))
+    assert b"".join(pieces) == DATA
+    assert {len(piece) for piece in pieces[:-1]} == {70_001}
+    assert all(piece.readonly for piece in pieces)
+    registry.faults.flip = SIZE - 1
+    with pytest.raises(DigestMismatchError):
+        next(iter_blob(descriptor(), source))
+    registry.faults.flip = None
+    registry.add_blob(b"")
+    assert list(iter_blob(descriptor(b""), source)) == []
+    with pytest.raises(NoRoomError):
+        next(iter_blob(descriptor(), source, max_size=SIZE - 1))
+
+
+def test_an_empty_blob_into_a_file_is_verified_too(registry: FaultyRegistry, tmp_path: Path) -> None:
+    wrong = Descriptor(media_type="a/b", digest=digest_of(b"x"), size=0)
+    with pytest.raises(DigestMismatchError):
+        fetch_blob_to_file(wrong, tmp_path / "disk.img", f"{registry.host}/d")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("deadline", [float("nan"), -1.0])
+def test_deadlines_that_are_none(registry: FaultyRegistry, deadline: float) -> None:
+    with pytest.raises(ValueError, match="deadline"):
+        fetch(registry, deadline=deadline)
+    assert registry.seen == []
+
+
+@pytest.mark.parametrize("kind", ["timeout", "reset"])
+def test_what_had_come_of_a_large_read_is_kept(registry: FaultyRegistry, kind: str) -> None:
+    """A connection that always breaks before one whole step still gets there."""
+    registry.add_blob(DATA)
+    marks = list(range(100_000, SIZE, 100_000))
+    if kind == "timeout":
+        registry.faults.stalls = list(marks)
+    else:
+        registry.faults.cuts, registry.faults.reset = list(marks), True
+    assert_fetched(fetch(registry, access=Access(stall=0.1), resume=Resume(attempts=3, progress=50_000, pause=0.001)))
+    if kind == "timeout":
+        assert [seen.headers.get("range") for seen in registry.seen[1:]] == [f"bytes={m}-{SIZE - 1}" for m in marks]
+
+
+def test_names_are_looked_up_under_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up = socket.getaddrinfo
+
+    def slow(host: str, port: int, **options: Any) -> Any:
+        if not options.get("flags"):
+            time.sleep(3)
+        return look_up(host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    start = time.monotonic()
+    with pytest.raises(TransferTimeoutError, match=r"not finished within 0\.3 s"):
+        fetch_blob_to_buffer(
+            descriptor(), bytearray(SIZE), "registry.invalid/d", access=Access(insecure=True), deadline=0.3
+        )
+    assert time.monotonic() - start < 2
+
+
+def test_a_handshake_is_under_the_deadline() -> None:
+    """A peer that takes the connection, and says one byte of TLS now and then."""
+
+    class Peer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                for _ in range(50):
+                    self.request.sendall(b"\x16")
+                    time.sleep(0.1)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Peer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        source = f"127.0.0.1:{server.server_address[1]}/d"
+        start = time.monotonic()
+        with pytest.raises((TransferTimeoutError, TransportError)):
+            fetch_blob_to_buffer(
+                descriptor(), bytearray(SIZE), source, access=Access(insecure=False), deadline=0.5, resume=QUICK
+            )
+        assert time.monotonic() - start < 2
+        server.shutdown()
+
+
+KILLED = """
+import os, signal, sys
+from cloudboot_oci_stream import Descriptor, fetch_blob_to_file
+fetch_blob_to_file(
+    {"mediaType": "a/b", "digest": sys.argv[2], "size": int(sys.argv[3])}, "disk.img", sys.argv[1],
+    progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL),
+)
+"""
+
+
+def test_a_killed_process_leaves_no_file(registry: FaultyRegistry, tmp_path: Path) -> None:
+    registry.add_blob(DATA)
+    arguments = [f"{registry.host}/d", digest_of(DATA), str(SIZE)]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert os.listdir(tmp_path) == []

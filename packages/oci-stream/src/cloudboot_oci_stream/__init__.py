@@ -3,13 +3,16 @@
 - :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
 - :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
 - :func:`fetch_blob_to_buffer` fills the caller's own buffer, :func:`fetch_blob_to_file` a file;
+  :func:`iter_blob` gives it in pieces once all of it is verified;
+- :func:`copy_image` takes it, or anything else a manifest describes, from one place to another;
 - :func:`verify_signature` holds an image against a :class:`Policy` before it is used, :func:`sign_image` signs one;
 - every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
 """
 
+from .copy import Copied, copy_image
 from .descriptor import Descriptor, Platform
 from .errors import OciError
-from .image import Image, fetch_image, resolve
+from .image import Image, Resolved, fetch_image, iter_blob, resolve
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
 from .policy import Identity, Policy, Rule, Trust
 from .push import push_image
@@ -28,6 +31,7 @@ __all__ = [
     "ARTIFACT_TYPE",
     "LAYER_TYPE",
     "Access",
+    "Copied",
     "Descriptor",
     "Document",
     "Identity",
@@ -42,6 +46,7 @@ __all__ = [
     "PublicKey",
     "Reference",
     "RegistryReference",
+    "Resolved",
     "Resume",
     "Rule",
     "Signature",
@@ -51,9 +56,11 @@ __all__ = [
     "Store",
     "Trust",
     "Verification",
+    "copy_image",
     "fetch_blob_to_buffer",
     "fetch_blob_to_file",
     "fetch_image",
+    "iter_blob",
     "open_store",
     "parse_reference",
     "push_image",

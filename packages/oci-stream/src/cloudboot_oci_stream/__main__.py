@@ -1,4 +1,4 @@
-"""``python -m cloudboot_oci_stream``: push, pull, inspect, sign and verify disk images.
+"""``python -m cloudboot_oci_stream``: push, pull, copy, inspect, sign and verify disk images.
 
 stdout carries the result, stderr the story. Exit codes:
 
@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
 import traceback
 from typing import TYPE_CHECKING
 
-from . import fetch_image, open_store, push_image, resolve, sign_image, verify_signature
+from . import copy_image, fetch_image, open_store, push_image, resolve, sign_image, verify_signature
 from .descriptor import Platform
 from .errors import OciError, UntrustedError, printable
 from .files import check_target, new_file, write_all
+from .lanes import MOST_RANGES
 from .signature_command import (
     add_policy_options,
     add_rule_options,
@@ -41,6 +43,8 @@ from .transport import Access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .lanes import Ranges
 
 _SYSTEM, _INTERRUPTED = 5, 130
 _COPY = 1 << 20
@@ -94,7 +98,7 @@ def _push(options: argparse.Namespace) -> None:
     progress = _Progress("push")
     try:
         manifest = push_image(
-            options.file,
+            sys.stdin.fileno() if options.file == "-" else options.file,
             options.reference,
             title=options.title,
             annotations=dict(options.annotation),
@@ -126,6 +130,7 @@ def _pull(options: argparse.Namespace) -> None:
             progress=progress,
             deadline=options.timeout,
             policy=policy,
+            ranges=options.ranges,
         )
     finally:
         progress.close()
@@ -152,6 +157,34 @@ def _pull(options: argparse.Namespace) -> None:
         if image.verification is not None:
             facts["verification"] = image.verification.as_dict()
         _print(options, facts, f"{image.digest}: {image.descriptor.size} bytes verified in {seconds:.2f} s")
+
+
+def _copy(options: argparse.Namespace) -> None:
+    progress = _Progress("copy")
+    access = _access(options)
+    try:
+        copied = copy_image(
+            options.source,
+            options.target,
+            platform=options.platform,
+            access=access,
+            chunk=options.chunk,
+            progress=progress,
+            deadline=options.timeout,
+        )
+    finally:
+        progress.close()
+    facts = {
+        "source": options.source,
+        "target": options.target,
+        "digest": copied.descriptor.digest,
+        "media_type": copied.descriptor.media_type,
+        "sent": copied.sent,
+        "mounted": copied.mounted,
+        "present": copied.present,
+    }
+    story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+    _print(options, facts, f"{copied.descriptor.digest}: {story}")
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -206,10 +239,25 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait")
+    return seconds
+
+
+def _ranges(text: str) -> Ranges:
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_RANGES:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor 1 to {MOST_RANGES}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cloudboot_oci_stream",
-        description="Push disk images to OCI registries and folders, and fetch them back verified.",
+        description="Push disk images to OCI registries and folders, fetch them back verified, and copy them.",
         epilog="A reference is HOST[:PORT]/REPOSITORY[:TAG][@DIGEST] or oci:FOLDER[:TAG][@DIGEST].",
     )
     common = argparse.ArgumentParser(add_help=False)
@@ -221,11 +269,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--ca-file", metavar="FILE", help="certificate authorities to trust instead of the system's")
     common.add_argument("--client-certificate", metavar="FILE", help="certificate to show the registry")
     common.add_argument("--client-key", metavar="FILE", help="its key, where it is in a file of its own")
-    common.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+    common.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="give up after so long")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     push = commands.add_parser("push", parents=[common], help="push a disk image")
-    push.add_argument("file", metavar="FILE")
+    push.add_argument("file", metavar="FILE", help="the disk image; - reads it from stdin")
     push.add_argument("reference", metavar="REFERENCE")
     push.add_argument("--title", help="the file name others see (default: FILE's own)")
     push.add_argument(
@@ -245,6 +293,9 @@ def _parser() -> argparse.ArgumentParser:
     pull.add_argument("reference", metavar="REFERENCE")
     pull.add_argument("-o", "--output", metavar="FILE", help="write it here (default: only verify)")
     pull.add_argument("--force", action="store_true", help="replace FILE")
+    pull.add_argument(
+        "--ranges", type=_ranges, default="auto", metavar="N", help="connections at once (default: as many as pay)"
+    )
     pull.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
     add_policy_options(pull)
     pull.set_defaults(main=_pull)
@@ -254,6 +305,12 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--platform", metavar="OS/ARCH", help="which entry of an index")
     inspect.set_defaults(main=_inspect)
 
+    copy = commands.add_parser("copy", parents=[common], help="copy an image to another place, digests unchanged")
+    copy.add_argument("source", metavar="SOURCE")
+    copy.add_argument("target", metavar="TARGET")
+    copy.add_argument("--chunk", type=_positive, metavar="BYTES", help="upload in requests of this size")
+    copy.add_argument("--platform", metavar="OS/ARCH", help="of an index, only the manifest for this")
+    copy.set_defaults(main=_copy)
     verify = commands.add_parser("verify", parents=[common], help="verify an image's signatures without fetching it")
     verify.add_argument("reference", metavar="REFERENCE")
     add_policy_options(verify)

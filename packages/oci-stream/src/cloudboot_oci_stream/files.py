@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEMPORARY = ".partial-"
+_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+"""What a file system or a kernel without ``O_TMPFILE`` says."""
 
 
 class NewFile:
@@ -26,29 +28,65 @@ class NewFile:
 def new_file(folder: str, *, durable: bool = False, replace: bool = True) -> Iterator[NewFile]:
     """Give a file in ``folder`` that is gone again unless the block ends without an exception and sets its name.
 
-    ``durable`` syncs the bytes to the device before the name appears. What has the name already is replaced.
+    Where the file system can do that (``O_TMPFILE``), it has no name at all before, so that even a killed process
+    leaves nothing behind. ``durable`` syncs the bytes to the device before the name appears. What has the name is
+    replaced, in one step.
 
     Raises:
         FileExistsError: something has the name, and ``replace`` is false.
     """
-    temporary = os.path.join(folder, TEMPORARY + secrets.token_hex(8))
-    fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    temporary: str | None = None
+    try:
+        fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES:
+            raise
+        temporary = _temporary(folder)
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     new = NewFile(fd)
-    renamed = False
     try:
         yield new
         if durable:
             os.fsync(fd)
         if new.name is not None:
+            if temporary is None and _linked(fd, new.name):
+                return
             if not replace:
                 # Claims the name, where a link would do the same but not on every file system.
                 os.close(os.open(new.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            if temporary is None:
+                temporary = _temporary(folder)
+                _link(fd, temporary)
             os.replace(temporary, new.name)
-            renamed = True
+            temporary = None
     finally:
         os.close(fd)
-        if not renamed:
-            os.unlink(temporary)
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _temporary(folder: str) -> str:
+    return os.path.join(folder, TEMPORARY + secrets.token_hex(8))
+
+
+def _linked(fd: int, path: str) -> bool:
+    """Give an unnamed file its name; false if something has it."""
+    try:
+        _link(fd, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _link(fd: int, path: str) -> None:
+    # A directory descriptor makes CPython call linkat(), the one call that follows /proc/self/fd to the file.
+    folder = os.open(os.path.dirname(path) or ".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        name = os.path.basename(path)
+        os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def check_target(path: str, *, force: bool) -> None:

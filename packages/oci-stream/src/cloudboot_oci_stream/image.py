@@ -7,18 +7,23 @@ import fcntl
 import functools
 import mmap
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
+from .lanes import Terms
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .receive import advise, receive
+from .places import MappedFile, Memory
+from .receive import opened, receive
 from .retry import Resume, persist
 from .signatures.verify import verify_stored
 from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .lanes import Ranges
     from .policy import Policy
     from .reference import Reference
     from .signatures.verify import Verification
@@ -32,6 +37,14 @@ _DEEPEST_INDEX = 3
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
+class Resolved(NamedTuple):
+    """What a reference leads to: the manifest as stored, what it says, and the layer that is the image."""
+
+    document: Document
+    manifest: Manifest
+    layer: Descriptor
+
+
 class Image:
     """A verified disk image. Owns its memory: a sealed memfd that nobody can change any more, mapped read-only.
 
@@ -43,22 +56,21 @@ class Image:
     def __init__(
         self,
         reference: Reference,
-        document: Document,
-        manifest: Manifest,
-        layer: Descriptor,
+        resolved: Resolved,
         fd: int,
+        mapping: mmap.mmap,
         *,
         verification: Verification | None = None,
     ) -> None:
         self.reference = reference
-        self.digest = document.digest
-        self.manifest = manifest
-        self.descriptor = layer
+        self.digest = resolved.document.digest
+        self.manifest = resolved.manifest
+        self.descriptor = resolved.layer
         self.verification = verification
         self.fd = fd
-        self.size = os.fstat(fd).st_size
-        self._mapping = mmap.mmap(fd, self.size, access=mmap.ACCESS_READ)
-        self.view = memoryview(self._mapping)
+        self.size = len(mapping)
+        self._mapping = mapping
+        self.view = memoryview(mapping)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +108,7 @@ def resolve(
     deadline: Deadline | None = None,
     resume: Resume | None = None,
     document: Document | None = None,
-) -> tuple[Document, Manifest, Descriptor]:
+) -> Resolved:
     """The manifest of the image that the store's reference names, and the layer that is the image.
 
     An index is followed to the entry for ``platform``, or to the only one there is. ``document`` is what the reference
@@ -118,7 +130,7 @@ def resolve(
             raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
             manifest = parse_manifest(document)
-            return document, manifest, image_layer(manifest)
+            return Resolved(document, manifest, image_layer(manifest))
 
 
 def fetch_image(
@@ -129,15 +141,16 @@ def fetch_image(
     progress: Progress | None = None,
     deadline: float | None = None,
     resume: Resume | None = None,
+    ranges: Ranges = "auto",
     max_size: int | None = None,
     policy: Policy | None = None,
 ) -> Image:
     """Fetch the disk image that ``reference`` names into memory of its own.
 
     Nothing of it can be seen before its size and digest are verified, and nobody can change it afterwards.
-    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory. With a
-    ``policy``, the manifest's signatures are verified before a byte of the image is asked for, and the manifest that
-    was verified is the one that is used.
+    ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory to spare.
+    With a ``policy``, the manifest's signatures are verified before a byte of the image is asked for, and the manifest
+    that was verified is the one that is used.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.
@@ -148,49 +161,100 @@ def fetch_image(
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline(deadline)
-    verified = verify_stored(store, policy, limit, resume) if policy is not None else (None, None)
-    document, manifest, layer = resolve(store, platform=wanted, deadline=limit, resume=resume, document=verified[0])
-    with about(reference=store.reference, digest=layer.digest):
-        most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if max_size is None else max_size
-        if layer.size > most:
-            raise NoRoomError("the image is too large", expected=f"at most {most}", actual=layer.size)
-        fd = _filled(store, layer, progress, limit, resume)
-        try:
-            return Image(store.reference, document, manifest, layer, fd, verification=verified[1])
-        except BaseException:
-            os.close(fd)
-            raise
+    terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
+    document, verification = verify_stored(store, policy, limit, resume) if policy is not None else (None, None)
+    resolved = resolve(store, platform=wanted, deadline=limit, resume=resume, document=document)
+    with about(reference=store.reference, digest=resolved.layer.digest):
+        _check_room(resolved.layer.size, max_size)
+        fd, mapping = filled(store, resolved.layer, terms)
+        return Image(store.reference, resolved, fd, mapping, verification=verification)
 
 
-def _filled(
-    store: Store, layer: Descriptor, progress: Progress | None, deadline: Deadline, resume: Resume | None
-) -> int:
-    """A sealed memfd with the verified blob, opened read-only."""
-    name = "cloudboot-" + layer.digest.partition(":")[2][:16]
-    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def iter_blob(
+    descriptor: Descriptor | Mapping[str, object],
+    source: Store | Reference | str,
+    *,
+    size: int = 1 << 20,
+    access: Access | None = None,
+    progress: Progress | None = None,
+    deadline: float | None = None,
+    resume: Resume | None = None,
+    ranges: Ranges = "auto",
+    max_size: int | None = None,
+) -> Iterator[memoryview]:
+    """Fetch the blob that ``descriptor`` describes, and then give it in read-only pieces of ``size`` bytes.
+
+    The first piece comes when the last byte is verified: bytes handed out as they arrive would be bytes nobody has
+    verified. All of it is in memory meanwhile, which lasts as long as the iterator and the pieces.
+
+    Raises:
+        NoRoomError: the blob is larger than ``max_size``, or memory ran out.
+        OciError: as :func:`fetch_blob_to_buffer`.
+    """
+    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    described, store = opened(descriptor, source, access)
+    with about(reference=store.reference, digest=described.digest):
+        _check_room(described.size, max_size)
+        if not described.size:
+            receive(store, described, Memory(memoryview(b"")), terms)
+            return
+        fd, mapping = filled(store, described, terms)
+    os.close(fd)
+    whole = memoryview(mapping)
     try:
-        size = -(-layer.size // SECTOR) * SECTOR
+        for offset in range(0, described.size, size):
+            yield whole[offset : min(offset + size, described.size)]
+    finally:
+        # Pieces that are still in use keep the memory until they go.
+        with contextlib.suppress(BufferError):
+            whole.release()
+            mapping.close()
+
+
+def _check_room(size: int, max_size: int | None) -> None:
+    most = available_memory() if max_size is None else max_size
+    if size > most:
+        raise NoRoomError("the image is too large", expected=f"at most {most}", actual=size)
+
+
+def available_memory() -> int:
+    """Bytes this machine can give without swapping, as far as the kernel can tell (``MemAvailable``, proc(5))."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def filled(store: Store, layer: Descriptor, terms: Terms) -> tuple[int, mmap.mmap]:
+    """A sealed memfd with the verified blob, padded to whole sectors: its descriptor, read-only, and a mapping.
+
+    Raises:
+        NoRoomError: there is no memory for it.
+    """
+    name = "cloudboot-" + layer.digest.partition(":")[2][:16]
+    size = -(-layer.size // SECTOR) * SECTOR
+    writable = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    readable = -1
+    try:
+        readable = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.ftruncate(fd, size)
-            mapping = mmap.mmap(fd, size)
+            os.ftruncate(writable, size)
+            # Of a descriptor that is itself read-only, since F_SEAL_WRITE needs that nobody could write to a mapping.
+            mapping = mmap.mmap(readable, size, prot=mmap.PROT_READ)
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error
         try:
-            # A child forked meanwhile would keep a writable mapping, and F_SEAL_WRITE would fail.
-            mapping.madvise(mmap.MADV_DONTFORK)
-            advise(mapping)
             with memoryview(mapping) as view, view[: layer.size] as target:
-                receive(store, layer, target, progress=progress, deadline=deadline, resume=resume)
+                receive(store, layer, MappedFile(writable, mapping, target), terms)
+            fcntl.fcntl(writable, fcntl.F_ADD_SEALS, _SEALS)
         except BaseException:
-            # Frees the pages at once, whoever may still hold on to the mapping.
-            mapping.madvise(mmap.MADV_REMOVE)
-            with contextlib.suppress(BufferError):
-                mapping.close()
+            mapping.close()
             raise
-        mapping.close()
-        # F_SEAL_WRITE needs that no writable mapping is left; a descriptor that is itself read-only can be mapped
-        # afterwards on every kernel.
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
-        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except BaseException:
+        if readable >= 0:
+            os.close(readable)
+        raise
     finally:
-        os.close(fd)
+        os.close(writable)
+    return readable, mapping

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, algorithm_of, digest_of
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .reference import LayoutReference
-    from .source import Source
-    from .store import Progress
+    from .source import Source, Stream
+    from .store import Progress, Store
     from .timing import Deadline
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -53,18 +54,20 @@ _MARKER = "oci-layout"
 _INDEX = "index.json"
 _MOST_ENTRIES = 4096
 """How many entries of an index are opened in search of referrers."""
+_LOOK = 0.02
+"""Seconds between two attempts to take the lock."""
 
 
 class FolderPart:
     """A blob's file."""
 
     def __init__(self, fd: int, start: int, stop: int) -> None:
-        self.start = start
-        self._fd, self._position, self._stop = fd, start, stop
+        self.start, self.stop = start, stop
+        self._fd, self._position = fd, start
 
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; 0 at the end."""
-        with view[: self._stop - self._position] as target:
+        with view[: self.stop - self._position] as target:
             count = os.preadv(self._fd, [target], self._position)
         self._position += count
         return count
@@ -76,6 +79,8 @@ class FolderPart:
 
 class FolderStore:
     """A folder of images, and the one in it that a reference names."""
+
+    is_remote = False
 
     def __init__(self, reference: LayoutReference) -> None:
         self._reference = reference
@@ -122,16 +127,43 @@ class FolderStore:
         os.posix_fadvise(fd, start, stop - start, os.POSIX_FADV_SEQUENTIAL)
         return FolderPart(fd, start, stop)
 
+    def has_blob(self, digest: str, deadline: Deadline) -> bool:
+        """Whether the folder holds the blob, undamaged."""
+        if not os.path.exists(self._path(digest)):
+            return False
+        hasher = hashlib.new(algorithm_of(digest))
+        with open(self._open(self._path(digest)), "rb") as file:
+            while piece := file.read(CHUNK):
+                deadline.cap(1)
+                hasher.update(piece)
+        return hasher.hexdigest() == digest.partition(":")[2]
+
+    def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
+        """A folder takes nothing over: what is in it has been seen and hashed."""
+        del digest, origin, deadline
+        return False
+
     def write_blob(
-        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
+        self,
+        source: Source | Stream,
+        *,
+        algorithm: str,
+        progress: Progress | None,
+        chunk: int | None,
+        deadline: Deadline,
+        expected: Descriptor | None = None,
     ) -> tuple[str, int]:
-        """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here."""
+        """Copy ``source`` in, hashed on the way; holes stay holes. ``chunk`` has no meaning here.
+
+        Raises:
+            DigestMismatchError: it is not ``expected``.
+        """
         del chunk
-        self._prepare(algorithm)
+        algorithm = algorithm_of(expected.digest) if expected else algorithm
+        self._prepare(algorithm, deadline)
         hasher = hashlib.new(algorithm)
         nothing = bytes(CHUNK)
         with new_file(self._file(f"blobs/{algorithm}")) as new:
-            os.ftruncate(new.fd, source.size)
             done = 0
             for piece in pieces(source, scratch=bytearray(CHUNK)):
                 deadline.cap(1)
@@ -141,24 +173,40 @@ class FolderStore:
                 done += len(piece)
                 if progress:
                     progress(done, source.size)
+            os.ftruncate(new.fd, done)
             digest = f"{algorithm}:{hasher.hexdigest()}"
+            if expected and digest != expected.digest:
+                raise DigestMismatchError(
+                    "the bytes are not the ones described", expected=expected.digest, actual=digest
+                )
             new.name = self._path(digest)
-        return digest, source.size
+        return digest, done
 
-    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
-        """Store a manifest and point the reference's tag at it; an entry that had the tag is replaced.
+    def write_manifest(
+        self,
+        data: bytes,
+        *,
+        media_type: str,
+        artifact_type: str | None,
+        deadline: Deadline,
+        digest: str | None = None,
+        is_named: bool = True,
+    ) -> str:
+        """Store a manifest and, if it is to be named, point the reference's tag at it, which another may have had.
 
         Raises:
             DigestMismatchError: the reference names another digest.
         """
         deadline.cap(1)
-        digest = digest_of(data)
-        if self._reference.digest not in {None, digest}:
+        digest = digest or digest_of(data)
+        if is_named and self._reference.digest not in {None, digest}:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
         entry = Descriptor(media_type=media_type, digest=digest, size=len(data), artifact_type=artifact_type)
-        self._list(data, entry, self._reference.tag)
+        self._store_manifest(data, digest, deadline)
+        if is_named:
+            self._list(entry, self._reference.tag, deadline)
         return digest
 
     def sibling(self, tag: str) -> FolderStore:
@@ -181,16 +229,18 @@ class FolderStore:
     def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
         """Store a manifest without a tag; the folder's index is the list of referrers."""
         del subject  # the manifest says so itself
-        deadline.cap(1)
-        self._list(data, entry, None)
+        self._store_manifest(data, entry.digest, deadline)
+        self._list(entry, None, deadline)
         return True
 
-    def _list(self, data: bytes, entry: Descriptor, tag: str | None) -> None:
-        """Store a manifest, and list it in the folder's index under ``tag``."""
-        self._prepare("sha256")
-        self._write(self._path(entry.digest), data)
+    def _store_manifest(self, data: bytes, digest: str, deadline: Deadline) -> None:
+        self._prepare(algorithm_of(digest), deadline)
+        self._write(self._path(digest), data)
+
+    def _list(self, entry: Descriptor, tag: str | None, deadline: Deadline) -> None:
+        """List a manifest in the folder's index under ``tag``."""
         named = dataclasses.replace(entry, annotations={REF_NAME: tag} if tag else {})
-        with self._locked():
+        with self._locked(deadline):
             index, entries = self._index()
             kept = [old for old in entries if not _replaced(old, tag, entry.digest)]
             self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, named.as_json()]}))
@@ -218,14 +268,14 @@ class FolderStore:
         entries = index["manifests"]
         return index, entries if isinstance(entries, list) else []
 
-    def _prepare(self, algorithm: str) -> None:
+    def _prepare(self, algorithm: str, deadline: Deadline) -> None:
         """Make the folder an image layout, if it is none; one of another version is not touched.
 
         Raises:
             ImageLayoutError: another version, or a folder with other things in it.
         """
         os.makedirs(self._folder, exist_ok=True)
-        with self._locked():
+        with self._locked(deadline):
             if os.path.lexists(self._file(_MARKER)):
                 self._check_marker()
             else:
@@ -286,14 +336,26 @@ class FolderStore:
             new.name = path
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, deadline: Deadline) -> Iterator[None]:
         """One writer of marker and index at a time; the lock is on the folder itself, so nothing is left behind."""
         fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            _lock(fd, deadline)
             yield
         finally:
             os.close(fd)
+
+
+def _lock(fd: int, deadline: Deadline) -> None:
+    """Wait for the lock. flock(2) knows no timeout, so it is asked again and again."""
+    while True:
+        deadline.cap(1)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _replaced(entry: dict[str, object], tag: str | None, digest: str) -> bool:

@@ -90,6 +90,23 @@ def parse_json(data: bytes) -> dict[str, object]:
     return value
 
 
+def settle(document: Document) -> Document:
+    """``document`` under the name its own, hashed bytes have for it, where the registry's header has the other one.
+
+    Docker's and OCI's types are two names of one thing, and caches are known to mix them up. Any other contradiction
+    stays, for parsing to refuse.
+
+    Raises:
+        ManifestTooLargeError, ManifestSyntaxError: as :func:`parse_json`.
+    """
+    for names in (MANIFEST_TYPES, INDEX_TYPES):
+        if document.media_type in names:
+            named = parse_json(document.data).get("mediaType")
+            if isinstance(named, str) and named in names:
+                return dataclasses.replace(document, media_type=named)
+    return document
+
+
 def parse_manifest(document: Document) -> Manifest:
     """The manifest in ``document``.
 

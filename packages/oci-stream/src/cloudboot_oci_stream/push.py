@@ -17,12 +17,12 @@ from .manifest import (
     build_manifest,
 )
 from .signatures.sign import DEFAULT_FORMATS, sign_stored
-from .source import Source, open_source
+from .source import Source, Stream, open_source
 from .store import open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from typing_extensions import Buffer
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def push_image(
-    image: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source,
+    image: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source | Iterable[Buffer],
     reference: Reference | str,
     *,
     title: str | None = None,
@@ -52,11 +52,14 @@ def push_image(
     """Push ``image`` to ``reference`` and return the descriptor of its manifest.
 
     ``image`` is a path, a file descriptor (a memfd, say), a binary file, a buffer, or anything with ``size`` and
-    ``readinto_at``; it is streamed, never held in memory. The same image and arguments make the same manifest: the
-    time of creation is in it only as ``created`` (RFC 3339), a name only as ``title`` (by default that of the path).
-    ``chunk`` uploads in requests of so many bytes; without it, the upload is one request. A blob the registry has is
-    not sent again. With ``sign`` the manifest is signed before anything has its tag, as :func:`sign_image` does in the
-    ``signature_formats``: there is no moment at which the tag names an image without a signature.
+    ``readinto_at``; it is streamed, never held in memory. An iterator of buffers, or a pipe, is uploaded as it comes,
+    in chunks of 8 MiB unless ``chunk`` says otherwise, each held until the registry has it.
+
+    The same image and arguments make the same manifest: the time of creation is in it only as ``created`` (RFC 3339),
+    a name only as ``title`` (by default that of the path). ``chunk`` uploads in requests of so many bytes; without it,
+    the upload is one request. A blob the registry has is not sent again. With ``sign`` the manifest is signed before
+    anything has its tag, as :func:`sign_image` does in the ``signature_formats``: there is no moment at which the tag
+    names an image without a signature.
 
     Raises:
         ValueError: ``chunk`` is less than 1.
@@ -70,7 +73,7 @@ def push_image(
     if title is None and isinstance(image, str | os.PathLike):
         title = os.path.basename(os.fspath(image))
     with about(reference=store.reference), open_source(image) as source, open_source(EMPTY_JSON) as config:
-        if source.size == 0:
+        if (source.reach(0, 1) if isinstance(source, Stream) else source.size) == 0:
             raise NotAnImageError("the disk image is empty")
         digest, size = store.write_blob(source, algorithm=algorithm, progress=progress, chunk=chunk, deadline=limit)
         store.write_blob(config, algorithm="sha256", progress=None, chunk=None, deadline=limit)

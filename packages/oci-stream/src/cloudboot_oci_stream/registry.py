@@ -16,39 +16,37 @@ from .errors import (
     ContentRangeError,
     DigestMismatchError,
     NotFoundError,
-    OciError,
     ProtocolError,
     SizeMismatchError,
     StatusError,
     about,
 )
-from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document
+from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document, settle
 from .pages import read_pages
-from .retry import Resume, persist
+from .retry import persist
 from .session import Session, location
-from .source import CHUNK, pieces
+from .source import CHUNK, Stream, pieces
+from .upload import STREAM_CHUNK, Bytes, Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from http.client import HTTPMessage
 
     from .reference import RegistryReference
     from .source import Source
-    from .store import Progress
+    from .store import Progress, Store
     from .timing import Deadline
     from .transport import Access, Response
 
 _ACCEPT = ", ".join(MANIFEST_TYPES + INDEX_TYPES)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
-_UPLOADED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 
 
 class RegistryPart:
     """The body of a blob response."""
 
     def __init__(self, response: Response, start: int, stop: int) -> None:
-        self.start = start
-        self._response, self._stop, self._position = response, stop, start
+        self.start, self.stop = start, stop
+        self._response, self._position = response, start
 
     def readinto(self, view: memoryview) -> int:
         """Read into ``view``; at most what was asked for.
@@ -56,11 +54,11 @@ class RegistryPart:
         Raises:
             BodyOverflowError: the body has more.
         """
-        if self._position == self._stop:
+        if self._position == self.stop:
             if self._response.length is None and self._response.readinto(memoryview(bytearray(1))):
-                raise BodyOverflowError("the body goes on after the last byte", expected=self._stop)
+                raise BodyOverflowError("the body goes on after the last byte", expected=self.stop)
             return 0
-        with view[: self._stop - self._position] as target:
+        with view[: self.stop - self._position] as target:
             count = self._response.readinto(target)
         self._position += count
         return count
@@ -73,11 +71,15 @@ class RegistryPart:
 class RegistryStore:
     """One repository, and the image in it that a reference names."""
 
+    is_remote = True
+
     def __init__(self, reference: RegistryReference, access: Access, *, session: Session | None = None) -> None:
         self._reference = reference
         self._access = access
         self._session = session or Session(reference, access)
+        self.origin = self._session.origin
         self._root = reference.repository
+        self._uploads = Uploads(self._session, reference.repository)
 
     @property
     def reference(self) -> RegistryReference:
@@ -88,7 +90,7 @@ class RegistryStore:
         """The manifest or index that ``entry`` of an index, else the reference, names; verified against its digest.
 
         Raises:
-            ManifestTooLargeError: more than 4 MiB (the document is cut there, and parsing it says so).
+            ManifestTooLargeError: more than 4 MiB.
             DigestMismatchError: other bytes than the digest's, or the registry contradicts itself.
         """
         target = entry.digest if entry else self._reference.target
@@ -104,7 +106,7 @@ class RegistryStore:
             actual = digest_of(data, algorithm_of(claim) if claim else "sha256")
             if claim and claim != actual:
                 raise DigestMismatchError("not the manifest that was asked for", expected=claim, actual=actual)
-        return Document(data, media_type, wanted or digest_of(data))
+        return settle(Document(data, media_type, wanted or digest_of(data)))
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> RegistryPart:
         """Bytes ``start`` to ``stop`` of a blob, always by a closed range inside it.
@@ -148,39 +150,79 @@ class RegistryStore:
         return True
 
     def write_blob(
-        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
+        self,
+        source: Source | Stream,
+        *,
+        algorithm: str,
+        progress: Progress | None,
+        chunk: int | None,
+        deadline: Deadline,
+        expected: Descriptor | None = None,
     ) -> tuple[str, int]:
         """Upload ``source`` in one request, or in chunks of ``chunk`` bytes that are resumed where one fails.
 
-        The digest is needed first: it tells whether the blob is there already.
+        The digest is needed first: it tells whether the blob is there already. With ``expected`` both are known, and
+        the registry finds the blob to be that, or refuses it. A stream is always uploaded in chunks, each of which is
+        held in memory for as long as it may have to be sent again.
         """
-        digest = _digest_of(source, algorithm, deadline)
+        if isinstance(source, Stream):
+            return self._uploads.stream(source, algorithm, chunk or STREAM_CHUNK, progress, deadline)
+        digest = expected.digest if expected else _digest_of(source, algorithm, deadline)
         with about(digest=digest):
-            if persist(lambda: self.has_blob(digest, deadline), deadline):
+            if not expected and persist(lambda: self.has_blob(digest, deadline), deadline):
                 if progress:
                     progress(source.size, source.size)
             elif chunk is None:
-                body = _Slice(source, 0, source.size, progress)
-                persist(lambda: self._put(self._begin(deadline)[0], digest, body, deadline), deadline)
+                self._uploads.whole(source, digest, progress, deadline)
             else:
-                url = self._patch(source, chunk, progress, deadline)
-                self._put(url, digest, _Slice(source, source.size, source.size, None), deadline)
+                self._uploads.chunked(source, digest, chunk, progress, deadline)
         return digest, source.size
 
-    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
-        """Store a manifest under the reference's tag, or by its digest where the reference has none.
+    def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
+        """Have the registry take over a blob from another repository of its own; false if it does not.
+
+        "Mounting a blob from another repository".
+        """
+        if not isinstance(origin, RegistryStore) or origin.origin != self.origin:
+            return False
+        query = urllib.parse.urlencode({"mount": digest, "from": origin.reference.repository})
+        url = self._session.url(f"{self._root}/blobs/uploads/?{query}")
+        try:
+            with self._session.request("POST", url, deadline=deadline, accept=frozenset({201, 202})) as response:
+                if response.status == 201:
+                    return True
+                begun = location(response)
+            # An upload was begun instead.
+            self._session.request("DELETE", begun, deadline=deadline, accept=frozenset({202, 204})).close()
+        except (StatusError, ProtocolError):
+            return False
+        return False
+
+    def write_manifest(
+        self,
+        data: bytes,
+        *,
+        media_type: str,
+        artifact_type: str | None,
+        deadline: Deadline,
+        digest: str | None = None,
+        is_named: bool = True,
+    ) -> str:
+        """Store a manifest: under the reference's tag, or by its digest where there is none or it is not to be named.
 
         Raises:
             DigestMismatchError: the registry stored something else, or the reference names another digest.
         """
         del artifact_type  # the registry reads it from the manifest
-        digest = digest_of(data)
-        if self._reference.digest not in {None, digest}:
+        digest = digest or digest_of(data)
+        if is_named and self._reference.digest not in {None, digest}:
             raise DigestMismatchError(
                 "the reference names another manifest", expected=self._reference.digest, actual=digest
             )
-        target = self._reference.tag or (digest if self._reference.digest else self._reference.target)
-        self._put_manifest(target, data, media_type, deadline)
+        target = digest
+        if is_named:
+            target = self._reference.tag or (digest if self._reference.digest else self._reference.target)
+        self._put_manifest(target, data, media_type, digest, deadline)
         return digest
 
     def sibling(self, tag: str) -> RegistryStore:
@@ -198,98 +240,21 @@ class RegistryStore:
 
     def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
         """Store a manifest that refers to ``subject``; whether the registry lists it under that by itself."""
-        answer = self._put_manifest(entry.digest, data, entry.media_type, deadline)
+        answer = self._put_manifest(entry.digest, data, entry.media_type, entry.digest, deadline)
         return answer.get("OCI-Subject") == subject.digest
 
-    def _put_manifest(self, target: str, data: bytes, media_type: str, deadline: Deadline) -> HTTPMessage:
+    def _put_manifest(self, target: str, data: bytes, media_type: str, digest: str, deadline: Deadline) -> HTTPMessage:
         """Upload a manifest; the head of the answer."""
         url = self._session.url(f"{self._root}/manifests/{target}")
-        body = _Bytes(data)
+        body = Bytes(data)
         accept = frozenset({200, 201, 202})
         headers = {"Content-Type": media_type}
         request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
         with persist(lambda: request(deadline=deadline), deadline) as answer:
             stored = answer.headers.get("Docker-Content-Digest")
-            digest = digest_of(data)
-            if stored and stored.startswith("sha256:") and stored != digest:
-                raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
-            return answer.headers
-
-    def _begin(self, deadline: Deadline) -> tuple[str, int]:
-        """Begin an upload: where it goes, and the smallest chunk the registry takes."""
-        url = self._session.url(f"{self._root}/blobs/uploads/")
-        with self._session.request("POST", url, deadline=deadline, accept=frozenset({202})) as response:
-            return location(response), _smallest_chunk(response)
-
-    def _put(self, url: str, digest: str, body: _Slice, deadline: Deadline) -> None:
-        """Upload the rest, and finish."""
-        query = urllib.parse.urlencode({"digest": digest})
-        url += ("&" if urllib.parse.urlsplit(url).query else "?") + query
-        headers = {"Content-Type": "application/octet-stream"}
-        accept = frozenset({200, 201, 204})
-        self._session.request("PUT", url, headers=headers, body=body, deadline=deadline, accept=accept).close()
-
-    def _patch(self, source: Source, chunk: int, progress: Progress | None, deadline: Deadline) -> str:
-        """Upload everything in chunks; the Location to finish at ("Pushing a blob in chunks")."""
-        patience = Resume()
-        url, smallest = persist(lambda: self._begin(deadline), deadline)
-        offset = furthest = failures = 0
-        while offset < source.size:
-            stop = min(source.size, offset + max(chunk, smallest))
-            headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{offset}-{stop - 1}"}
-            body = _Slice(source, offset, stop, progress)
-            try:
-                with self._session.request(
-                    "PATCH", url, headers=headers, body=body, deadline=deadline, accept=frozenset({202})
-                ) as response:
-                    url, offset = location(response), _uploaded(response)
-            except OciError as error:
-                failures += 1
-                out_of_step = isinstance(error, StatusError) and error.status == 416
-                if failures > patience.attempts or not (error.retryable or out_of_step):
-                    raise
-                deadline.sleep(patience.seconds(failures - 1, error))
-                url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline)
-            else:
-                if offset > furthest:  # only then, or a registry that forgets everything would be asked for ever
-                    furthest, failures = offset, 0
-                if offset != stop:
-                    raise ProtocolError("the registry kept another part than was sent", expected=stop, actual=offset)
-        return url
-
-    def _rejoin(self, url: str, deadline: Deadline) -> tuple[str, int]:
-        """Where a broken upload goes on, and from which byte: only the registry knows how much of a chunk it kept."""
-        try:
-            with self._session.request("GET", url, deadline=deadline, accept=frozenset({200, 202, 204})) as response:
-                return location(response), _uploaded(response)
-        except NotFoundError:
-            # distribution gives an upload up when a chunk broke off half-way: begin again.
-            return self._begin(deadline)[0], 0
-
-
-class _Bytes:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def pieces(self) -> Iterator[memoryview]:
-        yield memoryview(self._data)
-
-
-class _Slice:
-    """Part of a source as a request body."""
-
-    def __init__(self, source: Source, start: int, stop: int, progress: Progress | None) -> None:
-        self._source, self._start, self._progress = source, start, progress
-        self.size = stop - start
-
-    def pieces(self) -> Iterator[memoryview]:
-        done = self._start
-        for piece in pieces(self._source, done, done + self.size, scratch=bytearray(CHUNK)):
-            yield piece
-            done += len(piece)
-            if self._progress:
-                self._progress(done, self._source.size)
+        if stored and algorithm_of(stored) == algorithm_of(digest) and stored != digest:
+            raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
+        return answer.headers
 
 
 def _digest_of(source: Source, algorithm: str, deadline: Deadline) -> str:
@@ -298,21 +263,6 @@ def _digest_of(source: Source, algorithm: str, deadline: Deadline) -> str:
         deadline.cap(1)
         hasher.update(piece)
     return f"{algorithm}:{hasher.hexdigest()}"
-
-
-def _smallest_chunk(response: Response) -> int:
-    value = response.headers.get("OCI-Chunk-Min-Length") or "0"
-    return int(value) if re.fullmatch("[0-9]{1,10}", value) else 0
-
-
-def _uploaded(response: Response) -> int:
-    """The bytes the registry has, from the ``Range`` of an upload's status."""
-    value = response.headers.get("Range") or ""
-    found = _UPLOADED.fullmatch(value)
-    if found is None:
-        raise ProtocolError("an upload's status without a range", expected="0-<last byte>", actual=value)
-    # Nothing yet and one byte both read "0-0"; distribution reports nothing that way, and so do the others.
-    return int(found[1]) + 1 if found[1] != "0" else 0
 
 
 def _check_range(response: Response, start: int, stop: int, size: int) -> None:

@@ -38,6 +38,32 @@ class Resume:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
+class Patience:
+    """How often a transfer from ``start`` on may still break, getting further in between."""
+
+    def __init__(self, resume: Resume, deadline: Deadline, start: int, size: int, attempts: int | None = None) -> None:
+        self._resume, self._deadline = resume, deadline
+        self._attempts = resume.attempts if attempts is None else attempts
+        self._progress = min(resume.progress, size)
+        self._mark, self._failures = start, 0
+
+    def again(self, error: OciError, position: int) -> None:
+        """Wait until the transfer, broken off at ``position`` by ``error``, can go on.
+
+        Raises:
+            OciError: ``error``, if it broke too often or for good.
+            TransferTimeoutError: the wait would pass the deadline.
+        """
+        if position - self._mark >= self._progress:
+            self._failures = 0
+        self._mark = position
+        self._failures += 1
+        if not error.retryable or self._failures > self._attempts:
+            error.offset = position if error.offset is None else error.offset
+            raise error
+        self._deadline.sleep(self._resume.seconds(self._failures - 1, error))
+
+
 def persist(operation: Callable[[], _Result], deadline: Deadline, resume: Resume | None = None) -> _Result:
     """The result of ``operation``, which is called again where its error speaks of a passing condition."""
     patience = resume or Resume()

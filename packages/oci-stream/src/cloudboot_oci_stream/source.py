@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import stat
+from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Protocol, runtime_checkable
 
 from .errors import OciError, ShortBodyError
@@ -87,15 +88,66 @@ class _Seekable:
             done += len(data)
 
 
+class Stream:
+    """Bytes that come once, from an iterator, nobody knows how many.
+
+    A *window* of them is kept, so that the last few can be sent again.
+    """
+
+    def __init__(self, chunks: Iterable[Buffer]) -> None:
+        self._chunks = iter(chunks)
+        self._window = bytearray()
+        self._start = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes seen so far."""
+        return self._start + len(self._window)
+
+    def reach(self, offset: int, count: int) -> int:
+        """Move the window's start to ``offset``, and its end as far as ``count`` bytes take at least; where that is.
+
+        Returns:
+            ``offset + count``, or less at the end of the stream.
+
+        Raises:
+            OciError: ``offset`` has been passed for good.
+        """
+        if offset < self._start:
+            raise OciError(
+                "a stream cannot be sent again from its beginning",
+                offset=offset,
+                hint="push from a file, or try once more",
+            )
+        del self._window[: offset - self._start]
+        self._start = offset
+        while len(self._window) < count:
+            try:
+                self._window += memoryview(next(self._chunks)).cast("B")
+            except StopIteration:
+                break
+        return offset + min(count, len(self._window))
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        """Fill ``buffer`` from ``offset``, inside the window."""
+        view = memoryview(buffer).cast("B")
+        at = offset - self._start
+        with memoryview(self._window) as window:
+            view[:] = window[at : at + len(view)]
+
+
 @contextlib.contextmanager
-def open_source(source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source) -> Iterator[Source]:
+def open_source(
+    source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source | Iterable[Buffer],
+) -> Iterator[Source | Stream]:
     """Give ``source`` as a :class:`Source`: a path, a file descriptor, a binary file, a buffer, or one already.
 
-    Only a path is opened and closed here; everything else stays its owner's.
+    An iterator of buffers, and a descriptor or file that is a pipe, become a :class:`Stream`. Only a path is opened
+    and closed here; everything else stays its owner's.
 
     Raises:
         OSError: the path cannot be opened.
-        OciError: a pipe or a directory, which has no size.
+        OciError: a directory, or the path of something without a size.
     """
     if isinstance(source, str | os.PathLike):
         fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -104,7 +156,7 @@ def open_source(source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Sour
         finally:
             os.close(fd)
     elif isinstance(source, int):
-        yield _Descriptor(source)
+        yield _opened(source)
     elif isinstance(source, Source):
         yield source
     elif (view := _view(source)) is not None:
@@ -117,9 +169,18 @@ def open_source(source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Sour
             yield _Seekable(source)
             source.seek(position)
         else:
-            yield _Descriptor(fd)
+            yield _opened(fd)
+    elif isinstance(source, Iterable):
+        yield Stream(source)
     else:
         raise TypeError(f"cannot read an image from {type(source).__name__}")
+
+
+def _opened(fd: int) -> _Descriptor | Stream:
+    kind = os.fstat(fd).st_mode
+    if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
+        return Stream(iter(lambda: os.read(fd, CHUNK), b""))
+    return _Descriptor(fd)
 
 
 def _view(source: object) -> memoryview | None:
@@ -129,10 +190,19 @@ def _view(source: object) -> memoryview | None:
         return None
 
 
-def pieces(source: Source, start: int = 0, stop: int | None = None, *, scratch: bytearray) -> Iterator[memoryview]:
+def pieces(
+    source: Source | Stream, start: int = 0, stop: int | None = None, *, scratch: bytearray
+) -> Iterator[memoryview]:
     """The bytes of ``source`` in order, each piece valid until the next is asked for."""
-    end = source.size if stop is None else stop
     whole = memoryview(scratch)
+    if stop is None and isinstance(source, Stream):
+        while (end := source.reach(start, len(whole))) > start:
+            piece = whole[: end - start]
+            source.readinto_at(start, piece)
+            yield piece
+            start = end
+        return
+    end = source.size if stop is None else stop
     for offset in range(start, end, len(whole)):
         piece = whole[: min(len(whole), end - offset)]
         source.readinto_at(offset, piece)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .descriptor import Descriptor
     from .manifest import Document
-    from .source import Source
+    from .source import Source, Stream
     from .timing import Deadline
 
     Progress = Callable[[int, int], None]
@@ -28,8 +28,12 @@ class Part(Protocol):
     def start(self) -> int:
         """Where the bytes begin; 0 where a range was asked for and the place sends everything."""
 
+    @property
+    def stop(self) -> int:
+        """Where they end."""
+
     def readinto(self, view: memoryview) -> int:
-        """Read into ``view``; 0 at the end."""
+        """Read what there is into ``view``; 0 at the end."""
 
     def close(self) -> None:
         """Let go of what is unread."""
@@ -42,19 +46,45 @@ class Store(Protocol):
     def reference(self) -> Reference:
         """The image that was named."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether several connections can be faster than one."""
+
     def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
         """The manifest or index that ``entry`` of an index (else the reference) names; its bytes hash to its digest."""
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> Part:
         """Bytes ``start`` to ``stop`` of a blob, unverified."""
 
-    def write_blob(
-        self, source: Source, *, algorithm: str, progress: Progress | None, chunk: int | None, deadline: Deadline
-    ) -> tuple[str, int]:
-        """Store ``source`` unless it is there; its digest and size."""
+    def has_blob(self, digest: str, deadline: Deadline) -> bool:
+        """Whether a blob is there."""
 
-    def write_manifest(self, data: bytes, *, media_type: str, artifact_type: str | None, deadline: Deadline) -> str:
-        """Store a manifest under the reference's tag; its digest."""
+    def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
+        """Take a blob over from another repository of the same registry; false if that is not to be had."""
+
+    def write_blob(
+        self,
+        source: Source | Stream,
+        *,
+        algorithm: str,
+        progress: Progress | None,
+        chunk: int | None,
+        deadline: Deadline,
+        expected: Descriptor | None = None,
+    ) -> tuple[str, int]:
+        """Store ``source`` unless it is there (who ``expected`` that has asked before); its digest and size."""
+
+    def write_manifest(
+        self,
+        data: bytes,
+        *,
+        media_type: str,
+        artifact_type: str | None,
+        deadline: Deadline,
+        digest: str | None = None,
+        is_named: bool = True,
+    ) -> str:
+        """Store a manifest, under the reference's tag if ``is_named``; its digest."""
 
     def sibling(self, tag: str) -> Store:
         """What has another tag in the same place."""

@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
+import weakref
 
 from .errors import SlowPeerError, TransferTimeoutError
 
 
 class Deadline:
-    """A moment after which an operation must not go on; ``None`` seconds is never."""
+    """A moment after which an operation must not go on; ``None`` seconds is never.
 
-    def __init__(self, seconds: float | None = None) -> None:
+    Another thread can end the operation sooner (:meth:`cancel`): it fails where it waits.
+
+    Raises:
+        ValueError: ``seconds`` is negative or no number.
+    """
+
+    def __init__(self, seconds: float | None = None, *, end: float | None = None) -> None:
+        if seconds is not None and not seconds >= 0:
+            raise ValueError(f"a deadline in {seconds} seconds")
         self._seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end = end if seconds is None or end is not None else time.monotonic() + seconds
+        self._cancelled = False
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def branch(self) -> Deadline:
+        """The same moment for a part of the operation that can be cancelled by itself."""
+        return Deadline(self._seconds, end=self._end)
+
+    def attach(self, sock: socket.socket) -> None:
+        """Let :meth:`cancel` wake whoever waits for ``sock``."""
+        with self._lock:
+            self._sockets.add(sock)
+        self.cap(1)
+
+    def cancel(self) -> None:
+        """End the operation now."""
+        with self._lock:
+            self._cancelled = True
+            sockets = list(self._sockets)
+        for sock in sockets:
+            # Not the method of a TLS socket, which would take its state from under the thread that reads.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def cap(self, seconds: float) -> float:
         """``seconds``, or what is left if that is less.
@@ -20,6 +55,8 @@ class Deadline:
         Raises:
             TransferTimeoutError: nothing is left.
         """
+        if self._cancelled:
+            raise TransferTimeoutError("given up", final=True)
         if self._end is None:
             return seconds
         left = self._end - time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import errno
 import http.client
 import io
 import ssl
@@ -16,6 +17,7 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Protocol, Self
 
+from .dial import dial
 from .errors import (
     CertificateError,
     CredentialError,
@@ -39,6 +41,10 @@ USER_AGENT = "cloudboot-oci-stream"
 
 _HEAD = 1 << 20
 """Bytes an answer may have besides its body: http.client reads interim answers and trailers as long as they come."""
+
+_PIECE = 1 << 16
+_FOREIGN = (OSError, http.client.HTTPException, ValueError)
+"""What comes up from below; ValueError is what http.client says of malformed headers and chunk sizes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +149,16 @@ class _WatchedReader(io.RawIOBase):
         super().close()
 
 
+class _Reader(io.BufferedReader):
+    """Gives what is there instead of waiting for all that was asked for.
+
+    A buffered reader that fails half-way through a large read does not tell how much of it had come.
+    """
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        return self.readinto1(buffer)
+
+
 class _WatchedSocket:
     """What ``http.client`` needs of a socket."""
 
@@ -178,7 +194,7 @@ class _WatchedSocket:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         del mode  # http.client only ever asks for "rb"
-        return io.BufferedReader(_WatchedReader(self._sock.makefile("rb", buffering=0), self))
+        return _Reader(_WatchedReader(self._sock.makefile("rb", buffering=0), self))
 
     def sendall(self, data: Buffer) -> None:
         self.arm()
@@ -217,14 +233,24 @@ class Response:
         self._sock.allow(size)
 
     def readinto(self, view: memoryview) -> int:
-        """Read into ``view``; 0 at the end of the body, be it the announced one or not.
+        """Read what has come into ``view``; 0 at the end of the body, be it the announced one or not.
 
         Raises:
             TransportError: the connection broke.
             TransferTimeoutError: a limit was passed.
         """
-        with _mapped(self.url):
-            return self._inner.readinto(view)
+        # Called for every few packets, so without the cost of a context manager.
+        try:
+            if not self._inner.chunked:
+                return self._inner.readinto(view)
+            # Here http.client's readinto takes a short read for a broken connection.
+            piece = self._inner.read1(min(len(view), _PIECE))
+        except OciError:
+            raise
+        except _FOREIGN as error:
+            raise _translated(error, self.url) from error
+        view[: len(piece)] = piece
+        return len(piece)
 
     def read_bounded(self, limit: int) -> bytes:
         """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
@@ -232,7 +258,7 @@ class Response:
         with _mapped(self.url):
             data = bytearray()
             while len(data) <= limit:
-                piece = self._inner.read(min(1 << 16, limit + 1 - len(data)))
+                piece = self._inner.read(min(_PIECE, limit + 1 - len(data)))
                 if not piece:
                     break
                 data += piece
@@ -295,10 +321,16 @@ class Transport:
         if parts.query:
             target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~?")
         with _mapped(url):
-            connection = self._connect(origin, deadline)
+            raw = self._connect(origin, deadline)
+        connection: http.client.HTTPConnection
+        if isinstance(raw, ssl.SSLSocket):
+            connection = http.client.HTTPSConnection(origin.host, origin.port, context=raw.context)
+        else:
+            connection = http.client.HTTPConnection(origin.host, origin.port)
+        sock = _WatchedSocket(raw, self._access, deadline)
+        # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
+        connection.sock = sock
         try:
-            # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
-            connection.sock = sock = _WatchedSocket(connection.sock, self._access, deadline)
             answered = self._send(connection, url, _head(method, target, headers, body), body)
             with _mapped(url):
                 return Response(url, connection, answered or connection.getresponse(), sock)
@@ -306,20 +338,37 @@ class Transport:
             connection.close()
             raise
 
-    def _connect(self, origin: Origin, deadline: Deadline) -> http.client.HTTPConnection:
-        timeout = deadline.cap(self._access.stall)
+    def _connect(self, origin: Origin, deadline: Deadline) -> socket.socket:
+        """A connection to ``origin``: through its proxy, if it has one, and through TLS, if that is its scheme."""
         proxy = _proxy_for(origin)
-        host, port = (proxy.origin.host, proxy.origin.port) if proxy else (origin.host, origin.port)
-        connection: http.client.HTTPConnection
-        if origin.scheme == "https":
+        where = proxy.origin if proxy else origin
+        sock = dial(where.host, where.port, deadline, self._access.stall)
+        try:
+            if proxy:
+                self._tunnel(sock, proxy, origin, deadline)
+            if origin.scheme != "https":
+                return sock
             self._context = self._context or self._access.tls_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        if proxy:
-            connection.set_tunnel(origin.host, origin.port, headers=proxy.headers)
-        connection.connect()
-        return connection
+            sock = self._context.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
+            deadline.attach(sock)
+            sock.settimeout(deadline.cap(self._access.stall))  # of the whole handshake
+            sock.do_handshake()
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _tunnel(self, sock: socket.socket, proxy: _Proxy, origin: Origin, deadline: Deadline) -> None:
+        """Ask a proxy to pass everything on to ``origin`` (RFC 9110 section 9.3.6)."""
+        host = f"[{origin.host}]" if ":" in origin.host else origin.host
+        lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
+        lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+        watched = _WatchedSocket(sock, self._access, deadline)
+        watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        with contextlib.closing(http.client.HTTPResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+            answer.begin()
+            if answer.status != 200:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy {proxy.origin} answers {answer.status}")
 
     def _send(
         self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
@@ -385,21 +434,24 @@ def _proxy_for(origin: Origin) -> _Proxy | None:
 @contextlib.contextmanager
 def _mapped(url: str) -> Iterator[None]:
     """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
-    where = shown(url)
     try:
         yield
     except OciError:
         raise
-    except TimeoutError:
-        raise TransferTimeoutError(f"no byte moved in time: {where}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise CertificateError(
+    except _FOREIGN as error:
+        raise _translated(error, url) from error
+
+
+def _translated(error: Exception, url: str) -> OciError:
+    where = shown(url)
+    if isinstance(error, TimeoutError):
+        return TransferTimeoutError(f"no byte moved in time: {where}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CertificateError(
             f"the certificate of {where} does not verify: {error.verify_message}",
             hint="name its authority with ca_file",
-        ) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        # ValueError: http.client says so of header bytes and chunk sizes that are not what they should be.
-        raise TransportError(f"{where}: {_reason(error)}") from error
+        )
+    return TransportError(f"{where}: {_reason(error)}")
 
 
 def shown(url: str) -> str:

@@ -26,6 +26,8 @@ app = typer.Typer(
 app.add_typer(image.app, name="image")
 app.command("push")(transfer.push)
 app.command("pull")(transfer.pull)
+app.command("copy")(transfer.copy)
+app.command("inspect")(transfer.inspect)
 app.command("verify")(signatures.verify)
 app.command("sign")(signatures.sign)
 app.command("probe")(probe.probe)

@@ -33,6 +33,9 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output i
 Reference = Annotated[
     str, typer.Argument(metavar="REFERENCE", help="HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG].")
 ]
+Platform = Annotated[
+    str | None, typer.Option("--platform", metavar="OS/ARCH", help="Which entry of an index (default: the only one).")
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Plain HTTP to a registry that is not on this machine.")]
 CaFile = Annotated[
     Path | None, typer.Option("--ca-file", metavar="FILE", help="Certificate authorities to trust (PEM).")

@@ -1,4 +1,4 @@
-"""``cloudboot push`` and ``cloudboot pull``."""
+"""``cloudboot push``, ``pull``, ``copy`` and ``inspect``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ import typer
 
 from cloudboot.transfer import write_sparse
 from cloudboot_layout import new_file
-from cloudboot_oci_stream import Policy, fetch_image, parse_reference, push_image
+from cloudboot_layout.command import printable
+from cloudboot_oci_stream import (
+    Platform,
+    Policy,
+    copy_image,
+    fetch_image,
+    open_store,
+    parse_reference,
+    push_image,
+    resolve,
+)
 
 from . import options, signatures
 from .manners import Manners, reported
@@ -54,6 +64,7 @@ def pull(
     ),
     force: options.Force = False,
     policy: options.PolicyFile = None,
+    platform: options.Platform = None,
     insecure: options.Insecure = False,
     ca_file: options.CaFile = None,
     auth_file: options.AuthFile = None,
@@ -67,7 +78,7 @@ def pull(
         loaded = Policy.load(policy) if policy is not None else None
         with (
             manners.progress("fetching") as progress,
-            fetch_image(reference, access=access, progress=progress, policy=loaded) as image,
+            fetch_image(reference, platform=platform, access=access, progress=progress, policy=loaded) as image,
         ):
             write_sparse(fd, image.view[: image.descriptor.size])
             facts: dict[str, object] = {
@@ -82,3 +93,55 @@ def pull(
             manners.result({**facts, "size": size})
         else:
             manners.out.print(f"{output}: {size} bytes, {facts['digest']}", soft_wrap=True)
+
+
+def copy(
+    source: options.Reference,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to, written like a reference.")],
+    platform: options.Platform = None,
+    insecure: options.Insecure = False,
+    ca_file: options.CaFile = None,
+    auth_file: options.AuthFile = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Copy an image to another registry or folder, manifests and digests unchanged."""
+    manners = Manners(json, verbose)
+    access = options.access(insecure, ca_file, auth_file)
+    with reported(manners):
+        with manners.progress("copying") as progress:
+            copied = copy_image(source, target, platform=platform, access=access, progress=progress)
+        digest = copied.descriptor.digest
+        facts = {"sent": copied.sent, "mounted": copied.mounted, "present": copied.present}
+        if json:
+            manners.result({"source": source, "target": target, "digest": digest, **facts})
+        else:
+            story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+            manners.out.print(f"{target}@{digest}: {story}", soft_wrap=True, markup=False)
+
+
+def inspect(
+    reference: options.Reference,
+    platform: options.Platform = None,
+    insecure: options.Insecure = False,
+    ca_file: options.CaFile = None,
+    auth_file: options.AuthFile = None,
+    json: options.Json = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Describe an artifact without fetching its image; ``image inspect`` looks into the image."""
+    manners = Manners(json, verbose)
+    with reported(manners):
+        wanted = Platform.parse(platform) if platform else None
+        document, manifest, layer = resolve(
+            open_store(reference, options.access(insecure, ca_file, auth_file)), platform=wanted
+        )
+        if json:
+            facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type, "layer": layer.as_json()}
+            manners.result({"reference": reference, **facts, "annotations": dict(manifest.annotations)})
+            return
+        lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}"]
+        lines += [f"layer     {layer.digest}", f"size      {layer.size}"]
+        lines += [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
+        for line in lines:
+            manners.out.print(printable(line), soft_wrap=True, markup=False)

@@ -17,10 +17,12 @@ from cloudboot_oci_stream.errors import (
     NotFoundError,
     SignatureFormatError,
 )
+from cloudboot_oci_stream.lanes import Terms
 from cloudboot_oci_stream.manifest import parse_manifest
+from cloudboot_oci_stream.places import Memory
 from cloudboot_oci_stream.receive import receive
 from cloudboot_oci_stream.referrers import list_referrers
-from cloudboot_oci_stream.retry import persist
+from cloudboot_oci_stream.retry import Resume, persist
 
 from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
 from .payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
     from cloudboot_oci_stream.descriptor import Descriptor
     from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.retry import Resume
     from cloudboot_oci_stream.store import Store
     from cloudboot_oci_stream.timing import Deadline
 
@@ -125,7 +126,7 @@ def _candidate(
     data = bytearray(layer.size)
     try:
         with memoryview(data) as view:
-            receive(store, layer, view, progress=None, deadline=deadline, resume=resume)
+            receive(store, layer, Memory(view), Terms(deadline=deadline, resume=resume or Resume(), ranges=1))
     except (ContentError, NotFoundError) as error:
         raise SignatureFormatError(f"a blob that cannot be read: {error.message}") from error
     certified = CERTIFICATE_ANNOTATION in layer.annotations

@@ -1,7 +1,7 @@
 """What tests need of a registry: real ones on loopback, and one whose every fault has a switch."""
 
 from .registry import Faults, FaultyRegistry, Seen
-from .servers import Server, docker_registry, find_program, folder_gone_with_us, killed_with_us
+from .servers import Server, docker_registry, find_program, folder_gone_with_us, killed_with_us, pull_through_cache
 
 __all__ = [
     "Faults",
@@ -12,4 +12,5 @@ __all__ = [
     "find_program",
     "folder_gone_with_us",
     "killed_with_us",
+    "pull_through_cache",
 ]

@@ -46,6 +46,10 @@ class Faults:
     """Send nothing more from these offsets on, and keep the connection."""
     trickle: float | None = None
     """Send one byte, then wait so many seconds, and again."""
+    rate: float | None = None
+    """Send so many bytes a second over each connection."""
+    connections: int | None = None
+    """Answer 429 to a request for a blob while so many others are being sent."""
     announce: int | None = None
     """The Content-Length to claim."""
     surplus: bytes = b""
@@ -114,6 +118,8 @@ class FaultyRegistry:
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
         self.seen: list[Seen] = []
+        self.sending = 0
+        self.lock = threading.Lock()
         self.users, self.tokens, self.token_uses, self.anonymous = users, tokens, token_uses, anonymous
         self.good_tokens: dict[str, int | None] = {}
         self.scheme = "https" if tls else "http"
@@ -388,7 +394,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif self.command == "HEAD":
             self._head(200, {"Content-Length": str(len(data)), "Docker-Content-Digest": digest})
         else:
-            self._send_blob(data)
+            with self.registry.lock:
+                refused = self.faults.connections is not None and self.registry.sending >= self.faults.connections
+                self.registry.sending += not refused
+            if refused:
+                self._error(429, "TOOMANYREQUESTS", "one at a time", {"Retry-After": "0"})
+                return
+            try:
+                self._send_blob(data)
+            finally:
+                with self.registry.lock:
+                    self.registry.sending -= 1
 
     def _redirect(self, repository: str, digest: str) -> None:
         target = {
@@ -437,8 +453,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _send_range(self, data: bytes, start: int, stop: int) -> bool:
         """Send part of a blob with all its faults; false if it did not get to the end."""
         faults = self.faults
-        position = start
+        position, begun = start, time.monotonic()
         while position < stop:
+            if faults.rate:
+                time.sleep(max(0.0, begun + (position - start) / faults.rate - time.monotonic()))
             if position in faults.cuts:
                 faults.cuts.remove(position)
                 self._cut()

@@ -1,4 +1,4 @@
-"""Real registries on loopback, for tests: Debian's docker-registry, gone when the test is, however that ends."""
+"""Real registries on loopback, for tests: docker-registry and drayage, gone when the test is, however that ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import sysconfig
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_SEARCH_PATH = os.pathsep.join(
+    [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
+)
 _LISTENING = re.compile(r"listening on [^ ]*:(\d+)")
 
 
@@ -31,7 +36,7 @@ class Server:
 
 
 def find_program(name: str) -> str | None:
-    """The path of ``name``, looked for in the system folders too."""
+    """The path of ``name``, looked for in the folders of this Python and of the system too."""
     return shutil.which(name, path=_SEARCH_PATH)
 
 
@@ -82,6 +87,31 @@ def docker_registry(
 
 
 @contextlib.contextmanager
+def pull_through_cache(upstream: str, *, timeout: float = 20.0) -> Iterator[Server]:
+    """drayage, a registry that only hands out what it gets from another, ``upstream`` (``HOST:PORT``), and keeps it.
+
+    Raises:
+        FileNotFoundError: drayage (of PyPI) or setpriv is not installed.
+        RuntimeError: the server did not start.
+    """
+    program = _needed("drayage", "none; PyPI has it")
+    with folder_gone_with_us("cloudboot-cache-") as folder:
+        (folder / "cache").mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            host = f"127.0.0.1:{free.getsockname()[1]}"
+        lines = [f'listen = "{host}"', f'cache_dir = "{folder}/cache"', "[upstreams.docker_io]"]
+        (folder / "config.toml").write_text("\n".join([*lines, f'registry = "http://{upstream}"', ""]))
+        with killed_with_us(program, "serve", "--config", str(folder / "config.toml")) as process:
+            threading.Thread(target=_drain, args=(process,), daemon=True).start()
+            end = time.monotonic() + timeout
+            while not _listens(host):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("drayage did not start")
+                time.sleep(0.02)
+            yield Server(host, folder / "cache", process.pid)
+
+
+@contextlib.contextmanager
 def folder_gone_with_us(prefix: str) -> Iterator[Path]:
     """A temporary folder that goes with the block, or with this process if that ends first, even by SIGKILL."""
     folder = tempfile.mkdtemp(prefix=prefix)
@@ -126,6 +156,12 @@ def _wait_for_port(process: subprocess.Popen[str], timeout: float) -> int:
     finally:
         late.cancel()
     raise RuntimeError("docker-registry did not start:\n" + "".join(log[-20:]))
+
+
+def _listens(host: str) -> bool:
+    name, _, port = host.partition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((name, int(port))) == 0
 
 
 def _drain(process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,212 @@
+"""Copies between registries and folders."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudboot_layout.testing import judge, run
+from cloudboot_oci_stream import Access, OciError, Resume, copy_image, fetch_image, open_store, push_image, resolve
+from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.errors import (
+    DescriptorError,
+    DigestMismatchError,
+    NotAnImageError,
+    NotFoundError,
+    UnauthorizedError,
+)
+from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
+from cloudboot_oci_stream.testing import FaultyRegistry, Server, docker_registry
+
+DISK = random.Random(19).randbytes(2_000_003)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    judge("docker-registry", "docker-registry")
+    with docker_registry() as running:
+        yield running
+
+
+WAYS = {
+    "registry to folder": ("{host}/a:v1", "oci:{folder}/a:v2"),
+    "folder to registry": ("oci:{folder}/b:v1", "{host}/b:v2"),
+    "folder to folder": ("oci:{folder}/c:v1", "oci:{folder}/d:v2"),
+    "within a registry": ("{host}/e:v1", "{host}/f:v2"),
+}
+
+
+def raw(reference: str) -> bytes:
+    return resolve(open_store(reference)).document.data
+
+
+def assert_copied(source: str, target: str) -> None:
+    assert raw(source) == raw(target)
+    with fetch_image(target) as image:
+        assert image.view[: len(DISK)] == DISK
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("chunk", [None, 300_000])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_every_way(
+    registry: FaultyRegistry, tmp_path: Path, way: tuple[str, str], chunk: int | None, algorithm: str
+) -> None:
+    source, target = (place.format(host=registry.host, folder=tmp_path) for place in way)
+    manifest = push_image(DISK, source, title="disk.img", annotations={"a": "b"}, algorithm=algorithm)
+    seen: list[tuple[int, int]] = []
+    copied = copy_image(source, target, chunk=chunk, progress=lambda done, total: seen.append((done, total)))
+    assert copied.descriptor.digest == manifest.digest
+    assert copied.sent + copied.mounted + copied.present == len(DISK) + 2
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(DISK) + 2, len(DISK) + 2)
+    assert_copied(source, target)
+    again = copy_image(source, target)
+    assert (again.sent, again.mounted, again.present) == (0, 0, len(DISK) + 2)
+
+
+def test_docker_registry_mounts(server: Server) -> None:
+    push_image(DISK, f"{server.host}/a:v1")
+    copied = copy_image(f"{server.host}/a:v1", f"{server.host}/b:v1")
+    assert (copied.sent, copied.mounted) == (0, len(DISK) + 2)
+    assert_copied(f"{server.host}/a:v1", f"{server.host}/b:v1")
+
+
+def test_from_server_to_server(server: Server) -> None:
+    with docker_registry() as other:
+        push_image(DISK, f"{server.host}/c:v1")
+        assert copy_image(f"{server.host}/c:v1", f"{other.host}/x/y:v9").sent == len(DISK) + 2
+        assert_copied(f"{server.host}/c:v1", f"{other.host}/x/y:v9")
+
+
+def index_of(place: str) -> str:
+    """An index for two platforms in a folder, as another program would write it."""
+    entries = []
+    for architecture in ("amd64", "arm64"):
+        manifest = push_image(DISK + architecture.encode(), f"oci:{place}:{architecture}")
+        entries.append(manifest.as_json() | {"platform": {"os": "freebsd", "architecture": architecture}})
+    data = canonical({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+    Path(place, "blobs", "sha256", digest_of(data).partition(":")[2]).write_bytes(data)
+    top = json.loads(Path(place, "index.json").read_bytes())
+    top["manifests"].append(
+        {
+            "mediaType": INDEX_TYPE,
+            "digest": digest_of(data),
+            "size": len(data),
+            "annotations": {"org.opencontainers.image.ref.name": "all"},
+        }
+    )
+    Path(place, "index.json").write_bytes(canonical(top))
+    return digest_of(data)
+
+
+@pytest.mark.parametrize("target", ["registry", "server", "folder"])
+def test_an_index_whole_or_one_platform(registry: FaultyRegistry, server: Server, tmp_path: Path, target: str) -> None:
+    digest = index_of(f"{tmp_path}/all")
+    to = {
+        "registry": f"{registry.host}/i",
+        "server": f"{server.host}/i",
+        "folder": f"oci:{tmp_path}/other",
+    }[target]
+    assert copy_image(f"oci:{tmp_path}/all:all", f"{to}:all").descriptor.digest == digest
+    for architecture in ("amd64", "arm64"):
+        with fetch_image(f"{to}:all", platform=f"freebsd/{architecture}") as image:
+            assert image.view[: len(DISK) + 5] == DISK + architecture.encode()
+    one = copy_image(f"oci:{tmp_path}/all:all", f"{to}:arm", platform="freebsd/arm64")
+    assert one.descriptor.media_type == MANIFEST_TYPE
+    with fetch_image(f"{to}:arm") as image:
+        assert image.view[: len(DISK) + 5] == DISK + b"arm64"
+    with pytest.raises(NotAnImageError):
+        copy_image(f"oci:{tmp_path}/all:all", f"{to}:none", platform="freebsd/riscv64")
+
+
+def test_skopeo_reads_the_copy_of_an_index(server: Server, tmp_path: Path) -> None:
+    skopeo = judge("skopeo", "skopeo")
+    digest = index_of(f"{tmp_path}/all")
+    copy_image(f"oci:{tmp_path}/all:all", f"{server.host}/k:all")
+    copy_image(f"{server.host}/k:all", f"oci:{tmp_path}/back:all")
+    for source in (f"docker://{server.host}/k:all", f"oci:{tmp_path}/back:all"):
+        assert digest_of(run(skopeo, "inspect", "--raw", "--tls-verify=false", source).encode()) == digest
+    # Everything, read and written once more by somebody else.
+    run(skopeo, "copy", "--all", "--src-tls-verify=false", f"docker://{server.host}/k:all", f"dir:{tmp_path}/dir")
+    assert len(list((tmp_path / "dir").glob("*.manifest.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"cuts": [0, 70_000, 1_000_000, len(DISK) - 1]},
+        {"cuts": [70_000, 1_000_000], "reset": True},
+        {"cuts": [70_000], "ranges": "ignore"},
+        {"upload_cuts": [0, 100_000, 1_999_999]},
+        {"answers": [(503, {}), (429, {"Retry-After": "0"})]},
+        {"redirect": "storage", "cuts": [500_000]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("chunk", [None, 300_000])
+def test_what_is_overcome(faults: dict[str, Any], chunk: int | None) -> None:
+    with FaultyRegistry() as one, FaultyRegistry() as other:
+        push_image(DISK, f"{one.host}/a:v1")
+        for name, value in faults.items():
+            setattr(other.faults if name == "upload_cuts" else one.faults, name, value)
+        copy_image(f"{one.host}/a:v1", f"{other.host}/b:v1", chunk=chunk, resume=Resume(pause=0.001))
+        assert_copied(f"{one.host}/a:v1", f"{other.host}/b:v1")
+
+
+@pytest.mark.parametrize("target", ["registry", "folder"])
+@pytest.mark.parametrize("flip", [2, len(DISK) // 2, len(DISK) - 1])
+def test_a_flipped_bit_does_not_arrive(registry: FaultyRegistry, tmp_path: Path, target: str, flip: int) -> None:
+    with FaultyRegistry() as other:
+        push_image(DISK, f"{registry.host}/a:v1")
+        registry.faults.flip = flip
+        to = f"{other.host}/b:v1" if target == "registry" else f"oci:{tmp_path}/b:v1"
+        with pytest.raises(DigestMismatchError) as caught:
+            copy_image(f"{registry.host}/a:v1", to)
+        assert caught.value.digest == digest_of(DISK)
+        with pytest.raises(OciError):
+            fetch_image(to)
+        assert digest_of(DISK) not in other.blobs
+        assert not list(tmp_path.glob(f"b/blobs/sha256/{digest_of(DISK).partition(':')[2]}"))
+
+
+def test_a_damaged_blob_in_a_folder_is_replaced(registry: FaultyRegistry, tmp_path: Path) -> None:
+    push_image(DISK, f"{registry.host}/a:v1")
+    copy_image(f"{registry.host}/a:v1", f"oci:{tmp_path}/b:v1")
+    blob = tmp_path / "b" / "blobs" / "sha256" / digest_of(DISK).partition(":")[2]
+    blob.write_bytes(DISK[:-1] + b"!")
+    assert copy_image(f"{registry.host}/a:v1", f"oci:{tmp_path}/b:v1").sent == len(DISK)
+    assert_copied(f"{registry.host}/a:v1", f"oci:{tmp_path}/b:v1")
+
+
+def test_what_cannot_be_copied(registry: FaultyRegistry, tmp_path: Path) -> None:
+    target = f"oci:{tmp_path}/t:v1"
+    with pytest.raises(NotFoundError):
+        copy_image(f"{registry.host}/none:v1", target)
+    digest = push_image(DISK, f"{registry.host}/a:v1").digest
+    other = push_image(DISK + b"!", f"{registry.host}/a:v2").digest
+    with pytest.raises(DigestMismatchError):
+        copy_image(f"{registry.host}/a:v1", f"oci:{tmp_path}/t@{other}")
+    copy_image(f"{registry.host}/a:v1", f"oci:{tmp_path}/t@{digest}")
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+    data = registry.manifests["a", "v1"][1].replace(b"application/vnd.cloud-boot.diskimage.raw.v1", foreign.encode())
+    registry.add_manifest("a", "foreign", MANIFEST_TYPE, data)
+    with pytest.raises(DescriptorError):
+        copy_image(f"{registry.host}/a:foreign", target)
+
+
+def test_credentials_of_two_registries(registry: FaultyRegistry) -> None:
+    push_image(DISK, f"{registry.host}/a:v1")
+    joe = Access(username="joe", password="secret")
+    for tokens in (False, True):
+        with FaultyRegistry(users={"joe": "secret"}, tokens=tokens) as guarded:
+            with pytest.raises((UnauthorizedError, OciError)):
+                copy_image(f"{registry.host}/a:v1", f"{guarded.host}/b:v1")
+            copy_image(f"{registry.host}/a:v1", f"{guarded.host}/b:v1", target_access=joe)
+            assert digest_of(DISK) in guarded.blobs
+    assert not [seen for seen in registry.seen if seen.authorization]
