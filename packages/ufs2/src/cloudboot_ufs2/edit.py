@@ -291,7 +291,7 @@ class WritableUFS2(UFS2):
             above = operation.inode(parent)
             operation.gain(parent, path)
             depth = above.di_dirdepth + 1
-            group = operation.space.directory_group(parent, depth)
+            group = operation.space.directory_group(parent)
             number = operation.new_inode(group, stat.S_IFDIR | mode & 0o7777, is_directory=True)
             inode = operation.inode(number)
             inode.di_uid, inode.di_gid, inode.di_nlink, inode.di_dirdepth = uid, gid, 2, depth
