@@ -80,6 +80,13 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     assert "more of this kind" in findings[-1].message
 
 
+def test_what_is_too_old_is_a_finding() -> None:
+    data = bytearray(70_000)
+    data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "little")  # and all zeros: fs_old_inodefmt of 4.2BSD
+    (finding,) = check(data)
+    assert (finding.kind, finding.field) == ("unsupported", "fs_old_inodefmt")
+
+
 @pytest.mark.parametrize("size", [0, 1000, 65536, 70_000, 1 << 20, (16 << 20) - 1])
 def test_truncated_images(size: int) -> None:
     assert check(image("4096")[:size])

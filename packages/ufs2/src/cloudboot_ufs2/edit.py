@@ -115,7 +115,10 @@ class WritableUFS2(UFS2):
             read_inode=lambda number: UFS2.read_inode(this, number),
             durable=durable,
         )
-        self._names = Directories(lambda number: UFS2._directory_bytes(this, number), self.byteorder)
+        self._names = Directories(
+            lambda number: UFS2._directory_bytes(this, number),  # noqa: SLF001 -- its own method, by a weak reference
+            self.byteorder,
+        )
         self.changes = 0  #: operations so far
         self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
         self._late: list[Late] = []
