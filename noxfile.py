@@ -147,6 +147,14 @@ def wheel(session: nox.Session, package: str) -> None:
     )  # fmt: skip
 
 
+@nox.session(python=["3.11", "3.12", "3.13"])
+def adapters(session: nox.Session) -> None:
+    """The suites of PyFilesystem2 and fsspec, and what destructors do, on every Python this project is for."""
+    install(session, "ufs2", *(tool for tool in test_requirements("ufs2") if not tool.startswith("atheris")))
+    names = ("test_pyfs.py", "test_fsspec.py", "test_edit_guards.py")
+    session.run("python", "-m", "pytest", *(f"packages/ufs2/tests/{name}" for name in names), *session.posargs)
+
+
 @nox.session
 @each_package
 def fuzz(session: nox.Session, package: str) -> None:

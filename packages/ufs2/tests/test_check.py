@@ -80,6 +80,24 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     assert "more of this kind" in findings[-1].message
 
 
+def test_a_last_group_without_room_for_its_own_superblock() -> None:
+    editor = Editor(image("4096"))
+    fs = editor.superblock
+    size = (fs.fs_ncg - 1) * fs.fs_fpg + fs.fs_frag
+    editor.change_superblock(fs_size=size)
+    found = [each for each in check(editor.data[: size * fs.fs_fsize]) if each.kind == "backup-superblock"]
+    assert [(each.where["group"], each.message) for each in found if "beyond" in each.message] == [
+        (fs.fs_ncg - 1, "the backup lies beyond the image")
+    ]
+
+
+def test_what_is_too_old_is_a_finding() -> None:
+    data = bytearray(70_000)
+    data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "little")  # and all zeros: fs_old_inodefmt of 4.2BSD
+    (finding,) = check(data)
+    assert (finding.kind, finding.field) == ("unsupported", "fs_old_inodefmt")
+
+
 @pytest.mark.parametrize("size", [0, 1000, 65536, 70_000, 1 << 20, (16 << 20) - 1])
 def test_truncated_images(size: int) -> None:
     assert check(image("4096")[:size])

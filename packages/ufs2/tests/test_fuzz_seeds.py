@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,38 @@ def test_seeds(name: str) -> None:
     module = HARNESSES[name]
     for seed in module.SEEDS:
         module.one_input(seed)
+
+
+IMAGE = len(PATCHES.apply(b""))
+
+
+@pytest.mark.parametrize(
+    # A compressed disk may fill the limit of its harness, and is read in chunks. Tracing is slow.
+    ("name", "more", "every"),
+    [
+        ("fuzz_read", 1 << 20, 4),
+        ("fuzz_check", 1 << 20, 4),
+        ("fuzz_container", 16 << 20, 1),
+        ("fuzz_edit", 1 << 20, 16),
+    ],
+)
+def test_what_fuzzing_kept(name: str, more: int, every: int) -> None:
+    """Nothing comes out that may not, nothing takes long, nor more memory than the image twice and a constant."""
+    module = HARNESSES[name]
+    assert len(module.CORPUS) > 100
+    for data in module.CORPUS:
+        start = time.process_time()
+        module.one_input(data)
+        assert time.process_time() - start < 1
+    tracemalloc.start()
+    try:
+        for data in module.CORPUS[::every]:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            module.one_input(data)
+            assert tracemalloc.get_traced_memory()[1] - before <= 2 * IMAGE + more
+    finally:
+        tracemalloc.stop()
 
 
 patches = st.builds(PATCHES.patch, st.integers(0, 255), st.integers(0, 0xFFFF), st.binary(min_size=1, max_size=16))

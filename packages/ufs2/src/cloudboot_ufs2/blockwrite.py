@@ -178,9 +178,9 @@ class FileSpace:
                 self._zero_around(block, tail, span)
                 return
             short = end - 1 == last and self._fragments(last, size) < self._frag
-            address, count = self._transaction.space.take_blocks(
-                self._group, self._near(block), end - short - block, self._kind
-            )
+            group, near, most = self._preference(block)
+            wanted = min(end - short - block, most)
+            address, count = self._transaction.space.take_blocks(group, near, wanted, self._kind)
             self._assign(block, address, count)
             self._hold(count * self._frag)
             self._zero_around(block, count * self._frag, span)
@@ -199,6 +199,25 @@ class FileSpace:
         if fragments == self._frag:
             return space.take_blocks(self._group, near, 1, self._kind)[0]
         return space.take_fragments(self._group, near, fragments, self._kind, growing=growing)
+
+    def _preference(self, block: int) -> tuple[int, int, int]:
+        """Where ``block`` should stand, as a group and an address or 0, and how many blocks may follow it there.
+
+        Behind the first indirect block a file goes on in another group after every fs_maxbpg blocks, so that one file
+        does not fill a group (ffs_blkpref_ufs2).
+        """
+        near, first = self._near(block), UFS_NDADDR + self._nindir
+        if block < first or self._kind == META:
+            return self._group, near, max(1, first - block) if self._kind == DATA else self._nindir
+        slot, most = (block - UFS_NDADDR) % self._nindir, max(1, self._transaction.store.fs.fs_maxbpg)
+        rest = min(most - slot % most, self._nindir - slot)
+        if near and slot % most:
+            return self._group, near, rest
+        if near and slot:
+            start = (near - self._frag) // self._geometry.group_fragments + 1
+        else:
+            start = self._group + block // most
+        return self._transaction.space.roomy_group(start), 0, rest
 
     def _near(self, block: int) -> int:
         """Where ``block`` would follow the one before it; 0 if there is none."""

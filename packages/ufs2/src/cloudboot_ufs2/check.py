@@ -160,6 +160,14 @@ def _check_backups(survey: Survey) -> None:
     geometry, fs = survey.geometry, survey.fs
     for group in range(geometry.group_count):
         at = (geometry.group_metadata(group) + geometry.sblkno) * geometry.fragment_size
+        if at + fs.fs_sbsize > survey.storage.size:
+            survey.findings.add(
+                Finding(
+                    "backup-superblock", "the backup lies beyond the image", structure="Fs", offset=at,
+                    where={"group": group},
+                )
+            )  # fmt: skip
+            continue
         data = survey.storage.read_at(at, fs.fs_sbsize)
         backup = Fs.unpack_from(data, 0, survey.byteorder)
         for field in _LASTING:

@@ -11,6 +11,7 @@ import functools
 import stat
 import struct
 import threading
+import weakref
 from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 from cloudboot_layout import WritableStorage
@@ -99,7 +100,10 @@ class WritableUFS2(UFS2):
         super().__init__(storage, verify=verify)
         _require_writable(self)
         self.lock = threading.RLock()
-        self._clock = clock or (lambda: self.superblock.fs_time * _SECOND)
+        # Nothing below leads back to this object. It is to go when its last user does: collecting a circle of which a
+        # memoryview is part can crash CPython before 3.12.7 (gh-77894).
+        fs, this = self.superblock, weakref.proxy(self)
+        self._clock = clock or (lambda: fs.fs_time * _SECOND)
         space = Space(storage, self.superblock, self.geometry, self.byteorder, use_reserve=use_reserve)
         self._store = Store(
             storage=storage,
@@ -108,10 +112,13 @@ class WritableUFS2(UFS2):
             geometry=self.geometry,
             byteorder=self.byteorder,
             space=space,
-            read_inode=super().read_inode,
+            read_inode=lambda number: UFS2.read_inode(this, number),
             durable=durable,
         )
-        self._names = Directories(self._directory_bytes, self.byteorder)
+        self._names = Directories(
+            lambda number: UFS2._directory_bytes(this, number),  # noqa: SLF001 -- its own method, by a weak reference
+            self.byteorder,
+        )
         self.changes = 0  #: operations so far
         self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
         self._late: list[Late] = []
@@ -291,7 +298,7 @@ class WritableUFS2(UFS2):
             above = operation.inode(parent)
             operation.gain(parent, path)
             depth = above.di_dirdepth + 1
-            group = operation.space.directory_group(parent, depth)
+            group = operation.space.directory_group(parent)
             number = operation.new_inode(group, stat.S_IFDIR | mode & 0o7777, is_directory=True)
             inode = operation.inode(number)
             inode.di_uid, inode.di_gid, inode.di_nlink, inode.di_dirdepth = uid, gid, 2, depth

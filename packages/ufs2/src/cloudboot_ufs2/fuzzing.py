@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import lzma
+import shlex
 import struct
 import sys
 import tempfile
@@ -106,6 +108,11 @@ def _regions(image: bytes) -> list[tuple[int, int]]:
     return found[:255]
 
 
+def read_corpus(path: Path) -> list[bytes]:
+    """Inputs that were worth keeping: one a line, in base64."""
+    return [base64.b64decode(line) for line in path.read_text().split("\n")[:-1]]
+
+
 def fuzz(one_input: Callable[[bytes], None], seeds: Sequence[bytes]) -> None:
     """Run atheris, with the command line's libFuzzer options, on ``seeds`` and what it makes of them."""
     import atheris
@@ -115,7 +122,12 @@ def fuzz(one_input: Callable[[bytes], None], seeds: Sequence[bytes]) -> None:
         if isinstance(each, FunctionType) and (each.__module__ or "").startswith("cloudboot_ufs2"):
             atheris.instrument_func(each)
     with tempfile.TemporaryDirectory() as folder:
+        inputs, again = Path(folder) / "seeds", Path(folder) / "again"
+        inputs.mkdir()
         for number, seed in enumerate(seeds):
-            (Path(folder) / f"seed-{number:03}").write_bytes(seed)
-        atheris.Setup([*sys.argv, folder], one_input)
+            (inputs / f"seed-{number:04}").write_bytes(seed)
+        # libFuzzer starts the program again by its name, to merge corpora.
+        again.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(sys.argv[0])} "$@"\n')
+        again.chmod(0o700)
+        atheris.Setup([str(again), *sys.argv[1:], str(inputs)], one_input)
         atheris.Fuzz()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .allocate import DATA, preferred_group
+from . import policy
+from .allocate import DATA
 from .blocks import read
 from .constants import CG_MAGIC, CK_CYLGRP, FS_OPTTIME, UFS_ROOTINO
 from .errors import BlockError, GroupError, InodeError, NoSpaceError
@@ -151,6 +152,8 @@ class Space:
         self._taken: set[int] = set()
         self._given: dict[int, Octets] = {}
         self._given_inodes: list[tuple[int, bool]] = []
+        self._fs = fs
+        self._recent = [0] * geometry.group_count  # fs_contigdirs, which the kernel too begins anew with each mount
         self.reserve = 0 if use_reserve else fs.fs_dsize * fs.fs_minfree // 100
         summary = read(storage, geometry.summary_address * geometry.fragment_size, geometry.summary_size)
         #: the counters of each group; those of groups that were read are the groups' own
@@ -260,9 +263,8 @@ class Space:
         return group
 
     def _order(self, group: int) -> Iterator[int]:
-        """``group`` and then its neighbours, around."""
-        count = self._geometry.group_count
-        return ((group + step) % count for step in range(count))
+        """``group``, and then where to look for what it has no room for."""
+        return policy.overflow(group, self._geometry.group_count)
 
     # Fragments
 
@@ -449,16 +451,16 @@ class Space:
 
     # Inodes
 
-    def directory_group(self, parent: int, depth: int) -> int:
-        """The group a new directory ``depth`` levels below the root should stand in."""
-        start = self.total.cs_ndir % self._geometry.group_count if depth == 1 else parent // self._geometry.group_inodes
-        return preferred_group(
-            self._geometry,
-            start,
-            depth,
-            free=(self.total.cs_nbfree, self.total.cs_nifree),
-            group_free=lambda group: (self.counts[group].cs_nbfree, self.counts[group].cs_nifree),
+    def directory_group(self, parent: int) -> int:
+        """The group a new directory below the directory ``parent`` should stand in."""
+        group = parent // self._geometry.group_inodes
+        return policy.directory_group(
+            self._fs, self.counts, self.total, self._recent, group, of_root=parent == UFS_ROOTINO
         )
+
+    def roomy_group(self, start: int) -> int:
+        """The first group from ``start`` on that is not fuller than others."""
+        return policy.roomy_group(start, self.counts, self.total)
 
     def take_inode(self, group: int, *, is_directory: bool) -> tuple[int, range]:
         """The number of a free inode, in ``group`` or after it, and which inodes must be initialised for it.
@@ -466,6 +468,7 @@ class Space:
         Raises:
             NoSpaceError: there is none.
         """
+        policy.count_recent(self._recent, group, is_directory=is_directory)
         for index in self._order(group):
             if self.counts[index].cs_nifree:
                 break

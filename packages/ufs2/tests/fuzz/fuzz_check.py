@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 
 from cloudboot_ufs2 import check
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
+CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_check.txt")
 SEEDS = PATCHES.seeds()
 
 
@@ -24,4 +25,4 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one_input, SEEDS)
+    fuzz(one_input, [*SEEDS, *CORPUS])

@@ -15,11 +15,12 @@ from pathlib import Path
 from cloudboot_layout import FormatError, MemoryStorage
 from cloudboot_ufs2 import open_image
 from cloudboot_ufs2.compression import zstandard
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 from cloudboot_ufs2.qcow2 import Qcow2
 from cloudboot_ufs2.testing import pattern
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
+CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_container.txt")
 _LIMIT = 8 << 20
 _CLUSTER = 512
 
@@ -66,4 +67,4 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one_input, SEEDS)
+    fuzz(one_input, [*SEEDS, *CORPUS])

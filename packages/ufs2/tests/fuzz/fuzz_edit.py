@@ -13,10 +13,11 @@ import stat
 from pathlib import Path
 
 from cloudboot_ufs2 import UFS2, Ufs2Error, WritableUFS2, check
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 from cloudboot_ufs2.testing import pattern
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
+CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_edit.txt")
 SCRIPTS = (bytes(range(32)), bytes(range(31, -1, -1)), bytes((7 * step) % 256 for step in range(40)))
 SEEDS = [bytes([len(SCRIPTS[n % 3])]) + SCRIPTS[n % 3] + seed for n, seed in enumerate(PATCHES.seeds())]
 #: What makes a file part of another, or its space seem free, so that nobody who does not look everywhere can tell.
@@ -109,4 +110,4 @@ def operate(volume: WritableUFS2, step: int) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one_input, SEEDS)
+    fuzz(one_input, [*SEEDS, *CORPUS])

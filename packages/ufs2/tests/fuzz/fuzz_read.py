@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloudboot_ufs2 import UFS2, Ufs2Error
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz
+from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
+CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_read.txt")
 SEEDS = PATCHES.seeds()
 _READ_LIMIT = 1 << 20
 
@@ -54,4 +55,4 @@ def read_all(volume: UFS2) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one_input, SEEDS)
+    fuzz(one_input, [*SEEDS, *CORPUS])
