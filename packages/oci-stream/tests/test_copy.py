@@ -9,9 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from cloudboot_layout.testing import judge, run
-from cloudboot_oci_stream import Access, OciError, Resume, copy_image, fetch_image, open_store, push_image, resolve
+from cloudboot_oci_stream import (
+    Access,
+    Descriptor,
+    KeySigner,
+    OciError,
+    Policy,
+    Resume,
+    Rule,
+    copy_image,
+    fetch_image,
+    open_store,
+    push_image,
+    resolve,
+    sign_image,
+    verify_signature,
+)
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     DescriptorError,
@@ -19,9 +35,13 @@ from cloudboot_oci_stream.errors import (
     NotAnImageError,
     NotFoundError,
     UnauthorizedError,
+    UnsignedError,
 )
 from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
+from cloudboot_oci_stream.referrers import cosign_tags, list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.testing import FaultyRegistry, Server, docker_registry
+from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
+from cloudboot_oci_stream.timing import Deadline
 
 DISK = random.Random(19).randbytes(2_000_003)
 
@@ -210,3 +230,76 @@ def test_credentials_of_two_registries(registry: FaultyRegistry) -> None:
             copy_image(f"{registry.host}/a:v1", f"{guarded.host}/b:v1", target_access=joe)
             assert digest_of(DISK) in guarded.blobs
     assert not [seen for seen in registry.seen if seen.authorization]
+
+
+SIGNED_WAYS = {
+    "lists to lists": ("{lists}/a:v1", "{lists}/b:v2"),
+    "lists to server": ("{lists}/a:v1", "{server}/signed-a:v2"),
+    "server to pages": ("{server}/signed-b:v1", "{pages}/b:v2"),
+    "folder to server": ("oci:{folder}/a:v1", "{server}/signed-c:v2"),
+    "pages to folder": ("{pages}/c:v1", "oci:{folder}/b:v2"),
+}
+
+
+@pytest.mark.parametrize("way", SIGNED_WAYS.values(), ids=SIGNED_WAYS.keys())
+def test_signatures_come_along(server: Server, tmp_path: Path, way: tuple[str, str]) -> None:
+    """Of both kinds, and those of an index's entries; and what refers to a referrer."""
+    signer = KeySigner.from_pem(private_pem(new_key()))
+    with FaultyRegistry() as lists, FaultyRegistry() as pages:
+        lists.faults.referrers, pages.faults.referrers = "list", "pages"
+        hosts = {"lists": lists.host, "pages": pages.host, "server": server.host, "folder": tmp_path}
+        source, target = (place.format(**hosts) for place in way)
+        # A signature names the repository it was made for, which neither place need be.
+        policy = Policy([Rule(keys=[signer.public], signed_as=["registry.example/os"])])
+        push_image(DISK, source)
+        sign_image(source, signer, formats=("bundle", "cosign"), name="registry.example/os")
+        store = open_store(source)
+        (bundle,) = list_referrers(store, resolve(store).document.digest, Deadline())
+        push_referrer(
+            store, bundle, [("text/plain", b"about the signature")], artifact_type="text/x", deadline=Deadline()
+        )
+        copy_image(source, target)
+        with pytest.raises(UnsignedError):
+            verify_signature(target, policy)
+        copied = copy_image(source, target, referrers=True)
+        assert copied.referrers == 3
+        assert len(verify_signature(target, policy).signatures) == 1
+        there = open_store(target)
+        (arrived,) = list_referrers(there, resolve(there).document.digest, Deadline())
+        assert [entry.artifact_type for entry in list_referrers(there, arrived.digest, Deadline())] == ["text/x"]
+        tag = cosign_tags(copied.descriptor.digest)[0]
+        tagged = [place.sibling(tag).read_manifest(None, Deadline()).data for place in (store, there)]
+        assert tagged[0] == tagged[1]
+        assert copy_image(source, target, referrers=True).sent == 0
+
+
+def test_cosign_verifies_a_copy(server: Server, tmp_path: Path) -> None:
+    key = new_key()
+    signer = KeySigner.from_pem(private_pem(key))
+    (tmp_path / "key.pub").write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    push_image(DISK, f"oci:{tmp_path}/images:v1", sign=signer, signature_formats=("bundle", "cosign"))
+    target = f"{server.host}/judged-by-cosign:v1"
+    copied = copy_image(f"oci:{tmp_path}/images:v1", target, referrers=True)
+    output = run(
+        judge("cosign", "cosign"), "verify", "--key", tmp_path / "key.pub", "--insecure-ignore-tlog",
+        target,
+    )  # fmt: skip
+    assert copied.descriptor.digest in output
+
+
+def test_a_list_that_lies_brings_nothing(tmp_path: Path) -> None:
+    """An entry under an image that refers to another, and lists that name each other."""
+    with FaultyRegistry() as registry:
+        push_image(DISK, f"{registry.host}/a:v1")
+        push_image(b"other", f"{registry.host}/a:other")
+        store = open_store(f"{registry.host}/a:v1")
+        document, other = resolve(store).document, resolve(open_store(f"{registry.host}/a:other")).document
+        entry = Descriptor(media_type=MANIFEST_TYPE, digest=other.digest, size=len(other.data))
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry.as_json()]}
+        store.sibling(referrers_tag(document.digest)).write_manifest(
+            canonical(index), media_type=INDEX_TYPE, artifact_type=None, deadline=Deadline()
+        )
+        copied = copy_image(f"{registry.host}/a:v1", f"oci:{tmp_path}/a:v1", referrers=True)
+        assert (copied.referrers, copied.sent) == (0, len(DISK) + 2)

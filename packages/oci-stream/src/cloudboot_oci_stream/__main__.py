@@ -168,6 +168,7 @@ def _copy(options: argparse.Namespace) -> None:
             options.target,
             platform=options.platform,
             access=access,
+            referrers=options.referrers,
             chunk=options.chunk,
             progress=progress,
             deadline=options.timeout,
@@ -182,8 +183,11 @@ def _copy(options: argparse.Namespace) -> None:
         "sent": copied.sent,
         "mounted": copied.mounted,
         "present": copied.present,
+        "referrers": copied.referrers,
     }
     story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+    if options.referrers:
+        story += f", {copied.referrers} referrers"
     _print(options, facts, f"{copied.descriptor.digest}: {story}")
 
 
@@ -310,7 +314,9 @@ def _parser() -> argparse.ArgumentParser:
     copy.add_argument("target", metavar="TARGET")
     copy.add_argument("--chunk", type=_positive, metavar="BYTES", help="upload in requests of this size")
     copy.add_argument("--platform", metavar="OS/ARCH", help="of an index, only the manifest for this")
+    copy.add_argument("--referrers", action="store_true", help="signatures and whatever else refers to it, too")
     copy.set_defaults(main=_copy)
+
     verify = commands.add_parser("verify", parents=[common], help="verify an image's signatures without fetching it")
     verify.add_argument("reference", metavar="REFERENCE")
     add_policy_options(verify)

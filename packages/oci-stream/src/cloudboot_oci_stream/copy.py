@@ -8,10 +8,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, Platform
-from .errors import ManifestSyntaxError, NotAnImageError, about
-from .manifest import INDEX_TYPES, MANIFEST_TYPES, Document, choose, parse_index, parse_manifest
+from .errors import ManifestSyntaxError, NotAnImageError, NotFoundError, about
+from .manifest import INDEX_TYPES, MANIFEST_TYPES, Document, choose, parse_index, parse_json, parse_manifest
 from .parts import BlobSource
 from .receive import check_distributed
+from .referrers import cosign_tags, list_referrers, place_referrer
 from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
@@ -36,6 +37,8 @@ class Copied:
     """Taken over by the registry itself from another of its repositories."""
     present: int = 0
     """There already."""
+    referrers: int = 0
+    """Manifests that refer to what was copied, and were copied with it."""
 
 
 def copy_image(
@@ -45,6 +48,7 @@ def copy_image(
     platform: Platform | str | None = None,
     access: Access | None = None,
     target_access: Access | None = None,
+    referrers: bool = False,
     chunk: int | None = None,
     progress: Progress | None = None,
     deadline: float | None = None,
@@ -52,9 +56,11 @@ def copy_image(
 ) -> Copied:
     """Copy what ``source`` names, and all it refers to, to ``target``. Manifests stay the bytes they are.
 
-    An index is copied whole, or with ``platform`` only its one manifest for that. Blobs pass through, verified, without
-    being held; none is stored whose bytes are not its digest's. The name in ``target`` appears at the end.
-    ``target_access`` is for the target, where that takes other credentials than ``access``.
+    An index is copied whole, or with ``platform`` only its one manifest for that. With ``referrers``, what refers to
+    any of it is copied, too: signatures above all, and what cosign keeps under tags of its own. Blobs pass through,
+    verified, without being held; none is stored whose bytes are not its digest's. The name in ``target`` appears at
+    the end, so that it never names an image whose signatures are not there yet. ``target_access`` is for the target,
+    where that takes other credentials than ``access``.
 
     Raises:
         NotFoundError: the source has none of that name.
@@ -72,7 +78,7 @@ def copy_image(
             entry = choose(parse_index(document), wanted)
             document = persist(functools.partial(origin.read_manifest, entry, limit), limit, patience)
         copier = Copier(origin, destination, deadline=limit, resume=patience, chunk=chunk, progress=progress)
-        return copier.copy(document)
+        return copier.copy(document, referrers=referrers)
 
 
 class Copier:
@@ -92,15 +98,27 @@ class Copier:
         self._deadline, self._resume = deadline, resume
         self._chunk, self._progress = chunk, progress
 
-    def copy(self, document: Document, *, is_named: bool = True) -> Copied:
+    def copy(self, document: Document, *, is_named: bool = True, referrers: bool = False) -> Copied:
         """Copy ``document`` and all below it, and name it as the target's reference does, if ``is_named``.
 
         Raises:
             OciError: as :func:`copy_image`.
         """
+        copied = Copied(_described(document))
+        documents = self._contents(document, copied)
+        # An image that is to be named comes last, by its name.
+        for below in documents:
+            self._write(below, self._target, is_named=False)
+        if referrers:
+            self._copy_referrers(documents, copied)
+        if is_named:
+            self._write(document, self._target, is_named=True)
+        return copied
+
+    def _contents(self, document: Document, copied: Copied) -> list[Document]:
+        """Copy the blobs of ``document`` and of all below it; the manifests, what is referred to first."""
         tree = _Tree()
         self._gather(document, tree, 0)
-        copied = Copied(Descriptor(media_type=document.media_type, digest=document.digest, size=len(document.data)))
         total = sum(blob.size for blob in tree.blobs.values())
         done = 0
         for blob in tree.blobs.values():
@@ -109,10 +127,41 @@ class Copier:
             done += blob.size
             if self._progress:
                 self._progress(done, total)
-        for below in tree.documents.values():
-            named = is_named and below is document
-            persist(functools.partial(self._write, below, is_named=named), self._deadline, self._resume)
-        return copied
+        return list(tree.documents.values())
+
+    def _copy_referrers(self, documents: list[Document], copied: Copied) -> None:
+        """Copy what refers to ``documents``, and what refers to that in turn."""
+        # What refers to an image is small; the progress is that of the image.
+        self._progress = None
+        known = {document.digest for document in documents}
+        pending = list(documents)
+        while pending:
+            subject = pending.pop()
+            for entry in list_referrers(self._source, subject.digest, self._deadline, self._resume):
+                if entry.digest in known:
+                    continue
+                known.add(entry.digest)
+                if len(known) > _MOST_MANIFESTS:
+                    raise ManifestSyntaxError("too many referrers", expected=f"at most {_MOST_MANIFESTS}")
+                found = self._read(self._source, entry)
+                # Anybody's list may name anything.
+                if _subject_of(found) == subject.digest:
+                    self._contents(found, copied)
+                    place = functools.partial(
+                        place_referrer, self._target, found.data, _entry_of(found), _described(subject), self._deadline
+                    )
+                    persist(place, self._deadline, self._resume)
+                    copied.referrers += 1
+                    pending.append(found)
+            for tag in cosign_tags(subject.digest):
+                with contextlib.suppress(NotFoundError):
+                    found = self._read(self._source.sibling(tag), None)
+                    self._contents(found, copied)
+                    self._write(found, self._target.sibling(tag), is_named=True)
+                    copied.referrers += 1
+
+    def _read(self, store: Store, entry: Descriptor | None) -> Document:
+        return persist(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._resume)
 
     def _gather(self, document: Document, tree: _Tree, depth: int) -> None:
         """Everything ``document`` refers to, what is referred to before what refers."""
@@ -127,8 +176,7 @@ class Copier:
                 for entry in parse_index(document):
                     if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES:
                         raise NotAnImageError("neither manifest nor index", actual=entry.media_type)
-                    read = functools.partial(self._source.read_manifest, entry, self._deadline)
-                    self._gather(persist(read, self._deadline, self._resume), tree, depth + 1)
+                    self._gather(self._read(self._source, entry), tree, depth + 1)
             else:
                 manifest = parse_manifest(document)
                 for blob in (manifest.config, *manifest.layers):
@@ -160,11 +208,12 @@ class Copier:
                 )
             copied.sent += blob.size
 
-    def _write(self, document: Document, *, is_named: bool) -> None:
+    def _write(self, document: Document, target: Store, *, is_named: bool) -> None:
         artifact_type = None
         if document.media_type in MANIFEST_TYPES:
             artifact_type = parse_manifest(document).artifact_type
-        self._target.write_manifest(
+        write = functools.partial(
+            target.write_manifest,
             document.data,
             media_type=document.media_type,
             artifact_type=artifact_type,
@@ -172,6 +221,27 @@ class Copier:
             digest=document.digest,
             is_named=is_named,
         )
+        persist(write, self._deadline, self._resume)
+
+
+def _described(document: Document) -> Descriptor:
+    return Descriptor(media_type=document.media_type, digest=document.digest, size=len(document.data))
+
+
+def _entry_of(document: Document) -> Descriptor:
+    """How a list of referrers describes a manifest: as it describes itself."""
+    described = _described(document)
+    if document.media_type in INDEX_TYPES:
+        return described
+    manifest = parse_manifest(document)
+    return dataclasses.replace(described, artifact_type=manifest.artifact_type, annotations=manifest.annotations)
+
+
+def _subject_of(document: Document) -> str | None:
+    """The digest a manifest refers to."""
+    subject = parse_json(document.data).get("subject")
+    digest = subject.get("digest") if isinstance(subject, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 @dataclasses.dataclass(slots=True)

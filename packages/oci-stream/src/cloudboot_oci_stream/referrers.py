@@ -40,6 +40,13 @@ def referrers_tag(digest: str) -> str:
     return f"{algorithm[:32]}-{encoded[:64]}"
 
 
+def cosign_tags(digest: str) -> list[str]:
+    """The tags beside a manifest under which cosign keeps signatures, attestations and bills of materials."""
+    if not digest.startswith("sha256:"):
+        return []
+    return [f"{referrers_tag(digest)}.{kind}" for kind in ("sig", "att", "sbom")]
+
+
 def list_referrers(store: Store, digest: str, deadline: Deadline, resume: Resume | None = None) -> list[Descriptor]:
     """Descriptors of all manifests that refer to the manifest ``digest`` in the store's repository or folder.
 
@@ -97,9 +104,18 @@ def push_referrer(
         artifact_type=artifact_type,
         annotations=noted,
     )
+    place_referrer(store, data, entry, subject, deadline)
+    return entry
+
+
+def place_referrer(store: Store, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> None:
+    """Store a manifest, described by ``entry``, so that it is listed under ``subject``; its blobs are there already.
+
+    Raises:
+        ProtocolError, TransportError, OciError: as :func:`push_referrer`.
+    """
     if not store.write_referrer(data, entry, subject, deadline):
         _add_to_tag(store, subject.digest, entry, deadline)
-    return entry
 
 
 def push_bytes(store: Store, data: bytes, media_type: str, deadline: Deadline) -> Descriptor:

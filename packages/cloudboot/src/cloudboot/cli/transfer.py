@@ -99,6 +99,9 @@ def copy(
     source: options.Reference,
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to, written like a reference.")],
     platform: options.Platform = None,
+    referrers: Annotated[
+        bool, typer.Option("--referrers", help="Signatures and whatever else refers to it, too.")
+    ] = False,
     insecure: options.Insecure = False,
     ca_file: options.CaFile = None,
     auth_file: options.AuthFile = None,
@@ -110,13 +113,22 @@ def copy(
     access = options.access(insecure, ca_file, auth_file)
     with reported(manners):
         with manners.progress("copying") as progress:
-            copied = copy_image(source, target, platform=platform, access=access, progress=progress)
+            copied = copy_image(
+                source, target, platform=platform, access=access, referrers=referrers, progress=progress
+            )
         digest = copied.descriptor.digest
-        facts = {"sent": copied.sent, "mounted": copied.mounted, "present": copied.present}
+        facts = {
+            "sent": copied.sent,
+            "mounted": copied.mounted,
+            "present": copied.present,
+            "referrers": copied.referrers,
+        }
         if json:
             manners.result({"source": source, "target": target, "digest": digest, **facts})
         else:
             story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+            if referrers:
+                story += f", {copied.referrers} referrers"
             manners.out.print(f"{target}@{digest}: {story}", soft_wrap=True, markup=False)
 
 

@@ -21,7 +21,7 @@ from cloudboot_oci_stream.lanes import Terms
 from cloudboot_oci_stream.manifest import parse_manifest
 from cloudboot_oci_stream.places import Memory
 from cloudboot_oci_stream.receive import receive
-from cloudboot_oci_stream.referrers import list_referrers
+from cloudboot_oci_stream.referrers import cosign_tags, list_referrers
 from cloudboot_oci_stream.retry import Resume, persist
 
 from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
@@ -63,7 +63,7 @@ class Candidate:
 
 def signature_tag(digest: str) -> str | None:
     """Cosign's tag for the signatures of a manifest; for digests that make no tag there is none."""
-    return f"{digest.replace(':', '-')}.sig" if digest.startswith("sha256:") else None
+    return next(iter(cosign_tags(digest)), None)
 
 
 def find_signatures(

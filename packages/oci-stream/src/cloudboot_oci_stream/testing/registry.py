@@ -318,9 +318,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             for (where, name), (media_type, data) in self.registry.manifests.items()
             if where == repository and name.startswith("sha256:") and _subject_of(data) == digest
         }
-        entries = [
-            {"mediaType": media_type, "digest": name, "size": len(data)} for name, (media_type, data) in stored.items()
-        ]
+        entries = []
+        for name, (media_type, data) in stored.items():
+            own = json.loads(data)
+            stated = {key: own[key] for key in ("artifactType", "annotations") if key in own}
+            entries.append({"mediaType": media_type, "digest": name, "size": len(data), **stated})
         headers = {"Content-Type": "application/vnd.oci.image.index.v1+json"}
         if kind != "list":
             more = page + 1 < len(entries) or kind != "pages"
