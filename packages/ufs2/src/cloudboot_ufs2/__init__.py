@@ -10,6 +10,7 @@ from .check import check
 from .compare import Difference, compare
 from .copyout import CopiedOut, copy_out
 from .edit import WritableUFS2
+from .entry import DirEntry, Region, Stat
 from .errors import (
     AttributeAreaError,
     AttributeNotFoundError,
@@ -45,7 +46,7 @@ from .livefile import LiveFile
 from .members import Directory, File, HardLink, Symlink
 from .options import Options
 from .presets import FREEBSD_BOOT, Preset
-from .reader import UFS2, DirEntry, Region, Stat
+from .reader import UFS2
 from .verify import Verification, verify
 from .vmimage import open_image, open_volume
 

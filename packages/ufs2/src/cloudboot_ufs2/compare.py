@@ -12,7 +12,7 @@ from .reader import UFS2
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from .reader import Stat
+    from .entry import Stat
 
 _CHUNK = 1 << 20
 FIELDS = ("type", "mode", "owner", "mtime", "size", "content", "target", "links")

@@ -17,7 +17,8 @@ from .extract import Skipped, left_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .reader import UFS2, DirEntry, Stat
+    from .entry import DirEntry, Stat
+    from .reader import UFS2
 
 _CHUNK = 1 << 20
 _PERMISSIONS = 0o777  # the copy belongs to whoever makes it, so it must not run as the owner of the original

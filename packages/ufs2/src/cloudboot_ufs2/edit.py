@@ -41,8 +41,10 @@ from .errors import (
 )
 from .live import Space
 from .livefile import LiveFile
+from .names import encoded
+from .opening import storage_of
 from .operation import Directories, Operation
-from .reader import UFS2, encoded, storage_of
+from .reader import UFS2
 from .transaction import Stage, Store, get_time, set_time
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from .reader import UFS2, Stat
+    from .entry import Stat
+    from .reader import UFS2
 
 _JOURNAL = "/.sujournal"
 _EVERYTHING = Preset(("*",))

@@ -1,0 +1,27 @@
+"""Paths and names: text for programs, bytes on the disk."""
+
+from __future__ import annotations
+
+from .errors import PathError
+
+
+def encoded(text: str) -> bytes:
+    """A path or a link's target as the directory holds it.
+
+    Raises:
+        PathError: half a character, which no byte stands for.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise PathError("not a path that could be encoded", actual=ascii(text)) from None
+
+
+def split(path: bytes) -> list[bytes]:
+    """The names in a path; empty ones and ``.`` say nothing."""
+    return [name for name in path.split(b"/") if name not in (b"", b".")]
+
+
+def decoded(name: bytes) -> str:
+    """A name of a directory as text; bytes that are not UTF-8 become surrogate escapes."""
+    return name.decode("utf-8", "surrogateescape")
