@@ -91,6 +91,8 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
 
 def printable(text: str) -> str:
     """``text`` from an image or a peer, unable to steer a terminal: what is not printable is written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 

@@ -6,12 +6,9 @@ systems take one and neither know nor care whether it is a file, a memfd, a part
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import fcntl
-import gzip
 import io
-import lzma
 import mmap
 import os
 import stat
@@ -302,13 +299,21 @@ def _storage_of(
         return MemoryStorage(source)
     if isinstance(source, io.BytesIO):
         return MemoryStorage(source.getbuffer())
-    if isinstance(source, gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile):
+    if _is_compressed(source):
         raise io.UnsupportedOperation("a compressed file has no bytes at offsets; unpack it first")
     if hasattr(source, "fileno"):
         if hasattr(source, "flush"):
             source.flush()  # what the file object still holds back is part of the file
         return FileStorage(source.fileno())
     return MemoryStorage(source)
+
+
+def _is_compressed(source: object) -> bool:
+    import bz2  # here: few programs that open a path need any of them
+    import gzip
+    import lzma
+
+    return isinstance(source, gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile)
 
 
 def _takes_writes(storage: Storage) -> bool:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
 from .node import Extent, Node
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .geometry import Geometry
-    from .group import Bools
 
 META, DATA, _LOW = 0, 1, 2
 _ORDER = ((META, DATA, _LOW), (DATA, META, _LOW))
@@ -85,19 +82,6 @@ class GroupSpace:
         if free > wanted:
             self.open[free - wanted].append(block)
         return block, frag - free
-
-    def free_map(self, geometry: Geometry, index: int) -> Bools:
-        """Which fragments of the group are free."""
-        frag = geometry.fragments_per_block
-        length = geometry.group_length(index)
-        free = np.zeros(length, dtype=np.bool_)
-        for first, end in zip(self.next, self.end, strict=True):
-            free[first * frag : end * frag] = True
-        free[length // frag * frag :] = True  # the fragments of a block that the volume's end cuts short
-        for count, blocks in enumerate(self.open):
-            for block in blocks:
-                free[(block + 1) * frag - count : (block + 1) * frag] = True
-        return free
 
 
 class Allocator:

@@ -118,6 +118,36 @@ def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 
         offset += length
 
 
+def names_in(
+    data: bytes, byteorder: ByteOrder = "little", *, inode: int = 0, base: int = 0
+) -> dict[bytes, tuple[int, int]]:
+    """The names in a piece of a directory with their inodes and types, without ``.`` and ``..``.
+
+    The arguments and errors are those of :func:`records`, which takes over at anything odd.
+    """
+    unpack, size = header(byteorder).unpack_from, len(data)
+    found: dict[bytes, tuple[int, int]] = {}
+    offset = -(size % DIRBLKSIZ)  # not whole chunks: odd from the start
+    while 0 <= offset < size:
+        number, length, kind, name_length = unpack(data, offset)
+        start = offset + DIRECT_HEADER
+        if length < DIRECT_HEADER or length & 3 or offset % DIRBLKSIZ + length > DIRBLKSIZ:
+            break
+        if number and kind != DT_WHT:
+            if not name_length or (name_length + 4 & ~3) > length - DIRECT_HEADER or data[start + name_length]:
+                break
+            found[data[start : start + name_length]] = number, kind
+        offset += length
+    together = b"".join(found)
+    if offset != size or b"/" in together or b"\0" in together:
+        found = {
+            record.name: (record.inode, record.kind) for record in records(data, byteorder, inode=inode, base=base)
+        }
+    found.pop(b".", None)
+    found.pop(b"..", None)
+    return found
+
+
 def records(
     data: bytes | memoryview, byteorder: ByteOrder = "little", *, inode: int = 0, base: int = 0
 ) -> Iterator[Record]:

@@ -202,8 +202,7 @@ class WritableUFS2(UFS2):
                 self.changes += 1
                 self._names.trim()
                 for number in operation.changed_inodes:
-                    within = number % self.geometry.inodes_per_block * self.geometry.inode_size
-                    self._tables.pop(self.geometry.inode_offset(number) - within, None)
+                    self._inodes.forget(number)
                 for address in operation.changed_blocks:
                     self._blocks.forget(address)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 from .constants import DT_DIR, DT_LNK, DT_REG
@@ -36,8 +35,7 @@ class Region(NamedTuple):
     length: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class DirEntry:
+class DirEntry(NamedTuple):
     """A name in a directory, like :class:`os.DirEntry`."""
 
     name: str

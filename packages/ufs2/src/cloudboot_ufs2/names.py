@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .errors import PathError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def encoded(text: str) -> bytes:
@@ -25,3 +30,8 @@ def split(path: bytes) -> list[bytes]:
 def decoded(name: bytes) -> str:
     """A name of a directory as text; bytes that are not UTF-8 become surrogate escapes."""
     return name.decode("utf-8", "surrogateescape")
+
+
+def decoded_all(names: Collection[bytes]) -> list[str]:
+    """:func:`decoded` of each. No name holds a NUL, and none that is added changes what stands before or after it."""
+    return b"\0".join(names).decode("utf-8", "surrogateescape").split("\0") if names else []

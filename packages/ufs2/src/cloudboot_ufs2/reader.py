@@ -13,10 +13,9 @@ from .constants import CK_INODE, DT_DIR, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
 from .dialect import UFS2 as UFS2_DIALECT
 from .dialect import dialect_of, inline_limit
 from .directory import PIECE as DIRECTORY_PIECE
-from .directory import records
+from .directory import names_in
 from .entry import DirEntry, Region, Stat
 from .errors import (
-    CheckHashError,
     DirectoryError,
     ImageTruncatedError,
     InodeError,
@@ -27,8 +26,8 @@ from .errors import (
 from .extattr import parse_attributes, read_area
 from .file import UFS2File
 from .geometry import geometry_of, howmany
-from .inode import inode_hash
-from .names import decoded, encoded, split
+from .inodes import InodeTable
+from .names import decoded, decoded_all, encoded, split
 from .opening import read_superblock, storage_of
 from .superblock import has_hash
 
@@ -47,8 +46,8 @@ if TYPE_CHECKING:
 
 _MAX_LINKS = 40
 _CACHED_DIRECTORIES = 64
-_CACHED_TABLES = 64
 _MAX_TARGET = 65536
+_MAX_PATH = 65536
 
 
 class UFS2(contextlib.AbstractContextManager["UFS2"]):
@@ -71,8 +70,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 actual=storage.size,
             )
         self._blocks = BlockMap(storage, self.geometry, self.byteorder)
-        self._inode_hashes = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
-        self._tables: OrderedDict[int, bytes] = OrderedDict()
+        hashed = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
+        self._inodes = InodeTable(storage, self.geometry, self.dialect, self.byteorder, hashed=hashed)
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
 
     @overload
@@ -167,54 +166,10 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             InodeError: there is no such inode.
             CheckHashError: it is in use and its check-hash is wrong.
         """
-        if not UFS_ROOTINO <= number < self.geometry.inode_count:
-            raise InodeError(
-                "no such inode", field="inode", expected=f"2 to {self.geometry.inode_count - 1}", actual=number
-            )
-        position = self.geometry.inode_offset(number)
-        # The table starts on a block, counted from the start of its group.
-        size = self.geometry.inode_size
-        within = number % self.geometry.inodes_per_block * size
-        table = self._table(position - within)
-        inode = self.dialect.read_inode(table, within, self.byteorder, base=position - within)
-        if self._inode_hashes and inode.di_mode:
-            expected = inode_hash(table[within : within + size])
-            if expected != inode.di_ckhash:
-                raise CheckHashError(
-                    f"inode {number} is damaged",
-                    structure="Ufs2Dinode",
-                    field="di_ckhash",
-                    offset=position,
-                    expected=expected,
-                    actual=inode.di_ckhash,
-                )
-        return inode
-
-    def _table(self, offset: int) -> bytes:
-        """The block of inodes at ``offset``."""
-        found = self._tables.get(offset)
-        if found is None:
-            found = self._tables[offset] = read(self._storage, offset, self.geometry.block_size)
-            if len(self._tables) > _CACHED_TABLES:
-                self._tables.popitem(last=False)
-        return found
+        return self._inodes.read(number)
 
     def _used_inode(self, number: int) -> Ufs2Dinode:
-        inode = self.read_inode(number)
-        if not inode.di_mode:
-            raise InodeError(
-                f"inode {number} is not in use", structure="Ufs2Dinode", offset=self.geometry.inode_offset(number)
-            )
-        if inode.di_size > self.geometry.max_file_size:
-            raise InodeError(
-                f"inode {number} is larger than any file",
-                structure="Ufs2Dinode",
-                field="di_size",
-                offset=self.geometry.inode_offset(number),
-                expected=f"at most {self.geometry.max_file_size}",
-                actual=inode.di_size,
-            )
-        return inode
+        return self._inodes.used(number)
 
     def open_inode(self, number: int) -> UFS2File:
         """The content of an inode of any kind but an inline symbolic link.
@@ -244,12 +199,9 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             return found
         file = self._directory_file(number)
         # In pieces: the size is what the inode says, and the first hole is a bad record.
-        found = {
-            record.name: (record.inode, record.kind)
-            for start in range(0, file.size, DIRECTORY_PIECE)
-            for record in records(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start)
-            if record.name not in (b".", b"..")
-        }
+        found = {}
+        for start in range(0, file.size, DIRECTORY_PIECE):
+            found.update(names_in(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start))
         self._directories[number] = found
         if len(self._directories) > _CACHED_DIRECTORIES:
             self._directories.popitem(last=False)
@@ -329,23 +281,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
 
     def stat_inode(self, number: int) -> Stat:
         """What inode ``number`` says."""
-        inode = self._used_inode(number)
-        return Stat(
-            inode.di_mode,
-            number,
-            inode.di_nlink,
-            inode.di_uid,
-            inode.di_gid,
-            inode.di_size,
-            inode.di_blocks,
-            inode.di_atime * 1_000_000_000 + inode.di_atimensec,
-            inode.di_mtime * 1_000_000_000 + inode.di_mtimensec,
-            inode.di_ctime * 1_000_000_000 + inode.di_ctimensec,
-            inode.di_birthtime * 1_000_000_000 + inode.di_birthnsec,
-            inode.di_flags,
-            inode.di_gen,
-            inode.di_db[0] if stat.S_ISCHR(inode.di_mode) or stat.S_ISBLK(inode.di_mode) else 0,
-        )
+        return self._inodes.stat(number)
 
     def listdir(self, path: str = "/") -> list[str]:
         """The names in a directory, in its own order."""
@@ -356,20 +292,24 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return self._scan(self.find(path), path.rstrip("/"))
 
     def _scan(self, number: int, path: str) -> Iterator[DirEntry]:
-        for name, (inode, kind) in self.entries(number).items():
-            text = decoded(name)
-            yield DirEntry(text, f"{path}/{text}", inode, kind)
+        found = self.entries(number)
+        prefix = f"{path}/"
+        for text, (inode, kind) in zip(decoded_all(found), found.values(), strict=True):
+            yield DirEntry(text, prefix + text, inode, kind)
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
 
         Raises:
-            DirectoryError: a directory stands in two places, so that the walk could go in circles.
+            DirectoryError: a directory stands in two places, so that the walk could go in circles; or a path has more
+                than 65,536 characters.
         """
         seen: set[int] = set()
         pending = [(top.rstrip("/"), self.find(top))]
         while pending:
             path, number = pending.pop()
+            if len(path) > _MAX_PATH:  # without a limit, deep trees take time and memory with the square of their depth
+                raise DirectoryError("directories too deep to be walked", structure="Direct", actual=f"inode {number}")
             if number in seen:
                 raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
             seen.add(number)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .content import Target
 from .directory import pack_directory
 from .geometry import roundup
-from .group import GroupState, pack_group
 from .inode import SIZE as INODE_SIZE
-from .inode import indirect_pointers, inode_table
+from .newgroups import pack_new_group
+from .newinodes import indirect_pointers, inode_table
 from .records import CsumTotal, Fs
 from .superblock import FSRECOVERY_OFFSET, make_superblock, pack_recovery, pack_superblock
 
@@ -66,7 +64,7 @@ class Writer:
         self._target.flush()
         return fs
 
-    def _write(self, offset: int, data: bytes) -> None:
+    def _write(self, offset: int, data: bytes | bytearray) -> None:
         self._target.write(offset, data, len(data))
 
     def _erase_superblocks(self) -> None:
@@ -85,11 +83,14 @@ class Writer:
         # newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed.
         count = max(min(geometry.group_inodes, 2 * geometry.inodes_per_block), roundup(used, geometry.inodes_per_block))
         self._write_inodes(index, space, count)
-        used_inodes = np.zeros(geometry.group_inodes, dtype=np.bool_)
-        used_inodes[:used] = True
-        state = GroupState(index, space.free_map(geometry, index), used_inodes, space.directories, count)
-        block, counters = pack_group(
-            geometry, state, timestamp=options.time, hashed=options.check_hash, byteorder=options.byteorder
+        block, counters = pack_new_group(
+            geometry,
+            index,
+            space,
+            initialised_inodes=count,
+            timestamp=options.time,
+            hashed=options.check_hash,
+            byteorder=options.byteorder,
         )
         self._write((geometry.group_start(index) + geometry.cblkno) * geometry.fragment_size, block)
         return counters
@@ -97,11 +98,11 @@ class Writer:
     def _write_inodes(self, index: int, space: GroupSpace, count: int) -> None:
         geometry, options = self._geometry, self._options
         first = index * geometry.group_inodes
-        table = (geometry.group_start(index) + geometry.iblkno) * geometry.fragment_size
+        address = (geometry.group_start(index) + geometry.iblkno) * geometry.fragment_size
         for start in range(0, count, _INODE_BATCH):
             stop = min(count, start + _INODE_BATCH)
             held = space.nodes[max(0, start - space.reserved_inodes) : max(0, stop - space.reserved_inodes)]
-            rows = inode_table(
+            table = inode_table(
                 held,
                 first + start,
                 stop - start,
@@ -110,7 +111,7 @@ class Writer:
                 hashed=options.check_hash,
                 byteorder=options.byteorder,
             )
-            self._write(table + start * INODE_SIZE, rows.tobytes())
+            self._write(address + start * INODE_SIZE, table)
 
     def _write_content(self, node: Node) -> None:
         if not node.extents:
@@ -131,9 +132,8 @@ class Writer:
         # FreeBSD takes it that nothing follows the end of a file in its last block: a file that grows shows what does.
         self._target.zero(offset + length, node.extents[-1].fragments * fsize - length)
         if node.indirects:
-            order = "<i8" if self._options.byteorder == "little" else ">i8"
-            for address, pointers in indirect_pointers(node, geometry):
-                self._write(address * fsize, pointers.astype(order).tobytes())
+            for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
+                self._write(address * fsize, pointers.tobytes())
         self._written += node.size
         if self._progress is not None:
             self._progress(self._written)

@@ -16,3 +16,12 @@ class Commands(Protocol):
 
     def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:  # noqa: A002 -- argparse's own name
         """A parser for the subcommand ``name``."""
+
+
+#: The module of each subcommand, in the order in which help lists them.
+COMMANDS = {
+    "build": "making", "newfs": "making",
+    "ls": "reading", "cat": "reading", "get": "reading", "info": "reading", "check": "reading",
+    "extract": "taking", "verify": "taking", "diff": "taking",
+    "put": "changing", "mkdir": "changing", "rm": "changing", "ln": "changing", "mv": "changing",
+}  # fmt: skip

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_layout import command
 from cloudboot_ufs2.check import check
-from cloudboot_ufs2.copyout import copy_out
 
 from .common import add_image, escaped, storage, volume
 
@@ -104,6 +103,8 @@ def _cat(options: argparse.Namespace) -> int:
 
 
 def _get(options: argparse.Namespace) -> int:
+    from cloudboot_ufs2.copyout import copy_out
+
     progress = command.Progress("writing")
     with volume(options) as found:
         target = options.target or os.path.basename(options.path.rstrip("/")) or "root"
