@@ -23,12 +23,23 @@ META, DATA, _LOW = 0, 1, 2
 _ORDER = ((META, DATA, _LOW), (DATA, META, _LOW))
 
 
+class Totals:
+    """What is free in all groups together."""
+
+    __slots__ = ("blocks", "inodes")
+
+    def __init__(self) -> None:
+        self.blocks = self.inodes = 0
+
+
 class GroupSpace:
     """The free space of one group: three runs of blocks that fill from their start, and blocks used in part."""
 
-    __slots__ = ("directories", "end", "free_blocks", "free_inodes", "next", "nodes", "open", "reserved_inodes")
+    __slots__ = (
+        "_totals", "directories", "end", "free_blocks", "free_inodes", "next", "nodes", "open", "reserved_inodes",
+    )  # fmt: skip
 
-    def __init__(self, geometry: Geometry, index: int) -> None:
+    def __init__(self, geometry: Geometry, index: int, totals: Totals) -> None:
         frag = geometry.fragments_per_block
         blocks = geometry.group_length(index) // frag
         first = min(geometry.dblkno // frag, blocks)
@@ -50,6 +61,9 @@ class GroupSpace:
         self.free_inodes = geometry.group_inodes - self.reserved_inodes
         self.directories = 0
         self.nodes: list[Node] = []
+        self._totals = totals
+        totals.blocks += self.free_blocks
+        totals.inodes += self.free_inodes
 
     def take_blocks(self, kind: int, wanted: int) -> tuple[int, int]:
         """Up to ``wanted`` consecutive blocks, at least one; there must be one."""
@@ -59,6 +73,7 @@ class GroupSpace:
             if count > 0:
                 self.next[area] = first + count
                 self.free_blocks -= count
+                self._totals.blocks -= count
                 return first, count
         raise AssertionError("the caller looks at free_blocks first")
 
@@ -66,10 +81,11 @@ class GroupSpace:
         """Give ``node`` the next inode; its index in the group."""
         self.nodes.append(node)
         self.free_inodes -= 1
+        self._totals.inodes -= 1
         return self.reserved_inodes + len(self.nodes) - 1
 
-    def take_fragments(self, kind: int, wanted: int) -> tuple[int, int] | None:
-        """``(block, first fragment in it)`` of ``wanted`` fragments of one block, the tightest that fits."""
+    def take_fragments(self, kind: int, wanted: int) -> int | None:
+        """The first of ``wanted`` fragments of one block, the tightest that fits."""
         frag = len(self.open) - 1
         for free in range(wanted, frag):
             if self.open[free]:
@@ -81,7 +97,7 @@ class GroupSpace:
             block, free = self.take_blocks(kind, 1)[0], frag
         if free > wanted:
             self.open[free - wanted].append(block)
-        return block, frag - free
+        return block * frag + frag - free
 
 
 class Allocator:
@@ -89,10 +105,9 @@ class Allocator:
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
-        self.groups = [GroupSpace(geometry, index) for index in range(geometry.group_count)]
+        self._free = Totals()
+        self.groups = [GroupSpace(geometry, index, self._free) for index in range(geometry.group_count)]
         self._frag = geometry.fragments_per_block
-        self._free_inodes = geometry.inode_count - UFS_ROOTINO
-        self._free_blocks = sum(group.free_blocks for group in self.groups)
         self._cursor = 0
         count = geometry.group_count
         self._after_inodes = [(group + 1) % count for group in range(count)]
@@ -101,7 +116,7 @@ class Allocator:
     @property
     def free_blocks(self) -> int:
         """Whole free blocks in all groups."""
-        return self._free_blocks
+        return self._free.blocks
 
     def place(self, root: Node) -> None:
         """Give every node below and with ``root`` an inode and fragments.
@@ -136,29 +151,30 @@ class Allocator:
             self.geometry,
             start,
             depth,
-            free=(self._free_blocks, self._free_inodes),
+            free=(self._free.blocks, self._free.inodes),
             group_free=lambda group: (self.groups[group].free_blocks, self.groups[group].free_inodes),
         )
 
     def _place_inode(self, node: Node, group: int) -> int:
         """Give ``node`` the next inode of ``group``, or of the first group after it that has one."""
-        if not self._free_inodes:
-            raise NoSpaceError("there are not enough inodes")
-        if not self.groups[group].free_inodes:
+        space = self.groups[group]
+        if not space.free_inodes:
+            if not self._free.inodes:
+                raise NoSpaceError("there are not enough inodes")
             group = _first(self._after_inodes, group, lambda found: self.groups[found].free_inodes > 0)
-        node.inode = group * self.geometry.group_inodes + self.groups[group].take_inode(node)
-        self._free_inodes -= 1
+            space = self.groups[group]
+        node.inode = group * self.geometry.group_inodes + space.take_inode(node)
         return group
 
     def _place_content(self, node: Node, group: int, kind: int) -> None:
         """Give ``node`` fragments for every range of data and for the pointers to them."""
-        bsize = self.geometry.block_size
+        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
         last = (node.size - 1) // bsize
         tail = self._frag
         if last < UFS_NDADDR:
-            tail = -(-(node.size - last * bsize) // self.geometry.fragment_size)
+            tail = -(-(node.size - last * bsize) // fsize)
             if last == 0 and tail < self._frag:
-                node.extents = [Extent(0, self._take_fragments(group, kind, tail)[0], tail)]
+                node.extents = (Extent(0, self._take_fragments(group, kind, tail)[0], tail),)
                 return
         runs = _block_runs(node, bsize, last) if node.sparse else [(0, last + 1)]
         extents: list[Extent] = []
@@ -186,35 +202,24 @@ class Allocator:
 
     def _take_blocks(self, group: int, kind: int, wanted: int) -> tuple[int, int, int]:
         """``(address, blocks, group)`` of up to ``wanted`` consecutive blocks, in ``group`` or after it."""
-        if not self._free_blocks:
+        if not self._free.blocks:
             raise NoSpaceError("there is not enough space")
         group = self._group_with_blocks(group)
         first, blocks = self.groups[group].take_blocks(kind, wanted)
-        self._free_blocks -= blocks
         return self.geometry.group_start(group) + first * self._frag, blocks, group
 
     def _take_fragments(self, group: int, kind: int, wanted: int) -> tuple[int, int]:
         """``(address, group)`` of ``wanted`` fragments of one block."""
-        place = self._fragments_of(group, kind, wanted)
+        place = self.groups[group].take_fragments(kind, wanted)
         if place is not None:
-            return place, group
+            return self.geometry.group_start(group) + place, group
         # With no whole block left anywhere, another group may have fragments.
-        others = [self._group_with_blocks(group)] if self._free_blocks else range(len(self.groups))
+        others = [self._group_with_blocks(group)] if self._free.blocks else range(len(self.groups))
         for found in others:
-            place = self._fragments_of(found, kind, wanted)
+            place = self.groups[found].take_fragments(kind, wanted)
             if place is not None:
-                return place, found
+                return self.geometry.group_start(found) + place, found
         raise NoSpaceError("there is not enough space")
-
-    def _fragments_of(self, group: int, kind: int, wanted: int) -> int | None:
-        """The address of ``wanted`` fragments of a block of ``group``, if it has them."""
-        space = self.groups[group]
-        before = space.free_blocks
-        place = space.take_fragments(kind, wanted)
-        if place is None:
-            return None
-        self._free_blocks -= before - space.free_blocks
-        return self.geometry.group_start(group) + place[0] * self._frag + place[1]
 
 
 def preferred_group(

@@ -16,7 +16,6 @@ from .allocate import Allocator
 from .constants import MINCYLGRPS
 from .errors import NoSpaceError, OptionError, SourceError
 from .geometry import Geometry, max_file_size, plan
-from .members import Member, read_mapping
 from .node import Node, directories, nodes
 from .options import Options
 from .sizing import fit, forget, inode_density
@@ -27,9 +26,11 @@ from .writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .members import Member
     from .records import Fs
 
-Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
+    Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
+
 Times = Literal["keep", "clamp", "set"]
 
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
@@ -134,6 +135,8 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
 def opened_source(source: Source) -> Iterator[Node]:
     """The tree of any kind of source; its files can be read inside the block."""
     if isinstance(source, Mapping):
+        from .members import read_mapping
+
         yield read_mapping(source)
     elif isinstance(source, str | os.PathLike) and os.path.isdir(source):
         yield read_tree(source)
@@ -154,22 +157,23 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
     """
     if owner is not None and not all(0 <= number < 1 << 32 for number in owner):
         raise OptionError("out of range", field="owner", expected="0 to 2**32 - 1", actual=f"{owner[0]}:{owner[1]}")
+    everything = list(nodes(root))
     if options.timestamp is None:
         if times != "keep":
             raise OptionError("times cannot be changed without a timestamp", field="timestamp")
-        options = dataclasses.replace(options, timestamp=max(node.mtime_ns for node in nodes(root)) // _SECOND)
+        options = dataclasses.replace(options, timestamp=max([node.mtime_ns for node in everything]) // _SECOND)
     largest = max_file_size(options.block_size)
-    for node in nodes(root):
-        if node.size > largest:
-            limit = f"at most {largest}"
-            member = path_of(root, node)
-            raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
+    if max([node.size for node in everything]) > largest:
+        node = next(node for node in everything if node.size > largest)
+        limit = f"at most {largest}"
+        member = path_of(root, node)
+        raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
     if owner is not None:
-        for node in nodes(root):
+        for node in everything:
             node.uid, node.gid = owner
     if times != "keep":
         latest = options.time * _SECOND
-        for node in nodes(root):
+        for node in everything:
             node.mtime_ns = latest if times == "set" else min(node.mtime_ns, latest)
     return options
 
@@ -232,7 +236,8 @@ def _digest(root: Node) -> int:
     digest = 0
     for directory in directories(root):
         children = directory.children or {}
-        digest = zlib.crc32(b"\0".join(children), digest)
-        for node in children.values():
-            digest = zlib.crc32(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size), digest)
+        facts = [
+            b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size) for node in children.values()
+        ]
+        digest = zlib.crc32(b"".join([b"\0".join(children), *facts]), digest)
     return digest

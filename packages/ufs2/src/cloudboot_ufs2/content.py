@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _GATHER = 512  # pieces of one pwritev; Linux allows 1024
+_GATHER_BYTES = 1 << 18  # about what a processor's second cache still holds when the kernel copies it
 _ZEROS = bytes(65536)
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NOT_THERE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 
@@ -28,6 +30,9 @@ class Content(Protocol):
 
     def ranges(self, size: int) -> list[tuple[int, int]]:
         """The parts ``[start, end)`` that hold data, in order; what lies between is a hole."""
+
+    def read(self, size: int) -> bytes:
+        """All of the file of ``size`` bytes, which are few."""
 
     def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
         """Write each piece ``(start, length, offset in the target)`` of the file of ``size`` bytes."""
@@ -56,7 +61,7 @@ class Target:
         if self._descriptor is None:
             self._storage.write_at(offset, data)
             return
-        if offset != self._end or len(self._pieces) >= _GATHER:
+        if offset != self._end or len(self._pieces) >= _GATHER or offset - self._start >= _GATHER_BYTES:
             self.flush()
             self._start = offset
         self._pieces.append(data)
@@ -121,6 +126,10 @@ class MemoryContent:
         """All of it."""
         return [(0, size)]
 
+    def read(self, size: int) -> bytes:  # noqa: ARG002 -- protocol
+        """All of it."""
+        return self._data
+
     def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:  # noqa: ARG002 -- protocol
         """Write each piece."""
         view = memoryview(self._data)
@@ -138,23 +147,27 @@ class FileContent:
 
     def ranges(self, size: int) -> list[tuple[int, int]]:
         """What ``SEEK_DATA`` finds; all of it where the host's file system does not say."""
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(self._path, _READ)
         try:
             return data_ranges(fd, size)
         finally:
             os.close(fd)
 
-    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
-        """Write each piece; small files in one read, large ones by ``copy_file_range``."""
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    def read(self, size: int) -> bytes:
+        """All of it, in one read."""
+        fd = os.open(self._path, _READ)
         try:
-            if size <= _CHUNK and len(pieces) == 1 and pieces[0][1] == size:
-                # One byte more than there should be, to see a file that grew.
-                data = os.read(fd, size + 1)
-                if len(data) != size:
-                    raise self._changed(size, len(data))
-                target.write(pieces[0][2], data, size)
-                return
+            data = os.read(fd, size + 1)  # one byte more than there should be, to see a file that grew
+        finally:
+            os.close(fd)
+        if len(data) != size:
+            raise self._changed(size, len(data))
+        return data
+
+    def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:
+        """Write each piece by ``copy_file_range``."""
+        fd = os.open(self._path, _READ)
+        try:
             now = os.fstat(fd).st_size
             if now != size:
                 raise self._changed(size, now)
@@ -199,6 +212,16 @@ class SliceContent:
     def ranges(self, size: int) -> list[tuple[int, int]]:  # noqa: ARG002 -- protocol
         """The parts the archive holds."""
         return [(start, start + length) for start, length, _ in self._parts if length]
+
+    def read(self, size: int) -> bytes:
+        """All of it, zeros where the member has a hole."""
+        data = bytearray(size)
+        for start, length, source in self._parts:
+            part = os.pread(self._fd, length, source)
+            if len(part) != length:
+                raise SourceChangedError("the archive ends early", member=self._member)
+            data[start : start + length] = part
+        return bytes(data)
 
     def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:  # noqa: ARG002 -- protocol
         """Write each piece, and zeros where a piece covers a hole of the member."""

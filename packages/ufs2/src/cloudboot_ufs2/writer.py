@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .records import Csum
 
 _INODE_BATCH = 4096
+_FEW = 1 << 16  #: bytes up to which a file is read and written with its neighbours
 
 
 class Writer:
@@ -77,7 +78,8 @@ class Writer:
 
     def _write_group(self, index: int, space: GroupSpace) -> Csum:
         geometry, options = self._geometry, self._options
-        for node in space.nodes:
+        # In the order of the volume: tails stand in blocks that files before them left half empty.
+        for node in sorted((node for node in space.nodes if node.extents), key=_first_address):
             self._write_content(node)
         used = space.reserved_inodes + len(space.nodes)
         # newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed.
@@ -114,10 +116,23 @@ class Writer:
             self._write(address + start * INODE_SIZE, table)
 
     def _write_content(self, node: Node) -> None:
-        if not node.extents:
-            return
+        extents, content = node.extents, node.content
         geometry = self._geometry
-        bsize, fsize = geometry.block_size, geometry.fragment_size
+        fsize = geometry.fragment_size
+        if len(extents) == 1 and content is not None and node.size <= _FEW:
+            room = extents[0].fragments * fsize
+            self._target.write(extents[0].address * fsize, content.read(node.size).ljust(room, b"\0"), room)
+        else:
+            self._write_extents(node)
+        if node.indirects:
+            for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
+                self._write(address * fsize, pointers.tobytes())
+        self._written += node.size
+        if self._progress is not None:
+            self._progress(self._written)
+
+    def _write_extents(self, node: Node) -> None:
+        bsize, fsize = self._geometry.block_size, self._geometry.fragment_size
         pieces = [
             (block * bsize, min(fragments * fsize, node.size - block * bsize), address * fsize)
             for block, address, fragments in node.extents
@@ -131,17 +146,16 @@ class Writer:
         _, length, offset = pieces[-1]
         # FreeBSD takes it that nothing follows the end of a file in its last block: a file that grows shows what does.
         self._target.zero(offset + length, node.extents[-1].fragments * fsize - length)
-        if node.indirects:
-            for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
-                self._write(address * fsize, pointers.tobytes())
-        self._written += node.size
-        if self._progress is not None:
-            self._progress(self._written)
 
     def _directory(self, node: Node) -> bytes:
         entries = [(b".", node.inode, DT_DIR), (b"..", node.parent, DT_DIR)]
-        entries.extend((name, child.inode, child.kind) for name, child in (node.children or {}).items())
+        # The type in a directory is that of the mode (dirent.h, IFTODT).
+        entries += [(name, child.inode, child.mode >> 12) for name, child in (node.children or {}).items()]
         return pack_directory(entries, self._options.byteorder)
+
+
+def _first_address(node: Node) -> int:
+    return node.extents[0].address
 
 
 def _total(counters: Sequence[Csum]) -> CsumTotal:

@@ -8,10 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
-from cloudboot_ufs2.builder import Built, Source, build, newfs
+from cloudboot_ufs2.builder import build, newfs
 from cloudboot_ufs2.options import Options
 
 if TYPE_CHECKING:
+    from cloudboot_ufs2.builder import Built, Source
+
     from . import Commands
 
 
