@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import TYPE_CHECKING
+
+from cloudboot_layout.storage import descriptor_of
 
 from .constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .content import Target
@@ -14,9 +17,10 @@ from .newgroups import pack_new_group
 from .newinodes import indirect_pointers, inode_table
 from .records import CsumTotal, Fs
 from .superblock import FSRECOVERY_OFFSET, make_superblock, pack_recovery, pack_superblock
+from .workers import forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cloudboot_layout import WritableStorage
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from .records import Csum
 
 _INODE_BATCH = 4096
+_MANY = 2000  #: files, from which on starting a second process pays
+_FILE_COST, _INODE_COST = 20_000, 10_000  #: what opening a file and packing an inode take, in bytes copied meanwhile
 _FEW = 1 << 16  #: bytes up to which a file is read and written with its neighbours
 
 
@@ -39,8 +45,12 @@ class Writer:
         geometry: Geometry,
         options: Options,
         progress: Callable[[int], None] | None = None,
+        *,
+        processes: int = 1,
     ) -> None:
+        """``processes`` above 1 lets a second one write contents, where that pays and can be done."""
         self._storage = storage
+        self._processes = processes
         self._target = Target(storage)
         self._geometry = geometry
         self._options = options
@@ -51,6 +61,41 @@ class Writer:
     def write(self, groups: Sequence[GroupSpace]) -> Fs:
         """Write everything; until the last step, the superblock, nothing recognises the volume."""
         self._erase_superblocks()
+        # In the order of the volume: tails stand in blocks that files before them left half empty.
+        nodes = sorted((node for space in groups for node in space.nodes if node.extents), key=_first_address)
+        mine = self._share(nodes)
+        if mine == len(nodes):
+            self._write_contents(nodes, self._target)
+            fs = self._write_metadata(groups)
+        else:
+            with forked(lambda: self._write_contents(nodes[mine:], Target(self._storage))):
+                self._write_contents(nodes[:mine], self._target)
+                fs = self._write_metadata(groups)
+        self._target.flush()
+        self._write(SBLOCK_UFS2, pack_superblock(fs, self._options.byteorder))
+        self._target.flush()
+        return fs
+
+    def _share(self, nodes: Sequence[Node]) -> int:
+        """How many of ``nodes`` this process writes itself; all, where there are few or another cannot help."""
+        alone = self._processes < 2 or descriptor_of(self._storage) is None or len(nodes) < _MANY
+        if alone or threading.active_count() > 1:  # a copy of one of several threads may find locks that stay locked
+            return len(nodes)
+        # Inodes and groups are written here, too, and take as long as some of the contents.
+        rest = sum(_FILE_COST + node.size for node in nodes) // 2
+        for count, node in enumerate(nodes):
+            rest -= _FILE_COST + _INODE_COST + node.size
+            if rest <= _INODE_COST * (len(nodes) - count):
+                return count
+        return len(nodes)
+
+    def _write_contents(self, nodes: Iterable[Node], target: Target) -> None:
+        for node in nodes:
+            self._write_content(node, target)
+        target.flush()
+
+    def _write_metadata(self, groups: Sequence[GroupSpace]) -> Fs:
+        """Everything but contents and the superblock, which is returned."""
         counters = [self._write_group(index, space) for index, space in enumerate(groups)]
         geometry, byteorder = self._geometry, self._options.byteorder
         summary = b"".join(counter.pack(byteorder) for counter in counters).ljust(geometry.summary_size, b"\0")
@@ -60,9 +105,6 @@ class Writer:
             at = (geometry.group_start(index) + geometry.sblkno) * geometry.fragment_size
             self._write(at, pack_superblock(fs, byteorder, at))
         self._write(FSRECOVERY_OFFSET, pack_recovery(fs, byteorder))
-        self._target.flush()
-        self._write(SBLOCK_UFS2, pack_superblock(fs, byteorder))
-        self._target.flush()
         return fs
 
     def _write(self, offset: int, data: bytes | bytearray) -> None:
@@ -78,9 +120,6 @@ class Writer:
 
     def _write_group(self, index: int, space: GroupSpace) -> Csum:
         geometry, options = self._geometry, self._options
-        # In the order of the volume: tails stand in blocks that files before them left half empty.
-        for node in sorted((node for node in space.nodes if node.extents), key=_first_address):
-            self._write_content(node)
         used = space.reserved_inodes + len(space.nodes)
         # newfs initialises two blocks of inodes; the kernel adds whole blocks as they are needed.
         count = max(min(geometry.group_inodes, 2 * geometry.inodes_per_block), roundup(used, geometry.inodes_per_block))
@@ -115,23 +154,23 @@ class Writer:
             )
             self._write(address + start * INODE_SIZE, table)
 
-    def _write_content(self, node: Node) -> None:
+    def _write_content(self, node: Node, target: Target) -> None:
         extents, content = node.extents, node.content
         geometry = self._geometry
         fsize = geometry.fragment_size
         if len(extents) == 1 and content is not None and node.size <= _FEW:
             room = extents[0].fragments * fsize
-            self._target.write(extents[0].address * fsize, content.read(node.size).ljust(room, b"\0"), room)
+            target.write(extents[0].address * fsize, content.read(node.size).ljust(room, b"\0"), room)
         else:
-            self._write_extents(node)
+            self._write_extents(node, target)
         if node.indirects:
             for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
-                self._write(address * fsize, pointers.tobytes())
+                target.write(address * fsize, pointers.tobytes(), geometry.block_size)
         self._written += node.size
         if self._progress is not None:
             self._progress(self._written)
 
-    def _write_extents(self, node: Node) -> None:
+    def _write_extents(self, node: Node, target: Target) -> None:
         bsize, fsize = self._geometry.block_size, self._geometry.fragment_size
         pieces = [
             (block * bsize, min(fragments * fsize, node.size - block * bsize), address * fsize)
@@ -140,12 +179,12 @@ class Writer:
         if node.children is not None:
             data = self._directory(node)
             for start, length, offset in pieces:
-                self._write(offset, data[start : start + length])
+                target.write(offset, data[start : start + length], length)
         elif node.content is not None:
-            node.content.copy(pieces, node.size, self._target)
+            node.content.copy(pieces, node.size, target)
         _, length, offset = pieces[-1]
         # FreeBSD takes it that nothing follows the end of a file in its last block: a file that grows shows what does.
-        self._target.zero(offset + length, node.extents[-1].fragments * fsize - length)
+        target.zero(offset + length, node.extents[-1].fragments * fsize - length)
 
     def _directory(self, node: Node) -> bytes:
         entries = [(b".", node.inode, DT_DIR), (b"..", node.parent, DT_DIR)]

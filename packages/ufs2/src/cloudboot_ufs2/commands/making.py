@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ def _build(options: argparse.Namespace) -> int:
             times=options.times,
             force=options.force,
             progress=progress,
+            processes=len(os.sched_getaffinity(0)),
         )
     finally:
         progress.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 import sys
@@ -16,9 +18,13 @@ from .common import add_image, escaped, storage, volume
 if TYPE_CHECKING:
     import argparse
 
+    from cloudboot_ufs2.file import UFS2File
     from cloudboot_ufs2.reader import UFS2
 
     from . import Commands
+
+
+_PIPE = 1 << 20  # bytes in a pipe, so that reader and writer seldom wait for each other; Linux allows that to anybody
 
 
 def add(commands: Commands) -> None:
@@ -94,12 +100,25 @@ def _cat(options: argparse.Namespace) -> int:
             extents = [{"offset": offset, "length": length} for offset, length in found.extents(options.path)]
             command.print_json({"path": options.path, "inode": file.inode, "size": file.size, "extents": extents})
             return command.OK
-        output: BinaryIO = sys.stdout.buffer
+        _send(file)
+    return command.OK
+
+
+def _send(file: UFS2File) -> None:
+    """Write a file to stdout: from the image to a pipe or file without passing through here, if stdout is one."""
+    output: BinaryIO = sys.stdout.buffer
+    output.flush()
+    try:
+        descriptor = output.fileno()
+    except OSError:  # io.UnsupportedOperation: a program that runs this in its own process took stdout's place
         buffer = memoryview(bytearray(1 << 20))
         while count := file.readinto(buffer):
             output.write(buffer[:count])
         output.flush()
-    return command.OK
+        return
+    with contextlib.suppress(OSError):  # not a pipe, or the user has had his share of large ones
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
+    file.copy_to(descriptor)
 
 
 def _get(options: argparse.Namespace) -> int:
