@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(modules: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {_PROGRAM}", description="UFS2 file systems.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    # With its name given, argparse does not ask for the width of the terminal to find out how it would be shown.
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog=parser.prog)
     for module in modules:
         import_module(f".commands.{module}", __package__).add(commands)
     return parser

@@ -125,9 +125,9 @@ class BlockMap:
 
     def leaf(self, address: int) -> Leaf:
         """The indirect block at ``address``, which must be in range."""
-        found = self._cache.get(address)
+        found = self._cache.pop(address, None)
         if found is not None:
-            self._cache.move_to_end(address)
+            self._cache[address] = found  # now the last to go; another thread that misses it meanwhile reads it again
             return found
         pointers = array(
             self._code, read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size)

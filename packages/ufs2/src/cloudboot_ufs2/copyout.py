@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .entry import DirEntry, Stat
     from .reader import UFS2
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17  # with it a copy stays within the second cache
 _PERMISSIONS = 0o777  # the copy belongs to whoever makes it, so it must not run as the owner of the original
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ def forked(work: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        import signal
+
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
