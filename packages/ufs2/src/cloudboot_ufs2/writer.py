@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _INODE_BATCH = 4096
 _MANY = 2000  #: files, from which on starting a second process pays
-_FILE_COST, _INODE_COST = 20_000, 10_000  #: what opening a file and packing an inode take, in bytes copied meanwhile
+_FILE_COST, _INODE_COST = 20_000, 8_000  #: what opening a file and packing an inode take, in bytes copied meanwhile
 _FEW = 1 << 16  #: bytes up to which a file is read and written with its neighbours
 
 
@@ -82,11 +82,11 @@ class Writer:
         if alone or threading.active_count() > 1:  # a copy of one of several threads may find locks that stay locked
             return len(nodes)
         # Inodes and groups are written here, too, and take as long as some of the contents.
-        rest = sum(_FILE_COST + node.size for node in nodes) // 2
+        rest = sum(_FILE_COST - _INODE_COST + node.size for node in nodes) // 2
         for count, node in enumerate(nodes):
-            rest -= _FILE_COST + _INODE_COST + node.size
-            if rest <= _INODE_COST * (len(nodes) - count):
+            if rest <= 0:
                 return count
+            rest -= _FILE_COST + node.size
         return len(nodes)
 
     def _write_contents(self, nodes: Iterable[Node], target: Target) -> None:
