@@ -272,7 +272,7 @@ def test_without_the_library_an_image_is_the_same(monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of a few hundred files, which are to be enough for a second process."""
-    monkeypatch.setattr(writer, "_MANY", 50)
+    monkeypatch.setattr(writer, "_MUCH", 1_000_000)
     folder = tmp_path / "crowd"
     for number in range(300):
         path = folder / f"d{number % 7}" / f"f{number}"
@@ -285,7 +285,9 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_two_processes_write_the_same_bytes(crowd: Path, tmp_path: Path) -> None:
     build(tmp_path / "one", crowd)
-    build(tmp_path / "two", crowd, processes=2)
+    seen: list[int] = []
+    build(tmp_path / "two", crowd, processes=2, progress=seen.append)
+    assert seen == [sum(path.stat().st_size for path in crowd.rglob("f*")) + 512 + 7 * 1024]
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert check(tmp_path / "two") == []
 

@@ -100,7 +100,8 @@ def build(
         times: ``keep`` the source's, ``clamp`` later ones to the timestamp, or ``set`` all to it.
         force: replace an existing file.
         progress: called with the bytes of files written so far.
-        processes: with 2, half of thousands of files is written by a fork of this process, if it has one thread.
+        processes: with 2, a fork of this process, if it has one thread, helps to write tens of megabytes or more;
+            ``progress`` is then called there, and here once at the end.
 
     Raises:
         NoSpaceError: the tree does not fit; ``needed`` says what would do.

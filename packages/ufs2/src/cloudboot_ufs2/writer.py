@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .records import Csum
 
 _INODE_BATCH = 4096
-_MANY = 2000  #: files, from which on starting a second process pays
+_MUCH = 40_000_000  #: bytes of contents, from which on starting a second process pays
 _FILE_COST, _INODE_COST = 20_000, 8_000  #: what opening a file and packing an inode take, in bytes copied meanwhile
 _FEW = 1 << 16  #: bytes up to which a file is read and written with its neighbours
 
@@ -68,25 +68,40 @@ class Writer:
             self._write_contents(nodes, self._target)
             fs = self._write_metadata(groups)
         else:
-            with forked(lambda: self._write_contents(nodes[mine:], Target(self._storage))):
-                self._write_contents(nodes[:mine], self._target)
-                fs = self._write_metadata(groups)
+            fs = self._write_with_another(groups, nodes[:mine], nodes[mine:])
         self._target.flush()
         self._write(SBLOCK_UFS2, pack_superblock(fs, self._options.byteorder))
         self._target.flush()
         return fs
 
+    def _write_with_another(self, groups: Sequence[GroupSpace], mine: Sequence[Node], others: Sequence[Node]) -> Fs:
+        """Write what is not in ``others`` here, and that in a second process, which shows the progress meanwhile."""
+        progress, self._progress = self._progress, None
+        here = sum(node.size for node in mine)
+
+        def work() -> None:
+            self._progress, self._written = progress, here
+            self._write_contents(others, Target(self._storage))
+
+        with forked(work):
+            self._write_contents(mine, self._target)
+            fs = self._write_metadata(groups)
+        if progress is not None:
+            progress(here + sum(node.size for node in others))
+        return fs
+
     def _share(self, nodes: Sequence[Node]) -> int:
-        """How many of ``nodes`` this process writes itself; all, where there are few or another cannot help."""
-        alone = self._processes < 2 or descriptor_of(self._storage) is None or len(nodes) < _MANY
+        """How many of ``nodes`` this process writes itself; all, where it is little or another cannot help."""
+        total = sum(_FILE_COST + node.size for node in nodes)
+        alone = self._processes < 2 or descriptor_of(self._storage) is None or total < _MUCH
         if alone or threading.active_count() > 1:  # a copy of one of several threads may find locks that stay locked
             return len(nodes)
-        # Inodes and groups are written here, too, and take as long as some of the contents.
-        rest = sum(_FILE_COST - _INODE_COST + node.size for node in nodes) // 2
+        # Everything else is written here, and takes as long as some of the contents.
+        rest = (total - _INODE_COST * len(nodes)) // 2
         for count, node in enumerate(nodes):
-            if rest <= 0:
-                return count
             rest -= _FILE_COST + node.size
+            if rest < 0:
+                return count
         return len(nodes)
 
     def _write_contents(self, nodes: Iterable[Node], target: Target) -> None:
@@ -96,6 +111,8 @@ class Writer:
 
     def _write_metadata(self, groups: Sequence[GroupSpace]) -> Fs:
         """Everything but contents and the superblock, which is returned."""
+        for space in groups:
+            self._write_indirect_blocks(space.nodes)
         counters = [self._write_group(index, space) for index, space in enumerate(groups)]
         geometry, byteorder = self._geometry, self._options.byteorder
         summary = b"".join(counter.pack(byteorder) for counter in counters).ljust(geometry.summary_size, b"\0")
@@ -154,18 +171,21 @@ class Writer:
             )
             self._write(address + start * INODE_SIZE, table)
 
+    def _write_indirect_blocks(self, nodes: Iterable[Node]) -> None:
+        geometry = self._geometry
+        for node in nodes:
+            if node.indirects:
+                for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
+                    self._write(address * geometry.fragment_size, pointers.tobytes())
+
     def _write_content(self, node: Node, target: Target) -> None:
         extents, content = node.extents, node.content
-        geometry = self._geometry
-        fsize = geometry.fragment_size
+        fsize = self._geometry.fragment_size
         if len(extents) == 1 and content is not None and node.size <= _FEW:
             room = extents[0].fragments * fsize
             target.write(extents[0].address * fsize, content.read(node.size).ljust(room, b"\0"), room)
         else:
             self._write_extents(node, target)
-        if node.indirects:
-            for address, pointers in indirect_pointers(node, geometry, self._options.byteorder):
-                target.write(address * fsize, pointers.tobytes(), geometry.block_size)
         self._written += node.size
         if self._progress is not None:
             self._progress(self._written)
