@@ -194,10 +194,10 @@ def large_cases(work: Path, ufs2: Sequence[str | os.PathLike[str]], size: int) -
 
 
 def show(rows: Sequence[Row], write: Callable[[str], object] = print) -> None:
-    write(f"{'case':<32} {'ours':>8} {'peer':>8} {'':<7} {'ratio':>6} {'goal':>5} {'peak':>9} {'goal':>5}")
+    write(f"{'case':<34} {'ours':>8} {'peer':>8} {'':<7} {'ratio':>6} {'goal':>5} {'peak':>9} {'goal':>5}")
     for row in rows:
         write(
-            f"{row.case:<32} {row.subject_seconds:>7.3f}s {row.peer_seconds:>7.3f}s {row.peer:<7} "
+            f"{row.case:<34} {row.subject_seconds:>7.3f}s {row.peer_seconds:>7.3f}s {row.peer:<7} "
             f"{row.ratio:>6.2f} {row.goal or '-':>5} {row.peak_mebibytes:>5.0f} MiB {row.peak_goal or '-':>5}"
         )
 
