@@ -247,3 +247,23 @@ def test_layouts_of_a_module(module: ModuleType) -> None:
     found = layouts(module)
     assert list(found) == ["Point", "Shape"]
     assert found["Shape"].size == 4 + 8 + 24 + 5 + 16
+
+
+@given(record_layouts(depth=0), st.data())
+def test_picked_fields_are_those_of_the_whole_record(layout: RecordLayout, data: st.DataObject) -> None:
+    numbers = [field for field in layout.fields if field.code != "s"]
+    names = data.draw(st.sets(st.sampled_from([field.name for field in numbers]))) if numbers else set()
+    octets = data.draw(st.binary(min_size=layout.size, max_size=layout.size))
+    for byteorder in ("little", "big"):
+        picked = layout.pick(names, byteorder)
+        assert picked.size == layout.size
+        whole = np.frombuffer(octets, layout.dtype(byteorder))[0]
+        expected = [flat(whole[field.name])[0] for field in numbers if field.name in names]
+        assert repr(list(picked.unpack(octets))) == repr(expected)  # by their text, since NaN is not itself
+
+
+def test_only_numbers_can_be_picked() -> None:
+    layout = RecordLayout("R", (Field("a", "H"), Field("b", "s", 3)))
+    for name in ("b", "c"):
+        with pytest.raises(ValueError, match=name):
+            layout.pick([name])

@@ -309,14 +309,19 @@ def test_more_inodes_than_the_density_gives(tmp_path: Path) -> None:
         build(tmp_path / "sparse", tree, Options(density=1 << 20), size=64 << 20)
 
 
-def test_an_exception_leaves_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5000, 500_000])
+def test_an_exception_leaves_no_file(size: int, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / "grows").write_bytes(b"x" * 5000)
+    (folder / "grows").write_bytes(b"x" * size)
 
     class Growing(FileContent):
+        def read(self, *arguments: Any, **named: Any) -> bytes:
+            (folder / "grows").write_bytes(b"x" * (size + 1000))
+            return super().read(*arguments, **named)
+
         def copy(self, *arguments: Any, **named: Any) -> None:
-            (folder / "grows").write_bytes(b"x" * 6000)
+            (folder / "grows").write_bytes(b"x" * (size + 1000))
             super().copy(*arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -28,7 +28,7 @@ from cloudboot_ufs2 import (
     open_volume,
 )
 from cloudboot_ufs2.compression import zstandard
-from cloudboot_ufs2.group import map_offsets
+from cloudboot_ufs2.mapoffsets import map_offsets
 from cloudboot_ufs2.qcow2 import Qcow2
 from cloudboot_ufs2.spool import SpooledVolume
 from cloudboot_ufs2.testing import Editor, sample_image

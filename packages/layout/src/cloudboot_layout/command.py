@@ -7,11 +7,9 @@ stdout carries the result, stderr the story. Exit codes: 0 the command did what 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-import traceback
 from typing import TYPE_CHECKING, TextIO
 
 from .errors import FormatError, plain
@@ -30,6 +28,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def print_json(value: object) -> None:
     """One JSON document on stdout; what its encoding cannot hold (a lone surrogate, say) is written as an escape."""
+    import json
+
     text = json.dumps(plain(value), indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -80,6 +80,8 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return code
         if options.verbose:
+            import traceback
+
             traceback.print_exc()
         report(program, error)
         return exit_code(error)
@@ -91,6 +93,8 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
 
 def printable(text: str) -> str:
     """``text`` from an image or a peer, unable to steer a terminal: what is not printable is written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 

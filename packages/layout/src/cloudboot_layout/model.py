@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy as np
 
 ByteOrder = Literal["little", "big"]
 _PREFIX = {"little": "<", "big": ">"}
@@ -83,6 +86,16 @@ class RecordLayout:
             position += field.size
         return offsets
 
+    def pick(self, names: Collection[str], byteorder: ByteOrder = "little") -> struct.Struct:
+        """The record as a :class:`struct.Struct` of some fields only, in the record's order.
+
+        Reading passes over the others, and packing makes them zero. Of an array the first element is taken.
+
+        Raises:
+            ValueError: there is no such field, or it is a nested record or bytes.
+        """
+        return _picked(self, frozenset(names), byteorder)
+
     def struct(self, byteorder: ByteOrder = "little") -> struct.Struct:
         """The record as a :class:`struct.Struct`."""
         return _struct(self, byteorder)
@@ -106,7 +119,21 @@ def _struct(layout: RecordLayout, byteorder: ByteOrder) -> struct.Struct:
 
 
 @cache
+def _picked(layout: RecordLayout, names: frozenset[str], byteorder: ByteOrder) -> struct.Struct:
+    unsuitable = names - {field.name for field in layout.fields if len(field.code) == 1 and field.code != "s"}
+    if unsuitable:
+        raise ValueError(f"{layout.name} has no numbers in {', '.join(sorted(unsuitable))}")
+    parts = [_PREFIX[byteorder]]
+    for field in layout.fields:
+        taken = struct.calcsize("<" + field.code) if field.name in names else 0
+        parts.append((field.code if taken else "") + (f"{field.size - taken}x" if field.size > taken else ""))
+    return struct.Struct("".join(parts))
+
+
+@cache
 def _dtype(layout: RecordLayout, byteorder: ByteOrder) -> np.dtype[np.void]:
+    import numpy as np  # only here: a program that reads record by record starts without it
+
     columns: list[tuple[str, object] | tuple[str, object, tuple[int]]] = []
     for field in layout.fields:
         base: object

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .storage import FileStorage
@@ -21,11 +19,10 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> Non
     Raises:
         FileExistsError: ``path`` exists and ``force`` is false, or is not a file.
     """
-    target = Path(path)
-    if not force and os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", str(target))
-    if target.exists() and not target.is_file():
-        raise FileExistsError(errno.EEXIST, "not a file that could be replaced", str(target))
+    if not force and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", os.fspath(path))
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise FileExistsError(errno.EEXIST, "not a file that could be replaced", os.fspath(path))
 
 
 @contextlib.contextmanager
@@ -40,16 +37,17 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
         FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
             must not replace by a file either. An existing file is replaced in one step.
     """
-    target = Path(path)
+    target = os.fspath(path).rstrip("/") or "/"
     refuse_existing(target, force=force)
-    folder = target.parent
-    temporary: Path | None = None
+    folder, name = os.path.split(target)
+    folder = folder or os.curdir
+    temporary: str | None = None
     try:
         fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError:
-        if not folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "no such folder", str(folder)) from None
-        temporary = folder / f".{target.name}.{secrets.token_hex(8)}.partial"
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, "no such folder", folder) from None
+        temporary = _temporary(folder, name)
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         yield fd
@@ -59,7 +57,7 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
             _link(fd, target)
         else:
             if temporary is None:
-                temporary = folder / f".{target.name}.{secrets.token_hex(8)}.partial"
+                temporary = _temporary(folder, name)
                 _link(fd, temporary)
             if force:
                 os.replace(temporary, target)
@@ -74,11 +72,16 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
                 os.unlink(temporary)
 
 
-def _link(fd: int, path: Path) -> None:
+def _temporary(folder: str, name: str) -> str:
+    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.partial")
+
+
+def _link(fd: int, path: str) -> None:
     # A directory descriptor makes CPython call linkat(), the one call that follows /proc/self/fd to the file.
-    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
+    parent, name = os.path.split(path)
+    folder = os.open(parent or os.curdir, os.O_PATH | os.O_CLOEXEC)
     try:
-        os.link(f"/proc/self/fd/{fd}", path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+        os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
 

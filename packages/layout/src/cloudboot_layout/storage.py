@@ -6,12 +6,9 @@ systems take one and neither know nor care whether it is a file, a memfd, a part
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import fcntl
-import gzip
 import io
-import lzma
 import mmap
 import os
 import stat
@@ -319,13 +316,21 @@ def _storage_of(
         return MemoryStorage(source)
     if isinstance(source, io.BytesIO):
         return MemoryStorage(source.getbuffer())
-    if isinstance(source, gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile):
+    if _is_compressed(source):
         raise io.UnsupportedOperation("a compressed file has no bytes at offsets; unpack it first")
     if hasattr(source, "fileno"):
         if hasattr(source, "flush"):
             source.flush()  # what the file object still holds back is part of the file
         return FileStorage(source.fileno())
     return MemoryStorage(source)
+
+
+def _is_compressed(source: object) -> bool:
+    import bz2  # here: few programs that open a path need any of them
+    import gzip
+    import lzma
+
+    return isinstance(source, gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile)
 
 
 def _takes_writes(storage: Storage) -> bool:
@@ -357,11 +362,18 @@ def chunks(storage: Storage, offset: int = 0, size: int | None = None, chunk: in
         offset += count
 
 
+def file_behind(storage: Storage) -> tuple[FileStorage, int] | None:
+    """The file behind ``storage`` and where the storage starts in it, or ``None`` if there is none.
+
+    Who keeps it has to ask its :meth:`~FileStorage.fileno` each time, so as to find out that it has been closed.
+    """
+    offset = 0
+    while isinstance(storage, Window):
+        storage, offset = storage.storage, offset + storage.offset
+    return (storage, offset) if isinstance(storage, FileStorage) else None
+
+
 def descriptor_of(storage: Storage) -> tuple[int, int] | None:
     """The file descriptor behind ``storage`` and where the storage starts in it, or ``None`` if it is not a file."""
-    if isinstance(storage, FileStorage):
-        return storage.fileno(), 0
-    if isinstance(storage, Window):
-        inner = descriptor_of(storage.storage)
-        return None if inner is None else (inner[0], inner[1] + storage.offset)
-    return None
+    found = file_behind(storage)
+    return None if found is None else (found[0].fileno(), found[1])

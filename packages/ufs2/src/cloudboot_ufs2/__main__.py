@@ -5,29 +5,34 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
 
-from .commands import changing, making, reading, taking
+from .commands import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _PROGRAM = "cloudboot_ufs2"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit codes are those of :mod:`cloudboot_layout.command`."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # A command that is named needs its own module only; help and wrong usage need to know them all.
+    named = COMMANDS.get(arguments[0]) if arguments else None
+    options = _parser([named] if named else dict.fromkeys(COMMANDS.values())).parse_args(arguments)
     return command.run(_PROGRAM, options.run, options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(modules: Iterable[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {_PROGRAM}", description="UFS2 file systems.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (making, reading, taking, changing):
-        module.add(commands)
+    # With its name given, argparse does not ask for the width of the terminal to find out how it would be shown.
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog=parser.prog)
+    for module in modules:
+        import_module(f".commands.{module}", __package__).add(commands)
     return parser
 
 

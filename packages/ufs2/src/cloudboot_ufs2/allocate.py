@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .constants import UFS_NDADDR, UFS_ROOTINO
 from .errors import NoSpaceError
 from .extattr import area_size
@@ -22,18 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .geometry import Geometry
-    from .group import Bools
 
 META, DATA, _LOW = 0, 1, 2
 _ORDER = ((META, DATA, _LOW), (DATA, META, _LOW))
 
 
+class Totals:
+    """What is free in all groups together."""
+
+    __slots__ = ("blocks", "inodes")
+
+    def __init__(self) -> None:
+        self.blocks = self.inodes = 0
+
+
 class GroupSpace:
     """The free space of one group: three runs of blocks that fill from their start, and blocks used in part."""
 
-    __slots__ = ("directories", "end", "free_blocks", "free_inodes", "next", "nodes", "open", "reserved_inodes")
+    __slots__ = (
+        "_totals", "directories", "end", "free_blocks", "free_inodes", "next", "nodes", "open", "reserved_inodes",
+    )  # fmt: skip
 
-    def __init__(self, geometry: Geometry, index: int) -> None:
+    def __init__(self, geometry: Geometry, index: int, totals: Totals) -> None:
         frag = geometry.fragments_per_block
         blocks = geometry.group_length(index) // frag
         first = min(geometry.dblkno // frag, blocks)
@@ -55,6 +63,9 @@ class GroupSpace:
         self.free_inodes = geometry.group_inodes - self.reserved_inodes
         self.directories = 0
         self.nodes: list[Node] = []
+        self._totals = totals
+        totals.blocks += self.free_blocks
+        totals.inodes += self.free_inodes
 
     def take_blocks(self, kind: int, wanted: int) -> tuple[int, int]:
         """Up to ``wanted`` consecutive blocks, at least one; there must be one."""
@@ -64,6 +75,7 @@ class GroupSpace:
             if count > 0:
                 self.next[area] = first + count
                 self.free_blocks -= count
+                self._totals.blocks -= count
                 return first, count
         raise AssertionError("the caller looks at free_blocks first")
 
@@ -71,13 +83,11 @@ class GroupSpace:
         """Give ``node`` the next inode; its index in the group."""
         self.nodes.append(node)
         self.free_inodes -= 1
+        self._totals.inodes -= 1
         return self.reserved_inodes + len(self.nodes) - 1
 
-    def take_fragments(self, kind: int, wanted: int, *, fresh: bool = False) -> tuple[int, int] | None:
-        """``(block, first fragment in it)`` of ``wanted`` fragments of one block, the tightest that fits.
-
-        A ``fresh`` block is one that nothing else uses.
-        """
+    def take_fragments(self, kind: int, wanted: int, *, fresh: bool = False) -> int | None:
+        """The first of ``wanted`` fragments of one block: the tightest that fits, or a ``fresh`` one nothing uses."""
         frag = len(self.open) - 1
         for free in range(frag if fresh else wanted, frag):
             if self.open[free]:
@@ -89,20 +99,7 @@ class GroupSpace:
             block, free = self.take_blocks(kind, 1)[0], frag
         if free > wanted:
             self.open[free - wanted].append(block)
-        return block, frag - free
-
-    def free_map(self, geometry: Geometry, index: int) -> Bools:
-        """Which fragments of the group are free."""
-        frag = geometry.fragments_per_block
-        length = geometry.group_length(index)
-        free = np.zeros(length, dtype=np.bool_)
-        for first, end in zip(self.next, self.end, strict=True):
-            free[first * frag : end * frag] = True
-        free[length // frag * frag :] = True  # the fragments of a block that the volume's end cuts short
-        for count, blocks in enumerate(self.open):
-            for block in blocks:
-                free[(block + 1) * frag - count : (block + 1) * frag] = True
-        return free
+        return block * frag + frag - free
 
 
 class Allocator:
@@ -114,10 +111,9 @@ class Allocator:
     def __init__(self, geometry: Geometry, *, as_newfs: bool = False) -> None:
         self.geometry = geometry
         self._as_newfs = as_newfs
-        self.groups = [GroupSpace(geometry, index) for index in range(geometry.group_count)]
+        self._free = Totals()
+        self.groups = [GroupSpace(geometry, index, self._free) for index in range(geometry.group_count)]
         self._frag = geometry.fragments_per_block
-        self._free_inodes = geometry.inode_count - UFS_ROOTINO
-        self._free_blocks = sum(group.free_blocks for group in self.groups)
         self._cursor = 0
         count = geometry.group_count
         self._after_inodes = [(group + 1) % count for group in range(count)]
@@ -126,7 +122,7 @@ class Allocator:
     @property
     def free_blocks(self) -> int:
         """Whole free blocks in all groups."""
-        return self._free_blocks
+        return self._free.blocks
 
     def place(self, root: Node) -> None:
         """Give every node below and with ``root`` an inode and fragments.
@@ -163,31 +159,32 @@ class Allocator:
             self.geometry,
             start,
             depth,
-            free=(self._free_blocks, self._free_inodes),
+            free=(self._free.blocks, self._free.inodes),
             group_free=lambda group: (self.groups[group].free_blocks, self.groups[group].free_inodes),
         )
 
     def _place_inode(self, node: Node, group: int) -> int:
         """Give ``node`` the next inode of ``group``, or of the first group after it that has one."""
-        if not self._free_inodes:
-            raise NoSpaceError("there are not enough inodes")
-        if not self.groups[group].free_inodes:
+        space = self.groups[group]
+        if not space.free_inodes:
+            if not self._free.inodes:
+                raise NoSpaceError("there are not enough inodes")
             group = _first(self._after_inodes, group, lambda found: self.groups[found].free_inodes > 0)
-        node.inode = group * self.geometry.group_inodes + self.groups[group].take_inode(node)
-        self._free_inodes -= 1
+            space = self.groups[group]
+        node.inode = group * self.geometry.group_inodes + space.take_inode(node)
         if node.attributes:
             self._place_attributes(node, group)
         return group
 
     def _place_content(self, node: Node, group: int, kind: int) -> None:
         """Give ``node`` fragments for every range of data and for the pointers to them."""
-        bsize = self.geometry.block_size
+        bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
         last = (node.size - 1) // bsize
         tail = self._frag
         if last < UFS_NDADDR:
-            tail = -(-(node.size - last * bsize) // self.geometry.fragment_size)
+            tail = -(-(node.size - last * bsize) // fsize)
             if last == 0 and tail < self._frag:
-                node.extents = [Extent(0, self._take_fragments(group, kind, tail)[0], tail)]
+                node.extents = (Extent(0, self._take_fragments(group, kind, tail)[0], tail),)
                 return
         runs = _block_runs(node, bsize, last) if node.sparse else [(0, last + 1)]
         extents: list[Extent] = []
@@ -229,35 +226,25 @@ class Allocator:
 
     def _take_blocks(self, group: int, kind: int, wanted: int) -> tuple[int, int, int]:
         """``(address, blocks, group)`` of up to ``wanted`` consecutive blocks, in ``group`` or after it."""
-        if not self._free_blocks:
+        if not self._free.blocks:
             raise NoSpaceError("there is not enough space")
         group = self._group_with_blocks(group)
         first, blocks = self.groups[group].take_blocks(kind, wanted)
-        self._free_blocks -= blocks
         return self.geometry.group_start(group) + first * self._frag, blocks, group
 
     def _take_fragments(self, group: int, kind: int, wanted: int) -> tuple[int, int]:
         """``(address, group)`` of ``wanted`` fragments of one block."""
-        place = self._fragments_of(group, kind, wanted)
+        fresh = self._as_newfs and kind == META
+        place = self.groups[group].take_fragments(kind, wanted, fresh=fresh)
         if place is not None:
-            return place, group
+            return self.geometry.group_start(group) + place, group
         # With no whole block left anywhere, another group may have fragments.
-        others = [self._group_with_blocks(group)] if self._free_blocks else range(len(self.groups))
+        others = [self._group_with_blocks(group)] if self._free.blocks else range(len(self.groups))
         for found in others:
-            place = self._fragments_of(found, kind, wanted)
+            place = self.groups[found].take_fragments(kind, wanted, fresh=fresh)
             if place is not None:
-                return place, found
+                return self.geometry.group_start(found) + place, found
         raise NoSpaceError("there is not enough space")
-
-    def _fragments_of(self, group: int, kind: int, wanted: int) -> int | None:
-        """The address of ``wanted`` fragments of a block of ``group``, if it has them."""
-        space = self.groups[group]
-        before = space.free_blocks
-        place = space.take_fragments(kind, wanted, fresh=self._as_newfs and kind == META)
-        if place is None:
-            return None
-        self._free_blocks -= before - space.free_blocks
-        return self.geometry.group_start(group) + place[0] * self._frag + place[1]
 
 
 def preferred_group(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
+from bisect import bisect_right
 from collections import OrderedDict
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from .constants import UFS_NDADDR, UFS_NIADDR
 from .errors import BlockError, ImageTruncatedError
@@ -14,6 +17,7 @@ from .geometry import howmany
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     import numpy.typing as npt
 
     from cloudboot_layout import ByteOrder, Storage
@@ -35,22 +39,28 @@ class Run(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """An indirect block: its pointers, and for each of them the index where its run of consecutive blocks ends."""
+    """An indirect block: its pointers, and the indices at which a run of consecutive blocks begins, and the end."""
 
-    pointers: list[int]
-    ends: list[int]
+    pointers: array[int]
+    breaks: list[int]
 
 
 class BlockMap:
     """Finds the blocks of files. One for a whole file system, so that indirect blocks are read once."""
 
     def __init__(self, storage: Storage, geometry: Geometry, byteorder: ByteOrder) -> None:
-        self._storage, self._geometry = storage, geometry
-        #: of the pointers in indirect blocks
-        self.dtype = np.dtype(f"{'<' if byteorder == 'little' else '>'}i{geometry.pointer_size}")
+        self._storage, self._geometry, self._byteorder = storage, geometry, byteorder
+        self._code = "q" if geometry.pointer_size == 8 else "i"
         self._cache: OrderedDict[int, Leaf] = OrderedDict()
         self._frag = geometry.fragments_per_block
         self._nindir = geometry.pointers_per_block
+
+    @cached_property
+    def dtype(self) -> np.dtype[np.signedinteger]:
+        """The pointers in indirect blocks, for numpy."""
+        import numpy as np
+
+        return np.dtype(f"{'<' if self._byteorder == 'little' else '>'}i{self._geometry.pointer_size}")
 
     def run(self, inode: Ufs2Dinode, block: int, number: int) -> Run:
         """The run that holds logical ``block`` of a file; it starts there. ``number`` is the inode's, for errors.
@@ -59,6 +69,12 @@ class BlockMap:
             BlockError: a pointer leaves the volume.
             ImageTruncatedError: an indirect block is not there.
         """
+        found = self.span(inode, block, number)
+        before = block - found.block
+        return found if not before else Run(block, found.address + before * self._frag, found.blocks - before)
+
+    def span(self, inode: Ufs2Dinode, block: int, number: int) -> Run:
+        """:meth:`run`, but with what precedes ``block`` in the same run, as far as one indirect block knows."""
         if block < UFS_NDADDR:
             return self._direct(inode, block, number)
         index, span = block - UFS_NDADDR, 1
@@ -98,22 +114,27 @@ class BlockMap:
             slot, index = divmod(index, below)
             address = leaf.pointers[slot]
             if level == 0:
-                count = leaf.ends[slot] - slot
+                after = bisect_right(leaf.breaks, slot)
+                first, count = leaf.breaks[after - 1], leaf.breaks[after] - slot
                 self._check(address, count * self._frag, number, run.block)
-                return run._replace(address=address, blocks=count)
+                before = slot - first
+                if address <= before * self._frag:  # a hole, or a run that begins where no pointer may
+                    return Run(run.block, address, count)
+                return Run(run.block - before, address - before * self._frag, before + count)
             level -= 1
 
     def leaf(self, address: int) -> Leaf:
         """The indirect block at ``address``, which must be in range."""
-        found = self._cache.get(address)
+        found = self._cache.pop(address, None)
         if found is not None:
-            self._cache.move_to_end(address)
+            self._cache[address] = found  # now the last to go; another thread that misses it meanwhile reads it again
             return found
-        pointers = np.frombuffer(
-            read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size), self.dtype
+        pointers = array(
+            self._code, read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size)
         )
-        found = Leaf(pointers.tolist(), self._ends(pointers))
-        self._cache[address] = found
+        if self._byteorder != sys.byteorder:
+            pointers.byteswap()
+        found = self._cache[address] = Leaf(pointers, self._breaks(pointers))
         if len(self._cache) > _CACHED_BLOCKS:
             self._cache.popitem(last=False)
         return found
@@ -122,15 +143,14 @@ class BlockMap:
         """The indirect block at ``address`` has changed."""
         self._cache.pop(address, None)
 
-    def _ends(self, pointers: Pointers) -> list[int]:
-        native = pointers.astype(np.int64)
-        holes = native == 0
-        # In unsigned arithmetic a difference of hostile pointers wraps instead of overflowing.
-        follows = np.diff(native.view(np.uint64)) == self._frag
-        same = np.where(holes[:-1], holes[1:], follows & ~holes[1:])
-        breaks = np.append(np.flatnonzero(~same) + 1, len(native))
-        ends: list[int] = breaks[np.searchsorted(breaks, np.arange(len(native)), side="right")].tolist()
-        return ends
+    def _breaks(self, pointers: array[int]) -> list[int]:
+        frag = self._frag
+        pairs = enumerate(pairwise(pointers), 1)
+        return [
+            0,
+            *(at for at, (before, here) in pairs if (here != before + frag or not here if before else here)),
+            len(pointers),
+        ]
 
     def _check(self, address: int, fragments: int, number: int, block: int) -> None:
         if address and not 0 < address <= self._geometry.size - fragments:

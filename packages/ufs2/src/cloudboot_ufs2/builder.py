@@ -18,7 +18,6 @@ from .errors import NoSpaceError, OptionError, SourceError
 from .extattr import pack_attributes
 from .geometry import Geometry, max_file_size, plan
 from .journal import add_journal, journal_size
-from .members import Member, read_mapping
 from .node import Node, directories, nodes
 from .options import Options
 from .paxattr import check_area
@@ -30,9 +29,11 @@ from .writer import Writer, superblock_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .members import Member
     from .records import Fs
 
-Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
+    Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
+
 Times = Literal["keep", "clamp", "set"]
 
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
@@ -98,6 +99,7 @@ def build(
     erase: bool = False,
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
+    processes: int = 1,
 ) -> Built:
     """Make a file system that holds a tree.
 
@@ -115,6 +117,8 @@ def build(
         erase: write zeros over what the volume held before, from the superblock on; a new file has nothing to erase.
         dry_run: place everything and say what would be made, but write nothing.
         progress: called with the bytes of files written so far.
+        processes: with 2, a fork of this process, if it has one thread, helps to write tens of megabytes or more;
+            ``progress`` is then called there, and here once at the end.
 
     Raises:
         NoSpaceError: the tree does not fit; ``needed`` says what would do.
@@ -124,7 +128,7 @@ def build(
     options = options or Options()
     with opened_source(source) as root:
         options = normalise(root, options, owner=owner, times=times)
-        volume = _Volume(root, options)
+        volume = _Volume(root, options, processes=processes)
         return volume.make(
             target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
         )
@@ -148,6 +152,8 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
 def opened_source(source: Source) -> Iterator[Node]:
     """The tree of any kind of source; its files can be read inside the block."""
     if isinstance(source, Mapping):
+        from .members import read_mapping
+
         yield read_mapping(source)
     elif isinstance(source, str | os.PathLike) and os.path.isdir(source):
         yield read_tree(source)
@@ -168,24 +174,26 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
     """
     if owner is not None and not all(0 <= number < 1 << 32 for number in owner):
         raise OptionError("out of range", field="owner", expected="0 to 2**32 - 1", actual=f"{owner[0]}:{owner[1]}")
+    everything = list(nodes(root))
     if options.timestamp is None:
         if times != "keep":
             raise OptionError("times cannot be changed without a timestamp", field="timestamp")
-        options = dataclasses.replace(options, timestamp=max(node.mtime_ns for node in nodes(root)) // _SECOND)
+        options = dataclasses.replace(options, timestamp=max([node.mtime_ns for node in everything]) // _SECOND)
     largest = max_file_size(options.block_size)
-    for node in nodes(root):
-        if node.size > largest:
-            limit = f"at most {largest}"
-            member = path_of(root, node)
-            raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
+    if max([node.size for node in everything]) > largest:
+        node = next(node for node in everything if node.size > largest)
+        limit = f"at most {largest}"
+        member = path_of(root, node)
+        raise SourceError("too large for this block size", member=member, expected=limit, actual=node.size)
+    for node in everything:
         if node.attributes:
             check_area(node.attributes, options.block_size, path_of(root, node))
     if owner is not None:
-        for node in nodes(root):
+        for node in everything:
             node.uid, node.gid = owner
     if times != "keep":
         latest = options.time * _SECOND
-        for node in nodes(root):
+        for node in everything:
             node.mtime_ns = latest if times == "set" else min(node.mtime_ns, latest)
     return options
 
@@ -219,8 +227,8 @@ def _opened(
 class _Volume:
     """A tree and how it is to be laid out; ``as_newfs`` as :class:`.Allocator` has it."""
 
-    def __init__(self, root: Node, options: Options, *, as_newfs: bool = False) -> None:
-        self._root, self._options, self._as_newfs = root, options, as_newfs
+    def __init__(self, root: Node, options: Options, *, as_newfs: bool = False, processes: int = 1) -> None:
+        self._root, self._options, self._as_newfs, self._processes = root, options, as_newfs, processes
         least = options.journal_size or SUJ_MIN
         self._journal = add_journal(root, options, least) if options.soft_updates_journal else None
 
@@ -250,7 +258,8 @@ class _Volume:
             allocator = fitted.allocator if fitted else self.place(storage.size)
             if erase and (offset or not isinstance(target, str | os.PathLike)):
                 _erase(storage)
-            writer = Writer(storage, allocator.geometry, self._identified(allocator.geometry), progress)
+            options = self._identified(allocator.geometry)
+            writer = Writer(storage, allocator.geometry, options, progress, processes=self._processes)
             return self._built(writer.write(allocator.groups), allocator, storage.size)
 
     def fit(self, *, keep_free: int = 0, least_groups: int = 1) -> Fit:
@@ -324,9 +333,10 @@ def _digest(root: Node) -> int:
     digest = 0
     for directory in directories(root):
         children = directory.children or {}
-        digest = zlib.crc32(b"\0".join(children), digest)
+        facts = []
         for node in children.values():
-            digest = zlib.crc32(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size), digest)
+            facts.append(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size))
             if node.attributes:
-                digest = zlib.crc32(pack_attributes(node.attributes, "little"), digest)
+                facts.append(pack_attributes(node.attributes, "little"))
+        digest = zlib.crc32(b"".join([b"\0".join(children), *facts]), digest)
     return digest

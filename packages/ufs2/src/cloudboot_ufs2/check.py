@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from cloudboot_layout import Finding, Storage, Window, open_storage
 
 from . import rules
-from .check_directory import check_directories
-from .check_group import read_groups
-from .check_inode import check_inodes
-from .check_space import check_space
 from .constants import CK_SUPERBLOCK
 from .errors import SuperblockError, UnsupportedError
 from .records import Fs, FsRecovery
 from .superblock import FSRECOVERY_OFFSET, find_superblock, has_hash, pack_recovery, superblock_hash
-from .survey import Findings, Survey
 
 if TYPE_CHECKING:
     import os
@@ -28,6 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_layout import ByteOrder
+
+    from .survey import Findings, Survey
 
 # What a backup keeps from the day the file system was made (the rest changes with use).
 _LASTING = (
@@ -47,6 +44,8 @@ def check(
     Raises:
         OSError: the source cannot be read. Damage is never raised.
     """
+    from .survey import Findings  # brings numpy, like the passes
+
     with open_storage(source) as opened:
         storage = opened.storage
         findings = Findings()
@@ -81,6 +80,13 @@ def _check(storage: Storage, findings: Findings) -> None:
         return
     if not _check_superblock(storage, fs, at, findings):
         return
+    # Not before: they bring numpy, which other parts of this package do without.
+    from .check_directory import check_directories
+    from .check_group import read_groups
+    from .check_inode import check_inodes
+    from .check_space import check_space
+    from .survey import Survey
+
     survey = Survey(storage, fs, byteorder, findings)
     _check_recovery(storage, fs, byteorder, findings)
     read_groups(survey)

@@ -10,7 +10,8 @@ from cloudboot_layout import Finding
 
 from .constants import CG_MAGIC, CK_CYLGRP
 from .dialect import UFS2
-from .group import get_bits, group_hash, map_offsets
+from .group import get_bits, group_hash
+from .mapoffsets import map_offsets
 from .records import Cg
 from .superblock import has_hash
 from .survey import GroupFacts

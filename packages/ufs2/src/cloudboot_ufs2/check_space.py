@@ -11,7 +11,8 @@ from cloudboot_layout import Finding
 
 from .constants import UFS_ROOTINO
 from .dialect import UFS2
-from .group import SpaceCounts, count_space, get_bits, map_offsets
+from .group import SpaceCounts, count_space, get_bits
+from .mapoffsets import map_offsets
 from .records import Cg, Csum, Fs
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from .reader import UFS2
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from .reader import Stat
+    from .entry import Stat
+    from .reader import UFS2
 
 _CHUNK = 1 << 20
 FIELDS = ("type", "mode", "owner", "mtime", "size", "content", "target", "links", "xattrs")
@@ -105,7 +104,7 @@ def compare(left: UFS2, right: UFS2 | str | os.PathLike[str], *, ignore: Collect
         OSError: the folder cannot be read.
     """
     ours: _Tree = _VolumeTree(left)
-    theirs: _Tree = _VolumeTree(right) if isinstance(right, UFS2) else _FolderTree(right)
+    theirs: _Tree = _FolderTree(right) if isinstance(right, str | os.PathLike) else _VolumeTree(right)
     first, second = dict(ours.paths()), dict(theirs.paths())
     for path in sorted(first.keys() | second.keys()):
         one, other = first.get(path), second.get(path)

@@ -1,10 +1,10 @@
-"""Compressed files, told by their first bytes and read once from front to back: gzip, xz, Zstandard, bzip2."""
+"""Compressed files, told by their first bytes and read once from front to back: gzip, xz, Zstandard, bzip2.
+
+A decoder is imported when a file needs it: most files that are asked about are not compressed.
+"""
 
 from __future__ import annotations
 
-import bz2
-import lzma
-import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from .errors import ContainerError, UnsupportedError
@@ -48,6 +48,8 @@ class _Gzip:
     """:mod:`zlib` with the manners of the others."""
 
     def __init__(self) -> None:
+        import zlib
+
         self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
         self._pending = b""
         self.needs_input = True
@@ -86,7 +88,15 @@ def zstandard() -> ModuleType:
 
 
 def _xz() -> Decoder:
+    import lzma
+
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+def _bzip2() -> Decoder:
+    import bz2
+
+    return bz2.BZ2Decompressor()
 
 
 def _zstd() -> Decoder:
@@ -98,7 +108,7 @@ _DECODERS: tuple[tuple[bytes, Callable[[], Decoder]], ...] = (
     (b"\x1f\x8b", _Gzip),
     (b"\xfd7zXZ\0", _xz),
     (b"\x28\xb5\x2f\xfd", _zstd),
-    (b"BZh", bz2.BZ2Decompressor),
+    (b"BZh", _bzip2),
 )
 
 
@@ -164,4 +174,7 @@ def zstd_errors() -> tuple[type[Exception], ...]:
 
 def _damage() -> tuple[type[Exception], ...]:
     """What decoders raise about their input; that of bzip2 is an OSError."""
+    import lzma
+    import zlib
+
     return (zlib.error, lzma.LZMAError, OSError, EOFError, *zstd_errors())

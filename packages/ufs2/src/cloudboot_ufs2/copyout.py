@@ -17,9 +17,10 @@ from .extract import Skipped, left_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .reader import UFS2, DirEntry, Stat
+    from .entry import DirEntry, Stat
+    from .reader import UFS2
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17  # with it a copy stays within the second cache
 _PERMISSIONS = 0o777  # the copy belongs to whoever makes it, so it must not run as the owner of the original
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from .constants import (
     FS_44INODEFMT,
     FS_FLAGS_UPDATED,
@@ -24,6 +22,9 @@ from .errors import UnsupportedError
 from .records import CsumTotal, Fs, Ufs1Dinode, Ufs2Dinode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     import numpy.typing as npt
 
     from cloudboot_layout import ByteOrder
@@ -45,6 +46,9 @@ class Dialect(Protocol):
     def read_inode(self, data: bytes, at: int, byteorder: ByteOrder, *, base: int) -> Ufs2Dinode:
         """The inode at byte ``at``; ``base`` is where ``data`` begins in the image, for errors."""
 
+    def facts(self, byteorder: ByteOrder) -> Callable[[bytes, int], tuple[int, ...]]:
+        """What takes the fields that :class:`Stat` is made of from an inode at a byte of a table; see :data:`FACTS`."""
+
     def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
         """All the inodes in ``data``, as an array whose fields are those of :class:`Ufs2Dinode`."""
 
@@ -57,6 +61,14 @@ def inline_limit(dialect: Dialect) -> int:
     return (UFS_NDADDR + UFS_NIADDR) * dialect.pointer_size
 
 
+#: Fields of :class:`Ufs2Dinode` in the order in which ``Dialect.facts`` gives them; of ``di_db`` the first pointer.
+FACTS = (
+    "di_mode", "di_nlink", "di_uid", "di_gid", "di_size", "di_blocks",
+    "di_atime", "di_mtime", "di_ctime", "di_birthtime", "di_mtimensec", "di_atimensec", "di_ctimensec", "di_birthnsec",
+    "di_gen", "di_flags", "di_db", "di_ckhash",
+)  # fmt: skip
+
+
 class _Ufs2:
     name = "UFS2"
     inode_size = Ufs2Dinode.SIZE
@@ -67,7 +79,13 @@ class _Ufs2:
     def read_inode(self, data: bytes, at: int, byteorder: ByteOrder, *, base: int) -> Ufs2Dinode:
         return Ufs2Dinode.unpack_from(data, at, byteorder, base=base)
 
+    def facts(self, byteorder: ByteOrder) -> Callable[[bytes, int], tuple[int, ...]]:
+        found: Callable[[bytes, int], tuple[int, ...]] = Ufs2Dinode.LAYOUT.pick(FACTS, byteorder).unpack_from
+        return found
+
     def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
+        import numpy as np
+
         return np.frombuffer(data, dtype=Ufs2Dinode.LAYOUT.dtype(byteorder))
 
     def read_group(self, head: Cg, fs: Fs) -> Cg:  # noqa: ARG002 -- UFS1 needs it
@@ -85,7 +103,17 @@ class _Ufs1:
         old = Ufs1Dinode.unpack_from(data, at, byteorder, base=base)
         return Ufs2Dinode(**{name: getattr(old, name) for name in _SHARED})
 
+    def facts(self, byteorder: ByteOrder) -> Callable[[bytes, int], tuple[int, ...]]:
+        def facts(data: bytes, at: int) -> tuple[int, ...]:
+            inode = self.read_inode(data, at, byteorder, base=0)
+            values = (getattr(inode, name) for name in FACTS)
+            return tuple(value[0] if isinstance(value, tuple) else value for value in values)
+
+        return facts
+
     def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
+        import numpy as np
+
         old = np.frombuffer(data, dtype=Ufs1Dinode.LAYOUT.dtype(byteorder))
         rows = np.zeros(len(old), dtype=Ufs2Dinode.LAYOUT.dtype(byteorder))
         for name in _SHARED:

@@ -10,7 +10,7 @@ from .constants import DIRBLKSIZ, DIRECT_HEADER, DT_WHT
 from .errors import DirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from cloudboot_layout import ByteOrder
 
@@ -62,25 +62,26 @@ def directory_size(name_lengths: Iterable[int]) -> int:
     return full + DIRBLKSIZ
 
 
-def pack_directory(entries: Iterable[tuple[bytes, int, int]], byteorder: ByteOrder = "little") -> bytes:
+def pack_directory(entries: Collection[tuple[bytes, int, int]], byteorder: ByteOrder = "little") -> bytes:
     """The bytes of a directory of ``(name, inode, d_type)`` entries; ``.`` and ``..`` are the first two of them."""
-    pack = header(byteorder).pack
-    chunks: list[bytes] = []
-    used = 0
-    name, inode, kind, size = b"", 0, 0, 0
-    for next_name, next_inode, next_kind in entries:
-        next_size = DIRECT_HEADER + (len(next_name) + 4 & ~3)
-        if used + next_size > DIRBLKSIZ:
+    pack = header(byteorder).pack_into
+    # What is in two chunks that follow each other never fits one, so this is enough; the rest is cut off.
+    data = bytearray(sum([DIRECT_HEADER + (len(name) + 4 & ~3) for name, _, _ in entries]) * 2 + DIRBLKSIZ)
+    at, end = 0, DIRBLKSIZ
+    last = (0, 0, 0, 0)  # where it stands, d_ino, d_type, d_namlen
+    for name, inode, kind in entries:
+        length = len(name)
+        size = DIRECT_HEADER + (length + 4 & ~3)
+        if at + size > end:
             # The last record of a chunk takes in the space that is left.
-            size += DIRBLKSIZ - used
-            used = 0
-        if size:
-            chunks.append(pack(inode, size, kind, len(name)) + name.ljust(size - DIRECT_HEADER, b"\0"))
-        name, inode, kind, size = next_name, next_inode, next_kind, next_size
-        used += size
-    size += DIRBLKSIZ - used
-    chunks.append(pack(inode, size, kind, len(name)) + name.ljust(size - DIRECT_HEADER, b"\0"))
-    return b"".join(chunks)
+            pack(data, last[0], last[1], end - last[0], last[2], last[3])
+            at, end = end, end + DIRBLKSIZ
+        last = at, inode, kind, length
+        pack(data, at, inode, size, kind, length)
+        data[at + DIRECT_HEADER : at + DIRECT_HEADER + length] = name
+        at += size
+    pack(data, last[0], last[1], end - last[0], last[2], last[3])
+    return bytes(memoryview(data)[:end])
 
 
 def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 0) -> Iterator[Record | Problem]:
@@ -117,6 +118,38 @@ def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 
             else:
                 yield Record(number, kind, name, at, length)
         offset += length
+
+
+def names_in(
+    data: bytes, byteorder: ByteOrder = "little", *, inode: int = 0, base: int = 0
+) -> dict[bytes, tuple[int, int]]:
+    """The names in a piece of a directory with their inodes and types, without ``.`` and ``..``.
+
+    The arguments and errors are those of :func:`records`, which takes over at anything odd.
+    """
+    unpack, size = header(byteorder).unpack_from, len(data)
+    found: dict[bytes, tuple[int, int]] = {}
+    offset = -(size % DIRBLKSIZ)  # not whole chunks: odd from the start
+    while 0 <= offset < size:
+        if offset % DIRBLKSIZ > DIRBLKSIZ - DIRECT_HEADER:
+            break
+        number, length, kind, name_length = unpack(data, offset)
+        start = offset + DIRECT_HEADER
+        if length < DIRECT_HEADER or length & 3 or offset % DIRBLKSIZ + length > DIRBLKSIZ:
+            break
+        if number and kind != DT_WHT:
+            if not name_length or (name_length + 4 & ~3) > length - DIRECT_HEADER or data[start + name_length]:
+                break
+            found[data[start : start + name_length]] = number, kind
+        offset += length
+    together = b"".join(found)
+    if offset != size or b"/" in together or b"\0" in together:
+        found = {
+            record.name: (record.inode, record.kind) for record in records(data, byteorder, inode=inode, base=base)
+        }
+    found.pop(b".", None)
+    found.pop(b"..", None)
+    return found
 
 
 def records(

@@ -45,8 +45,10 @@ from .exclusive import Late, claim
 from .extattr import attribute_of
 from .live import Space
 from .livefile import LiveFile
+from .names import encoded
+from .opening import storage_of
 from .operation import Directories, Operation
-from .reader import UFS2, encoded, storage_of
+from .reader import UFS2
 from .transaction import Stage, Store, get_time, set_time
 
 if TYPE_CHECKING:
@@ -251,8 +253,7 @@ class WritableUFS2(UFS2):
         self.changes += 1
         self._names.trim()
         for number in operation.changed_inodes:
-            within = number % self.geometry.inodes_per_block * self.geometry.inode_size
-            self._tables.pop(self.geometry.inode_offset(number) - within, None)
+            self._inodes.forget(number)
         for address in operation.changed_blocks:
             self._blocks.forget(address)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+from bisect import bisect_left, insort
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from .blocks import Run
+from cloudboot_layout.storage import file_behind
+
+from .transfer import send, send_zeros
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from .geometry import Geometry
     from .records import Ufs2Dinode
 
-_NO_RUN = Run(0, 0, 0)
+_KNOWN_RUNS = 1024
 
 
 class UFS2File(io.RawIOBase):
@@ -28,7 +32,8 @@ class UFS2File(io.RawIOBase):
         self._inode, self._number = inode, number
         self._size = inode.di_size
         self._position = 0
-        self._run = _NO_RUN
+        self._place = file_behind(storage)
+        self._forget_runs()
 
     @property
     def inode(self) -> int:
@@ -70,33 +75,94 @@ class UFS2File(io.RawIOBase):
         return count
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset``; fewer at the end."""
-        data = bytearray(max(0, min(size, self._size - offset)))
+        """Up to ``size`` bytes from ``offset``; fewer at the end.
+
+        Raises:
+            ValueError: a negative offset.
+            BlockError: a block pointer leaves the volume.
+            ImageTruncatedError: the image ends before the file does.
+        """
+        end = min(offset + size, self._size)
+        if offset < end:
+            # Most reads lie within one run: one look-up, and one system call where there is a file behind the storage.
+            known = self._known
+            low, high, shift = known[bisect_left(known, (offset + 1,)) - 1]
+            if low <= offset and end <= high and shift is not None:
+                return self._read(offset + shift, end - offset)
+        data = bytearray(max(0, end - offset))
         self.readinto_at(offset, data)
         return bytes(data)
+
+    def _read(self, start: int, count: int) -> bytes:
+        if self._place is not None:
+            data = os.pread(self._place[0].fileno(), count, self._place[1] + start)
+            if len(data) == count:
+                return data
+        return self._storage.read_at(start, count)
 
     def readinto_at(self, offset: int, buffer: Buffer) -> int:
         """Fill ``buffer`` from ``offset`` as far as the file goes; the number of bytes.
 
         Raises:
+            ValueError: a negative offset.
             BlockError: a block pointer leaves the volume.
             ImageTruncatedError: the image ends before the file does.
         """
+        if offset < 0:
+            raise ValueError(f"negative offset {offset}")
         view = memoryview(buffer).cast("B")
-        bsize, fsize = self._geometry.block_size, self._geometry.fragment_size
         total = max(0, min(len(view), self._size - offset))
         done = 0
         while done < total:
-            block, within = divmod(offset + done, bsize)
-            run = self._run
-            if not run.block <= block < run.block + run.blocks:
-                run = self._run = self._blocks.run(self._inode, block, self._number)
-            start = (block - run.block) * bsize + within
-            count = min(total - done, run.blocks * bsize - start)
+            _, high, shift = self._span(offset + done)
+            count = min(total - done, high - offset - done)
             piece = view[done : done + count]
-            if run.address:
-                self._storage.readinto_at(run.address * fsize + start, piece)
-            else:
+            if shift is None:
                 piece[:] = bytes(count)
+            else:
+                self._storage.readinto_at(offset + done + shift, piece)
             done += count
         return total
+
+    def copy_to(self, descriptor: int) -> int:
+        """Write the whole file to a pipe, socket or file of the host, inside the kernel where it can; its bytes.
+
+        Raises:
+            BlockError: a block pointer leaves the volume.
+            ImageTruncatedError: the image ends before the file does.
+            OSError: the host refuses.
+        """
+        done, size = 0, self.size
+        while done < size:
+            _, end, shift = self._span(done)
+            # The next indirect block often goes on where this one ends.
+            while shift is not None and end < size and self._span(end)[2] == shift:
+                end = self._span(end)[1]
+            count = min(end, size) - done
+            if shift is None:
+                send_zeros(count, descriptor)
+            else:
+                send(self._storage, done + shift, count, descriptor)
+            done += count
+        return done
+
+    # Runs: where bytes [low, high) of the file stand, shifted by so many bytes in the volume; a hole has no shift
+
+    def _forget_runs(self) -> None:
+        # In order; one list, which threads that read the same file may look into and insert into as they like.
+        self._known: list[tuple[int, int, int | None]] = [(-1, -1, None)]
+
+    def _span(self, offset: int) -> tuple[int, int, int | None]:
+        """The run that holds byte ``offset`` of the file."""
+        known = self._known
+        found = known[bisect_left(known, (offset + 1,)) - 1]
+        if found[0] <= offset < found[1]:
+            return found
+        run = self._blocks.span(self._inode, offset // self._geometry.block_size, self._number)
+        low = run.block * self._geometry.block_size
+        shift = run.address * self._geometry.fragment_size - low if run.address else None
+        found = low, low + run.blocks * self._geometry.block_size, shift
+        if len(known) > _KNOWN_RUNS:
+            self._forget_runs()
+        insort(self._known, found, key=itemgetter(0))
+        return found

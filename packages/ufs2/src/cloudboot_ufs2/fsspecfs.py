@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .edit import WritableUFS2
+    from .entry import Stat
     from .mounted import Source
-    from .reader import UFS2, Stat
+    from .reader import UFS2
 
     Info = dict[str, Any]
 

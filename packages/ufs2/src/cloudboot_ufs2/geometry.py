@@ -253,7 +253,10 @@ class _Newfs:
             fpg = max(self.least_fragments(self.inodes(fpg, per_inode)), minfpg)
             if self.header_size(self.inodes(fpg, per_inode), fpg) < self.bsize - _CGSIZE_FUDGE:
                 return per_inode, fpg
-            density -= self.fsize
+            # mkfs.c goes down a fragment at a time. Above this limit nothing changes for the better: a map has at most
+            # eight bits for each byte of a block, and no group is larger than the volume.
+            limit = min(self.size, 8 * self.bsize) // self.inopb + 1
+            density = min(density - self.fsize, limit * self.fsize)
 
     def pack(self, per_inode: int, fpg: int) -> tuple[int, int]:
         """Grow the group until its maps fill a block or fewer than four groups would remain; fpg and ipg."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .constants import CG_MAGIC, MAXFRAG
-from .geometry import PER_CYLINDER, howmany, roundup
+from .constants import MAXFRAG
+from .geometry import howmany
 from .hashes import check_hash
-from .records import Cg, Csum
+from .mapoffsets import map_offsets
+from .records import Cg
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,17 +29,6 @@ _CKHASH = Cg.LAYOUT.offsets["cg_ckhash"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class MapOffsets:
-    """Where the maps of a group stand in its block, in bytes; those of clusters are 0 where there are none."""
-
-    iusedoff: int
-    freeoff: int
-    clustersumoff: int
-    clusteroff: int
-    nextfreeoff: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class SpaceCounts:
     """What a group's counters and summaries must be, given its free fragments."""
 
@@ -47,20 +37,6 @@ class SpaceCounts:
     frsum: tuple[int, ...]
     cluster_sum: Ints  #: index 0 is unused
     clusters: Bools  #: per whole block, whether it is free
-
-
-def map_offsets(geometry: Geometry) -> MapOffsets:
-    """The offsets mkfs.c (initcg) gives the maps; the same in every group."""
-    iusedoff = Cg.SIZE + PER_CYLINDER * geometry.cylinders
-    freeoff = iusedoff + howmany(geometry.group_inodes, 8)
-    nextfreeoff = freeoff + howmany(geometry.group_fragments, 8)
-    if geometry.cluster_summary <= 0:
-        return MapOffsets(iusedoff, freeoff, 0, 0, nextfreeoff)
-    # The summary is indexed from 1, so its unused element 0 overlaps the end of the fragment map.
-    clustersumoff = roundup(nextfreeoff, 4) - 4
-    clusteroff = clustersumoff + 4 * (geometry.cluster_summary + 1)
-    blocks = geometry.group_fragments // geometry.fragments_per_block
-    return MapOffsets(iusedoff, freeoff, clustersumoff, clusteroff, clusteroff + howmany(blocks, 8))
 
 
 def block_patterns(free: Bools, frag: int) -> Octets:
@@ -116,42 +92,6 @@ def _cluster_sum(clusters: Bools, length: int) -> Ints:
     edges = np.flatnonzero(np.diff(clusters.astype(np.int8), prepend=0, append=0))
     runs = np.minimum(edges[1::2] - edges[::2], length)
     return np.bincount(runs, minlength=length + 1)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class GroupState:
-    """What is known of a group when its block is written."""
-
-    index: int
-    free: Bools
-    used_inodes: Bools
-    directories: int
-    initialised_inodes: int
-
-
-def pack_group(
-    geometry: Geometry, state: GroupState, *, timestamp: int, hashed: bool, byteorder: ByteOrder
-) -> tuple[bytes, Csum]:
-    """The ``fs_cgsize`` bytes of a group and its counters."""
-    frag = geometry.fragments_per_block
-    offsets = map_offsets(geometry)
-    head = Cg(
-        cg_magic=CG_MAGIC,
-        cg_cgx=state.index,
-        cg_ndblk=len(state.free),
-        cg_cs=Csum(cs_ndir=state.directories),
-        cg_iusedoff=offsets.iusedoff,
-        cg_freeoff=offsets.freeoff,
-        cg_nextfreeoff=offsets.nextfreeoff,
-        cg_clustersumoff=offsets.clustersumoff,
-        cg_clusteroff=offsets.clusteroff,
-        cg_nclusterblks=len(state.free) // frag if geometry.cluster_summary > 0 else 0,
-        cg_niblk=geometry.group_inodes,
-        cg_initediblk=state.initialised_inodes,
-        cg_time=timestamp,
-    )
-    patterns = block_patterns(state.free, frag)
-    return pack_maps(geometry, head, patterns, state.used_inodes, hashed=hashed, byteorder=byteorder), head.cg_cs
 
 
 def pack_maps(

@@ -1,7 +1,7 @@
 """The check-hash of UFS2 metadata: CRC-32C from ~0 without the final inversion (FreeBSD ``calculate_crc32c(~0, ...)``).
 
-The package google-crc32c computes it where it is installed. Elsewhere numpy does: CRCs are linear, so a long buffer is
-cut into pieces whose CRCs are found side by side and then joined.
+The package google-crc32c computes it where it is installed. Elsewhere numpy does, or for few bytes Python itself: CRCs
+are linear, so a long buffer is cut into pieces whose CRCs are found side by side and then joined.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    import numpy as np
     import numpy.typing as npt
 
     U32 = npt.NDArray[np.uint32]
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _POLYNOMIAL = 0x82F63B78  # Castagnoli, reflected
 _START = 0xFFFFFFFF
 _PIECE = 256
+_FEW = 4 * _PIECE  #: so many bytes are done before numpy has started
 
 
 def check_hash(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
@@ -32,17 +32,20 @@ def check_hash(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
 
 def check_hash_plain(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
     """:func:`check_hash` without help."""
-    octets = np.frombuffer(data, dtype=np.uint8)
-    whole = len(octets) // _PIECE
-    value = _START
-    if whole:
+    octets = bytes(data)
+    value, done = _START, 0
+    if len(octets) > _FEW:
+        import numpy as np
+
+        done = len(octets) // _PIECE * _PIECE
         shift = _shift_tables()
-        for piece in _crc_rows(octets[: whole * _PIECE].reshape(whole, _PIECE), 0).tolist():
+        pieces = np.frombuffer(octets, dtype=np.uint8, count=done).reshape(-1, _PIECE)
+        for piece in _crc_rows(pieces, 0).tolist():
             value = shift[0][value & 255] ^ shift[1][value >> 8 & 255] ^ shift[2][value >> 16 & 255] ^ (
                 shift[3][value >> 24] ^ piece
             )  # fmt: skip
     table = _table_list()
-    for octet in octets[whole * _PIECE :].tolist():
+    for octet in octets[done:]:
         value = table[(value ^ octet) & 255] ^ value >> 8
     return value
 
@@ -52,7 +55,19 @@ def check_hashes(rows: npt.NDArray[np.uint8]) -> U32:
     return _crc_rows(rows, _START)
 
 
+def hashes_of(table: bytes, size: int) -> Iterable[int]:
+    """The check-hash of each ``size`` bytes of ``table``."""
+    if _crc32c is not None:
+        return [_crc32c(table[at : at + size]) ^ _START for at in range(0, len(table), size)]
+    import numpy as np
+
+    found: list[int] = check_hashes(np.frombuffer(table, dtype=np.uint8).reshape(-1, size)).tolist()
+    return found
+
+
 def _crc_rows(rows: npt.NDArray[np.uint8], start: int) -> U32:
+    import numpy as np
+
     table = _table()
     value = np.full(len(rows), start, dtype=np.uint32)
     for column in np.ascontiguousarray(rows.T):
@@ -62,20 +77,24 @@ def _crc_rows(rows: npt.NDArray[np.uint8], start: int) -> U32:
 
 @cache
 def _table() -> U32:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, table >> 1 ^ np.uint32(_POLYNOMIAL), table >> 1).astype(np.uint32)
-    return table
+    import numpy as np
+
+    return np.array(_table_list(), dtype=np.uint32)
 
 
 @cache
 def _table_list() -> list[int]:
-    return [int(entry) for entry in _table()]
+    table = list(range(256))
+    for _ in range(8):
+        table = [entry >> 1 ^ _POLYNOMIAL if entry & 1 else entry >> 1 for entry in table]
+    return table
 
 
 @cache
 def _shift_tables() -> list[list[int]]:
     """For each byte of a CRC, what it becomes when ``_PIECE`` zero bytes follow."""
+    import numpy as np
+
     value = np.concatenate([np.arange(256, dtype=np.uint32) << np.uint32(8 * place) for place in range(4)])
     for _ in range(_PIECE):
         value = _table()[value & 255] ^ (value >> 8)

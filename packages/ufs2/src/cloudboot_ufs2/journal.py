@@ -30,6 +30,10 @@ class Zeros:
         """All of it: a journal has no holes."""
         return [(0, size)]
 
+    def read(self, size: int) -> bytes:
+        """``size`` zeros."""
+        return bytes(size)
+
     def copy(self, pieces: Sequence[tuple[int, int, int]], size: int, target: Target) -> None:  # noqa: ARG002 -- protocol
         """Write each piece."""
         for _, length, offset in pieces:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from .blocks import Run
 from .file import UFS2File
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class LiveFile(UFS2File):
         if self._seen != self._volume.changes:
             self._inode = self._volume.current_inode(self._number, self._generation)
             self._size = self._inode.di_size
-            self._run = Run(0, 0, 0)
+            self._forget_runs()
             self._seen = self._volume.changes
 
     def readable(self) -> bool:

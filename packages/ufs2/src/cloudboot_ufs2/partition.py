@@ -8,9 +8,7 @@ other bytes raise a TruncatedError) and returns something with ``partitions``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple, Protocol
-from uuid import UUID
 
 from cloudboot_layout import FormatError, Storage
 
@@ -18,14 +16,15 @@ from .errors import PartitionError, SuperblockError, UnsupportedError
 from .superblock import find_superblock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from uuid import UUID
 
 ENTRY_POINTS = "cloudboot.partitions"
 #: GPT types of partitions that hold UFS: FreeBSD's, NetBSD's, OpenBSD's.
 UFS_PARTITION_TYPES = frozenset({
-    UUID("516e7cb6-6ecf-11d6-8ff8-00022d09712b"),
-    UUID("49f48d5a-b10e-11dc-b99b-0019d1879648"),
-    UUID("824cc7a0-36a8-11e3-890a-952519ad3f61"),
+    "516e7cb6-6ecf-11d6-8ff8-00022d09712b",
+    "49f48d5a-b10e-11dc-b99b-0019d1879648",
+    "824cc7a0-36a8-11e3-890a-952519ad3f61",
 })  # fmt: skip
 
 
@@ -69,8 +68,17 @@ class Place(NamedTuple):
 
 def installed_readers() -> list[TableReader]:
     """The readers that installed packages registered, in the order of their names."""
+    from importlib.metadata import entry_points
+
     found = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)
     return [point.load() for point in found]
+
+
+class InstalledReaders:
+    """:func:`installed_readers`, looked for only when somebody wants them."""
+
+    def __iter__(self) -> Iterator[TableReader]:
+        return iter(installed_readers())
 
 
 def locate(disk: Storage, *, number: int | None = None, readers: Iterable[TableReader] = ()) -> Place:
@@ -89,7 +97,7 @@ def locate(disk: Storage, *, number: int | None = None, readers: Iterable[TableR
             problem = problem or error
             continue
         for partition in partitions:
-            if partition.number == number or (number is None and partition.type in UFS_PARTITION_TYPES):
+            if partition.number == number or (number is None and str(partition.type) in UFS_PARTITION_TYPES):
                 return Place(partition.offset, partition.size)
         wanted = "of a type that holds UFS" if number is None else f"number {number}"
         raise PartitionError(

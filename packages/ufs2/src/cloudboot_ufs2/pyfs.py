@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from fs.subfs import SubFS
 
     from .edit import WritableUFS2
+    from .entry import Stat
     from .mounted import Source
-    from .reader import UFS2, Stat
+    from .reader import UFS2
 
 _SECOND = 1_000_000_000
 _TYPES = {

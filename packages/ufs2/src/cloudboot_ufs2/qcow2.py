@@ -11,6 +11,7 @@ import numpy as np
 from cloudboot_layout import TruncatedError
 
 from .compression import zstandard, zstd_errors
+from .constants import QCOW2_MAGIC
 from .errors import ContainerError, ImageTruncatedError, UnsupportedError
 from .geometry import howmany
 from .records import Qcow2Header
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     Table = npt.NDArray[np.uint64]
 
-MAGIC = b"QFI\xfb"
 _V2_SIZE, _V3_SIZE = 72, 104
 _MIN_CLUSTER_BITS, _MAX_CLUSTER_BITS = 9, 21
 _MAX_L1_BYTES = 32 << 20  # what QEMU takes
@@ -193,8 +193,8 @@ def _read_header(storage: Storage) -> Qcow2Header:
         raise ImageTruncatedError("too small for a qcow2 header", expected=_V2_SIZE, actual=storage.size)
     data = storage.read_at(0, min(Qcow2Header.SIZE, storage.size)).ljust(Qcow2Header.SIZE, b"\0")
     head = Qcow2Header.unpack_from(data, 0, "big")
-    if data[:4] != MAGIC:
-        raise _wrong("magic", "not a qcow2 image", MAGIC, data[:4])
+    if data[:4] != QCOW2_MAGIC:
+        raise _wrong("magic", "not a qcow2 image", QCOW2_MAGIC, data[:4])
     if head.version not in (2, 3):
         raise _unsupported("version", "a qcow2 image of an unknown version", "2 or 3", head.version)
     if head.version == 2:

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import stat
 from collections import OrderedDict
-from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
-from cloudboot_layout import Storage, Window, open_storage
-
-from . import errors, rules
+from . import errors
 from .blocks import BlockMap, read
-from .constants import CK_INODE, CK_SUPERBLOCK, DT_DIR, DT_LNK, DT_REG, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
+from .constants import CK_INODE, DT_DIR, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
 from .dialect import UFS2 as UFS2_DIALECT
 from .dialect import dialect_of, inline_limit
 from .directory import PIECE as DIRECTORY_PIECE
-from .directory import records
+from .directory import names_in
+from .entry import DirEntry, Region, Stat
 from .errors import (
-    CheckHashError,
     DirectoryError,
     ImageTruncatedError,
     InodeError,
     OptionError,
-    SuperblockError,
     SymlinkLoopError,
     UnsupportedError,
 )
 from .extattr import parse_attributes, read_area
 from .file import UFS2File
 from .geometry import geometry_of, howmany
-from .inode import inode_hash
-from .records import Fs, Ufs2Dinode
-from .superblock import find_superblock, has_hash, superblock_hash
+from .inodes import InodeTable
+from .names import decoded, decoded_all, encoded, split
+from .opening import read_superblock, storage_of
+from .superblock import has_hash
 
 if TYPE_CHECKING:
     import os
@@ -40,66 +37,17 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_layout import Storage
 
     from .blocks import Run
     from .edit import WritableUFS2
     from .extattr import Attribute
+    from .records import Ufs2Dinode
 
 _MAX_LINKS = 40
 _CACHED_DIRECTORIES = 64
-_CACHED_TABLES = 64
 _MAX_TARGET = 65536
-
-
-class Stat(NamedTuple):
-    """What an inode says, under the names of :class:`os.stat_result`."""
-
-    st_mode: int
-    st_ino: int
-    st_nlink: int
-    st_uid: int
-    st_gid: int
-    st_size: int
-    st_blocks: int
-    st_atime_ns: int
-    st_mtime_ns: int
-    st_ctime_ns: int
-    st_birthtime_ns: int
-    st_flags: int
-    st_gen: int
-    st_rdev: int
-
-
-class Region(NamedTuple):
-    """A piece of the volume that belongs to no file, in bytes."""
-
-    kind: str  #: boot, superblock, backup-superblock, group, inodes or summary
-    group: int
-    offset: int
-    length: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class DirEntry:
-    """A name in a directory, like :class:`os.DirEntry`."""
-
-    name: str
-    path: str
-    inode: int
-    kind: int  #: d_type
-
-    def is_dir(self) -> bool:
-        """Whether the directory says it is a directory."""
-        return self.kind == DT_DIR
-
-    def is_file(self) -> bool:
-        """Whether the directory says it is a regular file."""
-        return self.kind == DT_REG
-
-    def is_symlink(self) -> bool:
-        """Whether the directory says it is a symbolic link."""
-        return self.kind == DT_LNK
+_MAX_PATH = 65536
 
 
 class UFS2(contextlib.AbstractContextManager["UFS2"]):
@@ -110,7 +58,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         self._stack = contextlib.ExitStack()
         self._storage = storage
         self._verify = verify
-        self.superblock, self.byteorder, self.superblock_offset = _superblock(storage, verify=verify)
+        self.superblock, self.byteorder, self.superblock_offset = read_superblock(storage, verify=verify)
         self.geometry = geometry_of(self.superblock)
         self.dialect = dialect_of(self.superblock)
         if self.geometry.size * self.geometry.fragment_size > storage.size:
@@ -122,8 +70,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 actual=storage.size,
             )
         self._blocks = BlockMap(storage, self.geometry, self.byteorder)
-        self._inode_hashes = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
-        self._tables: OrderedDict[int, bytes] = OrderedDict()
+        hashed = verify and self.dialect is UFS2_DIALECT and has_hash(self.superblock, CK_INODE)
+        self._inodes = InodeTable(storage, self.geometry, self.dialect, self.byteorder, hashed=hashed)
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
 
     @overload
@@ -218,54 +166,10 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             InodeError: there is no such inode.
             CheckHashError: it is in use and its check-hash is wrong.
         """
-        if not UFS_ROOTINO <= number < self.geometry.inode_count:
-            raise InodeError(
-                "no such inode", field="inode", expected=f"2 to {self.geometry.inode_count - 1}", actual=number
-            )
-        position = self.geometry.inode_offset(number)
-        # The table starts on a block, counted from the start of its group.
-        size = self.geometry.inode_size
-        within = number % self.geometry.inodes_per_block * size
-        table = self._table(position - within)
-        inode = self.dialect.read_inode(table, within, self.byteorder, base=position - within)
-        if self._inode_hashes and inode.di_mode:
-            expected = inode_hash(table[within : within + size])
-            if expected != inode.di_ckhash:
-                raise CheckHashError(
-                    f"inode {number} is damaged",
-                    structure="Ufs2Dinode",
-                    field="di_ckhash",
-                    offset=position,
-                    expected=expected,
-                    actual=inode.di_ckhash,
-                )
-        return inode
-
-    def _table(self, offset: int) -> bytes:
-        """The block of inodes at ``offset``."""
-        found = self._tables.get(offset)
-        if found is None:
-            found = self._tables[offset] = read(self._storage, offset, self.geometry.block_size)
-            if len(self._tables) > _CACHED_TABLES:
-                self._tables.popitem(last=False)
-        return found
+        return self._inodes.read(number)
 
     def _used_inode(self, number: int) -> Ufs2Dinode:
-        inode = self.read_inode(number)
-        if not inode.di_mode:
-            raise InodeError(
-                f"inode {number} is not in use", structure="Ufs2Dinode", offset=self.geometry.inode_offset(number)
-            )
-        if inode.di_size > self.geometry.max_file_size:
-            raise InodeError(
-                f"inode {number} is larger than any file",
-                structure="Ufs2Dinode",
-                field="di_size",
-                offset=self.geometry.inode_offset(number),
-                expected=f"at most {self.geometry.max_file_size}",
-                actual=inode.di_size,
-            )
-        return inode
+        return self._inodes.used(number)
 
     def open_inode(self, number: int) -> UFS2File:
         """The content of an inode of any kind but an inline symbolic link.
@@ -295,12 +199,9 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             return found
         file = self._directory_file(number)
         # In pieces: the size is what the inode says, and the first hole is a bad record.
-        found = {
-            record.name: (record.inode, record.kind)
-            for start in range(0, file.size, DIRECTORY_PIECE)
-            for record in records(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start)
-            if record.name not in (b".", b"..")
-        }
+        found = {}
+        for start in range(0, file.size, DIRECTORY_PIECE):
+            found.update(names_in(file.read_at(start, DIRECTORY_PIECE), self.byteorder, inode=number, base=start))
         self._directories[number] = found
         if len(self._directories) > _CACHED_DIRECTORIES:
             self._directories.popitem(last=False)
@@ -337,7 +238,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             SymlinkLoopError: more than 40 symbolic links.
         """
         trail = [UFS_ROOTINO]
-        pending = _names(path)[::-1]
+        pending = split(encoded(path))[::-1]
         links = 0
         while pending:
             name = pending.pop()
@@ -353,9 +254,9 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 target = self.link_target(number)
                 if target.startswith(b"/"):
                     trail = [UFS_ROOTINO]
-                pending.extend(_split(target)[::-1])
+                pending.extend(split(target)[::-1])
             elif pending and not stat.S_ISDIR(mode):
-                raise errors.NotADirectoryError(f"{path}: {_text(name)} is not a directory")
+                raise errors.NotADirectoryError(f"{path}: {decoded(name)} is not a directory")
             else:
                 trail.append(number)
         return trail[-1]
@@ -380,47 +281,35 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
 
     def stat_inode(self, number: int) -> Stat:
         """What inode ``number`` says."""
-        inode = self._used_inode(number)
-        return Stat(
-            inode.di_mode,
-            number,
-            inode.di_nlink,
-            inode.di_uid,
-            inode.di_gid,
-            inode.di_size,
-            inode.di_blocks,
-            inode.di_atime * 1_000_000_000 + inode.di_atimensec,
-            inode.di_mtime * 1_000_000_000 + inode.di_mtimensec,
-            inode.di_ctime * 1_000_000_000 + inode.di_ctimensec,
-            inode.di_birthtime * 1_000_000_000 + inode.di_birthnsec,
-            inode.di_flags,
-            inode.di_gen,
-            inode.di_db[0] if stat.S_ISCHR(inode.di_mode) or stat.S_ISBLK(inode.di_mode) else 0,
-        )
+        return self._inodes.stat(number)
 
     def listdir(self, path: str = "/") -> list[str]:
         """The names in a directory, in its own order."""
-        return [_text(name) for name in self.entries(self.find(path))]
+        return [decoded(name) for name in self.entries(self.find(path))]
 
     def iterdir(self, path: str = "/") -> Iterator[DirEntry]:
         """The entries of a directory, like :func:`os.scandir`."""
         return self._scan(self.find(path), path.rstrip("/"))
 
     def _scan(self, number: int, path: str) -> Iterator[DirEntry]:
-        for name, (inode, kind) in self.entries(number).items():
-            text = _text(name)
-            yield DirEntry(text, f"{path}/{text}", inode, kind)
+        found = self.entries(number)
+        prefix = f"{path}/"
+        for text, (inode, kind) in zip(decoded_all(found), found.values(), strict=True):
+            yield DirEntry(text, prefix + text, inode, kind)
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
 
         Raises:
-            DirectoryError: a directory stands in two places, so that the walk could go in circles.
+            DirectoryError: a directory stands in two places, so that the walk could go in circles; or a path has more
+                than 65,536 characters.
         """
         seen: set[int] = set()
         pending = [(top.rstrip("/"), self.find(top))]
         while pending:
             path, number = pending.pop()
+            if len(path) > _MAX_PATH:  # without a limit, deep trees take time and memory with the square of their depth
+                raise DirectoryError("directories too deep to be walked", structure="Direct", actual=f"inode {number}")
             if number in seen:
                 raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
             seen.add(number)
@@ -437,7 +326,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         Raises:
             InodeError: it is no symbolic link.
         """
-        return _text(self.link_target(self.find(path, follow_symlinks=False)))
+        return decoded(self.link_target(self.find(path, follow_symlinks=False)))
 
     def link_target(self, number: int) -> bytes:
         """The target of the symbolic link ``number``."""
@@ -589,76 +478,3 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             ):
                 yield Region(kind, group, (start + first) * fsize, (end - first) * fsize)
         yield Region("summary", 0, geometry.summary_address * fsize, geometry.summary_size)
-
-
-def storage_of(
-    stack: contextlib.ExitStack,
-    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
-    *,
-    offset: int = 0,
-    size: int | None = None,
-    writable: bool = False,
-) -> Storage:
-    """The bytes of a file system in ``source``; ``stack`` closes what was opened for them.
-
-    Raises:
-        ImageTruncatedError: the source ends before ``offset`` and ``size`` do.
-    """
-    storage = stack.enter_context(open_storage(source, writable=writable)).storage
-    if not offset and size is None:
-        return storage
-    length = storage.size - offset if size is None else size
-    if offset < 0 or length < 0 or offset + length > storage.size:
-        raise ImageTruncatedError(
-            "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
-        )
-    return Window(storage, offset, length)
-
-
-def _superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
-    fs, byteorder, at = find_superblock(storage)
-    for violation in rules.structural(fs):
-        raise SuperblockError(
-            violation.rule,
-            structure="Fs",
-            field=violation.field,
-            offset=at + Fs.LAYOUT.offsets[violation.field],
-            expected=violation.expected,
-            actual=violation.actual,
-        )
-    if verify and has_hash(fs, CK_SUPERBLOCK):
-        expected = superblock_hash(read(storage, at, fs.fs_sbsize))
-        if expected != fs.fs_ckhash:
-            raise CheckHashError(
-                "the superblock is damaged",
-                structure="Fs",
-                field="fs_ckhash",
-                offset=at + Fs.LAYOUT.offsets["fs_ckhash"],
-                expected=expected,
-                actual=fs.fs_ckhash,
-            )
-    return fs, byteorder, at
-
-
-def encoded(text: str) -> bytes:
-    """A path or a link's target as the directory holds it.
-
-    Raises:
-        PathError: half a character, which no byte stands for.
-    """
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise errors.PathError("not a path that could be encoded", actual=ascii(text)) from None
-
-
-def _names(path: str) -> list[bytes]:
-    return _split(encoded(path))
-
-
-def _split(path: bytes) -> list[bytes]:
-    return [name for name in path.split(b"/") if name not in (b"", b".")]
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")

@@ -60,18 +60,23 @@ def demand(root: Node, options: Options) -> Demand:
             whole, rest = divmod(howmany(area_size(node.attributes), fsize), frag)
             blocks += whole
             tails[rest] += rest > 0
-        if not node.size or node.inline:
+        size = node.size
+        if 0 < size < bsize and not node.inline:
+            tails[-(-size // fsize) % frag] += 1  # at 0 the whole blocks, which are counted below
+            continue
+        if not size or node.inline:
             continue
         stored = _stored_blocks(node, bsize)
-        last = (node.size - 1) // bsize
+        last = (size - 1) // bsize
         if last >= UFS_NDADDR:
             blocks += stored + _indirect_bound(stored, last, pointers)
             continue
-        tail = howmany(node.size - last * bsize, fsize)
+        tail = howmany(size - last * bsize, fsize)
         blocks += stored if tail == frag else stored - 1
         if tail < frag:
             tails[tail] += 1
-    return Demand(inodes, blocks, tuple(tails))
+    whole, tails[0] = tails[0], 0
+    return Demand(inodes, blocks + whole, tuple(tails))
 
 
 def _stored_blocks(node: Node, bsize: int) -> int:

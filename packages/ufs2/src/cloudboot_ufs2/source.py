@@ -22,6 +22,7 @@ _KINDS = {
     stat.S_IFBLK: "a block device",
 }
 _MAXPATHLEN = 1024
+_TYPE = 0o170000  # S_IFMT
 
 
 def shown(name: bytes) -> str:
@@ -77,22 +78,25 @@ def read_tree(path: str | os.PathLike[str]) -> Node:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 node = _host_node(entry.path, status)
+                children[entry.name] = node
                 if node.children is not None:
                     pending.append((entry.path, node))
                 elif status.st_nlink > 1:
                     first = linked.setdefault((status.st_dev, status.st_ino), node)
                     first.links += first is not node
-                    node = first
-                children[entry.name] = node
+                    children[entry.name] = first
     return finish(root)
 
 
 def _host_node(path: bytes, status: os.stat_result) -> Node:
     mode, uid, gid, mtime_ns = status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns
-    kind = stat.S_IFMT(mode)
+    kind = mode & _TYPE
     if kind == stat.S_IFREG:
         size = status.st_size
-        return Node(mode, uid, gid, mtime_ns, size, FileContent(path), sparse=status.st_blocks * 512 < size)
+        node = Node(mode, uid, gid, mtime_ns, size, FileContent(path))
+        if status.st_blocks * 512 < size:
+            node.sparse = True
+        return node
     if kind == stat.S_IFDIR:
         return Node(mode, uid, gid, mtime_ns, children={})
     if kind == stat.S_IFLNK:

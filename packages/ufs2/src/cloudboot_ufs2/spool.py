@@ -22,7 +22,8 @@ from .constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
 from .dialect import dialect_of
 from .errors import ContainerError, SuperblockError, UnsupportedError
 from .geometry import geometry_of
-from .group import get_bits, group_hash, map_offsets
+from .group import get_bits, group_hash
+from .mapoffsets import map_offsets
 from .records import Cg
 from .superblock import find_superblock, has_hash
 

@@ -18,9 +18,10 @@ from .check import check
 from .constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, SBLOCK_UFS2
 from .directory import header, record_size
 from .directory import records as directory_records
-from .group import group_hash, map_offsets
+from .group import group_hash
 from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
+from .mapoffsets import map_offsets
 from .members import Directory, File, HardLink, Member, Symlink
 from .options import Options
 from .reader import UFS2

@@ -134,10 +134,10 @@ class Transaction:
         if fresh:
             table = np.zeros((len(fresh), INODE_SIZE), dtype=np.uint8)
             place = Ufs2Dinode.LAYOUT.offsets["di_gen"]
-            values = generations(fresh.start, len(fresh), seed).astype(self._order.str[0] + "u4")
+            values = np.array(generations(fresh.start, len(fresh), seed), dtype=self._order.str[0] + "u4")
             table[:, place : place + 4] = values.view(np.uint8).reshape(-1, 4)
             self.put(Stage.INITIAL, self.geometry.inode_offset(fresh.start), table.tobytes())
-            before = int(generations(number, 1, seed)[0])
+            before = generations(number, 1, seed)[0]
         else:
             old = self.store.read_inode(number)
             if old.di_mode:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
 
 from cloudboot_layout import Storage, Window, open_storage
 
 from .compression import MAGIC_SIZE, decoder_for, decompressed
+from .constants import QCOW2_MAGIC
 from .errors import ImageTruncatedError, UnsupportedError
 from .partition import Place, locate
-from .qcow2 import MAGIC as QCOW2_MAGIC
-from .qcow2 import Qcow2
 from .reader import UFS2
-from .spool import spool
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Buffer
 
@@ -33,7 +30,7 @@ class Where(TypedDict, total=False):
     offset: int | None  #: where it starts in the disk, in bytes; by default it is looked for
     size: int | None  #: how long it is; by default, all that follows
     partition: int | None  #: the number of its partition; by default the first that holds UFS, or the whole disk
-    readers: Sequence[TableReader]  #: what reads partition tables; by default nothing does
+    readers: Iterable[TableReader]  #: what reads partition tables; by default nothing does
     folder: str | os.PathLike[str] | None  #: where the nameless file for a compressed disk is made; by default TMPDIR
     keep_free: bool  #: whether that file also keeps what the file system calls free
     limit: int | None  #: how many bytes it may take
@@ -66,6 +63,10 @@ def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
         head = stored.read_at(0, min(MAGIC_SIZE, stored.size))
         make = decoder_for(head)
         if make is not None:
+            import tempfile  # which, like the rest, only a compressed disk needs
+
+            from .spool import spool
+
             spooled = stack.enter_context(tempfile.TemporaryFile(dir=where.get("folder")))
             pieces = decompressed(_Sequential(stored), make, where.get("progress"))
             yield spool(
@@ -76,7 +77,11 @@ def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
                 limit=where.get("limit"),
             )
             return
-        disk = Qcow2(stored) if head.startswith(QCOW2_MAGIC) else stored
+        disk: Storage = stored
+        if head.startswith(QCOW2_MAGIC):
+            from .qcow2 import Qcow2
+
+            disk = Qcow2(stored)
         yield window(disk, place_in(disk))
 
 

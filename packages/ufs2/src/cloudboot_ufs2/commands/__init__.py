@@ -22,3 +22,12 @@ class Commands(Protocol):
         add_help: bool = True,
     ) -> argparse.ArgumentParser:
         """A parser for the subcommand ``name``."""
+
+
+#: The module of each subcommand, in the order in which help lists them.
+COMMANDS = {
+    "build": "making", "newfs": "making",
+    "ls": "reading", "cat": "reading", "get": "reading", "info": "reading", "check": "reading",
+    "extract": "taking", "verify": "taking", "diff": "taking",
+    "put": "changing", "mkdir": "changing", "rm": "changing", "ln": "changing", "mv": "changing",
+}  # fmt: skip

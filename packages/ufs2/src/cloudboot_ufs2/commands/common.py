@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
-from cloudboot_ufs2.partition import installed_readers
+from cloudboot_ufs2.partition import InstalledReaders
 from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
 
@@ -42,7 +42,7 @@ def storage(options: argparse.Namespace, image: str | None = None, *, keep_free:
                 offset=options.offset,
                 size=options.size,
                 partition=options.partition,
-                readers=installed_readers(),
+                readers=InstalledReaders(),
                 folder=options.spool,
                 keep_free=keep_free,
                 progress=progress,

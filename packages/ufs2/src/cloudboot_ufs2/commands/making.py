@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_layout import command
-from cloudboot_ufs2.builder import Built, Source, build, newfs
+from cloudboot_ufs2.builder import build, newfs
 from cloudboot_ufs2.constants import DEV_BSIZE
 
 from .layout import add_layout, layout_of
 
 if TYPE_CHECKING:
+    from cloudboot_ufs2.builder import Built, Source
+
     from . import Commands
 
 _IMAGE = "the file to make, or with --offset the disk to write into"
@@ -75,6 +78,7 @@ def _build(options: argparse.Namespace) -> int:
             erase=options.erase,
             dry_run=options.dry_run,
             progress=progress,
+            processes=len(os.sched_getaffinity(0)),
         )
     finally:
         progress.close()

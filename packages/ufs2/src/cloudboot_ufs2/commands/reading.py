@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, BinaryIO
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cloudboot_layout import command
 from cloudboot_ufs2.check import check
-from cloudboot_ufs2.copyout import copy_out
 
 from .common import add_image, escaped, storage, volume
 
 if TYPE_CHECKING:
     import argparse
 
+    from cloudboot_ufs2.entry import Stat
+    from cloudboot_ufs2.file import UFS2File
     from cloudboot_ufs2.reader import UFS2
 
     from . import Commands
+
+
+_PIPE = 1 << 20  # bytes in a pipe, so that reader and writer seldom wait for each other; Linux allows that to anybody
 
 
 def add(commands: Commands) -> None:
@@ -47,46 +55,77 @@ def add(commands: Commands) -> None:
     checking.set_defaults(run=_check)
 
 
+class _Row(NamedTuple):
+    """A line of a listing."""
+
+    path: str
+    status: Stat
+    target: str | None  #: of a symbolic link
+
+    def as_dict(self) -> dict[str, object]:
+        status = self.status
+        row: dict[str, object] = {
+            "path": self.path,
+            "inode": status.st_ino,
+            "mode": _mode(status.st_mode),
+            "links": status.st_nlink,
+            "uid": status.st_uid,
+            "gid": status.st_gid,
+            "size": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+        }
+        return row if self.target is None else {**row, "target": self.target}
+
+    def __str__(self) -> str:
+        status = self.status
+        target = "" if self.target is None else f" -> {self.target}"
+        return (
+            f"{_mode(status.st_mode)} {status.st_nlink:>3} {status.st_uid:>5} {status.st_gid:>5} {status.st_size:>12} "
+            f"{_when(status.st_mtime_ns // 60_000_000_000)} {self.path}{target}"
+        )
+
+
+@cache
+def _mode(mode: int) -> str:
+    return stat.filemode(mode)
+
+
+@lru_cache(maxsize=4096)
+def _when(minutes: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.gmtime(minutes * 60))
+    except (OverflowError, ValueError, OSError):  # an inode has 64 bits for seconds, a calendar has not
+        return f"{minutes * 60} s"
+
+
 def _ls(options: argparse.Namespace) -> int:
-    rows: list[dict[str, object]] = []
     with volume(options) as found:
         start = found.find(options.path)
         if not stat.S_ISDIR(found.stat_inode(start).st_mode):
-            rows.append(_row(found, options.path, start))
+            rows = [_row(found, options.path, start)]
         elif options.recursive:
-            for _, directories, others in found.walk(options.path):
-                rows.extend(_row(found, entry.path, entry.inode) for entry in [*directories, *others])
-            rows.sort(key=lambda row: str(row["path"]))
+            rows = [
+                _row(found, entry.path, entry.inode)
+                for _, directories, others in found.walk(options.path)
+                for entries in (directories, others)
+                for entry in entries
+            ]
+            rows.sort(key=itemgetter(0))
         else:
-            rows.extend(_row(found, entry.name, entry.inode) for entry in found.iterdir(options.path))
+            rows = [_row(found, entry.name, entry.inode) for entry in found.iterdir(options.path)]
     if options.json:
-        command.print_json(rows)
-        return command.OK
-    for row in rows:
-        target = f" -> {row['target']}" if "target" in row else ""
-        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(int(str(row["mtime_ns"])) // 1_000_000_000))
-        print(command.printable(
-            f"{row['mode']} {row['links']:>3} {row['uid']:>5} {row['gid']:>5} {row['size']:>12} {when} "
-            f"{row['path']}{target}"
-        ))  # fmt: skip
+        command.print_json([row.as_dict() for row in rows])
+    else:
+        sys.stdout.writelines([f"{command.printable(str(row))}\n" for row in rows])
     return command.OK
 
 
-def _row(found: UFS2, path: str, inode: int) -> dict[str, object]:
+def _row(found: UFS2, path: str, inode: int) -> _Row:
     status = found.stat_inode(inode)
-    row: dict[str, object] = {
-        "path": escaped(path),
-        "inode": inode,
-        "mode": stat.filemode(status.st_mode),
-        "links": status.st_nlink,
-        "uid": status.st_uid,
-        "gid": status.st_gid,
-        "size": status.st_size,
-        "mtime_ns": status.st_mtime_ns,
-    }
+    target = None
     if stat.S_ISLNK(status.st_mode):
-        row["target"] = escaped(found.link_target(inode).decode("utf-8", "surrogateescape"))
-    return row
+        target = escaped(found.link_target(inode).decode("utf-8", "surrogateescape"))
+    return _Row(path if path.isascii() else escaped(path), status, target)
 
 
 def _cat(options: argparse.Namespace) -> int:
@@ -95,15 +134,30 @@ def _cat(options: argparse.Namespace) -> int:
             extents = [{"offset": offset, "length": length} for offset, length in found.extents(options.path)]
             command.print_json({"path": options.path, "inode": file.inode, "size": file.size, "extents": extents})
             return command.OK
-        output: BinaryIO = sys.stdout.buffer
+        _send(file)
+    return command.OK
+
+
+def _send(file: UFS2File) -> None:
+    """Write a file to stdout: from the image to a pipe or file without passing through here, if stdout is one."""
+    output: BinaryIO = sys.stdout.buffer
+    output.flush()
+    try:
+        descriptor = output.fileno()
+    except OSError:  # io.UnsupportedOperation: a program that runs this in its own process took stdout's place
         buffer = memoryview(bytearray(1 << 20))
         while count := file.readinto(buffer):
             output.write(buffer[:count])
         output.flush()
-    return command.OK
+        return
+    with contextlib.suppress(OSError):  # not a pipe, or the user has had his share of large ones
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
+    file.copy_to(descriptor)
 
 
 def _get(options: argparse.Namespace) -> int:
+    from cloudboot_ufs2.copyout import copy_out
+
     progress = command.Progress("writing")
     with volume(options) as found:
         target = options.target or os.path.basename(options.path.rstrip("/")) or "root"

@@ -1,0 +1,77 @@
+"""From what a caller has to the bytes of a file system, and to the superblock in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_layout import Storage, Window, open_storage
+
+from . import rules
+from .blocks import read
+from .constants import CK_SUPERBLOCK
+from .errors import CheckHashError, ImageTruncatedError, SuperblockError
+from .records import Fs
+from .superblock import find_superblock, has_hash, superblock_hash
+
+if TYPE_CHECKING:
+    import contextlib
+    import os
+
+    from typing_extensions import Buffer
+
+    from cloudboot_layout import ByteOrder
+
+
+def storage_of(
+    stack: contextlib.ExitStack,
+    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+    *,
+    offset: int = 0,
+    size: int | None = None,
+    writable: bool = False,
+) -> Storage:
+    """The bytes of a file system in ``source``; ``stack`` closes what was opened for them.
+
+    Raises:
+        ImageTruncatedError: the source ends before ``offset`` and ``size`` do.
+    """
+    storage = stack.enter_context(open_storage(source, writable=writable)).storage
+    if not offset and size is None:
+        return storage
+    length = storage.size - offset if size is None else size
+    if offset < 0 or length < 0 or offset + length > storage.size:
+        raise ImageTruncatedError(
+            "the image ends before the file system", expected=offset + max(0, length), actual=storage.size
+        )
+    return Window(storage, offset, length)
+
+
+def read_superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
+    """The superblock, its byte order and where it stands, if it makes sense; ``verify`` compares its check-hash, too.
+
+    Raises:
+        SuperblockError: there is none, or it breaks a rule that readers rely on.
+        CheckHashError: its check-hash is wrong.
+    """
+    fs, byteorder, at = find_superblock(storage)
+    for violation in rules.structural(fs):
+        raise SuperblockError(
+            violation.rule,
+            structure="Fs",
+            field=violation.field,
+            offset=at + Fs.LAYOUT.offsets[violation.field],
+            expected=violation.expected,
+            actual=violation.actual,
+        )
+    if verify and has_hash(fs, CK_SUPERBLOCK):
+        expected = superblock_hash(read(storage, at, fs.fs_sbsize))
+        if expected != fs.fs_ckhash:
+            raise CheckHashError(
+                "the superblock is damaged",
+                structure="Fs",
+                field="fs_ckhash",
+                offset=at + Fs.LAYOUT.offsets["fs_ckhash"],
+                expected=expected,
+                actual=fs.fs_ckhash,
+            )
+    return fs, byteorder, at
