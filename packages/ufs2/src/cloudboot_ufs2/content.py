@@ -25,6 +25,8 @@ _GATHER_BYTES = 2 * _CHUNK
 _ZEROS = bytes(65536)
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FICLONERANGE = 0x4020940D  # linux/fs.h: _IOW(0x94, 13, struct file_clone_range)
+_FS_IOC_RESVSP = 0x40305828  # linux/falloc.h: _IOW('X', 40, struct space_resv); fallocate(2) without libc's imitation
+_LARGE = 1 << 20
 _ALIGNMENT = 4096  # of what is shared: the usual block of a file system
 
 
@@ -57,7 +59,8 @@ class Target:
         self._descriptor = descriptor_of(storage)
         self._pieces: list[Buffer] = []
         self._start = self._end = 0
-        self._shares = True
+        self._shares = self._reserves = True
+        self._buffer: memoryview | None = None
 
     def write(self, offset: int, data: Buffer, length: int) -> None:
         """Write ``length`` bytes at ``offset``; the data may be used until :meth:`flush`."""
@@ -91,8 +94,9 @@ class Target:
     def copy_from(self, fd: int, start: int, offset: int, length: int) -> int:
         """Copy ``length`` bytes of the file ``fd`` from ``start`` to ``offset``; fewer if the file ends before."""
         done = self._share(fd, start, offset, length)
+        self._reserve(offset + done, length - done)
         # Two copies within the processor's cache are faster than the kernel's copy_file_range, which goes by pages.
-        buffer = memoryview(bytearray(min(_CHUNK, length - done)))
+        buffer = self._buffer = self._buffer or memoryview(bytearray(_CHUNK))
         while done < length:
             # Writes that end where a page of any size could make the host's cache use large ones.
             aligned = _CHUNK - (offset + done) % _CHUNK
@@ -102,6 +106,16 @@ class Target:
             self._storage.write_at(offset + done, buffer[:count])
             done += count
         return done
+
+    def _reserve(self, offset: int, length: int) -> None:
+        """Have the host's file system find the space for a large piece at once, instead of page by page."""
+        if self._descriptor is None or not self._reserves or length < _LARGE or offset + length > self._storage.size:
+            return
+        out, base = self._descriptor
+        try:
+            fcntl.ioctl(out, _FS_IOC_RESVSP, struct.pack("@hhqqiI4i", 0, os.SEEK_SET, base + offset, length, *[0] * 6))
+        except OSError:  # it cannot, or has no room, of which the writing will tell
+            self._reserves = False
 
     def _share(self, fd: int, start: int, offset: int, length: int) -> int:
         """How many bytes the two files share now, where the host's file system can do that: nothing is copied."""
