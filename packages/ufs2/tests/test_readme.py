@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from cloudboot_layout.testing import run_examples
 
 README = Path(__file__).parents[1] / "README.md"
 
 
-@pytest.fixture
-def readme() -> str:
-    if not README.exists():
-        pytest.skip("the README is not beside these tests")
-    return README.read_text(encoding="utf-8")
-
-
-def test_the_library_examples(readme: str, tmp_path: Path) -> None:
-    found = re.findall(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", readme, re.DOTALL)
-    assert len(found) == readme.count("```python")
-    for program, printed in found:
-        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert done.stdout == re.sub("^    ", "", printed, flags=re.MULTILINE)
-
-
-def test_the_command_example(readme: str, tmp_path: Path) -> None:
-    found = re.search(r"```console\n(.*?)```", readme, re.DOTALL)
-    assert found is not None
-    printed = ""
-    for line in re.findall(r"^\$ (.*)$", found[1], re.MULTILINE):
-        words = line.replace("python ", f'"{sys.executable}" ', 1) if line.startswith("python ") else line
-        done = subprocess.run(words, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode in {0, 1}, done.stderr
-        printed += f"$ {line}\n{done.stdout}"
-    assert printed == found[1]
+def test_examples(tmp_path: Path) -> None:
+    library, command = README.read_text(encoding="utf-8").split("## Command\n")
+    assert run_examples(library, tmp_path, warnings="ignore") == 3  # PyFilesystem2 imports pkg_resources
+    (tmp_path / "root.ufs").unlink()
+    assert run_examples(command, tmp_path) == 1

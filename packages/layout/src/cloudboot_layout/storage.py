@@ -367,10 +367,12 @@ def file_behind(storage: Storage) -> tuple[FileStorage, int] | None:
 
     Who keeps it has to ask its :meth:`~FileStorage.fileno` each time, so as to find out that it has been closed.
     """
-    offset = 0
-    while isinstance(storage, Window):
-        storage, offset = storage.storage, offset + storage.offset
-    return (storage, offset) if isinstance(storage, FileStorage) else None
+    if isinstance(storage, FileStorage):
+        return storage, 0
+    if isinstance(storage, Window):
+        inner = file_behind(storage.storage)
+        return None if inner is None else (inner[0], inner[1] + storage.offset)
+    return None
 
 
 def descriptor_of(storage: Storage) -> tuple[int, int] | None:
