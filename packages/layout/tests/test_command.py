@@ -20,6 +20,7 @@ from cloudboot_layout.command import (
     SYSTEM,
     Progress,
     add_common_arguments,
+    counted,
     parse_size,
     print_json,
     printable,
@@ -151,3 +152,8 @@ def test_progress_is_for_terminals() -> None:
     assert "copying: 1.0 KiB of 2.0 KiB (50 %)" in shown.getvalue()
     assert "(100 %)" in shown.getvalue()
     assert shown.getvalue().endswith("\r\x1b[K")
+
+
+def test_one_and_many() -> None:
+    assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert counted(2, "directory", "directories") == "2 directories"

@@ -53,6 +53,11 @@ def parse_size(text: str) -> int:
     return int(digits) * factor
 
 
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """``"1 file"``, ``"2 files"``; ``many`` is for words that do not only take an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def size_argument(text: str) -> int:
     """:func:`parse_size` for :mod:`argparse`."""
     try:

@@ -13,7 +13,7 @@ from cloudboot import image as images
 from cloudboot import recipe as recipes
 from cloudboot import systems
 from cloudboot.describe import Description, describe, opened
-from cloudboot_layout.command import CHECK_FAILED, printable
+from cloudboot_layout.command import CHECK_FAILED, counted, printable
 
 from . import options
 from .manners import Manners, reported
@@ -115,7 +115,7 @@ def build(
         else:
             _print_partitions(manners, built.table.as_dict())
             manners.out.print(
-                f"{output}: {built.table.size} bytes, {built.manifest.files} files, sha256:{built.sha256}",
+                f"{output}: {built.table.size} bytes, {counted(built.manifest.files, 'file')}, sha256:{built.sha256}",
                 soft_wrap=True,
             )
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cloudboot.errors import GateFailedError
+from cloudboot_layout.command import counted
 from cloudboot_qemu import Drive, Machine
 
 from .account import Account, compare
@@ -127,7 +128,7 @@ def root_mounted(probe: Probe) -> Mapping[str, object]:
     if differences:
         evidence["different"] = differences[:20]
         raise GateFailedError(
-            f"the kernel sees {len(differences)} differences, the first: {differences[0]}", evidence=evidence
+            f"the kernel sees {counted(len(differences), 'difference')}, the first: {differences[0]}", evidence=evidence
         )
     _demand_complete(coverage, number, sorted(files), "the kernel", evidence)
     return evidence

@@ -122,7 +122,8 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         print(
             f"{options.image}: {'would have ' if options.dry_run else ''}{built.size} bytes, "
             f"blocks of {geometry.block_size}/{geometry.fragment_size}, "
-            f"{geometry.group_count} groups, {built.directories} directories, {built.files} files"
+            f"{command.counted(geometry.group_count, 'group')}, "
+            f"{command.counted(built.directories, 'directory', 'directories')}, {command.counted(built.files, 'file')}"
         )
         if options.verbose:
             sectors = ", ".join(str(offset // DEV_BSIZE) for offset in built.backups)

@@ -173,7 +173,7 @@ def _get(options: argparse.Namespace) -> int:
         return command.OK
     for each in copied.skipped:
         print(f"left out {command.printable(each.path)}: {each.reason}", file=sys.stderr)
-    print(f"{target}: {copied.files} files, {copied.size} bytes")
+    print(f"{target}: {command.counted(copied.files, 'file')}, {copied.size} bytes")
     return command.OK
 
 

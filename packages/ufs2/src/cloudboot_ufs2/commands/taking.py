@@ -77,7 +77,7 @@ def _extract(options: argparse.Namespace) -> int:
         facts = {**dataclasses.asdict(done), "archive": options.archive}
         command.print_json({**facts, "paths": [escaped(path) for path in done.paths]})
     else:
-        print(f"{options.archive}: {len(done.paths)} members, {done.size} bytes")
+        print(f"{options.archive}: {command.counted(len(done.paths), 'member')}, {done.size} bytes")
         for path in done.synthesised:
             print(f"made {path}")
     return command.OK
