@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cloudboot_layout.testing import judge, run
-from cloudboot_ufs2 import UFS2, NoSpaceError, OptionError, Options, SourceError, WritableUFS2, build, check, newfs
+from cloudboot_ufs2 import (
+    UFS2,
+    NoSpaceError,
+    OptionError,
+    Options,
+    SourceError,
+    WritableUFS2,
+    build,
+    check,
+    newfs,
+)
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.constants import SF_IMMUTABLE, SF_NOUNLINK, SUJ_MIN, UF_NODUMP
+from cloudboot_ufs2.errors import ReadOnlyError
 from cloudboot_ufs2.geometry import plan
 from cloudboot_ufs2.journal import journal_size
 from cloudboot_ufs2.testing import image_of
@@ -159,6 +171,17 @@ def test_a_journaled_file_system_is_changed_in_place(tmp_path: Path) -> None:
     with WritableUFS2.open(image) as volume:
         volume.write_file("/a", b"a" * 100_000)
         assert volume.superblock.fs_flags & 0xF == 0xA
+        before = image.read_bytes()
+        changes: list[Callable[[], object]] = [
+            lambda: volume.unlink("/.sujournal"), lambda: volume.rename("/.sujournal", "/b"),
+            lambda: volume.rename("/a", "/.sujournal"), lambda: volume.link("/.sujournal", "/b"),
+            lambda: volume.truncate("/.sujournal", 0), lambda: volume.chmod("/.sujournal", 0o600),
+        ]  # fmt: skip
+        for change in changes:
+            with pytest.raises(ReadOnlyError, match="journal"):
+                change()
+        assert image.read_bytes() == before
+        assert volume.listdir("/") == [".snap", ".sujournal", "a"]
     assert check(image) == []
 
 

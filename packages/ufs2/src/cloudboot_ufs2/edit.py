@@ -24,9 +24,11 @@ from .constants import (
     DT_LNK,
     DT_REG,
     FS_NEEDSFSCK,
+    FS_SUJ,
     FS_UFS2_MAGIC,
     FS_UNCLEAN,
     MAXSYMLINKLEN,
+    SUJ_FILE,
     UFS_MAXNAMLEN,
     UFS_ROOTINO,
 )
@@ -121,6 +123,9 @@ class WritableUFS2(UFS2):
             lambda number: UFS2._directory_bytes(this, number),  # noqa: SLF001 -- its own method, by a weak reference
             self.byteorder,
         )
+        if self.superblock.fs_flags & FS_SUJ:
+            with contextlib.suppress(errors.FileNotFoundError):
+                self._store.journal = UFS2.find(self, "/" + SUJ_FILE.decode(), follow_symlinks=False)
         self.changes = 0  #: operations so far
         self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
         self._late: list[Late] = []

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from . import errors
 from .attrwrite import release_attributes
 from .blockwrite import FileSpace
-from .constants import DIRBLKSIZ, DT_DIR, MAXSYMLINKLEN, SF_SNAPSHOT, UFS_LINK_MAX
+from .constants import DIRBLKSIZ, DT_DIR, MAXSYMLINKLEN, SF_SNAPSHOT, SUJ_FILE, UFS_LINK_MAX, UFS_ROOTINO
 from .dirwrite import LiveDirectory
 from .errors import DirectoryNotEmptyError, ReadOnlyError, TooManyLinksError
-from .transaction import Stage, Transaction
+from .transaction import JOURNAL_IS_NEEDED, Stage, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ class Operation(Transaction):
 
     def remove(self, directory: int, name: bytes) -> None:
         """Take a name out of a directory, which shrinks if its last chunks are empty then."""
+        self._keep_journal(directory, name)
         inode = self.inode(directory)
         live = self.edit(directory)
         chunk = live.remove(name)
@@ -114,6 +115,7 @@ class Operation(Transaction):
 
     def rename_in_place(self, directory: int, name: bytes, new: bytes) -> bool:
         """Change a name where it stands, with one write; whether there is room for that."""
+        self._keep_journal(directory, name)
         live = self.edit(directory)
         chunk = live.rename(name, new)
         if chunk is None:
@@ -121,6 +123,11 @@ class Operation(Transaction):
         self.put_chunk(live, chunk, Stage.ADD)
         self.touch(self.inode(directory), content=True)
         return True
+
+    def _keep_journal(self, directory: int, name: bytes) -> None:
+        """Refuse to take the journal of soft updates from where FreeBSD looks for it."""
+        if self.store.journal and directory == UFS_ROOTINO and name == SUJ_FILE:
+            raise ReadOnlyError(JOURNAL_IS_NEEDED)
 
     def move(self, number: int, old: tuple[int, bytes], new: tuple[int, bytes], replaced: int) -> None:
         """Move an inode from one name to another, each a directory and a name in it.

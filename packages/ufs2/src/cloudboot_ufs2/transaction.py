@@ -29,7 +29,7 @@ from cloudboot_layout.storage import descriptor_of
 
 from .blocks import read
 from .constants import CK_INODE, FS_NEEDSFSCK
-from .errors import InodeError
+from .errors import InodeError, ReadOnlyError
 from .inode import SIZE as INODE_SIZE
 from .inode import generations, pack_inode
 from .records import Ufs2Dinode
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .live import Space
     from .records import Fs
 
+JOURNAL_IS_NEEDED = "the journal of soft updates, without which FreeBSD does not mount the file system"
 _SECOND = 1_000_000_000
 _ZEROS = bytes(65536)
 
@@ -77,6 +78,7 @@ class Store:
     space: Space
     read_inode: Callable[[int], Ufs2Dinode]
     durable: bool
+    journal: int = 0  #: the inode of the journal of soft updates, where there is one
     broken: bool = False  #: a commit failed midway: what is on disk is no longer known
 
     def sync(self) -> None:
@@ -117,9 +119,12 @@ class Transaction:
 
         Raises:
             RangeError: a value does not fit its field.
+            ReadOnlyError: it is the journal of soft updates.
         """
         data = pack_inode(self._inodes[number], self.byteorder, hashed=self._hashed)
         if data != self._packed[number]:
+            if number == self.store.journal:
+                raise ReadOnlyError(JOURNAL_IS_NEEDED)
             self._packed[number] = data
             self.put(stage, self.geometry.inode_offset(number), data)
 
