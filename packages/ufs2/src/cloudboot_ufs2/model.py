@@ -132,8 +132,8 @@ class Model:
         self.volume = self._opener(self.clock)
 
     def members(self) -> dict[str, Member]:
-        """The tree as :func:`.build` would take it."""
-        found: dict[str, Member] = {}
+        """The tree as :func:`.build` would take it, its root included."""
+        found: dict[str, Member] = {".": _member_of(self.root)}
         first: dict[int, str] = {}
         for path, node in walk(self.root).items():
             name = path[1:]
