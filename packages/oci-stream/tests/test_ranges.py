@@ -106,7 +106,14 @@ def test_a_slow_connection_is_relieved(registry: FaultyRegistry) -> None:
 def test_what_is_overcome(registry: FaultyRegistry, faults: dict[str, Any]) -> None:
     for name, value in faults.items():
         setattr(registry.faults, name, value)
-    fetch(registry, 4)
+    fetch(registry, 4, resume=Resume(pause=0.02))
+    assert no_thread_is_left()
+
+
+def test_helpers_give_way_to_the_first_connection(registry: FaultyRegistry) -> None:
+    """A registry that takes one connection may have given it to a helper, for longer than anybody would try again."""
+    registry.faults.connections, registry.faults.rate = 1, 2 << 20
+    fetch(registry, 4, resume=Resume(attempts=2, pause=0.02))
     assert no_thread_is_left()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -190,7 +191,10 @@ def test_sparse_content_leaves_holes() -> None:
     data[4096 * 17 + 5] = 1
     assert volume.write_file("/bytes", data, sparse=True) == len(data)
     assert volume.write_file("/file", io.BytesIO(data), sparse=True) == len(data)
-    assert volume.write_file("/full", data) == len(data)
+    with tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(data)
+        temporary.seek(0)
+        assert volume.write_file("/full", temporary) == len(data)
     for path in ("/bytes", "/file", "/full"):
         assert volume.read_file(path) == data
     # Blocks 3 and 17, the last one, and one indirect block.

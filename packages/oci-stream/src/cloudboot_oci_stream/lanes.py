@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal, Self
 
-from .errors import ContentRangeError, OciError, ShortBodyError
+from .errors import ContentRangeError, OciError, RateLimitedError, ShortBodyError
 from .parts import skip
 from .places import STEP
 from .retry import Patience
@@ -231,7 +231,18 @@ class Lanes:
                 ) as part:
                     self._receive_part(lane, part)
             except OciError as error:
-                patience.again(error, lane.position)
+                if lane is not self._first or not self._give_way(error):
+                    patience.again(error, lane.position)
+
+    def _give_way(self, error: OciError) -> bool:
+        """Whether the registry refused the first lane because of the others, which then end with what they have."""
+        with self._lock:
+            is_crowded = isinstance(error, RateLimitedError) and self._working > 1
+            if is_crowded:
+                self._most = 1
+        if is_crowded:
+            self._deadline.sleep(_LOOK)
+        return is_crowded
 
     def _receive_part(self, lane: _Lane, part: Part) -> None:
         if part.start != lane.position and lane is not self._first:

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 from .errors import OciError, ShortBodyError
 
@@ -31,7 +31,6 @@ class Source(Protocol):
         """Fill ``buffer`` from ``offset``."""
 
 
-@runtime_checkable
 class _BinaryFile(Protocol):
     def read(self, size: int, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
@@ -161,7 +160,7 @@ def open_source(
         yield source
     elif (view := _view(source)) is not None:
         yield _Memory(view)
-    elif isinstance(source, _BinaryFile):
+    elif _is_file(source):
         try:
             fd = source.fileno()
         except io.UnsupportedOperation:
@@ -174,6 +173,11 @@ def open_source(
         yield Stream(source)
     else:
         raise TypeError(f"cannot read an image from {type(source).__name__}")
+
+
+def _is_file(source: object) -> TypeGuard[_BinaryFile]:
+    # Not by isinstance: since Python 3.12 that does not see the methods a temporary file hands on.
+    return all(callable(getattr(source, name, None)) for name in ("read", "seek", "tell", "fileno"))
 
 
 def _opened(fd: int) -> _Descriptor | Stream:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import struct
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_layout.storage import descriptor_of
 
@@ -15,7 +15,7 @@ from .errors import SourceChangedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, TypeIs
 
     from cloudboot_layout import WritableStorage
 
@@ -43,7 +43,6 @@ class Content(Protocol):
         """Write each piece ``(start, length, offset in the target)`` of the file of ``size`` bytes."""
 
 
-@runtime_checkable
 class Readable(Protocol):
     """A binary file, as far as it is read."""
 
@@ -270,7 +269,7 @@ def parts_of(data: Buffer | Readable | os.PathLike[str], size: int) -> Iterator[
     """
     if isinstance(data, os.PathLike):
         yield from _parts_of_host_file(data, size)
-    elif isinstance(data, Readable):
+    elif _is_readable(data):
         buffer, start = bytearray(size), 0
         while count := _fill(data, memoryview(buffer)):
             yield start, memoryview(buffer)[:count]
@@ -279,6 +278,11 @@ def parts_of(data: Buffer | Readable | os.PathLike[str], size: int) -> Iterator[
         view = memoryview(data).cast("B")
         for start in range(0, len(view), size):
             yield start, view[start : start + size]
+
+
+def _is_readable(data: Buffer | Readable) -> TypeIs[Readable]:
+    # Not by isinstance: since Python 3.12 that does not see the methods a temporary file hands on.
+    return callable(getattr(data, "read", None))
 
 
 def _parts_of_host_file(path: os.PathLike[str], size: int) -> Iterator[tuple[int, memoryview]]:
