@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_layout import MemoryStorage
 from cloudboot_layout.testing import judge, run
 from cloudboot_ufs2 import (
     UFS2,
@@ -218,8 +219,6 @@ def test_a_dry_run_into_a_disk(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_counts_what_a_run_counts() -> None:
-    from cloudboot_layout import MemoryStorage
-
     storage = MemoryStorage(bytearray(16 * MIB))
     planned = build(storage, {"a": b"a" * 9999}, dry_run=True)
     assert not any(storage.read_at(0, storage.size))
@@ -241,12 +240,14 @@ def test_erasing(tmp_path: Path) -> None:
 
 
 def image_of_newfs() -> bytes:
-    from cloudboot_layout import MemoryStorage
-
     storage = MemoryStorage(bytearray(16 * MIB))
     newfs(storage)
     return storage.read_at(0, storage.size)
 
 
 def test_a_mapping_named_like_the_journal_without_one() -> None:
-    assert len(image_of({".sujournal": b"somebody else's"})) == 16 * MIB
+    """Without journaling the name is like any other."""
+    with UFS2.open(image_of({".sujournal": b"somebody else's"})) as volume:
+        assert volume.read_file("/.sujournal") == b"somebody else's"
+        assert volume.stat("/.sujournal").st_flags == 0
+        assert volume.superblock.fs_flags & 0xF == 0

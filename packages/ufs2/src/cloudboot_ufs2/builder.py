@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import stat
 import zlib
@@ -209,8 +210,7 @@ def _opened(
             raise NoSpaceError("the volume does not fit its storage", needed=size, available=available)
         yield Window(target, offset, available if size is None else size)
     elif offset:
-        if not force:
-            raise FileExistsError(17, "writing into an existing file needs --force", os.fspath(target))
+        _require_force(target, force=force)
         fd = os.open(target, os.O_RDWR | os.O_CLOEXEC)
         try:
             with _opened(FileStorage(fd), size, offset=offset) as window:
@@ -311,14 +311,18 @@ def _available(target: str | os.PathLike[str] | WritableStorage, size: int | Non
         refuse_existing(target, force=force)
         return size
     if isinstance(target, str | os.PathLike):
-        if not force:
-            raise FileExistsError(17, "writing into an existing file needs --force", os.fspath(target))
+        _require_force(target, force=force)
         whole = os.stat(target).st_size
     else:
         whole = target.size
     if offset < 0 or offset + (size or 0) > whole:
         raise NoSpaceError("the volume does not fit its storage", needed=size, available=whole - offset)
     return whole - offset if size is None else size
+
+
+def _require_force(target: str | os.PathLike[str], *, force: bool) -> None:
+    if not force:
+        raise FileExistsError(errno.EEXIST, "writing into an existing file needs --force", os.fspath(target))
 
 
 def _erase(storage: WritableStorage) -> None:
