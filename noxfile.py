@@ -32,7 +32,7 @@ each_package = nox.parametrize("package", [nox.param(name, id=name) for name in 
 def folder(distribution: str) -> str | None:
     """The folder of a distribution of this workspace, or ``None`` for anybody else's."""
     name = distribution.removeprefix("cloudboot-")
-    return name if name in MANIFESTS and (name != "cloudboot" or distribution == "cloudboot") else None
+    return name if name in MANIFESTS and name != distribution else None
 
 
 def requirement_name(requirement: str) -> str:

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudboot_base import new_image
 from cloudboot_fat import FormatOptions, build
-from cloudboot_layout import new_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

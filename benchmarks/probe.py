@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cloudboot import image, recipe
+from cloudboot_probes import image, recipe
 from cloudboot_qemu import find_firmware
 
 BANNER = b"Linux version"
@@ -53,7 +53,7 @@ def main() -> int:
 
 def cloudboot(*arguments: str) -> str:
     """Run the command and give what it printed."""
-    command = [sys.executable, "-m", "cloudboot", *arguments]
+    command = [sys.executable, "-m", "cloudboot_probes", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -61,7 +61,7 @@ def probe(reference: str) -> tuple[float, float]:
     """Seconds from the start of the process to the kernel's banner, and to its end."""
     start = time.monotonic()
     banner = 0.0
-    command = [sys.executable, "-m", "cloudboot", "probe", "linux", reference, "--json"]
+    command = [sys.executable, "-m", "cloudboot_probes", "probe", "linux", reference, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         for line in process.stdout or ():
             gate = json.loads(line)

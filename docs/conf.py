@@ -46,9 +46,15 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 PACKAGES = [
-    "cloudboot_layout", "cloudboot_gpt", "cloudboot_fat", "cloudboot_ufs2", "cloudboot_oci_stream", "cloudboot_qemu",
-    "cloudboot",
-]  # fmt: skip
+    "cloudboot_base",
+    "cloudboot_records",
+    "cloudboot_gpt",
+    "cloudboot_fat",
+    "cloudboot_ufs2",
+    "cloudboot_oci_stream",
+    "cloudboot_qemu",
+    "cloudboot_probes",
+]
 
 # Names of Python itself and of dependencies: their inventories would have to come over the network, and the
 # documentation builds without one. Every name of ours must exist.

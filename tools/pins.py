@@ -23,9 +23,8 @@ def main() -> int:
 
 
 def distribution(path: Path) -> str:
-    """The distribution a package folder makes: ``cloudboot-`` and the folder's name, but for the meta-package."""
-    name = path.parent.name
-    return name if name == "cloudboot" else f"cloudboot-{name}"
+    """The distribution a package folder makes: ``cloudboot-`` and the folder's name."""
+    return f"cloudboot-{path.parent.name}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import MemoryStorage, TruncatedError, Window, new_image
 from cloudboot_fat import (
     BootSectorError,
     DirectoryError,
@@ -26,7 +27,6 @@ from cloudboot_fat import (
 )
 from cloudboot_fat import format as format_volume
 from cloudboot_fat.testing import contents, fsck, mcopy_out, mtools
-from cloudboot_layout import MemoryStorage, TruncatedError, Window, new_image
 
 MIB = 1 << 20
 

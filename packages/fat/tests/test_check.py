@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import MemoryStorage
 from cloudboot_fat import BootSectorError, FatReader, FatType, FormatOptions, build, check
 from cloudboot_fat.records import BPB, BPB32, FSInfo
 from cloudboot_fat.testing import fsck_report, poke, set_fat_entries
-from cloudboot_layout import MemoryStorage
 
 MIB = 1 << 20
 TREE = {

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import MemoryStorage
+from cloudboot_base.exit_codes import NO_SPACE
 from cloudboot_fat import (
     DirectoryNotEmptyError,
     FatFileSystem,
@@ -22,7 +24,6 @@ from cloudboot_fat import (
     times,
 )
 from cloudboot_fat.testing import contents, fsck
-from cloudboot_layout import MemoryStorage
 
 MIB = 1 << 20
 TYPES: dict[FatType, int] = {12: MIB, 16: 8 * MIB, 32: 34 * MIB}
@@ -97,7 +98,7 @@ def test_a_full_volume_changes_nothing_and_recovers(volume: Made, tmp_path: Path
     for path, size in (("/big", free + 1), ("/dir/file", free + 8192)):
         with pytest.raises(NoSpaceError) as caught:
             fs.write_file(path, bytes(size))
-        assert caught.value.no_space
+        assert caught.value.exit_code == NO_SPACE
         assert isinstance(caught.value, OSError)
     assert bytes(data) == before
     fs.write_file("/fill", bytes(free))

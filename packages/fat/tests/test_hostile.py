@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cloudboot_base import FileStorage, FormatError, MemoryStorage
+from cloudboot_base.testing import truncations
 from cloudboot_fat import ChainError, DirectoryError, FatFileSystem, FatReader, FormatOptions, build, check
 from cloudboot_fat.testing import poke, set_fat_entries
-from cloudboot_layout import FileStorage, FormatError, MemoryStorage
-from cloudboot_layout.testing import truncations
 
 MIB = 1 << 20
 TREE = {"/DIR/SUB/DEEP": b"deep" * 500, "/DIR/a long name.txt": b"long" * 500, "/FILE": b"file" * 500}

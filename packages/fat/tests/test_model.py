@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from cloudboot_base import MemoryStorage
 from cloudboot_fat import (
     DirectoryNotEmptyError,
     FatFileSystem,
@@ -20,7 +21,6 @@ from cloudboot_fat import (
     names,
 )
 from cloudboot_fat.testing import contents, fsck
-from cloudboot_layout import MemoryStorage
 
 # Few names, so that they meet; long and short, upper and lower case, and none that could be a generated short name.
 FOLDERS = ["d", "a longer name.text", "ÜNÏ"]

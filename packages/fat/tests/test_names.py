@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudboot_base import MemoryStorage, RangeError
 from cloudboot_fat import FormatOptions, InvalidNameError, build, names, times
 from cloudboot_fat.directory import Directory, parse
 from cloudboot_fat.entries import new_record
 from cloudboot_fat.extents import Extent
 from cloudboot_fat.testing import mkfs, mtools
-from cloudboot_layout import MemoryStorage, RangeError
 
 
 def free(_short: bytes) -> Any:

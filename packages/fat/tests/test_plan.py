@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from cloudboot_base import MemoryStorage
 from cloudboot_fat import BootSectorError, FormatOptions, NoSpaceError, OptionError, build, required_size
 from cloudboot_fat import geometry as geometries
 from cloudboot_fat.boot import boot_sector
 from cloudboot_fat.geometry import Geometry
 from cloudboot_fat.plan import choose
 from cloudboot_fat.testing import contents
-from cloudboot_layout import MemoryStorage
 
 MIB = 1 << 20
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import FileStorage, MemoryStorage, TruncatedError
 from cloudboot_fat import FatFileSystem, FatReader, FormatOptions, build, check, errors
 from cloudboot_fat.testing import contents, fsck, fsck_report, mcopy_out, mkfs, mtools
-from cloudboot_layout import FileStorage, MemoryStorage, TruncatedError
 
 MIB = 1 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudboot_layout.testing import run_examples
+from cloudboot_base.testing import run_examples
 
 
 def test_examples(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The records are what the declaration says, and stand where the specification says."""
 
 from cloudboot_fat import layout, records
-from cloudboot_layout.generate import generate
+from cloudboot_records.generate import generate
 
 
 def test_checked_in_records_are_those_of_the_declaration() -> None:

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
+from cloudboot_base.testing import flipped
 from cloudboot_gpt import check, create, read
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_header, with_mbr_record
-from cloudboot_layout.testing import flipped
 
 DISK, TABLE = sample_disk(), sample_table()
 GUID_1 = TABLE.partitions[0].guid.bytes_le

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
 from cloudboot_gpt import PartitionSpec, create, partition_types, plan, read
 from cloudboot_gpt.__main__ import main
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_mbr_record
-from cloudboot_layout.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,9 +16,9 @@ from uuid import UUID
 import pytest
 from crccheck.crc import Crc32
 
+from cloudboot_base.testing import judge, run
 from cloudboot_gpt import Attribute, PartitionSpec, Table, check, create, partition_types, plan, read, repair
 from cloudboot_gpt.table import SECTOR_SIZES
-from cloudboot_layout.testing import judge, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,17 +9,17 @@ from uuid import UUID
 
 import pytest
 
+from cloudboot_base import FileStorage, MemoryStorage, TruncatedError, Window, open_storage
 from cloudboot_gpt import PartitionSpec, create, find_ufs_partition, partition_types, plan, read
 from cloudboot_gpt.entries import decode_name, encode_name
 from cloudboot_gpt.testing import sample_disk, sample_table
-from cloudboot_layout import FileStorage, MemoryStorage, TruncatedError, Window, open_storage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 DISK, TABLE = sample_disk(), sample_table()
 

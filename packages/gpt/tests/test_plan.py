@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from cloudboot_base import FormatError, MemoryStorage, RangeError
+from cloudboot_base.exit_codes import NO_SPACE
 from cloudboot_gpt import (
     DiskTooSmallError,
     OverlapError,
@@ -24,7 +26,6 @@ from cloudboot_gpt import (
 )
 from cloudboot_gpt.guids import uuid8
 from cloudboot_gpt.testing import sample_table
-from cloudboot_layout import FormatError, MemoryStorage, RangeError
 
 if TYPE_CHECKING:
     from cloudboot_gpt import Table
@@ -156,7 +157,7 @@ def test_a_disk_that_is_too_small_says_how_many_bytes_it_needs(
 ) -> None:
     with pytest.raises(DiskTooSmallError) as caught:
         plan(specs, disk_size=disk_size)
-    assert caught.value.no_space
+    assert caught.value.exit_code == NO_SPACE
     assert caught.value.partition == partition
     assert (caught.value.expected, caught.value.actual) == (f"at least {needed} bytes", disk_size)
     assert plan(specs, disk_size=needed).size == needed

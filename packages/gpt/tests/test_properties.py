@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cloudboot_base import FormatError, MemoryStorage
 from cloudboot_gpt import SECTOR_SIZES, PartitionSpec, SpecificationError, Table, check, create, metadata, plan, read
 from cloudboot_gpt.testing import sample_disk, sample_table
-from cloudboot_layout import FormatError, MemoryStorage
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=18)
 specs = st.builds(

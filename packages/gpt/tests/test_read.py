@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import cloudboot_gpt as gpt
+from cloudboot_base import FormatError, MemoryStorage, TruncatedError
+from cloudboot_base.testing import flipped, truncations
 from cloudboot_gpt.testing import header_offset, sample_disk, sample_table, with_entry, with_header, with_mbr_record
-from cloudboot_layout import FormatError, MemoryStorage, TruncatedError
-from cloudboot_layout.testing import flipped, truncations
 
 if TYPE_CHECKING:
     from pathlib import Path

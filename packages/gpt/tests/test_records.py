@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudboot_gpt import layout, records
-from cloudboot_layout.declaration import construct_of, layouts
-from cloudboot_layout.generate import generate
+from cloudboot_records.declaration import construct_of, layouts
+from cloudboot_records.generate import generate
 
 
 def test_the_checked_in_records_are_the_generated_ones() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudboot_base.testing import flipped
 from cloudboot_gpt import DisagreementError, GPTError, UnrepairableError, check, metadata, repair
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_header, with_mbr_record
-from cloudboot_layout.testing import flipped
 
 DISKS = {size: sample_disk(size) for size in (512, 4096)}
 DISK, TABLE = DISKS[512], sample_table()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from nacl.secret import SecretBox
 
-from cloudboot_layout.testing import judge
+from cloudboot_base.testing import judge
 from cloudboot_oci_stream import (
     KeySigner,
     Policy,

@@ -23,7 +23,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
     Timestamp,
 )
 
-from cloudboot_layout.testing import judge
+from cloudboot_base.testing import judge
 from cloudboot_oci_stream import (
     Identity,
     IdentitySigner,

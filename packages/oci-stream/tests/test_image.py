@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout.testing import run
+from cloudboot_base.testing import run
 from cloudboot_oci_stream import (
     ARTIFACT_TYPE,
     LAYER_TYPE,

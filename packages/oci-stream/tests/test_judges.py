@@ -17,7 +17,7 @@ import oras.layout
 import oras.provider
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, copy_image, fetch_image, push_image
 from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (

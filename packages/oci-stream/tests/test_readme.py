@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.testing import run_examples
+from cloudboot_base.testing import run_examples
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
 
 LIBRARY, COMMAND = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split("## Command\n")

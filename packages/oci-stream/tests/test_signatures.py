@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from cloudboot_layout.testing import judge
+from cloudboot_base.testing import judge
 from cloudboot_oci_stream import (
     KeySigner,
     Policy,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from cloudboot_layout.testing import judge
+from cloudboot_base.testing import judge
 from cloudboot_oci_stream import Descriptor, Identity, KeySigner, Policy, Rule, Trust, open_store, push_image
 from cloudboot_oci_stream import verify_signature as verify
 from cloudboot_oci_stream.descriptor import digest_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 
 DISK_SIZE = 8 << 20
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_qemu import (
     ARCHITECTURES,
     BlockAccess,
@@ -183,7 +183,7 @@ def test_text_that_does_not_come_times_out_and_all_is_closed() -> None:
 def test_refusals_name_their_cause(tmp_path: Path, memory_file: MakeFile) -> None:
     with pytest.raises(MachineFailedError, match="no-such-device") as caught:
         Machine(extra=["-device", "no-such-device"])
-    assert caught.value.exit_code == 1
+    assert caught.value.status == 1
     with pytest.raises(MachineFailedError, match="too long"):
         Machine(extra=["x" * (1 << 20)])
     with pytest.raises(ImageError, match="No such file"):
@@ -206,7 +206,7 @@ def test_a_killed_qemu_is_told() -> None:
         os.kill(machine.pid, signal.SIGKILL)
         with pytest.raises(MachineFailedError) as caught:
             machine.expect(rb"anything")
-        assert caught.value.exit_code == -signal.SIGKILL
+        assert caught.value.status == -signal.SIGKILL
         with pytest.raises(MachineFailedError):
             machine.wait()
 

@@ -91,5 +91,5 @@ def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_error_is_one_line() -> None:
-    error = MachineFailedError("QEMU did not start", exit_code=1, stderr="a\nb\nc\nd")
+    error = MachineFailedError("QEMU did not start", status=1, stderr="a\nb\nc\nd")
     assert str(error) == "QEMU did not start: b | c | d"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cloudboot_layout.testing import run_examples
+from cloudboot_base.testing import run_examples
 
 
 def shape(text: str) -> str:

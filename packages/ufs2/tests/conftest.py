@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.testing import run
+from cloudboot_base.testing import run
 from cloudboot_ufs2.testing import sample_tree, write_tree
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout import MemoryStorage
-from cloudboot_layout.testing import judge, run
+from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import (
     UFS2,
     Directory,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout import FileStorage, MemoryStorage, Window
+from cloudboot_base import FileStorage, MemoryStorage, Window
 from cloudboot_ufs2 import (
     UFS2,
     Directory,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.command import BAD_INPUT, OK
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.command import BAD_INPUT, OK
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import check
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.testing import Editor

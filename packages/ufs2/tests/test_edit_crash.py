@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout import MemoryStorage
+from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
 from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC
 from cloudboot_ufs2.members import Member

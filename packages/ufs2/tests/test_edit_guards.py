@@ -15,7 +15,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from cloudboot_layout import MemoryStorage
+from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import (
     UFS2,
     DirectoryError,

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check, newfs
 from cloudboot_ufs2.model import Model, Node, random_operations, walk
 from cloudboot_ufs2.testing import AFTER_A_CUT_IN_A_MOVE, Journal, image_of, small_tree
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 SIZE = 20 << 20
 START = 1_600_000_000_000_000_000
@@ -264,7 +264,7 @@ def test_a_cut_anywhere_in_any_sequence_leaves_nothing_worse_than_leaks() -> Non
 @pytest.mark.parametrize("byteorder", ["little", "big"])
 @pytest.mark.parametrize("block_size", [4096, 65536])
 def test_judges_agree_after_a_long_sequence(block_size: int, byteorder: ByteOrder, tmp_path: Path) -> None:
-    """Linux judges such sequences at block sizes up to 32768 (``packages/cloudboot/tests/test_live.py``)."""
+    """Linux judges such sequences at block sizes up to 32768 (``packages/probes/tests/test_live.py``)."""
     options = Options(block_size=block_size, byteorder=byteorder, density=4096, timestamp=START // 10**9)
     image = bytearray(image_of(small_tree(), options, size=40 << 20))
     model = Model(lambda clock: WritableUFS2.open(image, clock=clock), START, small_tree())

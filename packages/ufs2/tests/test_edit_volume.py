@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout import RangeError
-from cloudboot_layout.testing import judge, run
+from cloudboot_base import RangeError
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import (
     UFS2,
     AttributeNotFoundError,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, SuperblockError, Ufs2Error, check
 from cloudboot_ufs2.testing import pattern
 

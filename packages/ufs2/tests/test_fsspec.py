@@ -15,8 +15,8 @@ import fsspec
 import pytest
 from fsspec.tests import abstract
 
-from cloudboot_layout import MemoryStorage
-from cloudboot_layout.testing import judge, run
+from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, InodeError, Options, ReadOnlyError, WritableUFS2, check, newfs
 from cloudboot_ufs2.errors import IsADirectoryError as UFS2IsADirectoryError
 from cloudboot_ufs2.fsspecfs import UFS2FileSystem

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudboot_base.exit_codes import NO_SPACE
 from cloudboot_ufs2 import NoSpaceError, OptionError, Options, plan
 from cloudboot_ufs2.constants import FS_UFS2_MAGIC
 from cloudboot_ufs2.geometry import Geometry, group_header_size, roundup
@@ -147,7 +148,7 @@ def test_metadata_space_is_half_of_minfree() -> None:
 def test_too_small_says_how_much_is_needed(size: int) -> None:
     with pytest.raises(NoSpaceError) as caught:
         plan(size, Options())
-    assert caught.value.no_space
+    assert caught.value.exit_code == NO_SPACE
     assert caught.value.needed is not None
     assert caught.value.needed > size
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import Options, build, check
 
 LAYOUTS = [

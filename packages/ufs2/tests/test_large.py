@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, Symlink, build, check
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import pattern

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudboot_layout import FormatError
-from cloudboot_layout.testing import judge, run
+from cloudboot_base import FormatError
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Directory, File, Options, Symlink, WritableUFS2, check
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import Editor, image_of, pattern

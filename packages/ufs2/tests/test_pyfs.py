@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, InodeError, NoSpaceError, Options, WritableUFS2, check, newfs
 from cloudboot_ufs2.testing import pattern, sample_image
 

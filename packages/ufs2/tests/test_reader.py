@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_layout import ByteOrder, FormatError
+from cloudboot_base import FormatError
+from cloudboot_records import ByteOrder
 from cloudboot_ufs2 import (
     UFS2,
     Attribute,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudboot_layout.testing import run_examples
+from cloudboot_base.testing import run_examples
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cloudboot_ufs2.layout as declarations
-from cloudboot_layout.declaration import construct_of, layouts
-from cloudboot_layout.generate import generate
+from cloudboot_records.declaration import construct_of, layouts
+from cloudboot_records.generate import generate
 from cloudboot_ufs2 import records
 from cloudboot_ufs2.records import Cg, Fs, Ufs1Dinode, Ufs2Dinode
 

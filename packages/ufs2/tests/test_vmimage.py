@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import cloudboot_gpt
-from cloudboot_layout import FormatError, MemoryStorage
-from cloudboot_layout.testing import judge, run
+from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import (
     UFS2,
     ContainerError,

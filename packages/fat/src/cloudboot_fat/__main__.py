@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import Storage, Window, new_file, new_image, open_storage
-from cloudboot_layout.command import (
+from cloudboot_base import Storage, Window, new_file, new_image, open_storage
+from cloudboot_base.command import (
     CHECK_FAILED,
     OK,
     USAGE,
@@ -22,7 +22,7 @@ from cloudboot_layout.command import (
     run,
     size_argument,
 )
-from cloudboot_layout.storage import chunks
+from cloudboot_base.storage import chunks
 
 from . import builder, tree
 from .check import check

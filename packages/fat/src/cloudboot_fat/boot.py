@@ -21,7 +21,7 @@ from .geometry import (
 from .records import BPB, BPB32, ExtendedBootRecord, FSInfo
 
 if TYPE_CHECKING:
-    from cloudboot_layout import WritableStorage
+    from cloudboot_base import WritableStorage
 
     from .plan import FormatOptions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import Finding
+from cloudboot_base import Finding
 
 from .geometry import (
     FSI_LEAD_SIGNATURE,

@@ -24,7 +24,7 @@ from .tree import DirectoryNode, FileNode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import WritableStorage
+    from cloudboot_base import WritableStorage
 
     from .tree import Tree
 

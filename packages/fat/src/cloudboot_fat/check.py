@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import Finding, FormatError
+from cloudboot_base import Finding, FormatError
 
 from . import directory as directories
 from . import names, times
@@ -21,7 +21,7 @@ from .paths import MAX_PATH, join
 from .reader import FatReader
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .boot_check import Findings
 

@@ -7,9 +7,9 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from cloudboot_layout import MemoryStorage, Storage
-from cloudboot_layout.copying import copy_from_file
-from cloudboot_layout.storage import chunks
+from cloudboot_base import MemoryStorage, Storage
+from cloudboot_base.copying import copy_from_file
+from cloudboot_base.storage import chunks
 
 from .errors import OptionError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import WritableStorage
+    from cloudboot_base import WritableStorage
 
     #: A host path, bytes, or any storage.
     Content = str | os.PathLike[str] | Buffer | Storage

@@ -1,6 +1,6 @@
 """What can be wrong with a FAT volume, or with what is asked of one.
 
-    FormatError                       (cloudboot_layout)
+    FormatError                       (cloudboot_base)
     +-- FatError                      base of everything this package raises itself
         +-- BootSectorError           the boot sector does not describe a FAT volume
         +-- ChainError                a cluster chain loops, leaves the volume, or is too short
@@ -15,8 +15,8 @@
         +-- IsADirectoryError         the other way round                  (also the builtin)
         +-- DirectoryNotEmptyError    rmdir of a directory with entries    (also an OSError, ENOTEMPTY)
 
-:class:`cloudboot_layout.TruncatedError` (the storage ends before the volume does) and
-:class:`cloudboot_layout.RangeError` (a value does not fit its field) come from the ground floor.
+:class:`cloudboot_base.TruncatedError` (the storage ends before the volume does) and
+:class:`cloudboot_base.RangeError` (a value does not fit its field) come from the ground floor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from __future__ import annotations
 import builtins
 import errno as _errno
 
-from cloudboot_layout import FormatError
+from cloudboot_base import FormatError
+from cloudboot_base.exit_codes import NO_SPACE, USAGE
 
 
 class FatError(FormatError):
@@ -46,6 +47,8 @@ class DirectoryError(FatError):
 class OptionError(FatError, ValueError):
     """The formatting options contradict one another, the storage, or the specification."""
 
+    exit_code = USAGE
+
 
 class InvalidNameError(FatError, ValueError):
     """A name or label that VFAT cannot store."""
@@ -61,7 +64,7 @@ class NoSpaceError(FatError, OSError):
     """The volume has not enough room; ``expected`` says how many bytes would do."""
 
     errno = _errno.ENOSPC
-    no_space = True
+    exit_code = NO_SPACE
 
 
 class FileNotFoundError(FatError, builtins.FileNotFoundError):  # noqa: A001 -- the double of the builtin

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudboot_layout import TruncatedError
+from cloudboot_base import TruncatedError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 
 class Extent(NamedTuple):

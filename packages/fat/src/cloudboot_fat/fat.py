@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cloudboot_layout import Storage, WritableStorage
+    from cloudboot_base import Storage, WritableStorage
 
     from .geometry import Geometry
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import WritableStorage
+from cloudboot_base import WritableStorage
 
 from . import errors, names, times
 from .content import open_content, zero
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .content import Content, Source
     from .directory import Directory

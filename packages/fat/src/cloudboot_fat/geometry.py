@@ -14,7 +14,7 @@ from .records import BPB, BPB32, DirectoryEntry, ExtendedBootRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Record
+    from cloudboot_records import Record
 
 FatType = Literal[12, 16, 32]
 

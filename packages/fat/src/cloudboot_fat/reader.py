@@ -7,7 +7,7 @@ import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from cloudboot_layout import StorageFile, TruncatedError
+from cloudboot_base import StorageFile, TruncatedError
 
 from . import directory as directories
 from . import errors
@@ -23,7 +23,7 @@ from .records import DirectoryEntry, FSInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 #: Bytes of directories kept in memory; their entries as objects take some twenty times as much.
 _BYTES_KEPT = 4 << 20

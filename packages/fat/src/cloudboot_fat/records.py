@@ -1,5 +1,5 @@
 """The records declared in ``cloudboot_fat.layout``. Generated: change the declaration, then run
-``python -m cloudboot_layout cloudboot_fat.layout``.
+``python -m cloudboot_records cloudboot_fat.layout``.
 """
 
 # ruff: noqa: E501 -- one field's doc may be longer than a line
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from cloudboot_layout.model import Field, RecordLayout
-from cloudboot_layout.record import Record, exactly
+from cloudboot_records.model import Field, RecordLayout
+from cloudboot_records.record import Record, exactly
 
 
 @dataclass(slots=True)

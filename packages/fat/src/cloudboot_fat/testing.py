@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from cloudboot_layout.testing import judge, run
+from cloudboot_base.testing import judge, run
 
 from . import geometry as geometries
 from . import table

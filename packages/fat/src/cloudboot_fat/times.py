@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import NamedTuple
 
-from cloudboot_layout import RangeError
+from cloudboot_base import RangeError
 
 #: The first moment FAT can store.
 EPOCH = dt.datetime(1980, 1, 1)  # noqa: DTZ001 -- FAT times have no zone

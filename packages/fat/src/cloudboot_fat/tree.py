@@ -14,7 +14,7 @@ from .geometry import MAX_FILE_SIZE
 from .paths import split
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .content import Content
 

@@ -13,7 +13,7 @@ import atheris
 with atheris.instrument_imports(include=["cloudboot_fat"]):
     from cloudboot_fat import FatFileSystem, FatType, FormatOptions, build, check
 
-from cloudboot_layout import FormatError, MemoryStorage
+from cloudboot_base import FormatError, MemoryStorage
 
 _TREE = {"/DIR/SUB/DEEP": b"deep" * 500, "/DIR/a long name.txt": b"long" * 500, "/FILE": b"file" * 500}
 

@@ -7,8 +7,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, get_args
 
-from cloudboot_layout import FileStorage, Storage, new_image, open_storage
-from cloudboot_layout.command import (
+from cloudboot_base import FileStorage, Storage, new_image, open_storage
+from cloudboot_base.command import (
     CHECK_FAILED,
     OK,
     USAGE,
@@ -20,8 +20,8 @@ from cloudboot_layout.command import (
     run,
     size_argument,
 )
-from cloudboot_layout.copying import copy_from_file
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.copying import copy_from_file
+from cloudboot_base.storage import descriptor_of
 
 from . import partition_types
 from .check import check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import open_storage
+from cloudboot_base import Finding, open_storage
 
 from .copies import disagreements, load_backup, load_primary
 from .mbr import block_defects, mbr_defects, mbr_faults
@@ -12,8 +12,6 @@ from .reader import checked_sector_size
 from .records import MasterBootRecord
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Finding
-
     from .errors import GPTError
     from .reader import Source
 
@@ -43,4 +41,4 @@ def check(source: Source, *, sector_size: int | None = None) -> list[Finding]:
         faults.extend([*copy.faults, *copy.defects])
     if not primary.header_faults and not backup.header_faults:
         faults.extend(disagreements(primary, backup))
-    return [fault.finding() for fault in faults]
+    return [Finding.from_error(fault) for fault in faults]

@@ -15,7 +15,7 @@ from .table import SECTOR_SIZES, Partition, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 MIN_BLOCKS: Final = 6
 """The smallest disk that holds a table: MBR, two headers, two arrays of one block, one usable block."""

@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from cloudboot_layout import RangeError
+from cloudboot_base import RangeError
 
 from .errors import (
     EntryArrayChecksumError,

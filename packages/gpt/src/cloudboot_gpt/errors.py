@@ -1,6 +1,6 @@
 """What can be wrong with a GPT disk, and with a request for one.
 
-    GPTError                                 base, a cloudboot_layout.FormatError
+    GPTError                                 base, a cloudboot_base.FormatError
     +-- MBRError                             LBA 0
     |   +-- MBRSignatureError                no 55 AA
     |   +-- NoProtectiveMBRError             no record of type 0xEE
@@ -33,22 +33,21 @@
     +-- SpecificationError                   a request that no table can satisfy (also a ValueError)
         +-- DiskTooSmallError                the partitions do not fit
 
-``kind`` is the name the same fault has as a :class:`~cloudboot_layout.Finding`. ``lba`` is the block at fault, in
+``kind`` is the name the same fault has as a :class:`~cloudboot_base.Finding`. ``lba`` is the block at fault, in
 logical blocks; ``offset`` is the exact byte. ``copy`` is ``"primary"``, ``"backup"`` or, for the MBR, ``None``;
 ``partition`` is the number of the entry, from 1.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from cloudboot_layout import Finding, FormatError, TruncatedError
+from cloudboot_base import FormatError, TruncatedError
+from cloudboot_base.exit_codes import NO_SPACE, USAGE
 
 
 class GPTError(FormatError):
     """A disk breaks the rules of UEFI 2.10 chapter 5."""
 
-    kind: ClassVar[str] = "gpt"
+    kind = "gpt"
 
     def __init__(
         self,
@@ -64,39 +63,20 @@ class GPTError(FormatError):
         copy: str | None = None,
         partition: int | None = None,
     ) -> None:
+        places = {"copy": copy, "lba": lba, "partition": partition}
         super().__init__(
-            message, structure=structure, field=field, offset=offset, expected=expected, actual=actual, hint=hint
+            message,
+            structure=structure,
+            field=field,
+            offset=offset,
+            expected=expected,
+            actual=actual,
+            hint=hint,
+            where={name: place for name, place in places.items() if place is not None},
         )
         self.lba = lba
         self.copy = copy
         self.partition = partition
-
-    @property
-    def where(self) -> dict[str, int | str]:
-        """The copy, the block and the partition at fault, as far as they are known."""
-        places = {"copy": self.copy, "lba": self.lba, "partition": self.partition}
-        return {name: place for name, place in places.items() if place is not None}
-
-    def __str__(self) -> str:
-        place = " ".join(f"{name} {value}" for name, value in self.where.items())
-        return f"{place}: {super().__str__()}" if place else super().__str__()
-
-    def as_dict(self) -> dict[str, object]:
-        """The facts of the error, ready for JSON."""
-        return super().as_dict() | self.where
-
-    def finding(self) -> Finding:
-        """The same fault as a checker reports it."""
-        return Finding(
-            self.kind,
-            self.message,
-            structure=self.structure,
-            field=self.field,
-            offset=self.offset,
-            expected=self.expected,
-            actual=self.actual,
-            where=self.where,
-        )
 
 
 class MBRError(GPTError):
@@ -277,10 +257,11 @@ class SpecificationError(GPTError, ValueError):
     """What was asked for cannot be a partition table."""
 
     kind = "specification"
+    exit_code = USAGE
 
 
 class DiskTooSmallError(SpecificationError):
     """The partitions and both copies of the table do not fit on the disk."""
 
     kind = "disk-too-small"
-    no_space: ClassVar[bool] = True
+    exit_code = NO_SPACE

@@ -10,12 +10,12 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from cloudboot_layout.storage import chunks
+from cloudboot_base.storage import chunks
 
 from .errors import SpecificationError
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 # uuid.uuid5(uuid.NAMESPACE_URL, "cloudboot-gpt"): an arbitrary but fixed namespace. Changing it changes every image.
 NAMESPACE: Final = UUID("df5df52a-00e2-53eb-b216-c2a6dcaea5f7")

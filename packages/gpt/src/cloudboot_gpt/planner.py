@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .header import CopyName
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from cloudboot_layout import open_storage
+from cloudboot_base import open_storage
 
 from .copies import Copy, check_size, detect_sector_size, disagreements, load_backup, load_primary
 from .errors import SpecificationError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
 

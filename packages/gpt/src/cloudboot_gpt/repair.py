@@ -18,7 +18,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import WritableStorage, open_storage
+from cloudboot_base import WritableStorage, open_storage
 
 from .copies import Copy, disagreements, load_backup, load_primary
 from .entries import decode_array, partition_faults
@@ -32,7 +32,7 @@ from .table import blocks_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .header import CopyName
     from .reader import Source

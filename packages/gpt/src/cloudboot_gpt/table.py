@@ -8,15 +8,15 @@ import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import MemoryStorage, StorageFile, Window, WritableStorage
-from cloudboot_layout.storage import descriptor_of, view_of
+from cloudboot_base import MemoryStorage, StorageFile, Window, WritableStorage
+from cloudboot_base.storage import descriptor_of, view_of
 
 from . import partition_types
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 SECTOR_SIZES = (512, 1024, 2048, 4096)
 MIN_ARRAY_SIZE = 16384

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Unpack
 
-from cloudboot_layout import WritableStorage, open_storage
+from cloudboot_base import WritableStorage, open_storage
 
 from .entries import encode_array
 from .errors import DiskTooSmallError, SpecificationError

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from types import FunctionType
 
+from cloudboot_base import FormatError, MemoryStorage
 from cloudboot_gpt import BackupPolicy, GPTError, MBRPolicy, check, create, read, repair
 from cloudboot_gpt.testing import sample_disk, with_entry, with_header
-from cloudboot_layout import FormatError, MemoryStorage
 
 BIG_SECTORS, REHASH_HEADERS, REHASH_ARRAYS, TRUNCATE, RAW = 1, 2, 4, 8, 16
 _DISKS = {size: sample_disk(size) for size in (512, 4096)}

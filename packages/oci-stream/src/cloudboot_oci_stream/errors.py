@@ -58,7 +58,9 @@ Those named with a builtin exception can be caught as that one, too.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
+
+from cloudboot_base import Error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,15 +68,13 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 200
 
 
-class OciError(Exception):
+class OciError(Error):
     """An image could not be pushed or fetched.
 
     ``reference`` is the image as the caller named it (never with credentials), ``digest`` the content concerned,
     ``offset`` in bytes from the start of that content; ``expected`` and ``actual`` are the values compared. ``hint``
     says what a person can do next. ``exit_code`` is what the command ends with.
     """
-
-    exit_code: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -87,14 +87,12 @@ class OciError(Exception):
         actual: object = None,
         hint: str | None = None,
     ) -> None:
-        self.message = message
+        super().__init__(message, hint=hint)
         self.reference = reference
         self.digest = digest
         self.offset = offset
         self.expected = expected
         self.actual = actual
-        self.hint = hint
-        super().__init__(message)
 
     def __str__(self) -> str:
         subject = self.reference or ""
@@ -115,19 +113,15 @@ class OciError(Exception):
         """Whether asking again may help."""
         return False
 
-    def as_dict(self) -> dict[str, object]:
-        """The facts of the error, ready for JSON."""
-        facts: dict[str, object] = {
-            "error": type(self).__name__,
-            "message": self.message,
+    def facts(self) -> dict[str, object]:
+        """Reference, digest, offset, and the values compared."""
+        return {
             "reference": self.reference,
             "digest": self.digest,
             "offset": self.offset,
-            "expected": _plain(self.expected),
-            "actual": _plain(self.actual),
-            "hint": self.hint,
+            "expected": self.expected,
+            "actual": self.actual,
         }
-        return {name: value for name, value in facts.items() if value is not None}
 
 
 class InvalidReferenceError(OciError, ValueError):

@@ -14,17 +14,13 @@ Every error is one line, with ``hint`` saying what a person can do next where th
 
 from __future__ import annotations
 
+from cloudboot_base import Error
 
-class QemuError(Exception):
+
+class QemuError(Error):
     """The base of the tree."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(message)
-
-    def __str__(self) -> str:
-        return self.message
+    exit_code = 12
 
 
 class ProgramMissingError(QemuError):
@@ -48,12 +44,12 @@ class FirmwareMissingError(QemuError):
 class MachineFailedError(QemuError):
     """QEMU did not start, died, or stopped the machine because of an error of its own.
 
-    ``exit_code`` is the process's (negative: the signal that ended it, ``None``: it still runs), ``stderr`` the last
-    lines QEMU printed.
+    ``status`` is the process's exit code (negative: the signal that ended it, ``None``: it still runs), ``stderr`` the
+    last lines QEMU printed.
     """
 
-    def __init__(self, message: str, *, exit_code: int | None, stderr: str, hint: str | None = None) -> None:
-        self.exit_code = exit_code
+    def __init__(self, message: str, *, status: int | None, stderr: str, hint: str | None = None) -> None:
+        self.status = status
         self.stderr = stderr
         last = " | ".join(line for line in stderr.splitlines()[-3:] if line)
         super().__init__(f"{message}: {last}" if last else message, hint=hint)

@@ -168,7 +168,7 @@ class Machine:
 
     def _running(self, purpose: str) -> Supervisor:
         if self._supervisor is None:
-            raise MachineFailedError(f"{purpose}: the machine is closed", exit_code=None, stderr="")
+            raise MachineFailedError(f"{purpose}: the machine is closed", status=None, stderr="")
         return self._supervisor
 
     @property
@@ -199,13 +199,13 @@ class Machine:
     def _why_ended(self, awaited: str) -> MachineEndedError | MachineFailedError:
         end = None if self._supervisor is None else self._supervisor.end
         if end is None:
-            return MachineFailedError(f"the machine was closed before {awaited} appeared", exit_code=None, stderr="")
+            return MachineFailedError(f"the machine was closed before {awaited} appeared", status=None, stderr="")
         if end.reason is not None:
             return MachineEndedError(end.reason, awaited=awaited, tail=self.transcript.tail())
         hint = _KVM_HINT if self.description.accelerator == "kvm" else None
         state = "stands still" if end.exit_code is None else f"died with exit code {end.exit_code}"
         return MachineFailedError(
-            f"QEMU {state} before {awaited} appeared", exit_code=end.exit_code, stderr=end.stderr, hint=hint
+            f"QEMU {state} before {awaited} appeared", status=end.exit_code, stderr=end.stderr, hint=hint
         )
 
     def wait(self, timeout: float = 60.0) -> str:
@@ -232,7 +232,7 @@ class Machine:
         try:
             supervisor.call(supervisor.send_console(data, seconds=_COMMAND_TIMEOUT))
         except OSError as error:  # TimeoutError is one
-            raise MachineFailedError(f"the console takes no input: {error}", exit_code=None, stderr="") from error
+            raise MachineFailedError(f"the console takes no input: {error}", status=None, stderr="") from error
 
     def qmp(
         self, command: str, arguments: Mapping[str, object] | None = None, *, timeout: float = _COMMAND_TIMEOUT

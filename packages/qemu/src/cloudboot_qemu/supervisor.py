@@ -153,7 +153,7 @@ class Supervisor:
                 process.wait()
         except OSError as error:
             if not started.done():
-                started.set_exception(MachineFailedError(f"QEMU cannot be run: {error}", exit_code=None, stderr=""))
+                started.set_exception(MachineFailedError(f"QEMU cannot be run: {error}", status=None, stderr=""))
         finally:
             with self._calls_lock:
                 calls, self._calls = self._calls or set(), None
@@ -223,7 +223,7 @@ class Supervisor:
         process.kill()
         code = process.wait()
         self._drain(self._channels.stderr, self._stderr_arrived)
-        raise MachineFailedError(problem, exit_code=code, stderr=self._stderr_text())
+        raise MachineFailedError(problem, status=code, stderr=self._stderr_text())
 
     def _drain(self, fd: int, sink: Callable[[bytes], None]) -> None:
         while True:

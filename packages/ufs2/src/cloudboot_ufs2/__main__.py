@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import command
+from cloudboot_base import command
 
 from .commands import COMMANDS
 
@@ -19,7 +19,7 @@ _PROGRAM = "cloudboot_ufs2"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit codes are those of :mod:`cloudboot_layout.command`."""
+    """Run one command; the exit codes are those of :mod:`cloudboot_base.command`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     # A command that is named needs its own module only; help and wrong usage need to know them all.
     named = COMMANDS.get(arguments[0]) if arguments else None

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
     from .records import Ufs2Dinode

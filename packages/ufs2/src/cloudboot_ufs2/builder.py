@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from cloudboot_layout import FileStorage, Window, WritableStorage, new_image, refuse_existing
+from cloudboot_base import FileStorage, Window, WritableStorage, new_image, refuse_existing
 
 from .allocate import Allocator
 from .constants import MINCYLGRPS, SBLOCK_UFS2, SUJ_MIN

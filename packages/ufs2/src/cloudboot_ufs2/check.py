@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, BinaryIO
 
-from cloudboot_layout import Finding, Storage, Window, open_storage
+from cloudboot_base import Finding, Storage, Window, open_storage
 
 from . import rules
 from .constants import CK_SUPERBLOCK
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .survey import Findings, Survey
 

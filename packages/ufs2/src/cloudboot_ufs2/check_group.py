@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import Finding
+from cloudboot_base import Finding
 
 from .constants import CG_MAGIC, CK_CYLGRP
 from .dialect import UFS2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import Finding
+from cloudboot_base import Finding
 
 from .constants import UFS_ROOTINO
 from .dialect import UFS2

@@ -8,7 +8,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.storage import descriptor_of
 
 from .errors import SourceChangedError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, TypeIs
 
-    from cloudboot_layout import WritableStorage
+    from cloudboot_base import WritableStorage
 
 _CHUNK = 1 << 17  # with it a copy stays within a processor's second cache
 _GATHER = 512  # pieces of one pwritev; Linux allows 1024

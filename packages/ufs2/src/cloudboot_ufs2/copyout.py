@@ -9,7 +9,7 @@ import stat
 import tempfile
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import new_file
+from cloudboot_base import new_file
 
 from . import errors
 from .extract import Skipped, left_out

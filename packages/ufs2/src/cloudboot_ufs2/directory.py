@@ -12,7 +12,7 @@ from .errors import DirectoryError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 
 PIECE = 1 << 16  #: bytes of a directory that are read at once

@@ -11,7 +11,7 @@ from .errors import DirectoryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 Entry = tuple[bytes, int, int]  # name, inode, d_type
 

@@ -14,7 +14,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
-from cloudboot_layout import WritableStorage
+from cloudboot_base import WritableStorage
 
 from . import errors, rules
 from .attrwrite import replace_attributes, with_attribute, without_attribute
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .content import Readable
     from .records import Ufs2Dinode

@@ -1,6 +1,6 @@
 """What can be wrong with a UFS2 image, with what is asked of it, or with what is to be put into it.
 
-Ufs2Error (a cloudboot_layout.FormatError)
+Ufs2Error (a cloudboot_base.FormatError)
 +-- ImageTruncatedError     a structure reaches past the end of the image (also a TruncatedError, so an EOFError)
 +-- SuperblockError         no superblock, or one that breaks a rule
 +-- UnsupportedError        well-formed, but of a kind this package does not handle
@@ -37,7 +37,8 @@ from __future__ import annotations
 import builtins
 import errno
 
-from cloudboot_layout import FormatError, TruncatedError
+from cloudboot_base import FormatError, TruncatedError
+from cloudboot_base.exit_codes import NO_SPACE, USAGE
 
 
 class Ufs2Error(FormatError):
@@ -173,12 +174,14 @@ class StaleFileError(Ufs2Error, OSError):
 class OptionError(Ufs2Error, ValueError):
     """An option that newfs(8) would refuse."""
 
+    exit_code = USAGE
+
 
 class NoSpaceError(Ufs2Error, OSError):
     """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
 
     errno = errno.ENOSPC
-    no_space = True
+    exit_code = NO_SPACE
 
     def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
         super().__init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from typing import TYPE_CHECKING
 
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.storage import descriptor_of
 
 from .errors import ReadOnlyError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 
 def claim(storage: Storage, stack: contextlib.ExitStack) -> None:

@@ -13,7 +13,8 @@ from .records import Extattr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
     from .records import Ufs2Dinode

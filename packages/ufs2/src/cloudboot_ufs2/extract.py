@@ -8,7 +8,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
-from cloudboot_layout import new_file
+from cloudboot_base import new_file
 
 from . import errors
 from .constants import FS_SUJ, SF_SNAPSHOT

@@ -8,14 +8,14 @@ from bisect import bisect_left, insort
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from cloudboot_layout.storage import file_behind
+from cloudboot_base.storage import file_behind
 
 from .transfer import send, send_zeros
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .blocks import BlockMap
     from .geometry import Geometry

@@ -25,7 +25,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-from cloudboot_layout import TruncatedError
+from cloudboot_base import TruncatedError
 
 from . import errors
 from .errors import InodeError, OptionError, ReadOnlyError

@@ -22,7 +22,7 @@ from .testing import editable_image, pattern, small_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 
 def small_image(byteorder: ByteOrder = "little") -> bytes:

@@ -17,7 +17,7 @@ from .records import Cg
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
 

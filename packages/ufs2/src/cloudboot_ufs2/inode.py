@@ -8,7 +8,7 @@ from .hashes import check_hash
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 SIZE = Ufs2Dinode.SIZE
 CKHASH = Ufs2Dinode.LAYOUT.offsets["di_ckhash"]

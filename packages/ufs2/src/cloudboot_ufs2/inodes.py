@@ -14,7 +14,8 @@ from .inode import CKHASH, inode_hash
 from .records import Ufs2Dinode
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .dialect import Dialect
     from .geometry import Geometry

@@ -30,7 +30,8 @@ from .superblock import has_hash
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
     from .group import Bools, Octets

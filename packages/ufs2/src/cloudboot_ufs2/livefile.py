@@ -10,7 +10,7 @@ from .file import UFS2File
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .blocks import BlockMap
     from .edit import WritableUFS2

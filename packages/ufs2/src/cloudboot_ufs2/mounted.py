@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from cloudboot_layout import open_storage
+from cloudboot_base import open_storage
 
 from .constants import UFS_ROOTINO
 from .edit import WritableUFS2
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     from .file import UFS2File
     from .livefile import LiveFile

@@ -11,7 +11,7 @@ from .mapoffsets import map_offsets
 from .records import Cg, Csum
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .allocate import GroupSpace
     from .geometry import Geometry

@@ -17,7 +17,7 @@ from .records import Ufs2Dinode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
     from .node import Extent, Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from cloudboot_layout import Storage, Window, open_storage
+from cloudboot_base import Storage, Window, open_storage
 
 from . import rules
 from .blocks import read
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 
 def storage_of(

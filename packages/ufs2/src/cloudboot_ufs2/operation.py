@@ -17,7 +17,7 @@ from .transaction import JOURNAL_IS_NEEDED, Stage, Transaction
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .records import Ufs2Dinode
     from .transaction import Store

@@ -25,7 +25,7 @@ from .constants import (
 from .errors import OptionError
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
 DEFAULT_MINFREE = 8
 DEFAULT_FRAGMENT = 4096

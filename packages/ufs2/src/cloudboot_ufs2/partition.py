@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from cloudboot_layout import FormatError, Storage
+from cloudboot_base import FormatError, Storage
 
 from .errors import PartitionError, SuperblockError, UnsupportedError
 from .superblock import find_superblock

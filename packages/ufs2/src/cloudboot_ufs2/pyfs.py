@@ -27,8 +27,8 @@ from fs.opener.errors import OpenerError
 from fs.path import basename, join, recursepath
 from fs.permissions import Permissions
 
-from cloudboot_layout import FormatError
-from cloudboot_layout.command import parse_size
+from cloudboot_base import FormatError
+from cloudboot_base.command import parse_size
 
 from .builder import newfs
 from .constants import DT_DIR, DT_UNKNOWN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cloudboot_layout import TruncatedError
+from cloudboot_base import TruncatedError
 
 from .compression import zstandard, zstd_errors
 from .constants import QCOW2_MAGIC
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
     Table = npt.NDArray[np.uint64]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import FileStorage, TruncatedError
+from cloudboot_base import FileStorage, TruncatedError
 
 from . import rules
 from .constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import ByteOrder
+    from cloudboot_records import ByteOrder
 
     from .group import Bools
     from .partition import Place

@@ -31,7 +31,8 @@ from .hashes import check_hash
 from .records import CsumTotal, Fs, FsRecovery
 
 if TYPE_CHECKING:
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .geometry import Geometry
     from .options import Options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout import Finding
+from cloudboot_base import Finding
 
 from .blocks import BlockMap
 from .constants import UFS_ROOTINO
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from cloudboot_layout import ByteOrder, Storage
+    from cloudboot_base import Storage
+    from cloudboot_records import ByteOrder
 
     from .directory import Problem
     from .group import Bools

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import MemoryStorage
+from cloudboot_base import MemoryStorage
 
 from .builder import build
 from .check import check

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.storage import descriptor_of
 
 from .blocks import read
 from .constants import CK_INODE, FS_NEEDSFSCK
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from cloudboot_layout import ByteOrder, WritableStorage
+    from cloudboot_base import WritableStorage
+    from cloudboot_records import ByteOrder
 
     from .blocks import Pointers
     from .geometry import Geometry

@@ -6,12 +6,12 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.storage import descriptor_of
 
 from .errors import ImageTruncatedError
 
 if TYPE_CHECKING:
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 _CHUNK = 1 << 18
 _ZEROS = bytes(1 << 16)

@@ -7,7 +7,7 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import Finding
+from cloudboot_base import Finding
 
 from . import errors
 from .errors import Ufs2Error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
 
-from cloudboot_layout import Storage, Window, open_storage
+from cloudboot_base import Storage, Window, open_storage
 
 from .compression import MAGIC_SIZE, decoder_for, decompressed
 from .constants import QCOW2_MAGIC

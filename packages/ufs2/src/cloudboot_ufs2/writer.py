@@ -6,7 +6,7 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING
 
-from cloudboot_layout.storage import descriptor_of
+from cloudboot_base.storage import descriptor_of
 
 from .constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from .content import Target
@@ -23,7 +23,7 @@ from .workers import forked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cloudboot_layout import WritableStorage
+    from cloudboot_base import WritableStorage
 
     from .allocate import Allocator, GroupSpace
     from .geometry import Geometry

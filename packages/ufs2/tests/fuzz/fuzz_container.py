@@ -12,7 +12,7 @@ import lzma
 import struct
 from pathlib import Path
 
-from cloudboot_layout import FormatError, MemoryStorage
+from cloudboot_base import FormatError, MemoryStorage
 from cloudboot_ufs2 import open_image
 from cloudboot_ufs2.compression import zstandard
 from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus

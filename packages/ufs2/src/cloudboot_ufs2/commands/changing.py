@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.edit import WritableUFS2
 from cloudboot_ufs2.mounted import mount

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2.partition import InstalledReaders
 from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from cloudboot_layout import Storage
+    from cloudboot_base import Storage
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2.options import Options
 
 if TYPE_CHECKING:

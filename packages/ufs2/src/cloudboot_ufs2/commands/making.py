@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2.builder import build, newfs
 from cloudboot_ufs2.constants import DEV_BSIZE
 

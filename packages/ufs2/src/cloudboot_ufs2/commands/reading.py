@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2.check import check
 
 from .common import add_image, escaped, storage, volume

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_layout import command
+from cloudboot_base import command
 from cloudboot_ufs2.compare import FIELDS, Difference, compare
 from cloudboot_ufs2.extract import extract
 from cloudboot_ufs2.presets import PRESETS

@@ -1,0 +1,48 @@
+"""The ground floor of the cloudboot packages; the standard library is all it needs.
+
+- :mod:`.errors`: errors and findings that say what broke, where, and what to do next;
+- :mod:`.storage`, :mod:`.output`, :mod:`.copying`: bytes at offsets, and files that appear only when they are whole;
+- :mod:`.gates`: steps that show evidence or stop the run;
+- :mod:`.guid`: GUIDs between their text, bytes and names;
+- :mod:`.command`: the conventions of the commands, and :mod:`.exit_codes`.
+"""
+
+from .errors import (
+    BudgetError,
+    Error,
+    Finding,
+    FormatError,
+    MissingDependencyError,
+    RangeError,
+    TruncatedError,
+    UsageError,
+)
+from .gates import Gate, GateFailedError, Stage, Verdict, run_stages
+from .output import new_file, new_image, refuse_existing
+from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage
+
+__all__ = [
+    "BudgetError",
+    "Error",
+    "FileStorage",
+    "Finding",
+    "FormatError",
+    "Gate",
+    "GateFailedError",
+    "MemoryStorage",
+    "MissingDependencyError",
+    "RangeError",
+    "Stage",
+    "Storage",
+    "StorageFile",
+    "TruncatedError",
+    "UsageError",
+    "Verdict",
+    "Window",
+    "WritableStorage",
+    "new_file",
+    "new_image",
+    "open_storage",
+    "refuse_existing",
+    "run_stages",
+]

@@ -1,0 +1,174 @@
+"""The manners every ``python -m cloudboot_...`` command shares.
+
+stdout carries the result, stderr the story. Exit codes: 0 the command did what was asked, 1 a check found something,
+2 wrong usage, 3 damaged or hostile input, 4 not enough room, 5 the operating system refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from .errors import Error, plain
+from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "BAD_INPUT",
+    "CHECK_FAILED",
+    "INTERRUPTED",
+    "NO_SPACE",
+    "OK",
+    "SYSTEM",
+    "USAGE",
+    "Progress",
+    "add_common_arguments",
+    "counted",
+    "exit_code",
+    "parse_size",
+    "print_json",
+    "printable",
+    "report",
+    "run",
+    "size_argument",
+]
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--json`` and ``-v``, the same everywhere."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout; what its encoding cannot hold (a lone surrogate, say) is written as an escape."""
+    import json
+
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(plain(value), indent=2)
+    print(text)
+
+
+def parse_size(text: str) -> int:
+    """``"64M"``, ``"1GiB"`` or ``"4096"`` in bytes; the suffixes K, M, G and T are powers of 1024.
+
+    Raises:
+        ValueError: not a size.
+    """
+    digits = text.strip().upper().removesuffix("B").removesuffix("I")
+    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}.get(digits[-1:], 1)
+    if factor != 1:
+        digits = digits[:-1]
+    if not digits.isascii() or not digits.isdigit():
+        raise ValueError(f"{text!r} is not a size; write 4096, 64K, 16M or 2G")
+    return int(digits) * factor
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """``"1 file"``, ``"2 files"``; ``many`` is for words that do not only take an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def size_argument(text: str) -> int:
+    """:func:`parse_size` for :mod:`argparse`."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code an error stands for."""
+    return error.exit_code if isinstance(error, Error) else SYSTEM
+
+
+def run(program: str, main: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Call ``main`` and turn its errors into one line on stderr and an exit code."""
+    code = OK
+    try:
+        code = main(options)
+        sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
+    except (Error, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output went away; point stdout at nothing so that the interpreter's flush is silent.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return code
+        if options.verbose:
+            import traceback
+
+            traceback.print_exc()
+        report(program, error)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def printable(text: str) -> str:
+    """``text`` from an image or a peer, unable to steer a terminal: what is not printable is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
+    """The one line (and the hint, where there is one) that a person reads."""
+    out = sys.stderr if stream is None else stream
+    if isinstance(error, OSError) and error.filename is not None and not isinstance(error, Error):
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error)
+    print(f"{program}: error: {printable(text)}", file=out)
+    hint = getattr(error, "hint", None)
+    if hint:
+        print(f"{program}: hint: {hint}", file=out)
+
+
+class Progress:
+    """A line on a terminal that says how far a long operation is; silent where stderr is not a terminal."""
+
+    def __init__(self, label: str, total: int | None = None, *, unit: str = "B", stream: TextIO | None = None) -> None:
+        self._label, self._total, self._unit = label, total, unit
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = self._stream.isatty()
+        self._start = time.monotonic()
+        self._next = self._start
+
+    def __call__(self, done: int) -> None:
+        """Show that ``done`` units are finished; at most ten times a second."""
+        if not self._shown:
+            return
+        now = time.monotonic()
+        if now < self._next and done != self._total:
+            return
+        self._next = now + 0.1
+        amount = _amount(done, self._unit)
+        rate = done / (now - self._start) if now > self._start else 0.0
+        if self._total:
+            amount += f" of {_amount(self._total, self._unit)} ({100 * done // self._total} %)"
+        self._stream.write(f"\r\x1b[K{self._label}: {amount}, {_amount(int(rate), self._unit)}/s")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def _amount(count: int, unit: str) -> str:
+    if unit != "B":
+        return f"{count} {unit}"
+    value, prefixes = float(count), ["", "Ki", "Mi", "Gi", "Ti"]
+    while value >= 1024 and len(prefixes) > 1:
+        value, prefixes = value / 1024, prefixes[1:]
+    return f"{value:.1f} {prefixes[0]}B" if prefixes[0] else f"{count} B"

@@ -1,0 +1,128 @@
+"""An image described for people: from a file, or from a registry without touching the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cloudboot_base import FormatError, MemoryStorage, open_storage
+from cloudboot_oci_stream import Access, fetch_image
+
+from .disk import Disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+FileSystem = tuple[str, dict[str, object], list[dict[str, object]]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is in an image. ``file_systems`` are ``(name, facts, files)``."""
+
+    table: dict[str, object]
+    file_systems: list[FileSystem]
+    sources: tuple[Mapping[str, str], ...] = ()
+    findings: list[str] = field(default_factory=list)
+    checked: bool = True
+
+    def as_dict(self) -> dict[str, object]:
+        """The description, ready for JSON."""
+        return {
+            "table": self.table,
+            "file_systems": [{"name": name, **facts, "files": files} for name, facts, files in self.file_systems],
+            "sources": list(self.sources),
+            "findings": self.findings if self.checked else None,
+        }
+
+
+@contextlib.contextmanager
+def opened(
+    image: str, access: Access | None = None, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Disk]:
+    """The disk that ``image`` names: a file if there is one of that name, else a reference.
+
+    Raises:
+        GPTError: not a disk with a whole table.
+        OciError: the reference cannot be fetched.
+    """
+    if os.path.exists(image):
+        with open_storage(image) as source:
+            yield Disk.open(source.storage)
+    else:
+        with fetch_image(image, access=access, progress=progress) as fetched:
+            yield Disk.open(MemoryStorage(fetched.view))
+
+
+def describe(disk: Disk, *, check: bool = True) -> Description:
+    """List partitions, file systems and files; with ``check``, recompute every invariant."""
+    findings = [f"{where}: {finding}" for where, finding in disk.findings()] if check else []
+    systems: list[FileSystem] = []
+    parts: tuple[tuple[str, Callable[[Disk], FileSystem | None]], ...] = (("ESP", _esp), ("root", _root))
+    for name, look in parts:
+        try:
+            found = look(disk)
+        except FormatError as error:
+            # What keeps a file system from being read is among the findings, if they were asked for.
+            if not check:
+                raise
+            findings = findings or [f"{name}: {error}"]
+        else:
+            systems += [found] if found is not None else []
+    manifest = disk.manifest if any(name == "ESP" for name, _, _ in systems) else None
+    return Description(
+        table=disk.table.as_dict(),
+        file_systems=systems,
+        sources=manifest.sources if manifest is not None else (),
+        findings=findings,
+        checked=check,
+    )
+
+
+def _esp(disk: Disk) -> FileSystem:
+    volume = disk.esp
+    kind = f"FAT{volume.geometry.fat_type}"
+    return "ESP", {"type": kind, "label": volume.label, "free_clusters": volume.free_clusters()}, list(_esp_files(disk))
+
+
+def _root(disk: Disk) -> FileSystem | None:
+    return None if disk.root is None else ("root", root_facts(disk), list(_root_files(disk)))
+
+
+def _esp_files(disk: Disk) -> Iterator[dict[str, object]]:
+    for folder, folders, files in disk.esp.walk():
+        for entry in (*folders, *files):
+            path = f"{folder.rstrip('/')}/{entry.name}"
+            yield {"path": path, "mode": "drwxr-xr-x" if entry.is_dir else "-rw-r--r--", "size": entry.size}
+
+
+def root_facts(disk: Disk) -> dict[str, object]:
+    """What the superblock says, in short."""
+    volume = disk.root
+    if volume is None:
+        return {}
+    geometry = volume.geometry
+    return {
+        "type": "UFS2",
+        "label": volume.label,
+        "block_size": geometry.block_size,
+        "fragment_size": geometry.fragment_size,
+        "groups": geometry.group_count,
+    }
+
+
+def _root_files(disk: Disk) -> Iterator[dict[str, object]]:
+    volume = disk.root
+    if volume is None:
+        return
+    for _, folders, files in volume.walk():
+        for entry in (*folders, *files):
+            status = volume.stat(entry.path, follow_symlinks=False)
+            facts = {"path": entry.path, "mode": stat.filemode(status.st_mode), "size": status.st_size}
+            if entry.is_symlink():
+                facts["target"] = volume.readlink(entry.path)
+            yield facts

@@ -1,0 +1,170 @@
+"""A disk image opened and looked at: its table, both file systems, its manifest, the map of whose bytes are where."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cloudboot_fat as fat
+import cloudboot_gpt as gpt
+import cloudboot_ufs2 as ufs2
+from cloudboot_gpt import partition_types
+
+from .blockmap import BlockMap, Extent
+from .errors import CloudbootError
+from .manifest import MAX_SIZE, PATH, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_base import Finding, Storage
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A verified table over a storage; the file systems are opened when they are asked for."""
+
+    storage: Storage
+    table: gpt.Table
+
+    @classmethod
+    def open(cls, storage: Storage) -> Disk:
+        """Read the partition table, both copies of it.
+
+        Raises:
+            GPTError: there is none, or one copy is damaged or differs from the other.
+        """
+        return cls(storage, gpt.read(storage, backup="require"))
+
+    @cached_property
+    def esp_partition(self) -> gpt.Partition:
+        """The EFI system partition.
+
+        Raises:
+            CloudbootError: there is none.
+        """
+        found = self.table.find(partition_types.ESP)
+        if found is None:
+            raise CloudbootError("the disk has no EFI system partition")
+        return found
+
+    @cached_property
+    def root_partition(self) -> gpt.Partition | None:
+        """The first partition of a UFS type, or ``None``."""
+        return gpt.find_ufs_partition(self.table)
+
+    @cached_property
+    def esp(self) -> fat.FatFileSystem:
+        """The ESP's file system, not to be written."""
+        return fat.FatFileSystem(self.esp_partition.window(self.storage))
+
+    @cached_property
+    def root(self) -> ufs2.UFS2 | None:
+        """The UFS2 file system, or ``None`` without a partition for one."""
+        if self.root_partition is None:
+            return None
+        return ufs2.UFS2(self.root_partition.window(self.storage))
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """What the build said it put there; ``None`` in an image that was built by other means."""
+        if not self.esp.exists(PATH):
+            return None
+        if self.esp.stat(PATH).size > MAX_SIZE:
+            raise CloudbootError(f"{PATH} is larger than {MAX_SIZE} bytes")
+        return Manifest.from_bytes(self.esp.read_file(PATH))
+
+    def findings(self) -> Iterator[tuple[str, Finding]]:
+        """Everything the checkers find wrong, with the name of what they checked."""
+        yield from (("GPT", finding) for finding in gpt.check(self.storage))
+        yield from (("ESP", finding) for finding in fat.check(self.esp_partition.window(self.storage)))
+        if self.root_partition is not None:
+            window = self.root_partition.window(self.storage)
+            yield from (("root", finding) for finding in ufs2.check(window))
+
+    def loader(self, path: str) -> dict[str, object]:
+        """Size and SHA-256 of the EFI program at ``path`` on the ESP.
+
+        Raises:
+            CloudbootError: it is not there, or no PE image.
+        """
+        if not self.esp.exists(path):
+            raise CloudbootError(f"the ESP has no {path}", hint="build the image with --loader")
+        data = self.esp.read_file(path)
+        if data[:2] != b"MZ":
+            raise CloudbootError(f"{path} is not an EFI program: it does not begin with MZ")
+        return {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    def owner(self, path: str) -> str:
+        """The name under which :meth:`block_map` knows the root's file ``path``, which may be a link.
+
+        Raises:
+            Ufs2Error: there is no such file.
+        """
+        volume = self.root
+        if volume is None:
+            return path
+        inode = volume.find(path)
+        names = (entry.path for _, _, files in volume.walk() for entry in files if entry.inode == inode)
+        return next(names, path)
+
+    def block_map(self) -> BlockMap:
+        """Whose bytes are where on the disk: table, file-system metadata, every file."""
+        return BlockMap(self._extents())
+
+    def _extents(self) -> Iterator[Extent]:
+        table, sector = self.table, self.table.sector_size
+        array = table.array_blocks
+        for name, lba, blocks in (
+            ("protective MBR", 0, 1),
+            ("primary GPT header", 1, 1),
+            ("primary GPT entries", table.entries_lba, array),
+            ("backup GPT entries", table.backup_entries_lba, array),
+            ("backup GPT header", table.last_lba, 1),
+        ):
+            yield Extent(lba * sector, (lba + blocks) * sector, 0, name)
+        yield from _placed(self.esp_partition, esp_extents(self.esp))
+        if self.root is not None and self.root_partition is not None:
+            yield from _placed(self.root_partition, root_extents(self.root))
+
+
+def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:
+    """``(owner, whether it is a file, offset, length)`` in the volume, for every part of it."""
+    files = set()
+    for folder, _, names in volume.walk():
+        files |= {f"{folder.rstrip('/')}/{entry.name}" for entry in names}
+    for region in volume.regions(tree=True):
+        yield region.name, region.name in files, region.offset, region.length
+
+
+def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
+    """The same of a UFS2 volume; a file's pointer blocks count as metadata of their own, and hard links once.
+
+    A file with several names is owned by the first of them in the order of a walk: see :meth:`Disk.owner`.
+    """
+    for region in volume.regions():
+        yield f"{region.kind} of group {region.group}", False, region.offset, region.length
+    seen: set[int] = set()
+    for folder, folders, files in volume.walk():
+        if folder == "/":
+            yield from ((f"{folder} (directory)", False, *extent) for extent in volume.extents(folder))
+        for entry in (*folders, *files):
+            if entry.inode in seen:
+                continue
+            seen.add(entry.inode)
+            owner = entry.path if entry.is_file() else f"{entry.path} (directory)"
+            if entry.is_symlink():
+                owner = f"{entry.path} (link)"
+            for extent in volume.extents(entry.path, follow_symlinks=False):
+                yield owner, entry.is_file(), *extent
+            for extent in volume.pointer_blocks(entry.path, follow_symlinks=False):
+                yield f"{entry.path} (pointers)", False, *extent
+
+
+def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
+    """Parts of a volume as extents of the disk."""
+    for owner, is_file, offset, length in parts:
+        start = partition.offset + offset
+        yield Extent(start, start + length, partition.number, owner, is_file)

@@ -1,0 +1,196 @@
+"""What an image is to be made of: a TOML file, flags, or both, checked before anything is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cloudboot_base.command import parse_size
+
+from .errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+if TYPE_CHECKING:
+    Part = TypeVar("Part", "Recipe", "EspRecipe", "RootRecipe", "LinuxRecipe")
+Value = TypeVar("Value")
+
+MIB = 1 << 20
+_SIZES = {"size", "block_size", "fragment_size", "sector_size"}
+_NUMBERS = {"density", "minfree", "timestamp"}
+_PATHS = {"source", "kernel", "initrd", "grub_modules"}
+_FILES = {"files"}
+#: 1980-01-01T00:00:00Z, the first moment a FAT directory entry can state.
+DEFAULT_TIMESTAMP = 315532800
+
+
+@dataclass(frozen=True, slots=True)
+class EspRecipe:
+    """The EFI system partition: ``files`` maps a path on it to a file of the host."""
+
+    size: int = 16 * MIB
+    label: str = "CLOUDBOOT"
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecipe:
+    """The UFS2 root: ``source`` is a folder or a tar; ``None`` leaves only what the system adds. Sizes are in bytes."""
+
+    source: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    size: int | None = None
+    label: str = "cloudboot"
+    partition_name: str = "cloudboot-root"
+    partition_type: str = "freebsd-ufs"
+    block_size: int = 32768
+    fragment_size: int | None = None
+    density: int | None = None
+    minfree: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxRecipe:
+    """What the ``linux`` system adds: a kernel started with ``arguments``. Paths replace Debian's packages."""
+
+    arguments: str = "console=tty0 console=ttyS0,115200 panic=-1"
+    kernel: Path | None = None
+    initrd: Path | None = None
+    grub_modules: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole recipe. ``seed`` fixes the GUIDs; without one they follow from the content."""
+
+    name: str
+    system: str = "custom"
+    architecture: str = "amd64"
+    sector_size: int = 512
+    timestamp: int = DEFAULT_TIMESTAMP
+    seed: str | None = None
+    esp: EspRecipe = field(default_factory=EspRecipe)
+    root: RootRecipe = field(default_factory=RootRecipe)
+    linux: LinuxRecipe = field(default_factory=LinuxRecipe)
+
+    def as_dict(self) -> dict[str, object]:
+        """What the manifest records: nothing that differs between two machines with the same input."""
+        return {
+            "name": self.name,
+            "sector_size": self.sector_size,
+            "timestamp": self.timestamp,
+            "seed": self.seed,
+            "esp": {"size": self.esp.size, "label": self.esp.label},
+            "root": {
+                "label": self.root.label,
+                "partition_type": self.root.partition_type,
+                "block_size": self.root.block_size,
+                "fragment_size": self.root.fragment_size,
+                "density": self.root.density,
+                "minfree": self.root.minfree,
+            },
+        }
+
+
+def builtin_names() -> list[str]:
+    """The recipes this package brings."""
+    files = resources.files(__package__).joinpath("recipes").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load(recipe: str) -> Recipe:
+    """A recipe by the name of a built-in one or the path of a TOML file; paths in it are relative to that file.
+
+    Raises:
+        RecipeError: no such recipe, or one with unknown keys or impossible values.
+    """
+    if recipe in builtin_names():
+        text = resources.files(__package__).joinpath("recipes", f"{recipe}.toml").read_text(encoding="utf-8")
+        return parse(text, recipe, Path())
+    path = Path(recipe)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise RecipeError(
+            f"cannot read the recipe {recipe}: {reason}", hint=f"built in: {', '.join(builtin_names())}"
+        ) from None
+    return parse(text, path.stem, path.parent)
+
+
+def parse(text: str, name: str, base: Path) -> Recipe:
+    """A recipe from TOML; ``base`` is the folder its paths are relative to.
+
+    Raises:
+        RecipeError: as :func:`load`.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {name}: {error}") from None
+    tables = {key: _table(document.pop(key, {}), key) for key in ("esp", "root", "linux")}
+    recipe = _fill(Recipe(name, timestamp=_default_timestamp()), document, "recipe", base)
+    return dataclasses.replace(
+        recipe,
+        esp=_fill(recipe.esp, tables["esp"], "esp", base),
+        root=_fill(recipe.root, tables["root"], "root", base),
+        linux=_fill(recipe.linux, tables["linux"], "linux", base),
+    )
+
+
+def _default_timestamp() -> int:
+    """``SOURCE_DATE_EPOCH`` where it is set: reproducible-builds.org's way to date an output by its input."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if text and not text.isdigit():
+        raise RecipeError(f"SOURCE_DATE_EPOCH is {text!r}, not seconds since 1970")
+    return int(text) if text else DEFAULT_TIMESTAMP
+
+
+def _table(value: object, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RecipeError(f"[{name}] is a table", hint=f"write [{name}] on a line of its own")
+    return value
+
+
+def _fill(part: Part, values: Mapping[str, Any], where: str, base: Path) -> Part:
+    """``part`` with the values of one table of the recipe."""
+    known = {item.name for item in dataclasses.fields(part)} - {"esp", "root", "linux"}
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            wanted = ", ".join(sorted(item.replace("_", "-") for item in known))
+            raise RecipeError(f"[{where}] has no key {key}", hint=f"there are: {wanted}")
+        try:
+            changes[name] = _converted(name, value, base)
+        except (ValueError, TypeError) as error:
+            raise RecipeError(f"[{where}] {key}: {error}") from None
+    return dataclasses.replace(part, **changes)
+
+
+def _converted(name: str, value: object, base: Path) -> object:
+    """A value of a recipe as its field holds it: sizes in bytes, paths from ``base``."""
+    if name in _SIZES:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return parse_size(_expected(value, str, "a size"))
+    if name in _NUMBERS:
+        return _expected(value, int, "a whole number")
+    if name in _PATHS:
+        return base / _expected(value, str, "a path")
+    if name in _FILES:
+        files = _expected(value, dict, "a table of paths")
+        return {f"/{path.strip('/')}": base / _expected(source, str, "a path") for path, source in files.items()}
+    return _expected(value, str, "text")
+
+
+def _expected(value: object, kind: type[Value], what: str) -> Value:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is not {what}")
+    return value

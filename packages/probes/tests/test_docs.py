@@ -1,0 +1,63 @@
+"""The help texts quoted in the documentation are the real ones; ``python tests/test_docs.py`` renews them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_QUOTED = re.compile(r"```text\n\$ cloudboot((?: \w+)*) --help\n.*?```", re.DOTALL)
+_COMMANDS = [
+    "", " copy", " image", " image build", " image inspect", " inspect", " probe", " pull", " push", " sign", " verify",
+]  # fmt: skip
+
+
+def help_text(command: str) -> str:
+    """What the installed command prints, without the blanks that fill its lines."""
+    environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    environment |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONUTF8": "1"}
+    words = [str(Path(sys.executable).with_name("cloudboot")), *command.split(), "--help"]
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True, timeout=60)
+    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines()).strip("\n")
+
+
+def renewed(document: str) -> str:
+    """``document`` with every quoted help text replaced by the real one."""
+    return _QUOTED.sub(lambda quoted: f"```text\n$ cloudboot{quoted[1]} --help\n{help_text(quoted[1])}\n```", document)
+
+
+def test_quoted_help_is_the_real_one(request: pytest.FixtureRequest) -> None:
+    assert request.config.inipath is not None
+    document = (request.config.inipath.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert [quoted[1] for quoted in _QUOTED.finditer(document)] == _COMMANDS
+    assert renewed(document) == document
+
+
+def test_every_gate_is_explained_under_its_own_claim(request: pytest.FixtureRequest) -> None:
+    from cloudboot_probes.probe import stages
+
+    assert request.config.inipath is not None
+    document = (request.config.inipath.parent / "docs" / "gates.md").read_text(encoding="utf-8")
+    claims = re.findall(r"^### (\S+)\n\n> (.*)$", document, re.MULTILINE)
+    assert claims == [(stage.name, stage.claim) for stage in stages("qemu")]
+
+
+def test_every_command_is_quoted() -> None:
+    import typer.main
+
+    from cloudboot_probes.cli import app
+
+    def names(command: object, path: str) -> list[str]:
+        below = getattr(command, "commands", {})
+        return [path, *(name for key in sorted(below) for name in names(below[key], f"{path} {key}"))]
+
+    assert names(typer.main.get_command(app), "") == _COMMANDS
+
+
+if __name__ == "__main__":
+    page = Path(__file__).parents[3] / "docs" / "commands.md"
+    page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
