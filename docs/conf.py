@@ -53,6 +53,7 @@ PACKAGES = [
     "cloudboot_ufs2",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
+    "cloudboot_virtio",
     "cloudboot_probes",
 ]
 
