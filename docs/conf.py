@@ -48,6 +48,7 @@ napoleon_use_ivar = True
 PACKAGES = [
     "cloudboot_base",
     "cloudboot_records",
+    "cloudboot_disk_image",
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
