@@ -52,6 +52,7 @@ PACKAGES = [
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
+    "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
     "cloudboot_probes",
