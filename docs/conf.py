@@ -49,6 +49,7 @@ PACKAGES = [
     "cloudboot_base",
     "cloudboot_records",
     "cloudboot_disk_image",
+    "cloudboot_vfs",
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
