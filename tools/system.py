@@ -26,6 +26,7 @@ JUDGES = {
     "cpio": "cpio",
     "dosfstools": "fsck.fat",
     "fdisk": "sfdisk",
+    "gcc": "gcc",
     "gdisk": "sgdisk",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",

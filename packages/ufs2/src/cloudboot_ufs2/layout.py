@@ -9,6 +9,9 @@ from construct import Array, Bytes, Int8ul, Int16sl, Int16ul, Int32sl, Int32ul, 
 
 from .constants import FSMAXSNAP, MAXFRAG, MAXMNTLEN, MAXVOLLEN, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR
 
+#: UFS is written in the byte order of the machine that made it.
+BYTE_ORDER = "either"
+
 Csum = (
     Struct(
         "cs_ndir" / Int32sl * "number of directories",

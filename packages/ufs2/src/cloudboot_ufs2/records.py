@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from cloudboot_records.model import Field, RecordLayout
-from cloudboot_records.record import Record, exactly
+from cloudboot_records.record import EitherOrderRecord, exactly
 
 
 @dataclass(slots=True)
-class Csum(Record):
+class Csum(EitherOrderRecord):
     """Counters of one cylinder group (fs.h, struct csum). (16 bytes)"""
 
     #: number of directories
@@ -50,7 +50,7 @@ class Csum(Record):
 
 
 @dataclass(slots=True)
-class CsumTotal(Record):
+class CsumTotal(EitherOrderRecord):
     """Counters of the whole file system (fs.h, struct csum_total). (64 bytes)"""
 
     cs_ndir: int = 0
@@ -96,7 +96,7 @@ class CsumTotal(Record):
 
 
 @dataclass(slots=True)
-class FsRecovery(Record):
+class FsRecovery(EitherOrderRecord):
     """What fsck needs to find the backup superblocks; the last 20 bytes before byte 65536 (fs.h, struct fsrecovery). (20 bytes)"""
 
     fsr_magic: int = 0
@@ -132,7 +132,7 @@ class FsRecovery(Record):
 
 
 @dataclass(slots=True)
-class Fs(Record):
+class Fs(EitherOrderRecord):
     """A superblock (fs.h, struct fs). (1376 bytes)"""
 
     fs_firstfield: int = 0
@@ -569,7 +569,7 @@ class Fs(Record):
 
 
 @dataclass(slots=True)
-class Cg(Record):
+class Cg(EitherOrderRecord):
     """The head of a cylinder group block (fs.h, struct cg). (168 bytes)"""
 
     cg_firstfield: int = 0
@@ -711,7 +711,7 @@ class Cg(Record):
 
 
 @dataclass(slots=True)
-class Ufs2Dinode(Record):
+class Ufs2Dinode(EitherOrderRecord):
     """An inode (dinode.h, struct ufs2_dinode). (256 bytes)"""
 
     di_mode: int = 0
@@ -841,7 +841,7 @@ class Ufs2Dinode(Record):
 
 
 @dataclass(slots=True)
-class Ufs1Dinode(Record):
+class Ufs1Dinode(EitherOrderRecord):
     """An inode of UFS1 (dinode.h, struct ufs1_dinode). (128 bytes)"""
 
     di_mode: int = 0
@@ -937,7 +937,7 @@ class Ufs1Dinode(Record):
 
 
 @dataclass(slots=True)
-class Extattr(Record):
+class Extattr(EitherOrderRecord):
     """The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h). (7 bytes)"""
 
     #: of the whole attribute, a multiple of 8
@@ -973,7 +973,7 @@ class Extattr(Record):
 
 
 @dataclass(slots=True)
-class Qcow2Header(Record):
+class Qcow2Header(EitherOrderRecord):
     """The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst). (112 bytes)"""
 
     magic: int = 0
@@ -1058,7 +1058,7 @@ class Qcow2Header(Record):
 
 
 @dataclass(slots=True)
-class Direct(Record):
+class Direct(EitherOrderRecord):
     """The head of a directory record; the name and its NUL follow (dir.h, struct direct). (8 bytes)"""
 
     #: 0: unused
