@@ -51,6 +51,7 @@ PACKAGES = [
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
+    "cloudboot_uefi_abi",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
     "cloudboot_probes",

@@ -1,7 +1,8 @@
 """C declarations of the specification as data: types, prototypes, structures with their offsets.
 
-The declarations of :mod:`.tables` and :mod:`.protocols` are written as the specification prints them. Layout follows the
-rules of all four 64-bit ABIs UEFI runs on: natural alignment, 8-byte pointers, 4-byte enumerations (UEFI 2.10 table 2.3).
+The declarations of :mod:`.tables` and :mod:`.protocols` are written as the specification prints them. Layout follows
+the rules of all four 64-bit ABIs UEFI runs on: natural alignment, 8-byte pointers, 4-byte enumerations (UEFI 2.10
+table 2.3).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import enum
 import re
 import struct
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_base import RangeError, TruncatedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
     from typing_extensions import Buffer
@@ -106,12 +107,9 @@ _TYPES: Final[dict[str, Type]] = {
         "EFI_CONSOLE_CONTROL_SCREEN_MODE",
     ),
     **_scalars(Kind.HANDLE, 8, "EFI_HANDLE EFI_EVENT EFI_HII_HANDLE"),
-    **_scalars(
-        Kind.FUNCTION, 8, "EFI_EVENT_NOTIFY EFI_KEY_NOTIFY_FUNCTION EFI_IMAGE_ENTRY_POINT EFI_IMAGE_UNLOAD"
-    ),
+    **_scalars(Kind.FUNCTION, 8, "EFI_EVENT_NOTIFY EFI_KEY_NOTIFY_FUNCTION EFI_IMAGE_ENTRY_POINT EFI_IMAGE_UNLOAD"),
     "EFI_GUID": Type("EFI_GUID", Kind.RECORD, 16, 4),
     "EFI_TABLE_HEADER": Type("EFI_TABLE_HEADER", Kind.RECORD, 24, 8),
-    "SIMPLE_TEXT_OUTPUT_MODE": Type("SIMPLE_TEXT_OUTPUT_MODE", Kind.RECORD, 24, 4),
 }
 
 
@@ -230,17 +228,19 @@ class Structure:
         data = bytearray(self.size)
         for name, value in values.items():
             member = self.by_name[name]
-            if isinstance(value, int):
-                bits = 8 * member.size
-                if bits > 64 or not -(1 << bits - 1) <= value < 1 << bits:
-                    raise RangeError("the value does not fit", structure=self.name, field=name, actual=value)
-                value = (value & (1 << bits) - 1).to_bytes(member.size, "little")
-            if len(value) != member.size:
+            encoded = self._encoded(member, value) if isinstance(value, int) else value
+            if len(encoded) != member.size:
                 raise RangeError(
-                    "wrong size", structure=self.name, field=name, expected=member.size, actual=len(value)
+                    "wrong size", structure=self.name, field=name, expected=member.size, actual=len(encoded)
                 )
-            data[member.offset : member.offset + member.size] = value
+            data[member.offset : member.offset + member.size] = encoded
         return bytes(data)
+
+    def _encoded(self, member: Member, value: int) -> bytes:
+        bits = 8 * member.size
+        if bits > 64 or not -(1 << bits - 1) <= value < 1 << bits:
+            raise RangeError("the value does not fit", structure=self.name, field=member.name, actual=value)
+        return (value & (1 << bits) - 1).to_bytes(member.size, "little")
 
     def unpack_from(self, buffer: Buffer, offset: int = 0) -> dict[str, int | bytes]:
         """Every member's value, from ``buffer`` at ``offset``: integers for scalars, bytes for records and arrays.
@@ -266,10 +266,10 @@ class Structure:
         return values
 
 
-_MEMBER = re.compile(r"(?P<type>\w+)\s*(?P<stars>\**)\s*(?P<name>\w+)\s*(?:\[(?P<count>\d+)\])?")
-_FUNCTION = re.compile(r"(?P<type>\w+)\s*(?P<stars>\**)\s*(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)", re.DOTALL)
+_MEMBER = re.compile(r"(?P<type>\w+)(?:\s*(?P<stars>\*+)\s*|\s+)(?P<name>\w+)\s*(?:\[(?P<count>\d+)\])?")
+_FUNCTION = re.compile(r"(?P<type>\w+)(?:\s*(?P<stars>\*+)\s*|\s+)(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)", re.DOTALL)
 _ARGUMENT = re.compile(
-    r"(?P<in>IN\s+)?(?P<out>OUT\s+)?(?:CONST\s+)?(?P<type>\w+)\s*(?P<stars>\**)\s*(?P<name>\w+)(?P<optional>\s+OPTIONAL)?"
+    r"(?P<in>IN\s+)?(?P<out>OUT\s+)?(?:CONST\s+)?(?P<type>\w+)(?:\s*(?P<stars>\*+)\s*|\s+)(?P<name>\w+)(?P<optional>\s+OPTIONAL)?"
 )
 _FUNCTION_TYPE: Final = Type("function", Kind.FUNCTION, 8, 8)
 
@@ -281,7 +281,7 @@ def _argument(text: str) -> Argument:
     out = Direction.OUT if found["out"] else Direction(0)
     direction = (Direction.IN if found["in"] or not out else Direction(0)) | out
     return Argument(
-        found["name"], named_type(found["type"], len(found["stars"])), direction, found["optional"] is not None
+        found["name"], named_type(found["type"], len(found["stars"] or "")), direction, found["optional"] is not None
     )
 
 
@@ -298,7 +298,7 @@ def prototype(text: str) -> Prototype:
     words = [word.strip() for word in found["arguments"].split(",") if word.strip() not in {"", "VOID"}]
     variadic = bool(words) and words[-1] == "..."
     arguments = tuple(map(_argument, words[: len(words) - variadic]))
-    return Prototype(found["name"], named_type(found["type"], len(found["stars"])), arguments, variadic)
+    return Prototype(found["name"], named_type(found["type"], len(found["stars"] or "")), arguments, variadic)
 
 
 def structure(
@@ -328,7 +328,7 @@ def structure(
             found = _MEMBER.fullmatch(line.strip())
             if found is None:
                 raise SyntaxError(f"{name}: not a member: {line!r}")
-            kind = named_type(found["type"], len(found["stars"]))
+            kind = named_type(found["type"], len(found["stars"] or ""))
             member = Member(found["name"], kind, 0, int(found["count"]) if found["count"] else None)
         position = -(-position // member.type.alignment) * member.type.alignment
         members.append(Member(member.name, member.type, position, member.count, member.prototype))

@@ -8,8 +8,8 @@
         +-- PEError             a PE32+ image or its certificates
         +-- EventLogError       a TCG event log
 
-Structures that end too early raise :class:`cloudboot_base.TruncatedError` where a fixed record is read, and the class of
-the tree above where the length is part of the format.
+A structure that ends too early raises :class:`cloudboot_base.TruncatedError` where a fixed record is read, and the
+class of the tree above where the length is part of the format.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The fixed records of UEFI, PE32+ and the TCG event log: declared in :mod:`.structs`, generated into :mod:`.records`."""
+"""Fixed records of UEFI, PE32+ and the TCG event log: :mod:`.structs` declares them, :mod:`.records` is generated."""

@@ -1,12 +1,16 @@
 """Declarations only: the fixed records of UEFI 2.10, PE/COFF and the TCG PC Client Platform Firmware Profile.
 
 Every integer is little-endian, on all four processors (UEFI 2.10 section 1.9.1), and GUIDs are stored as
-``uuid.UUID.bytes_le`` gives them (appendix A). Padding the C compiler inserts is a field of its own here.
+``uuid.UUID.bytes_le`` gives them (appendix A).
+A ``NaturalStruct`` has the padding a C compiler inserts; a ``Struct`` is packed.
 """
 
 from __future__ import annotations
 
 from construct import Bytes, Int8ul, Int16sl, Int16ul, Int32sl, Int32ul, Int64ul, Struct
+
+from cloudboot_records.declaration import Enumerated, Guid, NaturalStruct
+from cloudboot_uefi_abi.constants import CertificateType, EventType, Machine, MemoryType, PixelFormat, Subsystem
 
 # --- what the tables and protocols point to -----------------------------------------------------------------------
 
@@ -39,19 +43,17 @@ EFI_TIME = (
 )
 
 EFI_TIME_CAPABILITIES = (
-    Struct(
+    NaturalStruct(
         "Resolution" / Int32ul * "in hertz",
         "Accuracy" / Int32ul * "in parts per million of a second",
         "SetsToZero" / Int8ul,
-        "Padding" / Bytes(3),
     )
     * "UEFI 2.10 section 8.3"
 )
 
 EFI_MEMORY_DESCRIPTOR = (
-    Struct(
-        "Type" / Int32ul,
-        "Padding" / Int32ul,
+    NaturalStruct(
+        "Type" / Enumerated(Int32ul, MemoryType),
         "PhysicalStart" / Int64ul,
         "VirtualStart" / Int64ul,
         "NumberOfPages" / Int64ul * "of 4096 bytes",
@@ -71,17 +73,15 @@ EFI_OPEN_PROTOCOL_INFORMATION_ENTRY = (
 )
 
 EFI_BLOCK_IO_MEDIA = (
-    Struct(
+    NaturalStruct(
         "MediaId" / Int32ul,
         "RemovableMedia" / Int8ul,
         "MediaPresent" / Int8ul,
         "LogicalPartition" / Int8ul * "1 for a partition's device",
         "ReadOnly" / Int8ul,
         "WriteCaching" / Int8ul,
-        "Padding1" / Bytes(3),
         "BlockSize" / Int32ul,
         "IoAlign" / Int32ul * "buffers are multiples of it; 0 and 1: anywhere",
-        "Padding2" / Int32ul,
         "LastBlock" / Int64ul,
         "LowestAlignedLba" / Int64ul * "from revision 2 of the protocol on",
         "LogicalBlocksPerPhysicalBlock" / Int32ul * "from revision 2 on",
@@ -115,30 +115,25 @@ EFI_FILE_SYSTEM_INFO = (
     * "UEFI 2.10 section 13.5; VolumeLabel, null-terminated UTF-16, follows at 36"
 )
 
-EFI_INPUT_KEY = (
-    Struct("ScanCode" / Int16ul, "UnicodeChar" / Int16ul)
-    * "UEFI 2.10 section 12.3"
-)
+EFI_INPUT_KEY = Struct("ScanCode" / Int16ul, "UnicodeChar" / Int16ul) * "UEFI 2.10 section 12.3"
 
 EFI_KEY_DATA = (
-    Struct(
+    NaturalStruct(
         "Key" / EFI_INPUT_KEY,
         "KeyShiftState" / Int32ul,
         "KeyToggleState" / Int8ul,
-        "Padding" / Bytes(3),
     )
     * "UEFI 2.10 section 12.2; EFI_KEY_STATE stands in place"
 )
 
 SIMPLE_TEXT_OUTPUT_MODE = (
-    Struct(
+    NaturalStruct(
         "MaxMode" / Int32sl,
         "Mode" / Int32sl,
         "Attribute" / Int32sl,
         "CursorColumn" / Int32sl,
         "CursorRow" / Int32sl,
         "CursorVisible" / Int8ul,
-        "Padding" / Bytes(3),
     )
     * "UEFI 2.10 section 12.4"
 )
@@ -148,7 +143,7 @@ EFI_GRAPHICS_OUTPUT_MODE_INFORMATION = (
         "Version" / Int32ul,
         "HorizontalResolution" / Int32ul,
         "VerticalResolution" / Int32ul,
-        "PixelFormat" / Int32ul * "0: RGBx, 1: BGRx, 2: masks, 3: Blt only",
+        "PixelFormat" / Enumerated(Int32ul, PixelFormat),
         "RedMask" / Int32ul,
         "GreenMask" / Int32ul,
         "BlueMask" / Int32ul,
@@ -171,25 +166,23 @@ EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE = (
 )
 
 EFI_SIMPLE_POINTER_MODE = (
-    Struct(
+    NaturalStruct(
         "ResolutionX" / Int64ul,
         "ResolutionY" / Int64ul,
         "ResolutionZ" / Int64ul,
         "LeftButton" / Int8ul,
         "RightButton" / Int8ul,
-        "Padding" / Bytes(6),
     )
     * "UEFI 2.10 section 12.5"
 )
 
 EFI_SIMPLE_POINTER_STATE = (
-    Struct(
+    NaturalStruct(
         "RelativeMovementX" / Int32sl,
         "RelativeMovementY" / Int32sl,
         "RelativeMovementZ" / Int32sl,
         "LeftButton" / Int8ul,
         "RightButton" / Int8ul,
-        "Padding" / Bytes(2),
     )
     * "UEFI 2.10 section 12.5"
 )
@@ -208,20 +201,17 @@ SERIAL_IO_MODE = (
 )
 
 EFI_TCG2_BOOT_SERVICE_CAPABILITY = (
-    Struct(
+    NaturalStruct(
         "Size" / Int8ul,
         "StructureVersionMajor" / Int8ul,
         "StructureVersionMinor" / Int8ul,
         "ProtocolVersionMajor" / Int8ul,
         "ProtocolVersionMinor" / Int8ul,
-        "Padding1" / Bytes(3),
         "HashAlgorithmBitmap" / Int32ul,
         "SupportedEventLogs" / Int32ul,
         "TPMPresentFlag" / Int8ul,
-        "Padding2" / Int8ul,
         "MaxCommandSize" / Int16ul,
         "MaxResponseSize" / Int16ul,
-        "Padding3" / Int16ul,
         "ManufacturerID" / Int32ul,
         "NumberOfPCRBanks" / Int32ul,
         "ActivePcrBanks" / Int32ul,
@@ -235,7 +225,7 @@ EFI_TCG2_EVENT = (
         "HeaderSize" / Int32ul,
         "HeaderVersion" / Int16ul,
         "PCRIndex" / Int32ul,
-        "EventType" / Int32ul,
+        "EventType" / Enumerated(Int32ul, EventType),
     )
     * "TCG EFI Protocol Specification 1.0 section 6.6; packed; the event data follow"
 )
@@ -253,7 +243,7 @@ IMAGE_DOS_HEADER = (
 
 IMAGE_FILE_HEADER = (
     Struct(
-        "Machine" / Int16ul,
+        "Machine" / Enumerated(Int16ul, Machine),
         "NumberOfSections" / Int16ul,
         "TimeDateStamp" / Int32ul,
         "PointerToSymbolTable" / Int32ul,
@@ -287,7 +277,7 @@ IMAGE_OPTIONAL_HEADER64 = (
         "SizeOfImage" / Int32ul,
         "SizeOfHeaders" / Int32ul,
         "CheckSum" / Int32ul,
-        "Subsystem" / Int16ul,
+        "Subsystem" / Enumerated(Int16ul, Subsystem),
         "DllCharacteristics" / Int16ul,
         "SizeOfStackReserve" / Int64ul,
         "SizeOfStackCommit" / Int64ul,
@@ -326,7 +316,7 @@ WIN_CERTIFICATE = (
     Struct(
         "dwLength" / Int32ul * "of this header and the certificate, without the padding to 8 bytes",
         "wRevision" / Int16ul * "0x0200",
-        "wCertificateType" / Int16ul,
+        "wCertificateType" / Enumerated(Int16ul, CertificateType),
     )
     * "UEFI 2.10 section 32.2.4"
 )
@@ -336,7 +326,7 @@ WIN_CERTIFICATE = (
 EFI_FIRMWARE_VOLUME_HEADER = (
     Struct(
         "ZeroVector" / Bytes(16),
-        "FileSystemGuid" / Bytes(16),
+        "FileSystemGuid" / Guid,
         "FvLength" / Int64ul,
         "Signature" / Bytes(4) * "_FVH",
         "Attributes" / Int32ul,
@@ -351,7 +341,7 @@ EFI_FIRMWARE_VOLUME_HEADER = (
 
 VARIABLE_STORE_HEADER = (
     Struct(
-        "Signature" / Bytes(16),
+        "Signature" / Guid,
         "Size" / Int32ul * "of the store, this header included",
         "Format" / Int8ul * "0x5A: formatted",
         "State" / Int8ul * "0xFE: healthy",
@@ -372,7 +362,7 @@ AUTHENTICATED_VARIABLE_HEADER = (
         "PubKeyIndex" / Int32ul,
         "NameSize" / Int32ul * "bytes, the final null included",
         "DataSize" / Int32ul,
-        "VendorGuid" / Bytes(16),
+        "VendorGuid" / Guid,
     )
     * "EDK2 MdeModulePkg, VariableFormat.h; the name and the data follow"
 )
@@ -385,14 +375,14 @@ VARIABLE_HEADER = (
         "Attributes" / Int32ul,
         "NameSize" / Int32ul * "bytes, the final null included",
         "DataSize" / Int32ul,
-        "VendorGuid" / Bytes(16),
+        "VendorGuid" / Guid,
     )
     * "EDK2 MdeModulePkg, VariableFormat.h; stores without authentication"
 )
 
 EFI_SIGNATURE_LIST = (
     Struct(
-        "SignatureType" / Bytes(16),
+        "SignatureType" / Guid,
         "SignatureListSize" / Int32ul * "of this header and everything after it",
         "SignatureHeaderSize" / Int32ul,
         "SignatureSize" / Int32ul * "of each signature, its owner's GUID included",
@@ -410,7 +400,7 @@ EFI_LOAD_OPTION = (
 TCG_PCR_EVENT = (
     Struct(
         "PCRIndex" / Int32ul,
-        "EventType" / Int32ul,
+        "EventType" / Enumerated(Int32ul, EventType),
         "Digest" / Bytes(20) * "SHA-1",
         "EventSize" / Int32ul,
     )
@@ -418,7 +408,7 @@ TCG_PCR_EVENT = (
 )
 
 TCG_PCR_EVENT2 = (
-    Struct("PCRIndex" / Int32ul, "EventType" / Int32ul, "DigestCount" / Int32ul)
+    Struct("PCRIndex" / Int32ul, "EventType" / Enumerated(Int32ul, EventType), "DigestCount" / Int32ul)
     * "TCG PFP 1.05 section 10.2.2; digests, EventSize and the event data follow"
 )
 
@@ -447,7 +437,7 @@ UEFI_IMAGE_LOAD_EVENT = (
 
 UEFI_VARIABLE_DATA = (
     Struct(
-        "VariableName" / Bytes(16) * "the vendor's GUID",
+        "VariableName" / Guid * "the vendor's GUID",
         "UnicodeNameLength" / Int64ul * "in characters, without a final null",
         "VariableDataLength" / Int64ul * "in bytes",
     )

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from ..declarations import Structure
+    from cloudboot_uefi_abi.declarations import Structure
 
 _ALL: Final = (
     EFI_BLOCK_IO_PROTOCOL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
-from ..guids import GUIDS
+from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.guids import GUIDS
 
 EFI_SIMPLE_TEXT_INPUT_PROTOCOL: Final = structure(
     "EFI_SIMPLE_TEXT_INPUT_PROTOCOL",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
-from ..guids import GUIDS
+from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.guids import GUIDS
 
 EFI_SIMPLE_FILE_SYSTEM_PROTOCOL: Final = structure(
     "EFI_SIMPLE_FILE_SYSTEM_PROTOCOL",
@@ -44,7 +44,7 @@ EFI_FILE_PROTOCOL: Final = structure(
     """,
     revision=0x00020000,
 )
-"""Revision 2; the four services after ``Flush`` are not part of revision 0x00010000. It is never installed on a handle."""
+"""Revision 2; revision 0x00010000 ends with ``Flush``. The protocol is never installed on a handle."""
 
 EFI_LOADED_IMAGE_PROTOCOL: Final = structure(
     "EFI_LOADED_IMAGE_PROTOCOL",

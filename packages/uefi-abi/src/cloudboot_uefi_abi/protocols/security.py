@@ -1,11 +1,11 @@
-"""Random numbers, measurement, memory attributes (UEFI 2.10 sections 37.5 and 38, TCG EFI Protocol Specification 1.0)."""
+"""Random numbers, measurement, memory attributes (UEFI 2.10 chapters 37 and 38, TCG EFI Protocol Specification 1.0)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
-from ..guids import GUIDS
+from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.guids import GUIDS
 
 EFI_RNG_PROTOCOL: Final = structure(
     "EFI_RNG_PROTOCOL",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
-from ..guids import GUIDS
+from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.guids import GUIDS
 
 EFI_BLOCK_IO_PROTOCOL: Final = structure(
     "EFI_BLOCK_IO_PROTOCOL",
@@ -23,7 +23,7 @@ EFI_BLOCK_IO_PROTOCOL: Final = structure(
     guid=GUIDS["EFI_BLOCK_IO_PROTOCOL"],
     revision=0x0002001F,
 )
-"""``Revision`` 2.31: ``EFI_BLOCK_IO_MEDIA`` then has ``OptimalTransferLengthGranularity`` (EFI_BLOCK_IO_PROTOCOL_REVISION3)."""
+"""Revision 2.31 (EFI_BLOCK_IO_PROTOCOL_REVISION3): the media then has ``OptimalTransferLengthGranularity``."""
 
 EFI_BLOCK_IO2_PROTOCOL: Final = structure(
     "EFI_BLOCK_IO2_PROTOCOL",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
+from cloudboot_uefi_abi.declarations import structure
 
 EFI_BOOT_SERVICES: Final = structure(
     "EFI_BOOT_SERVICES",
@@ -76,4 +76,4 @@ EFI_BOOT_SERVICES: Final = structure(
     """,
     signature=b"BOOTSERV",
 )
-"""The variadic services take pairs of ``EFI_GUID *`` and ``VOID *``, ended by a null pointer (sections 7.3.19, 7.3.20)."""
+"""Variadic services take pairs of ``EFI_GUID *`` and ``VOID *``, ended by a null pointer (sections 7.3.19, 7.3.20)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..declarations import structure
+from cloudboot_uefi_abi.declarations import structure
 
 EFI_RUNTIME_SERVICES: Final = structure(
     "EFI_RUNTIME_SERVICES",
