@@ -34,9 +34,12 @@ JUDGES = {
     "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
+    "libhivex-bin": "hivexsh",
+    "libwin-hivex-perl": "hivexregedit",
     "makefs": "makefs",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
+    "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
     "parted": "parted",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
@@ -44,6 +47,7 @@ JUDGES = {
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "wimtools": "wimcapture",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
