@@ -53,6 +53,7 @@ PACKAGES = [
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
+    "cloudboot_uefi_abi",
     "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",

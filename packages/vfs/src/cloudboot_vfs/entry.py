@@ -59,10 +59,10 @@ class Extent(NamedTuple):
 class Region(NamedTuple):
     """A piece of the volume that belongs to no file, in bytes.
 
-    ``kind`` is the format's word for it; ``index`` tells pieces of one kind apart (the number of a cylinder group, say).
+    ``kind`` is the format's word for it; ``number`` tells pieces of one kind apart: that of a cylinder group, say.
     """
 
     kind: str
     offset: int
     length: int
-    index: int = 0
+    number: int = 0
