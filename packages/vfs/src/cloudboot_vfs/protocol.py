@@ -147,7 +147,7 @@ class WritableFileSystem(FileSystem, Protocol):
         """Remove a name of a file, or a symbolic link."""
 
     def rename(self, source: str, target: str) -> None:
-        """Give a node another name; what stands at ``target`` is replaced by the rules of rename(2)."""
+        """Move a node to another name, replacing what stands there by the rules of POSIX."""
 
     def link(self, target: str, path: str) -> None:
         """Give the file at ``target`` another name; :class:`io.UnsupportedOperation` where the format has no links."""
