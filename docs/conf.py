@@ -48,9 +48,12 @@ napoleon_use_ivar = True
 PACKAGES = [
     "cloudboot_base",
     "cloudboot_records",
+    "cloudboot_disk_image",
+    "cloudboot_vfs",
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
+    "cloudboot_uefi_abi",
     "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",

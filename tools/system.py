@@ -23,11 +23,15 @@ PROBE = {
 }
 JUDGES = {
     "apache2-utils": "htpasswd",
+    "binutils": "objdump",
     "cpio": "cpio",
     "dosfstools": "fsck.fat",
+    "efibootmgr": "efibootmgr",
+    "efivar": "efivar",
     "fdisk": "sfdisk",
     "gcc": "gcc",
     "gdisk": "sgdisk",
+    "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
     "libhivex-bin": "hivexsh",
