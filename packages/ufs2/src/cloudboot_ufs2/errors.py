@@ -5,8 +5,6 @@ Ufs2Error (a cloudboot_base.FormatError)
 +-- SuperblockError         no superblock, or one that breaks a rule
 +-- UnsupportedError        well-formed, but of a kind this package does not handle
 +-- GroupError              a cylinder group that contradicts the superblock
-+-- ContainerError          the file around a disk is damaged: a compressed stream, a qcow2 image
-+-- PartitionError          a disk, and no UFS partition in it that could be chosen
 +-- InodeError              an inode number out of range, or an inode that cannot be
 +-- BlockError              a block pointer that leaves the data area
 +-- DirectoryError          a directory whose records do not hold together
@@ -55,14 +53,6 @@ class SuperblockError(Ufs2Error):
 
 class UnsupportedError(Ufs2Error):
     """What was found is well-formed, but of a kind this package does not handle."""
-
-
-class ContainerError(Ufs2Error):
-    """The file around a disk is damaged: a compressed stream, a qcow2 image."""
-
-
-class PartitionError(Ufs2Error):
-    """A disk has no UFS partition that could be chosen."""
 
 
 class InodeError(Ufs2Error):

@@ -68,7 +68,7 @@ class UFS2FileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has no 
         mode: Literal["r", "r+"] = "r",
         offset: int | None = None,
         size: int | None = None,
-        partition: int | None = None,
+        partition: str | int | None = None,
         verify: bool = True,
         clock: Callable[[], int] | None = None,
         auto_mkdir: bool = False,

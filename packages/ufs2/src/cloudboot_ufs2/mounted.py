@@ -12,13 +12,14 @@ import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from cloudboot_base import open_storage
+from cloudboot_disk_image import Place, installed_readers, window
 
 from .constants import UFS_ROOTINO
 from .edit import WritableUFS2
 from .errors import DirectoryError, FileNotFoundError, InodeError, NotADirectoryError, ReadOnlyError  # noqa: A004
-from .partition import Place, installed_readers, locate
+from .partition import find_volume
 from .reader import UFS2
-from .vmimage import open_volume, window
+from .vmimage import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -316,7 +317,7 @@ def mount(
     writable: bool = False,
     offset: int | None = None,
     size: int | None = None,
-    partition: int | None = None,
+    partition: str | int | None = None,
     verify: bool = True,
     clock: Callable[[], int] | None = None,
     use_reserve: bool = False,
@@ -329,7 +330,7 @@ def mount(
         writable: whether it is to be changed; see :meth:`.WritableUFS2.open`.
         offset: where the file system starts in ``source``, in bytes; by default it is looked for.
         size: how long it is; by default, all that follows.
-        partition: the number of its partition, if a package that reads partition tables is installed.
+        partition: number, name, GUID or type of its partition, if a package that reads partition tables is installed.
         verify: whether check-hashes are compared.
         clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
         use_reserve: use the space that minfree keeps.
@@ -347,7 +348,7 @@ def mount(
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
             if offset is None and size is None:
-                place = locate(disk, number=partition, readers=installed_readers())
+                place = find_volume(disk, partition=partition, readers=installed_readers())
             else:
                 place = Place(offset or 0, size)
             there = window(disk, place)

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
-from cloudboot_ufs2.partition import InstalledReaders
+from cloudboot_disk_image import InstalledReaders
 from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 def add_image(parser: argparse.ArgumentParser) -> None:
     """The image to read, and where in it the file system is."""
-    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2) or qcow2")
+    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2), qcow2 or VHD")
     size = command.size_argument
     parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
     parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
-    parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
+    parser.add_argument(
+        "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
+    )
     parser.add_argument("--spool", metavar="FOLDER", help="where a compressed disk is kept while it is read (TMPDIR)")
     command.add_common_arguments(parser)
 
