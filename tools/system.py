@@ -23,17 +23,24 @@ PROBE = {
 }
 JUDGES = {
     "apache2-utils": "htpasswd",
+    "binutils": "objdump",
     "cpio": "cpio",
     "dosfstools": "fsck.fat",
+    "efibootmgr": "efibootmgr",
+    "efivar": "efivar",
     "fdisk": "sfdisk",
     "gcc": "gcc",
     "gdisk": "sgdisk",
+    "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
+    "libhivex-bin": "hivexsh",
+    "libwin-hivex-perl": "hivexregedit",
     "linux-libc-dev": "/usr/include/linux/virtio_snd.h",
     "makefs": "makefs",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
+    "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
     "parted": "parted",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
@@ -41,6 +48,7 @@ JUDGES = {
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "wimtools": "wimcapture",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {

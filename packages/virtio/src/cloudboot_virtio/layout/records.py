@@ -33,6 +33,7 @@ class virtq_desc(Record):
             Field("flags", "H"),
             Field("next", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -64,6 +65,7 @@ class virtq_used_elem(Record):
             Field("id", "L"),
             Field("len", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -99,6 +101,7 @@ class pvirtq_desc(Record):
             Field("id", "H"),
             Field("flags", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -150,6 +153,7 @@ class virtio_pci_cap(Record):
             Field("offset", "L"),
             Field("length", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -216,6 +220,7 @@ class virtio_pci_common_cfg(Record):
             Field("queue_notify_data", "H"),
             Field("queue_reset", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 60
 
@@ -269,6 +274,7 @@ class virtio_net_hdr(Record):
             Field("csum_offset", "H"),
             Field("num_buffers", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 12
 
@@ -305,6 +311,7 @@ class virtio_blk_req(Record):
             Field("reserved", "L"),
             Field("sector", "Q"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -335,6 +342,7 @@ class virtio_blk_discard_write_zeroes(Record):
             Field("num_sectors", "L"),
             Field("flags", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -365,6 +373,7 @@ class virtio_console_control(Record):
             Field("event", "H"),
             Field("value", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -402,6 +411,7 @@ class virtio_gpu_ctrl_hdr(Record):
             Field("ring_idx", "B"),
             Field("padding", "s", 3),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 24
 
@@ -437,6 +447,7 @@ class virtio_gpu_rect(Record):
             Field("width", "L"),
             Field("height", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -469,6 +480,7 @@ class virtio_gpu_display_one(Record):
             Field("enabled", "L"),
             Field("flags", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 24
 
@@ -501,6 +513,7 @@ class virtio_gpu_get_edid(Record):
             Field("scanout", "L"),
             Field("padding", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -530,6 +543,7 @@ class virtio_gpu_resp_edid(Record):
             Field("padding", "L"),
             Field("edid", "s", 1024),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 1032
 
@@ -562,6 +576,7 @@ class virtio_gpu_resource_create_2d(Record):
             Field("width", "L"),
             Field("height", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -591,6 +606,7 @@ class virtio_gpu_resource_unref(Record):
             Field("resource_id", "L"),
             Field("padding", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -621,6 +637,7 @@ class virtio_gpu_set_scanout(Record):
             Field("scanout_id", "L"),
             Field("resource_id", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 24
 
@@ -656,6 +673,7 @@ class virtio_gpu_resource_flush(Record):
             Field("resource_id", "L"),
             Field("padding", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 24
 
@@ -693,6 +711,7 @@ class virtio_gpu_transfer_to_host_2d(Record):
             Field("resource_id", "L"),
             Field("padding", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 32
 
@@ -727,6 +746,7 @@ class virtio_gpu_resource_attach_backing(Record):
             Field("resource_id", "L"),
             Field("nr_entries", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -756,6 +776,7 @@ class virtio_gpu_mem_entry(Record):
             Field("length", "L"),
             Field("padding", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -786,6 +807,7 @@ class virtio_input_event(Record):
             Field("code", "H"),
             Field("value", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -818,6 +840,7 @@ class virtio_snd_query_info(Record):
             Field("count", "L"),
             Field("size", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -860,6 +883,7 @@ class virtio_snd_pcm_info(Record):
             Field("channels_max", "B"),
             Field("padding", "B", 5),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 32
 
@@ -902,6 +926,7 @@ class virtio_snd_pcm_hdr(Record):
             Field("code", "L"),
             Field("stream_id", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
@@ -943,6 +968,7 @@ class virtio_snd_pcm_set_params(Record):
             Field("rate", "B"),
             Field("padding", "B"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 24
 
@@ -977,6 +1003,7 @@ class virtio_snd_pcm_status(Record):
             Field("status", "L"),
             Field("latency_bytes", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 8
 
