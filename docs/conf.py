@@ -57,6 +57,7 @@ PACKAGES = [
     "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
+    "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
 
