@@ -36,6 +36,7 @@ JUDGES = {
     "libarchive-tools": "bsdtar",
     "libhivex-bin": "hivexsh",
     "libwin-hivex-perl": "hivexregedit",
+    "linux-libc-dev": "/usr/include/linux/virtio_snd.h",
     "makefs": "makefs",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
