@@ -11,6 +11,7 @@ from .node import LayoutError, Node, keyword, node
 
 if TYPE_CHECKING:
     from uuid import UUID
+
     from .arguments import Arguments
 
 __all__ = ["Bmc", "Controller", "MemoryMapped", "PcCard", "Pci", "VendorHardware", "VendorNode"]

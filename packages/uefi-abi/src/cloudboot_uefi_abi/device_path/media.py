@@ -13,8 +13,8 @@ from .hardware import VendorNode
 from .node import KEYWORDS, LayoutError, Node, keyword, node
 
 if TYPE_CHECKING:
-    from uuid import UUID
     from collections.abc import Callable
+    from uuid import UUID
 
     from .arguments import Arguments
 

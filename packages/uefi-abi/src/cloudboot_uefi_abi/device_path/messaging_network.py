@@ -11,6 +11,7 @@ from .node import LayoutError, Node, generic_text, keyword, node
 
 if TYPE_CHECKING:
     from uuid import UUID
+
     from .arguments import Arguments
 
 __all__ = [
