@@ -43,11 +43,14 @@ JUDGES = {
     "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
     "parted": "parted",
+    "pesign": "pesign",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
     "qemu-utils": "qemu-img",
+    "sbsigntool": "sbverify",
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
