@@ -145,7 +145,7 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
     A file with several names is owned by the first of them in the order of a walk: see :meth:`Disk.owner`.
     """
     for region in volume.regions():
-        yield f"{region.kind} of group {region.group}", False, region.offset, region.length
+        yield f"{region.kind} of group {region.number}", False, region.offset, region.length
     seen: set[int] = set()
     for folder, folders, files in volume.walk():
         if folder == "/":

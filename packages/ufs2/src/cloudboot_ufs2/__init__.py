@@ -42,10 +42,11 @@ from .reader import UFS2
 from .verify import Verification, verify
 
 if TYPE_CHECKING:
+    from cloudboot_vfs import DirEntry, Region, Stat
+
     from .builder import Built, build, newfs, required_size
     from .copyout import CopiedOut, copy_out
     from .edit import WritableUFS2
-    from .entry import DirEntry, Region, Stat
     from .extattr import Attribute
     from .file import UFS2File
     from .geometry import Geometry, plan

@@ -17,7 +17,8 @@ from .extract import Skipped, left_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .entry import DirEntry, Stat
+    from cloudboot_vfs import DirEntry, Stat
+
     from .reader import UFS2
 
 _CHUNK = 1 << 17  # with it a copy stays within the second cache

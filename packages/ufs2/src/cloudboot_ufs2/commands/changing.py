@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import command
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.edit import WritableUFS2
-from cloudboot_ufs2.mounted import mount
+from cloudboot_ufs2.shared import open_shared
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
     moment = options.timestamp
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
     with contextlib.closing(
-        mount(
+        open_shared(
             options.image,
             writable=True,
             offset=options.offset,
@@ -71,7 +71,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
         )
     ) as mounted:
         volume = mounted.volume
-        if not isinstance(volume, WritableUFS2):  # mount() has seen to it; this tells the type checker
+        if not isinstance(volume, WritableUFS2):  # open_shared() has seen to it; this tells the type checker
             raise TypeError("the file system is read-only")
         yield volume
 
