@@ -169,17 +169,32 @@ class OptionError(Ufs2Error, ValueError):
 
 
 class NoSpaceError(Ufs2Error, OSError):
-    """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
+    """What is to be stored does not fit.
+
+    ``needed`` is a size in bytes that does, ``available`` what there is, ``missing`` the difference, where known.
+    """
 
     errno = errno.ENOSPC
     exit_code = NO_SPACE
 
-    def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        needed: int | None = None,
+        available: int | None = None,
+        missing: int | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(
-            message, expected=None if needed is None else f"{needed} bytes", actual=available and f"{available} bytes"
+            message,
+            expected=None if needed is None else f"{needed} bytes",
+            actual=None if available is None else f"{available} bytes",
+            hint=hint,
         )
         self.needed = needed
         self.available = available
+        self.missing = missing
 
 
 class SourceError(Ufs2Error):

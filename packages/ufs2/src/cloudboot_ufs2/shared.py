@@ -35,6 +35,7 @@ def open_shared(
     partition: str | int | None = None,
     verify: bool = True,
     clock: Callable[[], int] | None = None,
+    use_reserve: bool = False,
 ) -> SharedVolume:
     """Open a file system for several threads.
 
@@ -47,6 +48,7 @@ def open_shared(
         partition: number, name, GUID or type of its partition, if a package that reads partition tables is installed.
         verify: whether check-hashes are compared.
         clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
+        use_reserve: use the space that minfree keeps.
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
@@ -64,7 +66,8 @@ def open_shared(
                 place = find_volume(disk, partition=partition, readers=installed_readers())
             else:
                 place = Place(offset or 0, size)
-            volume = WritableUFS2.open(window(disk, place), verify=verify, clock=clock)
+            there = window(disk, place)
+            volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve)
         else:
             readers = installed_readers()
             where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)

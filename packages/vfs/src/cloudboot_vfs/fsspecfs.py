@@ -359,6 +359,10 @@ class _File(io.BufferedIOBase):
         """:meth:`VolumeFileSystem.info` of the file."""
         return self.fs.info(self.path)
 
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._raw.failed |= kind is not None  # what is not complete replaces nothing
+        self.close()
+
     def commit(self) -> None:
         """Let a file of a transaction take its name; called by fsspec."""
         self.close()

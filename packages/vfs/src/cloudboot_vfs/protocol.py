@@ -147,8 +147,17 @@ class WritableFileSystem(FileSystem, Protocol):
     def when_idle(self, action: Callable[[], object]) -> None:
         """Call ``action`` at once, or at the end of the operation under way."""
 
-    def open_file(self, path: str, mode: str = "rb") -> WritableOpenFile:
-        """Open a file in one of the binary modes of :func:`open`."""
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> WritableOpenFile:
+        """Open a file in one of the binary modes of :func:`open`.
+
+        ``replacing`` says that it will take the place of another file, for which the format's reserve may be used.
+        """
+
+    def destination(self, path: str) -> str:
+        """The path of what writing to ``path`` makes or changes: a symbolic link leads to another."""
+
+    def take_place(self, source: str, path: str) -> None:
+        """Let the file ``source`` take the name ``path``, and permissions and owner of the file there."""
 
     def write_file(self, path: str, data: Buffer | Readable | os.PathLike[str], *, sparse: bool = False) -> int:
         """Give the file at ``path``, made if need be, new content; its size in bytes.

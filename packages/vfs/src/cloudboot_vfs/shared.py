@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import stat
 import threading
 import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -121,8 +123,34 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
                 raise ValueError("the file system is closed")
             if set(mode) <= {"r", "b"}:
                 return SharedFile(self, self.volume.open_file(path), path, "rb")
-            live = self.editor.open_file(path, mode)
-            return SharedFile(self, live, path, mode, live)
+            hidden = self._stand_in(path) if mode[0] == "w" else None
+            if hidden is None:
+                live = self.editor.open_file(path, mode)
+                return SharedFile(self, live, path, mode, live)
+            live = self.editor.open_file(hidden, mode.replace("w", "x"), replacing=True)
+            return SharedFile(self, live, path, mode, live, hidden=hidden)
+
+    def _stand_in(self, path: str) -> str | None:
+        """A free name beside the file at ``path``, for its new content; ``None`` if there is nothing to lose."""
+        volume = self.editor
+        try:
+            status = volume.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None
+        parent = volume.destination(path).rpartition("/")[0]
+        names = (f"{parent}/.replacing-{number}" for number in itertools.count())
+        return next(name for name in names if not _is_taken(volume, name))
+
+    def settle(self, hidden: str, path: str, *, failed: bool) -> None:
+        """Let a new content that is complete take the place of the old, or drop it if writing it failed."""
+        with self.lock:
+            volume = self.editor
+            if failed:
+                volume.when_idle(lambda: volume.unlink(hidden))
+            else:
+                volume.when_idle(lambda: volume.take_place(hidden, path))
 
     def open(self, path: str, mode: str = "rb", buffering: int = -1) -> AnyFile:
         """A file as :func:`io.open` gives it; ``buffering`` 0 is none, and below that a size that suits."""
@@ -145,15 +173,36 @@ def _now(action: Callable[[], object]) -> None:
     action()
 
 
+def _is_taken(volume: FileSystem, path: str) -> bool:
+    try:
+        volume.find(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class SharedFile(io.RawIOBase):
-    """A file of a :class:`SharedVolume`. What is written reaches the image at once, one megabyte at most per call."""
+    """A file of a :class:`SharedVolume`. What is written reaches the image at once, one megabyte at most per call.
+
+    What replaces a file is written beside it, and takes its place when it is closed; after a write that failed, the old
+    file stays.
+    """
 
     def __init__(
-        self, shared: SharedVolume, file: OpenFile, name: str, mode: str, live: WritableOpenFile | None = None
+        self,
+        shared: SharedVolume,
+        file: OpenFile,
+        name: str,
+        mode: str,
+        live: WritableOpenFile | None = None,
+        *,
+        hidden: str | None = None,
     ) -> None:
-        """Wrap ``file``; ``live`` is the same one if it was opened to be written to."""
+        """Wrap ``file``; ``live`` is the same one if it can be written to, ``hidden`` its name until it is closed."""
         self._shared, self._file, self._live = shared, file, live
         self.name, self.mode = name, mode
+        self._hidden = hidden
+        self.failed = False  #: whether what was written is not to be kept
 
     def __del__(self) -> None:
         """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
@@ -170,6 +219,13 @@ class SharedFile(io.RawIOBase):
         """Size in bytes, without what a buffer still holds."""
         with self._locked():
             return self._file.size
+
+    def close(self) -> None:
+        """Close the file, and let it take the place of the one it replaces."""
+        hidden, self._hidden = self._hidden, None
+        super().close()
+        if hidden is not None:
+            self._shared.settle(hidden, self.name, failed=self.failed)
 
     def readable(self) -> bool:
         """Whether the mode allows reading."""
@@ -221,13 +277,21 @@ class SharedFile(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         """Write a part of ``data`` at the position, or at the end if the file was opened to append."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().write(memoryview(data).cast("B")[:_MOST_PER_WRITE])
 
     def truncate(self, size: int | None = None, /) -> int:
         """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().truncate(size)
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
 
     def _writer(self) -> WritableOpenFile:
         if self._live is None:

@@ -222,7 +222,7 @@ class _Builder:
             place, size = int.from_bytes(value.data, "little"), size | RESIDENT
         else:
             place = self._data(value.data)
-        head = KeyValue(b"vk", len(name), size, place, value.type, 1 if is_latin else 0, 0)
+        head = KeyValue(b"vk", len(name), size, place, value.kind, 1 if is_latin else 0, 0)
         return self._arena.store(head.pack() + name)
 
     def _data(self, data: bytes) -> int:

@@ -26,18 +26,18 @@ class Value:
     """A value: the bytes of a type. The default value of a key has the name ``""``."""
 
     name: str
-    type: int
+    kind: int
     data: bytes
 
     @property
     def type_name(self) -> str:
         """``"REG_SZ"``, or the number in hexadecimal."""
-        return type_name(self.type)
+        return type_name(self.kind)
 
     @property
     def decoded(self) -> Decoded:
         """Text, a number or texts where the type and the bytes agree; else the bytes."""
-        return decode(self.type, self.data)
+        return decode(self.kind, self.data)
 
     @classmethod
     def text(cls, name: str, text: str, kind: int = ValueType.REG_SZ) -> Self:

@@ -43,11 +43,11 @@ def _value_line(value: Value) -> str:
     name = f'"{_escaped(value.name)}"' if value.name else "@"
     data = value.data
     text = value.decoded
-    if value.type == ValueType.REG_SZ and isinstance(text, str) and encode_text(text) == data and text.isprintable():
+    if value.kind == ValueType.REG_SZ and isinstance(text, str) and encode_text(text) == data and text.isprintable():
         return f'{name}="{_escaped(text)}"'
-    if value.type == ValueType.REG_DWORD and len(data) == 4:
+    if value.kind == ValueType.REG_DWORD and len(data) == 4:
         return f"{name}=dword:{int.from_bytes(data, 'little'):08x}"
-    head = f"{name}=hex:" if value.type == ValueType.REG_BINARY else f"{name}=hex({value.type:x}):"
+    head = f"{name}=hex:" if value.kind == ValueType.REG_BINARY else f"{name}=hex({value.kind:x}):"
     return _wrapped(head, [f"{byte:02x}" for byte in data])
 
 
