@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudboot_vfs import DirEntry, Region, Stat
+
 from .check import check
 from .compare import Difference, compare
 from .errors import (
@@ -42,8 +44,6 @@ from .reader import UFS2
 from .verify import Verification, verify
 
 if TYPE_CHECKING:
-    from cloudboot_vfs import DirEntry, Region, Stat
-
     from .builder import Built, build, newfs, required_size
     from .copyout import CopiedOut, copy_out
     from .edit import WritableUFS2
@@ -122,7 +122,6 @@ _LATER = {
     "builder": ("Built", "build", "newfs", "required_size"),
     "copyout": ("CopiedOut", "copy_out"),
     "edit": ("WritableUFS2",),
-    "entry": ("DirEntry", "Region", "Stat"),
     "extattr": ("Attribute",),
     "file": ("UFS2File",),
     "geometry": ("Geometry", "plan"),
