@@ -26,11 +26,13 @@ JUDGES = {
     "cpio": "cpio",
     "dosfstools": "fsck.fat",
     "fdisk": "sfdisk",
+    "fish": "fish",
     "gcc": "gcc",
     "gdisk": "sgdisk",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
     "makefs": "makefs",
+    "mandoc": "mandoc",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
     "openssl": "openssl",
@@ -40,6 +42,7 @@ JUDGES = {
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "zsh": "zsh",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
