@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from cloudboot_base import FileStorage, MemoryStorage, Window
+from cloudboot_disk_image.compression import zstandard
 from cloudboot_ufs2 import (
     UFS2,
     Directory,
@@ -35,7 +36,6 @@ from cloudboot_ufs2 import (
     plan,
     required_size,
 )
-from cloudboot_ufs2.compression import zstandard
 from cloudboot_ufs2.content import FileContent
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree

@@ -13,9 +13,11 @@ import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from .compression import MAGIC_SIZE, decoder_for, decompressed
+from cloudboot_disk_image import ContainerError
+from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
+
 from .content import SliceContent
-from .errors import ContainerError, SourceError
+from .errors import SourceError
 from .members import TreeBuilder
 from .node import Node
 from .paxattr import attributes_of

@@ -40,6 +40,7 @@ Times = Literal["keep", "clamp", "set"]
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
 _SECOND = 1_000_000_000
 _ERASED_AT_ONCE = 1 << 20
+_MOST_FREE, _MOST_KEPT = 90, 99  # per cent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ def build(
     options: Options | None = None,
     *,
     size: int | None = None,
+    free: int = 0,
     offset: int = 0,
     owner: tuple[int, int] | None = None,
     times: Times = "keep",
@@ -111,6 +113,7 @@ def build(
             without a ``density`` there are at least as many inodes as the tree needs.
         size: bytes of the volume; without it, and without a storage, as much as the tree needs and minfree keeps, but
             enough for four cylinder groups.
+        free: without a size, the percentage of the data space that stays free besides what minfree keeps, 0 to 90.
         offset: where the volume starts in the file ``target``, which must exist then, and be overwritten by ``force``.
         owner: the user and group of everything, instead of the source's own.
         times: ``keep`` the source's, ``clamp`` later ones to the timestamp, or ``set`` all to it.
@@ -127,9 +130,11 @@ def build(
         OSError: the host refused.
     """
     options = options or Options()
+    if not 0 <= free <= _MOST_FREE:
+        raise OptionError("out of range", field="free", expected=f"0 to {_MOST_FREE}", actual=free)
     with opened_source(source) as root:
         options = normalise(root, options, owner=owner, times=times)
-        volume = _Volume(root, options, processes=processes)
+        volume = _Volume(root, options, processes=processes, free=free)
         return volume.make(
             target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
         )
@@ -227,7 +232,10 @@ def _opened(
 class _Volume:
     """A tree and how it is to be laid out; ``as_newfs`` as :class:`.Allocator` has it."""
 
-    def __init__(self, root: Node, options: Options, *, as_newfs: bool = False, processes: int = 1) -> None:
+    def __init__(
+        self, root: Node, options: Options, *, as_newfs: bool = False, processes: int = 1, free: int = 0
+    ) -> None:
+        self._keep_free = min(_MOST_KEPT, options.minfree + free)
         self._root, self._options, self._as_newfs, self._processes = root, options, as_newfs, processes
         least = options.journal_size or SUJ_MIN
         self._journal = add_journal(root, options, least) if options.soft_updates_journal else None
@@ -247,7 +255,7 @@ class _Volume:
         """Place the tree and write it; ``fitting`` finds the size of a new file for which none is given."""
         fitted = None
         if fitting and size is None and not offset and isinstance(target, str | os.PathLike):
-            fitted = self.fit(keep_free=self._options.minfree, least_groups=MINCYLGRPS)
+            fitted = self.fit(keep_free=self._keep_free, least_groups=MINCYLGRPS)
             size = fitted.size
         if dry_run:
             available = _available(target, size, offset=offset, force=force)

@@ -5,8 +5,6 @@ Ufs2Error (a cloudboot_base.FormatError)
 +-- SuperblockError         no superblock, or one that breaks a rule
 +-- UnsupportedError        well-formed, but of a kind this package does not handle
 +-- GroupError              a cylinder group that contradicts the superblock
-+-- ContainerError          the file around a disk is damaged: a compressed stream, a qcow2 image
-+-- PartitionError          a disk, and no UFS partition in it that could be chosen
 +-- InodeError              an inode number out of range, or an inode that cannot be
 +-- BlockError              a block pointer that leaves the data area
 +-- DirectoryError          a directory whose records do not hold together
@@ -55,14 +53,6 @@ class SuperblockError(Ufs2Error):
 
 class UnsupportedError(Ufs2Error):
     """What was found is well-formed, but of a kind this package does not handle."""
-
-
-class ContainerError(Ufs2Error):
-    """The file around a disk is damaged: a compressed stream, a qcow2 image."""
-
-
-class PartitionError(Ufs2Error):
-    """A disk has no UFS partition that could be chosen."""
 
 
 class InodeError(Ufs2Error):
@@ -178,17 +168,32 @@ class OptionError(Ufs2Error, ValueError):
 
 
 class NoSpaceError(Ufs2Error, OSError):
-    """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
+    """What is to be stored does not fit.
+
+    ``needed`` is a size in bytes that does, ``available`` what there is, ``missing`` the difference, where known.
+    """
 
     errno = errno.ENOSPC
     exit_code = NO_SPACE
 
-    def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        needed: int | None = None,
+        available: int | None = None,
+        missing: int | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(
-            message, expected=None if needed is None else f"{needed} bytes", actual=available and f"{available} bytes"
+            message,
+            expected=None if needed is None else f"{needed} bytes",
+            actual=None if available is None else f"{available} bytes",
+            hint=hint,
         )
         self.needed = needed
         self.available = available
+        self.missing = missing
 
 
 class SourceError(Ufs2Error):

@@ -68,7 +68,7 @@ class UFS2FileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has no 
         mode: Literal["r", "r+"] = "r",
         offset: int | None = None,
         size: int | None = None,
-        partition: int | None = None,
+        partition: str | int | None = None,
         verify: bool = True,
         clock: Callable[[], int] | None = None,
         auto_mkdir: bool = False,
@@ -384,6 +384,10 @@ class _File(io.BufferedIOBase):
     def info(self) -> Info:
         """:meth:`UFS2FileSystem.info` of the file."""
         return self.fs.info(self.path)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._raw.failed |= kind is not None  # what is not complete replaces nothing
+        self.close()
 
     def commit(self) -> None:
         """Let a file of a transaction take its name; called by fsspec."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import stat
 import threading
 import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from cloudboot_base import open_storage
+from cloudboot_disk_image import Place, installed_readers, window
 
 from .constants import UFS_ROOTINO
 from .edit import WritableUFS2
-from .errors import DirectoryError, InodeError, ReadOnlyError
-from .partition import Place, installed_readers, locate
+from .errors import DirectoryError, FileNotFoundError, InodeError, NotADirectoryError, ReadOnlyError  # noqa: A004
+from .partition import find_volume
 from .reader import UFS2
-from .vmimage import open_volume, window
+from .vmimage import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,8 +134,34 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
                 raise ValueError("the file system is closed")
             if set(mode) <= {"r", "b"}:
                 return SharedFile(self, self.volume.open_file(path), path, "rb")
-            live = self.editor.open_file(path, mode)
-            return SharedFile(self, live, path, mode, live)
+            hidden = self._stand_in(path) if mode[0] == "w" else None
+            if hidden is None:
+                live = self.editor.open_file(path, mode)
+                return SharedFile(self, live, path, mode, live)
+            live = self.editor.open_file(hidden, mode.replace("w", "x"), replacing=True)
+            return SharedFile(self, live, path, mode, live, hidden=hidden)
+
+    def _stand_in(self, path: str) -> str | None:
+        """A free name beside the file at ``path``, for its new content; ``None`` if there is nothing to lose."""
+        volume = self.editor
+        try:
+            status = volume.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None
+        parent = volume.destination(path).rpartition("/")[0]
+        names = (f"{parent}/.replacing-{number}" for number in itertools.count())
+        return next(name for name in names if not _is_taken(volume, name))
+
+    def settle(self, hidden: str, path: str, *, failed: bool) -> None:
+        """Let a new content that is complete take the place of the old, or drop it if writing it failed."""
+        with self.lock:
+            volume = self.editor
+            if failed:
+                volume.when_idle(lambda: volume.unlink(hidden))
+            else:
+                volume.when_idle(lambda: volume.take_place(hidden, path))
 
     def open(self, path: str, mode: str = "rb", buffering: int = -1) -> AnyFile:
         """A file as :func:`io.open` gives it; ``buffering`` 0 is none, and below that a size that suits."""
@@ -155,13 +184,36 @@ def _now(action: Callable[[], object]) -> None:
     action()
 
 
-class SharedFile(io.RawIOBase):
-    """A file of a :class:`Mounted` volume. What is written reaches the image at once, one megabyte at most per call."""
+def _is_taken(volume: UFS2, path: str) -> bool:
+    try:
+        volume.find(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
-    def __init__(self, mounted: Mounted, file: UFS2File, name: str, mode: str, live: LiveFile | None = None) -> None:
-        """Wrap ``file``; ``live`` is the same one if it can be written to."""
+
+class SharedFile(io.RawIOBase):
+    """A file of a :class:`Mounted` volume. What is written reaches the image at once, one megabyte at most per call.
+
+    What replaces a file is written beside it, and takes its place when it is closed; after a write that failed, the old
+    file stays.
+    """
+
+    def __init__(
+        self,
+        mounted: Mounted,
+        file: UFS2File,
+        name: str,
+        mode: str,
+        live: LiveFile | None = None,
+        *,
+        hidden: str | None = None,
+    ) -> None:
+        """Wrap ``file``; ``live`` is the same one if it can be written to, ``hidden`` its name until it is closed."""
         self._mounted, self._file, self._live = mounted, file, live
         self.name, self.mode = name, mode
+        self._hidden = hidden
+        self.failed = False  #: whether what was written is not to be kept
 
     def __del__(self) -> None:
         """Nothing, as for :class:`.LiveFile`."""
@@ -178,6 +230,13 @@ class SharedFile(io.RawIOBase):
         """Size in bytes, without what a buffer still holds."""
         with self._locked():
             return self._file.size
+
+    def close(self) -> None:
+        """Close the file, and let it take the place of the one it replaces."""
+        hidden, self._hidden = self._hidden, None
+        super().close()
+        if hidden is not None:
+            self._mounted.settle(hidden, self.name, failed=self.failed)
 
     def readable(self) -> bool:
         """Whether the mode allows reading."""
@@ -230,13 +289,21 @@ class SharedFile(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         """Write a part of ``data`` at the position, or at the end if the file was opened to append."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().write(memoryview(data).cast("B")[:_MOST_PER_WRITE])
 
     def truncate(self, size: int | None = None, /) -> int:
         """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().truncate(size)
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
 
     def _writer(self) -> LiveFile:
         if self._live is None:
@@ -250,9 +317,10 @@ def mount(
     writable: bool = False,
     offset: int | None = None,
     size: int | None = None,
-    partition: int | None = None,
+    partition: str | int | None = None,
     verify: bool = True,
     clock: Callable[[], int] | None = None,
+    use_reserve: bool = False,
 ) -> Mounted:
     """Open a file system for several threads.
 
@@ -262,9 +330,10 @@ def mount(
         writable: whether it is to be changed; see :meth:`.WritableUFS2.open`.
         offset: where the file system starts in ``source``, in bytes; by default it is looked for.
         size: how long it is; by default, all that follows.
-        partition: the number of its partition, if a package that reads partition tables is installed.
+        partition: number, name, GUID or type of its partition, if a package that reads partition tables is installed.
         verify: whether check-hashes are compared.
         clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
+        use_reserve: use the space that minfree keeps.
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
@@ -279,10 +348,11 @@ def mount(
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
             if offset is None and size is None:
-                place = locate(disk, number=partition, readers=installed_readers())
+                place = find_volume(disk, partition=partition, readers=installed_readers())
             else:
                 place = Place(offset or 0, size)
-            volume = WritableUFS2.open(window(disk, place), verify=verify, clock=clock)
+            there = window(disk, place)
+            volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve)
         else:
             readers = installed_readers()
             where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)

@@ -69,7 +69,7 @@ class UFS2FS(FS):
         writable: bool = False,
         offset: int | None = None,
         size: int | None = None,
-        partition: int | None = None,
+        partition: str | int | None = None,
         verify: bool = True,
         clock: Callable[[], int] | None = None,
     ) -> None:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
+from array import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from cloudboot_base import TruncatedError
-
 from .compression import zstandard, zstd_errors
-from .constants import QCOW2_MAGIC
-from .errors import ContainerError, ImageTruncatedError, UnsupportedError
-from .geometry import howmany
+from .errors import ContainerError, ContainerTruncatedError, UnsupportedContainerError
+from .mapped import MappedDisk
 from .records import Qcow2Header
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from typing_extensions import Buffer
-
     from cloudboot_base import Storage
 
-    Table = npt.NDArray[np.uint64]
-
+MAGIC = b"QFI\xfb"
 _V2_SIZE, _V3_SIZE = 72, 104
 _MIN_CLUSTER_BITS, _MAX_CLUSTER_BITS = 9, 21
 _MAX_L1_BYTES = 32 << 20  # what QEMU takes
@@ -49,61 +42,39 @@ class _Span(NamedTuple):
     packed: int = 0  #: the L2 entry of a compressed cluster
 
 
-class Qcow2:
+class Qcow2(MappedDisk):
     """The virtual disk in a qcow2 image, as read-only storage.
 
     Raises:
         ContainerError: it is none, or its header or tables cannot be.
-        UnsupportedError: encryption, a backing file, external data, subclusters, or a feature not known.
+        UnsupportedContainerError: encryption, a backing file, external data, subclusters, or a feature not known.
     """
 
     def __init__(self, storage: Storage) -> None:
-        self._storage = storage
         head = self._header = _read_header(storage)
+        super().__init__(head.size)
+        self._storage = storage
         self._bits = head.cluster_bits
         self._cluster = 1 << self._bits
         self._l2_bits = self._bits - 3
-        needed = howmany(head.size, 1 << (self._bits + self._l2_bits))
+        needed = -(-head.size >> (self._bits + self._l2_bits))
         if head.l1_size < needed or needed * 8 > _MAX_L1_BYTES:
             raise _wrong("l1_size", "the L1 table does not fit the disk", needed, head.l1_size)
         self._l1 = self._table(head.l1_table_offset, needed)
-        self._tables: OrderedDict[int, Table] = OrderedDict()
+        self._tables: OrderedDict[int, array[int]] = OrderedDict()
         self._clusters: OrderedDict[int, bytes] = OrderedDict()
 
-    @property
-    def size(self) -> int:
-        """Size of the virtual disk, in bytes."""
-        return self._header.size
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Exactly ``size`` bytes from ``offset``."""
-        self._check(offset, size)
-        data = bytearray(size)
-        self.readinto_at(offset, data)
-        return bytes(data)
-
-    def readinto_at(self, offset: int, buffer: Buffer) -> None:
-        """Fill ``buffer`` from ``offset``."""
-        view = memoryview(buffer).cast("B")
-        self._check(offset, len(view))
-        done = 0
-        while done < len(view):
-            span = self._span(offset + done, len(view) - done)
-            piece = view[done : done + span.length]
-            if span.packed:
-                start = (offset + done) % self._cluster
-                piece[:] = self._unpacked(span.packed)[start : start + span.length]
-            elif span.offset:
-                self._fill(span.offset, piece)
-            else:
-                piece[:] = bytes(span.length)
-            done += span.length
-
-    def _check(self, offset: int, size: int) -> None:
-        if offset < 0 or size < 0 or offset + size > self.size:
-            raise TruncatedError(
-                "the read passes the end", offset=offset, expected=size, actual=max(0, self.size - offset)
-            )
+    def _piece(self, offset: int, view: memoryview) -> int:
+        span = self._span(offset, len(view))
+        piece = view[: span.length]
+        if span.packed:
+            start = offset % self._cluster
+            piece[:] = self._unpacked(span.packed)[start : start + span.length]
+        elif span.offset:
+            self._fill_data(span.offset, piece)
+        else:
+            piece[:] = bytes(span.length)
+        return span.length
 
     def _span(self, offset: int, limit: int) -> _Span:
         """How the bytes from ``offset`` on are stored, as far as they are stored alike."""
@@ -125,7 +96,7 @@ class Qcow2:
     def _entry(self, offset: int) -> int:
         """The L2 entry of the cluster that holds byte ``offset``."""
         index, slot = divmod(offset >> self._bits, 1 << self._l2_bits)
-        table = int(self._l1[index]) & _OFFSET_MASK
+        table = self._l1[index] & _OFFSET_MASK
         if not table:
             return 0
         found = self._tables.get(table)
@@ -133,24 +104,42 @@ class Qcow2:
             found = self._tables[table] = self._table(table, 1 << self._l2_bits)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
-        return int(found[slot])
+        return found[slot]
 
-    def _table(self, offset: int, entries: int) -> Table:
+    def _table(self, offset: int, entries: int) -> array[int]:
         if offset % self._cluster:
             raise _wrong(
                 "l1_table_offset", "a table that is not on a cluster", f"a multiple of {self._cluster}", offset
             )
         data = bytearray(entries * 8)
         self._fill(offset, memoryview(data))
-        return np.frombuffer(data, dtype=">u8")
+        table = array("Q", data)
+        if sys.byteorder == "little":
+            table.byteswap()
+        return table
 
     def _fill(self, offset: int, buffer: memoryview) -> None:
         if offset + len(buffer) > self._storage.size:
-            raise ImageTruncatedError(
+            raise ContainerTruncatedError(
                 "the qcow2 image ends early", offset=offset, expected=len(buffer),
                 actual=max(0, self._storage.size - offset),
             )  # fmt: skip
         self._storage.readinto_at(offset, buffer)
+
+    def _fill_data(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` with guest data; where the file ends inside its last cluster the rest of that reads as zeros.
+
+        So does QEMU, which allocates clusters before it writes all of them.
+        """
+        size = self._storage.size
+        if offset + len(buffer) > -(-size // self._cluster) * self._cluster:
+            raise ContainerTruncatedError(
+                "the qcow2 image ends before one of its clusters",
+                offset=offset, expected=len(buffer), actual=max(0, size - offset),
+            )  # fmt: skip
+        there = min(len(buffer), size - offset)
+        self._storage.readinto_at(offset, buffer[:there])
+        buffer[there:] = bytes(len(buffer) - there)
 
     def _unpacked(self, entry: int) -> bytes:
         """The bytes of a compressed cluster."""
@@ -164,7 +153,7 @@ class Qcow2:
         # The last sector may reach past the end of the file.
         length = min(length, self._storage.size - offset)
         if length <= 0:
-            raise ImageTruncatedError("the qcow2 image ends early", offset=offset, expected=_SECTOR, actual=0)
+            raise ContainerTruncatedError("the qcow2 image ends early", offset=offset, expected=_SECTOR, actual=0)
         data = self._storage.read_at(offset, length)
         found = self._clusters[entry] = self._decompress(data, offset)
         if len(self._clusters) > _CACHED_CLUSTERS:
@@ -190,17 +179,17 @@ class Qcow2:
 
 def _read_header(storage: Storage) -> Qcow2Header:
     if storage.size < _V2_SIZE:
-        raise ImageTruncatedError("too small for a qcow2 header", expected=_V2_SIZE, actual=storage.size)
+        raise ContainerTruncatedError("too small for a qcow2 header", expected=_V2_SIZE, actual=storage.size)
     data = storage.read_at(0, min(Qcow2Header.SIZE, storage.size)).ljust(Qcow2Header.SIZE, b"\0")
-    head = Qcow2Header.unpack_from(data, 0, "big")
-    if data[:4] != QCOW2_MAGIC:
-        raise _wrong("magic", "not a qcow2 image", QCOW2_MAGIC, data[:4])
+    head = Qcow2Header.unpack_from(data)
+    if data[:4] != MAGIC:
+        raise _wrong("magic", "not a qcow2 image", MAGIC, data[:4])
     if head.version not in (2, 3):
         raise _unsupported("version", "a qcow2 image of an unknown version", "2 or 3", head.version)
     if head.version == 2:
-        head = Qcow2Header.unpack_from(data[:_V2_SIZE].ljust(Qcow2Header.SIZE, b"\0"), 0, "big")
+        head = Qcow2Header.unpack_from(data[:_V2_SIZE].ljust(Qcow2Header.SIZE, b"\0"))
     elif head.header_length <= _V3_SIZE:
-        head = Qcow2Header.unpack_from(data[:_V3_SIZE].ljust(Qcow2Header.SIZE, b"\0"), 0, "big")
+        head = Qcow2Header.unpack_from(data[:_V3_SIZE].ljust(Qcow2Header.SIZE, b"\0"))
     if not _MIN_CLUSTER_BITS <= head.cluster_bits <= _MAX_CLUSTER_BITS:
         limits = f"{_MIN_CLUSTER_BITS} to {_MAX_CLUSTER_BITS}"
         raise _wrong("cluster_bits", "no such cluster size", limits, head.cluster_bits)
@@ -238,8 +227,8 @@ def _wrong(field: str, message: str, expected: object, actual: object) -> Contai
 
 def _unsupported(
     field: str, message: str, expected: object, actual: object, *, hint: str | None = None
-) -> UnsupportedError:
+) -> UnsupportedContainerError:
     offset = Qcow2Header.LAYOUT.offsets[field]
-    return UnsupportedError(
+    return UnsupportedContainerError(
         message, structure="Qcow2Header", field=field, offset=offset, expected=expected, actual=actual, hint=hint
     )

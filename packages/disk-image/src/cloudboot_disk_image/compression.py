@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import ContainerError, UnsupportedError
+from .errors import ContainerError, UnsupportedContainerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ class Readable(Protocol):
 
 
 class _Gzip:
-    """:mod:`zlib` with the manners of the others."""
+    """:mod:`zlib` with the interface of the others."""
 
     def __init__(self) -> None:
         import zlib
@@ -74,7 +74,7 @@ def zstandard() -> ModuleType:
     """The module that reads Zstandard: Python's own from 3.14 on, its backport before.
 
     Raises:
-        UnsupportedError: the backport is not installed.
+        UnsupportedContainerError: the backport is not installed.
     """
     try:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore] # Python 3.14
@@ -82,7 +82,9 @@ def zstandard() -> ModuleType:
         try:
             from backports import zstd
         except ImportError:
-            raise UnsupportedError("Zstandard cannot be read here", hint="pip install cloudboot-ufs2[zstd]") from None
+            raise UnsupportedContainerError(
+                "Zstandard cannot be read here", hint="pip install cloudboot-disk-image[zstd]"
+            ) from None
     module: ModuleType = zstd
     return module
 
@@ -116,7 +118,7 @@ def decoder_for(head: bytes) -> Callable[[], Decoder] | None:
     """What makes decoders for a file that begins with ``head`` (six bytes will do); ``None`` if it is not compressed.
 
     Raises:
-        UnsupportedError: Zstandard, and no module for it.
+        UnsupportedContainerError: Zstandard, and no module for it.
     """
     for magic, make in _DECODERS:
         if head.startswith(magic):
@@ -168,7 +170,7 @@ def zstd_errors() -> tuple[type[Exception], ...]:
     """What Zstandard raises about its input; nothing where it is not installed."""
     try:
         return (zstandard().ZstdError,)
-    except UnsupportedError:
+    except UnsupportedContainerError:
         return ()
 
 
