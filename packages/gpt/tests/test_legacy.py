@@ -218,7 +218,10 @@ def test_what_is_no_mbr(disk: bytes, error: type[GPTError]) -> None:
 
 def test_a_gpt_comes_first_and_a_damaged_primary_gives_way() -> None:
     assert read_partitions(DISK) == sample_table()
-    assert read_partitions(DISK[:512] + bytes(512) + DISK[1024:]) == sample_table()
+    assert read_partitions(DISK).notices == ()
+    damaged = read_partitions(DISK[:512] + bytes(512) + DISK[1024:])
+    assert damaged == sample_table()
+    assert damaged.notices == ("the primary partition table is damaged (no GPT header): the backup was read",)
     with pytest.raises(GPTError):
         read_partitions(bytes(1 << 20))
     # A GPT that was overwritten by an MBR: the MBR is what there is.

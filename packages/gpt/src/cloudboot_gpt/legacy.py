@@ -83,6 +83,10 @@ class MBRPartition:
         return ""
 
     @property
+    def guid(self) -> None:
+        """Always ``None``: an MBR has no GUIDs."""
+
+    @property
     def is_extended(self) -> bool:
         """Whether it only holds logical partitions."""
         return self.type in EXTENDED and self.number <= 4
@@ -114,7 +118,7 @@ class MBRTable:
     """The partitions of an MBR, logical ones after the others.
 
     ``hybrid`` says that a GPT stands beside it; the protective record is not among the partitions. ``faults`` are the
-    rules that single partitions and the chain of logical ones break.
+    rules that single partitions and the chain of logical ones break, ``notices`` sentences for a person.
     """
 
     sector_size: int
@@ -123,6 +127,7 @@ class MBRTable:
     hybrid: bool
     partitions: tuple[MBRPartition, ...]
     faults: tuple[GPTError, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    notices: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     @property
     def size(self) -> int:

@@ -140,6 +140,7 @@ class Table:
     ``disk_blocks`` counts the logical blocks of the disk up to and with the backup header. ``entries_lba`` is where the
     primary array starts; the backup array ends right before the backup header. ``faults`` are the rules that single
     partitions break (they overlap, or leave the usable blocks); the other partitions are as good as ever.
+    ``notices`` are sentences about how the table was read (:func:`read_partitions`).
     """
 
     sector_size: int
@@ -152,6 +153,7 @@ class Table:
     entry_size: int = 128
     entries_lba: int = 2
     faults: tuple[GPTError, ...] = field(default=(), compare=False, repr=False)
+    notices: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def size(self) -> int:
