@@ -36,7 +36,7 @@ class Disk:
         Raises:
             GPTError: there is none, or one copy is damaged or differs from the other.
         """
-        return cls(storage, gpt.read(storage, backup="require"))
+        return cls(storage, gpt.read(storage, backup="require", strict=True))
 
     @cached_property
     def esp_partition(self) -> gpt.Partition:

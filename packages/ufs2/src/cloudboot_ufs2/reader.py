@@ -296,7 +296,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         found = self.entries(number)
         prefix = f"{path}/"
         for text, (inode, kind) in zip(decoded_all(found), found.values(), strict=True):
-            yield DirEntry(text, prefix + text, inode, kind << 12)
+            yield DirEntry(text, prefix + text, inode, (kind << 12) or stat.S_IFMT(self._used_inode(inode).di_mode))
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
