@@ -29,6 +29,7 @@ JUDGES = {
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
     "fdisk": "sfdisk",
+    "fish": "fish",
     "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
@@ -38,6 +39,7 @@ JUDGES = {
     "libwin-hivex-perl": "hivexregedit",
     "linux-libc-dev": "/usr/include/linux/virtio_snd.h",
     "makefs": "makefs",
+    "mandoc": "mandoc",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
     "ntfs-3g": "ntfs-3g",
@@ -52,6 +54,7 @@ JUDGES = {
     "tar": "tar",
     "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
+    "zsh": "zsh",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
