@@ -58,6 +58,7 @@ PACKAGES = [
     "cloudboot_oci_stream",
     "cloudboot_qemu",
     "cloudboot_virtio",
+    "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
 
