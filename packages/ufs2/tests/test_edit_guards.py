@@ -172,7 +172,7 @@ def test_other_operations_are_refused_within_one() -> None:
 def test_closing_waits_for_the_operation_under_way(image: Path) -> None:
     mounted = mount(image, writable=True, clock=lambda: 10**18)
     editor = mounted.editor
-    with editor._operation() as operation:  # the inside of any method, at which a destructor may close
+    with editor.operation() as operation:  # the inside of any method, at which a destructor may close
         mounted.close()
         operation.touch(operation.inode(2), content=True)
         with pytest.raises(ReadOnlyError, match="somebody else"):

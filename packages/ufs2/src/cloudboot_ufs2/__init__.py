@@ -28,6 +28,7 @@ from .errors import (
     OptionError,
     PathError,
     ReadOnlyError,
+    RepairRefusedError,
     SourceChangedError,
     SourceError,
     StaleFileError,
@@ -39,6 +40,7 @@ from .errors import (
 )  # fmt: skip
 from .extract import Extraction, Skipped, extract
 from .reader import UFS2
+from .repair import Repaired, repair
 from .verify import Verification, verify
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ __all__ = [
     "Preset",
     "ReadOnlyError",
     "Region",
+    "RepairRefusedError",
+    "Repaired",
     "Skipped",
     "SourceChangedError",
     "SourceError",
@@ -115,6 +119,7 @@ __all__ = [
     "open_image",
     "open_volume",
     "plan",
+    "repair",
     "required_size",
     "verify",
 ]
