@@ -14,8 +14,8 @@ from cloudboot_ufs2.constants import DEV_BSIZE, FS_NEEDSFSCK, SBLOCK_UFS2
 from cloudboot_ufs2.crashing import BIG, OPERATIONS
 from cloudboot_ufs2.errors import RepairRefusedError, SuperblockError
 from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.preen import repair
 from cloudboot_ufs2.records import Fs
-from cloudboot_ufs2.repair import repair
 from cloudboot_ufs2.repair_inode import INODE_KINDS
 from cloudboot_ufs2.repair_maps import MAP_KINDS
 from cloudboot_ufs2.testing import Editor, Journal, editable_image, image_of, mutations, pattern, sample_image

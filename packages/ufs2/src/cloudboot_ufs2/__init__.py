@@ -40,7 +40,6 @@ from .errors import (
 )  # fmt: skip
 from .extract import Extraction, Skipped, extract
 from .reader import UFS2
-from .repair import Repaired, repair
 from .verify import Verification, verify
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from .livefile import LiveFile
     from .members import Directory, File, HardLink, Special, Symlink
     from .options import Options
+    from .preen import Repaired, repair
     from .presets import FREEBSD_BOOT, Preset
     from .vmimage import open_image, open_volume
 
@@ -138,6 +138,7 @@ _LATER = {
     "livefile": ("LiveFile",),
     "members": ("Directory", "File", "HardLink", "Special", "Symlink"),
     "options": ("Options",),
+    "preen": ("Repaired", "repair"),
     "presets": ("FREEBSD_BOOT", "Preset"),
     "vmimage": ("open_image", "open_volume"),
 }

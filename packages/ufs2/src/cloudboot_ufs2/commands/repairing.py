@@ -10,7 +10,7 @@ from cloudboot_disk_image import Place, installed_readers, window
 from cloudboot_ufs2.constants import DEV_BSIZE
 from cloudboot_ufs2.errors import RepairRefusedError
 from cloudboot_ufs2.partition import find_volume
-from cloudboot_ufs2.repair import repair
+from cloudboot_ufs2.preen import repair
 
 if TYPE_CHECKING:
     import argparse
