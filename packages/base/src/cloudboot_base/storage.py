@@ -15,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
 from .errors import RangeError, TruncatedError
+from .inputs import open_seekable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,7 +303,7 @@ def _storage_of(
     source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, stack: contextlib.ExitStack, *, writable: bool
 ) -> Storage:
     if isinstance(source, str | os.PathLike):
-        fd = os.open(source, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+        fd = open_seekable(source, os.O_RDWR if writable else os.O_RDONLY)
         try:
             opened = FileStorage(fd)
         except BaseException:
