@@ -74,6 +74,14 @@ def input_file(text: str) -> Path:
     return _input(text, folders=False)
 
 
+def existing_file(text: str) -> Path:
+    """A regular file that is there."""
+    path = input_file(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} is not there")
+    return path
+
+
 def input_tree(text: str) -> Path:
     """A folder, or a regular file, to read."""
     return _input(text, folders=True)
@@ -92,7 +100,7 @@ def _input(text: str, *, folders: bool) -> Path:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        raise argparse.ArgumentTypeError(f"{text} is not there") from None
+        return path  # for whoever opens it to report, with the reason that file has for being there
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except ValueError as error:
@@ -237,7 +245,7 @@ def image_inspect(parser: Parser) -> None:
 
 def push(parser: Parser) -> None:
     """``cloudboot push``."""
-    parser.add_argument("image", type=input_file, metavar="IMAGE", help="the disk image")
+    parser.add_argument("image", type=existing_file, metavar="IMAGE", help="the disk image")
     _reference(parser)
     parser.add_argument("--sign", type=input_file, metavar="KEY", help="sign it with this private key (PEM)")
     _signature(parser)

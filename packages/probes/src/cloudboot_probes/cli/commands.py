@@ -5,7 +5,6 @@ Only what is asked for is built, and nothing of the packages below is imported h
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -20,6 +19,7 @@ from .console import EXIT_CODES, Console, report_error, run_reported
 from .parser import Parser, suggested
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     Declare = Callable[[Parser], None]
