@@ -1,7 +1,7 @@
 """Modules of an installed firmware image: firmware volumes, files and sections (PI 1.8 volume 3).
 
-The drivers of EDK2 that a distribution ships inside its firmware package can be taken out and run in this firmware. Only
-what leads to them is read: volumes, files, GUID-defined sections (LZMA or not compressed), PE32 and name sections.
+The drivers of EDK2 that a distribution ships inside its firmware package can be taken out and run in this firmware.
+Only what leads to them is read: volumes, files, GUID-defined sections (LZMA or not compressed), PE32 and name sections.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Reader:
         at = 0
         while (found := data.find(_SIGNATURE, at)) >= 0:
             start, at = found - _SIGNATURE_OFFSET, found + 4
-            if start < 0:
+            if start < 0 or start + VOLUME.SIZE > len(data):
                 continue
             header = VOLUME.unpack_from(data, start)
             end = start + header.FvLength

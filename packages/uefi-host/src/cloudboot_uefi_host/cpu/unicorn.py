@@ -46,6 +46,7 @@ _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
+_DOUBLE_FAULT, _PAGE_FAULT = 8, 14
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 _ACCESS = {
@@ -79,6 +80,7 @@ class UnicornProcessor:
         self._traps = range(0)
         self._fault: tuple[str, int | None] | None = None
         self._interrupt: int | None = None
+        self._fault_address = 0
         self._interrupted = False
         self._hooked: set[int] = set()
         #: What programs wrote to the serial port.
@@ -253,9 +255,9 @@ class UnicornProcessor:
         if self._fault is not None:
             return Stop(StopReason.FAULT, at, *self._fault)
         if self._interrupt is not None:
-            if self.architecture.name == "amd64" and self._interrupt == 14:
-                address = self._uc.reg_read(x86_const.UC_X86_REG_CR2)
-                return Stop(StopReason.FAULT, at, "page fault", address)
+            # A page fault without an interrupt table is a double fault; CR2 has the address of the first.
+            if self.architecture.name == "amd64" and self._interrupt in {_DOUBLE_FAULT, _PAGE_FAULT}:
+                return Stop(StopReason.FAULT, at, "page fault", self._fault_address)
             return Stop(StopReason.FAULT, at, f"exception {self._interrupt}")
         return Stop(StopReason.FAULT, at, str(unicorn.UcError(code)))
 
@@ -279,7 +281,10 @@ class UnicornProcessor:
         return False
 
     def _on_interrupt(self, _uc: object, number: int, _data: object) -> None:
-        self._interrupt = number
+        if self._interrupt is None:  # a fault on the way to a handler that is not there follows the first
+            self._interrupt = number
+            if self.architecture.name == "amd64":
+                self._fault_address = int(self._uc.reg_read(x86_const.UC_X86_REG_CR2))
         self._uc.emu_stop()
 
     def _on_in(self, _uc: object, _port: int, size: int, _data: object) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_uefi_abi.constants import PixelFormat
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import (
     EFI_GRAPHICS_OUTPUT_MODE_INFORMATION as INFORMATION,
@@ -13,7 +14,6 @@ from cloudboot_uefi_abi.layout.records import (
 )
 from cloudboot_uefi_abi.protocols.console import EFI_GRAPHICS_OUTPUT_PROTOCOL
 from cloudboot_uefi_abi.status import Status
-
 from cloudboot_uefi_host.core.memory_map import PAGE, MemoryType
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ _GRAPHICS: Final = GUIDS["EFI_GRAPHICS_OUTPUT_PROTOCOL"].bytes_le
 _DEVICE_PATH: Final = GUIDS["EFI_DEVICE_PATH_PROTOCOL"].bytes_le
 WIDTH, HEIGHT = 800, 600
 _BYTES: Final = 4
-_BGRX: Final = 1
-"""PixelBlueGreenRedReserved8BitPerColor."""
 _FILL, _VIDEO_TO_BUFFER, _BUFFER_TO_VIDEO, _VIDEO_TO_VIDEO = range(4)
 #: PcdHostBridge's root, PCI device 2.0, ADR display 0: where an integrated adapter stands.
 _PATH: Final = bytes.fromhex("02010c00d041030a00000000 010106000002 0203080000010180 7fff0400".replace(" ", ""))
@@ -42,7 +40,7 @@ class Graphics:
             Version=0,
             HorizontalResolution=WIDTH,
             VerticalResolution=HEIGHT,
-            PixelFormat=_BGRX,
+            PixelFormat=PixelFormat.BLUE_GREEN_RED_RESERVED,
             PixelsPerScanLine=WIDTH,
         ).pack()
         mode = MODE(

@@ -8,12 +8,10 @@ from uuid import UUID
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.protocols.files import EFI_LOAD_FILE2_PROTOCOL
 from cloudboot_uefi_abi.status import Status
-
 from cloudboot_uefi_host.core.device_paths import END
 
 if TYPE_CHECKING:
     from cloudboot_base import Storage
-
     from cloudboot_uefi_host.core.core import Core
 
 _LOAD_FILE2: Final = GUIDS["EFI_LOAD_FILE2_PROTOCOL"].bytes_le
