@@ -40,6 +40,7 @@ JUDGES = {
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "tinyproxy": "tinyproxy",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
