@@ -4,11 +4,13 @@
 - :mod:`.tables`, :mod:`.protocols`: members, offsets and prototypes; :mod:`.declarations` is what they are made of;
 - :mod:`.layout.records`: the fixed records those point to;
 - :mod:`.conventions`: the calling conventions of the four 64-bit processors;
+- :mod:`.device_path`: device paths between bytes and text;
 - :mod:`.pe`: PE32+ images.
 """
 
 from .conventions import CONVENTIONS, CallingConvention
 from .declarations import Argument, Direction, Kind, Member, Prototype, Structure, Type
+from .device_path import DevicePath
 from .guids import GUIDS, guid_name, named_guid
 from .pe import PEImage
 from .protocols import PROTOCOLS, PROTOCOLS_BY_GUID
@@ -26,6 +28,7 @@ __all__ = [
     "PROTOCOLS_BY_GUID",
     "Argument",
     "CallingConvention",
+    "DevicePath",
     "Direction",
     "Kind",
     "Member",
