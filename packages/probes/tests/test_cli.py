@@ -46,8 +46,8 @@ def test_help_names_every_command_and_exit_code() -> None:
         "probe",
         "sign",
         "verify",
-        "Exit codes",
-        "12 a machine could not be started",
+        "exit codes:",
+        " 12  A machine could not be started.",
     ):
         assert word in text
     assert cloudboot("--version").stdout.startswith("cloudboot 0.")
