@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_uefi_abi.declarations import Kind
-
 from .cpu.architecture import TRAP_SIZE
 from .cpu.processor import StopReason
 from .disassembly import line_at
@@ -113,6 +111,7 @@ class Machine:
         architecture = processor.architecture
         self._entry = (*architecture.arguments, architecture.sp, *([architecture.link] if architecture.link else []))
         self._deadline: float | None = None
+        self._call_site: int | None = None
         self._watchdog = Watchdog(processor, lambda: self.trace.number)
 
     # Services
@@ -173,14 +172,15 @@ class Machine:
         sp = processor.read(architecture.sp)
         self._place_arguments(arguments, sp)
         self.depth += 1
+        site = self._call_site
         try:
             with self.limits():
                 self._run(function, self.trap_base)
+            return processor.read(architecture.result)
         finally:
             self.depth -= 1
-        result = processor.read(architecture.result)
-        processor.write(architecture.sp, sp)
-        return result
+            self._call_site = site
+            processor.write(architecture.sp, sp)
 
     def interrupt_call(self, function: Callable[[], None]) -> None:
         """Run ``function`` between two instructions of a program: every register is as before afterwards."""
@@ -234,7 +234,9 @@ class Machine:
         wanted = len(service.prototype.arguments)
         arguments = tuple(values[:wanted]) if wanted <= count else tuple(more[index] for index in range(wanted))
         caller = link or self.memory.u64(values[count])
+        before, self._call_site = self._call_site, caller
         result = self._serve(service, arguments, more, self.image_at(caller))
+        self._call_site = before
         processor.write(architecture.result, result)
         return link or trap + architecture.trap_size
 
@@ -253,21 +255,21 @@ class Machine:
             raise self._with_report(BudgetUsedError(f"{self.budget.calls} service calls are used up"))
         if not number & 0x3FF:
             self._check_time()
-        result: int | None = None
         before = self.caller
         if image:
             self.caller = image
         try:
             answer = service.function(*arguments, more) if prototype.variadic else service.function(*arguments)
-            result = 0 if answer is None else answer
-            if prototype.returns.kind is Kind.BOOLEAN:
-                result &= 0xFF
-        except GuestPointerError as error:
-            error.where.setdefault("service", service.name)
-            raise self._with_report(error) from error
+        except BaseException as error:
+            trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, None))
+            if isinstance(error, GuestPointerError):
+                error.where.setdefault("service", service.name)
+                self._with_report(error)
+            raise
         finally:
             self.caller = before
-            trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, result))
+        result = answer or 0
+        trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, result))
         self.after_service(service)
         return result
 
@@ -288,11 +290,11 @@ class Machine:
 
     def _with_report(self, error: Failure, pc: int | None = None) -> Failure:
         if error.report is None:
-            error.report = self.report(pc)
+            error.report = self.report(self._call_site if pc is None else pc)
         return error
 
     def report(self, pc: int | None = None) -> Report:
-        """The state of the machine now."""
+        """The state of the machine; its line is the instruction at ``pc``, by default at the program counter."""
         registers = {name: self.processor.read(name) for name in self.architecture.registers}
         at = registers[self.architecture.pc] if pc is None else pc
         return Report(registers, tuple(map(str, self.trace.last())), line_at(self, at), self.image_at(at))
