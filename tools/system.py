@@ -29,6 +29,7 @@ JUDGES = {
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
     "fdisk": "sfdisk",
+    "fuse3": "fusermount3",
     "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
