@@ -57,6 +57,8 @@ PACKAGES = [
     "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
+    "cloudboot_virtio",
+    "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
 

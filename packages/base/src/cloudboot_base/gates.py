@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .errors import Error, plain
+from .errors import Error, error_facts, plain
 from .exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
@@ -108,11 +108,3 @@ def run_stages(stages: Sequence[Stage[Context]], context: Context) -> Iterator[G
             yield Gate(stage.name, stage.claim, Verdict.FAIL, seen, seconds, error_facts(error))
         else:
             yield Gate(stage.name, stage.claim, Verdict.PASS, evidence, time.monotonic() - start)
-
-
-def error_facts(error: Error | OSError) -> dict[str, object]:
-    """An error as a gate or ``--json`` shows it."""
-    if isinstance(error, Error):
-        return error.as_dict()
-    facts = {"error": type(error).__name__, "message": error.strerror or str(error), "path": error.filename}
-    return {name: plain(value) for name, value in facts.items() if value is not None}

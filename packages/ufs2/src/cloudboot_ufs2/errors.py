@@ -37,6 +37,7 @@ import errno
 
 from cloudboot_base import FormatError, TruncatedError
 from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_vfs import errors as vfs
 
 
 class Ufs2Error(FormatError):
@@ -121,7 +122,7 @@ class DirectoryNotEmptyError(Ufs2Error, OSError):
     errno = errno.ENOTEMPTY
 
 
-class PathError(Ufs2Error, ValueError):
+class PathError(Ufs2Error, vfs.PathError):
     """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
 
     errno = errno.EINVAL
@@ -145,7 +146,7 @@ class FileTooLargeError(Ufs2Error, OSError):
     errno = errno.EFBIG
 
 
-class ReadOnlyError(Ufs2Error, OSError):
+class ReadOnlyError(Ufs2Error, vfs.ReadOnlyError):
     """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
 
     errno = errno.EROFS
@@ -168,17 +169,32 @@ class OptionError(Ufs2Error, ValueError):
 
 
 class NoSpaceError(Ufs2Error, OSError):
-    """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
+    """What is to be stored does not fit.
+
+    ``needed`` is a size in bytes that does, ``available`` what there is, ``missing`` the difference, where known.
+    """
 
     errno = errno.ENOSPC
     exit_code = NO_SPACE
 
-    def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        needed: int | None = None,
+        available: int | None = None,
+        missing: int | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(
-            message, expected=None if needed is None else f"{needed} bytes", actual=available and f"{available} bytes"
+            message,
+            expected=None if needed is None else f"{needed} bytes",
+            actual=None if available is None else f"{available} bytes",
+            hint=hint,
         )
         self.needed = needed
         self.available = available
+        self.missing = missing
 
 
 class SourceError(Ufs2Error):

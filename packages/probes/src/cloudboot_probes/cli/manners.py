@@ -15,8 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from cloudboot_base import Error
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
-from cloudboot_base.errors import plain
-from cloudboot_base.gates import error_facts
+from cloudboot_base.errors import error_facts, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

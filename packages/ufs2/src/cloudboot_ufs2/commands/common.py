@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
@@ -64,3 +64,22 @@ def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UF
 def escaped(text: str) -> str:
     """``text`` without bytes that no terminal and no JSON reader takes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def owner_argument(text: str) -> tuple[int, int]:
+    """``"0:0"`` for :mod:`argparse`."""
+    uid, gid = owner_change(text)
+    if uid is None or gid is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an owner; write 0:0")
+    return uid, gid
+
+
+def owner_change(text: str) -> tuple[int | None, int | None]:
+    """``"0:0"``, ``"1001"`` or ``":5"`` for :mod:`argparse`."""
+    user, colon, group = text.partition(":")
+    numbers = [part for part in (user, group) if part]
+    if not numbers or (colon and not group) or not all(part.isascii() and part.isdigit() for part in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an owner; write 0:0")
+    if any(int(part) >= 1 << 32 for part in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}: user and group have 32 bits")
+    return (int(user) if user else None), (int(group) if group else None)

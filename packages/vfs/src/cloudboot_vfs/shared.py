@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
+import stat
 import threading
 import weakref
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from cloudboot_base import open_storage
-from cloudboot_disk_image import Place, installed_readers, window
-
-from .constants import UFS_ROOTINO
-from .edit import WritableUFS2
-from .errors import DirectoryError, InodeError, ReadOnlyError
-from .partition import find_volume
-from .reader import UFS2
-from .vmimage import open_volume
+from .errors import ContentSizeError, ReadOnlyError, TreeError
+from .protocol import WritableFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import BinaryIO, TypeAlias
+    from typing import TypeAlias
 
     from typing_extensions import Buffer
 
-    from cloudboot_base import Storage
+    from .protocol import FileSystem, OpenFile, WritableOpenFile
 
-    from .file import UFS2File
-    from .livefile import LiveFile
-
-    Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
     AnyFile: TypeAlias = (
         "SharedFile | io.BufferedReader[SharedFile] | io.BufferedWriter[SharedFile] | io.BufferedRandom"
     )
@@ -42,26 +33,26 @@ _MOST_PER_WRITE = 1 << 20
 FileT = TypeVar("FileT", bound=io.IOBase)
 
 
-class Mounted(contextlib.AbstractContextManager["Mounted"]):
+class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
     """A volume, the lock under which all of its methods are called, and the files that are open in it.
 
     The lock is never held while a file's own is awaited, so that a thread may use a file within the lock of another.
     """
 
-    def __init__(self, volume: UFS2, resources: contextlib.ExitStack | None = None) -> None:
+    def __init__(self, volume: FileSystem, resources: contextlib.ExitStack | None = None) -> None:
         """Take ``volume`` over; ``resources`` is closed after it."""
         self.volume = volume
-        self.lock = volume.lock if isinstance(volume, WritableUFS2) else threading.RLock()
+        self._editor = volume if isinstance(volume, WritableFileSystem) else None
+        self.lock = threading.RLock() if self._editor is None else self._editor.lock
         self.closed = False
-        self.released = threading.Event()  #: set when the image is, even if nobody called :meth:`close`
         self._files: weakref.WeakSet[io.IOBase] = weakref.WeakSet()
+        self._root = volume.find("/")
         #: of each directory that was listed since the last change, its parent and its name there
-        self._places: dict[int, tuple[int, str]] = {UFS_ROOTINO: (UFS_ROOTINO, "")}
+        self._places: dict[int, tuple[int, str]] = {self._root: (self._root, "")}
         self._seen = 0
         # Nobody may look at this one any more while the volume itself is at work.
-        later = volume.when_idle if isinstance(volume, WritableUFS2) else _now
+        later = _now if self._editor is None else self._editor.when_idle
         everything = contextlib.ExitStack()
-        everything.callback(later, self.released.set)
         everything.callback(later, (resources or contextlib.ExitStack()).close)
         everything.callback(volume.close)
         self._close = weakref.finalize(self, everything.close)
@@ -75,18 +66,18 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
     @property
     def writable(self) -> bool:
         """Whether the file system can be changed."""
-        return isinstance(self.volume, WritableUFS2)
+        return self._editor is not None
 
     @property
-    def editor(self) -> WritableUFS2:
+    def editor(self) -> WritableFileSystem:
         """The volume, to be changed.
 
         Raises:
             ReadOnlyError: it was opened to be read.
         """
-        if not isinstance(self.volume, WritableUFS2):
+        if self._editor is None:
             raise ReadOnlyError("the file system is open for reading only")
-        return self.volume
+        return self._editor
 
     def close(self) -> None:
         """Write what open files still hold, close them, and then the volume."""
@@ -105,26 +96,26 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
         shows twice, or inside itself, is listed under the first of its names only.
 
         Raises:
-            DirectoryError: the directory stands in two places.
+            TreeError: the directory stands in two places.
         """
         with self.lock:
             volume = self.volume
-            if isinstance(volume, WritableUFS2) and volume.changes != self._seen:
-                self._places, self._seen = {UFS_ROOTINO: (UFS_ROOTINO, "")}, volume.changes
+            if self._editor is not None and self._editor.changes != self._seen:
+                self._places, self._seen = {self._root: (self._root, "")}, self._editor.changes
             number = volume.find(path)
             parent, _, name = path.rstrip("/").rpartition("/")
             if name and volume.find(path, follow_symlinks=False) == number:
                 place = volume.find(parent), name
                 if self._places.setdefault(number, place) != place:
-                    raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
+                    raise TreeError(f"{path}: directory {number} stands in two places")
             return number
 
     def open_raw(self, path: str, mode: str) -> SharedFile:
-        """A file without a buffer; ``mode`` is one of :meth:`.WritableUFS2.open_file`.
+        """A file without a buffer; ``mode`` is one of :meth:`.WritableFileSystem.open_file`.
 
         Raises:
             ReadOnlyError: the mode writes, and the file system is open for reading only.
-            OSError: as :meth:`.WritableUFS2.open_file` has it.
+            OSError: as :meth:`.WritableFileSystem.open_file` has it.
             ValueError: the file system is closed.
         """
         with self.lock:
@@ -132,8 +123,34 @@ class Mounted(contextlib.AbstractContextManager["Mounted"]):
                 raise ValueError("the file system is closed")
             if set(mode) <= {"r", "b"}:
                 return SharedFile(self, self.volume.open_file(path), path, "rb")
-            live = self.editor.open_file(path, mode)
-            return SharedFile(self, live, path, mode, live)
+            hidden = self._stand_in(path) if mode[0] == "w" else None
+            if hidden is None:
+                live = self.editor.open_file(path, mode)
+                return SharedFile(self, live, path, mode, live)
+            live = self.editor.open_file(hidden, mode.replace("w", "x"), replacing=True)
+            return SharedFile(self, live, path, mode, live, hidden=hidden)
+
+    def _stand_in(self, path: str) -> str | None:
+        """A free name beside the file at ``path``, for its new content; ``None`` if there is nothing to lose."""
+        volume = self.editor
+        try:
+            status = volume.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None
+        parent = volume.destination(path).rpartition("/")[0]
+        names = (f"{parent}/.replacing-{number}" for number in itertools.count())
+        return next(name for name in names if not _is_taken(volume, name))
+
+    def settle(self, hidden: str, path: str, *, failed: bool) -> None:
+        """Let a new content that is complete take the place of the old, or drop it if writing it failed."""
+        with self.lock:
+            volume = self.editor
+            if failed:
+                volume.when_idle(lambda: volume.unlink(hidden))
+            else:
+                volume.when_idle(lambda: volume.take_place(hidden, path))
 
     def open(self, path: str, mode: str = "rb", buffering: int = -1) -> AnyFile:
         """A file as :func:`io.open` gives it; ``buffering`` 0 is none, and below that a size that suits."""
@@ -156,20 +173,43 @@ def _now(action: Callable[[], object]) -> None:
     action()
 
 
-class SharedFile(io.RawIOBase):
-    """A file of a :class:`Mounted` volume. What is written reaches the image at once, one megabyte at most per call."""
+def _is_taken(volume: FileSystem, path: str) -> bool:
+    try:
+        volume.find(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
-    def __init__(self, mounted: Mounted, file: UFS2File, name: str, mode: str, live: LiveFile | None = None) -> None:
-        """Wrap ``file``; ``live`` is the same one if it can be written to."""
-        self._mounted, self._file, self._live = mounted, file, live
+
+class SharedFile(io.RawIOBase):
+    """A file of a :class:`SharedVolume`. What is written reaches the image at once, one megabyte at most per call.
+
+    What replaces a file is written beside it, and takes its place when it is closed; after a write that failed, the old
+    file stays.
+    """
+
+    def __init__(
+        self,
+        shared: SharedVolume,
+        file: OpenFile,
+        name: str,
+        mode: str,
+        live: WritableOpenFile | None = None,
+        *,
+        hidden: str | None = None,
+    ) -> None:
+        """Wrap ``file``; ``live`` is the same one if it can be written to, ``hidden`` its name until it is closed."""
+        self._shared, self._file, self._live = shared, file, live
         self.name, self.mode = name, mode
+        self._hidden = hidden
+        self.failed = False  #: whether what was written is not to be kept
 
     def __del__(self) -> None:
-        """Nothing, as for :class:`.LiveFile`."""
+        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._mounted.lock:
+        with self._shared.lock:
             if self.closed:
                 raise ValueError("I/O operation on closed file")
             yield
@@ -179,6 +219,13 @@ class SharedFile(io.RawIOBase):
         """Size in bytes, without what a buffer still holds."""
         with self._locked():
             return self._file.size
+
+    def close(self) -> None:
+        """Close the file, and let it take the place of the one it replaces."""
+        hidden, self._hidden = self._hidden, None
+        super().close()
+        if hidden is not None:
+            self._shared.settle(hidden, self.name, failed=self.failed)
 
     def readable(self) -> bool:
         """Whether the mode allows reading."""
@@ -215,14 +262,13 @@ class SharedFile(io.RawIOBase):
         """Everything from the position on.
 
         Raises:
-            InodeError: that is more than the file system has, which a file with holes can claim.
+            ContentSizeError: that is more than the file system has, which a file with holes can claim.
         """
         with self._locked():
-            if self._file.size - self._file.tell() > self._mounted.volume.size:
-                raise InodeError(
+            if self._file.size - self._file.tell() > self._shared.volume.size:
+                raise ContentSizeError(
                     f"{self.name}: too large to be read at once",
-                    field="di_size",
-                    expected=f"at most {self._mounted.volume.size}",
+                    expected=f"at most {self._shared.volume.size}",
                     actual=self._file.size,
                 )
             data = self._file.read_at(self._file.tell(), self._file.size)
@@ -231,61 +277,23 @@ class SharedFile(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         """Write a part of ``data`` at the position, or at the end if the file was opened to append."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().write(memoryview(data).cast("B")[:_MOST_PER_WRITE])
 
     def truncate(self, size: int | None = None, /) -> int:
         """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
-        with self._locked():
+        with self._locked(), self._noting_failure():
             return self._writer().truncate(size)
 
-    def _writer(self) -> LiveFile:
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
+
+    def _writer(self) -> WritableOpenFile:
         if self._live is None:
             raise io.UnsupportedOperation("the file is not open for writing")
         return self._live
-
-
-def mount(
-    source: Source | UFS2,
-    *,
-    writable: bool = False,
-    offset: int | None = None,
-    size: int | None = None,
-    partition: str | int | None = None,
-    verify: bool = True,
-    clock: Callable[[], int] | None = None,
-) -> Mounted:
-    """Open a file system for several threads.
-
-    Args:
-        source: a path, a binary file, a buffer, a storage, or a file system that is already open; what is only read
-            may also be a qcow2 image, or compressed.
-        writable: whether it is to be changed; see :meth:`.WritableUFS2.open`.
-        offset: where the file system starts in ``source``, in bytes; by default it is looked for.
-        size: how long it is; by default, all that follows.
-        partition: number, name, GUID or type of its partition, if a package that reads partition tables is installed.
-        verify: whether check-hashes are compared.
-        clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
-
-    Raises:
-        PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
-        ReadOnlyError: it must not be written to as it is, or somebody else is writing to it.
-        Ufs2Error: as :meth:`.UFS2.open` has it.
-        OSError: the path cannot be opened.
-    """
-    if isinstance(source, UFS2):
-        return Mounted(source)
-    with contextlib.ExitStack() as stack:
-        volume: UFS2
-        if writable:
-            disk = stack.enter_context(open_storage(source, writable=True)).storage
-            if offset is None and size is None:
-                place = find_volume(disk, partition=partition, readers=installed_readers())
-            else:
-                place = Place(offset or 0, size)
-            volume = WritableUFS2.open(window(disk, place), verify=verify, clock=clock)
-        else:
-            readers = installed_readers()
-            where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)
-            volume = UFS2.open(stack.enter_context(where), verify=verify)
-        return Mounted(volume, stack.pop_all())
