@@ -100,7 +100,7 @@ def test_systemd_boot_counts_down_and_chain_loads_grub(tmp_path: Path) -> None:
         firmware.console.until("chained-GRUB")
         _, outcome = boot(firmware, boot_disk("amd64", loader, files))
         text, waited = firmware.console.text, firmware.clock.seconds()
-        by = [image for image, printed in firmware.console.printed if "chained-GRUB" in printed]
+        by = [piece.image for piece in firmware.console.printed if "chained-GRUB" in piece.text]
     assert outcome.ending is Ending.TEXT_SEEN
     assert "The first entry" in text
     assert "Boot in 5 s." in text

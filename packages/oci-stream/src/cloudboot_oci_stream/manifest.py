@@ -174,6 +174,18 @@ def parse_index(document: Document) -> list[Descriptor]:
     return [Descriptor.from_json(entry) for entry in manifests]
 
 
+def check_image(document: Document) -> None:
+    """Demand that ``document`` is an image manifest or an index, whatever is in the image.
+
+    Raises:
+        ContentError, DescriptorError: it is neither, or malformed.
+    """
+    if document.media_type in INDEX_TYPES:
+        parse_index(document)
+    else:
+        parse_manifest(document)
+
+
 def choose(entries: Sequence[Descriptor], platform: Platform | None) -> Descriptor:
     """The entry of an index for ``platform``; without one, the only entry that is no attestation or signature.
 

@@ -18,7 +18,7 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
     about,
 )
-from cloudboot_oci_stream.manifest import LARGEST_MANIFEST
+from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, check_image
 from cloudboot_oci_stream.retry import persist
 from cloudboot_oci_stream.store import Store, open_store
 from cloudboot_oci_stream.timing import Deadline
@@ -98,6 +98,7 @@ def verify_signature(
 
     Raises:
         RefusedByPolicyError: the policy refuses the image whatever its signatures.
+        NotAnImageError: it is neither an image manifest nor an index.
         UnsignedError, UntrustedError: it wants signatures that are not there, or not good.
         TrustRootError: the trust root could not be had.
         OciError: the registry did not answer as it should; see :mod:`.errors`.
@@ -111,10 +112,11 @@ def verify_stored(
 ) -> tuple[Document, Verification]:
     """The manifest or index that the store's reference names, and what ``policy`` says of it; the same errors."""
     with about(reference=store.reference):
-        rule = policy.rule_for(store.reference)
+        rule = policy.rule_for(store.reference, store.real_folder)
         document = persist(lambda: store.read_manifest(None, deadline), deadline, resume)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
+        check_image(document)
         with about(digest=document.digest):
             signatures = _Judge(store, document, rule, deadline, resume).signatures() if rule.action == "verify" else ()
         pinned = dataclasses.replace(store.reference, digest=document.digest)
