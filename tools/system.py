@@ -32,6 +32,7 @@ JUDGES = {
     "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
     "gcc-riscv64-linux-gnu": "riscv64-linux-gnu-gcc",
     "fish": "fish",
+    "fuse3": "fusermount3",
     "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
