@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudboot_vfs import DirEntry, Region, Stat
+
 from .check import check
 from .compare import Difference, compare
 from .errors import (
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from .copyin import CopiedIn, copy_in
     from .copyout import CopiedOut, copy_out
     from .edit import WritableUFS2
-    from .entry import DirEntry, Region, Stat
     from .extattr import Attribute
     from .file import UFS2File
     from .geometry import Geometry, plan
@@ -131,7 +132,6 @@ _LATER = {
     "copyin": ("CopiedIn", "copy_in"),
     "copyout": ("CopiedOut", "copy_out"),
     "edit": ("WritableUFS2",),
-    "entry": ("DirEntry", "Region", "Stat"),
     "extattr": ("Attribute",),
     "file": ("UFS2File",),
     "geometry": ("Geometry", "plan"),

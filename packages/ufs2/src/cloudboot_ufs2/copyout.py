@@ -19,7 +19,8 @@ from .names import decoded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .entry import DirEntry, Stat
+    from cloudboot_vfs import DirEntry, Stat
+
     from .reader import UFS2
 
 _CHUNK = 1 << 17  # with it a copy stays within the second cache

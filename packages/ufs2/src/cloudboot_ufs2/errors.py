@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError, TruncatedError
 from cloudboot_base.exit_codes import CHECK_FAILED, NO_SPACE, USAGE
+from cloudboot_vfs import errors as vfs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ class DirectoryNotEmptyError(Ufs2Error, OSError):
     errno = errno.ENOTEMPTY
 
 
-class PathError(Ufs2Error, ValueError):
+class PathError(Ufs2Error, vfs.PathError):
     """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
 
     errno = errno.EINVAL
@@ -152,7 +153,7 @@ class FileTooLargeError(Ufs2Error, OSError):
     errno = errno.EFBIG
 
 
-class ReadOnlyError(Ufs2Error, OSError):
+class ReadOnlyError(Ufs2Error, vfs.ReadOnlyError):
     """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
 
     errno = errno.EROFS
