@@ -25,7 +25,7 @@ def test_an_empty_volume_of_terabytes_is_checked_in_little_memory(tmp_path: Path
 
     image = tmp_path / "vast.ufs"
     newfs(image, Options(density=1 << 22), size=2 << 40)
-    command = [sys.executable, "-c", _CHECK, image]
+    command = [sys.executable, "-c", _CHECK, str(image)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     groups, memory = map(int, done.stdout.split())
