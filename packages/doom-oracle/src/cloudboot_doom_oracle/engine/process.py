@@ -40,14 +40,13 @@ if TYPE_CHECKING:
 
     from .protocol import Engine
 
-    KeySource = Callable[[int], Sequence[tuple[bool, int]]]
 
 _FRAME_BYTES: Final = FRAME_HEAD.size + PALETTE_BYTES + WIDTH * HEIGHT
 _LARGEST: Final = 1 << 20
 _MOST_KEYS: Final = 255
 
 
-def keys_of(script: Script) -> KeySource:
+def keys_of(script: Script) -> Callable[[int], Sequence[tuple[bool, int]]]:
     """A source of keys that follows a script; events of tics that were skipped come with the next tic."""
     waiting = list(script.events)
 
@@ -67,7 +66,7 @@ class CDoomEngine:
     def __init__(
         self,
         wad: Wad,
-        keys: KeySource | None = None,
+        keys: Callable[[int], Sequence[tuple[bool, int]]] | None = None,
         *,
         seed: int = 0,
         pin: bool = True,
