@@ -24,6 +24,7 @@ PROBE = {
 JUDGES = {
     "apache2-utils": "htpasswd",
     "cpio": "cpio",
+    "chromium": "chromium",
     "dosfstools": "fsck.fat",
     "fdisk": "sfdisk",
     "gdisk": "sgdisk",

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from io import StringIO
 
 import pytest
+from cloudboot_probes.render.html import Boot, html
 from rich.console import Console
 
 from cloudboot_base import FormatError, GateFailedError
 from cloudboot_base.gates import Gate, Stage, Verdict, run_stages
 from cloudboot_oci_stream.errors import DigestMismatchError
-from cloudboot_probes.render.html import Boot, html
 from cloudboot_probes.render.junit import junit
 from cloudboot_probes.render.terminal import flat, print_gate, print_verdict
 from cloudboot_qemu import QemuError

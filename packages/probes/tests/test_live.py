@@ -20,8 +20,8 @@ from cloudboot_base import new_image
 from cloudboot_oci_stream import push_image
 from cloudboot_oci_stream.testing import docker_registry
 from cloudboot_probes import image, recipe
-from cloudboot_probes.inventory import RootMember, account_of_mapping
 from cloudboot_probes.describe import opened
+from cloudboot_probes.inventory import RootMember, account_of_mapping
 from cloudboot_probes.manifest import Manifest
 from cloudboot_probes.probe.account import Account, compare
 from cloudboot_qemu import Drive, Machine

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base.testing import judge, run
-from cloudboot_probes.inventory import RootMember, account_of_archive, account_of_mapping
 from cloudboot_probes.errors import CloudbootError
+from cloudboot_probes.inventory import RootMember, account_of_archive, account_of_mapping
 from cloudboot_probes.manifest import Manifest, ManifestEntry
 from cloudboot_probes.probe.account import Account, compare
 from cloudboot_ufs2 import UFS2, Directory, File, HardLink, Stat, Symlink, build
