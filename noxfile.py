@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import signal
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent
 PINS = ROOT / "requirements" / "dev.txt"
@@ -16,7 +23,12 @@ MANIFESTS = {
     path.parent.name: tomllib.loads(path.read_text()) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))
 }
 PACKAGES = [name for name in MANIFESTS if any((ROOT / "packages" / name).rglob("test_*.py"))]
-TEST_TOOLS = ["pytest", "hypothesis", "coverage[toml]"]
+TEST_TOOLS = ["pytest", "pytest-timeout", "hypothesis", "coverage[toml]"]
+#: Seconds after which a test counts as hanging; no test takes a tenth of it on an idle machine.
+HANG = "--timeout=900"
+DIST = ROOT / "dist"
+#: What is run against an installed wheel: the examples of the README, and that generated records are current.
+SMOKE = ("test_readme.py", "test_records.py")
 
 # A shell that runs us in the background ignores SIGINT, and every test that interrupts something would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,43 +120,105 @@ def types(session: nox.Session, package: str) -> None:
 @nox.session
 @each_package
 def tests(session: nox.Session, package: str) -> None:
-    """The whole suite of one package, judges and real firmware included."""
+    """The suite of one package, judges and real firmware included; without what is marked ``long`` unless asked for."""
     install(session, package, *test_requirements(package))
-    session.run("python", "-m", "pytest", f"packages/{package}/tests", *session.posargs)
+    arguments = session.posargs or ["-m", "not long"]
+    session.run("python", "-m", "pytest", HANG, f"packages/{package}/tests", *arguments)
 
 
-def wheel_of(name: str, dist: Path) -> Path:
-    """Where the wheel of a package is after it was built into ``dist``."""
+@nox.session
+@each_package
+def coverage(session: nox.Session, package: str) -> None:
+    """Branch coverage of one package by its own suite, which fails below 90 %."""
+    install(session, package, *test_requirements(package))
+    data = {"COVERAGE_FILE": str(Path(session.create_tmp()).resolve() / "data")}
+    source = next((ROOT / "packages" / package / "src").iterdir()).name
+    run = ("python", "-m", "coverage", "run", "--branch", f"--source={source}", "--parallel-mode", "-m", "pytest")
+    session.run(*run, HANG, "-m", "not live and not long", "--quiet", f"packages/{package}/tests", env=data)
+    session.run("python", "-m", "coverage", "combine", "--quiet", env=data)
+    session.run("python", "-m", "coverage", "report", "--fail-under=90", env=data)
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Sessions run side by side, and several need the same wheel: one builds it, the others wait."""
+    DIST.mkdir(exist_ok=True)
+    with (DIST / f".{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def wheel_of(session: nox.Session, name: str) -> Path:
+    """The wheel of a package as its sources are now."""
+    folder = ROOT / "packages" / name
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.*"), *folder.glob("src/**/*")]):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     project = MANIFESTS[name]["project"]
-    return dist / f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
+    wheel = DIST / f"{project['name'].replace('-', '_')}-{project['version']}-py3-none-any.whl"
+    stamp = DIST / f".{name}.sha256"
+    with alone(name):
+        if not wheel.exists() or not stamp.exists() or stamp.read_text() != digest.hexdigest():
+            session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(DIST), f"packages/{name}", external=True)
+            stamp.write_text(digest.hexdigest())
+    return wheel
 
 
 @nox.session
 @each_package
 def wheel(session: nox.Session, package: str) -> None:
-    """The built wheel in a clean environment: ranges between packages, files left out, imports of the source tree."""
-    dist = ROOT / "dist"
-    for name in [*siblings(package), package]:
-        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(dist), f"packages/{name}", external=True)
-    built = wheel_of(package, dist)
+    """The built wheel in a clean environment: ranges between packages, missing files, undeclared imports."""
+    # By path: a name could be served by an index.
+    others = [str(wheel_of(session, other)) for other in siblings(package)]
+    built = wheel_of(session, package)
+    source = next((ROOT / "packages" / package / "src").iterdir())
+    # First without extras: what the package needs it has to declare.
+    session.install("--quiet", "--constraint", str(PINS), "--reinstall", str(built), *others)
+    session.run("python", "-I", "-c", f"import {source.name}")
+    for command in MANIFESTS[package]["project"].get("scripts", {}):
+        session.run(command, "--help", silent=True)
     extras = ",".join(MANIFESTS[package]["project"].get("optional-dependencies", {}))
     target = f"{built}[{extras}]" if extras else str(built)
-    # By path: a name could be served by an index.
-    others = [str(wheel_of(other, dist)) for other in siblings(package)]
-    session.install(
-        "--quiet", "--constraint", str(PINS), "--reinstall", target, *others,
-        *test_requirements(package),
-    )  # fmt: skip
+    session.install("--quiet", "--constraint", str(PINS), target, *others, *test_requirements(package))
+    every_module = (
+        f"import importlib, pkgutil, warnings, {source.name} as package\n"
+        "warnings.simplefilter('ignore')\n"
+        "for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "    found.name.endswith('__main__') or importlib.import_module(found.name)\n"
+    )
+    session.run("python", "-I", "-c", every_module)
     away = Path(session.create_tmp()).resolve() / package
     shutil.rmtree(away, ignore_errors=True)
-    shutil.copytree(ROOT / "packages" / package / "tests", away / "tests")
+    (away / "tests").mkdir(parents=True)
+    chosen = [name for name in SMOKE if (ROOT / "packages" / package / "tests" / name).exists()]
+    for name in [*chosen, "conftest.py"]:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy(ROOT / "packages" / package / "tests" / name, away / "tests")
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / "packages" / package / name, away)
     session.chdir(away)
     session.run(
-        "python", "-I", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(away),
-        "-m", "not live and not slow", "-p", "no:cacheprovider", "--quiet", "tests",
+        "python", "-I", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(away), HANG,
+        "-p", "no:cacheprovider", "--quiet", *(f"tests/{name}" for name in chosen),
     )  # fmt: skip
+
+
+@nox.session
+@each_package
+def dist(session: nox.Session, package: str) -> None:
+    """Source distribution and wheel, strictly checked, and each installed alone in a clean environment."""
+    session.install("--quiet", "--constraint", str(PINS), "twine")
+    target = DIST / "release" / package
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("uv", "build", "--quiet", "--out-dir", str(target), f"packages/{package}", external=True)
+    made = [str(path) for path in sorted(target.iterdir()) if path.suffix in {".whl", ".gz"}]
+    session.run("twine", "check", "--strict", *made)
+    others = [str(wheel_of(session, other)) for other in siblings(package)]
+    module = next((ROOT / "packages" / package / "src").iterdir()).name
+    for path in made:
+        session.install("--quiet", "--constraint", str(PINS), "--reinstall", path, *others)
+        session.run("python", "-I", "-c", f"import {module}")
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

@@ -48,11 +48,17 @@ napoleon_use_ivar = True
 PACKAGES = [
     "cloudboot_base",
     "cloudboot_records",
+    "cloudboot_disk_image",
+    "cloudboot_vfs",
     "cloudboot_gpt",
     "cloudboot_fat",
     "cloudboot_ufs2",
+    "cloudboot_uefi_abi",
+    "cloudboot_ntfs",
     "cloudboot_oci_stream",
     "cloudboot_qemu",
+    "cloudboot_virtio",
+    "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
 
@@ -69,7 +75,8 @@ _NAMES = (
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"), ("py:class", "Tree"),
+    ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"),
+    ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 

@@ -23,23 +23,42 @@ PROBE = {
 }
 JUDGES = {
     "apache2-utils": "htpasswd",
+    "binutils": "objdump",
     "cpio": "cpio",
     "chromium": "chromium",
     "dosfstools": "fsck.fat",
+    "efibootmgr": "efibootmgr",
+    "efivar": "efivar",
     "fdisk": "sfdisk",
+    "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
+    "gcc-riscv64-linux-gnu": "riscv64-linux-gnu-gcc",
+    "fish": "fish",
+    "gcc": "gcc",
     "gdisk": "sgdisk",
+    "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
+    "libhivex-bin": "hivexsh",
+    "libwin-hivex-perl": "hivexregedit",
+    "linux-libc-dev": "/usr/include/linux/virtio_snd.h",
     "makefs": "makefs",
+    "mandoc": "mandoc",
     "mtools": "mcopy",
     "netpbm": "pngtopnm",
+    "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
     "parted": "parted",
+    "pesign": "pesign",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
     "qemu-utils": "qemu-img",
+    "sbsigntool": "sbverify",
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "tinyproxy": "tinyproxy",
+    "tpm2-tools": "tpm2_eventlog",
+    "wimtools": "wimcapture",
+    "zsh": "zsh",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
@@ -52,6 +71,18 @@ TRIXIE_JUDGES = {
     "oras": "oras",
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
+}
+# Packages whose files are read and never run here (of other architectures, or EFI programs): unpacked into FOREIGN,
+# unknown to dpkg. Package -> (architecture, what proves it).
+FOREIGN = Path("/usr/local/lib/cloudboot-foreign")
+FOREIGN_JUDGES = {
+    "grub-efi-arm64-bin": ("arm64", FOREIGN / "usr/lib/grub/arm64-efi/ufs2.mod"),
+    "grub-efi-riscv64-bin": ("riscv64", FOREIGN / "usr/lib/grub/riscv64-efi/ufs2.mod"),
+    "efi-shell-x64": ("amd64", FOREIGN / "usr/share/efi-shell-x64/shellx64.efi"),
+    "efi-shell-aa64": ("amd64", FOREIGN / "usr/share/efi-shell-aa64/shellaa64.efi"),
+    "efi-shell-riscv64": ("amd64", FOREIGN / "usr/share/efi-shell-riscv64/shellriscv64.efi"),
+    "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
+    "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
 }
 QEMU_AT_LEAST = 10
 BACKPORTS, TRIXIE = "bookworm-backports", "trixie"
@@ -104,6 +135,8 @@ def set_up(*, judges: bool) -> None:
         TRIXIE: missing(TRIXIE_JUDGES if judges else {}),
     }
     names = [name for group in wanted.values() for name in group]
+    foreign = {name: found for name, found in FOREIGN_JUDGES.items() if judges and not found[1].exists()}
+    names += foreign
     if not names:
         know_packages()
         say("system programs: up to date")
@@ -116,6 +149,34 @@ def set_up(*, judges: bool) -> None:
     for suite, group in wanted.items():
         if group:
             install(group, suite if is_bookworm else None)
+    if is_bookworm:  # elsewhere the tests that need them say so
+        for architecture in sorted({found[0] for found in foreign.values()}):
+            unpack_foreign(architecture, [name for name, found in foreign.items() if found[0] == architecture])
+
+
+def unpack_foreign(architecture: str, packages: list[str]) -> None:
+    """Unpack packages of Debian 13 for an architecture into FOREIGN, through an apt with its own root.
+
+    dpkg's database and apt's lists stay as they are.
+    """
+    say(f"unpacking {', '.join(packages)} for {architecture} into {FOREIGN}")
+    with tempfile.TemporaryDirectory(prefix="cloudboot-apt-") as name:
+        root = Path(name)
+        for folder in ("lists/partial", "cache/archives/partial", "etc/preferences.d", "debs"):
+            (root / folder).mkdir(parents=True)
+        write(root / "etc/foreign.sources", source_text(mirror(TRIXIE), TRIXIE))
+        options = {
+            "APT::Architecture": architecture, "APT::Architectures": architecture, "Dir::State": root,
+            "Dir::State::lists": root / "lists", "Dir::State::status": "/dev/null", "Dir::Cache": root / "cache",
+            "Dir::Etc::sourcelist": root / "etc/foreign.sources", "Dir::Etc::sourceparts": "-",
+            "Dir::Etc::preferencesparts": root / "etc/preferences.d", "APT::Sandbox::User": "root",
+        }  # fmt: skip
+        apt = ["apt-get", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
+        run(*apt, "update")
+        subprocess.run([*apt, "download", *packages], cwd=root / "debs", check=True, stdout=subprocess.DEVNULL)
+        FOREIGN.mkdir(parents=True, exist_ok=True)
+        for archive in (root / "debs").iterdir():
+            run("dpkg-deb", "--extract", archive, FOREIGN)
 
 
 def know_packages() -> None:
@@ -160,18 +221,33 @@ def add_suite(suite: str) -> None:
     policy = subprocess.run(["apt-cache", "policy"], check=True, stdout=subprocess.PIPE, text=True).stdout
     if re.search(rf"\bn={suite}\b", policy):
         return
-    mirror = re.search(r"^\s*-?\d+ (\S+) bookworm/main ", policy, re.MULTILINE)
-    if mirror is None:
-        say(f"apt knows no mirror of bookworm; please add {suite} to its sources")
-        raise SystemExit(2)
-    keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-    signed = f"Signed-By: {keyring}\n" if keyring.exists() else ""
-    source = f"Types: deb\nURIs: {mirror.group(1)}\nSuites: {suite}\nComponents: main\n{signed}"
+    source = source_text(mirror(suite), suite)
     # 1 to 99: taken when it is asked for by name, never as an upgrade.
     pin = f"Package: *\nPin: release n={suite}\nPin-Priority: 50\n"
     say(f"adding {suite} to apt's sources, pinned below everything else")
     write(Path("/etc/apt/preferences.d") / f"cloudboot-{suite}", pin)
     write(Path("/etc/apt/sources.list.d") / f"cloudboot-{suite}.sources", source)
+
+
+def mirror(suite: str) -> str:
+    """The address of the Debian mirror that apt uses for this release.
+
+    Raises:
+        SystemExit: apt uses no mirror of this release.
+    """
+    policy = subprocess.run(["apt-cache", "policy"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = re.search(r"^\s*-?\d+ (\S+) bookworm/main ", policy, re.MULTILINE)
+    if found is None:
+        say(f"apt knows no mirror of bookworm; please add {suite} to its sources")
+        raise SystemExit(2)
+    return found.group(1)
+
+
+def source_text(address: str, suite: str) -> str:
+    """An entry of apt's sources."""
+    keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    signed = f"Signed-By: {keyring}\n" if keyring.exists() else ""
+    return f"Types: deb\nURIs: {address}\nSuites: {suite}\nComponents: main\n{signed}"
 
 
 def write(path: Path, text: str) -> None:

@@ -16,7 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_base import FileStorage, MemoryStorage, RangeError, StorageFile, TruncatedError, Window, open_storage
+from cloudboot_base import (
+    FileKindError,
+    FileStorage,
+    MemoryStorage,
+    RangeError,
+    StorageFile,
+    TruncatedError,
+    Window,
+    open_storage,
+)
+from cloudboot_base.command import USAGE, exit_code
 from cloudboot_base.storage import Storage, WritableStorage, chunks, descriptor_of, view_of
 
 DATA = bytes(range(256)) * 8
@@ -146,11 +156,29 @@ def test_a_file_object_is_taken_as_it_stands(tmp_path: Path) -> None:
 def test_what_cannot_be_a_storage_leaves_no_descriptor() -> None:
     reading, writing = os.pipe()
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(OSError, match="seek"):
+    with pytest.raises(FileKindError, match="a pipe"):
         open_storage(f"/proc/self/fd/{reading}")
     assert len(os.listdir("/proc/self/fd")) == before
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("fifo", "a pipe"), ("folder", "a directory"), ("zero", "a character dev")]
+)
+@pytest.mark.parametrize("writable", [False, True])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str, words: str, writable: bool) -> None:
+    path = {"fifo": tmp_path / "fifo", "folder": tmp_path, "zero": Path("/dev/zero")}[kind]
+    if kind == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(FileKindError, match=words) as caught:
+        open_storage(path, writable=writable)
+    assert caught.value.path == os.fspath(path)
+    assert isinstance(caught.value, OSError)
+    assert exit_code(caught.value) == USAGE
+    if kind == "zero" and not writable:
+        with open(path, "rb") as file, pytest.raises(FileKindError, match=words):
+            open_storage(file)
 
 
 def test_read_only_sources_cannot_be_opened_for_writing(tmp_path: Path) -> None:

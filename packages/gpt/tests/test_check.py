@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from cloudboot_base.testing import flipped
-from cloudboot_gpt import check, create, read
+from cloudboot_gpt import SignatureError, check, create, read
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_header, with_mbr_record
 
 DISK, TABLE = sample_disk(), sample_table()
@@ -66,12 +66,18 @@ def test_the_rest_of_lba_0_must_be_zero(offset: int) -> None:
     assert (finding.kind, finding.offset, finding.actual, dict(finding.where)) == ("reserved", offset, 7, {"lba": 0})
 
 
-def test_an_empty_disk_has_findings_and_no_exception() -> None:
-    assert [finding.kind for finding in check(bytes(1 << 20))] == [
-        "mbr-signature",
+def test_a_wiped_table_is_found_by_its_protective_mbr() -> None:
+    assert [finding.kind for finding in check(DISK[:512] + bytes(len(DISK) - 512))] == [
         "header-signature",
         "backup-missing",
     ]
+
+
+@pytest.mark.parametrize(("mbr", "hint"), [(bytes(512), None), (bytes(510) + b"\x55\xaa", "plain MBR")])
+def test_a_disk_without_a_gpt_is_not_of_the_format(mbr: bytes, hint: str | None) -> None:
+    with pytest.raises(SignatureError) as caught:
+        check(mbr + bytes(1 << 20))
+    assert hint is None or hint in (caught.value.hint or "")
 
 
 def test_findings_read_like_errors() -> None:

@@ -13,6 +13,7 @@ import pytest
 from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
 from cloudboot_gpt import PartitionSpec, create, partition_types, plan, read
 from cloudboot_gpt.__main__ import main
+from cloudboot_gpt.commands import program
 from cloudboot_gpt.testing import sample_disk, sample_table, with_entry, with_mbr_record
 
 if TYPE_CHECKING:
@@ -56,10 +57,14 @@ def test_show(capsys: Capture, image: Path) -> None:
 
 def test_show_reads_the_backup_and_hybrids_when_told(capsys: Capture, image: Path) -> None:
     image.write_bytes(with_mbr_record(DISK[:512] + bytes(512) + DISK[1024:], 1, OSType=0x83, StartingLBA=64))
-    code, _, err = command(capsys, "show", image)
+    code, _, err = command(capsys, "show", image, "--backup", "ignore")
     assert (code, "hint" in err) == (BAD_INPUT, True)
-    assert command(capsys, "show", image, "--mbr", "hybrid")[0] == BAD_INPUT
-    assert command_json(capsys, "show", image, "--mbr", "hybrid", "--backup", "allow") == TABLE.as_dict()
+    assert command(capsys, "show", image, "--mbr", "protective")[0] == BAD_INPUT
+    shown = command_json(capsys, "show", image)
+    (said,) = shown.pop("notices")
+    assert shown == TABLE.as_dict()
+    assert said == "the primary table is damaged (no GPT header): cloudboot-gpt repair rebuilds it"
+    assert command(capsys, "show", image)[2] == f"cloudboot-gpt: warning: {said}\n"
 
 
 def test_a_name_cannot_steer_the_terminal(capsys: Capture, image: Path) -> None:
@@ -92,7 +97,7 @@ def test_repair(capsys: Capture, image: Path) -> None:
     assert command(capsys, "repair", image) == said
     assert image.read_bytes() == DISK
     assert command(capsys, "repair", image) == (OK, f"{image}: nothing to repair\n", "")
-    assert command_json(capsys, "repair", image) == {"dry_run": False, "actions": []}
+    assert command_json(capsys, "repair", image) == {"dry_run": False, "actions": [], "notices": []}
     image.write_bytes(bytes(len(DISK)))
     assert command(capsys, "repair", image)[0] == BAD_INPUT
 
@@ -110,7 +115,7 @@ def test_extract(capsys: Capture, image: Path, tmp_path: Path, which: str) -> No
 def test_extract_of_what_is_not_there(capsys: Capture, image: Path, tmp_path: Path, which: str) -> None:
     code, out, err = command(capsys, "extract", image, which, tmp_path / "out")
     assert (code, out) == (USAGE, "")
-    assert err.startswith("python -m cloudboot_gpt: error: ")
+    assert err.startswith("cloudboot-gpt: error: ")
     assert not (tmp_path / "out").exists()
 
 
@@ -163,7 +168,9 @@ def test_create_with_a_size_and_blocks_of_4096_bytes(capsys: Capture, tmp_path: 
         (["--partition", "esp:0"], USAGE),
         (["--partition", "esp:16M", "--size", "8M"], NO_SPACE),
         (["--partition", "esp:1M:x:/no/such/file"], SYSTEM),
-        (["--partition", "esp:1M:" + "x" * 37], BAD_INPUT),
+        (["--partition", "esp:1M:" + "x" * 37], USAGE),
+        (["--partition", "esp::x:/dev/zero"], USAGE),
+        (["--partition", "esp::x:/"], USAGE),
     ],
 )
 def test_create_refuses(capsys: Capture, tmp_path: Path, words: list[str], code: int) -> None:
@@ -171,10 +178,89 @@ def test_create_refuses(capsys: Capture, tmp_path: Path, words: list[str], code:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_usage_leaves_through_argparse() -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["create", "x", "--sector-size", "513"])
-    assert caught.value.code == USAGE
+def test_wrong_usage(capsys: Capture) -> None:
+    code, out, err = command(capsys, "create", "x", "--sector-size", "513", "--json")
+    assert code == json.loads(out)["exit_code"] == USAGE
+    assert err.startswith("cloudboot-gpt: error: argument --sector-size: ")
+    assert "did you mean show?" in command(capsys, "shwo", "x")[2]
+
+
+def test_help_has_whole_sentences() -> None:
+    for name, parser in program().commands.items():
+        assert parser.purpose[0].isupper(), name
+        assert parser.purpose.endswith("."), name
+        for action in parser._actions:
+            assert action.help, (name, action.dest)
+            assert action.help[0].isupper(), action.help
+            assert action.help.endswith("."), action.help
+            assert "`" not in action.help, action.help
+
+
+def test_a_disk_larger_than_its_table(capsys: Capture, image: Path) -> None:
+    image.write_bytes(DISK + bytes(1 << 20))
+    words = "its table is for 481: cloudboot-gpt grow moves the backup to the end"
+    assert words in command(capsys, "show", image)[2]
+    planned = command_json(capsys, "grow", image, "--dry-run")
+    assert image.read_bytes() == DISK + bytes(1 << 20)
+    assert command_json(capsys, "grow", image)["actions"] == planned["actions"] != []
+    assert command(capsys, "check", image)[0] == OK
+    assert command(capsys, "grow", image) == (OK, f"{image}: the table fits the disk\n", "")
+    assert command(capsys, "show", image)[2] == ""
+
+
+def test_grow_makes_an_image_larger(capsys: Capture, image: Path) -> None:
+    assert command(capsys, "grow", image, "--size", "2M")[0] == OK
+    assert image.stat().st_size == 2 << 20
+    assert command(capsys, "check", image)[0] == OK
+    assert command(capsys, "resize", image, "3", "max")[0] == OK
+    grown = read(image, backup="require").partition(3)
+    assert grown is not None
+    assert grown.last_lba == 4096 - 34
+    before = image.read_bytes()
+    assert command(capsys, "grow", image, "--size", "1M")[0] == USAGE
+    assert command(capsys, "resize", image, "3", "64K")[0] == USAGE
+    assert command(capsys, "resize", image, "1", "100K")[0] == NO_SPACE
+    assert command(capsys, "resize", image, "1", "rest")[0] == USAGE
+    assert image.read_bytes() == before
+    code, out, _ = command(capsys, "resize", "--force", image, "3", "64K")
+    assert (code, out.splitlines()[-1]) == (OK, f"{image}: partition 3 has 64.0 KiB")
+
+
+def test_an_enlargement_that_is_refused_leaves_the_file_as_it_was(capsys: Capture, image: Path) -> None:
+    damaged = DISK[:512] + bytes(512) + DISK[1024:]
+    image.write_bytes(damaged)
+    assert command(capsys, "grow", image, "--size", "2M")[0] == BAD_INPUT
+    assert image.read_bytes() == damaged
+
+
+def test_a_truncated_disk_is_shown(capsys: Capture, image: Path, tmp_path: Path) -> None:
+    image.write_bytes(DISK[: 200 * 512])
+    code, out, err = command(capsys, "show", image)
+    assert (code, "the end of the image is missing" in err) == (OK, True)
+    assert "linux-swap" in out
+    assert command(capsys, "extract", image, "1", tmp_path / "esp")[0] == OK
+    assert (tmp_path / "esp").read_bytes() == b"\1" * (64 << 10)
+    assert command(capsys, "extract", image, "2", tmp_path / "ufs")[0] == BAD_INPUT
+    assert not (tmp_path / "ufs").exists()
+
+
+def test_one_good_partition_is_extracted_although_others_overlap(capsys: Capture, image: Path, tmp_path: Path) -> None:
+    disk = DISK
+    for copy in ("primary", "backup"):
+        disk = with_entry(disk, copy, 1, StartingLBA=0, EndingLBA=TABLE.last_usable_lba)
+    image.write_bytes(disk)
+    assert "partition 1: the partition leaves the usable blocks" in command(capsys, "show", image)[2]
+    code, _, err = command(capsys, "extract", image, "2", tmp_path / "out")
+    assert (code, "shares blocks with partition 1" in err) == (OK, True)
+    assert (tmp_path / "out").read_bytes() == b"\2" * (96 << 10)
+
+
+@pytest.mark.parametrize("words", [("show",), ("check",), ("repair",), ("grow",), ("extract", "1", "out")])
+def test_what_is_no_file_is_refused_at_once(capsys: Capture, tmp_path: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        code, out, _ = command(capsys, words[0], path, *words[1:], "--json")
+        assert (code, json.loads(out)["error"]) == (USAGE, "FileKindError")
 
 
 def test_the_module_runs(image: Path) -> None:

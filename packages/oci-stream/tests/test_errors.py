@@ -21,7 +21,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         depth = line.index(found[2])
         while parents and parents[-1][0] >= depth:
             parents.pop()
-        drawn[found[2]] = parents[-1][1] if parents else "Exception"
+        drawn[found[2]] = parents[-1][1] if parents else "Error"
         parents.append((depth, found[2]))
     assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in TYPES}
 
@@ -38,7 +38,7 @@ def test_one_line_says_it_all() -> None:
         "digest": "sha256:ab",
         "offset": 5,
         "expected": 1,
-        "actual": "b'x'",
+        "actual": "78",
     }
     assert len(str(errors.OciError("x", actual="y" * 10_000))) < 300
 

@@ -300,7 +300,8 @@ def test_damaged_artifacts_do_not_hide_a_good_one(registry: FaultyRegistry) -> N
     huge = json.loads(registry.manifests["disk", index["manifests"][0]["digest"]][1])
     huge["layers"][0]["size"] = 1 << 40
     large = registry.add_manifest("disk", "y", MANIFEST_TYPE, json.dumps(huge).encode())
-    index["manifests"][:0] = [gone, damaged, {**gone, "digest": large}]
+    size = len(registry.manifests["disk", large][1])
+    index["manifests"][:0] = [gone, damaged, {**gone, "digest": large, "size": size}]
     registry.add_manifest("disk", tag, INDEX_TYPE, json.dumps(index).encode())
     verify_signature(reference, POLICY)
     with pytest.raises(UntrustedError) as caught:

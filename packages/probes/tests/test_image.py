@@ -174,7 +174,8 @@ def test_an_interrupted_build_leaves_no_file(tree: Path, tmp_path: Path) -> None
         for _ in range(64):
             file.write(os.urandom(MIB))
     code = (
-        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\nfrom cloudboot import image, recipe\n"
+        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
+        "from cloudboot_probes import image, recipe\n"
         "made = recipe.load('custom')\n"
         "made = replace(made, root=replace(made.root, source=Path(sys.argv[1])))\n"
         "planned = image.plan(made)\nprint('ready', flush=True)\n"

@@ -14,4 +14,4 @@ def test_examples(tmp_path: Path) -> None:
     assert declaration is not None
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "layout.py").write_text(declaration[1])
-    assert run_examples(text.replace(declaration[0], ""), tmp_path) == 2
+    assert run_examples(text.replace(declaration[0], ""), tmp_path) == 3

@@ -84,16 +84,17 @@ def test_construct_struct_and_numpy_write_alike(data: st.DataObject, byteorder: 
 
 @given(record_layouts())
 def test_offsets_match_numpy(layout: RecordLayout) -> None:
-    fields = layout.dtype().fields
+    fields = layout.dtype("little").fields
     assert fields is not None
     assert {name: field[1] for name, field in fields.items()} == layout.offsets
-    assert layout.dtype().itemsize == layout.size == layout.struct().size
+    assert layout.dtype("little").itemsize == layout.size == layout.struct("little").size
 
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     (tmp_path / "shapes.py").write_text(
         "from construct import Array, Bytes, Int32sl, Int32ul, Int64ul, Struct\n"
+        'BYTE_ORDER = "either"\n'
         'Point = Struct("x" / Int32sl, "y" / Int32sl * "downwards") * "A point."\n'
         'Shape = Struct("magic" / Int32ul, "centre" / Point, "corners" / Array(3, Point), "tag" / Bytes(5),\n'
         '               "sizes" / Array(2, Int64ul))\n'
@@ -122,12 +123,12 @@ def test_generated_classes_round_trip(records: ModuleType) -> None:
         "07000000 01000000 feffffff 03000000 04000000 05000000 06000000 07000000 08000000 68656c6c6f"
         "ffffffffffffffff 0000000000000000"
     )
-    assert shape.pack() == expected
-    assert records.Shape.unpack_from(b"??" + expected, 2) == shape
+    assert shape.pack("little") == expected
+    assert records.Shape.unpack_from(b"??" + expected, 2, "little") == shape
     assert records.Shape.unpack_from(shape.pack("big"), 0, "big") == shape
-    assert list(point.iter_unpack(expected[4:20])) == [point(1, -2), point(3, 4)]
+    assert list(point.iter_unpack(expected[4:20], "little")) == [point(1, -2), point(3, 4)]
     buffer = bytearray(records.Shape.SIZE + 1)
-    shape.pack_into(buffer, 1)
+    shape.pack_into(buffer, 1, "little")
     assert buffer[1:] == expected
 
 
@@ -138,24 +139,24 @@ def test_generated_classes_are_slotted(records: ModuleType) -> None:
 
 def test_a_short_buffer_names_record_offset_and_sizes(records: ModuleType) -> None:
     with pytest.raises(TruncatedError) as caught:
-        records.Point.unpack_from(b"12345", 2, base=4096)
+        records.Point.unpack_from(b"12345", 2, "little", base=4096)
     error = caught.value
     assert (error.structure, error.offset, error.expected, error.actual) == ("Point", 4098, 8, 3)
     with pytest.raises(TruncatedError):
-        records.Point.iter_unpack(b"123456789")
+        records.Point.iter_unpack(b"123456789", "little")
 
 
 @pytest.mark.parametrize("offset", [6, 1 << 31, 1 << 63, 1 << 80])
 def test_an_offset_from_a_hostile_image_is_only_ever_truncated(records: ModuleType, offset: int) -> None:
     with pytest.raises(TruncatedError) as caught:
-        records.Point.unpack_from(b"12345", offset)
+        records.Point.unpack_from(b"12345", offset, "little")
     assert (caught.value.offset, caught.value.actual) == (offset, 0)
 
 
 @pytest.mark.parametrize("offset", [-8, -1, -(1 << 80)])
 def test_a_negative_offset_does_not_count_from_the_end(records: ModuleType, offset: int) -> None:
     with pytest.raises(TruncatedError) as caught:
-        records.Point.unpack_from(bytes(16), offset)
+        records.Point.unpack_from(bytes(16), offset, "little")
     assert (caught.value.offset, caught.value.actual) == (offset, 0)
 
 
@@ -163,7 +164,7 @@ def test_a_negative_offset_does_not_count_from_the_end(records: ModuleType, offs
 def test_a_buffer_too_short_to_write_to_is_named(records: ModuleType, offset: int) -> None:
     buffer = bytearray(16)
     with pytest.raises(RangeError) as caught:
-        records.Point(1, 2).pack_into(buffer, offset)
+        records.Point(1, 2).pack_into(buffer, offset, "little")
     assert (caught.value.structure, caught.value.offset, caught.value.expected) == ("Point", offset, 8)
     assert not any(buffer)
 
@@ -171,7 +172,7 @@ def test_a_buffer_too_short_to_write_to_is_named(records: ModuleType, offset: in
 @pytest.mark.parametrize(("code", "value"), [("e", 65520.0), ("f", 1e39)])
 def test_a_float_too_large_for_its_field_names_it(code: str, value: float) -> None:
     class Real(Record):
-        LAYOUT = RecordLayout("Real", (Field("number", code),))
+        LAYOUT = RecordLayout("Real", (Field("number", code),), "little")
 
         def __init__(self, number: float) -> None:
             self.number = number
@@ -202,13 +203,13 @@ def test_a_value_that_does_not_fit_names_its_field(records: ModuleType, change: 
     for name, value in change.items():
         setattr(shape, name, value)
     with pytest.raises(RangeError) as caught:
-        shape.pack()
+        shape.pack("little")
     assert (caught.value.structure, caught.value.field) == ("Shape", field)
 
 
 def test_a_nested_value_that_does_not_fit_names_its_own_record(records: ModuleType) -> None:
     with pytest.raises(RangeError) as caught:
-        records.Shape(centre=records.Point(2**31, 0)).pack()
+        records.Shape(centre=records.Point(2**31, 0)).pack("little")
     assert (caught.value.structure, caught.value.field) == ("Point", "x")
 
 
@@ -266,4 +267,4 @@ def test_only_numbers_can_be_picked() -> None:
     layout = RecordLayout("R", (Field("a", "H"), Field("b", "s", 3)))
     for name in ("b", "c"):
         with pytest.raises(ValueError, match=name):
-            layout.pick([name])
+            layout.pick([name], "little")

@@ -118,7 +118,7 @@ def test_a_directory_that_is_one_hole_takes_no_memory(tmp_path: Path) -> None:
     build(path, {"d/x": b""}, size=256 << 20)
     with UFS2.open(path) as volume:
         number = volume.find("/d")
-        changed = dataclasses.replace(volume.read_inode(number), di_size=255 << 20, di_ckhash=0).pack()
+        changed = dataclasses.replace(volume.read_inode(number), di_size=255 << 20, di_ckhash=0).pack("little")
         place = volume.geometry.inode_offset(number)
     hashed = changed[:244] + inode_hash(changed).to_bytes(4, "little") + changed[248:]
     with path.open("r+b") as file:

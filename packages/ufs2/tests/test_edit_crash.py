@@ -9,7 +9,7 @@ import pytest
 
 from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
-from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC
+from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC, SBLOCK_UFS2
 from cloudboot_ufs2.members import Member
 from cloudboot_ufs2.testing import (
     AFTER_A_CUT,
@@ -115,8 +115,9 @@ def test_a_file_system_cut_within_an_operation_is_not_written_to() -> None:
     volume = WritableUFS2.open(journal)
     before = bytearray(image)
     volume.write_file("/b", b"b")
-    offset, data = journal.writes[0]
-    before[offset : offset + len(data)] = data
+    # The content stands in free space first; then the superblock is marked.
+    for offset, data in journal.writes[: 1 + [offset for offset, _ in journal.writes].index(SBLOCK_UFS2)]:
+        before[offset : offset + len(data)] = data
     with pytest.raises(ReadOnlyError, match="not clean"):
         WritableUFS2.open(before)
 

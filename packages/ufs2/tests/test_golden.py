@@ -76,7 +76,7 @@ def test_newfs_makes_what_freebsds_does() -> None:
     with UFS2.open(buffer) as volume:
         geometry = volume.geometry
         at = (geometry.group_start(geometry.group_count - 1) + geometry.cblkno) * geometry.fragment_size
-        head = Cg.unpack_from(buffer, at)
+        head = Cg.unpack_from(buffer, at, "little")
         for record, fields in ((volume.superblock, golden["superblock"]), (head, golden["last group"])):
             assert len(fields) > 20
             ours = json.loads(json.dumps({name: getattr(record, name) for name in fields}, default=dataclasses.astuple))

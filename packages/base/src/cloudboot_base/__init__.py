@@ -10,6 +10,7 @@
 from .errors import (
     BudgetError,
     Error,
+    FileKindError,
     Finding,
     FormatError,
     MissingDependencyError,
@@ -24,6 +25,7 @@ from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, W
 __all__ = [
     "BudgetError",
     "Error",
+    "FileKindError",
     "FileStorage",
     "Finding",
     "FormatError",

@@ -1,7 +1,8 @@
-"""The manners every ``python -m cloudboot_...`` command shares.
+"""The conventions that every command of this project follows.
 
-stdout carries the result, stderr the story. Exit codes: 0 the command did what was asked, 1 a check found something,
-2 wrong usage, 3 damaged or hostile input, 4 not enough room, 5 the operating system refused, 130 interrupted.
+The result goes to stdout, progress and diagnostics go to stderr. With ``--json`` stdout carries one JSON document, for
+an error too. :data:`EXIT_CODES` says what the exit codes mean. :class:`cloudboot_base.program.Program` builds command
+lines.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from .errors import Error, plain
+from .errors import Error, error_facts, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from .errors import Finding
 
 __all__ = [
     "BAD_INPUT",
     "CHECK_FAILED",
+    "EXIT_CODES",
     "INTERRUPTED",
     "NO_SPACE",
     "OK",
@@ -28,9 +32,13 @@ __all__ = [
     "USAGE",
     "Progress",
     "add_common_arguments",
+    "amount",
     "counted",
     "exit_code",
+    "failed",
+    "notice",
     "parse_size",
+    "print_findings",
     "print_json",
     "printable",
     "report",
@@ -39,10 +47,38 @@ __all__ = [
 ]
 
 
+#: What the exit codes mean that every command shares.
+EXIT_CODES = {
+    OK: "The command did what was asked.",
+    CHECK_FAILED: "A check found something.",
+    USAGE: "The command line is wrong, or asks for what is not possible.",
+    BAD_INPUT: "The input is damaged, or is not of this format.",
+    NO_SPACE: "There is not enough room.",
+    SYSTEM: "The operating system refused, or a program or package is missing.",
+    INTERRUPTED: "The command was interrupted.",
+}
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """``--json`` and ``-v``, the same everywhere."""
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--json", action="store_true", help="Print the result, or the error, as JSON.")
+    parser.add_argument("-v", "--verbose", action="store_true", help="Print the traceback of an error.")
+
+
+def print_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> int:
+    """What a check of the file ``name`` found, on stdout; gives the exit code."""
+    if as_json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            print(printable(str(finding)))
+        print(f"{printable(name)}: {counted(len(findings), 'problem') if findings else 'no problems'} found")
+    return CHECK_FAILED if findings else OK
+
+
+def notice(program: str, text: str) -> None:
+    """One line on stderr about something a person should know, and that is no error."""
+    print(f"{program}: warning: {printable(text)}", file=sys.stderr)
 
 
 def print_json(value: object) -> None:
@@ -105,11 +141,19 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
             import traceback
 
             traceback.print_exc()
-        report(program, error)
-        return exit_code(error)
+        return failed(program, error, as_json=getattr(options, "json", False))
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    return code
+
+
+def failed(program: str, error: Error | OSError, *, as_json: bool = False) -> int:
+    """Report an error on stderr, with ``as_json`` also as a JSON document on stdout; gives the exit code."""
+    code = exit_code(error)
+    if as_json:
+        print_json({**error_facts(error), "exit_code": code})
+    report(program, error)
     return code
 
 
@@ -151,11 +195,11 @@ class Progress:
         if now < self._next and done != self._total:
             return
         self._next = now + 0.1
-        amount = _amount(done, self._unit)
+        shown = _count(done, self._unit)
         rate = done / (now - self._start) if now > self._start else 0.0
         if self._total:
-            amount += f" of {_amount(self._total, self._unit)} ({100 * done // self._total} %)"
-        self._stream.write(f"\r\x1b[K{self._label}: {amount}, {_amount(int(rate), self._unit)}/s")
+            shown += f" of {_count(self._total, self._unit)} ({100 * done // self._total} %)"
+        self._stream.write(f"\r\x1b[K{self._label}: {shown}, {_count(int(rate), self._unit)}/s")
         self._stream.flush()
 
     def close(self) -> None:
@@ -165,10 +209,13 @@ class Progress:
             self._stream.flush()
 
 
-def _amount(count: int, unit: str) -> str:
-    if unit != "B":
-        return f"{count} {unit}"
-    value, prefixes = float(count), ["", "Ki", "Mi", "Gi", "Ti"]
+def _count(count: int, unit: str) -> str:
+    return amount(count) if unit == "B" else f"{count} {unit}"
+
+
+def amount(size: int) -> str:
+    """``"512 bytes"``, ``"16.0 MiB"``: a number of bytes as a person reads it."""
+    value, prefixes = float(size), ["", "Ki", "Mi", "Gi", "Ti"]
     while value >= 1024 and len(prefixes) > 1:
         value, prefixes = value / 1024, prefixes[1:]
-    return f"{value:.1f} {prefixes[0]}B" if prefixes[0] else f"{count} B"
+    return f"{value:.1f} {prefixes[0]}B" if prefixes[0] else counted(size, "byte")

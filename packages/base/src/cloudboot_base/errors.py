@@ -2,6 +2,7 @@
 
     Error                       the base of every package's tree
     +-- UsageError              an option or argument cannot be met (also a ValueError)
+    +-- FileKindError           a path is a directory, pipe or device where a file is needed (also an OSError)
     +-- MissingDependencyError  a program or package is not installed; the hint names it
     +-- FormatError             an image breaks its format: structure, field, offset, expected, actual
         +-- TruncatedError      a structure reaches past the end of what there is (also an EOFError)
@@ -101,6 +102,12 @@ class UsageError(Error, ValueError):
     exit_code = USAGE
 
 
+class FileKindError(Error, OSError):
+    """A path names a directory, a pipe, a socket or a device where a file is needed."""
+
+    exit_code = USAGE
+
+
 class MissingDependencyError(Error):
     """A program or a package is not installed; the hint names what to install."""
 
@@ -191,7 +198,7 @@ class Finding:
     def from_error(cls, error: Error, **where: int | str) -> Self:
         """The finding that reports what ``error`` says; ``where`` adds to the error's own place."""
         facts = {name: value for name, value in error.facts().items() if name in _FACTS}
-        return cls(error.kind, error.message, where={**error.where, **where}, **facts)  # type: ignore[arg-type] -- facts() gives exactly these fields
+        return cls(error.kind, error.message, where={**error.where, **where}, **facts)  # type: ignore[arg-type]  # facts() gives exactly these fields
 
     def __str__(self) -> str:
         return f"{self.kind}: {place_text(self.where)}{_describe(self)}"
@@ -236,3 +243,11 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     return str(value)
+
+
+def error_facts(error: Error | OSError) -> dict[str, object]:
+    """An error of this project or of the operating system as a gate or ``--json`` shows it."""
+    if isinstance(error, Error):
+        return error.as_dict()
+    facts = {"error": type(error).__name__, "message": error.strerror or str(error), "path": error.filename}
+    return {name: plain(value) for name, value in facts.items() if value is not None}

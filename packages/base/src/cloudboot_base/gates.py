@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .errors import Error, plain
+from .errors import Error, error_facts, plain
 from .exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
@@ -136,11 +136,3 @@ def run_stages(stages: Sequence[Stage[Context]], context: Context) -> Iterator[G
 def unfinished(stages: Sequence[Stage[Context]], gates: Sequence[Gate], reason: str) -> list[Gate]:
     """The gates of a run that ended early: those of ``gates``, and ``not-reached`` for every stage that has none."""
     return [*gates, *(stage.not_reached(reason) for stage in stages[len(gates) :])]
-
-
-def error_facts(error: Error | OSError) -> dict[str, object]:
-    """An error as a gate or ``--json`` shows it."""
-    if isinstance(error, Error):
-        return error.as_dict()
-    facts = {"error": type(error).__name__, "message": error.strerror or str(error), "path": error.filename}
-    return {name: plain(value) for name, value in facts.items() if value is not None}

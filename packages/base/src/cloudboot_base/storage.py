@@ -14,8 +14,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
-from .errors import RangeError, TruncatedError
-from .inputs import open_seekable
+from .errors import FileKindError, RangeError, TruncatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +61,57 @@ def _check_write(offset: int, count: int, size: int) -> None:
         )
 
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+
+def open_file(path: str | os.PathLike[str], *, writable: bool = False, device: bool = False) -> int:
+    """Open an ordinary file, with ``device`` also a block device, and give its descriptor.
+
+    A pipe without a writer does not hold up the caller, and a device that never ends is not read: nothing but a file
+    is opened for longer than it takes to see what it is.
+
+    Raises:
+        FileKindError: the path names something else.
+        OSError: it cannot be opened.
+    """
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        fd = os.open(path, flags)
+    except IsADirectoryError:
+        raise _wrong_kind(stat.S_IFDIR, path) from None
+    try:
+        _require_kind(fd, path, device=device)
+        os.set_blocking(fd, True)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_kind(fd: int, path: str | os.PathLike[str] | None, *, device: bool) -> None:
+    kind = stat.S_IFMT(os.fstat(fd).st_mode)
+    if kind != stat.S_IFREG and not (device and kind == stat.S_IFBLK):
+        raise _wrong_kind(kind, path)
+
+
+def _wrong_kind(kind: int, path: str | os.PathLike[str] | None) -> FileKindError:
+    return FileKindError(
+        f"this is {_KINDS.get(kind, 'not a file')}, and an ordinary file is needed",
+        path=None if path is None else os.fsdecode(path),
+    )
+
+
 def _file_size(fd: int) -> int:
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode):
         return status.st_size
+    _require_kind(fd, None, device=True)
     # st_size is 0 for a block device. The position may be a file object's: it is put back.
     position = os.lseek(fd, 0, os.SEEK_CUR)
     size = os.lseek(fd, 0, os.SEEK_END)
@@ -289,6 +335,7 @@ def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *
     """Take a path, a real binary file, a buffer or a storage, and give a storage.
 
     Raises:
+        FileKindError: the path names a directory, a pipe, a socket or a character device.
         OSError: the path cannot be opened.
         io.UnsupportedOperation: a file object without a descriptor, or one that is not writable when it must be.
     """
@@ -303,7 +350,7 @@ def _storage_of(
     source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, stack: contextlib.ExitStack, *, writable: bool
 ) -> Storage:
     if isinstance(source, str | os.PathLike):
-        fd = open_seekable(source, os.O_RDWR if writable else os.O_RDONLY)
+        fd = open_file(source, writable=writable, device=True)
         try:
             opened = FileStorage(fd)
         except BaseException:

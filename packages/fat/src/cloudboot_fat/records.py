@@ -63,6 +63,7 @@ class BPB(Record):
             Field("BPB_HiddSec", "L"),
             Field("BPB_TotSec32", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 36
 
@@ -116,6 +117,7 @@ class ExtendedBootRecord(Record):
             Field("BS_VolLab", "s", 11),
             Field("BS_FilSysType", "s", 8),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 26
 
@@ -163,6 +165,7 @@ class BPB32(Record):
             Field("BPB_BkBootSec", "H"),
             Field("BPB_Reserved", "s", 12),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 28
 
@@ -210,6 +213,7 @@ class FSInfo(Record):
             Field("FSI_Reserved2", "s", 12),
             Field("FSI_TrailSig", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 512
 
@@ -266,6 +270,7 @@ class DirectoryEntry(Record):
             Field("DIR_FstClusLO", "H"),
             Field("DIR_FileSize", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 32
 
@@ -323,6 +328,7 @@ class LongNameEntry(Record):
             Field("LDIR_FstClusLO", "H"),
             Field("LDIR_Name3", "s", 4),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 32
 

@@ -2,11 +2,13 @@
 
 :func:`plan` turns :class:`PartitionSpec` objects into a :class:`Table` without touching a disk; :func:`create` writes
 one; :func:`read` gives the table of a disk after verifying it; :func:`check` lists everything wrong with both copies;
-:func:`repair` rebuilds one from the other. A :class:`Partition` opens as a window, a file or a memoryview.
+:func:`repair` rebuilds one from the other; :func:`grow` and :func:`resize` change a table where it stands. A
+:class:`Partition` opens as a window, a file or a memoryview. :func:`read_partitions` also reads disks with a plain MBR.
 """
 
 from . import partition_types
-from .check import check
+from .change import grow, resize
+from .check import check, notices
 from .errors import (
     AlternateLBAError,
     DisagreementError,
@@ -17,6 +19,7 @@ from .errors import (
     EntryArrayPlaceError,
     EntryCountError,
     EntrySizeError,
+    ExtendedPartitionError,
     GPTError,
     HeaderChecksumError,
     HeaderError,
@@ -27,12 +30,14 @@ from .errors import (
     MissingBackupError,
     MyLBAError,
     NoProtectiveMBRError,
+    OccupiedError,
     OverlapError,
     PartitionAttributesError,
     PartitionError,
     PartitionGUIDError,
     PartitionRangeError,
     ProtectiveRecordError,
+    RecordRangeError,
     ReservedError,
     RevisionError,
     SignatureError,
@@ -41,7 +46,9 @@ from .errors import (
     UnrepairableError,
     UsableRangeError,
 )
+from .legacy import MBRPartition, MBRTable, read_mbr
 from .mbr import MBRPolicy
+from .partitions import read_partitions
 from .planner import PartitionSpec, PlanOptions, plan
 from .reader import BackupPolicy, read
 from .repair import repair
@@ -61,17 +68,21 @@ __all__ = [
     "EntryArrayPlaceError",
     "EntryCountError",
     "EntrySizeError",
+    "ExtendedPartitionError",
     "GPTError",
     "HeaderChecksumError",
     "HeaderError",
     "HeaderSizeError",
     "HybridMBRError",
     "MBRError",
+    "MBRPartition",
     "MBRPolicy",
     "MBRSignatureError",
+    "MBRTable",
     "MissingBackupError",
     "MyLBAError",
     "NoProtectiveMBRError",
+    "OccupiedError",
     "OverlapError",
     "Partition",
     "PartitionAttributesError",
@@ -81,6 +92,7 @@ __all__ = [
     "PartitionSpec",
     "PlanOptions",
     "ProtectiveRecordError",
+    "RecordRangeError",
     "ReservedError",
     "RevisionError",
     "SignatureError",
@@ -92,9 +104,14 @@ __all__ = [
     "check",
     "create",
     "find_ufs_partition",
+    "grow",
     "metadata",
+    "notices",
     "partition_types",
     "plan",
     "read",
+    "read_mbr",
+    "read_partitions",
     "repair",
+    "resize",
 ]

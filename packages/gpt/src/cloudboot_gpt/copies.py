@@ -8,9 +8,19 @@ from uuid import UUID
 
 from .entries import array_faults, decode_array, partition_defects, partition_faults
 from .errors import DisagreementError, GPTError, TruncatedDiskError
-from .header import PRIMARY_LBA, CopyName, Place, array_size, header_defects, header_faults, identity_faults
-from .records import GPTHeader
-from .table import SECTOR_SIZES, Partition, Table
+from .header import (
+    PRIMARY_LBA,
+    CopyName,
+    Place,
+    array_size,
+    header_defects,
+    header_faults,
+    identity_faults,
+    truncation,
+)
+from .mbr import PROTECTIVE
+from .records import GPTHeader, MasterBootRecord
+from .table import SECTOR_SIZES, Partition, Table, blocks_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +47,9 @@ _MIRRORED: Final = (
 class Copy:
     """One copy of the table.
 
-    ``header_faults`` and ``array_faults`` make it invalid; ``defects`` break a rule and yet leave it readable.
-    ``array`` is empty where the header does not say where it is.
+    ``header_faults`` and ``array_faults`` make it invalid. ``truncation`` says that the disk is shorter than a valid
+    primary header states; ``partition_faults`` concern single partitions; ``defects`` break a rule and change nothing
+    for a reader. ``array`` is empty where the header does not say where it is.
     """
 
     place: Place
@@ -49,6 +60,8 @@ class Copy:
     present: bool = False
     header_faults: list[GPTError] = field(default_factory=list)
     array_faults: list[GPTError] = field(default_factory=list)
+    truncation: list[GPTError] = field(default_factory=list)
+    partition_faults: list[GPTError] = field(default_factory=list)
     defects: list[GPTError] = field(default_factory=list)
 
     @property
@@ -61,13 +74,18 @@ class Copy:
         """Whether the copy is valid."""
         return not self.header_faults and not self.array_faults
 
+    def refusals(self, *, truncated: bool) -> list[GPTError]:
+        """Why a reader refuses the copy; with ``truncated`` not because the disk ends too early."""
+        return [*self.header_faults, *([] if truncated else self.truncation), *self.array_faults]
+
     def table(self) -> Table:
         """What the copy says; only for a whole one."""
         header, place = self.header, self.place
         primary = place.copy == "primary"
+        last = header.AlternateLBA if primary else header.MyLBA
         return Table(
             sector_size=place.sector_size,
-            disk_blocks=(header.AlternateLBA if primary else header.MyLBA) + 1,
+            disk_blocks=last + 1 if last > PRIMARY_LBA else place.disk_blocks,
             disk_guid=UUID(bytes_le=header.DiskGUID),
             first_usable_lba=header.FirstUsableLBA,
             last_usable_lba=header.LastUsableLBA,
@@ -75,6 +93,7 @@ class Copy:
             entry_count=header.NumberOfPartitionEntries,
             entry_size=header.SizeOfPartitionEntry,
             entries_lba=header.PartitionEntryLBA if primary else PRIMARY_LBA + 1,
+            faults=tuple(self.partition_faults),
         )
 
 
@@ -89,13 +108,28 @@ def load_copy(storage: Storage, sector_size: int, name: CopyName, lba: int) -> C
     copy.present = True
     copy.header_faults.extend(header_faults(block, copy.header, place))
     copy.defects.extend(header_defects(block, copy.header, place))
+    if name == "primary":
+        copy.truncation.extend(truncation(copy.header, place))
     # A header that places its array badly, or makes it too large, is not followed there.
     if any(fault.field in _ARRAY_FIELDS for fault in copy.header_faults):
+        return copy
+    end = copy.header.PartitionEntryLBA + blocks_for(array_size(copy.header), sector_size)
+    if end > place.disk_blocks:
+        copy.array_faults.append(
+            TruncatedDiskError(
+                "the disk ends before the entry array does",
+                lba=place.disk_blocks,
+                copy=name,
+                offset=storage.size,
+                expected=f"{end} blocks",
+                actual=place.disk_blocks,
+            )
+        )
         return copy
     copy.array = storage.read_at(copy.header.PartitionEntryLBA * sector_size, array_size(copy.header))
     copy.array_faults.extend(array_faults(copy.array, copy.header, place))
     copy.partitions = decode_array(copy.array, copy.header.SizeOfPartitionEntry, sector_size)
-    copy.array_faults.extend(partition_faults(copy.partitions, copy.header, place))
+    copy.partition_faults.extend(partition_faults(copy.partitions, copy.header, place))
     copy.defects.extend(partition_defects(copy.array, copy.partitions, copy.header, place))
     return copy
 
@@ -106,13 +140,34 @@ def load_primary(storage: Storage, sector_size: int) -> Copy:
 
 
 def load_backup(storage: Storage, sector_size: int, primary: Copy) -> Copy:
-    """The backup copy: in the last block, or, on a disk that has grown, where a valid primary says."""
+    """The backup copy: where a valid primary says, or in the last block.
+
+    On a disk that has grown, a header in the last block can belong to an older table: it counts only where there is
+    none at the place that the primary names. Without a primary the protective MBR tells where the disk once ended.
+    """
     last = storage.size // sector_size - 1
     backup = load_copy(storage, sector_size, "backup", last)
+    if primary.header_faults:
+        former = _protected_end(storage)
+        if not backup.present and former is not None and MIN_BLOCKS <= former < last:
+            found = load_copy(storage, sector_size, "backup", former)
+            return found if found.present else backup
+        return backup
     alternate = primary.header.AlternateLBA
-    if not backup.present and not primary.header_faults and alternate < last:
-        return load_copy(storage, sector_size, "backup", alternate)
+    if PRIMARY_LBA < alternate < last:
+        named = load_copy(storage, sector_size, "backup", alternate)
+        if named.present or not backup.present:
+            return named
     return backup
+
+
+def _protected_end(storage: Storage) -> int | None:
+    """The last block that the protective MBR covers, or ``None`` if it does not say."""
+    mbr = MasterBootRecord.unpack_from(storage.read_at(0, MasterBootRecord.SIZE))
+    for record in mbr.PartitionRecord:
+        if record.OSType == PROTECTIVE and record.StartingLBA == PRIMARY_LBA:
+            return record.StartingLBA + record.SizeInLBA - 1
+    return None
 
 
 def disagreements(primary: Copy, backup: Copy) -> Iterator[GPTError]:

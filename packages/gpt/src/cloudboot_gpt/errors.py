@@ -6,6 +6,8 @@
     |   +-- NoProtectiveMBRError             no record of type 0xEE
     |   +-- HybridMBRError                   other partitions beside the protective record
     |   +-- ProtectiveRecordError            the protective record does not cover the disk
+    |   +-- ExtendedPartitionError           the chain of logical partitions loops, or leaves the disk
+    |   +-- RecordRangeError                 a partition record leaves the disk, or overlaps another
     +-- HeaderError                          a GPT header
     |   +-- SignatureError                   not "EFI PART"
     |   |   +-- MissingBackupError           ... where the backup header should be
@@ -30,6 +32,7 @@
     +-- TruncatedDiskError                   the disk ends before the table says (also a TruncatedError)
     +-- DisagreementError                    both copies are whole and say different things
     +-- UnrepairableError                    no whole header, or no whole array, is left
+    +-- OccupiedError                        blocks that were to be written hold what is not the table's
     +-- SpecificationError                   a request that no table can satisfy (also a ValueError)
         +-- DiskTooSmallError                the partitions do not fit
 
@@ -107,6 +110,18 @@ class ProtectiveRecordError(MBRError):
     """The protective record does not start at LBA 1 or does not cover the disk."""
 
     kind = "mbr-protective-record"
+
+
+class ExtendedPartitionError(MBRError):
+    """The chain of extended boot records loops, leaves the disk, or runs into something else."""
+
+    kind = "mbr-extended"
+
+
+class RecordRangeError(MBRError):
+    """A partition record leaves the disk, or shares blocks with another."""
+
+    kind = "mbr-record-range"
 
 
 class HeaderError(GPTError):
@@ -251,6 +266,12 @@ class UnrepairableError(GPTError):
     """Too little is left to rebuild the table from."""
 
     kind = "unrepairable"
+
+
+class OccupiedError(GPTError):
+    """Blocks that a command would write hold something that is not the table's."""
+
+    kind = "occupied"
 
 
 class SpecificationError(GPTError, ValueError):

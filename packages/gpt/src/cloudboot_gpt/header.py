@@ -132,13 +132,9 @@ def _range_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
         yield AlternateLBAError(
             "the primary header is at LBA 1", **_at(place, "AlternateLBA"), expected=PRIMARY_LBA, actual=alternate
         )
-    if place.copy == "primary" and alternate >= place.disk_blocks:
-        yield TruncatedDiskError(
-            "the disk ends before the backup header",
-            **_at(place, "AlternateLBA"), expected=f"at most {place.disk_blocks - 1}", actual=alternate,
-        )  # fmt: skip
     end = place.lba if place.copy == "backup" else alternate
-    if last >= end:
+    # A primary header that names no place for a backup is read all the same: UEFI, Linux and sfdisk do.
+    if last >= end > PRIMARY_LBA:
         yield UsableRangeError(
             "the usable blocks reach into the backup table",
             **_at(place, "LastUsableLBA"), expected=f"less than {end}", actual=last,
@@ -147,6 +143,17 @@ def _range_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
         yield UsableRangeError(
             "no usable blocks", **_at(place, "FirstUsableLBA"), expected=f"2 to LastUsableLBA {last}", actual=first
         )
+
+
+def truncation(header: GPTHeader, place: Place) -> Iterator[GPTError]:
+    """Whether the disk ends before the primary header says it does. Call it for a valid primary header."""
+    lowest, field = max((header.AlternateLBA, "AlternateLBA"), (header.LastUsableLBA, "LastUsableLBA"))
+    if lowest >= place.disk_blocks:
+        yield TruncatedDiskError(
+            f"the disk ends {lowest + 1 - place.disk_blocks} blocks before its table does",
+            **_at(place, field), expected=f"at most {place.disk_blocks - 1}", actual=lowest,
+            hint="fetch the rest of the image; where every partition fits, cloudboot-gpt grow moves the backup",
+        )  # fmt: skip
 
 
 def _array_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
@@ -165,7 +172,7 @@ def _array_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
         return
     start, blocks = header.PartitionEntryLBA, blocks_for(array_size(header), place.sector_size)
     if place.copy == "primary":
-        lowest, end = PRIMARY_LBA + 1, min(header.FirstUsableLBA, place.disk_blocks)
+        lowest, end = PRIMARY_LBA + 1, header.FirstUsableLBA
     else:
         lowest, end = header.LastUsableLBA + 1, place.lba
     if start < lowest or start + blocks > end:
@@ -190,7 +197,11 @@ def header_defects(block: bytes, header: GPTHeader, place: Place) -> Iterator[GP
     if not header.DiskGUID.strip(b"\0"):
         yield DiskGUIDError("the disk has no GUID", **_at(place, "DiskGUID"), actual=header.DiskGUID)
     last = place.disk_blocks - 1
-    if place.copy == "primary" and header.AlternateLBA < last:
+    if place.copy == "primary" and header.AlternateLBA <= PRIMARY_LBA:
+        yield AlternateLBAError(
+            "the header names no backup", **_at(place, "AlternateLBA"), expected=last, actual=header.AlternateLBA
+        )
+    elif place.copy == "primary" and header.AlternateLBA < last:
         yield AlternateLBAError(
             "the backup header is not in the last block",
             **_at(place, "AlternateLBA"), expected=last, actual=header.AlternateLBA,

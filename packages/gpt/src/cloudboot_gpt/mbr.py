@@ -49,6 +49,11 @@ def protected_blocks(disk_blocks: int) -> int:
     return min(disk_blocks - 1, MAX_BLOCKS)
 
 
+def is_protective(mbr: MasterBootRecord) -> bool:
+    """Whether the MBR says that there is a GPT."""
+    return mbr.Signature == SIGNATURE and any(record.OSType == PROTECTIVE for record in mbr.PartitionRecord)
+
+
 def mbr_faults(mbr: MasterBootRecord, policy: MBRPolicy) -> Iterator[GPTError]:
     """What makes a reader refuse the MBR under ``policy``."""
     if policy == "ignore":
@@ -74,14 +79,14 @@ def mbr_faults(mbr: MasterBootRecord, policy: MBRPolicy) -> Iterator[GPTError]:
         index, record = next((index, record) for index, record in used if (index, record) != protective[0])
         yield HybridMBRError(
             "the MBR lists another partition beside the protective one",
-            structure="MBRPartitionRecord", field="OSType", offset=_record_offset(index, "OSType"), lba=0,
+            structure="MBRPartitionRecord", field="OSType", offset=record_offset(index, "OSType"), lba=0,
             expected=0, actual=record.OSType, hint='read it with mbr="hybrid" if both tables are meant',
         )  # fmt: skip
     if all(record.StartingLBA != 1 for _, record in protective):
         index, record = protective[0]
         yield ProtectiveRecordError(
             "the protective record does not start at the GPT header",
-            structure="MBRPartitionRecord", field="StartingLBA", offset=_record_offset(index, "StartingLBA"), lba=0,
+            structure="MBRPartitionRecord", field="StartingLBA", offset=record_offset(index, "StartingLBA"), lba=0,
             expected=1, actual=record.StartingLBA,
         )  # fmt: skip
 
@@ -94,13 +99,13 @@ def mbr_defects(mbr: MasterBootRecord, disk_blocks: int) -> Iterator[GPTError]:
             if record.SizeInLBA != expected:
                 yield ProtectiveRecordError(
                     "the protective record does not cover the disk",
-                    structure="MBRPartitionRecord", field="SizeInLBA", offset=_record_offset(index, "SizeInLBA"), lba=0,
+                    structure="MBRPartitionRecord", field="SizeInLBA", offset=record_offset(index, "SizeInLBA"), lba=0,
                     expected=expected, actual=record.SizeInLBA,
                 )  # fmt: skip
         elif record.OSType == 0 and record != MBRPartitionRecord():
             yield ReservedError(
                 "an unused partition record is not zero",
-                structure="MasterBootRecord", field=f"PartitionRecord[{index}]", offset=_record_offset(index), lba=0,
+                structure="MasterBootRecord", field=f"PartitionRecord[{index}]", offset=record_offset(index), lba=0,
                 expected=bytes(MBRPartitionRecord.SIZE), actual=record.pack(),
             )  # fmt: skip
 
@@ -116,6 +121,7 @@ def block_defects(block: bytes) -> Iterator[GPTError]:
         )  # fmt: skip
 
 
-def _record_offset(index: int, field: str | None = None) -> int:
+def record_offset(index: int, field: str | None = None) -> int:
+    """Where a partition record, or a field of it, is on the disk, in bytes."""
     inside = 0 if field is None else MBRPartitionRecord.LAYOUT.offsets[field]
     return _RECORDS_OFFSET + index * MBRPartitionRecord.SIZE + inside

@@ -35,16 +35,20 @@ def read(
     sector_size: int | None = None,
     backup: BackupPolicy = "ignore",
     mbr: MBRPolicy = "protective",
+    strict: bool = False,
+    truncated: bool = False,
 ) -> Table:
     """Read the table of a disk: a path, a file, a buffer or a storage.
 
     ``sector_size`` is the logical block size in bytes; by default the one whose headers are found. A disk larger than
-    its table (an image written to a larger device) is read; one smaller is refused.
+    its table (an image written to a larger device) is read; one smaller only with ``truncated``. A partition that
+    overlaps another or leaves the usable blocks is named in :attr:`Table.faults`, and raised with ``strict``.
 
     Raises:
         MBRError: LBA 0 is not what ``mbr`` asks for.
-        HeaderError, EntryArrayError, PartitionError: the copy read is not valid; the first thing wrong with it.
-        TruncatedDiskError: the disk ends before its table does.
+        HeaderError, EntryArrayError: the copy read is not valid; the first thing wrong with it.
+        PartitionError: ``strict``, and a partition breaks a rule.
+        TruncatedDiskError: the disk ends before its table does, or is too small for any table.
         DisagreementError: ``backup="require"``, and the copies differ.
         OSError: the path cannot be opened.
     """
@@ -53,7 +57,10 @@ def read(
         size = checked_sector_size(storage, sector_size)
         for fault in mbr_faults(MasterBootRecord.unpack_from(storage.read_at(0, MasterBootRecord.SIZE)), mbr):
             raise fault
-        return _choose(storage, size, backup).table()
+        copy = _choose(storage, size, backup, truncated=truncated)
+        for fault in copy.partition_faults if strict else []:
+            raise fault
+        return copy.table()
 
 
 def checked_sector_size(storage: Storage, sector_size: int | None) -> int:
@@ -71,28 +78,23 @@ def checked_sector_size(storage: Storage, sector_size: int | None) -> int:
     return sector_size
 
 
-def _choose(storage: Storage, sector_size: int, policy: BackupPolicy) -> Copy:
+def _choose(storage: Storage, sector_size: int, policy: BackupPolicy, *, truncated: bool) -> Copy:
     primary = load_primary(storage, sector_size)
-    if primary.whole and policy in {"ignore", "allow"}:
+    refusals = primary.refusals(truncated=truncated)
+    if not refusals and policy in {"ignore", "allow"}:
         return primary
     backup = load_backup(storage, sector_size, primary)
     if policy == "allow" and backup.whole:
         return backup
     if policy in {"ignore", "allow"}:
-        fault = primary.faults[0]
+        fault = refusals[0]
         if backup.whole:
             fault.hint = 'the backup is whole: repair the disk, or read it with backup="allow"'
         raise fault
+    for fault in [*(refusals if policy == "require" else []), *backup.faults]:
+        raise fault
     if policy == "only":
-        return _demand(backup)
-    _demand(primary)
-    _demand(backup)
+        return backup
     for fault in disagreements(primary, backup):
         raise fault
     return primary
-
-
-def _demand(copy: Copy) -> Copy:
-    for fault in copy.faults:
-        raise fault
-    return copy

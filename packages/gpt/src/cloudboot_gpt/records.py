@@ -36,6 +36,7 @@ class MBRPartitionRecord(Record):
             Field("StartingLBA", "L"),
             Field("SizeInLBA", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 16
 
@@ -74,6 +75,7 @@ class MasterBootRecord(Record):
             Field("PartitionRecord", "", 4, MBRPartitionRecord.LAYOUT),
             Field("Signature", "H"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 512
 
@@ -139,6 +141,7 @@ class GPTHeader(Record):
             Field("SizeOfPartitionEntry", "L"),
             Field("PartitionEntryArrayCRC32", "L"),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 92
 
@@ -189,6 +192,7 @@ class GPTPartitionEntry(Record):
             Field("Attributes", "Q"),
             Field("PartitionName", "s", 72),
         ),
+        "little",
     )
     SIZE: ClassVar[int] = 128
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import io
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage, StorageFile, Window, WritableStorage
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from cloudboot_base import Storage
+
+    from .errors import GPTError
 
 SECTOR_SIZES = (512, 1024, 2048, 4096)
 MIN_ARRAY_SIZE = 16384
@@ -136,7 +138,9 @@ class Table:
     """A whole table: geometry, the disk's GUID and the used entries in array order.
 
     ``disk_blocks`` counts the logical blocks of the disk up to and with the backup header. ``entries_lba`` is where the
-    primary array starts; the backup array ends right before the backup header.
+    primary array starts; the backup array ends right before the backup header. ``faults`` are the rules that single
+    partitions break (they overlap, or leave the usable blocks); the other partitions are as good as ever.
+    ``notices`` are sentences about how the table was read (:func:`read_partitions`).
     """
 
     sector_size: int
@@ -148,6 +152,8 @@ class Table:
     entry_count: int = 128
     entry_size: int = 128
     entries_lba: int = 2
+    faults: tuple[GPTError, ...] = field(default=(), compare=False, repr=False)
+    notices: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -196,6 +202,11 @@ class Table:
 def blocks_for(size: int, sector_size: int) -> int:
     """Logical blocks that hold ``size`` bytes."""
     return -(-size // sector_size)
+
+
+def backup_reserve(array_bytes: int, sector_size: int) -> int:
+    """Blocks at the end of a disk that a backup takes: its array, never less than 16384 bytes, and its header."""
+    return blocks_for(max(MIN_ARRAY_SIZE, array_bytes), sector_size) + 1
 
 
 def find_ufs_partition(table: Table) -> Partition | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
 from cloudboot_base import WritableStorage, open_storage
@@ -15,9 +16,28 @@ from .planner import PartitionSpec, PlanOptions, plan, table_faults
 from .table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from cloudboot_base import Storage
 
     from .reader import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes to put at an offset, and how to tell a person."""
+
+    offset: int
+    data: bytes
+    action: str
+
+
+def apply(storage: Storage, writes: Iterable[Write]) -> None:
+    """Make ``writes`` in their order."""
+    if not isinstance(storage, WritableStorage):  # open_storage has seen to it; this tells the type checker
+        raise TypeError("the target is not writable")
+    for write in writes:
+        storage.write_at(write.offset, write.data)
 
 
 def metadata(table: Table) -> list[tuple[int, bytes]]:

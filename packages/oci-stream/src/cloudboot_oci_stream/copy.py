@@ -18,9 +18,9 @@ from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from .access import Access
     from .reference import Reference
     from .store import Progress
-    from .transport import Access
 
 _DEEPEST_INDEX = 3
 _MOST_MANIFESTS = 1024
@@ -67,7 +67,7 @@ def copy_image(
         ContentError: something in the source is not what its descriptor says, or not of an image.
         OciError: it does not come, or the target does not take it; see :mod:`.errors`.
     """
-    origin, destination = open_store(source, access), open_store(target, target_access or access)
+    origin, destination = open_store(source, access), open_store(target, target_access or access, resume)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit, patience = Deadline(deadline), resume or Resume()
     with about(reference=origin.reference):

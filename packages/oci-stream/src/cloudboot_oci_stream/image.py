@@ -23,12 +23,12 @@ from .timing import Deadline
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from .access import Access
     from .lanes import Ranges
     from .policy import Policy
     from .reference import Reference
     from .signatures.verify import Verification
     from .store import Progress
-    from .transport import Access
 
 SECTOR = 512
 """Block devices have whole sectors: an image is padded with zeros to a multiple of this."""

@@ -6,10 +6,10 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from .access import Origin
 from .descriptor import digest_of
 from .errors import ContentError, DescriptorError, ProtocolError, RedirectError, StatusError
 from .manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index
-from .transport import Origin
 
 if TYPE_CHECKING:
     from .descriptor import Descriptor
@@ -73,8 +73,8 @@ def _next(session: Session, response: Response) -> str | None:
         if found := _NEXT.search(value):
             try:
                 url: str = urllib.parse.urljoin(response.url, found[1]).partition("#")[0]
-            except ValueError as error:
-                raise ProtocolError(f"a Link that is no URL: {error}") from None
+            except ValueError:
+                raise ProtocolError("a Link that is not a URL") from None
             if Origin.of(url) != session.origin:
                 raise ProtocolError("the next page is on another server", expected=str(session.origin))
             return url

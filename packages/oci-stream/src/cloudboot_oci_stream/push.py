@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from .access import Access
     from .reference import Reference
+    from .retry import Resume
     from .signatures.sign import Format
     from .signatures.signers import Signer
     from .store import Progress
-    from .transport import Access
 
 
 def push_image(
@@ -46,6 +47,7 @@ def push_image(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | None = None,
+    resume: Resume | None = None,
     sign: Signer | None = None,
     signature_formats: Collection[Format] = DEFAULT_FORMATS,
 ) -> Descriptor:
@@ -68,7 +70,7 @@ def push_image(
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")
-    store = open_store(reference, access)
+    store = open_store(reference, access, resume)
     limit = Deadline(deadline)
     if title is None and isinstance(image, str | os.PathLike):
         title = os.path.basename(os.fspath(image))

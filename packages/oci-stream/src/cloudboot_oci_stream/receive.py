@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from .access import Access
     from .lanes import Ranges
     from .places import Place
     from .reference import Reference
     from .store import Progress
-    from .transport import Access
 
 _NOTHING = bytes(1 << 20)
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
-from .errors import OciError, ShortBodyError
+from .errors import OciError, SourceChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class _Descriptor:
         while view:
             count = os.preadv(self._fd, [view], offset)
             if count == 0:
-                raise ShortBodyError("the file became shorter while it was read", offset=offset, expected=self.size)
+                raise SourceChangedError("the file became shorter while it was read", offset=offset, expected=self.size)
             view, offset = view[count:], offset + count
 
 
@@ -82,7 +82,7 @@ class _Seekable:
         while done < len(view):
             data = self._file.read(len(view) - done)
             if not data:
-                raise ShortBodyError("the file ends early", offset=offset + done, expected=self.size)
+                raise SourceChangedError("the file ends early", offset=offset + done, expected=self.size)
             view[done : done + len(data)] = data
             done += len(data)
 

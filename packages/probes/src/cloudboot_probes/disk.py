@@ -51,7 +51,7 @@ class Disk:
         Raises:
             GPTError: there is none, or one copy is damaged or differs from the other.
         """
-        return cls(storage, gpt.read(storage, backup="require"))
+        return cls(storage, gpt.read(storage, backup="require", strict=True))
 
     @cached_property
     def esp_partition(self) -> gpt.Partition:
@@ -160,7 +160,7 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
     A file with several names is owned by the first of them in the order of a walk: see :meth:`Disk.owner`.
     """
     for region in volume.regions():
-        yield f"{region.kind} of group {region.group}", False, region.offset, region.length
+        yield f"{region.kind} of group {region.number}", False, region.offset, region.length
     seen: set[int] = set()
     for folder, folders, files in volume.walk():
         if folder == "/":
@@ -174,8 +174,8 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
                 owner = f"{entry.path} (link)"
             for extent in volume.extents(entry.path, follow_symlinks=False):
                 yield owner, entry.is_file(), *extent
-            for extent in volume.pointer_blocks(entry.path, follow_symlinks=False):
-                yield f"{entry.path} (pointers)", False, *extent
+            for offset, length in volume.pointer_blocks(entry.path, follow_symlinks=False):
+                yield f"{entry.path} (pointers)", False, offset, length
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

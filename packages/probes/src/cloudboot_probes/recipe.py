@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudboot_base.command import parse_size
-from cloudboot_base.inputs import read_file
+from cloudboot_base.program import suggestion
 
 from .errors import RecipeError
+from .inputs import read_file
 from .manifest import PATH as MANIFEST_PATH
-from .systems import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .declaration import layouts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from .model import Field, RecordLayout
@@ -21,29 +22,47 @@ _TYPES = {"e": "float", "f": "float", "d": "float"}
 def generate(module: ModuleType) -> str:
     """The source of the record classes for every ``Struct`` that ``module`` declares."""
     found = layouts(module)
-    has_nested_arrays = any(
-        field.record is not None and field.count is not None for layout in found.values() for field in layout.fields
-    )
-    has_nested = any(field.record is not None for layout in found.values() for field in layout.fields)
-    needs_exactly = any(field.count is not None for layout in found.values() for field in layout.fields)
-    imports = ["from dataclasses import dataclass" + (", field" if has_nested else "")]
-    imports.append("from typing import Any, ClassVar, Self\n")
-    imports.append("from cloudboot_records.model import Field, RecordLayout")
-    imports.append("from cloudboot_records.record import Record" + (", exactly" if needs_exactly else ""))
-    parts = [
+    body = [_record(layout, (module.__dict__[name].docs or "").strip()) for name, layout in found.items()]
+    head = (
         f'"""The records declared in ``{module.__name__}``. Generated: change the declaration, then run\n'
         f'``python -m cloudboot_records {module.__name__}``.\n"""\n\n'
         "# ruff: noqa: E501 -- one field's doc may be longer than a line\n"
-        "from __future__ import annotations\n\n" + "\n".join(imports) + "\n"
+        "from __future__ import annotations\n\n"
+    )
+    fields = [field for layout in found.values() for field in layout.fields]
+    return head + "\n\n".join(["".join(f"{line}\n" for line in _imports(found.values(), fields)), *body])
+
+
+def _imports(found: Iterable[RecordLayout], fields: list[Field]) -> Iterator[str]:
+    yield "from dataclasses import dataclass" + (", field" if any(field.record is not None for field in fields) else "")
+    if any(field.record is not None and field.count is not None for field in fields):
+        yield "from itertools import chain"
+    yield "from typing import Any, ClassVar, Self"
+    if any(field.guid for field in fields):
+        yield "from uuid import UUID"
+    yield ""
+    bases = {"EitherOrderRecord" if layout.byteorder == "either" else "Record" for layout in found}
+    helpers = {
+        *(["exactly"] if any(field.count is not None and not field.guid for field in fields) else []),
+        *(["guid_bytes"] if any(field.guid for field in fields) else []),
+        *(["joined_bits"] if any(field.bits for field in fields) else []),
+    }
+    ours = [
+        "from cloudboot_records.model import Field, RecordLayout",
+        f"from cloudboot_records.record import {', '.join([*sorted(bases), *sorted(helpers)])}",
     ]
-    if has_nested_arrays:
-        parts[0] = parts[0].replace("from typing", "from itertools import chain\nfrom typing", 1)
-    parts.extend(_record(layout, (module.__dict__[name].docs or "").strip()) for name, layout in found.items())
-    return "\n\n".join(parts)
+    enums = {field.enum for field in fields if field.enum is not None}
+    modules = {each.__module__ for each in enums}
+    theirs = [
+        f"from {name} import {', '.join(sorted(each.__name__ for each in enums if each.__module__ == name))}"
+        for name in modules
+    ]
+    yield from sorted([*ours, *theirs])
 
 
 def _record(layout: RecordLayout, doc: str) -> str:
-    lines = ["@dataclass(slots=True)", f"class {layout.name}(Record):"]
+    base = "EitherOrderRecord" if layout.byteorder == "either" else "Record"
+    lines = ["@dataclass(slots=True)", f"class {layout.name}({base}):"]
     summary = doc or f"The ``{layout.name}`` record."
     lines.append(f'    """{summary} ({layout.size} bytes)"""')
     lines.append("")
@@ -57,12 +76,14 @@ def _record(layout: RecordLayout, doc: str) -> str:
     lines.append("        (")
     lines.extend(f"            {_field_source(field)}," for field in layout.fields)
     lines.append("        ),")
+    if layout.byteorder != "either":
+        lines.append(f'        "{layout.byteorder}",')
     lines.append("    )")
     lines.append(f"    SIZE: ClassVar[int] = {layout.size}")
     lines.append("")
     lines.append("    @classmethod")
     lines.append("    def _from_values(cls, values: tuple[Any, ...]) -> Self:")
-    if all((field.count is None and field.record is None) or field.code == "s" for field in layout.fields):
+    if all(_is_plain(field) for field in layout.fields):
         lines.append("        return cls(*values)")
     else:
         lines.append("        return cls(")
@@ -76,17 +97,53 @@ def _record(layout: RecordLayout, doc: str) -> str:
     lines.append("        return (")
     lines.extend(f"            {_to_values(layout, field)}," for field in layout.fields)
     lines.append("        )")
+    for field in layout.fields:
+        lines.extend(_bit_properties(layout, field))
     return "\n".join(lines) + "\n"
 
 
+def _is_plain(field: Field) -> bool:
+    """Whether the value in the dataclass is the one :mod:`struct` gives."""
+    if field.guid or field.enum is not None or field.record is not None:
+        return False
+    return field.count is None or field.code == "s"
+
+
+def _bit_properties(layout: RecordLayout, field: Field) -> Iterator[str]:
+    shift = 0
+    for name, width in field.bits:
+        yield ""
+        yield "    @property"
+        yield f"    def {field.name}_{name}(self) -> int:"
+        yield f'        """Bits {shift} to {shift + width - 1} of ``{field.name}``."""'
+        yield f"        return self.{field.name} >> {shift} & {(1 << width) - 1:#x}"
+        shift += width
+    if field.bits:
+        names = [name for name, _ in field.bits]
+        parts = ", ".join(f'("{name}", {width}, {name})' for name, width in field.bits)
+        yield ""
+        yield "    @staticmethod"
+        yield f"    def join_{field.name}(*, {', '.join(f'{name}: int = 0' for name in names)}) -> int:"
+        yield f'        """``{field.name}`` out of its bit ranges; RangeError where one does not fit."""'
+        yield f'        return joined_bits("{layout.name}", "{field.name}", ({parts},))'
+
+
+def _scalar_type(field: Field) -> str:
+    return field.enum.__name__ if field.enum is not None else _TYPES.get(field.code, "int")
+
+
 def _annotation(field: Field) -> str:
+    if field.guid:
+        return "UUID"
     if field.code == "s":
         return "bytes"
-    each = field.record.name if field.record is not None else _TYPES.get(field.code, "int")
+    each = field.record.name if field.record is not None else _scalar_type(field)
     return each if field.count is None else f"tuple[{each}, ...]"
 
 
 def _default(field: Field) -> str:
+    if field.guid:
+        return "UUID(int=0)"
     if field.code == "s":
         return f"bytes({field.count})"
     if field.record is not None:
@@ -94,6 +151,8 @@ def _default(field: Field) -> str:
             return f"field(default_factory=lambda: {field.record.name}())"
         return f"field(default_factory=lambda: tuple({field.record.name}() for _ in range({field.count})))"
     zero = "0.0" if field.code in _TYPES else "0"
+    if field.enum is not None:
+        zero = f"{field.enum.__name__}(0)"
     return zero if field.count is None else f"({zero},) * {field.count}"
 
 
@@ -103,6 +162,8 @@ def _field_source(field: Field) -> str:
         arguments.append(str(field.count))
     if field.record is not None:
         arguments.append(f"{field.record.name}.LAYOUT")
+    if field.guid:
+        arguments.append("guid=True")
     return f"Field({', '.join(arguments)})"
 
 
@@ -113,6 +174,12 @@ def _from_values(field: Field, position: int) -> str:
         if field.count is None:
             return f"{name}._from_values(values[{position}:{end}])"
         return f"tuple({name}._from_values(values[at : at + {step}]) for at in range({position}, {end}, {step}))"
+    if field.guid:
+        return f"UUID(bytes_le=values[{position}])"
+    if field.enum is not None:
+        if field.count is None:
+            return f"{field.enum.__name__}(values[{position}])"
+        return f"tuple(map({field.enum.__name__}, values[{position}:{end}]))"
     if field.count is None or field.code == "s":
         return f"values[{position}]"
     return f"values[{position}:{end}]"
@@ -120,6 +187,8 @@ def _from_values(field: Field, position: int) -> str:
 
 def _to_values(layout: RecordLayout, field: Field) -> str:
     value = f"self.{field.name}"
+    if field.guid:
+        return f'guid_bytes("{layout.name}", "{field.name}", {value})'
     if field.count is not None:
         value = f'exactly("{layout.name}", "{field.name}", {field.count}, {value})'
     if field.record is not None:

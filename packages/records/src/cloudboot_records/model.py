@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from .enums import OpenEnum
+
 ByteOrder = Literal["little", "big"]
+#: What a declaration says: one order, or both, so that each use has to say which.
+DeclaredOrder = Literal["little", "big", "either"]
 _PREFIX = {"little": "<", "big": ">"}
 _NUMPY_CODES = {
     "b": "i1", "B": "u1", "h": "i2", "H": "u2", "i": "i4", "I": "u4", "l": "i4", "L": "u4", "q": "i8", "Q": "u8",
@@ -25,7 +29,9 @@ class Field:
     """One field of a record.
 
     ``code`` is a :mod:`struct` format character, ``"s"`` for bytes, or ``""`` for a nested record. ``count`` is
-    the number of array elements (``None`` for a scalar) or, for bytes, the length.
+    the number of array elements (``None`` for a scalar) or, for bytes, the length. ``enum`` is the class that an
+    integer's values belong to, ``bits`` the ranges an integer is made of, the least significant first, and ``guid``
+    marks 16 bytes as a GUID: the three are for the generator and change neither size nor struct.
     """
 
     name: str
@@ -33,6 +39,9 @@ class Field:
     count: int | None = None
     record: RecordLayout | None = None
     doc: str = ""
+    enum: type[OpenEnum] | None = None
+    bits: tuple[tuple[str, int], ...] = ()
+    guid: bool = False
 
     @property
     def struct_format(self) -> str:
@@ -47,6 +56,15 @@ class Field:
         return struct.calcsize("<" + self.struct_format)
 
     @property
+    def alignment(self) -> int:
+        """What a C compiler aligns the field to, in bytes: the size of its largest scalar (4 for a GUID)."""
+        if self.record is not None:
+            return self.record.alignment
+        if self.guid:
+            return 4
+        return 1 if self.code == "s" else struct.calcsize("<" + self.code)
+
+    @property
     def values(self) -> int:
         """Python values the field takes in the flat tuple :mod:`struct` packs and unpacks."""
         if self.code == "s":
@@ -57,10 +75,11 @@ class Field:
 
 @dataclass(frozen=True)
 class RecordLayout:
-    """The layout of one packed record: fields in order, without padding between them."""
+    """The layout of one record: fields in order; what stands between them is a field too."""
 
     name: str
     fields: tuple[Field, ...]
+    byteorder: DeclaredOrder = "either"
 
     @cached_property
     def struct_format(self) -> str:
@@ -71,6 +90,11 @@ class RecordLayout:
     def size(self) -> int:
         """Bytes the record occupies."""
         return struct.calcsize("<" + self.struct_format)
+
+    @cached_property
+    def alignment(self) -> int:
+        """What a C compiler aligns the record to, in bytes."""
+        return max((field.alignment for field in self.fields), default=1)
 
     @cached_property
     def values(self) -> int:
@@ -86,7 +110,7 @@ class RecordLayout:
             position += field.size
         return offsets
 
-    def pick(self, names: Collection[str], byteorder: ByteOrder = "little") -> struct.Struct:
+    def pick(self, names: Collection[str], byteorder: ByteOrder | None = None) -> struct.Struct:
         """The record as a :class:`struct.Struct` of some fields only, in the record's order.
 
         Reading passes over the others, and packing makes them zero. Of an array the first element is taken.
@@ -94,19 +118,26 @@ class RecordLayout:
         Raises:
             ValueError: there is no such field, or it is a nested record or bytes.
         """
-        return _picked(self, frozenset(names), byteorder)
+        return _picked(self, frozenset(names), self._order(byteorder))
 
-    def struct(self, byteorder: ByteOrder = "little") -> struct.Struct:
+    def struct(self, byteorder: ByteOrder | None = None) -> struct.Struct:
         """The record as a :class:`struct.Struct`."""
-        return _struct(self, byteorder)
+        return _struct(self, self._order(byteorder))
 
-    def dtype(self, byteorder: ByteOrder = "little") -> np.dtype[np.void]:
+    def dtype(self, byteorder: ByteOrder | None = None) -> np.dtype[np.void]:
         """The record as a numpy structured dtype; bytes fields are void, so trailing zeros survive."""
-        return _dtype(self, byteorder)
+        return _dtype(self, self._order(byteorder))
+
+    def _order(self, byteorder: ByteOrder | None) -> ByteOrder:
+        if byteorder is not None:
+            return byteorder
+        if self.byteorder == "either":
+            raise TypeError(f"{self.name} exists in both byte orders; say which")
+        return self.byteorder
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.fields))
+        return hash((self.name, self.fields, self.byteorder))
 
     def __hash__(self) -> int:
         # Every pack and unpack looks its struct up by the layout, and hashing all fields takes longer than unpacking.

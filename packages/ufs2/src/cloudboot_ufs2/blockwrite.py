@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .blocks import Pointers
+    from .records import Ufs2Dinode
     from .survey import Ints
     from .transaction import Transaction
 
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 class FileSpace:
     """The blocks of inode ``number``, in one operation; the inode must have blocks, or be empty."""
 
-    def __init__(self, transaction: Transaction, number: int) -> None:
+    def __init__(self, transaction: Transaction, number: int, inode: Ufs2Dinode | None = None) -> None:
+        """Take what the operation knows of the inode, or ``inode``: what it was before its content was replaced."""
         self._transaction, self._number = transaction, number
-        self._inode = transaction.inode(number)
+        self._inode = transaction.inode(number) if inode is None else inode
         self._geometry = transaction.geometry
         self._bsize, self._fsize = self._geometry.block_size, self._geometry.fragment_size
         self._frag, self._nindir = self._geometry.fragments_per_block, self._geometry.pointers_per_block
@@ -140,6 +142,12 @@ class FileSpace:
             if not run.address:
                 self._fill(run, last, new, (start, end))
         self._inode.di_size = new
+
+    def extend(self, size: int) -> None:
+        """Let the file be larger: a hole, and a last block that is none (ffs_truncate)."""
+        self.reserve(size - 1, size)
+        ((offset, _),) = self.pieces(size - 1, size)
+        self._transaction.write(offset, b"\0")
 
     def _grow_tail(self, old: int, new: int, start: int) -> None:
         """Give the block that was the last one the fragments it needs now, and zeros after the old end."""

@@ -20,15 +20,16 @@ from .extattr import pack_attributes
 from .geometry import Geometry, max_file_size, plan
 from .journal import add_journal, journal_size
 from .node import Node, directories, nodes
+from .notices import Notices
 from .options import Options
 from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
-from .source import finish, path_of, read_tree
+from .source import finish, path_of, prune, read_tree
 from .superblock import derived_id
 from .writer import Writer, superblock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .members import Member
     from .records import Fs
@@ -40,6 +41,7 @@ Times = Literal["keep", "clamp", "set"]
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
 _SECOND = 1_000_000_000
 _ERASED_AT_ONCE = 1 << 20
+_MOST_FREE, _MOST_KEPT = 90, 99  # per cent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Built:
     geometry: Geometry
     size: int  #: bytes of the volume
     directories: int
-    files: int  #: regular files and symbolic links, a hard link counted once
+    files: int  #: everything else, a hard link counted once
+    notices: tuple[str, ...] = ()  #: what was left out of the source, or done otherwise than it says
 
     @property
     def backups(self) -> list[int]:
@@ -93,12 +96,15 @@ def build(
     options: Options | None = None,
     *,
     size: int | None = None,
+    free: int = 0,
     offset: int = 0,
     owner: tuple[int, int] | None = None,
     times: Times = "keep",
     force: bool = False,
     erase: bool = False,
     dry_run: bool = False,
+    exclude: Sequence[str] = (),
+    skip_special: bool = False,
     progress: Callable[[int], None] | None = None,
     processes: int = 1,
 ) -> Built:
@@ -111,12 +117,16 @@ def build(
             without a ``density`` there are at least as many inodes as the tree needs.
         size: bytes of the volume; without it, and without a storage, as much as the tree needs and minfree keeps, but
             enough for four cylinder groups.
+        free: without a size, the percentage of the data space that stays free besides what minfree keeps, 0 to 90.
         offset: where the volume starts in the file ``target``, which must exist then, and be overwritten by ``force``.
         owner: the user and group of everything, instead of the source's own.
         times: ``keep`` the source's, ``clamp`` later ones to the timestamp, or ``set`` all to it.
         force: replace an existing file.
         erase: write zeros over what the volume held before, from the superblock on; a new file has nothing to erase.
         dry_run: place everything and say what would be made, but write nothing.
+        exclude: patterns of what to leave out: of a name, or with a slash of a whole path; a directory goes with what
+            it holds.
+        skip_special: leave out devices, pipes and sockets, which are stored otherwise.
         progress: called with the bytes of files written so far.
         processes: with 2, a fork of this process, if it has one thread, helps to write tens of megabytes or more;
             ``progress`` is then called there, and here once at the end.
@@ -127,12 +137,18 @@ def build(
         OSError: the host refused.
     """
     options = options or Options()
-    with opened_source(source) as root:
+    if not 0 <= free <= _MOST_FREE:
+        raise OptionError("out of range", field="free", expected=f"0 to {_MOST_FREE}", actual=free)
+    notices = Notices()
+    with opened_source(source, notices) as root:
+        if exclude or skip_special:
+            prune(root, exclude, notices, skip_special=skip_special)
         options = normalise(root, options, owner=owner, times=times)
-        volume = _Volume(root, options, processes=processes)
-        return volume.make(
+        volume = _Volume(root, options, processes=processes, free=free)
+        built = volume.make(
             target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
         )
+        return dataclasses.replace(built, notices=tuple(notices.lines()))
 
 
 def required_size(source: Source, options: Options | None = None, *, keep_free: int = 0) -> int:
@@ -150,8 +166,8 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
 
 
 @contextlib.contextmanager
-def opened_source(source: Source) -> Iterator[Node]:
-    """The tree of any kind of source; its files can be read inside the block."""
+def opened_source(source: Source, notices: Notices | None = None) -> Iterator[Node]:
+    """The tree of any kind of source; its files can be read inside the block. ``notices`` is told what is left out."""
     if isinstance(source, Mapping):
         from .members import read_mapping
 
@@ -162,7 +178,7 @@ def opened_source(source: Source) -> Iterator[Node]:
         # Archives bring tarfile and four decompressors, which folders can do without.
         from .archive import open_archive
 
-        with open_archive(source) as root:
+        with open_archive(source, notices) as root:
             yield root
 
 
@@ -227,7 +243,10 @@ def _opened(
 class _Volume:
     """A tree and how it is to be laid out; ``as_newfs`` as :class:`.Allocator` has it."""
 
-    def __init__(self, root: Node, options: Options, *, as_newfs: bool = False, processes: int = 1) -> None:
+    def __init__(
+        self, root: Node, options: Options, *, as_newfs: bool = False, processes: int = 1, free: int = 0
+    ) -> None:
+        self._keep_free = min(_MOST_KEPT, options.minfree + free)
         self._root, self._options, self._as_newfs, self._processes = root, options, as_newfs, processes
         least = options.journal_size or SUJ_MIN
         self._journal = add_journal(root, options, least) if options.soft_updates_journal else None
@@ -247,7 +266,7 @@ class _Volume:
         """Place the tree and write it; ``fitting`` finds the size of a new file for which none is given."""
         fitted = None
         if fitting and size is None and not offset and isinstance(target, str | os.PathLike):
-            fitted = self.fit(keep_free=self._options.minfree, least_groups=MINCYLGRPS)
+            fitted = self.fit(keep_free=self._keep_free, least_groups=MINCYLGRPS)
             size = fitted.size
         if dry_run:
             available = _available(target, size, offset=offset, force=force)
@@ -340,6 +359,8 @@ def _digest(root: Node) -> int:
         facts = []
         for node in children.values():
             facts.append(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size))
+            if node.device:
+                facts.append(b"%d" % node.device)
             if node.attributes:
                 facts.append(pack_attributes(node.attributes, "little"))
         digest = zlib.crc32(b"".join([b"\0".join(children), *facts]), digest)

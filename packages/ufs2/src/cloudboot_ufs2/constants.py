@@ -10,7 +10,6 @@ SBLOCKSIZE = 8192
 FS_UFS1_MAGIC, FS_UFS2_MAGIC, FS_BAD_MAGIC = 0x011954, 0x19540119, 0x19960408
 FS_UFS2EA_MAGIC = 0x19012038  # NetBSD's: UFS2 in which di_extb is known to mean something
 FS_44INODEFMT = 2  # fs_old_inodefmt of UFS1: 32-bit owners, and d_type in directories
-QCOW2_MAGIC = b"QFI\xfb"
 CG_MAGIC = 0x090255
 MINBSIZE, MAXBSIZE, MAXFRAG = 4096, 65536, 8
 DEV_BSIZE = 512

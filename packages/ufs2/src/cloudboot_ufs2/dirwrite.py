@@ -9,7 +9,7 @@ from .directory import header, pack_directory, record_size, records
 from .errors import DirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cloudboot_records import ByteOrder
 
@@ -54,6 +54,18 @@ class LiveDirectory:
     def size(self) -> int:
         """Bytes of the directory; less than before, if a removal emptied its last chunks."""
         return len(self._data)
+
+    def size_with(self, lengths: Iterable[int]) -> int:
+        """Bytes of the directory once names of these lengths have been added to it."""
+        room = list(self._room)
+        hints: dict[int, int] = {}
+        for need in map(record_size, lengths):
+            chunk = next((at for at in range(hints.get(need, 0), len(room)) if room[at] >= need), len(room))
+            if chunk == len(room):
+                room.append(DIRBLKSIZ)
+            room[chunk] -= need
+            hints[need] = chunk
+        return len(room) * DIRBLKSIZ
 
     def chunk(self, index: int) -> bytes:
         """The bytes of a chunk."""

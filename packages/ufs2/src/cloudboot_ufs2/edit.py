@@ -7,26 +7,20 @@ raises, none of it is.
 from __future__ import annotations
 
 import contextlib
-import functools
 import stat
 import struct
-import threading
 import weakref
-from typing import TYPE_CHECKING, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from cloudboot_base import WritableStorage
 
-from . import errors, rules
+from . import errors
 from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .constants import (
     DT_DIR,
-    DT_LNK,
     DT_REG,
-    FS_NEEDSFSCK,
     FS_SUJ,
-    FS_UFS2_MAGIC,
-    FS_UNCLEAN,
     MAXSYMLINKLEN,
     SUJ_FILE,
     UFS_MAXNAMLEN,
@@ -47,15 +41,17 @@ from .exclusive import Late, claim
 from .extattr import attribute_of
 from .live import Space
 from .livefile import LiveFile
+from .locked import LockedUFS2
 from .names import encoded
-from .opening import storage_of
+from .opening import require_writable, storage_of
 from .operation import Directories, Operation
 from .reader import UFS2
+from .replace import Place, give, inherit, write_content, write_symlink
 from .transaction import Stage, Store, get_time, set_time
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Buffer
 
@@ -70,22 +66,8 @@ _MAX_LINKS = 40
 _COPY = 1 << 20
 _MAX_TARGET = 1023  # MAXPATHLEN without its NUL (sys/syslimits.h)
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def _locked(method: Callable[Concatenate[UFS2, P], R]) -> Callable[Concatenate[WritableUFS2, P], R]:
-    """``method`` of :class:`UFS2`, one thread at a time."""
-
-    @functools.wraps(method)
-    def wrapper(self: WritableUFS2, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.lock:
-            return method(self, *args, **kwargs)
-
-    return wrapper
-
-
-class WritableUFS2(UFS2):
+class WritableUFS2(LockedUFS2):
     """A file system, writable. Paths are absolute; parents must exist.
 
     One lock serves all threads, open files included. Permissions, and flags such as ``schg``, are not enforced.
@@ -102,8 +84,7 @@ class WritableUFS2(UFS2):
     ) -> None:
         """Open the file system in ``storage``; see :meth:`open`."""
         super().__init__(storage, verify=verify)
-        _require_writable(self)
-        self.lock = threading.RLock()
+        require_writable(self.superblock)
         # Nothing below leads back to this object. It is to go when its last user does: collecting a circle of which a
         # memoryview is part can crash CPython before 3.12.7 (gh-77894).
         fs, this = self.superblock, weakref.proxy(self)
@@ -191,25 +172,6 @@ class WritableUFS2(UFS2):
             else:
                 action()
 
-    # Reading, one thread at a time
-
-    read_inode = _locked(UFS2.read_inode)
-    find = _locked(UFS2.find)
-    exists = _locked(UFS2.exists)
-    stat = _locked(UFS2.stat)
-    stat_inode = _locked(UFS2.stat_inode)
-    listdir = _locked(UFS2.listdir)
-    readlink = _locked(UFS2.readlink)
-    link_target = _locked(UFS2.link_target)
-    read_file = _locked(UFS2.read_file)
-    block_for_lbn = _locked(UFS2.block_for_lbn)
-    extents = _locked(UFS2.extents)
-    pointer_blocks = _locked(UFS2.pointer_blocks)
-    attributes = _locked(UFS2.attributes)
-    inode_attributes = _locked(UFS2.inode_attributes)
-    listxattr = _locked(UFS2.listxattr)
-    getxattr = _locked(UFS2.getxattr)
-
     def entries(self, number: int) -> dict[bytes, tuple[int, int]]:
         """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``."""
         with self.lock:
@@ -220,6 +182,16 @@ class WritableUFS2(UFS2):
         if found is None:
             raise errors.FileNotFoundError(f"{path}: no such file or directory")
         return found[0]
+
+    @property
+    def space(self) -> Space:
+        """The free space, to be looked at."""
+        return self._store.space
+
+    def directory_size(self, path: str, lengths: Iterable[int]) -> int:
+        """Bytes of the directory ``path`` once names of these lengths have been added to it."""
+        with self.lock:
+            return self._names.get(self.find(path)).size_with(lengths)
 
     # The frame of an operation
 
@@ -312,7 +284,7 @@ class WritableUFS2(UFS2):
             operation.stage_inode(number, Stage.GAIN)
             operation.add(parent, name, number, DT_DIR)
 
-    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:
+    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False, uid: int = 0, gid: int = 0) -> None:
         """Make a directory and those above it that are missing; each is an operation of its own.
 
         Raises:
@@ -323,7 +295,7 @@ class WritableUFS2(UFS2):
         for count in range(1, len(names) + 1):
             part = "/" + "/".join(names[:count])
             if not self.exists(part):
-                self.mkdir(part, mode)
+                self.mkdir(part, mode, uid=uid, gid=gid)
             elif count == len(names) and not (exist_ok and stat.S_ISDIR(self.stat(part).st_mode)):
                 raise errors.FileExistsError(f"{path}: the file exists")
 
@@ -360,11 +332,16 @@ class WritableUFS2(UFS2):
             operation.gain(number, target)
             operation.add(parent, name, number, inode.di_mode >> 12)
 
-    def symlink(self, target: str, path: str, mode: int = 0o777, *, uid: int = 0, gid: int = 0) -> None:
+    def symlink(
+        self, target: str, path: str, mode: int = 0o777, *, uid: int = 0, gid: int = 0, replace: bool = False
+    ) -> None:
         """Make a symbolic link at ``path``; below 120 bytes its target stands in the inode.
+
+        ``replace`` lets it take the place of what has the name, unless that is a directory.
 
         Raises:
             FileExistsError: the name is taken.
+            IsADirectoryError: it is a directory's, and ``replace`` was given.
             NameTooLongError: a target of more than 1023 bytes.
         """
         data = encoded(target)
@@ -373,7 +350,10 @@ class WritableUFS2(UFS2):
         if len(data) > _MAX_TARGET:
             raise NameTooLongError("the target is too long", expected=f"at most {_MAX_TARGET}", actual=len(data))
         with self._operation() as operation:
-            parent, name = self._place_new(path)
+            parent, name = self._place(path) if replace else self._place_new(path)
+            taken = self._names.get(parent).entries.get(name, (0, 0))[0]
+            if taken:
+                operation.space.use_reserve()
             number = operation.new_file(parent, stat.S_IFLNK | mode & 0o7777, uid=uid, gid=gid)
             inode = operation.inode(number)
             if len(data) < MAXSYMLINKLEN:
@@ -382,8 +362,7 @@ class WritableUFS2(UFS2):
                 inode.di_db, inode.di_ib, inode.di_size = words[:12], words[12:], len(data)
             else:
                 operation.write_new(number, data)
-            operation.stage_inode(number, Stage.GAIN)
-            operation.add(parent, name, number, DT_LNK)
+            write_symlink(operation, Place(parent, name, taken, path), number)
 
     def unlink(self, path: str) -> None:
         """Remove a name, and the file with its last one; what has it open finds it stale then.
@@ -429,6 +408,25 @@ class WritableUFS2(UFS2):
             if is_directory and new_parent != old_parent and not replaced:
                 operation.gain(new_parent, target)
             operation.move(number, (old_parent, old_name), (new_parent, new_name), replaced)
+
+    def destination(self, path: str) -> str:
+        """The path of what writing to ``path`` makes or changes: a symbolic link leads to another."""
+        with self.lock:
+            return self._destination(path).path
+
+    def take_place(self, source: str, path: str) -> None:
+        """Let the file ``source`` take the name ``path``, and what the file there has besides content and other names.
+
+        Raises:
+            FileNotFoundError: there is no source.
+        """
+        with self._operation() as operation:
+            old_parent, old_name, number = self._place_existing(source)
+            place = self._destination(path)
+            if place.number:
+                inherit(operation, place.number, number)
+            operation.gain(number, source)
+            operation.move(number, (old_parent, old_name), (place.parent, place.name), place.number)
 
     # Inodes
 
@@ -500,11 +498,12 @@ class WritableUFS2(UFS2):
 
     # Contents
 
-    def open_file(self, path: str, mode: str = "rb") -> LiveFile:
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:
         """The file ``path`` as a seekable raw stream.
 
         ``mode`` is one of ``rb``, ``r+b``, ``wb``, ``w+b``, ``xb``, ``x+b``, ``ab`` and ``a+b``. A write is one
-        operation: all of it is there, or none.
+        operation: all of it is there, or none. As with POSIX, ``wb`` cuts a file at once; :meth:`write_file` replaces
+        one whole. ``replacing`` lets writes use the space that minfree keeps, for what will replace something.
 
         Raises:
             IsADirectoryError: it is one.
@@ -527,6 +526,7 @@ class WritableUFS2(UFS2):
                 readable=letters[0] == "r" or "+" in letters,
                 writable=letters != "r",
                 append=letters[0] == "a",
+                replacing=replacing,
             )  # fmt: skip
 
     def open_inode(self, number: int) -> LiveFile:
@@ -538,36 +538,70 @@ class WritableUFS2(UFS2):
     def _find_or_make(self, path: str, letter: str) -> int:
         if letter == "r":
             return self.find(path)
+        if not path.strip("/"):
+            return UFS_ROOTINO
+        if letter == "x":
+            self._place_new(path)
+        place = self._destination(path)
+        if not place.number:
+            with self._operation() as operation:
+                number = operation.new_file(place.parent, stat.S_IFREG | 0o644, uid=0, gid=0)
+                operation.stage_inode(number, Stage.GAIN)
+                operation.add(place.parent, place.name, number, DT_REG)
+            return number
+        return place.number
+
+    def _destination(self, path: str) -> Place:
+        """The name under which ``path`` is written: where symbolic links lead to, be it free or taken."""
         for _ in range(_MAX_LINKS):
-            if not path.strip("/"):
-                return UFS_ROOTINO
             parent, name = self._place(path)
-            found = self._names.get(parent).entries.get(name)
-            if found is None:
-                with self._operation() as operation:
-                    number = operation.new_file(parent, stat.S_IFREG | 0o644, uid=0, gid=0)
-                    operation.stage_inode(number, Stage.GAIN)
-                    operation.add(parent, name, number, DT_REG)
-                return number
-            if letter == "x":
-                raise errors.FileExistsError(f"{path}: the file exists")
-            if not stat.S_ISLNK(self._used_inode(found[0]).di_mode):
-                return found[0]
-            target = self.link_target(found[0]).decode("utf-8", "surrogateescape")
+            number = self._names.get(parent).entries.get(name, (0, 0))[0]
+            if not number or not stat.S_ISLNK(self._used_inode(number).di_mode):
+                return Place(parent, name, number, path)
+            target = self.link_target(number).decode("utf-8", "surrogateescape")
             path = target if target.startswith("/") else f"{path.rstrip('/').rpartition('/')[0]}/{target}"
         raise SymlinkLoopError(f"{path}: too many symbolic links")
 
-    def write_file(self, path: str, data: Buffer | Readable | os.PathLike[str], *, sparse: bool = False) -> int:
-        """Make or replace the content of a file; the number of bytes.
+    def write_file(
+        self,
+        path: str,
+        data: Buffer | Readable | os.PathLike[str],
+        *,
+        sparse: bool = False,
+        in_place: bool = False,
+        mode: int | None = None,
+        owner: tuple[int, int] | None = None,
+    ) -> int:
+        """Make a file, or replace the content of one, in one operation; the number of bytes.
 
-        ``data`` are bytes, a binary file that is read to its end, or the path of a file of the host, whose holes are
-        kept. ``sparse`` leaves holes where whole blocks are zero. The old content goes first, and what does not fit
-        leaves a file that is too short.
+        The new content is written whole before anything leads to it, so a failure leaves the old. It may use the space
+        that minfree keeps if it replaces something. A file with several names is replaced under this one only.
+
+        Args:
+            path: a path in the file system; symbolic links are followed.
+            data: bytes, a binary file that is read to its end, or the path of a file of the host, whose holes are kept.
+            sparse: leave holes where whole blocks are zero.
+            in_place: cut the file and write into it, which takes no space beside the old content, changes what all
+                names of the file show, and leaves a file that is too short if anything fails.
+            mode: the permissions; by default those it has, and 0644 for a new file.
+            owner: the user and the group; by default those it has, and 0:0 for a new file.
 
         Raises:
-            NoSpaceError: the file system is full.
+            NoSpaceError: there is no room; ``missing`` says how many bytes, where the size of ``data`` is known.
+            IsADirectoryError: a directory stands there.
             OSError: the host's file cannot be read.
         """
+        if in_place:
+            size = self._write_in_place(path, data, sparse=sparse)
+            if mode is not None or owner is not None:
+                with self._changed(path, follow_symlinks=True) as inode:
+                    give(inode, mode, owner)
+            return size
+        with self._operation() as operation:
+            place = self._destination(path)
+            return write_content(operation, place, data, sparse=sparse, mode=mode, owner=owner)
+
+    def _write_in_place(self, path: str, data: Buffer | Readable | os.PathLike[str], *, sparse: bool) -> int:
         bsize = self.geometry.block_size
         with self.lock, self.open_file(path, "wb") as file:
             size = 0
@@ -598,15 +632,14 @@ class WritableUFS2(UFS2):
             inode = operation.inode(number)
             space = FileSpace(operation, number)
             if size > inode.di_size:
-                # The last block of a file is never a hole (ffs_truncate).
-                space.reserve(size - 1, size)
-                ((offset, _),) = space.pieces(size - 1, size)
-                operation.write(offset, b"\0")
+                space.extend(size)
             elif size < inode.di_size:
                 space.shrink(size)
             operation.touch(inode, content=True)
 
-    def write_inode(self, number: int, offset: int | None, data: Buffer, generation: int | None = None) -> int:
+    def write_inode(
+        self, number: int, offset: int | None, data: Buffer, generation: int | None = None, *, replacing: bool = False
+    ) -> int:
         """Write into the regular file ``number``, at its end if ``offset`` is ``None``; where the bytes end then.
 
         Raises:
@@ -618,6 +651,8 @@ class WritableUFS2(UFS2):
         with self._operation() as operation:
             if generation is not None:
                 self.current_inode(number, generation)
+            if replacing:
+                operation.space.use_reserve()
             inode = operation.inode(number)
             start = inode.di_size if offset is None else offset
             if not view:
@@ -647,26 +682,3 @@ class WritableUFS2(UFS2):
         """Have the device keep everything, where the storage is a file."""
         with self.lock:
             self._store.sync()
-
-
-def _require_writable(volume: UFS2) -> None:
-    fs = volume.superblock
-    if fs.fs_magic != FS_UFS2_MAGIC:
-        raise ReadOnlyError("only UFS2 is written", structure="Fs", field="fs_magic", actual=fs.fs_magic)
-    for violation in rules.remaining(fs):
-        raise ReadOnlyError(
-            f"the superblock breaks a rule ({violation.rule})",
-            structure="Fs",
-            field=violation.field,
-            expected=violation.expected,
-            actual=violation.actual,
-        )
-    if fs.fs_clean != 1 or fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK):
-        raise ReadOnlyError(
-            "the file system is not clean", structure="Fs", field="fs_clean", expected=1, actual=fs.fs_clean,
-            hint="FreeBSD's fsck_ffs repairs it; check says what is wrong",
-        )  # fmt: skip
-    if any(fs.fs_snapinum):
-        raise ReadOnlyError(
-            "the file system has snapshots, which writing would change", structure="Fs", field="fs_snapinum"
-        )

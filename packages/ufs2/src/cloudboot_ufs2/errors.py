@@ -5,8 +5,6 @@ Ufs2Error (a cloudboot_base.FormatError)
 +-- SuperblockError         no superblock, or one that breaks a rule
 +-- UnsupportedError        well-formed, but of a kind this package does not handle
 +-- GroupError              a cylinder group that contradicts the superblock
-+-- ContainerError          the file around a disk is damaged: a compressed stream, a qcow2 image
-+-- PartitionError          a disk, and no UFS partition in it that could be chosen
 +-- InodeError              an inode number out of range, or an inode that cannot be
 +-- BlockError              a block pointer that leaves the data area
 +-- DirectoryError          a directory whose records do not hold together
@@ -39,6 +37,7 @@ import errno
 
 from cloudboot_base import FormatError, TruncatedError
 from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_vfs import errors as vfs
 
 
 class Ufs2Error(FormatError):
@@ -55,14 +54,6 @@ class SuperblockError(Ufs2Error):
 
 class UnsupportedError(Ufs2Error):
     """What was found is well-formed, but of a kind this package does not handle."""
-
-
-class ContainerError(Ufs2Error):
-    """The file around a disk is damaged: a compressed stream, a qcow2 image."""
-
-
-class PartitionError(Ufs2Error):
-    """A disk has no UFS partition that could be chosen."""
 
 
 class InodeError(Ufs2Error):
@@ -131,7 +122,7 @@ class DirectoryNotEmptyError(Ufs2Error, OSError):
     errno = errno.ENOTEMPTY
 
 
-class PathError(Ufs2Error, ValueError):
+class PathError(Ufs2Error, vfs.PathError):
     """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
 
     errno = errno.EINVAL
@@ -155,7 +146,7 @@ class FileTooLargeError(Ufs2Error, OSError):
     errno = errno.EFBIG
 
 
-class ReadOnlyError(Ufs2Error, OSError):
+class ReadOnlyError(Ufs2Error, vfs.ReadOnlyError):
     """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
 
     errno = errno.EROFS
@@ -178,17 +169,32 @@ class OptionError(Ufs2Error, ValueError):
 
 
 class NoSpaceError(Ufs2Error, OSError):
-    """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
+    """What is to be stored does not fit.
+
+    ``needed`` is a size in bytes that does, ``available`` what there is, ``missing`` the difference, where known.
+    """
 
     errno = errno.ENOSPC
     exit_code = NO_SPACE
 
-    def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        needed: int | None = None,
+        available: int | None = None,
+        missing: int | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(
-            message, expected=None if needed is None else f"{needed} bytes", actual=available and f"{available} bytes"
+            message,
+            expected=None if needed is None else f"{needed} bytes",
+            actual=None if available is None else f"{available} bytes",
+            hint=hint,
         )
         self.needed = needed
         self.available = available
+        self.missing = missing
 
 
 class SourceError(Ufs2Error):

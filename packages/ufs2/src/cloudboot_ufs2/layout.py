@@ -9,6 +9,9 @@ from construct import Array, Bytes, Int8ul, Int16sl, Int16ul, Int32sl, Int32ul, 
 
 from .constants import FSMAXSNAP, MAXFRAG, MAXMNTLEN, MAXVOLLEN, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR
 
+#: UFS is written in the byte order of the machine that made it.
+BYTE_ORDER = "either"
+
 Csum = (
     Struct(
         "cs_ndir" / Int32sl * "number of directories",
@@ -238,32 +241,6 @@ Extattr = (
         "ea_namelength" / Int8ul,
     )
     * "The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h)."
-)
-
-Qcow2Header = (
-    Struct(
-        "magic" / Int32ul,
-        "version" / Int32ul,
-        "backing_file_offset" / Int64ul,
-        "backing_file_size" / Int32ul,
-        "cluster_bits" / Int32ul,
-        "size" / Int64ul * "virtual disk size, bytes",
-        "crypt_method" / Int32ul,
-        "l1_size" / Int32ul * "entries of the active L1 table",
-        "l1_table_offset" / Int64ul,
-        "refcount_table_offset" / Int64ul,
-        "refcount_table_clusters" / Int32ul,
-        "nb_snapshots" / Int32ul,
-        "snapshots_offset" / Int64ul,
-        "incompatible_features" / Int64ul * "from here on, version 3",
-        "compatible_features" / Int64ul,
-        "autoclear_features" / Int64ul,
-        "refcount_order" / Int32ul,
-        "header_length" / Int32ul,
-        "compression_type" / Int8ul * "only where header_length reaches it; 0: zlib, 1: zstd",
-        "padding" / Bytes(7),
-    )
-    * "The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst)."
 )
 
 Direct = (

@@ -156,7 +156,7 @@ class Space:
         self._given_inodes: list[tuple[int, bool]] = []
         self._fs = fs
         self._recent = [0] * geometry.group_count  # fs_contigdirs, which the kernel too begins anew with each mount
-        self.reserve = 0 if use_reserve else fs.fs_dsize * fs.fs_minfree // 100
+        self._kept = self.reserve = 0 if use_reserve else fs.fs_dsize * fs.fs_minfree // 100
         summary = read(storage, geometry.summary_address * geometry.fragment_size, geometry.summary_size)
         #: the counters of each group; those of groups that were read are the groups' own
         self.counts = [Csum.unpack_from(summary, group * Csum.SIZE, byteorder) for group in range(geometry.group_count)]
@@ -180,6 +180,7 @@ class Space:
 
     def begin(self) -> None:
         """Forget what the last operation noted."""
+        self.reserve = self._kept
         self._saved.clear()
         self._taken.clear()
         self._given.clear()
@@ -269,6 +270,21 @@ class Space:
         return policy.overflow(group, self._geometry.group_count)
 
     # Fragments
+
+    def use_reserve(self) -> None:
+        """Let this operation use what minfree keeps: what it replaces comes back at its end."""
+        self.reserve = 0
+
+    def free_runs(self) -> list[int]:
+        """How many runs of 1, 2 ... free fragments there are in blocks that are partly used, by their length."""
+        found = [0] * self._frag
+        for index, counts in enumerate(self.counts):
+            if counts.cs_nffree:
+                frsum = count_patterns(
+                    np.frombuffer(self._group(index).patterns, dtype=np.uint8), self._frag, 0, 0
+                ).frsum
+                found = [before + here for before, here in zip(found, frsum, strict=False)]
+        return found
 
     @property
     def available(self) -> int:

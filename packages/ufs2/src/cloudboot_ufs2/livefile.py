@@ -29,13 +29,14 @@ class LiveFile(UFS2File):
         readable: bool = True,
         writable: bool = False,
         append: bool = False,
+        replacing: bool = False,
     ) -> None:
         inode = volume.read_inode(number)
         super().__init__(storage, volume.geometry, blocks, inode, number)
         self._volume = volume
         self._generation = inode.di_gen
         self._seen = volume.changes
-        self._readable, self._writable, self._append = readable, writable, append
+        self._readable, self._writable, self._append, self._replacing = readable, writable, append, replacing
         if append:
             self._position = inode.di_size
 
@@ -101,7 +102,7 @@ class LiveFile(UFS2File):
             if self._volume.busy:
                 # A buffer that the garbage collector empties in the middle of an operation waits for its end.
                 kept = bytes(data)
-                self._volume.when_idle(lambda: self._volume.write_inode(self._number, start, kept, self._generation))
+                self._volume.when_idle(lambda: self._write_late(start, kept))
                 self._position += count
             else:
                 self._position = self._write(start, data)
@@ -116,7 +117,10 @@ class LiveFile(UFS2File):
 
     def _write(self, offset: int | None, data: Buffer) -> int:
         self._require_writable()
-        return self._volume.write_inode(self._number, offset, data)
+        return self._volume.write_inode(self._number, offset, data, replacing=self._replacing)
+
+    def _write_late(self, offset: int | None, data: bytes) -> None:
+        self._volume.write_inode(self._number, offset, data, self._generation, replacing=self._replacing)
 
     def truncate(self, size: int | None = None, /) -> int:
         """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""

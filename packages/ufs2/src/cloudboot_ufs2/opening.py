@@ -8,8 +8,8 @@ from cloudboot_base import Storage, Window, open_storage
 
 from . import rules
 from .blocks import read
-from .constants import CK_SUPERBLOCK
-from .errors import CheckHashError, ImageTruncatedError, SuperblockError
+from .constants import CK_SUPERBLOCK, FS_NEEDSFSCK, FS_UFS2_MAGIC, FS_UNCLEAN
+from .errors import CheckHashError, ImageTruncatedError, ReadOnlyError, SuperblockError
 from .records import Fs
 from .superblock import find_superblock, has_hash, superblock_hash
 
@@ -75,3 +75,30 @@ def read_superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, i
                 actual=fs.fs_ckhash,
             )
     return fs, byteorder, at
+
+
+def require_writable(fs: Fs) -> None:
+    """Refuse to change a file system that is not sound, or of a kind that is only read.
+
+    Raises:
+        ReadOnlyError: it is not UFS2, breaks a rule, is not clean, or has snapshots.
+    """
+    if fs.fs_magic != FS_UFS2_MAGIC:
+        raise ReadOnlyError("only UFS2 is written", structure="Fs", field="fs_magic", actual=fs.fs_magic)
+    for violation in rules.remaining(fs):
+        raise ReadOnlyError(
+            f"the superblock breaks a rule ({violation.rule})",
+            structure="Fs",
+            field=violation.field,
+            expected=violation.expected,
+            actual=violation.actual,
+        )
+    if fs.fs_clean != 1 or fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK):
+        raise ReadOnlyError(
+            "the file system is not clean", structure="Fs", field="fs_clean", expected=1, actual=fs.fs_clean,
+            hint="FreeBSD's fsck_ffs repairs it; check says what is wrong",
+        )  # fmt: skip
+    if any(fs.fs_snapinum):
+        raise ReadOnlyError(
+            "the file system has snapshots, which writing would change", structure="Fs", field="fs_snapinum"
+        )

@@ -99,6 +99,12 @@ class Operation(Transaction):
         else:
             self.put_chunk(live, chunk, Stage.ADD)
 
+    def replace_entry(self, directory: int, name: bytes, number: int, kind: int) -> None:
+        """Let a name of a directory lead to another inode."""
+        live = self.edit(directory)
+        self.put_chunk(live, live.replace(name, number, kind), Stage.ADD)
+        self.touch(self.inode(directory), content=True)
+
     def remove(self, directory: int, name: bytes) -> None:
         """Take a name out of a directory, which shrinks if its last chunks are empty then."""
         self._keep_journal(directory, name)
@@ -139,9 +145,7 @@ class Operation(Transaction):
         inode = self.inode(number)
         is_directory = stat.S_ISDIR(inode.di_mode)
         if replaced:
-            live = self.edit(new_parent)
-            self.put_chunk(live, live.replace(new_name, number, inode.di_mode >> 12), Stage.ADD)
-            self.touch(self.inode(new_parent), content=True)
+            self.replace_entry(new_parent, new_name, number, inode.di_mode >> 12)
         else:
             self.add(new_parent, new_name, number, inode.di_mode >> 12)
         if is_directory and new_parent != old_parent:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from cloudboot_records.model import Field, RecordLayout
-from cloudboot_records.record import Record, exactly
+from cloudboot_records.record import EitherOrderRecord, exactly
 
 
 @dataclass(slots=True)
-class Csum(Record):
+class Csum(EitherOrderRecord):
     """Counters of one cylinder group (fs.h, struct csum). (16 bytes)"""
 
     #: number of directories
@@ -50,7 +50,7 @@ class Csum(Record):
 
 
 @dataclass(slots=True)
-class CsumTotal(Record):
+class CsumTotal(EitherOrderRecord):
     """Counters of the whole file system (fs.h, struct csum_total). (64 bytes)"""
 
     cs_ndir: int = 0
@@ -96,7 +96,7 @@ class CsumTotal(Record):
 
 
 @dataclass(slots=True)
-class FsRecovery(Record):
+class FsRecovery(EitherOrderRecord):
     """What fsck needs to find the backup superblocks; the last 20 bytes before byte 65536 (fs.h, struct fsrecovery). (20 bytes)"""
 
     fsr_magic: int = 0
@@ -132,7 +132,7 @@ class FsRecovery(Record):
 
 
 @dataclass(slots=True)
-class Fs(Record):
+class Fs(EitherOrderRecord):
     """A superblock (fs.h, struct fs). (1376 bytes)"""
 
     fs_firstfield: int = 0
@@ -569,7 +569,7 @@ class Fs(Record):
 
 
 @dataclass(slots=True)
-class Cg(Record):
+class Cg(EitherOrderRecord):
     """The head of a cylinder group block (fs.h, struct cg). (168 bytes)"""
 
     cg_firstfield: int = 0
@@ -711,7 +711,7 @@ class Cg(Record):
 
 
 @dataclass(slots=True)
-class Ufs2Dinode(Record):
+class Ufs2Dinode(EitherOrderRecord):
     """An inode (dinode.h, struct ufs2_dinode). (256 bytes)"""
 
     di_mode: int = 0
@@ -841,7 +841,7 @@ class Ufs2Dinode(Record):
 
 
 @dataclass(slots=True)
-class Ufs1Dinode(Record):
+class Ufs1Dinode(EitherOrderRecord):
     """An inode of UFS1 (dinode.h, struct ufs1_dinode). (128 bytes)"""
 
     di_mode: int = 0
@@ -937,7 +937,7 @@ class Ufs1Dinode(Record):
 
 
 @dataclass(slots=True)
-class Extattr(Record):
+class Extattr(EitherOrderRecord):
     """The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h). (7 bytes)"""
 
     #: of the whole attribute, a multiple of 8
@@ -973,92 +973,7 @@ class Extattr(Record):
 
 
 @dataclass(slots=True)
-class Qcow2Header(Record):
-    """The header of a qcow2 image, big-endian (QEMU, docs/interop/qcow2.rst). (112 bytes)"""
-
-    magic: int = 0
-    version: int = 0
-    backing_file_offset: int = 0
-    backing_file_size: int = 0
-    cluster_bits: int = 0
-    #: virtual disk size, bytes
-    size: int = 0
-    crypt_method: int = 0
-    #: entries of the active L1 table
-    l1_size: int = 0
-    l1_table_offset: int = 0
-    refcount_table_offset: int = 0
-    refcount_table_clusters: int = 0
-    nb_snapshots: int = 0
-    snapshots_offset: int = 0
-    #: from here on, version 3
-    incompatible_features: int = 0
-    compatible_features: int = 0
-    autoclear_features: int = 0
-    refcount_order: int = 0
-    header_length: int = 0
-    #: only where header_length reaches it; 0: zlib, 1: zstd
-    compression_type: int = 0
-    padding: bytes = bytes(7)
-
-    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
-        "Qcow2Header",
-        (
-            Field("magic", "L"),
-            Field("version", "L"),
-            Field("backing_file_offset", "Q"),
-            Field("backing_file_size", "L"),
-            Field("cluster_bits", "L"),
-            Field("size", "Q"),
-            Field("crypt_method", "L"),
-            Field("l1_size", "L"),
-            Field("l1_table_offset", "Q"),
-            Field("refcount_table_offset", "Q"),
-            Field("refcount_table_clusters", "L"),
-            Field("nb_snapshots", "L"),
-            Field("snapshots_offset", "Q"),
-            Field("incompatible_features", "Q"),
-            Field("compatible_features", "Q"),
-            Field("autoclear_features", "Q"),
-            Field("refcount_order", "L"),
-            Field("header_length", "L"),
-            Field("compression_type", "B"),
-            Field("padding", "s", 7),
-        ),
-    )
-    SIZE: ClassVar[int] = 112
-
-    @classmethod
-    def _from_values(cls, values: tuple[Any, ...]) -> Self:
-        return cls(*values)
-
-    def _values(self) -> tuple[Any, ...]:
-        return (
-            self.magic,
-            self.version,
-            self.backing_file_offset,
-            self.backing_file_size,
-            self.cluster_bits,
-            self.size,
-            self.crypt_method,
-            self.l1_size,
-            self.l1_table_offset,
-            self.refcount_table_offset,
-            self.refcount_table_clusters,
-            self.nb_snapshots,
-            self.snapshots_offset,
-            self.incompatible_features,
-            self.compatible_features,
-            self.autoclear_features,
-            self.refcount_order,
-            self.header_length,
-            self.compression_type,
-            exactly("Qcow2Header", "padding", 7, self.padding),
-        )
-
-
-@dataclass(slots=True)
-class Direct(Record):
+class Direct(EitherOrderRecord):
     """The head of a directory record; the name and its NUL follow (dir.h, struct direct). (8 bytes)"""
 
     #: 0: unused

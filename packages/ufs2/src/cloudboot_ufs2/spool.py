@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloudboot_base import FileStorage, TruncatedError
+from cloudboot_disk_image import ContainerError
 
 from . import rules
 from .constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
 from .dialect import dialect_of
-from .errors import ContainerError, SuperblockError, UnsupportedError
+from .errors import SuperblockError, UnsupportedError
 from .geometry import geometry_of
 from .group import get_bits, group_hash
 from .mapoffsets import map_offsets
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from cloudboot_disk_image import Place
     from cloudboot_records import ByteOrder
 
     from .group import Bools
-    from .partition import Place
     from .records import Fs
 
 HEAD_SIZE = 1 << 20

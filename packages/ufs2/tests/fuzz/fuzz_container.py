@@ -13,10 +13,10 @@ import struct
 from pathlib import Path
 
 from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_disk_image import Qcow2
+from cloudboot_disk_image.compression import zstandard
 from cloudboot_ufs2 import open_image
-from cloudboot_ufs2.compression import zstandard
 from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
-from cloudboot_ufs2.qcow2 import Qcow2
 from cloudboot_ufs2.testing import pattern
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))

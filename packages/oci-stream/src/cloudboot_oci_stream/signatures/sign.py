@@ -27,9 +27,10 @@ from .payloads import SIGN_PREDICATE, SIMPLE_SIGNING_TYPE, build_simple_signing,
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cloudboot_oci_stream.access import Access
     from cloudboot_oci_stream.manifest import Document
     from cloudboot_oci_stream.reference import Reference
-    from cloudboot_oci_stream.transport import Access
+    from cloudboot_oci_stream.retry import Resume
 
     from .signers import Signer
 
@@ -65,6 +66,7 @@ def sign_image(
     name: str | None = None,
     access: Access | None = None,
     deadline: float | None = None,
+    resume: Resume | None = None,
 ) -> Signed:
     """Sign the manifest or index that ``reference`` names; the signature goes where the image is.
 
@@ -76,10 +78,10 @@ def sign_image(
         SigningError: no signature could be made.
         OciError: the image could not be read, or the signature not be stored.
     """
-    store = open_store(reference, access)
+    store = open_store(reference, access, resume)
     limit = Deadline(deadline)
     with about(reference=store.reference):
-        document = persist(lambda: store.read_manifest(None, limit), limit)
+        document = persist(lambda: store.read_manifest(None, limit), limit, resume)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
         subject = Descriptor(media_type=document.media_type, digest=document.digest, size=len(document.data))

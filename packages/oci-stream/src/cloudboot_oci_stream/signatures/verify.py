@@ -30,11 +30,11 @@ from .payloads import Claim, parse_simple_signing, parse_statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloudboot_oci_stream.access import Access
     from cloudboot_oci_stream.manifest import Document
     from cloudboot_oci_stream.policy import Identity, Policy, Rule, Trust
     from cloudboot_oci_stream.reference import Reference
     from cloudboot_oci_stream.retry import Resume
-    from cloudboot_oci_stream.transport import Access
 
     from .keyless import KeylessVerifier
     from .keys import PublicKey

@@ -9,15 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_base.command import OK
 
-from .commands import Group, group_parser, resolve
+from .commands import Group, resolve
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Sequence
-
-    from .console import Console
 
 _SCRIPTS = {
     "bash": """\
@@ -40,12 +36,18 @@ compdef _cloudboot cloudboot
 complete -c cloudboot -a '(_CLOUDBOOT_COMPLETE=1 cloudboot (commandline -opc)[2..] (commandline -ct) 2> /dev/null)'
 """,
 }
+_GLOBAL = ("--help", "--version", "--completion", "--man-page")
 
 
-def main(options: argparse.Namespace, console: Console) -> int:
-    """Print the script for a shell."""
-    console.print(_SCRIPTS[options.shell], end="")
-    return OK
+def script(shell: str) -> str:
+    """The script for a shell.
+
+    Raises:
+        UsageError: there is none for it.
+    """
+    if shell not in _SCRIPTS:
+        raise UsageError(f"no completion for {shell or 'no shell'}", hint=f"the shells are {', '.join(_SCRIPTS)}")
+    return _SCRIPTS[shell]
 
 
 def candidates(words: Sequence[str]) -> list[str]:
@@ -56,12 +58,12 @@ def candidates(words: Sequence[str]) -> list[str]:
     except UsageError:
         return []
     if isinstance(command, Group):
-        parser = group_parser(command, name)
-        if not current.startswith("-"):
-            return _starting(current, command.commands)
-        return _starting(current, parser.option_names())
+        if rest[-1:] == ["--completion"]:
+            return _starting(current, _SCRIPTS)
+        return _starting(current, _GLOBAL if current.startswith("-") else command.commands)
     parser = command.parser(name)
-    options = parser.option_actions()
+    options = {flag: action for action in parser._actions for flag in action.option_strings}  # noqa: SLF001 - argparse
+    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 - shows them nowhere
     previous = options.get(rest[-1]) if rest else None
     if previous is not None and previous.nargs != 0:
         return _starting(current, previous.choices or ())
@@ -73,7 +75,6 @@ def candidates(words: Sequence[str]) -> list[str]:
         if not word.startswith("-")
         and not (number and (action := options.get(rest[number - 1])) is not None and action.nargs != 0)
     ]
-    positional = parser.positional_actions()
     if len(given) < len(positional):
         return _starting(current, positional[len(given)].choices or _values(name, positional[len(given)].dest))
     return []
@@ -81,11 +82,11 @@ def candidates(words: Sequence[str]) -> list[str]:
 
 def _values(name: str, argument: str) -> Sequence[str]:
     """The names an argument may have beside paths and references."""
-    if (name, argument) == ("cloudboot probe", "system"):
+    if (name, argument) == ("probe", "system"):
         from cloudboot_probes.systems import names
 
         return names()
-    if (name, argument) == ("cloudboot image build", "recipe"):
+    if (name, argument) == ("image build", "recipe"):
         from cloudboot_probes.recipe import builtin_names
 
         return builtin_names()

@@ -11,30 +11,29 @@ from typing import TYPE_CHECKING, TextIO
 
 from cloudboot_base import Error
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
-from cloudboot_base.errors import plain
-from cloudboot_base.gates import error_facts
+from cloudboot_base.errors import error_facts, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MACHINE = 12
 EXIT_CODES = {
-    OK: "done; every gate passed",
-    CHECK_FAILED: "a gate or a check failed",
-    USAGE: "wrong usage, or a recipe that cannot be built",
-    3: "damaged or hostile input",
-    4: "not enough room",
-    SYSTEM: "the operating system refused, or a program or package is missing",
-    6: "no such image",
-    7: "credentials missing or refused",
-    8: "the registry answered wrongly",
-    9: "the registry asks for fewer requests",
-    10: "no connection",
-    11: "too slow",
-    MACHINE: "a machine could not be started",
-    13: "signatures do not satisfy the policy",
-    14: "a service of Sigstore, or its trust root, failed",
-    INTERRUPTED: "interrupted",
+    OK: "The command did what was asked; every gate passed.",
+    CHECK_FAILED: "A gate or a check failed.",
+    USAGE: "The command line is wrong, or the recipe cannot be built.",
+    3: "The input is damaged, or is not of its format.",
+    4: "There is not enough room.",
+    SYSTEM: "The operating system refused, or a program or package is missing.",
+    6: "There is no such image.",
+    7: "Credentials are missing or were refused.",
+    8: "The registry answered wrongly.",
+    9: "The registry asks for fewer requests.",
+    10: "There is no connection.",
+    11: "The registry is too slow.",
+    MACHINE: "A machine could not be started.",
+    13: "The signatures do not satisfy the policy.",
+    14: "A service of Sigstore, or its trust root, failed.",
+    INTERRUPTED: "The command was interrupted.",
 }
 _TICK = 1.0  # seconds between two looks at a status line
 
@@ -226,7 +225,7 @@ def run_reported(console: Console, main: Callable[[], int]) -> int:
 def report_error(console: Console, error: Error | OSError) -> None:
     """Say what went wrong, and what can be done."""
     if console.json:
-        console.line(error_facts(error))
+        console.line({**error_facts(error), "exit_code": exit_code(error)})
     if isinstance(error, OSError) and not isinstance(error, Error) and error.filename is not None:
         name = error.filename
         text = f"{os.fsdecode(name) if isinstance(name, bytes | str) else name}: {error.strerror}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudboot_base.program import suggestion
 from cloudboot_probes.errors import RecipeError
 
 
@@ -100,9 +100,3 @@ def load(name: str) -> System:
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
     )
-
-
-def suggestion(given: str, known: tuple[str, ...] | list[str]) -> str | None:
-    """``did you mean ...?`` for a name that is nearly one of ``known``."""
-    close = difflib.get_close_matches(given, known, n=1)
-    return f"did you mean {close[0]}?" if close else None

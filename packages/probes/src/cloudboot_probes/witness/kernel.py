@@ -11,6 +11,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,12 +102,10 @@ def _decompressed(payload: bytes) -> bytes:
 
 
 def _zstd(payload: bytes) -> bytes:
-    try:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
         from backports import zstd
-    except ImportError:
-        raise KernelFormatError(
-            "the bzImage's payload is compressed with zstd", hint="pip install backports.zstd"
-        ) from None
     try:
         return zstd.ZstdDecompressor().decompress(payload, _MAX_KERNEL)
     except zstd.ZstdError as error:

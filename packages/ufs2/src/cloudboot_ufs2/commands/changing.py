@@ -1,18 +1,20 @@
-"""``put``, ``mkdir``, ``rm``, ``ln`` and ``mv``: a file system changed where it lies."""
+"""``put``, ``mkdir``, ``rm``, ``ln``, ``mv``, ``chmod``, ``chown``, ``touch``: a file system changed where it lies."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2 import errors
+from cloudboot_ufs2.copyin import copy_in
 from cloudboot_ufs2.edit import WritableUFS2
-from cloudboot_ufs2.mounted import mount
+from cloudboot_ufs2.modes import changed_mode
+from cloudboot_ufs2.shared import open_shared
+
+from .common import owner_argument, owner_change
 
 if TYPE_CHECKING:
     import argparse
@@ -25,11 +27,20 @@ def add(commands: Commands) -> None:
     """Add these subcommands to a parser."""
     putting = _parser(commands, "put", "copy a file, or a folder with all it holds, into the file system", _put)
     putting.add_argument("source", help="a file or folder of the host")
-    putting.add_argument("path", help="what it is to be called in the file system")
-    putting.add_argument("--force", action="store_true", help="replace existing files")
+    putting.add_argument(
+        "path", help="what it is to be called in the file system, or a directory for a file to go into"
+    )
+    putting.add_argument("--force", action="store_true", help="replace existing files; each new one is complete first")
+    putting.add_argument(
+        "--in-place", action="store_true",
+        help="write into existing files, all of whose names then show the new content; this takes no space beside the "
+        "old content, which is lost if anything fails",
+    )  # fmt: skip
+    _owner_option(putting)
     making = _parser(commands, "mkdir", "make a directory", _mkdir)
     making.add_argument("path", help="a path in the file system")
     making.add_argument("-p", "--parents", action="store_true", help="and those above it; it may be there already")
+    _owner_option(making)
     removing = _parser(commands, "rm", "remove a file, a link or an empty directory", _rm)
     removing.add_argument("path", help="a path in the file system")
     removing.add_argument("-r", "--recursive", action="store_true", help="with all that is below it")
@@ -37,10 +48,34 @@ def add(commands: Commands) -> None:
     linking.add_argument("target", help="the file that is there, or with --symbolic any text")
     linking.add_argument("path", help="the new name")
     linking.add_argument("-s", "--symbolic", action="store_true", help="make a symbolic link")
+    _owner_option(linking)
     moving = _parser(commands, "mv", "rename, by POSIX's rules", _mv)
     moving.add_argument("source", help="the name that is there")
     moving.add_argument("target", help="the new name; a file of that name is replaced only with --force")
     moving.add_argument("--force", action="store_true", help="replace an existing file")
+    _add_inodes(commands)
+
+
+def _add_inodes(commands: Commands) -> None:
+    permitting = _parser(commands, "chmod", "change permissions", _chmod)
+    permitting.add_argument("mode", help="as chmod(1) takes it: 644, 1777, u+x,go-w")
+    _paths(permitting)
+    giving = _parser(commands, "chown", "change owners", _chown)
+    giving.add_argument("owner", type=owner_change, metavar="[UID][:GID]", help="numbers: 0:0, 1001, :5")
+    _paths(giving)
+    giving.add_argument("--no-dereference", action="store_true", help="of symbolic links, not of what they lead to")
+    touching = _parser(commands, "touch", "set times of files, and make those that are missing", _touch)
+    touching.add_argument("paths", nargs="+", metavar="path", help="a path in the file system")
+    touching.add_argument("-c", "--no-create", action="store_true", help="make none")
+
+
+def _paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="path", help="a path in the file system")
+    parser.add_argument("-R", "--recursive", action="store_true", help="and all that is below it")
+
+
+def _owner_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="the owner of what is made")
 
 
 def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.ArgumentParser:
@@ -51,6 +86,7 @@ def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.A
     parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
     parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
     parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the change; by default now")
+    parser.add_argument("--use-reserve", action="store_true", help="use the space that minfree keeps")
     command.add_common_arguments(parser)
     parser.set_defaults(run=run)
     return parser
@@ -61,17 +97,18 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
     moment = options.timestamp
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
     with contextlib.closing(
-        mount(
+        open_shared(
             options.image,
             writable=True,
             offset=options.offset,
             size=options.size,
             partition=options.partition,
             clock=clock,
+            use_reserve=options.use_reserve,
         )
     ) as mounted:
         volume = mounted.volume
-        if not isinstance(volume, WritableUFS2):  # mount() has seen to it; this tells the type checker
+        if not isinstance(volume, WritableUFS2):  # open_shared() has seen to it; this tells the type checker
             raise TypeError("the file system is read-only")
         yield volume
 
@@ -83,44 +120,25 @@ def _done(options: argparse.Namespace, **facts: object) -> int:
 
 
 def _put(options: argparse.Namespace) -> int:
-    files = 0
     with _writable(options) as volume:
-        if not os.path.isdir(options.source):
-            _put_file(volume, options.source, options.path, force=options.force)
-            files = 1
-        else:
-            for folder, folders, names in os.walk(options.source):
-                below = os.path.relpath(folder, options.source)
-                target = options.path if below == "." else f"{options.path.rstrip('/')}/{below}"
-                volume.makedirs(target, exist_ok=True)
-                for name in [each for each in folders if os.path.islink(os.path.join(folder, each))] + names:
-                    _put_file(volume, os.path.join(folder, name), f"{target.rstrip('/')}/{name}", force=options.force)
-                    files += 1
-    return _done(options, path=options.path, files=files)
-
-
-def _put_file(volume: WritableUFS2, source: str, path: str, *, force: bool) -> None:
-    taken = _is_there(volume, path)
-    if taken and not force:
-        raise errors.FileExistsError("the name is taken", field=path, hint="--force replaces it")
-    status = os.stat(source, follow_symlinks=False)
-    if stat.S_ISLNK(status.st_mode):
-        if taken:
-            volume.unlink(path)
-        volume.symlink(os.readlink(source), path)
-        return
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for whoever writes to it
-        raise errors.SourceError("not a regular file, a folder or a symbolic link", member=source)
-    volume.write_file(path, Path(source), sparse=True)
-    volume.chmod(path, status.st_mode & 0o7777)
+        done = copy_in(
+            volume,
+            options.source,
+            options.path,
+            force=options.force or options.in_place,
+            in_place=options.in_place,
+            owner=options.owner,
+        )
+    return _done(options, path=options.path, files=done.files, size=done.size)
 
 
 def _mkdir(options: argparse.Namespace) -> int:
     with _writable(options) as volume:
+        uid, gid = options.owner or (0, 0)
         if options.parents:
-            volume.makedirs(options.path, exist_ok=True)
+            volume.makedirs(options.path, exist_ok=True, uid=uid, gid=gid)
         else:
-            volume.mkdir(options.path)
+            volume.mkdir(options.path, uid=uid, gid=gid)
     return _done(options, path=options.path)
 
 
@@ -162,8 +180,11 @@ def _is_directory(volume: WritableUFS2, path: str) -> bool:
 def _ln(options: argparse.Namespace) -> int:
     with _writable(options) as volume:
         if options.symbolic:
-            volume.symlink(options.target, options.path)
+            uid, gid = options.owner or (0, 0)
+            volume.symlink(options.target, options.path, uid=uid, gid=gid)
         else:
+            if options.owner:
+                raise errors.OptionError("a hard link has the owner of its file", field="owner")
             volume.link(options.target, options.path)
     return _done(options, path=options.path, target=options.target)
 
@@ -175,3 +196,45 @@ def _mv(options: argparse.Namespace) -> int:
             raise errors.FileExistsError("the name is taken", field=options.target, hint="--force replaces it")
         volume.rename(options.source, options.target)
     return _done(options, source=options.source, target=options.target)
+
+
+def _below(volume: WritableUFS2, options: argparse.Namespace) -> Iterator[str]:
+    """The paths that are named, and all below them if that was asked for; links below are not followed."""
+    for path in options.paths:
+        yield path
+        if options.recursive and _is_directory(volume, path):
+            for _, directories, others in list(volume.walk(path)):
+                yield from (entry.path for entry in (*directories, *others))
+
+
+def _chmod(options: argparse.Namespace) -> int:
+    with _writable(options) as volume:
+        for path in list(_below(volume, options)):
+            if path in options.paths or not _is_link(volume, path):
+                volume.chmod(path, changed_mode(volume.stat(path).st_mode, options.mode))
+    return _done(options, paths=options.paths)
+
+
+def _chown(options: argparse.Namespace) -> int:
+    uid, gid = options.owner
+    with _writable(options) as volume:
+        for path in list(_below(volume, options)):
+            follow = path in options.paths and not options.no_dereference
+            volume.chown(path, uid, gid, follow_symlinks=follow)
+    return _done(options, paths=options.paths)
+
+
+def _touch(options: argparse.Namespace) -> int:
+    with _writable(options) as volume:
+        now = time.time_ns() if options.timestamp is None else options.timestamp * 10**9
+        for path in options.paths:
+            if not volume.exists(path):
+                if options.no_create:
+                    continue
+                volume.open_file(path, "ab").close()
+            volume.utime(path, atime_ns=now, mtime_ns=now)
+    return _done(options, paths=options.paths)
+
+
+def _is_link(volume: WritableUFS2, path: str) -> bool:
+    return stat.S_ISLNK(volume.stat(path, follow_symlinks=False).st_mode)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
-from cloudboot_ufs2.partition import InstalledReaders
+from cloudboot_disk_image import InstalledReaders
 from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 def add_image(parser: argparse.ArgumentParser) -> None:
     """The image to read, and where in it the file system is."""
-    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2) or qcow2")
+    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2), qcow2 or VHD")
     size = command.size_argument
     parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
     parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
-    parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
+    parser.add_argument(
+        "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
+    )
     parser.add_argument("--spool", metavar="FOLDER", help="where a compressed disk is kept while it is read (TMPDIR)")
     command.add_common_arguments(parser)
 
@@ -62,3 +64,22 @@ def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UF
 def escaped(text: str) -> str:
     """``text`` without bytes that no terminal and no JSON reader takes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def owner_argument(text: str) -> tuple[int, int]:
+    """``"0:0"`` for :mod:`argparse`."""
+    uid, gid = owner_change(text)
+    if uid is None or gid is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an owner; write 0:0")
+    return uid, gid
+
+
+def owner_change(text: str) -> tuple[int | None, int | None]:
+    """``"0:0"``, ``"1001"`` or ``":5"`` for :mod:`argparse`."""
+    user, colon, group = text.partition(":")
+    numbers = [part for part in (user, group) if part]
+    if not numbers or (colon and not group) or not all(part.isascii() and part.isdigit() for part in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an owner; write 0:0")
+    if any(int(part) >= 1 << 32 for part in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r}: user and group have 32 bits")
+    return (int(user) if user else None), (int(group) if group else None)

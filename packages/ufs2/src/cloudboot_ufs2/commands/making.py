@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import sys
@@ -12,9 +11,12 @@ from cloudboot_base import command
 from cloudboot_ufs2.builder import build, newfs
 from cloudboot_ufs2.constants import DEV_BSIZE
 
+from .common import owner_argument
 from .layout import add_layout, layout_of
 
 if TYPE_CHECKING:
+    import argparse
+
     from cloudboot_ufs2.builder import Built, Source
 
     from . import Commands
@@ -37,7 +39,18 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=command.size_argument, metavar="BYTES", help="how long it is; by default what it needs"
     )
-    parser.add_argument("--owner", type=_owner, metavar="UID:GID", help="the owner of everything")
+    parser.add_argument(
+        "--free", type=int, default=0, metavar="PERCENT", help="without a size, what stays free besides minfree's share"
+    )
+    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="the owner of everything")
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="what to leave out: a name, or a path from the root",
+    )
+    parser.add_argument("--skip-special", action="store_true", help="leave out devices, pipes and sockets")
     parser.add_argument(
         "--times", choices=("keep", "clamp", "set"), default="keep", help="what --timestamp does to the source's times"
     )
@@ -55,13 +68,6 @@ def _add_newfs(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_newfs)
 
 
-def _owner(text: str) -> tuple[int, int]:
-    user, colon, group = text.partition(":")
-    if not (colon and user.isdigit() and group.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an owner; write 0:0")
-    return int(user), int(group)
-
-
 def _build(options: argparse.Namespace) -> int:
     source: Source = sys.stdin.buffer if options.source == "-" else options.source
     progress = command.Progress("writing")
@@ -71,12 +77,15 @@ def _build(options: argparse.Namespace) -> int:
             source,
             layout_of(options),
             size=options.size,
+            free=options.free,
             offset=options.offset,
             owner=options.owner,
             times=options.times,
             force=options.force,
             erase=options.erase,
             dry_run=options.dry_run,
+            exclude=options.exclude,
+            skip_special=options.skip_special,
             progress=progress,
             processes=len(os.sched_getaffinity(0)),
         )
@@ -115,7 +124,10 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         "backups": built.backups,
         "written": not options.dry_run,
         "id": list(built.superblock.fs_id),
+        "notices": list(built.notices),
     }
+    for notice in built.notices:
+        print(f"note: {command.printable(notice)}", file=sys.stderr)
     if options.json:
         command.print_json(facts)
     else:

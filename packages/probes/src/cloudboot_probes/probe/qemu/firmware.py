@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from cloudboot_probes.systems import System
 
 # What EDK2's boot manager prints (MdeModulePkg/Universal/BdsDxe, UefiBootManagerLib).
-_LOADING = r"BdsDxe: loading (?P<loading>Boot\w+) [^\n]*\n"
+# Looked at, not taken: whether it loads is a later gate's.
+_DECIDED = r"(?=BdsDxe: (?:(?:loading|failed to load) (?P<decided>Boot\w+)|No bootable option) [^\n]*\n)"
 _STARTING = r'BdsDxe: starting (?P<option>Boot\w+) "[^"\n]*" from (?P<path>\S+)\n'
 # Looked at, not taken: it is the loader's, and the next gate's.
-_FIRST_LINE = r"(?=(?P<first>[^\n]*\S[^\n]*)\n)(?!BdsDxe: |UEFI Interactive Shell)"
+_FIRST_LINE = (
+    r"(?<![^\n])(?=(?P<first>[^\n]*\S[^\n]*)\n)"
+    r"(?!BdsDxe: |UEFI Interactive Shell|!!!! |(?:Synchronous|SError|IRQ) Exception)"
+)
 _HEADER, _ENTRIES = "primary GPT header", "primary GPT entries"
 
 
@@ -51,15 +55,15 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
 
 def connect_controller(probe: Probe) -> Mapping[str, object]:
-    """The firmware found the disk and its GPT by itself, and has a boot option that it made of them.
+    """The firmware found the disk by itself, and its own partition driver read the GPT.
 
     Leaves open: Other firmware, and Secure Boot, which is off.
     """
     session = session_of(probe)
-    seen = session.expect(_LOADING, "the firmware's first boot option")
+    seen = session.expect(_DECIDED, "the firmware's choice of what to start")
     coverage = session.coverage(until=seen.time)
     evidence = {
-        "boot_option": text_of(seen.match, "loading"),
+        "boot_option": text_of(seen.match, "decided"),
         "at": session.mark("firmware", seen.time),
         "read": summary(coverage, (_HEADER, _ENTRIES)),
     }
@@ -70,19 +74,15 @@ def connect_controller(probe: Probe) -> Mapping[str, object]:
 
 
 def sfs_child(probe: Probe) -> Mapping[str, object]:
-    """The firmware's own FAT driver took our ESP for a file system, and the firmware loads from it.
+    """The firmware's own FAT driver looked at our ESP as a file system.
 
     Leaves open: Long names and deep folders, which this boot does not need.
     """
     session = session_of(probe)
-    seen = session.expect(_STARTING, "the firmware's start of the loader")
-    probe.marks["starting"] = seen.time
     partition = probe.disk.esp_partition
-    coverage = session.coverage(until=seen.time)
+    coverage = session.coverage(until=probe.marks["firmware"])
     evidence = {
         "partition": f"{partition.number} {partition.guid}",
-        "boot_option": text_of(seen.match, "option"),
-        "device_path": text_of(seen.match, "path"),
         "read": summary({key: part for key, part in coverage.items() if key[0] == partition.number}, ("boot sector",)),
     }
     demand_complete(coverage, partition.number, ("boot sector",), "the firmware", evidence)
@@ -96,8 +96,15 @@ def load_image(probe: Probe) -> Mapping[str, object]:
     """
     session = session_of(probe)
     path = probe.system.loader(probe.options.architecture)
-    coverage = session.coverage(until=probe.marks["starting"])
-    evidence = {"loader": path, "read": summary(coverage, (path,))}
+    seen = session.expect(_STARTING, "the firmware's start of the loader")
+    probe.marks["starting"] = seen.time
+    coverage = session.coverage(until=seen.time)
+    evidence = {
+        "loader": path,
+        "boot_option": text_of(seen.match, "option"),
+        "device_path": text_of(seen.match, "path"),
+        "read": summary(coverage, (path,)),
+    }
     demand_complete(coverage, probe.disk.esp_partition.number, (path,), "the firmware", evidence)
     return evidence
 
@@ -153,8 +160,8 @@ class QemuFirmware:
         boot = [
             stage("publish-block-io", publish_block_io, headline="QEMU {qemu}, {accelerator}: {disk}"),
             stage("connect-controller", connect_controller, headline="{boot_option} at {at} s"),
-            stage("sfs-child", sfs_child, headline="{device_path}"),
-            stage("load-image", load_image, headline="{loader}"),
+            stage("sfs-child", sfs_child, headline="partition {partition}"),
+            stage("load-image", load_image, headline="{loader} by {boot_option}"),
             stage("ufs-root", ufs_root, not_applicable=_no_root_driver),
             stage("start-image", start_image, headline="{first_line}"),
             stage("loader-banner", loader_banner, headline="{banner}"),

@@ -1,0 +1,194 @@
+"""A command with sub-commands, as every package of this project offers one.
+
+What :mod:`argparse` leaves to each program is here once: options before, between and behind paths; ``--json`` for
+errors and for wrong usage too; ``--version``; suggestions for mistyped commands and options; shell completion and a
+manual page from the same declarations.
+
+    program = Program("cloudboot-gpt", "cloudboot-gpt", "Create, read, check and repair GUID partition tables.")
+    show = program.command("show", print_table, "Print the partition table.")
+    show.add_argument("image", metavar="IMAGE", help="Disk image or block device.")
+    sys.exit(program.run())
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from .command import EXIT_CODES, add_common_arguments, failed, run
+from .errors import UsageError
+from .exit_codes import OK, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    Main = Callable[[argparse.Namespace], int]
+
+SHELLS: Final = ("bash", "fish", "zsh")
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of one command. Wrong usage is raised as :class:`~cloudboot_base.UsageError`."""
+
+    def __init__(self, program: str, name: str, purpose: str, main: Main) -> None:
+        super().__init__(
+            prog=f"{program} {name}", description=purpose, add_help=False, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        self.name, self.purpose, self.main = name, purpose, main
+        self.add_argument("-h", "--help", action="help", help="Print this text.")
+        add_common_arguments(self)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing and leaving."""
+        raise UsageError(message, hint=f"{self.prog} --help describes the command")
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """The options of a command line, which may stand before, between and behind the paths.
+
+        Raises:
+            UsageError: the words are not a command line of this command.
+        """
+        # argparse's own intermixed parsing takes "--" away too early, so what follows it is protected.
+        words = list(words)
+        literal: list[str] = []
+        if "--" in words:
+            place = words.index("--")
+            words, literal = words[:place], words[place + 1 :]
+        for index, word in enumerate(literal):
+            words.append(f"{_LITERAL}{index}")
+            literal[index] = word
+        found, unknown = self.parse_known_intermixed_args(words)
+        if unknown:
+            options = [each for action in self._actions for each in action.option_strings]
+            raise UsageError(
+                f"unknown {'option' if unknown[0].startswith('-') else 'argument'} {unknown[0]}",
+                hint=suggestion(unknown[0], options) or f"{self.prog} --help lists the options",
+            )
+        for name, value in vars(found).items():
+            setattr(found, name, _restored(value, literal))
+        return found
+
+
+_LITERAL: Final = "\0literal\0"
+
+
+def _restored(value: object, literal: Sequence[str]) -> object:
+    if isinstance(value, str) and value.startswith(_LITERAL):
+        return literal[int(value.removeprefix(_LITERAL))]
+    return [_restored(each, literal) for each in value] if isinstance(value, list) else value
+
+
+class Program:
+    """A command with sub-commands.
+
+    Args:
+        name: what a person types.
+        distribution: whose version ``--version`` prints.
+        purpose: one sentence.
+        exit_codes: what each exit code means, for the help; those every command shares are always in it.
+    """
+
+    def __init__(
+        self, name: str, distribution: str, purpose: str, *, exit_codes: Mapping[int, str] | None = None
+    ) -> None:
+        self.name, self.distribution, self.purpose = name, distribution, purpose
+        self.exit_codes = {**EXIT_CODES, **(exit_codes or {})}
+        self.commands: dict[str, CommandParser] = {}
+
+    def command(self, name: str, main: Main, purpose: str) -> CommandParser:
+        """Add a command; ``main`` gets its options and returns the exit code."""
+        parser = CommandParser(self.name, name, purpose, main)
+        self.commands[name] = parser
+        return parser
+
+    def run(self, arguments: Sequence[str] | None = None) -> int:
+        """Run a command line and give the exit code."""
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        as_json = "--json" in words
+        try:
+            leading = _leading(words)
+            parser = self._find(words)
+            if parser is None:
+                return OK
+            options = parser.read([*leading, *words[1:]])
+        except UsageError as error:
+            return failed(self.name, error, as_json=as_json)
+        except SystemExit as leave:  # --help
+            return leave.code if isinstance(leave.code, int) else USAGE
+        return run(self.name, parser.main, options)
+
+    def _find(self, words: list[str]) -> CommandParser | None:
+        """The parser of the command, or ``None`` after something that is none has been printed."""
+        if words and words[0] in {"-h", "--help"}:
+            print(self.help(), end="")
+        elif words and words[0] == "--version":
+            print(f"{self.name} {self.version()}")
+        elif words and words[0] in {"--completion", "--man-page"}:
+            self._generate(words)
+        elif not words:
+            raise UsageError("no command is given", hint=f"the commands are {', '.join(self.commands)}")
+        elif words[0].startswith("-"):
+            raise UsageError(f"unknown option {words[0]}", hint=f"{self.name} --help lists the commands and options")
+        elif words[0] not in self.commands:
+            hint = suggestion(words[0], self.commands) or f"the commands are {', '.join(self.commands)}"
+            raise UsageError(f"unknown command {words[0]}", hint=hint)
+        else:
+            return self.commands[words[0]]
+        return None
+
+    def _generate(self, words: Sequence[str]) -> None:
+        from . import shells  # only these two options need it
+
+        if words[0] == "--man-page":
+            print(shells.man_page(self), end="")
+            return
+        shell = words[1] if len(words) > 1 else ""
+        if shell not in SHELLS:
+            raise UsageError(f"no completion for {shell or 'no shell'}", hint=f"the shells are {', '.join(SHELLS)}")
+        print(shells.completion(self, shell), end="")
+
+    def version(self) -> str:
+        """The version of the distribution that is installed."""
+        from importlib.metadata import version  # 10 ms, which only --version needs
+
+        return version(self.distribution)
+
+    def help(self) -> str:
+        """What ``--help`` prints."""
+        width = max(len(name) for name in self.commands)
+        lines = [f"usage: {self.name} COMMAND [OPTION]... [ARGUMENT]...", "", self.purpose, "", "commands:"]
+        lines += [f"  {name:{width}}  {parser.purpose}" for name, parser in self.commands.items()]
+        lines += ["", "options:"]
+        lines += [f"  {flags:25}  {text}" for flags, text in GLOBAL_OPTIONS]
+        lines += ["", "exit codes:"]
+        lines += [f"  {code:3}  {meaning}" for code, meaning in sorted(self.exit_codes.items())]
+        lines += ["", f"'{self.name} COMMAND --help' describes a command."]
+        return "\n".join(lines) + "\n"
+
+
+GLOBAL_OPTIONS: Final = (
+    ("-h, --help", "Print this text."),
+    ("--version", "Print the version."),
+    ("--json", "Print the result, or the error, as JSON."),
+    ("-v, --verbose", "Print the traceback of an error."),
+    ("--completion SHELL", "Print completion for bash, fish or zsh."),
+    ("--man-page", "Print the manual page."),
+)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str | None:
+    """``"did you mean show?"`` for a word that is like a known one."""
+    import difflib  # only mistakes need it
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else None
+
+
+def _leading(words: list[str]) -> list[str]:
+    """Take the common options from before the command."""
+    taken = []
+    while words and words[0] in {"--json", "-v", "--verbose"}:
+        taken.append(words.pop(0))
+    return taken

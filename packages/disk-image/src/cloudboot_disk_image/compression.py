@@ -1,0 +1,191 @@
+"""Compressed files, told by their first bytes and read once from front to back: gzip, xz, Zstandard, bzip2.
+
+A decoder is imported when a file needs it: most files that are asked about are not compressed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .errors import ContainerError, UnsupportedContainerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+_INPUT, OUTPUT = 1 << 18, 1 << 20
+_XZ_MEMORY = 1 << 30  # a stream made by xz -9 takes 65 MiB to read
+MAGIC_SIZE = 6
+
+
+class Decoder(Protocol):
+    """What :mod:`lzma`, :mod:`bz2` and zstd call a decompressor: it decodes one stream of possibly several."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out before something goes in."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What stood after the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Up to ``max_length`` bytes."""
+
+
+class Readable(Protocol):
+    """A file, as far as it is needed here."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, none at the end."""
+
+
+class _Gzip:
+    """:mod:`zlib` with the interface of the others."""
+
+    def __init__(self) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._pending = b""
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        plain = self._inner.decompress(self._pending + data, max(0, max_length))
+        self._pending = self._inner.unconsumed_tail
+        # zlib may hold output back although it has taken all its input.
+        self.needs_input = not self._pending and len(plain) < max_length
+        return plain
+
+
+def zstandard() -> ModuleType:
+    """The module that reads Zstandard: Python's own from 3.14 on, its backport before.
+
+    Raises:
+        UnsupportedContainerError: the backport is not installed.
+    """
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore] # Python 3.14
+    except ImportError:
+        try:
+            from backports import zstd
+        except ImportError:
+            raise UnsupportedContainerError(
+                "Zstandard cannot be read here", hint="pip install cloudboot-disk-image[zstd]"
+            ) from None
+    module: ModuleType = zstd
+    return module
+
+
+def _xz() -> Decoder:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+def _bzip2() -> Decoder:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _zstd() -> Decoder:
+    decoder: Decoder = zstandard().ZstdDecompressor()
+    return decoder
+
+
+_DECODERS: tuple[tuple[bytes, Callable[[], Decoder]], ...] = (
+    (b"\x1f\x8b", _Gzip),
+    (b"\xfd7zXZ\0", _xz),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+    (b"BZh", _bzip2),
+)
+
+
+def _magic_of(make: Callable[[], Decoder]) -> bytes:
+    return next(magic for magic, each in _DECODERS if each is make)
+
+
+def decoder_for(head: bytes) -> Callable[[], Decoder] | None:
+    """What makes decoders for a file that begins with ``head`` (six bytes will do); ``None`` if it is not compressed.
+
+    Raises:
+        UnsupportedContainerError: Zstandard, and no module for it.
+    """
+    for magic, make in _DECODERS:
+        if head.startswith(magic):
+            if make is _zstd:
+                zstandard()
+            return make
+    return None
+
+
+def decompressed(
+    file: Readable, make: Callable[[], Decoder], progress: Callable[[int], None] | None = None
+) -> Iterator[bytes]:
+    """The plain bytes of a compressed file in pieces of at most 1 MiB; streams one after the other are joined.
+
+    What follows the last stream of gzip and bzip2 is ignored, as their own programs do.
+
+    ``progress`` is told how many bytes of the file have been read.
+
+    Raises:
+        ContainerError: the file is damaged or ends early.
+    """
+    decoder, data, done = make(), b"", 0
+    while True:
+        if decoder.eof:
+            # xz pads between streams with zeros, and so do tapes.
+            data = decoder.unused_data.lstrip(b"\0")
+            while len(data) < MAGIC_SIZE:
+                piece = file.read(_INPUT)
+                if not piece:
+                    break
+                done += len(piece)
+                data = (data + piece).lstrip(b"\0")
+            # gzip(1) and bzip2(1) leave alone what follows their last stream; xz(1) and zstd(1) call it damage.
+            if not data or (make in (_Gzip, _bzip2) and not data.startswith(_magic_of(make))):
+                return
+            decoder = make()
+        elif decoder.needs_input and not data:
+            data = file.read(_INPUT)
+            done += len(data)
+            if not data:
+                raise ContainerError("the compressed file ends early", offset=done)
+        if progress is not None:
+            progress(done)
+        try:
+            plain = decoder.decompress(data, OUTPUT)
+        except _damage() as error:
+            raise ContainerError(f"the compressed file is damaged: {error}") from error
+        data = b""
+        if plain:
+            yield plain
+
+
+def zstd_errors() -> tuple[type[Exception], ...]:
+    """What Zstandard raises about its input; nothing where it is not installed."""
+    try:
+        return (zstandard().ZstdError,)
+    except UnsupportedContainerError:
+        return ()
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What decoders raise about their input; that of bzip2 is an OSError."""
+    import lzma
+    import zlib
+
+    return (zlib.error, lzma.LZMAError, OSError, EOFError, *zstd_errors())

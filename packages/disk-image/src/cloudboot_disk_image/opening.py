@@ -1,0 +1,191 @@
+"""From a file that somebody has to the bytes of a disk or of a partition of it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_base import Storage, Window, open_storage
+
+from .compression import MAGIC_SIZE, decoder_for, decompressed
+from .errors import ContainerTruncatedError, UnsupportedContainerError
+from .partitions import Place, choose, read_partitions
+from .qcow2 import MAGIC as QCOW2_MAGIC
+from .qcow2 import Qcow2
+from .spool import spool
+from .vhd import open_vhd
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    from typing_extensions import Buffer
+
+    from .partitions import PartitionReader
+
+    Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
+
+_QEMU_IMG = "qemu-img convert -O raw IMAGE disk.img"
+#: First bytes -> what they begin, and how to get at the disk in it.
+_REFUSED = (
+    (b"vhdxfile", "a VHDX image", _QEMU_IMG),
+    (b"KDMV", "a VMDK image", _QEMU_IMG),
+    (b"# Disk DescriptorFile", "a VMDK descriptor, whose disk is in other files", _QEMU_IMG),
+    (b"QED\0", "a QED image", _QEMU_IMG),
+    (b"<<< ", "a VDI image", _QEMU_IMG),
+    (b"WithoutFreeSpace", "a Parallels image", _QEMU_IMG),
+    (b"WithouFreSpacExt", "a Parallels image", _QEMU_IMG),
+    (b"PK\x03\x04", "a zip archive", "unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "unpack it first: lz4 -d"),
+    (b"LZIP", "a file compressed with lzip", "unpack it first: lzip -d"),
+)
+_HEAD = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """An opened disk: its bytes, and the format of the file they came from (``"raw"``, ``"qcow2"``, ``"gzip"`` ...)."""
+
+    storage: Storage
+    format: str
+
+
+def in_place(stored: Storage) -> Disk | None:
+    """The disk in ``stored`` if it can be read where it stands (raw, qcow2, VHD); ``None`` if it is compressed.
+
+    Raises:
+        ContainerError: the container is damaged.
+        UnsupportedContainerError: a container of another kind; the hint says what to do.
+    """
+    head = stored.read_at(0, min(_HEAD, stored.size))
+    for magic, what, hint in _REFUSED:
+        if head.startswith(magic):
+            raise UnsupportedContainerError(f"{what} cannot be read", offset=0, actual=head[: len(magic)], hint=hint)
+    if decoder_for(head[:MAGIC_SIZE]) is not None:
+        return None
+    if head.startswith(QCOW2_MAGIC):
+        return Disk(Qcow2(stored), "qcow2")
+    vhd = open_vhd(stored)
+    return Disk(stored, "raw") if vhd is None else Disk(vhd, "vhd")
+
+
+@contextlib.contextmanager
+def open_disk(
+    source: Source,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Disk]:
+    """The disk in ``source``: a path, a binary file, a buffer or a storage.
+
+    A disk compressed with gzip, xz, Zstandard or bzip2 is decompressed once into a nameless sparse file in ``folder``
+    (by default TMPDIR); ``limit`` bounds its size in bytes, and ``progress`` is told how many bytes of the compressed
+    file have been read.
+
+    Raises:
+        ContainerError: the container is damaged.
+        UnsupportedContainerError: a container of a kind that is not read, or Zstandard without its module.
+        OSError: the source cannot be read, or there is no room for the disk.
+    """
+    with contextlib.ExitStack() as stack:
+        stored = stack.enter_context(open_storage(source)).storage
+        disk = in_place(stored)
+        if disk is None:
+            import tempfile  # which only a compressed disk needs
+
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            storage = spool(decompressed_disk(stored, progress), file.fileno(), limit=limit)
+            disk = Disk(storage, _compression(stored))
+        yield disk
+
+
+def decompressed_disk(stored: Storage, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """The bytes of a compressed raw disk, in pieces.
+
+    Raises:
+        ContainerError: the stream is damaged.
+        UnsupportedContainerError: what it holds is not a raw disk.
+    """
+    make = decoder_for(stored.read_at(0, min(MAGIC_SIZE, stored.size)))
+    if make is None:
+        raise UnsupportedContainerError("the file is not compressed", offset=0)
+    pieces = decompressed(_Sequential(stored), make, progress)
+    first = next(pieces, b"")
+    if first.startswith(QCOW2_MAGIC) or decoder_for(first[:MAGIC_SIZE]) is not None:
+        what = "qcow2 image" if first.startswith(QCOW2_MAGIC) else "file that is compressed twice"
+        raise UnsupportedContainerError(
+            f"a compressed {what} cannot be read", hint="decompress it; a qcow2 image can be read as it is"
+        )
+    yield first
+    yield from pieces
+
+
+@contextlib.contextmanager
+def open_partition(
+    source: Source,
+    partition: str | None = None,
+    *,
+    offset: int | None = None,
+    size: int | None = None,
+    readers: Iterable[PartitionReader] = (),
+    find: Callable[[Storage], Place] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Storage]:
+    """Part of the disk in ``source``, as storage.
+
+    ``offset`` and ``size``, in bytes, say where it is; otherwise ``partition`` names it, as :func:`choose` takes it;
+    otherwise ``find`` looks for it; without any of them it is the whole disk. Other arguments and errors are those of
+    :func:`open_disk`.
+
+    Raises:
+        PartitionError: no such partition.
+        ContainerTruncatedError: the disk ends before the part does.
+    """
+    with open_disk(source, folder=folder, limit=limit, progress=progress) as disk:
+        if offset is not None or size is not None:
+            place = Place(offset or 0, size)
+        elif partition is not None:
+            chosen = choose(read_partitions(disk.storage, readers).partitions, partition)
+            place = Place(chosen.offset, chosen.size)
+        else:
+            place = find(disk.storage) if find is not None else Place(0, None)
+        yield window(disk.storage, place)
+
+
+def window(disk: Storage, place: Place) -> Storage:
+    """The part of a disk at ``place``.
+
+    Raises:
+        ContainerTruncatedError: it is not all there.
+    """
+    if place == Place(0, None):
+        return disk
+    length = disk.size - place.offset if place.size is None else place.size
+    if place.offset < 0 or length < 0 or place.offset + length > disk.size:
+        raise ContainerTruncatedError(
+            "the disk ends before the partition", expected=place.offset + max(0, length), actual=disk.size
+        )
+    return Window(disk, place.offset, length)
+
+
+def _compression(stored: Storage) -> str:
+    names = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"\x28\xb5": "zstd", b"BZ": "bzip2"}
+    return names[stored.read_at(0, 2)]
+
+
+class _Sequential:
+    """A storage read from front to back."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self._position = storage, 0
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes."""
+        data = self._storage.read_at(self._position, max(0, min(size, self._storage.size - self._position)))
+        self._position += len(data)
+        return data

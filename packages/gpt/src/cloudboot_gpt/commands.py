@@ -1,0 +1,321 @@
+"""The commands of ``cloudboot-gpt``: show, check, create, repair, grow and resize tables, and extract partitions."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, get_args
+
+from cloudboot_base import FileStorage, RangeError, Storage, new_image, open_storage
+from cloudboot_base.command import (
+    OK,
+    amount,
+    counted,
+    notice,
+    parse_size,
+    print_findings,
+    print_json,
+    printable,
+    size_argument,
+)
+from cloudboot_base.copying import copy_from_file
+from cloudboot_base.program import Program
+from cloudboot_base.storage import descriptor_of
+
+from . import partition_types
+from .change import grow, resize
+from .check import check, notices
+from .entries import encode_name
+from .errors import GPTError, NoProtectiveMBRError, SignatureError, SpecificationError
+from .legacy import MBRPartition, MBRTable, read_mbr
+from .mbr import MBRPolicy
+from .planner import PartitionSpec, plan
+from .reader import BackupPolicy, read
+from .repair import repair
+from .table import SECTOR_SIZES, Partition, Table
+from .writer import create
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from cloudboot_base.program import CommandParser
+
+PROGRAM = "cloudboot-gpt"
+
+
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(PROGRAM, "cloudboot-gpt", "Create, read, check and repair GUID partition tables.")
+
+    def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
+        added = made.command(name, main, purpose)
+        added.add_argument("image", metavar="IMAGE", help="Disk image or block device.")
+        added.add_argument("--sector-size", type=int, choices=SECTOR_SIZES, help="Logical block size in bytes.")
+        return added
+
+    _add_reading(command("show", _show, "Print the partition table, and what does not fit the disk."))
+    command("check", _check, "List everything wrong with both copies of the table and with the MBR.")
+    added = command("repair", _repair, "Rebuild what is damaged from the other copy of the table.")
+    _add_changing(added, "Write over blocks that hold something that is not the table's.")
+    added = command("grow", _grow, "Fit the table to a disk that has grown: the backup moves to its end.")
+    added.add_argument("--size", type=size_argument, metavar="SIZE", help="Make the image file so large first.")
+    _add_changing(added, "Write over what stands at the end of the disk.")
+    added = command("resize", _resize, "Move the end of a partition; what is in the partition is not touched.")
+    added.add_argument("partition", metavar="PARTITION", help="Its number, type (an alias or a GUID) or unique GUID.")
+    added.add_argument("size", metavar="SIZE", help="The new size, such as 2G, or max for all free blocks behind it.")
+    _add_changing(added, "Allow a smaller size, which cuts off what stands at the end.")
+    added = command("extract", _extract, "Copy one partition into a file.")
+    added.add_argument("partition", metavar="PARTITION", help="Its number, type (an alias or a GUID) or unique GUID.")
+    added.add_argument("output", metavar="OUTPUT", help="File to write.")
+    added.add_argument("--force", action="store_true", help="Replace OUTPUT if it exists.")
+    _add_reading(added)
+    _add_creating(command("create", _create, "Make a disk image with a new table."))
+    return made
+
+
+def _add_reading(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--backup",
+        choices=get_args(BackupPolicy),
+        default="allow",
+        help="Read the backup never, if the primary is damaged, always, or demand that both agree (default: allow).",
+    )
+    parser.add_argument(
+        "--mbr", choices=get_args(MBRPolicy), default="hybrid", help="What LBA 0 has to be (default: hybrid)."
+    )
+
+
+def _add_changing(parser: CommandParser, force: str) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="Say what would be written and write nothing.")
+    parser.add_argument("--force", action="store_true", help=force)
+
+
+def _add_creating(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--partition",
+        action="append",
+        default=[],
+        metavar="TYPE:SIZE[:NAME[:FILE]]",
+        help="A partition: type alias or GUID; size as 64K, 16M or 2G, empty for the FILE's or, with --size, the rest; "
+        "FILE is copied into it. May be repeated.",
+    )
+    parser.add_argument("--size", type=size_argument, metavar="SIZE", help="Size of the disk (default: the smallest).")
+    parser.add_argument("--entries", type=int, default=128, metavar="N", help="Entries of the table (default: 128).")
+    parser.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this text and not from the content.")
+    parser.add_argument("--force", action="store_true", help="Replace IMAGE if it exists.")
+    parser.add_argument("--dry-run", action="store_true", help="Print the table and write nothing.")
+
+
+# Reading
+
+
+def _read(options: argparse.Namespace, source: str | Storage) -> Table | MBRTable:
+    """The table of a disk: its GPT, or else its plain MBR."""
+    try:
+        return read(source, sector_size=options.sector_size, backup=options.backup, mbr=options.mbr, truncated=True)
+    except (NoProtectiveMBRError, SignatureError) as error:
+        try:
+            table = read_mbr(source, sector_size=options.sector_size or 512)
+        except GPTError:
+            raise error from None
+        if table.hybrid or not table.partitions:
+            raise
+        return table
+
+
+def _show(options: argparse.Namespace) -> int:
+    table = _read(options, options.image)
+    said = notices(options.image, sector_size=options.sector_size) if isinstance(table, Table) else _faults(table)
+    _print_table(options, table, said)
+    return OK
+
+
+def _faults(table: MBRTable) -> list[str]:
+    return [f"partition {fault.partition}: {fault.message}" for fault in table.faults]
+
+
+def _check(options: argparse.Namespace) -> int:
+    return print_findings(options.image, check(options.image, sector_size=options.sector_size), as_json=options.json)
+
+
+def _extract(options: argparse.Namespace) -> int:
+    with open_storage(options.image) as opened:
+        table = _read(options, opened.storage)
+        partition = _select(table, options.partition)
+        for fault in table.faults:
+            if fault.partition == partition.number:
+                notice(PROGRAM, f"partition {partition.number}: {fault.message}")
+        window = partition.window(opened.storage)
+        with new_image(options.output, partition.size, force=options.force) as output:
+            _copy(window, output, 0)
+    if options.json:
+        print_json(partition.as_dict() | {"output": options.output})
+    else:
+        print(f"{options.output}: partition {partition.number}, {amount(partition.size)}")
+    return OK
+
+
+def _select(table: Table | MBRTable, text: str) -> Partition | MBRPartition:
+    """The partition a person means.
+
+    Raises:
+        SpecificationError: there is none.
+    """
+    found: Partition | MBRPartition | None
+    if text.isascii() and text.isdecimal() and len(text) < 10:
+        found = table.partition(int(text))
+    elif isinstance(table, MBRTable):
+        wanted = text.lower().replace("_", "-")
+        found = next((each for each in table.partitions if wanted in {each.type_name, f"{each.type:#04x}"}), None)
+    else:
+        guid = partition_types.parse(text)
+        found = next((partition for partition in table.partitions if partition.guid == guid), table.find(guid))
+    if found is None:
+        numbers = ", ".join(f"{each.number} ({each.type_name or each.type})" for each in table.partitions)
+        raise SpecificationError(
+            "the disk has no such partition", actual=text, hint=f"it has {numbers}" if numbers else "it has none"
+        )
+    return found
+
+
+# Changing
+
+
+def _repair(options: argparse.Namespace) -> int:
+    actions = repair(options.image, sector_size=options.sector_size, dry_run=options.dry_run, force=options.force)
+    said = [] if options.dry_run else notices(options.image, sector_size=options.sector_size)
+    return _print_actions(options, actions, f"{options.image}: nothing to repair", said)
+
+
+def _grow(options: argparse.Namespace) -> int:
+    with ExitStack() as stack:
+        if options.size is not None:
+            stack.enter_context(_enlarged(options.image, options.size, options.dry_run))
+        actions = grow(options.image, sector_size=options.sector_size, dry_run=options.dry_run, force=options.force)
+        stack.pop_all()
+    return _print_actions(options, actions, f"{options.image}: the table fits the disk", [])
+
+
+def _enlarged(path: str, size: int, dry_run: bool) -> ExitStack:
+    """Make an image file larger; leaving the block gives the size back, unless its end is taken off the stack."""
+    stack = ExitStack()
+    before = os.stat(path).st_size
+    if dry_run and size != before:
+        raise SpecificationError("--dry-run cannot make the file larger; grow it first, or leave --size out")
+    if size < before:
+        raise SpecificationError("grow makes no image smaller", expected=f"at least {before} bytes", actual=size)
+    with open_storage(path, writable=True):  # an ordinary file, and not a device or a pipe
+        os.truncate(path, size)
+    stack.callback(os.truncate, path, before)
+    return stack
+
+
+def _resize(options: argparse.Namespace) -> int:
+    try:
+        size = None if options.size == "max" else parse_size(options.size)
+    except ValueError as error:
+        raise SpecificationError(str(error), hint="write a size such as 2G, or max") from None
+    table = read(options.image, sector_size=options.sector_size, mbr="hybrid")
+    number = _select(table, options.partition).number
+    actions = resize(
+        options.image, number, size,
+        sector_size=options.sector_size, dry_run=options.dry_run, force=options.force,
+    )  # fmt: skip
+    if not options.dry_run:
+        table = read(options.image, sector_size=options.sector_size, mbr="hybrid")
+    partition = table.partition(number)
+    text = f"{options.image}: partition {number} has {amount(partition.size if partition else 0)}"
+    code = _print_actions(options, actions, text, [])
+    if actions and not options.dry_run and not options.json:
+        print(text)
+    return code
+
+
+def _print_actions(options: argparse.Namespace, actions: list[str], otherwise: str, said: list[str]) -> int:
+    for sentence in said:
+        notice(PROGRAM, sentence)
+    if options.json:
+        print_json({"dry_run": options.dry_run, "actions": actions, "notices": said})
+    else:
+        print("\n".join(actions) or otherwise)
+    return OK
+
+
+# Creating
+
+
+def _create(options: argparse.Namespace) -> int:
+    with ExitStack() as stack:
+        wanted = [_parse_partition(text, stack) for text in options.partition]
+        table = plan(
+            [spec for spec, _ in wanted],
+            sector_size=options.sector_size or 512,
+            disk_size=options.size,
+            entry_count=options.entries,
+            seed=options.seed,
+            content=[content for _, content in wanted],
+        )
+        if not options.dry_run:
+            with new_image(options.image, table.size, force=options.force) as image:
+                for partition, (_, content) in zip(table.partitions, wanted, strict=True):
+                    if content is not None:
+                        _copy(content, image, partition.offset)
+                create(image, table)
+    _print_table(options, table, [])
+    return OK
+
+
+def _parse_partition(text: str, stack: ExitStack) -> tuple[PartitionSpec, Storage | None]:
+    """``TYPE:SIZE[:NAME[:FILE]]`` as a specification and its content; the file stays open as long as ``stack``."""
+    words = text.split(":", 3)
+    if len(words) < 2:
+        raise SpecificationError("a partition is TYPE:SIZE[:NAME[:FILE]]", actual=text)
+    content = stack.enter_context(open_storage(words[3])).storage if len(words) == 4 else None
+    try:
+        size = parse_size(words[1]) if words[1] else None
+    except ValueError as error:
+        raise SpecificationError(str(error)) from None
+    if size is None and content is not None:
+        size = content.size
+    name = words[2] if len(words) > 2 else ""
+    try:
+        encode_name(name)
+    except RangeError as error:
+        raise SpecificationError(error.message, expected=error.expected, actual=name) from None
+    return PartitionSpec(partition_types.parse(words[0]), size, name), content
+
+
+def _copy(source: Storage, target: FileStorage, offset: int) -> None:
+    """Copy a file or a part of one to ``offset`` of a new file; holes stay holes."""
+    place = descriptor_of(source)
+    if place is None:
+        raise TypeError("the command copies files")
+    fd, start = place
+    copy_from_file(fd, target, offset, source.size, source_offset=start, skip_holes=True)
+
+
+# Printing
+
+
+def _print_table(options: argparse.Namespace, table: Table | MBRTable, said: Sequence[str]) -> None:
+    for sentence in said:
+        notice(PROGRAM, sentence)
+    if options.json:
+        print_json(table.as_dict() | ({"notices": list(said)} if said else {}))
+        return
+    print(f"Disk {options.image}: {table.disk_blocks} sectors, {amount(table.size)}")
+    print(f"Sector size (logical): {table.sector_size} bytes")
+    if isinstance(table, MBRTable):
+        print(f"Disk identifier (MBR): {table.disk_signature:#010x}")
+        print(f"MBR with {counted(len(table.partitions), 'partition')}, and no GPT")
+    else:
+        print(f"Disk identifier (GUID): {table.disk_guid}")
+        print(f"Partition table holds up to {table.entry_count} entries")
+        print(f"First usable sector is {table.first_usable_lba}, last usable sector is {table.last_usable_lba}")
+    print()
+    print(f"{'Number':>6}  {'Start (sector)':>14}  {'End (sector)':>14}  {'Size':>10}  {'Type':<36}  Name")
+    for each in table.partitions:
+        place = f"{each.number:>6}  {each.first_lba:>14}  {each.last_lba:>14}  {amount(max(0, each.size)):>10}"
+        kind = each.type_name or (str(each.type) if isinstance(each, Partition) else f"{each.type:#04x}")
+        print(f"{place}  {kind:<36}  {printable(each.name)}".rstrip())

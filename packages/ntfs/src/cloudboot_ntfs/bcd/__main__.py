@@ -1,0 +1,194 @@
+"""``cloudboot-bcd``, ``python -m cloudboot_ntfs.bcd``: create, show and change Windows boot configurations."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cloudboot_base import new_file
+from cloudboot_base.command import OK, USAGE, add_common_arguments, counted, print_json, printable, run
+from cloudboot_ntfs.errors import DeviceError
+
+from .devices import BootDevice, Device, from_text
+from .elements import element_name, title
+from .store import Store, object_text
+from .templates import TEMPLATES, BcdOptions, create
+from .text import parse_value, show, value_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PROGRAM = "cloudboot-bcd"
+_DEVICES = (
+    "boot, gpt=PARTITION,DISK (GUIDs), mbr=SIGNATURE,OFFSET, ramdisk=[DEVICE]\\PATH,{GUID} or file=[DEVICE]\\PATH"
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__, epilog=f"A DEVICE is {_DEVICES}.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=purpose, description=purpose)
+        added.set_defaults(main=main)
+        added.add_argument("store", metavar="STORE", help="file of the store (a registry hive)")
+        add_common_arguments(added)
+        return added
+
+    added = command("create", _create, "make a store from nothing")
+    added.add_argument("--template", choices=TEMPLATES, default=TEMPLATES[0], help="what it starts (default: windows)")
+    added.add_argument(
+        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="where Windows is (default: boot)"
+    )
+    added.add_argument(
+        "--esp", type=_device, default=BootDevice(), metavar="DEVICE", help="where the boot manager is (default: boot)"
+    )
+    added.add_argument(
+        "--recovery", type=_device, metavar="DEVICE", help="where the recovery image is (default: as Windows)"
+    )
+    added.add_argument("--description", default=BcdOptions().description, help="name in the menu (default: Windows)")
+    added.add_argument("--locale", default=BcdOptions().locale, help="default: en-US")
+    added.add_argument(
+        "--timeout", type=int, default=BcdOptions().timeout, metavar="SECONDS", help="of the menu (default: 30)"
+    )
+    added.add_argument("--graphics", action="store_true", help="the graphical menu instead of text")
+    added.add_argument("--force", action="store_true", help="replace STORE if it exists")
+
+    added = command("show", _show, "list objects and elements, as bcdedit /enum all")
+    added.add_argument("object", metavar="OBJECT", nargs="*", help="{bootmgr}, {default} or a GUID (default: all)")
+
+    added = command("set", _set, "set an element of an object")
+    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID")
+    added.add_argument("element", metavar="ELEMENT", help="name or eight hexadecimal digits")
+    added.add_argument("value", metavar="VALUE", nargs="+", help="Yes, a number, text, objects, a DEVICE, or hex:...")
+
+    added = command("delete", _delete, "delete an element of an object, or an object")
+    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID")
+    added.add_argument("element", metavar="ELEMENT", nargs="?", help="name or eight hexadecimal digits")
+
+    added = command("import", _import, "read a store of Windows and write it again, sorted and clean")
+    added.add_argument("source", metavar="SOURCE", help="file of the store to read")
+    _add_places(added)
+    added.add_argument("--force", action="store_true", help="replace STORE if it exists")
+
+    added = command("repoint", _repoint, "give the partitions of a store new places")
+    _add_places(added)
+    return parser
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--windows", type=_device, metavar="DEVICE", help="new place of Windows")
+    parser.add_argument("--esp", type=_device, metavar="DEVICE", help="new place of the boot manager")
+    parser.add_argument("--recovery", type=_device, metavar="DEVICE", help="new place of files under \\Recovery")
+
+
+def _device(text: str) -> Device:
+    try:
+        return from_text(text)
+    except DeviceError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _write(path: str, store: Store, *, force: bool) -> None:
+    data = store.pack()
+    with new_file(path, force=force) as fd:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+
+def _create(options: argparse.Namespace) -> int:
+    store = create(
+        options.template,
+        BcdOptions(
+            windows=options.windows,
+            boot_manager=options.esp,
+            recovery=options.recovery,
+            description=options.description,
+            locale=options.locale,
+            timeout=options.timeout,
+            legacy_menu=not options.graphics,
+        ),
+    )
+    _write(options.store, store, force=options.force)
+    return OK
+
+
+def _show(options: argparse.Namespace) -> int:
+    store = Store.open(options.store)
+    if not options.json:
+        print("\n".join(printable(line) for line in show(store, options.object).split("\n")), end="")
+        return OK
+    chosen = [store.object(name) for name in options.object] or list(store.objects())
+    print_json(
+        [
+            {
+                "identifier": object_text(each.guid),
+                "type": each.object_type,
+                "title": title(each.guid, each.object_type),
+                "elements": {
+                    element_name(number, each.object_type): value_texts(value, element_name(number, each.object_type))
+                    for number, value in each.elements()
+                },
+            }
+            for each in chosen
+        ]
+    )
+    return OK
+
+
+def _set(options: argparse.Namespace) -> int:
+    store = Store.open(options.store)
+    found = store.object(options.object)
+    number = found.number(options.element)
+    found.set(number, parse_value(number, options.value, element_name(number, found.object_type)))
+    _write(options.store, store, force=True)
+    return OK
+
+
+def _delete(options: argparse.Namespace) -> int:
+    store = Store.open(options.store)
+    if options.element is None:
+        store.delete(options.object)
+    else:
+        store.object(options.object).delete(options.element)
+    _write(options.store, store, force=True)
+    return OK
+
+
+def _import(options: argparse.Namespace) -> int:
+    store = Store.open(options.source)
+    _moved(options, store)
+    _write(options.store, store, force=options.force)
+    return OK
+
+
+def _repoint(options: argparse.Namespace) -> int:
+    if options.windows is None and options.esp is None and options.recovery is None:
+        print(f"{PROGRAM}: error: no new place; give --windows, --esp or --recovery", file=sys.stderr)
+        return USAGE
+    store = Store.open(options.store)
+    _moved(options, store)
+    _write(options.store, store, force=True)
+    return OK
+
+
+def _moved(options: argparse.Namespace, store: Store) -> None:
+    count = store.repoint(esp=options.esp, windows=options.windows, recovery=options.recovery)
+    if options.json:
+        print_json({"changed": count})
+    else:
+        print(f"{counted(count, 'element')} changed")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    options = _parser().parse_args(arguments)
+    code: Callable[[argparse.Namespace], int] = options.main
+    return run(PROGRAM, code, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

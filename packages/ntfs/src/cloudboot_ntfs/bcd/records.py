@@ -1,0 +1,228 @@
+"""The records declared in ``cloudboot_ntfs.bcd.structs``. Generated: change the declaration, then run
+``python -m cloudboot_records cloudboot_ntfs.bcd.structs``.
+"""
+
+# ruff: noqa: E501 -- one field's doc may be longer than a line
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from cloudboot_records.model import Field, RecordLayout
+from cloudboot_records.record import Record, exactly
+
+
+@dataclass(slots=True)
+class DeviceDescriptor(Record):
+    """Head of a device; the GUID of the object with its options stands before it in an element (BL_DEVICE_DESCRIPTOR). (16 bytes)"""
+
+    #: 0: disk, 5: boot device, 6: partition, 8: locate
+    DeviceType: int = 0
+    Flags: int = 0
+    #: bytes, this head included
+    Size: int = 0
+    Unknown: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "DeviceDescriptor",
+        (
+            Field("DeviceType", "L"),
+            Field("Flags", "L"),
+            Field("Size", "L"),
+            Field("Unknown", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 16
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.DeviceType,
+            self.Flags,
+            self.Size,
+            self.Unknown,
+        )
+
+
+@dataclass(slots=True)
+class GptPartition(Record):
+    """A partition of a disk with a GPT. (56 bytes)"""
+
+    #: unique GUID of the partition, mixed-endian
+    PartitionGuid: bytes = bytes(16)
+    #: 0: hard disk
+    LocalType: int = 0
+    #: 0: GPT
+    PartitionType: int = 0
+    #: GUID of the disk, mixed-endian
+    DiskGuid: bytes = bytes(16)
+    Reserved: bytes = bytes(16)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "GptPartition",
+        (
+            Field("PartitionGuid", "s", 16),
+            Field("LocalType", "L"),
+            Field("PartitionType", "L"),
+            Field("DiskGuid", "s", 16),
+            Field("Reserved", "s", 16),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 56
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            exactly("GptPartition", "PartitionGuid", 16, self.PartitionGuid),
+            self.LocalType,
+            self.PartitionType,
+            exactly("GptPartition", "DiskGuid", 16, self.DiskGuid),
+            exactly("GptPartition", "Reserved", 16, self.Reserved),
+        )
+
+
+@dataclass(slots=True)
+class MbrPartition(Record):
+    """A partition of a disk with an MBR. (56 bytes)"""
+
+    #: first byte of the partition
+    PartitionOffset: int = 0
+    Reserved1: int = 0
+    #: 0: hard disk
+    LocalType: int = 0
+    #: 1: MBR
+    PartitionType: int = 0
+    DiskSignature: int = 0
+    Reserved2: bytes = bytes(28)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "MbrPartition",
+        (
+            Field("PartitionOffset", "Q"),
+            Field("Reserved1", "Q"),
+            Field("LocalType", "L"),
+            Field("PartitionType", "L"),
+            Field("DiskSignature", "L"),
+            Field("Reserved2", "s", 28),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 56
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.PartitionOffset,
+            self.Reserved1,
+            self.LocalType,
+            self.PartitionType,
+            self.DiskSignature,
+            exactly("MbrPartition", "Reserved2", 28, self.Reserved2),
+        )
+
+
+@dataclass(slots=True)
+class RamDisk(Record):
+    """A RAM disk; the descriptor of the file's path follows (BL_LOCAL_DEVICE). (24 bytes)"""
+
+    #: 3: RAM disk
+    LocalType: int = 0
+    #: physical address; 0: to be loaded
+    ImageBase: int = 0
+    ImageSize: int = 0
+    ImageOffset: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "RamDisk",
+        (
+            Field("LocalType", "L"),
+            Field("ImageBase", "Q"),
+            Field("ImageSize", "Q"),
+            Field("ImageOffset", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 24
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.LocalType,
+            self.ImageBase,
+            self.ImageSize,
+            self.ImageOffset,
+        )
+
+
+@dataclass(slots=True)
+class FileHead(Record):
+    """A file as a device; the descriptor of the file's path follows (BL_LOCAL_DEVICE). (4 bytes)"""
+
+    #: 5: file
+    LocalType: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "FileHead",
+        (
+            Field("LocalType", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 4
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.LocalType,
+        )
+
+
+@dataclass(slots=True)
+class FilePath(Record):
+    """Head of the path of a file; a device follows, and the path (BL_FILE_PATH_DESCRIPTOR). (12 bytes)"""
+
+    #: 1
+    Version: int = 0
+    #: bytes, this head included
+    Length: int = 0
+    #: 5: a device and then the path in UTF-16
+    PathType: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "FilePath",
+        (
+            Field("Version", "L"),
+            Field("Length", "L"),
+            Field("PathType", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 12
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.Version,
+            self.Length,
+            self.PathType,
+        )

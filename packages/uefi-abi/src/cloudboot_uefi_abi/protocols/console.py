@@ -1,0 +1,112 @@
+"""Text and graphics consoles, pointers, serial lines (UEFI 2.10 chapter 12)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.guids import GUIDS
+
+EFI_SIMPLE_TEXT_INPUT_PROTOCOL: Final = structure(
+    "EFI_SIMPLE_TEXT_INPUT_PROTOCOL",
+    "12.3",
+    """
+    EFI_STATUS Reset(IN EFI_SIMPLE_TEXT_INPUT_PROTOCOL *This, IN BOOLEAN ExtendedVerification);
+    EFI_STATUS ReadKeyStroke(IN EFI_SIMPLE_TEXT_INPUT_PROTOCOL *This, OUT EFI_INPUT_KEY *Key);
+    EFI_EVENT WaitForKey;
+    """,
+    guid=GUIDS["EFI_SIMPLE_TEXT_INPUT_PROTOCOL"],
+)
+
+EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL: Final = structure(
+    "EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL",
+    "12.2",
+    """
+    EFI_STATUS Reset(IN EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *This, IN BOOLEAN ExtendedVerification);
+    EFI_STATUS ReadKeyStrokeEx(IN EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *This, OUT EFI_KEY_DATA *KeyData);
+    EFI_EVENT WaitForKeyEx;
+    EFI_STATUS SetState(IN EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *This, IN EFI_KEY_TOGGLE_STATE *KeyToggleState);
+    EFI_STATUS RegisterKeyNotify(IN EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *This, IN EFI_KEY_DATA *KeyData,
+        IN EFI_KEY_NOTIFY_FUNCTION KeyNotificationFunction, OUT VOID **NotifyHandle);
+    EFI_STATUS UnregisterKeyNotify(IN EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *This, IN VOID *NotificationHandle);
+    """,
+    guid=GUIDS["EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL"],
+)
+
+EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL: Final = structure(
+    "EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL",
+    "12.4",
+    """
+    EFI_STATUS Reset(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN BOOLEAN ExtendedVerification);
+    EFI_STATUS OutputString(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN CHAR16 *String);
+    EFI_STATUS TestString(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN CHAR16 *String);
+    EFI_STATUS QueryMode(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN UINTN ModeNumber, OUT UINTN *Columns,
+        OUT UINTN *Rows);
+    EFI_STATUS SetMode(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN UINTN ModeNumber);
+    EFI_STATUS SetAttribute(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN UINTN Attribute);
+    EFI_STATUS ClearScreen(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This);
+    EFI_STATUS SetCursorPosition(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN UINTN Column, IN UINTN Row);
+    EFI_STATUS EnableCursor(IN EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *This, IN BOOLEAN Visible);
+    SIMPLE_TEXT_OUTPUT_MODE *Mode;
+    """,
+    guid=GUIDS["EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL"],
+)
+
+EFI_SIMPLE_POINTER_PROTOCOL: Final = structure(
+    "EFI_SIMPLE_POINTER_PROTOCOL",
+    "12.5",
+    """
+    EFI_STATUS Reset(IN EFI_SIMPLE_POINTER_PROTOCOL *This, IN BOOLEAN ExtendedVerification);
+    EFI_STATUS GetState(IN EFI_SIMPLE_POINTER_PROTOCOL *This, OUT EFI_SIMPLE_POINTER_STATE *State);
+    EFI_EVENT WaitForInput;
+    EFI_SIMPLE_POINTER_MODE *Mode;
+    """,
+    guid=GUIDS["EFI_SIMPLE_POINTER_PROTOCOL"],
+)
+
+EFI_GRAPHICS_OUTPUT_PROTOCOL: Final = structure(
+    "EFI_GRAPHICS_OUTPUT_PROTOCOL",
+    "12.9",
+    """
+    EFI_STATUS QueryMode(IN EFI_GRAPHICS_OUTPUT_PROTOCOL *This, IN UINT32 ModeNumber, OUT UINTN *SizeOfInfo,
+        OUT EFI_GRAPHICS_OUTPUT_MODE_INFORMATION **Info);
+    EFI_STATUS SetMode(IN EFI_GRAPHICS_OUTPUT_PROTOCOL *This, IN UINT32 ModeNumber);
+    EFI_STATUS Blt(IN EFI_GRAPHICS_OUTPUT_PROTOCOL *This, IN OUT EFI_GRAPHICS_OUTPUT_BLT_PIXEL *BltBuffer OPTIONAL,
+        IN EFI_GRAPHICS_OUTPUT_BLT_OPERATION BltOperation, IN UINTN SourceX, IN UINTN SourceY, IN UINTN DestinationX,
+        IN UINTN DestinationY, IN UINTN Width, IN UINTN Height, IN UINTN Delta OPTIONAL);
+    EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *Mode;
+    """,
+    guid=GUIDS["EFI_GRAPHICS_OUTPUT_PROTOCOL"],
+)
+
+EFI_SERIAL_IO_PROTOCOL: Final = structure(
+    "EFI_SERIAL_IO_PROTOCOL",
+    "12.8",
+    """
+    UINT32 Revision;
+    EFI_STATUS Reset(IN EFI_SERIAL_IO_PROTOCOL *This);
+    EFI_STATUS SetAttributes(IN EFI_SERIAL_IO_PROTOCOL *This, IN UINT64 BaudRate, IN UINT32 ReceiveFifoDepth,
+        IN UINT32 Timeout, IN EFI_PARITY_TYPE Parity, IN UINT8 DataBits, IN EFI_STOP_BITS_TYPE StopBits);
+    EFI_STATUS SetControl(IN EFI_SERIAL_IO_PROTOCOL *This, IN UINT32 Control);
+    EFI_STATUS GetControl(IN EFI_SERIAL_IO_PROTOCOL *This, OUT UINT32 *Control);
+    EFI_STATUS Write(IN EFI_SERIAL_IO_PROTOCOL *This, IN OUT UINTN *BufferSize, IN VOID *Buffer);
+    EFI_STATUS Read(IN EFI_SERIAL_IO_PROTOCOL *This, IN OUT UINTN *BufferSize, OUT VOID *Buffer);
+    SERIAL_IO_MODE *Mode;
+    EFI_GUID *DeviceTypeGuid;
+    """,
+    guid=GUIDS["EFI_SERIAL_IO_PROTOCOL"],
+    revision=0x00010001,
+)
+
+EFI_CONSOLE_CONTROL_PROTOCOL: Final = structure(
+    "EFI_CONSOLE_CONTROL_PROTOCOL",
+    "EDK 1.1",
+    """
+    EFI_STATUS GetMode(IN EFI_CONSOLE_CONTROL_PROTOCOL *This, OUT EFI_CONSOLE_CONTROL_SCREEN_MODE *Mode,
+        OUT BOOLEAN *GopUgaExists OPTIONAL, OUT BOOLEAN *StdInLocked OPTIONAL);
+    EFI_STATUS SetMode(IN EFI_CONSOLE_CONTROL_PROTOCOL *This, IN EFI_CONSOLE_CONTROL_SCREEN_MODE Mode);
+    EFI_STATUS LockStdIn(IN EFI_CONSOLE_CONTROL_PROTOCOL *This, IN CHAR16 *Password);
+    """,
+    guid=GUIDS["EFI_CONSOLE_CONTROL_PROTOCOL"],
+)
+"""Not in the specification; older loaders ask for it and do without."""

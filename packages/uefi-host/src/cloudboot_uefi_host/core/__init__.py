@@ -1,0 +1,1 @@
+"""What the firmware keeps: memory, handles, events, images, variables, and the console."""

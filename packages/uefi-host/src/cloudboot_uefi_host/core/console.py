@@ -1,0 +1,276 @@
+"""The console: Simple Text Output, and Simple Text Input with keys from a script (UEFI 2.10 chapter 12)."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.layout.records import EFI_INPUT_KEY, EFI_KEY_DATA
+from cloudboot_uefi_abi.layout.records import SIMPLE_TEXT_OUTPUT_MODE as MODE
+from cloudboot_uefi_abi.protocols.console import (
+    EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL,
+    EFI_SIMPLE_TEXT_INPUT_PROTOCOL,
+    EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL,
+)
+from cloudboot_uefi_abi.status import Status
+
+from .control import AwaitingInput, ExpectedTextSeen
+from .events import EVT_NOTIFY_WAIT, TPL_NOTIFY
+from .keys import Key, Typed, parse_keys
+from .screen import COLUMNS, ROWS, Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cloudboot_uefi_host.machine import Machine
+
+    from .allocator import Allocator
+    from .events import Event, Events
+    from .handles import Handles
+    from .publisher import Publisher
+
+_SHIFT_VALID, _TOGGLE_VALID = 0x80000000, 0x80
+_WHITE: Final = 0x07
+#: The last printed characters that a pattern is looked for in.
+_WINDOW: Final = 16384
+#: Printed characters that are kept; a program that prints without end must not use up the host's memory.
+_MAX_TEXT: Final = 4 << 20
+
+
+class Console:
+    """The console of one machine.
+
+    ``text`` is everything printed, ``printed`` the same in pieces with the name of the image that printed each, and
+    ``screen`` what stands on the screen.
+    """
+
+    def __init__(
+        self, machine: Machine, allocator: Allocator, publisher: Publisher, events: Events, handles: Handles
+    ) -> None:
+        self._machine, self._memory, self._events = machine, machine.memory, events
+        self._allocator = allocator
+        self.screen = Screen()
+        self.printed: list[tuple[str, str]] = []
+        self.echo: Callable[[str], None] = lambda _text: None
+        self._recent = ""
+        self._size = 0
+        self._keys: deque[Key] = deque()
+        self._script: deque[Typed] = deque()
+        self._until: re.Pattern[str] | None = None
+        self._notifications: dict[int, tuple[Key, int]] = {}
+        self.idle_polls = 0
+        self._mode = allocator.place(
+            MODE(MaxMode=1, Mode=0, Attribute=_WHITE, CursorColumn=0, CursorRow=0, CursorVisible=1).pack()
+        )
+        self._publish(publisher, handles)
+
+    def _publish(self, publisher: Publisher, handles: Handles) -> None:
+        self.output = publisher.publish(
+            EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL,
+            {
+                "Reset": self._reset_output,
+                "OutputString": self._output_string,
+                "TestString": lambda _this, _string: Status.SUCCESS,
+                "QueryMode": self._query_mode,
+                "SetMode": self._set_mode,
+                "SetAttribute": self._set_attribute,
+                "ClearScreen": self._clear_screen,
+                "SetCursorPosition": self._set_cursor_position,
+                "EnableCursor": self._enable_cursor,
+            },
+            {"Mode": self._mode},
+        )
+        wait = self._events.create(EVT_NOTIFY_WAIT, TPL_NOTIFY, self._check_keys)
+        self.input = publisher.publish(
+            EFI_SIMPLE_TEXT_INPUT_PROTOCOL,
+            {"Reset": self._reset_input, "ReadKeyStroke": self._read_key_stroke},
+            {"WaitForKey": wait.address},
+        )
+        wait = self._events.create(EVT_NOTIFY_WAIT, TPL_NOTIFY, self._check_keys)
+        self.input_ex = publisher.publish(
+            EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL,
+            {
+                "Reset": self._reset_input,
+                "ReadKeyStrokeEx": self._read_key_stroke_ex,
+                "SetState": lambda _this, state: Status.SUCCESS if state else Status.INVALID_PARAMETER,
+                "RegisterKeyNotify": self._register_key_notify,
+                "UnregisterKeyNotify": self._unregister_key_notify,
+            },
+            {"WaitForKeyEx": wait.address},
+        )
+        self.handle = handles.create()
+        for name, pointer in (
+            ("EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL", self.output),
+            ("EFI_SIMPLE_TEXT_INPUT_PROTOCOL", self.input),
+            ("EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL", self.input_ex),
+        ):
+            handles.install(self.handle, GUIDS[name].bytes_le, pointer)
+
+    # The script
+
+    def type(self, script: Sequence[Typed]) -> None:
+        """Add lines to the script of keys.
+
+        Raises:
+            UsageError: a name of a key is not known.
+        """
+        for line in script:
+            parse_keys(line.keys)
+            self._script.append(line)
+
+    def until(self, pattern: str | None) -> None:
+        """End the run once the console shows ``pattern`` (a regular expression)."""
+        self._until = None if pattern is None else re.compile(pattern)
+
+    @property
+    def text(self) -> str:
+        """Everything printed so far."""
+        return "".join(text for _, text in self.printed)
+
+    def pending(self) -> str | None:
+        """The pattern the script waits for."""
+        return self._script[0].expect if self._script else None
+
+    def _has_key(self) -> bool:
+        """Whether a key can be read; types the next keys if the console shows what the script waits for."""
+        if not self._keys and self._script:
+            found = re.search(self._script[0].expect, self._recent)
+            if found is not None:
+                self._recent = self._recent[found.end() :]
+                self._keys.extend(parse_keys(self._script.popleft().keys))
+                self.idle_polls = 0
+        if self._keys:
+            return True
+        self.idle_polls += 1
+        limit = self._machine.budget.idle_polls
+        if limit and self.idle_polls > limit:
+            raise AwaitingInput
+        return False
+
+    def _print(self, text: str) -> None:
+        image = self._machine.caller
+        if self._size < _MAX_TEXT:
+            self._size += len(text)
+            if self.printed and self.printed[-1][0] == image and len(self.printed[-1][1]) < _WINDOW:
+                self.printed[-1] = image, self.printed[-1][1] + text
+            else:
+                self.printed.append((image, text))
+        self._recent = (self._recent + text)[-_WINDOW:]
+        self.idle_polls = 0
+        self.echo(text)
+        if self._until is not None and self._until.search(self._recent):
+            self._until = None
+            raise ExpectedTextSeen
+
+    # Output
+
+    def _sync(self) -> None:
+        self._memory.put32(self._mode + MODE.LAYOUT.offsets["CursorColumn"], self.screen.column)
+        self._memory.put32(self._mode + MODE.LAYOUT.offsets["CursorRow"], self.screen.row)
+
+    def _reset_output(self, _this: int, _extended: int) -> int:
+        self._set_attribute(_this, _WHITE)
+        return self._clear_screen(_this)
+
+    def _output_string(self, _this: int, string: int) -> int:
+        if not string:
+            return Status.INVALID_PARAMETER
+        text = self._memory.text(string)
+        self.screen.write(text)
+        self._sync()
+        self._print(text)
+        return Status.SUCCESS
+
+    def _query_mode(self, _this: int, mode: int, columns: int, rows: int) -> int:
+        if mode != 0:
+            return Status.UNSUPPORTED
+        self._memory.put64(columns, COLUMNS)
+        self._memory.put64(rows, ROWS)
+        return Status.SUCCESS
+
+    def _set_mode(self, this: int, mode: int) -> int:
+        return self._clear_screen(this) if mode == 0 else Status.UNSUPPORTED
+
+    def _set_attribute(self, _this: int, attribute: int) -> int:
+        if attribute > 0x7F:
+            return Status.UNSUPPORTED
+        self._memory.put32(self._mode + MODE.LAYOUT.offsets["Attribute"], attribute)
+        return Status.SUCCESS
+
+    def _clear_screen(self, _this: int) -> int:
+        self.screen.clear()
+        self._sync()
+        self._print("\n")
+        return Status.SUCCESS
+
+    def _set_cursor_position(self, _this: int, column: int, row: int) -> int:
+        before = self.screen.row
+        if not self.screen.move(column, row):
+            return Status.UNSUPPORTED
+        self._sync()
+        if row != before:  # in the running text, a move to another row starts a line
+            self._print("\n")
+        return Status.SUCCESS
+
+    def _enable_cursor(self, _this: int, visible: int) -> int:
+        self._memory.put8(self._mode + MODE.LAYOUT.offsets["CursorVisible"], visible)
+        return Status.SUCCESS
+
+    # Input
+
+    def _check_keys(self, event: Event) -> None:
+        if self._has_key():
+            self._events.signal(event)
+
+    def _reset_input(self, _this: int, _extended: int) -> int:
+        self._keys.clear()
+        return Status.SUCCESS
+
+    def _next_key(self) -> Key | None:
+        if not self._has_key():
+            return None
+        key = self._keys.popleft()
+        for wanted, function in list(self._notifications.values()):
+            if wanted == key:
+                data = self._allocator.place(self._key_data(key))
+                self._machine.call(function, data)
+        return key
+
+    @staticmethod
+    def _key_data(key: Key) -> bytes:
+        record = EFI_INPUT_KEY(ScanCode=key.scan, UnicodeChar=key.character)
+        return EFI_KEY_DATA(Key=record, KeyShiftState=_SHIFT_VALID, KeyToggleState=_TOGGLE_VALID).pack()
+
+    def _read_key_stroke(self, _this: int, key: int) -> int:
+        if not key:
+            return Status.INVALID_PARAMETER
+        found = self._next_key()
+        if found is None:
+            return Status.NOT_READY
+        self._memory.write(key, EFI_INPUT_KEY(ScanCode=found.scan, UnicodeChar=found.character).pack())
+        return Status.SUCCESS
+
+    def _read_key_stroke_ex(self, _this: int, data: int) -> int:
+        if not data:
+            return Status.INVALID_PARAMETER
+        found = self._next_key()
+        if found is None:
+            self._memory.fill(data, EFI_KEY_DATA.SIZE)
+            return Status.NOT_READY
+        self._memory.write(data, self._key_data(found))
+        return Status.SUCCESS
+
+    def _register_key_notify(self, _this: int, data: int, function: int, handle: int) -> int:
+        if not data or not function or not handle:
+            return Status.INVALID_PARAMETER
+        record = EFI_KEY_DATA.unpack_from(self._memory.read(data, EFI_KEY_DATA.SIZE))
+        token = self._allocator.place(bytes(16))
+        self._notifications[token] = Key(record.Key.ScanCode, record.Key.UnicodeChar), function
+        self._memory.put64(handle, token)
+        return Status.SUCCESS
+
+    def _unregister_key_notify(self, _this: int, handle: int) -> int:
+        found = self._notifications.pop(handle, None)
+        return Status.INVALID_PARAMETER if found is None else Status.SUCCESS

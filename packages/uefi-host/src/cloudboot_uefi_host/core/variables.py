@@ -1,0 +1,160 @@
+"""UEFI variables, kept in memory (UEFI 2.10 section 8.2)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloudboot_uefi_host.memory import GuestMemory
+    from cloudboot_uefi_host.trace import Trace
+
+NON_VOLATILE, BOOTSERVICE_ACCESS, RUNTIME_ACCESS, APPEND_WRITE = 0x1, 0x2, 0x4, 0x40
+_AUTHENTICATED: Final = 0x10 | 0x20 | 0x80
+_KNOWN: Final = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS | APPEND_WRITE
+_STORE_SIZE: Final = 256 << 10
+_MAX_SIZE: Final = 64 << 10
+GLOBAL: Final = GUIDS["EFI_GLOBAL_VARIABLE"].bytes_le
+
+
+@dataclass(slots=True)
+class Variable:
+    """The attributes and the data of one variable."""
+
+    attributes: int
+    data: bytes
+
+
+class Variables:
+    """The variables of one machine by vendor GUID (16 bytes) and name, in the order of their creation.
+
+    Authenticated variables are refused (EFI_UNSUPPORTED): this firmware has no keys to check signatures with.
+    """
+
+    def __init__(self, memory: GuestMemory, trace: Trace) -> None:
+        self._memory, self._trace = memory, trace
+        self._variables: dict[tuple[bytes, str], Variable] = {}
+        self.at_runtime = False
+        self.set_boot_defaults()
+
+    def set_boot_defaults(self) -> None:
+        """What a firmware without Secure Boot and with one boot option reports."""
+        readable = BOOTSERVICE_ACCESS | RUNTIME_ACCESS
+        for name, data in (
+            ("SecureBoot", b"\0"),
+            ("SetupMode", b"\1"),
+            ("BootCurrent", struct.pack("<H", 1)),
+            ("PlatformLang", b"en\0"),
+            ("PlatformLangCodes", b"en\0"),
+            ("OsIndicationsSupported", bytes(8)),
+        ):
+            self.put(name, data, attributes=readable)
+
+    def put(self, name: str, data: bytes, *, vendor: bytes = GLOBAL, attributes: int = 7) -> None:
+        """Set a variable from Python."""
+        self._variables[vendor, name] = Variable(attributes, data)
+
+    def get(self, name: str, vendor: bytes = GLOBAL) -> Variable | None:
+        """A variable."""
+        return self._variables.get((vendor, name))
+
+    def items(self) -> Iterator[tuple[bytes, str, Variable]]:
+        """Vendor GUID, name and variable, in the order of creation."""
+        for (vendor, name), variable in self._variables.items():
+            yield vendor, name, variable
+
+    def _visible(self, variable: Variable) -> bool:
+        return not self.at_runtime or bool(variable.attributes & RUNTIME_ACCESS)
+
+    # Services
+
+    def get_variable(self, name: int, vendor: int, attributes: int, size: int, data: int) -> int:
+        """GetVariable."""
+        memory = self._memory
+        if not name or not vendor or not size:
+            return Status.INVALID_PARAMETER
+        key = memory.read(vendor, 16), memory.text(name)
+        found = self._variables.get(key)
+        if found is None or not self._visible(found):
+            self._trace.missing[f"variable {key[1]}"] += 1
+            return Status.NOT_FOUND
+        room = memory.u64(size)
+        memory.put64(size, len(found.data))
+        if attributes:
+            memory.put32(attributes, found.attributes)
+        if room < len(found.data):
+            return Status.BUFFER_TOO_SMALL
+        if not data:
+            return Status.INVALID_PARAMETER
+        memory.write(data, found.data)
+        return Status.SUCCESS
+
+    def get_next_variable_name(self, size: int, name: int, vendor: int) -> int:
+        """GetNextVariableName."""
+        memory = self._memory
+        if not size or not name or not vendor:
+            return Status.INVALID_PARAMETER
+        current = memory.text(name)
+        keys = [key for key, variable in self._variables.items() if self._visible(variable)]
+        position = 0
+        if current:
+            key = memory.read(vendor, 16), current
+            if key not in keys:
+                return Status.INVALID_PARAMETER
+            position = keys.index(key) + 1
+        if position >= len(keys):
+            return Status.NOT_FOUND
+        encoded = keys[position][1].encode("utf-16-le", "surrogatepass") + b"\0\0"
+        room = memory.u64(size)
+        memory.put64(size, len(encoded))
+        if room < len(encoded):
+            return Status.BUFFER_TOO_SMALL
+        memory.write(name, encoded)
+        memory.write(vendor, keys[position][0])
+        return Status.SUCCESS
+
+    def set_variable(self, name: int, vendor: int, attributes: int, size: int, data: int) -> int:
+        """SetVariable."""
+        memory = self._memory
+        if not name or not vendor:
+            return Status.INVALID_PARAMETER
+        key = memory.read(vendor, 16), memory.text(name)
+        if not key[1] or attributes & ~(_KNOWN | _AUTHENTICATED):
+            return Status.INVALID_PARAMETER
+        if attributes & _AUTHENTICATED:
+            return Status.UNSUPPORTED
+        if attributes & RUNTIME_ACCESS and not attributes & BOOTSERVICE_ACCESS:
+            return Status.INVALID_PARAMETER
+        found = self._variables.get(key)
+        appends = bool(attributes & APPEND_WRITE)
+        attributes &= ~APPEND_WRITE
+        if (size == 0 and not appends) or not attributes & (BOOTSERVICE_ACCESS | RUNTIME_ACCESS):
+            return Status.NOT_FOUND if self._variables.pop(key, None) is None else Status.SUCCESS
+        if found is not None and found.attributes != attributes:
+            return Status.INVALID_PARAMETER
+        if size > _MAX_SIZE or self._used() + size > _STORE_SIZE:
+            return Status.OUT_OF_RESOURCES
+        content = memory.read(data, size)
+        if appends and found is not None:
+            content = found.data + content
+        if content or found is not None:
+            self._variables[key] = Variable(attributes, content)
+        return Status.SUCCESS
+
+    def query_variable_info(self, attributes: int, maximum: int, remaining: int, largest: int) -> int:
+        """QueryVariableInfo."""
+        if not maximum or not remaining or not largest or not attributes:
+            return Status.INVALID_PARAMETER
+        self._memory.put64(maximum, _STORE_SIZE)
+        self._memory.put64(remaining, max(0, _STORE_SIZE - self._used()))
+        self._memory.put64(largest, _MAX_SIZE)
+        return Status.SUCCESS
+
+    def _used(self) -> int:
+        return sum(len(variable.data) + 2 * len(key[1]) + 60 for key, variable in self._variables.items())

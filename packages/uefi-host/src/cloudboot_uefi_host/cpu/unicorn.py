@@ -1,0 +1,346 @@
+"""The processor over Unicorn: amd64, arm64 and riscv64 in this process.
+
+Unicorn's library is GPL-2.0, so it is an extra that a user installs, and nothing outside this module imports it.
+
+The general registers and the start of the emulation go to the library directly: through the binding, five registers
+take 16 microseconds, directly 1.7 (``benchmarks/uefi.py``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from typing import TYPE_CHECKING, Any, cast
+
+import unicorn
+from unicorn import arm64_const, riscv_const, x86_const
+from unicorn.unicorn_py3 import unicorn as binding
+
+from cloudboot_uefi_host.errors import BackEndError
+from cloudboot_uefi_host.memory import GuestMemory
+
+from . import x86
+from .architecture import TRAP_SIZE
+from .counters import riscv_counters, x86_counters
+from .processor import Stop, StopReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .architecture import Architecture
+    from .processor import CounterSource
+
+_KINDS = {
+    "amd64": (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86_const, "UC_X86_REG_"),
+    "arm64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "UC_ARM64_REG_"),
+    "riscv64": (unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64, riscv_const, "UC_RISCV_REG_"),
+}
+#: The NS16550 of QEMU's virt machine for riscv64; the line status says that it can transmit.
+_UART, _UART_SIZE, _LINE_STATUS, _TRANSMITTER_EMPTY = 0x1000_0000, 0x1000, 5, 0x60
+_MAX_SERIAL = 1 << 20
+#: Where emulation would end by itself: no address a program reaches.
+_NOWHERE = 0xFFFF_FFFF_FFFF_F000
+_WIDE = ("xmm", "ymm", "v", "q")
+_MIB = 1 << 20
+_FLOATING_POINT_EL1 = 3 << 20
+"""CPACR_EL1.FPEN: no traps."""
+_MSTATUS_FS_INITIAL = 1 << 13
+_RISCV_ILLEGAL = 2
+_DOUBLE_FAULT, _PAGE_FAULT = 8, 14
+#: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
+_X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
+_ACCESS = {
+    unicorn.UC_MEM_READ_UNMAPPED: "read of unmapped memory",
+    unicorn.UC_MEM_WRITE_UNMAPPED: "write to unmapped memory",
+    unicorn.UC_MEM_FETCH_UNMAPPED: "execution of unmapped memory",
+    unicorn.UC_MEM_READ_PROT: "read of protected memory",
+    unicorn.UC_MEM_WRITE_PROT: "write to protected memory",
+    unicorn.UC_MEM_FETCH_PROT: "execution of protected memory",
+}
+
+
+class UnicornProcessor:
+    """A processor of Unicorn with its RAM.
+
+    Raises:
+        BackEndError: the library refused the memory or a setting.
+    """
+
+    name = "unicorn"
+
+    def __init__(self, architecture: Architecture, memory_size: int, counter: CounterSource) -> None:
+        self.architecture = architecture
+        self._counter = counter
+        kind, mode, self._names, self._prefix = _KINDS[architecture.name]
+        self._uc = unicorn.Uc(kind, mode)
+        self._ids: dict[str, int] = {}
+        self._batches: dict[tuple[str, ...], tuple[Any, Any, Any, int]] = {}
+        self._value = ctypes.c_uint64()
+        self._value_at = ctypes.byref(self._value)
+        self._traps = range(0)
+        self._fault: tuple[str, int | None] | None = None
+        self._interrupt: int | None = None
+        self._fault_address = 0
+        self._interrupted = False
+        self._hooked: set[int] = set()
+        #: What programs wrote to the serial port.
+        self.serial = bytearray()
+        self._buffer = mmap.mmap(-1, memory_size)
+        self._pin = (ctypes.c_char * memory_size).from_buffer(self._buffer)
+        self.memory = GuestMemory(memoryview(self._buffer), architecture.ram_base)
+        try:
+            self._set_up()
+        except unicorn.UcError as error:
+            raise BackEndError(f"Unicorn refused the machine: {error}") from error
+
+    def _set_up(self) -> None:
+        if self.architecture.name == "amd64":
+            self._uc.ctl_set_cpu_model(_X86_MODEL)
+        address = ctypes.addressof(self._pin)
+        self._uc.mem_map_ptr(self.architecture.ram_base, self.memory.size, unicorn.UC_PROT_ALL, address)
+        self._uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED | unicorn.UC_HOOK_MEM_PROT, self._on_access)
+        self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        {"amd64": self._set_up_amd64, "arm64": self._set_up_arm64, "riscv64": self._set_up_riscv64}[
+            self.architecture.name
+        ]()
+
+    def _set_up_amd64(self) -> None:
+        """Paging and segments: the tables stand in the first 64 KiB, which the firmware keeps reserved."""
+        uc = self._uc
+        gigabytes = max(4, -(-self.memory.end // (1 << 30)))
+        tables, descriptors = X86_TABLES, X86_TABLES - 4096
+        self.memory.write(descriptors, x86.gdt())
+        self.memory.write(tables, x86.page_tables(tables, gigabytes))
+        uc.reg_write(x86_const.UC_X86_REG_GDTR, (0, descriptors, len(x86.gdt()) - 1, 0))
+        uc.reg_write(x86_const.UC_X86_REG_CR4, x86.CR4)
+        uc.reg_write(x86_const.UC_X86_REG_CR3, tables)
+        uc.reg_write(x86_const.UC_X86_REG_CR0, x86.CR0)
+        for name in ("DS", "ES", "FS", "GS", "SS"):
+            uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), x86.DATA_SELECTOR)
+        uc.reg_write(x86_const.UC_X86_REG_CS, x86.CODE_SELECTOR)
+        uc.reg_write(x86_const.UC_X86_REG_MXCSR, x86.MXCSR)
+        uc.reg_write(x86_const.UC_X86_REG_FPCW, x86.FPU_CONTROL)
+        uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN)
+        uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT)
+
+    def _set_up_arm64(self) -> None:
+        uc = self._uc
+        access = uc.reg_read(arm64_const.UC_ARM64_REG_CPACR_EL1)
+        uc.reg_write(arm64_const.UC_ARM64_REG_CPACR_EL1, access | _FLOATING_POINT_EL1)
+        uc.hook_add(unicorn.UC_HOOK_INSN, self._on_mrs, None, 1, 0, arm64_const.UC_ARM64_INS_MRS)
+
+    def _set_up_riscv64(self) -> None:
+        status = self._uc.reg_read(riscv_const.UC_RISCV_REG_MSTATUS)
+        self._uc.reg_write(riscv_const.UC_RISCV_REG_MSTATUS, status | _MSTATUS_FS_INITIAL)
+        # Modules of EDK2 that were built for QEMU's virt machine print debug text to its serial port.
+        self._uc.mmio_map(_UART, _UART_SIZE, self._on_uart_read, None, self._on_uart_write, None)
+
+    # Registers
+
+    def _id(self, register: str) -> int:
+        found = self._ids.get(register)
+        if found is None:
+            found = self._ids[register] = int(getattr(self._names, self._prefix + register.upper()))
+        return found
+
+    def read(self, register: str) -> int:
+        """The value of a register."""
+        if register.startswith(_WIDE):
+            return int(self._uc.reg_read(self._id(register)))
+        self._value.value = 0
+        binding.uclib.uc_reg_read(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+        return self._value.value
+
+    def write(self, register: str, value: int) -> None:
+        """Set a register."""
+        if register.startswith(_WIDE):
+            self._uc.reg_write(self._id(register), value)
+            return
+        self._value.value = value
+        binding.uclib.uc_reg_write(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+
+    def read_many(self, registers: Sequence[str]) -> list[int]:
+        """The values of several general registers."""
+        key = tuple(registers)
+        batch = self._batches.get(key)
+        if batch is None:
+            count = len(key)
+            values = (ctypes.c_uint64 * count)()
+            places = (ctypes.c_void_p * count)(*(ctypes.addressof(values) + 8 * index for index in range(count)))
+            batch = (ctypes.c_int * count)(*map(self._id, key)), places, values, count
+            self._batches[key] = batch
+        numbers, places, values, count = batch
+        binding.uclib.uc_reg_read_batch(self._uc._uch, numbers, places, count)  # noqa: SLF001 -- see the module
+        return cast("list[int]", values[:])
+
+    def save(self) -> object:
+        """All registers."""
+        return self._uc.context_save()
+
+    def restore(self, state: object) -> None:
+        """Set all registers."""
+        self._uc.context_restore(state)
+
+    # Memory and code
+
+    def place_traps(self, address: int, size: int) -> None:
+        """Fill the table with trap code and protect it."""
+        trap = self.architecture.trap_code.ljust(TRAP_SIZE, b"\0")
+        self.memory.write(address, trap * (size // TRAP_SIZE))
+        self._uc.mem_protect(address, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        self._traps = range(address, address + size)
+        if self.architecture.name != "amd64":  # there hlt ends the emulation, in half the time of a hook
+            self._uc.hook_add(unicorn.UC_HOOK_CODE, self._on_trap, None, address, address + size - 1)
+
+    def guard(self, address: int, size: int) -> None:
+        """Make accesses to these pages faults."""
+        self._uc.mem_protect(address, size, unicorn.UC_PROT_NONE)
+
+    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
+        """Forget translations of this range and hook its time counters."""
+        self._uc.ctl_remove_cache(address, address + size)
+        for start, length in spans:
+            code = self.memory.read(start, length)
+            if self.architecture.name == "amd64":
+                for offset, width in x86_counters(code):
+                    self._hook(start + offset, self._on_rdtsc, width)
+            elif self.architecture.name == "riscv64":
+                for offset, register in riscv_counters(code):
+                    self._hook(start + offset, self._on_rdtime, register)
+
+    def _hook(self, address: int, function: Any, value: int) -> None:
+        if address not in self._hooked:  # a hook stays when its code is replaced: it looks at the bytes
+            self._hooked.add(address)
+            self._uc.hook_add(unicorn.UC_HOOK_CODE, function, value, address, address)
+
+    # Execution
+
+    def run(self, pc: int, instructions: int = 0) -> Stop:
+        """Execute from ``pc`` until something stops it."""
+        while True:
+            self._clear()
+            code = binding.uclib.uc_emu_start(self._uc._uch, pc, _NOWHERE, 0, instructions)  # noqa: SLF001 -- see the module
+            at = self.read(self.architecture.pc)
+            if code == unicorn.UC_ERR_OK and self._interrupt is None and self._fault is None:
+                trap = at - 1 if self.architecture.name == "amd64" else at
+                if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
+                    return Stop(StopReason.TRAP, trap)
+                return self._stop(at, instructions)
+            if self._interrupt == _RISCV_ILLEGAL and self.architecture.name == "riscv64":
+                after = self._read_time_register(at)
+                if after is not None:
+                    pc = after
+                    continue
+            return self._fault_at(at, code)
+
+    def _clear(self) -> None:
+        self._fault = self._interrupt = None
+        self._interrupted = False
+
+    def _stop(self, at: int, instructions: int) -> Stop:
+        """A stop without a fault that is no trap."""
+        if self._interrupted:
+            return Stop(StopReason.INTERRUPTED, at)
+        if self.architecture.name == "amd64" and at > 0 and self._byte(at - 1) == 0xF4:
+            return Stop(StopReason.FAULT, at - 1, "the processor was halted with interrupts that never come")
+        if instructions:
+            return Stop(StopReason.INSTRUCTIONS, at)
+        return Stop(StopReason.FAULT, at, "the processor stopped at an instruction it cannot execute")
+
+    def _byte(self, address: int) -> int | None:
+        offset = address - self.memory.base
+        return self.memory.view[offset] if 0 <= offset < self.memory.size else None
+
+    def _fault_at(self, at: int, code: int) -> Stop:
+        if self._fault is not None:
+            return Stop(StopReason.FAULT, at, *self._fault)
+        if self._interrupt is not None:
+            # A page fault without an interrupt table is a double fault; CR2 has the address of the first.
+            if self.architecture.name == "amd64" and self._interrupt in {_DOUBLE_FAULT, _PAGE_FAULT}:
+                return Stop(StopReason.FAULT, at, "page fault", self._fault_address)
+            return Stop(StopReason.FAULT, at, f"exception {self._interrupt}")
+        return Stop(StopReason.FAULT, at, str(unicorn.UcError(code)))
+
+    def interrupt(self) -> None:
+        """Stop the emulation from another thread."""
+        self._interrupted = True
+        self._uc.emu_stop()
+
+    def close(self) -> None:
+        """Drop the machine; the memory goes with its last user."""
+        self._batches.clear()
+
+    # What the emulation calls
+
+    def _on_trap(self, _uc: object, address: int, _size: int, _data: object) -> None:
+        if (address - self._traps.start) % TRAP_SIZE == 0:
+            self._uc.emu_stop()
+
+    def _on_access(self, _uc: object, access: int, address: int, _size: int, _value: int, _data: object) -> bool:
+        self._fault = _ACCESS.get(access, f"memory access {access}"), address & (1 << 64) - 1
+        return False
+
+    def _on_interrupt(self, _uc: object, number: int, _data: object) -> None:
+        if self._interrupt is None:  # a fault on the way to a handler that is not there follows the first
+            self._interrupt = number
+            if self.architecture.name == "amd64":
+                self._fault_address = int(self._uc.reg_read(x86_const.UC_X86_REG_CR2))
+        self._uc.emu_stop()
+
+    def _on_in(self, _uc: object, _port: int, size: int, _data: object) -> int:
+        return (1 << 8 * size) - 1  # what an empty bus reads; with zeros, GRUB's timer calibration never ends
+
+    def _on_out(self, _uc: object, _port: int, _size: int, _value: int, _data: object) -> None:
+        return None
+
+    def _on_mrs(self, _uc: object, register: int, system: Any, _data: object) -> bool:
+        """CNTPCT_EL0, CNTVCT_EL0 and their self-synchronised forms come from the counter source."""
+        place = (system.op0, system.op1, system.crn, system.crm)
+        if place != (3, 3, 14, 0) or system.op2 not in {1, 2, 5, 6}:
+            return False
+        self._uc.reg_write(register, self._counter.counter())
+        return True
+
+    def _on_uart_read(self, _uc: object, offset: int, _size: int, _data: object) -> int:
+        return _TRANSMITTER_EMPTY if offset == _LINE_STATUS else 0
+
+    def _on_uart_write(self, _uc: object, offset: int, _size: int, value: int, _data: object) -> None:
+        if offset == 0 and len(self.serial) < _MAX_SERIAL:
+            self.serial.append(value & 0xFF)
+
+    def _on_rdtsc(self, _uc: object, address: int, _size: int, width: int) -> None:
+        code = self.memory.read(address, width)
+        if next(x86_counters(code), None) != (0, width):
+            return  # the program has written something else there
+        value = self._counter.counter()
+        self.write("rax", value & 0xFFFFFFFF)
+        self.write("rdx", value >> 32)
+        if width == 3:
+            self.write("rcx", 0)
+        self.write("rip", address + width)
+
+    def _on_rdtime(self, _uc: object, address: int, _size: int, _register: int) -> None:
+        found = next(riscv_counters(self.memory.read(address, 4)), None)
+        if found is not None:
+            if found[1]:
+                self.write(f"x{found[1]}", self._counter.counter())
+            self.write("pc", address + 4)
+
+    def _read_time_register(self, at: int) -> int | None:
+        """Unicorn has no ``time`` register: reading it in code that was not scanned is an illegal instruction.
+
+        Unicorn reports the address after the instruction. Gives the address to go on at, or ``None``.
+        """
+        for address in (at - 4, at):
+            if self._byte(address) is None or self._byte(address + 3) is None:
+                continue
+            found = next(riscv_counters(self.memory.read(address, 4)), None)
+            if found is not None and found[0] == 0:
+                if found[1]:
+                    self.write(f"x{found[1]}", self._counter.counter())
+                return address + 4
+        return None
+
+
+#: Where the page tables of amd64 stand, after a page that holds the descriptor table.
+X86_TABLES = 0x2000

@@ -1,0 +1,243 @@
+"""The sound device (5.14): PCM output."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import time
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_virtio.errors import CommandError, DeviceBrokenError
+from cloudboot_virtio.layout.constants import DeviceId
+from cloudboot_virtio.layout.records import (
+    virtio_snd_pcm_hdr,
+    virtio_snd_pcm_info,
+    virtio_snd_pcm_set_params,
+    virtio_snd_pcm_status,
+    virtio_snd_query_info,
+)
+
+from .base import ChainPool, Driver, Requests
+
+if TYPE_CHECKING:
+    from cloudboot_virtio.ring import Completion
+
+_PCM_INFO, _SET_PARAMS, _PREPARE, _RELEASE, _START, _STOP = 0x100, 0x101, 0x102, 0x103, 0x104, 0x105
+_NAMES: Final = {
+    _PCM_INFO: "PCM_INFO",
+    _SET_PARAMS: "PCM_SET_PARAMS",
+    _PREPARE: "PCM_PREPARE",
+    _RELEASE: "PCM_RELEASE",
+    _START: "PCM_START",
+    _STOP: "PCM_STOP",
+}
+_OK: Final = 0x8000
+_ERRORS: Final = {0x8001: "bad message", 0x8002: "not supported", 0x8003: "I/O error"}
+_ANSWER_BYTES: Final = 4 + 64 * virtio_snd_pcm_info.SIZE
+_REQUEST_BYTES: Final = 64
+_STREAM = struct.Struct("<I")
+_STATUS = virtio_snd_pcm_status.LAYOUT.struct("little")
+
+RATES: Final = (5512, 8000, 11025, 16000, 22050, 32000, 44100, 48000, 64000, 88200, 96000, 176400, 192000, 384000)
+"""Frames a second, in the order of their codes (5.14.6.6.3)."""
+FORMATS: Final = {"s8": 3, "u8": 4, "s16": 5, "u16": 6, "s32": 17, "u32": 18, "float": 19}
+"""Sample formats with their codes."""
+FRAME_BYTES: Final = {"s8": 1, "u8": 1, "s16": 2, "u16": 2, "s32": 4, "u32": 4, "float": 4}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PcmInfo:
+    """What a stream can do; ``rates`` in frames a second, ``channels`` (least, most)."""
+
+    stream: int
+    output: bool
+    rates: tuple[int, ...]
+    formats: tuple[str, ...]
+    channels: tuple[int, int]
+
+
+class SoundDriver(Driver):
+    """Controls PCM streams; :meth:`open_output` gives one to write to."""
+
+    DEVICE = DeviceId.SOUND
+
+    def _set_up(self) -> None:
+        self.control = Requests(self._queue(0), self._answered)
+        self.event_queue = self._queue(1)
+        self.transmit_queue = self._queue(2)
+        self.receive_queue = self._queue(3)
+        self._messages = self._pool(1, [_REQUEST_BYTES], [_ANSWER_BYTES])
+        self._answer = b""
+        self.jacks, self.streams, self.channel_maps = struct.unpack("<3I", self.transport.read_config(0, 12))
+
+    def _answered(self, completion: Completion) -> None:
+        self._answer = bytes(completion.chain.writable()[: completion.written])
+        self._messages.give(completion.chain)
+
+    def _call(self, command: int, request: bytes, answer: int = 0) -> bytes:
+        while (chain := self._messages.take()) is None:  # an earlier call timed out: its message is still the device's
+            self.control.wait_one(self.timeout)
+        chain.readable()[: len(request)] = request
+        chain.fit([len(request)], [4 + answer])
+        ticket = self.control.submit(chain, self.timeout)
+        self.control.queue.kick()
+        self.control.wait_for(ticket, self.timeout)
+        if len(self._answer) < 4:
+            raise DeviceBrokenError(
+                f"the answer to {_NAMES[command]} is short",
+                structure="virtio_snd_hdr",
+                expected=4,
+                actual=len(self._answer),
+            )
+        code = int.from_bytes(self._answer[:4], "little")
+        if code != _OK:
+            raise CommandError(_NAMES[command], code, _ERRORS.get(code))
+        return self._answer[4:]
+
+    def info(self) -> list[PcmInfo]:
+        """What the streams can do.
+
+        Raises:
+            CommandError: the device does not say.
+        """
+        size = virtio_snd_pcm_info.SIZE
+        count = min(self.streams, 64)
+        request = virtio_snd_query_info(code=_PCM_INFO, start_id=0, count=count, size=size)
+        data = self._call(_PCM_INFO, request.pack(), count * size)
+        found = []
+        for stream in range(min(count, len(data) // size)):
+            record = virtio_snd_pcm_info.unpack_from(data, stream * size)
+            rates = tuple(rate for code, rate in enumerate(RATES) if record.rates >> code & 1)
+            formats = tuple(name for name, code in FORMATS.items() if record.formats >> code & 1)
+            channels = (record.channels_min, record.channels_max)
+            found.append(PcmInfo(stream, record.direction == 0, rates, formats, channels))
+        return found
+
+    def command(self, command: int, stream: int) -> None:
+        """Send a command without parameters to a stream.
+
+        Raises:
+            CommandError: the device refuses.
+        """
+        self._call(command, virtio_snd_pcm_hdr(code=command, stream_id=stream).pack())
+
+    def open_output(
+        self,
+        stream: int = 0,
+        *,
+        rate: int = 44100,
+        channels: int = 2,
+        format: str = "s16",  # noqa: A002 - the field's name
+        period: int = 4096,
+        periods: int = 16,
+    ) -> PcmOutput:
+        """Set the parameters of a stream, prepare and start it.
+
+        Args:
+            stream: which one.
+            rate: frames a second, one of :data:`RATES`.
+            channels: samples a frame.
+            format: a key of :data:`FORMATS`.
+            period: bytes of one buffer.
+            periods: buffers in flight.
+
+        Raises:
+            CommandError: the device refuses.
+            ValueError: unknown rate or format.
+        """
+        if rate not in RATES or format not in FORMATS:
+            raise ValueError(f"no rate {rate} or no format {format!r}")
+        parameters = virtio_snd_pcm_set_params(
+            code=_SET_PARAMS,
+            stream_id=stream,
+            buffer_bytes=period * periods,
+            period_bytes=period,
+            channels=channels,
+            format=FORMATS[format],
+            rate=RATES.index(rate),
+        )
+        self._call(_SET_PARAMS, parameters.pack())
+        self.command(_PREPARE, stream)
+        self.command(_START, stream)
+        pool = self._pool(min(periods, max(1, self.transmit_queue.size // 3)), [4, period], [_STATUS.size])
+        return PcmOutput(self, stream, pool, period, rate * channels * FRAME_BYTES[format])
+
+
+class PcmOutput:
+    """A running output stream.
+
+    The device returns a buffer when it has played it, so :meth:`write` keeps the pace of the device. ``played`` counts
+    the bytes of the buffers that came back.
+    """
+
+    def __init__(self, driver: SoundDriver, stream: int, pool: ChainPool, period: int, byte_rate: int) -> None:
+        self._driver = driver
+        self._pool = pool
+        self._requests = Requests(driver.transmit_queue, self._returned)
+        self.stream = stream
+        self.period = period
+        self.byte_rate = byte_rate
+        self.played = 0
+        self._sizes: dict[object, int] = {}
+        self._failed: CommandError | None = None
+
+    def _returned(self, completion: Completion) -> None:
+        chain = completion.chain
+        status, _ = _STATUS.unpack_from(chain.writable())
+        size = self._sizes.pop(chain)
+        if status == _OK and completion.written >= _STATUS.size:
+            self.played += size
+        else:
+            self._failed = CommandError("PCM buffer", status, _ERRORS.get(status))
+        self._pool.give(chain)
+
+    def write(self, samples: bytes | memoryview) -> None:
+        """Play samples; returns when the last of them is with the device.
+
+        Raises:
+            CommandError: the device could not play a buffer.
+            CompletionTimeoutError: the device stopped playing; its buffers stay its.
+        """
+        queue = self._requests.queue
+        view = memoryview(samples)
+        for at in range(0, len(view), self.period):
+            self._requests.collect()
+            while (chain := self._pool.take()) is None:
+                queue.kick()
+                self._requests.wait_one(self._driver.timeout)
+            part = view[at : at + self.period]
+            _STREAM.pack_into(chain.readable(0), 0, self.stream)
+            chain.readable(1)[: len(part)] = part
+            _STATUS.pack_into(chain.writable(), 0, 0, 0)
+            chain.fit((4, len(part)), (_STATUS.size,))
+            self._sizes[chain] = len(part)
+            self._requests.submit(chain, self._driver.timeout)
+            queue.kick()
+        self._check()
+
+    def drain(self) -> None:
+        """Wait until the device has returned every buffer.
+
+        Raises:
+            CommandError: the device could not play a buffer.
+            CompletionTimeoutError: the device stopped playing.
+        """
+        self._requests.drain(self._driver.timeout)
+        self._check()
+
+    def _check(self) -> None:
+        if self._failed is not None:
+            failure, self._failed = self._failed, None
+            raise failure
+
+    def close(self, *, settle: float = 0.0) -> None:
+        """Drain, stop and release the stream.
+
+        A device may still hold samples of returned buffers in its backend; ``settle`` seconds give it time to play
+        them. With QEMU, writing 1,024 frames of silence first does the same.
+        """
+        self.drain()
+        if settle:
+            time.sleep(settle)
+        self._driver.command(_STOP, self.stream)
+        self._driver.command(_RELEASE, self.stream)

@@ -1,0 +1,1 @@
+"""Structures and numbers of virtio 1.2; nothing here behaves."""
