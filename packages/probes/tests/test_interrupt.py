@@ -45,10 +45,14 @@ def silent_registry() -> Iterator[str]:
             connection.close()
 
 
+# A shell that runs the tests in the background leaves SIGINT ignored to all of them.
+LISTENING = ("env", "--default-signal=INT", sys.executable)
+
+
 def start(reference: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
     outputs = ["--report", "report.html", "--junit", "junit.xml", "--record", "record.json", "--console", "console.txt"]
     return subprocess.Popen(
-        [sys.executable, "-m", "cloudboot_probes", "probe", "linux", reference, *outputs, *flags],
+        [*LISTENING, "-m", "cloudboot_probes", "probe", "linux", reference, *outputs, *flags],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
     )  # fmt: skip
 
@@ -122,7 +126,7 @@ def test_an_interrupt_during_start_up_is_one_line(tmp_path: Path, delay: float) 
     )
     with silent_registry() as host:
         done = subprocess.run(
-            [sys.executable, "-c", code, "probe", "linux", f"{host}/a/b:v1"],
+            [*LISTENING, "-c", code, "probe", "linux", f"{host}/a/b:v1"],
             capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
         )  # fmt: skip
     assert done.returncode == 130

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of
+from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of, own_annotations
 from .errors import ManifestSyntaxError, ManifestTooLargeError, NotAnImageError, SizeMismatchError
 
 if TYPE_CHECKING:
@@ -174,6 +174,18 @@ def parse_index(document: Document) -> list[Descriptor]:
     return [Descriptor.from_json(entry) for entry in manifests]
 
 
+def check_image(document: Document) -> None:
+    """Demand that ``document`` is an image manifest or an index, whatever is in the image.
+
+    Raises:
+        ContentError, DescriptorError: it is neither, or malformed.
+    """
+    if document.media_type in INDEX_TYPES:
+        parse_index(document)
+    else:
+        parse_manifest(document)
+
+
 def choose(entries: Sequence[Descriptor], platform: Platform | None) -> Descriptor:
     """The entry of an index for ``platform``; without one, the only entry that is no attestation or signature.
 
@@ -225,7 +237,7 @@ def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifac
         artifactType=check_media_type(artifact_type),
         config=EMPTY_CONFIG.as_json(),
         layers=[layer.as_json()],
-        annotations=dict(sorted(check_annotations(annotations).items())),
+        annotations=dict(sorted(own_annotations(annotations).items())),
     )
     if not manifest["annotations"]:
         del manifest["annotations"]

@@ -19,7 +19,7 @@ from .errors import DescriptorError, InvalidReferenceError
 DEFAULT_TAG = "latest"
 HUB = "docker.io"
 HUB_NAMESPACE = "library"
-_HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
+HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NUMBERS = re.compile(r"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}")
@@ -109,7 +109,7 @@ def parse_reference(text: str) -> Reference:
             folder, tag = rest.removeprefix("oci:"), ""
         return LayoutReference(folder, tag or None, digest if at else None)
     host, slash, path = rest.partition("/")
-    if not slash or not (host == "localhost" or set(host) & set(".:")):
+    if not slash or not looks_like_host(host):
         raise InvalidReferenceError(
             "no registry is named", actual=text, hint="write HOST[:PORT]/REPOSITORY:TAG, or oci:FOLDER:TAG"
         )
@@ -117,6 +117,11 @@ def parse_reference(text: str) -> Reference:
     if colon and not tag:
         raise InvalidReferenceError("an empty tag", actual=text)
     return RegistryReference(host, repository, tag if colon else None, digest if at else None)
+
+
+def looks_like_host(text: str) -> bool:
+    """Whether the first part of a reference is a registry: only then is it not the first part of a repository."""
+    return text.lower() == "localhost" or bool(set(text) & set(".:"))
 
 
 def split_host(host: str) -> tuple[str, int | None]:
@@ -172,7 +177,7 @@ def canonical_host(host: str) -> str:
         return "localhost" if port in {None, 80, 443} else f"localhost:{port}"
     address = address_of(name)
     name = str(address) if address is not None else name.lower().rstrip(".")
-    if name in _HUB_NAMES and port in {None, 443}:
+    if name in HUB_NAMES and port in {None, 443}:
         return HUB
     shown = f"[{name}]" if ":" in name else name
     return shown if port in {None, 443} else f"{shown}:{port}"

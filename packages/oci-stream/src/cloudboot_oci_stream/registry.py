@@ -75,6 +75,7 @@ class RegistryStore:
     """One repository, and the image in it that a reference names."""
 
     is_remote = True
+    real_folder = None
 
     def __init__(
         self,

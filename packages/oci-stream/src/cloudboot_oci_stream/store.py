@@ -48,6 +48,10 @@ class Store(Protocol):
         """The image that was named."""
 
     @property
+    def real_folder(self) -> str | None:
+        """The path of the folder that everything is read from; ``None`` for a registry."""
+
+    @property
     def is_remote(self) -> bool:
         """Whether several connections can be faster than one."""
 

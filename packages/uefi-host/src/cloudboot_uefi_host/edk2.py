@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import MissingDependencyError
 from cloudboot_uefi_abi.declarations import structure
+from cloudboot_uefi_abi.device_path import DevicePath, FilePath
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.status import is_error
 
-from .core.device_paths import END, file_node
 from .errors import ServiceError
 from .firmware_volume import read_modules
 
@@ -105,7 +105,9 @@ def load_drivers(firmware: Firmware, modules: Mapping[str, Module], names: Seque
         publish_platform_configuration(firmware)
     images = []
     for name in names:
-        image = firmware.images.load(modules[name].image, file_node(f"{name}.efi") + END, parent=firmware.handle)
+        image = firmware.images.load(
+            modules[name].image, DevicePath.of(FilePath(f"{name}.efi")).pack(), parent=firmware.handle
+        )
         with firmware.machine.limits():
             status, _ = firmware.images.start(image)
         if is_error(status):

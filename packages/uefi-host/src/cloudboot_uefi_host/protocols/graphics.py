@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_abi.constants import PixelFormat
+from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import (
     EFI_GRAPHICS_OUTPUT_MODE_INFORMATION as INFORMATION,
@@ -24,8 +25,8 @@ _DEVICE_PATH: Final = GUIDS["EFI_DEVICE_PATH_PROTOCOL"].bytes_le
 WIDTH, HEIGHT = 800, 600
 _BYTES: Final = 4
 _FILL, _VIDEO_TO_BUFFER, _BUFFER_TO_VIDEO, _VIDEO_TO_VIDEO = range(4)
-#: PcdHostBridge's root, PCI device 2.0, ADR display 0: where an integrated adapter stands.
-_PATH: Final = bytes.fromhex("02010c00d041030a00000000 010106000002 0203080000010180 7fff0400".replace(" ", ""))
+_PATH: Final = "PciRoot(0x0)/Pci(0x2,0x0)/AcpiAdr(0x80010100)"
+"""Where an adapter on the board stands: the second device of the first bus, its first display."""
 
 
 class Graphics:
@@ -57,7 +58,7 @@ class Graphics:
             {"Mode": core.allocator.place(mode.pack())},
         )
         self.handle = core.handles.create()
-        core.handles.install(self.handle, _DEVICE_PATH, core.allocator.place(_PATH))
+        core.handles.install(self.handle, _DEVICE_PATH, core.allocator.place(DevicePath.from_text(_PATH).pack()))
         core.handles.install(self.handle, _GRAPHICS, interface)
 
     def _query_mode(self, _this: int, mode: int, size: int, information: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from cloudboot_uefi_abi.device_path import DevicePath, VendorMedia
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.protocols.files import EFI_LOAD_FILE2_PROTOCOL
 from cloudboot_uefi_abi.status import Status
-from cloudboot_uefi_host.core.device_paths import END
 
 if TYPE_CHECKING:
     from cloudboot_base import Storage
@@ -27,7 +27,7 @@ class LoadFile2:
         self._memory, self._content = core.memory, content
         self.reads = 0
         self.handle = core.handles.create()
-        path = core.allocator.place(b"\x04\x03\x14\x00" + guid.bytes_le + END)
+        path = core.allocator.place(DevicePath.of(VendorMedia(guid)).pack())
         core.handles.install(self.handle, _DEVICE_PATH, path)
         interface = core.publisher.publish(EFI_LOAD_FILE2_PROTOCOL, {"LoadFile": self._load_file})
         core.handles.install(self.handle, _LOAD_FILE2, interface)
