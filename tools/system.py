@@ -25,6 +25,7 @@ JUDGES = {
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
     "cpio": "cpio",
+    "chromium": "chromium",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
@@ -83,6 +84,7 @@ FOREIGN_JUDGES = {
     "efi-shell-riscv64": ("amd64", FOREIGN / "usr/share/efi-shell-riscv64/shellriscv64.efi"),
     "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
     "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
+    "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),
 }
 QEMU_AT_LEAST = 10
 BACKPORTS, TRIXIE = "bookworm-backports", "trixie"
@@ -173,10 +175,38 @@ def unpack_foreign(architecture: str, packages: list[str]) -> None:
         }  # fmt: skip
         apt = ["apt-get", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
         run(*apt, "update")
-        subprocess.run([*apt, "download", *packages], cwd=root / "debs", check=True, stdout=subprocess.DEVNULL)
+        kernels = {name: newest_kernel(name, apt[1:]) for name in packages if name.startswith("linux-image-")}
+        wanted = [kernels.get(name, name) for name in packages]
+        subprocess.run([*apt, "download", *wanted], cwd=root / "debs", check=True, stdout=subprocess.DEVNULL)
         FOREIGN.mkdir(parents=True, exist_ok=True)
         for archive in (root / "debs").iterdir():
-            run("dpkg-deb", "--extract", archive, FOREIGN)
+            if archive.name.startswith("linux-image-"):
+                unpack_kernel(archive)
+            else:
+                run("dpkg-deb", "--extract", archive, FOREIGN)
+
+
+def newest_kernel(name: str, options: list[str]) -> str:
+    """The package that a kernel's meta-package depends on."""
+    text = subprocess.run(
+        ["apt-cache", *options, "depends", name], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    found = re.search(r"Depends: (linux-image-\S+)", text)
+    if found is None:
+        say(f"{name} depends on no kernel")
+        raise SystemExit(2)
+    return found.group(1)
+
+
+def unpack_kernel(archive: Path) -> None:
+    """Take the kernel alone out of its package, without its modules, under a name that states no version."""
+    with tempfile.TemporaryDirectory() as folder:
+        content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True, stdout=subprocess.PIPE).stdout
+        subprocess.run(["tar", "-x", "-C", folder, "./boot"], check=True, input=content)
+        for kernel in Path(folder).glob("boot/vmlinuz-*"):
+            (FOREIGN / "boot").mkdir(parents=True, exist_ok=True)
+            flavour = kernel.name.partition("-cloud-")[2]
+            shutil.copyfile(kernel, FOREIGN / "boot" / f"vmlinuz-cloud-{flavour}")
 
 
 def know_packages() -> None:

@@ -20,9 +20,12 @@ from cloudboot_uefi_host import (
     start,
     vendor_path,
 )
+from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import Module, read_modules
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
+from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
+from cloudboot_uefi_host.protocols.random import publish_random_numbers
 from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader, judge_file
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
@@ -135,3 +138,22 @@ def test_a_damaged_firmware_image_gives_fewer_modules_or_an_error(offset: int) -
 def test_what_is_no_firmware_has_no_modules() -> None:
     assert read_modules(bytes(4096)) == {}
     assert read_modules(b"_FVH" * 100) == {}
+
+
+@pytest.mark.slow
+def test_linux_loads_its_initrd_and_takes_the_machine_over() -> None:
+    kernel = judge_file(FOREIGN / "boot/vmlinuz-cloud-amd64", "linux-image-cloud-amd64").read_bytes()
+    initrd = bytes(range(256)) * 4096
+    with Firmware("amd64", memory=1 << 30, budget=Budget(seconds=300)) as firmware:
+        publish_random_numbers(firmware)
+        loaded = publish_load_file2(firmware, MemoryStorage(initrd))
+        options = "console=ttyS0 quiet\0".encode("utf-16-le")
+        image = firmware.images.load(kernel, END, parent=firmware.handle, options=options)
+        outcome = start(firmware, image)
+        assert outcome.ending is Ending.BOOT_SERVICES_EXITED
+        assert loaded.reads == 1
+        counts = firmware.trace.counts
+        assert counts["EFI_BOOT_SERVICES.ExitBootServices"] == 1
+        assert counts["EFI_RNG_PROTOCOL.GetRNG"] >= 1
+        # The initrd stands in guest memory where the kernel was told, byte for byte.
+        assert bytes(firmware.memory.view).find(initrd) >= 0

@@ -6,12 +6,14 @@
 - :mod:`.conventions`: the calling conventions of the four 64-bit processors;
 - :mod:`.device_path`: device paths between bytes and text;
 - :mod:`.load_option`, :mod:`.variables`: load options, variable stores, signature lists, what the boot manager reads;
-- :mod:`.pe`: PE32+ images.
+- :mod:`.pe`: PE32+ images;
+- :mod:`.eventlog`: TCG event logs and their replay to PCRs.
 """
 
 from .conventions import CONVENTIONS, CallingConvention
 from .declarations import Argument, Direction, Kind, Member, Prototype, Structure, Type
 from .device_path import DevicePath
+from .eventlog import EventLog, EventLogBuilder, replay
 from .guids import GUIDS, guid_name, named_guid
 from .load_option import LoadOption
 from .pe import PEImage
@@ -33,6 +35,8 @@ __all__ = [
     "CallingConvention",
     "DevicePath",
     "Direction",
+    "EventLog",
+    "EventLogBuilder",
     "Kind",
     "LoadOption",
     "Member",
@@ -46,6 +50,7 @@ __all__ = [
     "guid_name",
     "is_error",
     "named_guid",
+    "replay",
     "status_name",
     "status_text",
 ]

@@ -143,7 +143,7 @@ class Firmware(Core):
         self.images.system_table = self.system_table
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
-        self.machine.on_idle = self.events.poll
+        self.machine.on_slice = self._after_slice
 
     def _boot_functions(self) -> dict[str, Callable[..., int | None]]:
         events, protocols, images, drivers, memory = (
@@ -265,6 +265,10 @@ class Firmware(Core):
 
     def _after_service(self, service: Service) -> None:
         self.clock.after_call(polls=service.polls)
+        self.events.poll()
+
+    def _after_slice(self) -> None:
+        self.clock.after_slice()
         self.events.poll()
 
     # Use

@@ -33,6 +33,9 @@ MAX_DEPTH = 48
 #: Bytes left free below the stack pointer of an interrupted program (the red zone of the System V ABI is 128).
 _RED_ZONE = 256
 _ARGUMENT_SPACE = 256
+SLICE = 1_000_000
+"""Instructions after which a program with armed timers is stopped, so that they can notify: at the same instruction in
+every run."""
 TRAPS = 4096
 MAX_ARGUMENTS = 32
 
@@ -93,7 +96,7 @@ class Machine:
     """The processor, its memory, its services, and what a run may use.
 
     ``image_at`` names the image at an address, for traces and reports; ``after_service`` runs after each service
-    (timers, notifications); ``on_idle`` runs when a program has computed for a while without a service call.
+    (timers, notifications), ``on_slice`` after each slice of a program that waits for a timer without service calls.
     """
 
     def __init__(self, processor: Processor, *, budget: Budget, trace: Trace) -> None:
@@ -107,12 +110,14 @@ class Machine:
         self.caller = ""
         self.image_at: Callable[[int], str] = lambda _address: ""
         self.after_service: Callable[[Service], None] = lambda _service: None
-        self.on_idle: Callable[[], None] = lambda: None
+        self.on_slice: Callable[[], None] = lambda: None
+        #: Stop programs every :data:`SLICE` instructions. Once a timer was armed it stays so.
+        self.sliced = False
         architecture = processor.architecture
         self._entry = (*architecture.arguments, architecture.sp, *([architecture.link] if architecture.link else []))
         self._deadline: float | None = None
         self._call_site: int | None = None
-        self._watchdog = Watchdog(processor, lambda: self.trace.number)
+        self._watchdog = Watchdog(processor)
 
     # Services
 
@@ -207,16 +212,18 @@ class Machine:
 
     def _run(self, pc: int, end: int) -> None:
         """Run until the trap ``end``, serving every other trap."""
-        processor, instructions = self.processor, self.budget.instructions
+        processor, limit, used = self.processor, self.budget.instructions, 0
         while True:
-            stop = processor.run(pc, instructions)
+            step = min(SLICE, limit - used) if limit else SLICE if self.sliced else 0
+            stop = processor.run(pc, step)
             if stop.reason is StopReason.TRAP:
                 if stop.pc == end:
                     return
-                pc = self._trapped(stop.pc)
-            elif stop.reason is StopReason.INTERRUPTED:
+                pc, used = self._trapped(stop.pc), 0
+            elif stop.reason is StopReason.INSTRUCTIONS and not (limit and used + step >= limit):
+                used += step
                 self._check_time()
-                self.interrupt_call(self.on_idle)
+                self.interrupt_call(self.on_slice)
                 pc = stop.pc
             else:
                 raise self._stopped(stop)
@@ -284,6 +291,8 @@ class Machine:
         if stop.reason is StopReason.INSTRUCTIONS:
             count = self.budget.instructions
             return self._with_report(BudgetUsedError(f"{count} instructions without a service call", where=pc), stop.pc)
+        if stop.reason is StopReason.INTERRUPTED:
+            return self._with_report(BudgetUsedError(f"{self.budget.seconds:g} seconds are used up", where=pc), stop.pc)
         if stop.address is not None:
             pc["address"] = stop.address
         return self._with_report(GuestFaultError(stop.detail, where=pc), stop.pc)
