@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cloudboot_base import Finding, FormatError
 
 from . import directory as directories
-from . import names, times
+from . import names, table, times
 from .boot_check import check_boot_sector, check_fsinfo
 from .directory import Directory
 from .entries import ATTR_DIRECTORY, DOT, DOT_DOT, DirEntry
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 
     from .boot_check import Findings
 
-_COMPARE_CHUNK = 1 << 20
+_INVERT = bytes([1, 0]) + bytes(range(2, 256))
+_COMPARE_CHUNK = 1 << 16
 _CLEAN_BITS = {16: (0x8000, 0x4000), 32: (0x08000000, 0x04000000)}
 
 
@@ -73,8 +73,7 @@ def _check_copies(reader: FatReader, findings: Findings) -> None:
             first = reader.storage.read_at(geometry.fat_offset() + start, size)
             other = reader.storage.read_at(geometry.fat_offset(copy) + start, size)
             if first != other:
-                differing = np.flatnonzero(np.frombuffer(first, np.uint8) != np.frombuffer(other, np.uint8))
-                at = int(differing[0])
+                at = next(index for index, (one, two) in enumerate(zip(first, other, strict=True)) if one != two)
                 findings.append(
                     Finding(
                         "fat-copies",
@@ -126,7 +125,7 @@ class _Walk:
 
     def __init__(self, reader: FatReader, findings: Findings, limit: int) -> None:
         self._reader, self._findings, self._limit = reader, findings, limit
-        self._reached = np.zeros(reader.geometry.end_cluster, np.bool_)
+        self._reached = bytearray(reader.geometry.end_cluster)  # 1 where something has the cluster
 
     def run(self) -> None:
         """Check every directory and file."""
@@ -177,9 +176,8 @@ class _Walk:
         claimed: list[Run] = []
         try:
             for run in self._reader.fat.runs(start, limit):
-                part = self._reached[run.cluster : run.cluster + run.length]
-                if part.any():
-                    first = run.cluster + int(np.argmax(part))
+                first = self._reached.find(1, run.cluster, run.cluster + run.length)
+                if first >= 0:
                     self._findings.append(
                         Finding(
                             "cross-linked",
@@ -191,11 +189,11 @@ class _Walk:
                         )
                     )
                     free = first - run.cluster
-                    self._reached[run.cluster : first] = True
+                    self._reached[run.cluster : first] = b"\1" * free
                     if free:
                         claimed.append(Run(run.cluster, free))
                     break
-                part[:] = True
+                self._reached[run.cluster : run.cluster + run.length] = b"\1" * run.length
                 claimed.append(run)
         except ChainError as error:
             self._findings.append(_finding("chain", error, path=path))
@@ -310,14 +308,20 @@ class _Walk:
         first_lost = None
         for number in fat.page_numbers():
             entries = fat.page(number)
-            reached = self._reached[number * PAGE : number * PAGE + len(entries)]
-            data = slice(2 if number == 0 else 0, None)
-            zero = entries[data] == 0
-            free += int(np.count_nonzero(zero))
-            missing = np.flatnonzero(~zero & ~reached[data] & (entries[data] != geometry.end_of_chain - 1))
-            if len(missing) and first_lost is None:
-                first_lost = number * PAGE + data.start + int(missing[0])
-            lost += len(missing)
+            first = number * PAGE
+            is_free = table.free_flags(entries)
+            if number == 0:
+                is_free[:2] = b"\0\0"
+            free += is_free.count(1)
+            # An entry in use that nothing has: neither flag is set. Long stretches without one are passed over.
+            reached = self._reached[first : first + len(entries)]
+            neither = bytes(map(operator.or_, is_free, reached)) if is_free.translate(_INVERT) != reached else b""
+            at = neither.find(0, 2 if number == 0 else 0)
+            while at >= 0:
+                if entries[at] != geometry.end_of_chain - 1:
+                    first_lost = first + at if first_lost is None else first_lost
+                    lost += 1
+                at = neither.find(0, at + 1)
         if lost and len(self._findings) < self._limit:
             self._findings.append(
                 Finding(

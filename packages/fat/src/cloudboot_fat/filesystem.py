@@ -9,15 +9,14 @@ and its new bytes is overwritten in place.
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import WritableStorage
 
-from . import errors, names, times
+from . import errors, names, table, times
 from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, new_record
 from .fat import Run
@@ -28,8 +27,6 @@ from .reader import FatReader
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from cloudboot_base import Storage
 
@@ -49,7 +46,8 @@ class FatFileSystem(FatReader):
     def __init__(self, storage: Storage, *, codepage: str = "cp437", timestamp: dt.datetime = times.EPOCH) -> None:
         super().__init__(storage, codepage=codepage)
         self._stamp = times.encode(timestamp)
-        self._free: NDArray[np.bool_] | None = None
+        self._free: bytearray | None = None
+        self._free_count = 0
         self._last_taken = 1
         self._pending: list[tuple[int, bytes]] = []
         self._to_zero: list[Extent] = []
@@ -300,19 +298,21 @@ class FatFileSystem(FatReader):
     def _write_fsinfo(self, storage: WritableStorage) -> None:
         info = self.fsinfo()
         if info is not None and self._free is not None:
-            info.FSI_Free_Count = int(np.count_nonzero(self._free))
+            info.FSI_Free_Count = self._free_count
             info.FSI_Nxt_Free = max(2, self._last_taken)
             storage.write_at(self.geometry.fsinfo_sector * self.geometry.sector_size, info.pack())
 
     def _chain(self, cluster: int) -> list[Run]:
         return list(self.fat.runs(cluster, self.geometry.clusters))
 
-    def _free_map(self) -> NDArray[np.bool_]:
-        """Which clusters are free, by number."""
+    def _free_map(self) -> bytearray:
+        """One byte a cluster, by number: 1 where it is free."""
         if self._free is None:
-            pages = [self.fat.page(number) == 0 for number in self.fat.page_numbers()]
-            self._free = np.concatenate(pages)
-            self._free[:2] = False
+            free = bytearray()
+            for number in self.fat.page_numbers():
+                free += table.free_flags(self.fat.page(number))
+            free[:2] = b"\0\0"
+            self._free, self._free_count = free, free.count(1)
         return self._free
 
     def _replace(self, old: list[Run], count: int) -> list[Run]:
@@ -334,10 +334,11 @@ class FatFileSystem(FatReader):
             raise errors.NoSpaceError(
                 "the volume is full",
                 expected=f"{count * self.geometry.cluster_size} bytes",
-                actual=int(np.count_nonzero(free)) * self.geometry.cluster_size,
+                actual=self._free_count * self.geometry.cluster_size,
             )
         for run in runs:
-            free[run.cluster : run.cluster + run.length] = False
+            free[run.cluster : run.cluster + run.length] = bytes(run.length)
+            self._free_count -= run.length
             self._last_taken = run.cluster + run.length - 1
         self.fat.link(runs)
         return runs
@@ -346,24 +347,35 @@ class FatFileSystem(FatReader):
         """Free clusters."""
         self.fat.release(runs)
         for run in runs:
-            self._free_map()[run.cluster : run.cluster + run.length] = True
+            free = self._free_map()
+            part = slice(run.cluster, run.cluster + run.length)
+            self._free_count += free[part].count(0)  # a damaged volume may have counted some as free already
+            free[part] = b"\1" * run.length
 
-    def _find(self, free: NDArray[np.bool_], count: int) -> list[Run] | None:
+    def _find(self, free: bytearray, count: int) -> list[Run] | None:
         """``count`` free clusters: consecutive ones after the last taken, else any consecutive ones, else any."""
         if count == 0:
             return []
-        start = self._last_taken + 1
-        near = np.flatnonzero(free[start : start + count])
-        if len(near) == count:
-            return [Run(start, count)]
-        found = np.flatnonzero(free)
-        if len(found) < count:
+        if count > self._free_count:
             return None
-        whole = np.flatnonzero(found[count - 1 :] - found[: len(found) - count + 1] == count - 1)
-        if len(whole):
-            return [Run(int(found[whole[0]]), count)]
-        pieces = np.split(found[:count], np.flatnonzero(np.diff(found[:count]) != 1) + 1)
-        return [Run(int(piece[0]), len(piece)) for piece in pieces]
+        start = self._last_taken + 1
+        wanted = b"\1" * count
+        if free.startswith(wanted, start):
+            return [Run(start, count)]
+        whole = free.find(wanted)
+        if whole >= 0:
+            return [Run(whole, count)]
+        pieces = []
+        for piece in _FREE.finditer(free):
+            length = min(count, piece.end() - piece.start())
+            pieces.append(Run(piece.start(), length))
+            count -= length
+            if not count:
+                break
+        return pieces
+
+
+_FREE = re.compile(rb"\x01+")
 
 
 def _joined(writes: list[tuple[int, bytes]]) -> list[tuple[int, bytearray]]:

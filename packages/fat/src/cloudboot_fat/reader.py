@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudboot_base import StorageFile, TruncatedError
 
 from . import directory as directories
-from . import errors
+from . import errors, table
 from . import geometry as geometries
 from .directory import Directory
 from .entries import ATTR_DIRECTORY, NO_NAME, DirEntry
@@ -88,7 +88,7 @@ class FatReader:
 
     def free_clusters(self) -> int:
         """Free clusters, counted in the FAT itself."""
-        free = sum(int((self.fat.page(number) == 0).sum()) for number in self.fat.page_numbers())
+        free = sum(table.free_flags(self.fat.page(number)).count(1) for number in self.fat.page_numbers())
         return free - sum(self.fat.entry(reserved) == 0 for reserved in (0, 1))
 
     # Directories
