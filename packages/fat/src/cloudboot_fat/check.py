@@ -32,13 +32,13 @@ _CLEAN_BITS = {16: (0x8000, 0x4000), 32: (0x08000000, 0x04000000)}
 def check(storage: Storage, *, codepage: str = "cp437", limit: int = 1000) -> list[Finding]:
     """Everything wrong with a volume, at most ``limit`` findings.
 
-    A volume whose boot sector cannot be used gives that one finding.
+    Raises:
+        BootSectorError: the storage does not start with the boot sector of a FAT volume.
+        TruncatedError: the storage ends before the volume does.
+        OptionError: there is no such code page.
     """
     findings: Findings = []
-    try:
-        reader = FatReader(storage, codepage=codepage)
-    except FormatError as error:
-        return [_finding("boot-sector", error)]
+    reader = FatReader(storage, codepage=codepage)
     check_boot_sector(reader, findings)
     _check_copies(reader, findings)
     _check_reserved_entries(reader, findings)
@@ -136,7 +136,10 @@ class _Walk:
             outer, name, cluster, above = pending.pop()
             path = join(outer, name)
             if len(path) > MAX_PATH:
-                self._add("path-length", "the path is too long to be followed", path, expected=MAX_PATH)
+                self._add(
+                    "path-length", "the path is too long to be followed", path,
+                    expected=f"at most {MAX_PATH} characters", actual=len(path),
+                )  # fmt: skip
                 continue
             directory = self._load(path, cluster)
             if directory is None:
@@ -207,14 +210,17 @@ class _Walk:
             most = max(1, MAX_DIRECTORY_SIZE // geometry.cluster_size)
             runs = self._claim(cluster, most + 1, path)
             if sum(run.length for run in runs) > most:
-                self._add("directory-size", "the directory is too large", path, expected=MAX_DIRECTORY_SIZE)
+                self._add(
+                    "directory-size", "the directory is too large", path,
+                    expected=f"at most {MAX_DIRECTORY_SIZE} bytes", actual="more",
+                )  # fmt: skip
                 return None
             extents = [reader.run_extent(run) for run in runs]
         if not extents:
             return None
         data = bytearray(sum(extent.length for extent in extents))
         ExtentStorage(reader.storage, extents).readinto_at(0, data)
-        found = Directory(cluster, extents, data)
+        found = Directory(cluster, extents, data, wide=reader.wide)
 
         def report(kind: str, message: str, index: int) -> None:
             self._findings.append(
@@ -261,7 +267,7 @@ class _Walk:
             self._add("directory-file-size", "a directory has DIR_FileSize 0", path, entry, actual=entry.size)
         if record.DIR_Attr & 0xC0:
             self._add("attributes", "reserved bits of DIR_Attr are set", path, entry, actual=record.DIR_Attr)
-        problem = names.short_name_problem(record.DIR_Name)
+        problem = names.short_name_problem(record.DIR_Name, self._reader.codepage)
         if problem is not None:
             self._add("short-name", problem, path, entry, field="DIR_Name", actual=record.DIR_Name)
         written = times.decode(record.DIR_WrtDate, record.DIR_WrtTime)
@@ -283,7 +289,13 @@ class _Walk:
             offset = directory.slot_offset(directory.labels[0])
             self._add("label", f"a label outside the root directory, at byte {offset}", path)
         if path == "/" and len(directory.labels) > 1:
-            self._add("label", "more than one label", path, actual=len(directory.labels))
+            self._add("label", "more than one label", path, expected="at most 1", actual=len(directory.labels))
+        label, boot_label = self._reader.label, self._reader.boot_label
+        if path == "/" and label != boot_label and self._reader.has_boot_label:
+            self._add(
+                "label-differs", "the boot sector has another label than the root directory", path,
+                expected=label or "none", actual=boot_label or "none",
+            )  # fmt: skip
 
     def _check_dots(self, directory: Directory, path: str, above: int) -> None:
         found = [(dot.record.DIR_Name, dot.index, dot.cluster) for dot in directory.dots]
