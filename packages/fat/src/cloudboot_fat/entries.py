@@ -101,10 +101,16 @@ class DirEntry:
             "size": self.size,
             "cluster": self.cluster,
             "attributes": [flag.name for flag in Attribute if flag in self.attributes],
-            "modified": self.modified,
-            "created": self.created,
-            "accessed": self.accessed,
+            "modified": _iso(self.modified),
+            "modified_ns": times.nanoseconds(self.modified),
+            "created": _iso(self.created),
+            "created_ns": times.nanoseconds(self.created),
+            "accessed": _iso(self.accessed),
         }
+
+
+def _iso(moment: dt.date | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def new_record(attributes: int, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:

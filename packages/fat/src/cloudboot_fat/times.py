@@ -57,3 +57,11 @@ def decode(date: int, time: int = 0, tenth: int = 0) -> dt.datetime | None:
     except ValueError:
         return None
     return moment + dt.timedelta(milliseconds=10 * tenth) if tenth < 200 else moment
+
+
+def nanoseconds(moment: dt.datetime | None) -> int | None:
+    """Nanoseconds since 1970 of a moment without a zone, taken for UTC."""
+    if moment is None:
+        return None
+    passed = moment - dt.datetime(1970, 1, 1)  # noqa: DTZ001 -- FAT times have no zone
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + passed.microseconds * 1000
