@@ -29,7 +29,10 @@ JUDGES = {
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
     "fdisk": "sfdisk",
+    "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
+    "gcc-riscv64-linux-gnu": "riscv64-linux-gnu-gcc",
     "fish": "fish",
+    "fuse3": "fusermount3",
     "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
@@ -45,11 +48,15 @@ JUDGES = {
     "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
     "parted": "parted",
+    "pesign": "pesign",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
     "qemu-utils": "qemu-img",
+    "sbsigntool": "sbverify",
     "skopeo": "skopeo",
     "sleuthkit": "fls",
     "tar": "tar",
+    "tinyproxy": "tinyproxy",
+    "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
     "zsh": "zsh",
 }
@@ -65,11 +72,18 @@ TRIXIE_JUDGES = {
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 }
-# Packages of other architectures: unpacked into FOREIGN, unknown to dpkg. Package -> (architecture, what proves it).
+# Packages whose files are read and never run here (of other architectures, or EFI programs): unpacked into FOREIGN,
+# unknown to dpkg. Package -> (architecture, what proves it).
 FOREIGN = Path("/usr/local/lib/cloudboot-foreign")
 FOREIGN_JUDGES = {
     "grub-efi-arm64-bin": ("arm64", FOREIGN / "usr/lib/grub/arm64-efi/ufs2.mod"),
     "grub-efi-riscv64-bin": ("riscv64", FOREIGN / "usr/lib/grub/riscv64-efi/ufs2.mod"),
+    "efi-shell-x64": ("amd64", FOREIGN / "usr/share/efi-shell-x64/shellx64.efi"),
+    "efi-shell-aa64": ("amd64", FOREIGN / "usr/share/efi-shell-aa64/shellaa64.efi"),
+    "efi-shell-riscv64": ("amd64", FOREIGN / "usr/share/efi-shell-riscv64/shellriscv64.efi"),
+    "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
+    "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
+    "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),
 }
 QEMU_AT_LEAST = 10
 BACKPORTS, TRIXIE = "bookworm-backports", "trixie"
@@ -137,16 +151,16 @@ def set_up(*, judges: bool) -> None:
         if group:
             install(group, suite if is_bookworm else None)
     if is_bookworm:  # elsewhere the tests that need them say so
-        for name, (architecture, _) in foreign.items():
-            unpack_foreign(name, architecture)
+        for architecture in sorted({found[0] for found in foreign.values()}):
+            unpack_foreign(architecture, [name for name, found in foreign.items() if found[0] == architecture])
 
 
-def unpack_foreign(package: str, architecture: str) -> None:
-    """Unpack a package of Debian 13 for another architecture into FOREIGN, through an apt with its own root.
+def unpack_foreign(architecture: str, packages: list[str]) -> None:
+    """Unpack packages of Debian 13 for an architecture into FOREIGN, through an apt with its own root.
 
     dpkg's database and apt's lists stay as they are.
     """
-    say(f"unpacking {package} for {architecture} into {FOREIGN}")
+    say(f"unpacking {', '.join(packages)} for {architecture} into {FOREIGN}")
     with tempfile.TemporaryDirectory(prefix="cloudboot-apt-") as name:
         root = Path(name)
         for folder in ("lists/partial", "cache/archives/partial", "etc/preferences.d", "debs"):
@@ -160,10 +174,38 @@ def unpack_foreign(package: str, architecture: str) -> None:
         }  # fmt: skip
         apt = ["apt-get", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
         run(*apt, "update")
-        subprocess.run([*apt, "download", package], cwd=root / "debs", check=True, stdout=subprocess.DEVNULL)
+        kernels = {name: newest_kernel(name, apt[1:]) for name in packages if name.startswith("linux-image-")}
+        wanted = [kernels.get(name, name) for name in packages]
+        subprocess.run([*apt, "download", *wanted], cwd=root / "debs", check=True, stdout=subprocess.DEVNULL)
         FOREIGN.mkdir(parents=True, exist_ok=True)
         for archive in (root / "debs").iterdir():
-            run("dpkg-deb", "--extract", archive, FOREIGN)
+            if archive.name.startswith("linux-image-"):
+                unpack_kernel(archive)
+            else:
+                run("dpkg-deb", "--extract", archive, FOREIGN)
+
+
+def newest_kernel(name: str, options: list[str]) -> str:
+    """The package that a kernel's meta-package depends on."""
+    text = subprocess.run(
+        ["apt-cache", *options, "depends", name], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    found = re.search(r"Depends: (linux-image-\S+)", text)
+    if found is None:
+        say(f"{name} depends on no kernel")
+        raise SystemExit(2)
+    return found.group(1)
+
+
+def unpack_kernel(archive: Path) -> None:
+    """Take the kernel alone out of its package, without its modules, under a name that states no version."""
+    with tempfile.TemporaryDirectory() as folder:
+        content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True, stdout=subprocess.PIPE).stdout
+        subprocess.run(["tar", "-x", "-C", folder, "./boot"], check=True, input=content)
+        for kernel in Path(folder).glob("boot/vmlinuz-*"):
+            (FOREIGN / "boot").mkdir(parents=True, exist_ok=True)
+            flavour = kernel.name.partition("-cloud-")[2]
+            shutil.copyfile(kernel, FOREIGN / "boot" / f"vmlinuz-cloud-{flavour}")
 
 
 def know_packages() -> None:

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import logging
 import os
 import random
 import socket
-import socketserver
 import stat
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from cloudboot_oci_stream import Access, OciError, Resume, fetch_image, push_image
-from cloudboot_oci_stream.credentials import _offers
+from cloudboot_oci_stream.access import Origin
+from cloudboot_oci_stream.challenge import read_challenges
 from cloudboot_oci_stream.errors import (
     CredentialError,
     InsecureError,
     TransferTimeoutError,
-    TransportError,
     UnauthorizedError,
 )
 from cloudboot_oci_stream.testing import FaultyRegistry
-from cloudboot_oci_stream.transport import Origin, Transport
+from cloudboot_oci_stream.transport import Transport
 
 DISK = random.Random(5).randbytes(700_000)
 USERS = {"joe": "s3cret:with:colons"}
@@ -130,8 +126,10 @@ def test_an_identity_token_is_not_sent_as_a_password(guarded: FaultyRegistry, tm
     push_image(DISK, f"{guarded.host}/team/disk:v1", access=JOE)
     file = tmp_path / "config.json"
     file.write_text(config(guarded.host, "<token>", "refresh"))
-    with pytest.raises(CredentialError, match="identity token"):
+    del guarded.seen[:]
+    with pytest.raises(CredentialError):
         pulled(guarded, access=Access(auth_file=file))
+    assert not [seen for seen in guarded.seen if seen.authorization]
 
 
 def test_a_configuration_cannot_add_headers(guarded: FaultyRegistry, tmp_path: Path) -> None:
@@ -248,7 +246,7 @@ def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int
     bearer.faults.token = answer
     for access in (JOE, Access()):
         with pytest.raises(CredentialError):
-            pulled(bearer, access=access)
+            pulled(bearer, access=access, resume=Resume(attempts=0))
 
 
 @pytest.mark.parametrize(
@@ -257,8 +255,8 @@ def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int
         ("Bearer", UnauthorizedError),
         ('Bearer realm="/token"', CredentialError),
         ('Bearer realm="file:///etc/passwd"', CredentialError),
-        ('Bearer realm="https://127.0.0.1:1/token"', TransportError),
-        ('Bearer realm="http://registry.example/token"', InsecureError),
+        ('Bearer realm="https://127.0.0.1:1/token"', CredentialError),
+        ('Bearer realm="http://registry.example/token"', CredentialError),
         ('Bearer realm="http://[::zz]/token"', OciError),
         ('Bearer service="x"', CredentialError),
         ("Negotiate abc", UnauthorizedError),
@@ -267,10 +265,8 @@ def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int
 )
 def test_challenges_that_lead_nowhere(bearer: FaultyRegistry, challenge: str, error: type[OciError]) -> None:
     bearer.faults.challenge = challenge
-    start = time.process_time()
     with pytest.raises(error):
         pulled(bearer, access=JOE, resume=Resume(attempts=0))
-    assert time.process_time() - start < 2
 
 
 def test_a_token_service_that_does_not_answer(bearer: FaultyRegistry) -> None:
@@ -301,54 +297,8 @@ def test_a_realm_without_tls_gets_no_password(bearer: FaultyRegistry, monkeypatc
     bearer.good_tokens.clear()
     monkeypatch.setattr(FaultyRegistry, "host", property(lambda _: "token.example:80"))
     port = bearer._servers[0].server_address[1]
-    with pytest.raises(InsecureError):
+    with pytest.raises(CredentialError, match="another server"):
         fetch_image(f"127.0.0.1:{port}/team/disk:v1", access=JOE)
-
-
-class _Proxy(socketserver.BaseRequestHandler):
-    """An HTTP proxy that tunnels to one place, whatever is asked for."""
-
-    heads: ClassVar[list[bytes]] = []
-    target: ClassVar[tuple[str, int]]
-
-    def handle(self) -> None:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.request.recv(1)
-        self.heads.append(head)
-        with socket.create_connection(self.target) as other:
-            self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=self.copy, args=(other, self.request))
-            back.start()
-            self.copy(self.request, other)
-            back.join()
-
-    @staticmethod
-    def copy(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-
-def test_a_proxy(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, _, port = registry.host.partition(":")
-    registry.faults.locations = "relative"
-    monkeypatch.setattr(_Proxy, "target", (host, int(port)), raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Proxy) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setenv("http_proxy", f"http://joe:a%3Ab@127.0.0.1:{server.server_address[1]}")
-        plain = Access(insecure=True)
-        push_image(DISK, "registry.test:5000/team/disk:v1", access=plain)
-        with fetch_image("registry.test:5000/team/disk:v1", access=plain) as image:
-            assert image.view[: len(DISK)] == DISK
-        server.shutdown()
-    assert _Proxy.heads[0].startswith(b"CONNECT registry.test:5000 HTTP/1.")
-    assert b"Proxy-Authorization: Basic " + base64.b64encode(b"joe:a:b") in _Proxy.heads[0]
-    assert {seen.headers["host"] for seen in registry.seen} == {"registry.test:5000"}
-    assert not [seen for seen in registry.seen if "proxy-authorization" in seen.headers]
 
 
 @pytest.mark.parametrize(
@@ -364,4 +314,4 @@ def test_a_proxy(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_challenges(headers: list[str], schemes: set[str]) -> None:
-    assert _offers(headers).keys() == schemes
+    assert read_challenges(headers).keys() & {"basic", "bearer"} == schemes

@@ -19,7 +19,8 @@ from cloudboot_oci_stream import (
     verify_signature,
 )
 from cloudboot_oci_stream.errors import KeyFileError, PolicyError, RefusedByPolicyError, UnsignedError
-from cloudboot_oci_stream.policy import LARGEST_POLICY, image_name, matches
+from cloudboot_oci_stream.patterns import image_name, matches
+from cloudboot_oci_stream.policy import LARGEST_POLICY
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
 
 OURS = KeySigner.from_pem(private_pem(new_key()))
@@ -90,7 +91,7 @@ def test_patterns_mean_what_a_plain_recursion_says(pattern: str, text: str) -> N
         ("Registry.EXAMPLE/os:v1", "registry.example/os"),
         ("registry.example:443/os", "registry.example/os"),
         ("registry.example:5000/os@sha256:" + "0" * 64, "registry.example:5000/os"),
-        ("[::1]:5000/os", "[::1]:5000/os"),
+        ("[::1]:5000/os", "localhost:5000/os"),
         ("index.docker.io/library/os", "docker.io/library/os"),
         ("registry-1.docker.io/library/os:v1", "docker.io/library/os"),
         ("oci:/nowhere/images:v1", "oci:/nowhere/images"),

@@ -56,19 +56,6 @@ def test_a_fast_blob_takes_one_connection(registry: FaultyRegistry) -> None:
 
 
 @pytest.mark.slow
-def test_four_ranges_are_nearly_four_times_as_fast(registry: FaultyRegistry) -> None:
-    data = random.Random(18).randbytes(32 << 20)
-    registry.faults.rate = 20e6
-    seconds = []
-    for ranges in (1, 4, "auto"):
-        start = time.monotonic()
-        fetch(registry, ranges, data)
-        seconds.append(time.monotonic() - start)
-    one, four, auto = seconds
-    assert one / four > 3.0, "3.8 on a quiet machine"
-    assert one / auto > 1.2
-
-
 def test_connections_are_added_while_that_helps(registry: FaultyRegistry) -> None:
     registry.faults.rate = 2e6
     data = DATA * 6

@@ -47,7 +47,7 @@ def test_grub_lists_disks_and_reads_files(architecture: str, disks: dict[str, by
             assert line in text
         # What was printed was printed by GRUB's own calls, and the bytes of UFS2 came through our Block IO.
         name = firmware.architecture.removable_name
-        assert {who for who, _ in firmware.console.printed} <= {name, ""}
+        assert {piece.image for piece in firmware.console.printed} <= {name, ""}
         assert any(read.image == name and read.lba >= 34816 for read in device.reads)
 
 

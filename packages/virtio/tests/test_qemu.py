@@ -122,11 +122,10 @@ def check_input(bench: Any, features: int) -> list[Driver]:
 
 def check_console(bench: Any, features: int) -> list[Driver]:
     console = ConsoleDriver(bench.host.open(7), features=features)
-    console.settle()
-    ports = [(port.present, port.name, port.is_console, port.host_open) for port in console.ports]
-    assert ports[:2] == [(True, "", True, True), (True, "org.example.port", False, True)]
-    assert [port.present for port in console.ports[2:]] == [False, False]
-    for port, file in ((console.ports[0], bench.console), (console.ports[1], bench.port)):
+    first, second = (console.wait_open(number) for number in (0, 1))
+    assert (first.name, first.is_console, second.name, second.is_console) == ("", True, "org.example.port", False)
+    assert [port.present for port in console.ports] == [True, True, False, False]
+    for port, file in ((first, bench.console), (second, bench.port)):
         text = os.urandom(10_000)
         port.write(text)
         assert os.pread(file, 1 << 20, os.fstat(file).st_size - len(text)) == text

@@ -13,4 +13,4 @@ pytestmark = pytest.mark.live
 
 def test_examples(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert run_examples(readme, tmp_path) == 2
+    assert run_examples(readme, tmp_path) == 4

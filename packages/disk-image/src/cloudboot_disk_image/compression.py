@@ -114,6 +114,10 @@ _DECODERS: tuple[tuple[bytes, Callable[[], Decoder]], ...] = (
 )
 
 
+def _magic_of(make: Callable[[], Decoder]) -> bytes:
+    return next(magic for magic, each in _DECODERS if each is make)
+
+
 def decoder_for(head: bytes) -> Callable[[], Decoder] | None:
     """What makes decoders for a file that begins with ``head`` (six bytes will do); ``None`` if it is not compressed.
 
@@ -133,6 +137,8 @@ def decompressed(
 ) -> Iterator[bytes]:
     """The plain bytes of a compressed file in pieces of at most 1 MiB; streams one after the other are joined.
 
+    What follows the last stream of gzip and bzip2 is ignored, as their own programs do.
+
     ``progress`` is told how many bytes of the file have been read.
 
     Raises:
@@ -143,12 +149,15 @@ def decompressed(
         if decoder.eof:
             # xz pads between streams with zeros, and so do tapes.
             data = decoder.unused_data.lstrip(b"\0")
-            while not data:
+            while len(data) < MAGIC_SIZE:
                 piece = file.read(_INPUT)
                 if not piece:
-                    return
+                    break
                 done += len(piece)
-                data = piece.lstrip(b"\0")
+                data = (data + piece).lstrip(b"\0")
+            # gzip(1) and bzip2(1) leave alone what follows their last stream; xz(1) and zstd(1) call it damage.
+            if not data or (make in (_Gzip, _bzip2) and not data.startswith(_magic_of(make))):
+                return
             decoder = make()
         elif decoder.needs_input and not data:
             data = file.read(_INPUT)

@@ -1,1 +1,39 @@
-"""Windows' formats in Python: registry hives (:mod:`.registry`) and boot configurations (:mod:`.bcd`)."""
+"""NTFS, registry hives and boot configurations of Windows in Python.
+
+:func:`format` and :func:`build` make volumes, :class:`NTFS` reads them. Hives are in :mod:`.registry` and boot
+configurations in :mod:`.bcd`; neither needs a file system. The doubles of builtin errors (``FileNotFoundError`` and so
+on) stand in :mod:`.errors`.
+"""
+
+from .builder.build import Built, build, format, required_size  # noqa: A004 -- the trade's word
+from .builder.members import Directory, File, HardLink, Reparse, Symlink
+from .builder.options import Options
+from .errors import NtfsError
+from .layout.boot import Geometry
+from .layout.constants import FileAttribute
+from .reader.entry import StreamInfo, UsnRecord
+from .reader.file import NTFSFile
+from .reader.reparse import junction_data, symlink_data
+from .reader.volume import NTFS
+
+__all__ = [
+    "NTFS",
+    "Built",
+    "Directory",
+    "File",
+    "FileAttribute",
+    "Geometry",
+    "HardLink",
+    "NTFSFile",
+    "NtfsError",
+    "Options",
+    "Reparse",
+    "StreamInfo",
+    "Symlink",
+    "UsnRecord",
+    "build",
+    "format",
+    "junction_data",
+    "required_size",
+    "symlink_data",
+]

@@ -12,12 +12,36 @@ cloudboot_base.FormatError
 |   +-- ElementError        a value that does not fit the element's type (also a ValueError)
 |   +-- ObjectNotFoundError no such object, element or template (also a LookupError)
 +-- DescriptorError         a security descriptor or its text breaks the format (also a ValueError)
++-- NtfsError               the base of everything about volumes
+    +-- VolumeTruncatedError    a structure reaches past the end of the volume (also a TruncatedError, so an EOFError)
+    +-- BootSectorError         no boot sector of NTFS, or one that states what cannot be
+    +-- FixupError              a record was not written whole
+    +-- RecordError             an MFT record that cannot be, or is not in use
+    +-- AttributeFormatError    an attribute that breaks its format
+    +-- AttributeMissingError   a record without an attribute that its kind needs
+    +-- RunListError            a run list that breaks its format or leaves the volume
+    +-- IndexFormatError        an index that does not hold together
+    +-- CompressionError        compressed data that breaks its format
+    +-- ReparseError            a reparse point that breaks its format
+    +-- UnsupportedError        well-formed, but of a kind this package does not handle
+    +-- FileNotFoundError       also the builtin of that name
+    +-- NotADirectoryError      also the builtin of that name
+    +-- IsADirectoryError       also the builtin of that name
+    +-- SymlinkLoopError        more than 40 links on one path (also an OSError, ELOOP)
+    +-- StreamNotFoundError     no data stream of that name (also an OSError, ENODATA)
+    +-- OptionError             an option that cannot be met (also a ValueError)
+    +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
+    +-- SourceError             a member of the tree or archive that cannot be stored
+        +-- SourceChangedError  a file that changed while it was read
 """
 
 from __future__ import annotations
 
+import builtins
+import errno
+
 from cloudboot_base import FormatError, TruncatedError
-from cloudboot_base.exit_codes import USAGE
+from cloudboot_base.exit_codes import NO_SPACE, USAGE
 
 
 class HiveError(FormatError):
@@ -66,3 +90,113 @@ class ObjectNotFoundError(BcdError, LookupError):
 
 class DescriptorError(FormatError, ValueError):
     """A security descriptor or its text breaks the format (MS-DTYP 2.4.6, 2.5.1)."""
+
+
+class NtfsError(FormatError):
+    """The base of everything about volumes."""
+
+
+class VolumeTruncatedError(NtfsError, TruncatedError):
+    """A structure reaches past the end of the volume."""
+
+
+class BootSectorError(NtfsError):
+    """The boot sector is not that of NTFS, or states what cannot be."""
+
+
+class FixupError(NtfsError):
+    """A record was not written whole, or its update sequence array does not fit."""
+
+
+class RecordError(NtfsError):
+    """An MFT record cannot be what it says, or is not in use."""
+
+
+class AttributeFormatError(NtfsError):
+    """An attribute breaks its format."""
+
+
+class AttributeMissingError(NtfsError):
+    """A record has no such attribute, which its kind needs."""
+
+
+class RunListError(NtfsError):
+    """A run list breaks its format, or leaves the volume."""
+
+
+class IndexFormatError(NtfsError):
+    """An index does not hold together."""
+
+
+class CompressionError(NtfsError):
+    """Compressed data breaks its format."""
+
+
+class ReparseError(NtfsError):
+    """A reparse point breaks its format."""
+
+
+class UnsupportedError(NtfsError):
+    """What was found is well-formed, but of a kind that this package does not handle."""
+
+
+class FileNotFoundError(NtfsError, builtins.FileNotFoundError):  # noqa: A001 -- a double of the builtin, on purpose
+    """No such name."""
+
+    errno = errno.ENOENT
+
+
+class NotADirectoryError(NtfsError, builtins.NotADirectoryError):  # noqa: A001 -- a double of the builtin, on purpose
+    """A path goes through something that is not a directory."""
+
+    errno = errno.ENOTDIR
+
+
+class IsADirectoryError(NtfsError, builtins.IsADirectoryError):  # noqa: A001 -- a double of the builtin, on purpose
+    """A file was asked for and a directory found."""
+
+    errno = errno.EISDIR
+
+
+class SymlinkLoopError(NtfsError, OSError):
+    """Too many links on one path."""
+
+    errno = errno.ELOOP
+
+
+class StreamNotFoundError(NtfsError, OSError):
+    """The file has no data stream of that name."""
+
+    errno = errno.ENODATA
+
+
+class OptionError(NtfsError, ValueError):
+    """An option that cannot be met."""
+
+    exit_code = USAGE
+
+
+class NoSpaceError(NtfsError, OSError):
+    """What is to be stored does not fit; ``needed`` is a size in bytes that does, where one is known."""
+
+    errno = errno.ENOSPC
+    exit_code = NO_SPACE
+
+    def __init__(self, message: str, *, needed: int | None = None, available: int | None = None) -> None:
+        super().__init__(
+            message, expected=None if needed is None else f"{needed} bytes", actual=available and f"{available} bytes"
+        )
+        self.needed = needed
+        self.available = available
+
+
+class SourceError(NtfsError):
+    """A member of the tree or archive cannot be stored; ``member`` names it."""
+
+    def __init__(self, message: str, *, member: str, expected: object = None, actual: object = None) -> None:
+        super().__init__(f"{member}: {message}", expected=expected, actual=actual)
+        self.member = member
+
+
+class SourceChangedError(SourceError):
+    """A file changed while it was read."""

@@ -9,10 +9,12 @@
 - every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
 """
 
+from .access import Access
 from .copy import Copied, copy_image
 from .descriptor import Descriptor, Platform
 from .errors import OciError
 from .image import Image, Resolved, fetch_image, iter_blob, resolve
+from .login import login, logout
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
 from .policy import Identity, Policy, Rule, Trust
 from .push import push_image
@@ -25,7 +27,6 @@ from .signatures.signers import IdentitySigner, KeySigner, Signer
 from .signatures.verify import Signature, Verification, verify_signature
 from .source import Source
 from .store import Store, open_store
-from .transport import Access
 
 __all__ = [
     "ARTIFACT_TYPE",
@@ -61,6 +62,8 @@ __all__ = [
     "fetch_blob_to_file",
     "fetch_image",
     "iter_blob",
+    "login",
+    "logout",
     "open_store",
     "parse_reference",
     "push_image",

@@ -14,7 +14,7 @@ stdout carries the result, stderr the story. Exit codes:
 from __future__ import annotations
 
 import argparse
-import json
+import getpass
 import math
 import os
 import sys
@@ -22,11 +22,17 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from . import copy_image, fetch_image, open_store, push_image, resolve, sign_image, verify_signature
+from cloudboot_base import Error, UsageError
+from cloudboot_base.command import print_json, printable
+
+from . import copy_image, fetch_image, login, logout, open_store, push_image, resolve, sign_image, verify_signature
+from .access import Access
 from .descriptor import Platform
-from .errors import OciError, UntrustedError, printable
+from .errors import UntrustedError
 from .files import check_target, new_file, write_all
+from .inputs import read_line
 from .lanes import MOST_RANGES
+from .retry import Resume
 from .signature_command import (
     add_policy_options,
     add_rule_options,
@@ -39,7 +45,6 @@ from .signature_command import (
     signer_of,
 )
 from .timing import Deadline
-from .transport import Access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,15 +87,24 @@ def _mib(count: float) -> str:
     return f"{count / (1 << 20):.1f}"
 
 
-def _access(options: argparse.Namespace) -> Access:
+def _access(options: argparse.Namespace, password: str | None = None) -> Access:
+    if password is None and options.password_stdin:
+        password = read_line(sys.stdin.fileno(), options.limit)
     return Access(
         insecure=True if options.insecure else None,
         username=options.username,
-        password=sys.stdin.readline().rstrip("\n") if options.password_stdin else None,
+        password=password,
+        auth_file=options.auth_file,
         ca_file=options.ca_file,
         client_certificate=options.client_certificate,
         client_key=options.client_key,
+        token_hosts=options.token_host,
+        **({"stall": options.stall} if options.stall else {}),
     )
+
+
+def _resume(options: argparse.Namespace) -> Resume:
+    return Resume() if options.retries is None else Resume(attempts=options.retries)
 
 
 def _push(options: argparse.Namespace) -> None:
@@ -106,7 +120,8 @@ def _push(options: argparse.Namespace) -> None:
             chunk=options.chunk,
             access=_access(options),
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
+            resume=_resume(options),
             sign=signer,
             signature_formats=formats_of(options),
         )
@@ -128,7 +143,8 @@ def _pull(options: argparse.Namespace) -> None:
             platform=options.platform,
             access=_access(options),
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
+            resume=_resume(options),
             policy=policy,
             ranges=options.ranges,
         )
@@ -171,7 +187,8 @@ def _copy(options: argparse.Namespace) -> None:
             referrers=options.referrers,
             chunk=options.chunk,
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
+            resume=_resume(options),
         )
     finally:
         progress.close()
@@ -184,17 +201,20 @@ def _copy(options: argparse.Namespace) -> None:
         "mounted": copied.mounted,
         "present": copied.present,
         "referrers": copied.referrers,
+        "left": [{"digest": digest, "reason": reason} for digest, reason in copied.left],
     }
     story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
     if options.referrers:
         story += f", {copied.referrers} referrers"
+    for digest, reason in copied.left:
+        print(f"cloudboot-oci-stream: notice: left behind: {digest}: {printable(reason)}", file=sys.stderr)
     _print(options, facts, f"{copied.descriptor.digest}: {story}")
 
 
 def _inspect(options: argparse.Namespace) -> None:
     platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, _access(options))
-    document, manifest, layer = resolve(store, platform=platform, deadline=Deadline(options.timeout))
+    document, manifest, layer = resolve(store, platform=platform, deadline=options.limit, resume=_resume(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -209,7 +229,13 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    found = verify_signature(options.reference, rule_of(options), access=_access(options), deadline=options.timeout)
+    found = verify_signature(
+        options.reference,
+        rule_of(options),
+        access=_access(options),
+        deadline=options.limit,
+        resume=_resume(options),
+    )
     _print(options, found.as_dict(), "\n".join(map(printable, described(found))))
 
 
@@ -220,13 +246,35 @@ def _sign(options: argparse.Namespace) -> None:
         formats=formats_of(options),
         name=options.name,
         access=_access(options),
-        deadline=options.timeout,
+        deadline=options.limit,
+        resume=_resume(options),
     )
     _print(options, signed.as_dict(), "\n".join(artifact.digest for artifact in signed.artifacts))
 
 
+def _login(options: argparse.Namespace) -> None:
+    username, password = options.username, None
+    if options.password_stdin:
+        password = read_line(sys.stdin.fileno(), options.limit)
+    elif sys.stdin.isatty():
+        username = username or input("user name: ")
+        password = getpass.getpass("password: ")
+    if not username or not password:
+        raise UsageError("no user name or no password is given", hint="give --username NAME --password-stdin")
+    place = login(options.host, username, password, access=_access(options, password), deadline=options.limit)
+    _print(options, {"host": options.host, "username": username, "kept_in": place}, f"logged in; kept in {place}")
+
+
+def _logout(options: argparse.Namespace) -> None:
+    places = logout(options.host, access=_access(options), deadline=options.limit)
+    _print(options, {"host": options.host, "removed_from": places}, f"removed from {', '.join(places)}")
+
+
 def _print(options: argparse.Namespace, facts: dict[str, object], text: str) -> None:
-    print(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else text)
+    if options.json:
+        print_json(facts)
+    else:
+        print(text)
 
 
 def _annotation(text: str) -> tuple[str, str]:
@@ -250,6 +298,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return int(text)
+
+
 def _ranges(text: str) -> Ranges:
     if text == "auto":
         return "auto"
@@ -270,10 +324,29 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--insecure", action="store_true", help="plain HTTP, to any machine")
     common.add_argument("--username", help="user name; else what docker or podman logged in with")
     common.add_argument("--password-stdin", action="store_true", help="read the password from stdin")
-    common.add_argument("--ca-file", metavar="FILE", help="certificate authorities to trust instead of the system's")
+    common.add_argument(
+        "--auth-file", metavar="FILE", help="credentials file to use instead of those of docker and podman"
+    )
+    common.add_argument("--ca-file", metavar="FILE", help="certificate authorities to trust besides the system's")
     common.add_argument("--client-certificate", metavar="FILE", help="certificate to show the registry")
     common.add_argument("--client-key", metavar="FILE", help="its key, where it is in a file of its own")
+    common.add_argument(
+        "--token-host",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="token service that may be given the credentials, where it is not the registry itself; repeatable",
+    )
     common.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="give up after so long")
+    common.add_argument(
+        "--stall",
+        type=_seconds,
+        metavar="SECONDS",
+        help="give a connection up after so long without a byte (default: 30)",
+    )
+    common.add_argument(
+        "--retries", type=_count, metavar="N", help="try again so often in a row without progress (default: 8)"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     push = commands.add_parser("push", parents=[common], help="push a disk image")
@@ -323,6 +396,14 @@ def _parser() -> argparse.ArgumentParser:
     add_rule_options(verify)
     verify.set_defaults(main=_verify)
 
+    enter = commands.add_parser("login", parents=[common], help="try credentials at a registry, and keep them")
+    enter.add_argument("host", metavar="HOST", help="the registry: HOST[:PORT]")
+    enter.set_defaults(main=_login)
+
+    leave = commands.add_parser("logout", parents=[common], help="forget what is kept for a registry")
+    leave.add_argument("host", metavar="HOST", help="the registry: HOST[:PORT]")
+    leave.set_defaults(main=_logout)
+
     sign = commands.add_parser("sign", parents=[common], help="sign an image that was pushed")
     sign.add_argument("reference", metavar="REFERENCE")
     sign.add_argument("--name", help="the repository that the signature names (default: the image's own)")
@@ -334,13 +415,14 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     options = _parser().parse_args(arguments)
+    options.limit = Deadline(options.timeout)
     try:
         options.main(options)
-    except OciError as error:
+    except Error as error:
         if options.verbose:
             traceback.print_exc()
         if options.json:
-            print(json.dumps(error.as_dict(), indent=2, ensure_ascii=False))
+            print_json(error.as_dict())
         print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
         if error.hint:
             print(f"cloudboot-oci-stream: hint: {printable(error.hint)}", file=sys.stderr)

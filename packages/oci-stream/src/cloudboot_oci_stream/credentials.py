@@ -1,256 +1,309 @@
-"""Credentials: found, and turned into tokens, by oras; kept to the origin they are for by us.
+"""Credentials as docker, podman, skopeo and oras leave them: which file, under which name, in which form.
 
-oras knows the docker configuration's shape, credential helpers and the token protocol. Its requests have no limit of
-time or size, follow redirects with what they carry, and go to any URL a registry names; so it is given a session whose
-requests are ours. It also takes a Basic challenge for a Bearer one, so the two are told apart before it is asked.
+Sources: the configuration file of the docker command, containers-auth.json(5), and what their readers take besides.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import dataclasses
 import json
 import os
 import re
-import threading
-import urllib.parse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import oras.auth
-import oras.auth.utils
-
-from .errors import CredentialError, InsecureError
-from .transport import Access, Origin, Transport
+from .errors import CredentialError
+from .helpers import Helper
+from .inputs import read_input
+from .reference import HUB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from .access import Access
     from .reference import RegistryReference
     from .timing import Deadline
 
-_LARGEST_TOKEN = 1 << 20
-_LONGEST_CHALLENGE = 1 << 12
-"""oras takes time that grows with the square of the length."""
-
-_CHALLENGE = re.compile(r"(?:^|,)\s*(basic|bearer)\s+(?=[a-z]+\s*=)", re.IGNORECASE)
+_LARGEST_FILE = 1 << 22
+_LEGACY = ".dockercfg"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_DOCKER_HUB = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_KEY = re.compile(r"(?:https?://)?(?P<host>[^/]+)(?P<path>/.*)?", re.IGNORECASE)
+HUB_KEY = "https://index.docker.io/v1/"
+"""The name under which the docker command files what is for Docker Hub."""
+_TOKEN_USER = "<token>"
 
 
-class _Answer:
-    """What oras looks at in an answer of a token service."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Credential:
+    """What one place has for a registry. ``source`` names that place.
 
-    def __init__(self, status: int, data: bytes) -> None:
-        self.status_code = status
-        self.text = f"{len(data)} bytes"
-        """oras writes the text to its log; a token has no place there."""
-        self._data = data
+    ``identity_token`` is an OAuth2 refresh token, ``registry_token`` goes to the registry as it is.
+    """
 
-    def json(self) -> dict[str, object]:
-        """The object in the body."""
-        value = json.loads(self._data)
-        if not isinstance(value, dict):
-            raise CredentialError("the token service's answer is no object", actual=type(value).__name__)
-        return value
-
-
-class _TokenSession:
-    """The requests oras makes, under the limits and rules of all others."""
-
-    def __init__(self, transport: Transport, registry: Origin, deadline: Deadline) -> None:
-        self._transport, self._registry, self._deadline = transport, registry, deadline
-
-    def get(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        verify: object = None,
-    ) -> _Answer:
-        """Ask for a token. Certificates are always verified, whatever ``verify`` says."""
-        return self.request("GET", url, headers=headers, params=params, verify=verify)
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        verify: object = None,
-    ) -> _Answer:
-        """As :meth:`get`, for any method."""
-        del verify
-        realm = Origin.of(url)
-        if self._registry.scheme == "https" and realm.scheme != "https":
-            raise InsecureError("the registry sends its users to a token service without TLS", actual=str(realm))
-        if params:
-            url += ("&" if urllib.parse.urlsplit(url).query else "?") + urllib.parse.urlencode(params)
-        with self._transport.exchange(method, url, headers=headers or {}, deadline=self._deadline) as response:
-            if 300 <= response.status < 400:
-                raise CredentialError("the token service redirects, which is not followed", actual=response.status)
-            data = response.read_bounded(_LARGEST_TOKEN)
-        if len(data) > _LARGEST_TOKEN:
-            raise CredentialError("the token service's answer is too large", expected=f"at most {_LARGEST_TOKEN}")
-        return _Answer(response.status, data)
-
-
-class _Backend(oras.auth.TokenAuth):  # type: ignore[misc]  # oras has no type information
-    """oras's own token client, with a say in which file its credentials come from."""
+    source: str
+    user: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    identity_token: str | None = dataclasses.field(default=None, repr=False)
+    registry_token: str | None = dataclasses.field(default=None, repr=False)
 
     @property
     def basic(self) -> str | None:
-        """The base64 of ``user:password``, if there is one."""
-        value: str | None = getattr(self, "_basic_auth", None)
-        return value
-
-    def limits(self, session: _TokenSession) -> None:
-        """Make requests through ``session`` from now on, without an opinion of oras's own on certificates."""
-        self.session, self._tls_verify = session, True
-
-    def load_file(self, path: Path, names: Iterable[str]) -> bool:
-        """Take the credentials that ``path`` has for the first of ``names`` it knows.
-
-        oras's own ``load_configs`` reads several files at once and lets chance decide between them.
-        """
-        config = json.loads(path.read_bytes())
-        helpers = config.get("credHelpers", {})
-        self._auth_config = {
-            "auths": config.get("auths", {}),
-            "credsStore": config.get("credsStore"),
-            "credHelpers": helpers,
-        }
-        return any(self._load_auth(name) for name in names)
-
-
-class Authenticator:
-    """The ``Authorization`` of one registry, from the challenges it sends. Safe to share between threads."""
-
-    def __init__(self, reference: RegistryReference, origin: Origin, transport: Transport, access: Access) -> None:
-        self._origin, self._access = origin, access
-        self._lock = threading.Lock()
-        self._header: str | None = None
-        self._transport = transport
-        self._backend = _Backend()
-        self._reference = reference
-        self._loaded = False
+        """The base64 of ``user:password``, if there is a password."""
+        if self.user is None or not self.password:
+            return None
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
     @property
-    def header(self) -> str | None:
-        """The value to send, if a challenge has been answered before."""
-        return self._header
+    def secrets(self) -> tuple[str, ...]:
+        """Everything in it that must not be shown."""
+        found = (self.password, self.basic, self.identity_token, self.registry_token)
+        return tuple(secret for secret in found if secret)
 
-    def answer(self, challenges: Iterable[str], rejected: str | None, deadline: Deadline) -> bool:
-        """Prepare for another try after a 401 to a request that carried ``rejected``; false if there is nothing to try.
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One configuration, as it is."""
+
+    source: str
+    auths: Mapping[str, object]
+    helpers: Mapping[str, object]
+    store: str | None
+    path: Path | None = None
+    """The file; ``None`` for a variable of the environment, and for a form that is not written any more."""
+
+    @classmethod
+    def parse(cls, data: bytes, source: str, path: Path | None = None) -> ConfigFile:
+        """The configuration in ``data``; the legacy form of ``~/.dockercfg`` has the names at the top.
 
         Raises:
-            CredentialError: the credentials cannot be read, or the token service refuses.
-            TransportError: the token service cannot be reached.
+            CredentialError: it is not one. The message quotes nothing of it.
         """
-        with self._lock:
-            if self._header != rejected:
-                return True  # another thread was faster
-            if not self._loaded:
-                self._load()
-                self._loaded = True
-            offers = _offers(challenges)
-            if "bearer" in offers:
-                self._header = f"Bearer {self._token(offers['bearer'], deadline)}"
-                return True
-            if "basic" in offers and self._backend.basic and rejected is None:
-                self._header = f"Basic {self._backend.basic}"
-                return True
-            return False
-
-    def _load(self) -> None:
-        access = self._access
-        if access.username is not None:
-            self._backend.set_basic_auth(access.username, access.password or "")
-            return
-        names = _config_names(self._reference)
-        for path in _config_files(access):
-            try:
-                found = self._backend.load_file(path, names)
-            except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
-                # oras takes the configuration's shape for granted.
-                raise CredentialError(
-                    f"the registry credentials on this machine cannot be read: {type(error).__name__}",
-                    hint=f"look at {path}",
-                ) from error
-            if found:
-                if _TOKEN.fullmatch(self._backend.basic or "") is None:
-                    raise CredentialError("not the base64 of a name and a password", hint=f"look at {path}")
-                if _is_identity_token(self._backend.basic or ""):
-                    raise CredentialError("an identity token instead of a password", hint="log in with a password")
-                return
-
-    def _token(self, challenge: str, deadline: Deadline) -> str:
-        if len(challenge) > _LONGEST_CHALLENGE:
-            raise CredentialError(
-                "a Bearer challenge too long", expected=f"at most {_LONGEST_CHALLENGE}", actual=len(challenge)
-            )
-        parsed = oras.auth.utils.parse_auth_header(challenge)
-        realm = parsed.realm or ""
-        if not realm.lower().startswith(("http://", "https://")):
-            raise CredentialError("a Bearer challenge without a usable realm", expected="a URL", actual=realm)
-        backend = self._backend
-        backend.limits(_TokenSession(self._transport, self._origin, deadline))
-        try:
-            token = backend.request_token(parsed) if backend.basic else backend.request_anonymous_token(parsed)
-        except (ValueError, RecursionError):
-            raise CredentialError("the token service's answer is not JSON") from None
-        if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
-            raise CredentialError(
-                "the token service gave no token",
-                hint="log in to the registry" if not self._backend.basic else "check user name and password",
-            )
-        return token
+        hint = f"look at {source}"
+        value = _object(data, source)
+        if path is not None and path.name == _LEGACY:
+            value, path = {"auths": value}, None
+        auths, helpers = (value.get(name) or {} for name in ("auths", "credHelpers"))
+        store = value.get("credsStore")
+        if not isinstance(auths, dict) or not isinstance(helpers, dict) or not isinstance(store, str | None):
+            raise CredentialError("the registry credentials have a member of another kind", hint=hint)
+        return cls(source, auths, helpers, store or None, path)
 
 
-def _is_identity_token(basic: str) -> bool:
-    """Whether a credential helper gave an OAuth refresh token (its user name is then ``<token>``)."""
-    try:
-        return base64.b64decode(basic).startswith(b"<token>:")
-    except ValueError:
-        return False
+class Finder:
+    """Looks for the credentials of one registry. Each helper is told apart by its name and asked until it fails."""
+
+    def __init__(self, reference: RegistryReference, access: Access) -> None:
+        self._reference, self._access = reference, access
+        self._helpers: dict[str, Helper] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """What kept helpers from answering."""
+        return [f"{helper.program} {helper.problem}" for helper in self._helpers.values() if helper.problem]
+
+    def find(self, deadline: Deadline) -> Credential | None:
+        """The first credentials there are, the most specific name first in each file.
+
+        Raises:
+            CredentialError: a file that is named does not exist, or one cannot be read.
+            TransferTimeoutError: the deadline passed while a helper or a pipe was waited for.
+        """
+        for config in config_files(self._access, deadline):
+            if (found := self._in_file(config, deadline)) is not None:
+                return found
+        return None
+
+    def keeper(self, deadline: Deadline) -> Helper | None:
+        """The helper that the configuration has for keeping the registry's password, if that is installed."""
+        names = config_names(self._reference)[-1:]
+        for config in config_files(self._access, deadline):
+            chosen = [config.helpers[key] for key in ranked(config.helpers, names)] or [config.store]
+            if isinstance(chosen[0], str) and chosen[0]:
+                helper = Helper(chosen[0])
+                return helper if helper.is_installed else None
+        return None
+
+    def _in_file(self, config: ConfigFile, deadline: Deadline) -> Credential | None:
+        names = config_names(self._reference)
+        for key in ranked(config.helpers, names):
+            name = config.helpers[key]
+            if isinstance(name, str) and name:
+                found = self._from_helper(name, [key], config.source, deadline)
+                if found is not None:
+                    return found
+        empty = []
+        for key in ranked(config.auths, names):
+            found = credential_of(config.auths[key], config.source)
+            if found is not None:
+                return found
+            empty.append(key)
+        if config.store is None:
+            return None
+        host = self._reference.host
+        servers = [*empty, host, *([HUB_KEY] if normalised_key(host) == (HUB, "") else [])]
+        return self._from_helper(config.store, list(dict.fromkeys(servers)), config.source, deadline)
+
+    def _from_helper(self, name: str, servers: list[str], source: str, deadline: Deadline) -> Credential | None:
+        helper = self._helpers.setdefault(name, Helper(name))
+        for server in servers:
+            found = helper.get(server, deadline)
+            if found is not None:
+                user, secret = found
+                where = f"{helper.program} ({source})"
+                if user == _TOKEN_USER:
+                    return Credential(where, identity_token=secret)
+                return Credential(where, user=user, password=secret)
+        return None
 
 
-def _offers(challenges: Iterable[str]) -> dict[str, str]:
-    """The first challenge of each scheme; one header may hold several (RFC 9110 section 11.6.1)."""
-    found: dict[str, str] = {}
-    for header in challenges:
-        marks = list(_CHALLENGE.finditer(header))
-        ends = [mark.start() for mark in marks[1:]] + [len(header)]
-        for mark, end in zip(marks, ends, strict=False):
-            found.setdefault(mark[1].lower(), header[mark.end() : end])
-    if not found and any(header.strip().lower() == "basic" for header in challenges):
-        found["basic"] = ""
-    return found
+def config_files(access: Access, deadline: Deadline) -> Iterator[ConfigFile]:
+    """The configurations in the order in which they count; an access with an ``auth_file`` has only that.
 
-
-def _config_names(reference: RegistryReference) -> list[str]:
-    """The names a configuration may file the registry under: podman's per-repository ones first, docker's URLs last."""
-    parts = f"{reference.host}/{reference.repository}".split("/")
-    names = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    names += [f"https://{reference.host}", f"https://{reference.host}/v1/", f"https://{reference.host}/v2/"]
-    if reference.host in _DOCKER_HUB:
-        names += ["https://index.docker.io/v1/", "index.docker.io", "docker.io"]
-    return names
-
-
-def _config_files(access: Access) -> list[Path]:
-    """Where credentials are looked for: the given file, or podman's and docker's in this order."""
-    if access.auth_file is not None:
-        path = Path(access.auth_file)
-        if not path.is_file():
-            raise CredentialError("no such credentials file", actual=os.fspath(path))
-        return [path]
+    Raises:
+        CredentialError: a file named by the caller or by ``REGISTRY_AUTH_FILE`` is missing, or one cannot be read.
+    """
     environment = os.environ
-    candidates = []
-    if "REGISTRY_AUTH_FILE" in environment:
-        candidates.append(Path(environment["REGISTRY_AUTH_FILE"]))
-    if "XDG_RUNTIME_DIR" in environment:
-        candidates.append(Path(environment["XDG_RUNTIME_DIR"], "containers", "auth.json"))
-    candidates.append(Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json"))
-    return [path for path in candidates if path.is_file()]
+    for path, is_needed in _paths(access):
+        if path is None:
+            text = environment["DOCKER_AUTH_CONFIG"]
+            yield ConfigFile.parse(text.encode("utf-8", "surrogateescape"), "DOCKER_AUTH_CONFIG")
+            continue
+        try:
+            data = read_input(path, _LARGEST_FILE, deadline, access.stall)
+        except (FileNotFoundError, NotADirectoryError):
+            if is_needed:
+                raise CredentialError("no such credentials file", actual=os.fspath(path)) from None
+            continue
+        except OSError as error:
+            raise CredentialError(f"the credentials file cannot be read: {error.strerror}", actual=path) from error
+        if len(data) > _LARGEST_FILE:
+            raise CredentialError("too large for a credentials file", expected=f"at most {_LARGEST_FILE}", actual=path)
+        yield ConfigFile.parse(data, os.fspath(path), path)
+
+
+def read_config(path: Path) -> dict[str, dict[str, object]]:
+    """The members of a configuration file as they are; none where there is no such file.
+
+    Raises:
+        CredentialError: it is not the JSON of one.
+    """
+    try:
+        value = _object(read_input(path, _LARGEST_FILE), os.fspath(path))
+    except FileNotFoundError:
+        return {}
+    ConfigFile.parse(json.dumps(value).encode(), os.fspath(path))
+    return value
+
+
+def _object(data: bytes, source: str) -> dict[str, Any]:
+    hint = f"look at {source}"
+    if not data.strip():
+        return {}
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise CredentialError("the registry credentials are not JSON", hint=hint) from None
+    if not isinstance(value, dict):
+        raise CredentialError("the registry credentials are not a JSON object", hint=hint)
+    return value
+
+
+def _paths(access: Access) -> Iterator[tuple[Path | None, bool]]:
+    """Files, and whether each must exist; ``None`` stands for the variable ``DOCKER_AUTH_CONFIG``."""
+    environment = os.environ
+    if access.auth_file is not None:
+        yield Path(access.auth_file), True
+        return
+    if named := environment.get("REGISTRY_AUTH_FILE"):
+        yield Path(named), True
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    yield (Path(runtime, "containers") if runtime else Path("/run/containers", str(os.getuid()))) / "auth.json", False
+    yield user_file(), False
+    if environment.get("DOCKER_AUTH_CONFIG"):
+        yield None, False
+    yield docker_file(), False
+    yield Path.home() / _LEGACY, False
+
+
+def user_file() -> Path:
+    """Podman's file in the home directory."""
+    config = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(config) if config else Path.home() / ".config") / "containers" / "auth.json"
+
+
+def docker_file() -> Path:
+    """The docker command's file."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
+
+
+def normalised_key(key: str) -> tuple[str, str]:
+    """Host and path that a name in a configuration stands for: ``https://HOST/v1/`` is HOST, ``HOST/a/b`` is below it.
+
+    Addresses are not made one here, as policies do: a password is for the name that it was filed under.
+    """
+    found = _KEY.fullmatch(key.strip())
+    if found is None:
+        return "", ""
+    host = found["host"].lower().removesuffix(":443")
+    if host in {"index.docker.io", "registry-1.docker.io"}:
+        host = HUB
+    path = (found["path"] or "").strip("/")
+    return host, "" if path in {"v1", "v2"} else path
+
+
+def config_names(reference: RegistryReference) -> list[tuple[str, str]]:
+    """The names that a configuration may file the image under, the most specific first."""
+    host = normalised_key(reference.host)[0]
+    parts = reference.repository.split("/")
+    return [(host, "/".join(parts[:count])) for count in range(len(parts), -1, -1)]
+
+
+def ranked(table: Mapping[str, object], names: list[tuple[str, str]]) -> list[str]:
+    """The keys of ``table`` that stand for one of ``names``, in the order of those, plain keys before URLs."""
+    places = {name: place for place, name in enumerate(names)}
+    keys = [key for key in table if isinstance(key, str) and normalised_key(key) in places]
+    return sorted(keys, key=lambda key: (places[normalised_key(key)], "://" in key, key))
+
+
+def credential_of(entry: object, source: str) -> Credential | None:
+    """What an entry of ``auths`` holds; ``None`` if that is nothing, as where a helper has the password.
+
+    Raises:
+        CredentialError: it is malformed. The message quotes nothing of it.
+    """
+    hint = f"look at {source}"
+    if entry is None or entry == {}:
+        return None
+    if not isinstance(entry, dict):
+        raise CredentialError("an entry of the registry credentials is not an object", hint=hint)
+    auth, user, password, identity, registry = (
+        entry.get(name) or None for name in ("auth", "username", "password", "identitytoken", "registrytoken")
+    )
+    for value in (auth, user, password, identity, registry):
+        if not isinstance(value, str | None):
+            raise CredentialError("an entry of the registry credentials has a member that is not text", hint=hint)
+    for token in (identity, registry):
+        if token is not None and _TOKEN.fullmatch(token) is None:
+            raise CredentialError("a token in the registry credentials has spaces or control characters", hint=hint)
+    if auth is not None:
+        user, password = _split(auth, hint)
+    if user == _TOKEN_USER and password:
+        identity, user, password = identity or password, None, None
+    if not password and identity is None and registry is None:
+        return None
+    return Credential(source, user, password, identity, registry)
+
+
+def _split(auth: str, hint: str) -> tuple[str, str]:
+    """User name and password in the base64 of an ``auth`` member."""
+    user = colon = password = ""
+    try:
+        text = "".join(auth.split())
+        user, colon, password = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        pass
+    if not colon:
+        raise CredentialError("not the base64 of a name and a password", hint=hint)
+    return user, password.rstrip("\0")

@@ -8,6 +8,7 @@
     +-- ContentError                bytes came, and they are not the ones that were asked for
     |   +-- BodyOverflowError       more bytes than the descriptor promises
     |   +-- ShortBodyError          fewer, and no retry brought the rest (also an EOFError)
+    |   |   +-- SourceChangedError  what is pushed became shorter meanwhile
     |   +-- SizeMismatchError       the peer announces another size than the descriptor
     |   +-- DigestMismatchError     the bytes hash to something else
     |   +-- NotAnImageError         no match in an index, several layers, a wrong media type
@@ -27,9 +28,11 @@
     |   +-- RedirectLoopError       a loop, or too many
     |   +-- RedirectSchemeError     from https to http, or to something else altogether
     +-- CredentialError             the credentials on this machine cannot be read, or no token came of them
+    |   +-- TokenServiceError       the token service refuses, or is out of order
     +-- InsecureError               plain HTTP to another machine, without leave
     +-- TransportError              no connection, or it broke (also a ConnectionError)
     |   +-- CertificateError        the peer cannot prove who it is
+    |   +-- ProxyError              the proxy cannot be used, or does not pass a request on
     +-- TransferTimeoutError        the deadline passed, or the peer went silent (also a TimeoutError)
     |   +-- SlowPeerError           bytes keep coming, too few to be worth waiting for
     +-- PolicyError                 a policy, or a key or trust root it names, cannot be used (also a ValueError)
@@ -61,6 +64,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
+from cloudboot_base.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,6 +163,15 @@ class ShortBodyError(ContentError, EOFError):
     def retryable(self) -> bool:
         """A cut connection is resumed from where it broke."""
         return True
+
+
+class SourceChangedError(ShortBodyError):
+    """What is pushed became shorter while it was read."""
+
+    @property
+    def retryable(self) -> bool:
+        """Nothing brings the bytes back."""
+        return False
 
 
 class SizeMismatchError(ContentError):
@@ -275,6 +288,15 @@ class CredentialError(OciError):
     exit_code = 7
 
 
+class TokenServiceError(CredentialError):
+    """The token service answers with another status than 200, which is ``actual``."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the status speaks of a passing condition."""
+        return self.actual in {408, 429, 500, 502, 503, 504}
+
+
 class InsecureError(OciError):
     """Plain HTTP to another machine, without leave."""
 
@@ -282,9 +304,21 @@ class InsecureError(OciError):
 
 
 class TransportError(OciError, ConnectionError):
-    """No connection, or it broke."""
+    """No connection, or it broke. ``is_first_contact`` tells that the peer has never answered before."""
 
     exit_code = 10
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        is_first_contact: bool = False,
+        expected: object = None,
+        actual: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, expected=expected, actual=actual, hint=hint)
+        self.is_first_contact = is_first_contact
 
     @property
     def retryable(self) -> bool:
@@ -299,6 +333,27 @@ class CertificateError(TransportError):
     def retryable(self) -> bool:
         """It will not know better the next time."""
         return False
+
+
+class ProxyError(TransportError):
+    """The proxy that the environment names cannot be used, or does not pass a request on (``status``)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        expected: object = None,
+        actual: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, is_first_contact=True, expected=expected, actual=actual, hint=hint)
+        self.status = status
+
+    @property
+    def retryable(self) -> bool:
+        """A proxy that cannot reach the registry may do so later."""
+        return self.status is not None and self.status >= 500
 
 
 class TransferTimeoutError(OciError, TimeoutError):
@@ -423,19 +478,6 @@ def about(*, reference: object = None, digest: str | None = None) -> Iterator[No
         if error.digest is None:
             error.digest = digest
         raise
-
-
-def printable(text: str) -> str:
-    """A stranger's words on one line, without the characters that make a terminal do something."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value)
 
 
 def _shown(value: object) -> str:

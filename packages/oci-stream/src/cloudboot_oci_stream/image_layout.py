@@ -11,8 +11,11 @@ import dataclasses
 import fcntl
 import hashlib
 import os
+import re
 import stat
+import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, algorithm_of, digest_of
@@ -33,9 +36,11 @@ from .manifest import (
     MANIFEST_TYPES,
     Document,
     canonical,
+    check_size,
     choose,
     parse_index,
     parse_json,
+    settle,
 )
 from .source import CHUNK, pieces
 
@@ -52,8 +57,6 @@ VERSION = "1.0.0"
 
 _MARKER = "oci-layout"
 _INDEX = "index.json"
-_MOST_ENTRIES = 4096
-"""How many entries of an index are opened in search of referrers."""
 _LOOK = 0.02
 """Seconds between two attempts to take the lock."""
 
@@ -77,19 +80,77 @@ class FolderPart:
         os.close(self._fd)
 
 
+class _Folder:
+    """A folder that is opened once: whatever becomes of its name, everything after that is read from the same one."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._root: str | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def root(self) -> str:
+        """A path that leads to the open folder (``/proc/self/fd/N``, proc(5)).
+
+        Raises:
+            ImageLayoutError: there is no such folder.
+        """
+        with self._lock:
+            if self._root is None:
+                try:
+                    fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                except (FileNotFoundError, NotADirectoryError):
+                    raise ImageLayoutError("no such folder", actual=self.path) from None
+                weakref.finalize(self, os.close, fd)
+                self._root = f"/proc/self/fd/{fd}"
+            return self._root
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+        try:
+            return bool(self.root)
+        except ImageLayoutError:
+            return False
+
+    def make(self) -> None:
+        """Make the folder where there is none."""
+        if self._root is None:
+            os.makedirs(self.path, exist_ok=True)
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Give errors of the system the folder's name instead of its descriptor's."""
+        try:
+            yield
+        except OSError as error:
+            if self._root is not None and isinstance(error.filename, str) and error.filename.startswith(self._root):
+                error.filename = self.path + error.filename[len(self._root) :]
+            raise
+
+
 class FolderStore:
     """A folder of images, and the one in it that a reference names."""
 
     is_remote = False
 
-    def __init__(self, reference: LayoutReference) -> None:
+    def __init__(self, reference: LayoutReference, folder: _Folder | None = None) -> None:
         self._reference = reference
-        self._folder = os.path.abspath(reference.folder)
+        self._folder = folder or _Folder(os.path.abspath(reference.folder))
 
     @property
     def reference(self) -> LayoutReference:
         """The image that was named."""
         return self._reference
+
+    @property
+    def real_folder(self) -> str:
+        """The path of the folder, its links followed: of the one that is open, wherever its name points meanwhile.
+
+        Raises:
+            ImageLayoutError: there is none.
+        """
+        return os.readlink(self._folder.root)
 
     def read_manifest(self, entry: Descriptor | None, deadline: Deadline) -> Document:
         """The manifest or index that ``entry`` of an index, else the reference, names; verified against its digest.
@@ -108,7 +169,7 @@ class FolderStore:
                 # Something that only an index below the folder's own refers to says itself what it is.
                 return self._document(digest, None)
         found = entry or _select(self._entries(), self._reference.tag)
-        return self._document(found.digest, found.media_type)
+        return self._document(found.digest, found)
 
     def open_blob(self, descriptor: Descriptor, start: int, stop: int, deadline: Deadline) -> FolderPart:
         """Bytes ``start`` to ``stop`` of a blob.
@@ -129,7 +190,7 @@ class FolderStore:
 
     def has_blob(self, digest: str, deadline: Deadline) -> bool:
         """Whether the folder holds the blob, undamaged."""
-        if not os.path.exists(self._path(digest)):
+        if not self._folder.exists or not os.path.exists(self._path(digest)):
             return False
         hasher = hashlib.new(algorithm_of(digest))
         with open(self._open(self._path(digest)), "rb") as file:
@@ -163,7 +224,7 @@ class FolderStore:
         self._prepare(algorithm, deadline)
         hasher = hashlib.new(algorithm)
         nothing = bytes(CHUNK)
-        with new_file(self._file(f"blobs/{algorithm}")) as new:
+        with self._folder.named(), new_file(self._file(f"blobs/{algorithm}")) as new:
             done = 0
             for piece in pieces(source, scratch=bytearray(CHUNK)):
                 deadline.cap(1)
@@ -211,17 +272,17 @@ class FolderStore:
 
     def sibling(self, tag: str) -> FolderStore:
         """Another manifest in the same folder."""
-        return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None))
+        return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None), self._folder)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
         """The manifests in the folder's index whose ``subject`` is ``digest``; those that cannot be read are none."""
         found = []
-        for entry in self._entries()[:_MOST_ENTRIES]:
+        for entry in self._entries():
             deadline.cap(1)
             if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES:
                 continue
             with contextlib.suppress(ContentError, NotFoundError, ImageLayoutError):
-                subject = parse_json(self._document(entry.digest, entry.media_type).data).get("subject")
+                subject = parse_json(self._document(entry.digest, entry).data).get("subject")
                 if isinstance(subject, dict) and subject.get("digest") == digest:
                     found.append(entry)
         return found
@@ -245,13 +306,14 @@ class FolderStore:
             kept = [old for old in entries if not _replaced(old, tag, entry.digest)]
             self._write(self._file(_INDEX), canonical({**index, "manifests": [*kept, named.as_json()]}))
 
-    def _document(self, digest: str, media_type: str | None) -> Document:
+    def _document(self, digest: str, entry: Descriptor | None) -> Document:
         data = self._read(self._path(digest), LARGEST_MANIFEST)
+        if entry is not None:
+            check_size(data, entry)
         actual = digest_of(data, algorithm_of(digest))
         if actual != digest:
             raise DigestMismatchError("the file is not the manifest its name says", expected=digest, actual=actual)
-        named = parse_json(data).get("mediaType") if media_type is None else media_type
-        return Document(data, named if isinstance(named, str) else "", digest)
+        return settle(Document(data, entry.media_type if entry is not None else "", digest))
 
     def _entries(self) -> list[Descriptor]:
         data = self._read(self._file(_INDEX), LARGEST_MANIFEST)
@@ -274,51 +336,51 @@ class FolderStore:
         Raises:
             ImageLayoutError: another version, or a folder with other things in it.
         """
-        os.makedirs(self._folder, exist_ok=True)
+        self._folder.make()
         with self._locked(deadline):
             if os.path.lexists(self._file(_MARKER)):
                 self._check_marker()
             else:
                 # A push that was killed at its very start leaves nothing but these.
-                strangers = set(os.listdir(self._folder)) - {"blobs"}
+                strangers = set(os.listdir(self._folder.root)) - {"blobs"}
                 if any(not name.startswith(TEMPORARY) for name in strangers):
                     raise ImageLayoutError(
                         "the folder has other things in it and is no image layout",
-                        actual=self._folder,
+                        actual=self._folder.path,
                         hint="name a new or an empty folder",
                     )
                 self._write(self._file(_MARKER), canonical({"imageLayoutVersion": VERSION}))
-        os.makedirs(os.path.join(self._folder, "blobs", algorithm), exist_ok=True)
+        with self._folder.named():
+            os.makedirs(self._file(f"blobs/{algorithm}"), exist_ok=True)
 
     def _check_marker(self) -> None:
-        if not os.path.isdir(self._folder):
-            raise ImageLayoutError("no such folder", actual=self._folder)
         try:
             marker = parse_json(self._read(self._file(_MARKER), LARGEST_MANIFEST))
         except NotFoundError:
-            raise ImageLayoutError("no image layout: it lacks the file oci-layout", actual=self._folder) from None
-        if marker.get("imageLayoutVersion") != VERSION:
-            raise ImageLayoutError(
-                "an image layout of another version", expected=VERSION, actual=marker.get("imageLayoutVersion")
-            )
+            raise ImageLayoutError("no image layout: it lacks the file oci-layout", actual=self._folder.path) from None
+        version = marker.get("imageLayoutVersion")
+        # A later minor version adds, and does not change (Semantic Versioning, section 7).
+        if not isinstance(version, str) or re.fullmatch(r"1\.[0-9]+\.[0-9]+", version) is None:
+            raise ImageLayoutError("an image layout of another version", expected=VERSION, actual=version)
 
     def _file(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+        return os.path.join(self._folder.root, name)
 
     def _path(self, digest: str) -> str:
         algorithm, _, encoded = digest.partition(":")
-        return os.path.join(self._folder, "blobs", algorithm, encoded)
+        return self._file(f"blobs/{algorithm}/{encoded}")
 
     def _open(self, path: str) -> int:
         try:
             # A pipe under a blob's name must not hang whoever reads it.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with self._folder.named():
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
-            name = os.path.relpath(path, self._folder)
+            name = os.path.relpath(path, self._folder.root)
             raise NotFoundError(f"the folder lacks {name}", status=None) from None
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise ImageLayoutError("not a regular file", actual=os.path.relpath(path, self._folder))
+            raise ImageLayoutError("not a regular file", actual=os.path.relpath(path, self._folder.root))
         return fd
 
     def _read(self, path: str, limit: int) -> bytes:
@@ -331,14 +393,15 @@ class FolderStore:
         return data
 
     def _write(self, path: str, data: bytes) -> None:
-        with new_file(os.path.dirname(path)) as new:
+        with self._folder.named(), new_file(os.path.dirname(path)) as new:
             write_all(new.fd, memoryview(data), 0)
             new.name = path
 
     @contextlib.contextmanager
     def _locked(self, deadline: Deadline) -> Iterator[None]:
         """One writer of marker and index at a time; the lock is on the folder itself, so nothing is left behind."""
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with self._folder.named():
+            fd = os.open(self._folder.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _lock(fd, deadline)
             yield

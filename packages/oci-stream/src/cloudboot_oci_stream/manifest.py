@@ -10,8 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of
-from .errors import ManifestSyntaxError, ManifestTooLargeError, NotAnImageError
+from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of, own_annotations
+from .errors import ManifestSyntaxError, ManifestTooLargeError, NotAnImageError, SizeMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,10 +39,14 @@ EMPTY_CONFIG = Descriptor(
     media_type="application/vnd.oci.empty.v1+json", digest=digest_of(EMPTY_JSON), size=len(EMPTY_JSON)
 )
 
+_VAGUE_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "application/octet-stream"})
 _DEEPEST = 32
 _MOST_VALUES = 1 << 17
 # An unterminated string is one token to the end, too: given up, it would be scanned again from every quote in it.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,10 +95,11 @@ def parse_json(data: bytes) -> dict[str, object]:
 
 
 def settle(document: Document) -> Document:
-    """``document`` under the name its own, hashed bytes have for it, where the registry's header has the other one.
+    """``document`` under the name that its own, hashed bytes have for it.
 
-    Docker's and OCI's types are two names of one thing, and caches are known to mix them up. Any other contradiction
-    stays, for parsing to refuse.
+    Docker's and OCI's types are two names of one thing, and caches are known to mix them up. Some servers know no type
+    but JSON's, or none: then the content decides, as in other clients. Any other contradiction stays, for parsing to
+    refuse.
 
     Raises:
         ManifestTooLargeError, ManifestSyntaxError: as :func:`parse_json`.
@@ -104,7 +109,39 @@ def settle(document: Document) -> Document:
             named = parse_json(document.data).get("mediaType")
             if isinstance(named, str) and named in names:
                 return dataclasses.replace(document, media_type=named)
+    if document.media_type.lower() in _VAGUE_TYPES:
+        return dataclasses.replace(document, media_type=type_of(document.data) or document.media_type)
     return document
+
+
+def type_of(data: bytes) -> str | None:
+    """The media type that a manifest's content states or shows; ``None`` for what is neither manifest nor index.
+
+    Raises:
+        ManifestTooLargeError, ManifestSyntaxError: as :func:`parse_json`.
+    """
+    value = parse_json(data)
+    named = value.get("mediaType")
+    if named is not None:
+        return named if isinstance(named, str) else None
+    members = {"layers": MANIFEST_TYPE, "manifests": INDEX_TYPE}
+    shown = [kind for member, kind in members.items() if member in value]
+    return shown[0] if len(shown) == 1 else None
+
+
+def check_size(data: bytes, entry: Descriptor) -> None:
+    """Compare a manifest with the size that an index states for it.
+
+    Raises:
+        SizeMismatchError: they differ.
+    """
+    if len(data) != entry.size and len(data) <= LARGEST_MANIFEST:
+        raise SizeMismatchError(
+            "the manifest has another size than the index says",
+            digest=entry.digest,
+            expected=entry.size,
+            actual=len(data),
+        )
 
 
 def parse_manifest(document: Document) -> Manifest:
@@ -135,6 +172,18 @@ def parse_index(document: Document) -> list[Descriptor]:
     if not isinstance(manifests, list):
         raise ManifestSyntaxError("the index has no manifests", expected="an array", actual=type(manifests).__name__)
     return [Descriptor.from_json(entry) for entry in manifests]
+
+
+def check_image(document: Document) -> None:
+    """Demand that ``document`` is an image manifest or an index, whatever is in the image.
+
+    Raises:
+        ContentError, DescriptorError: it is neither, or malformed.
+    """
+    if document.media_type in INDEX_TYPES:
+        parse_index(document)
+    else:
+        parse_manifest(document)
 
 
 def choose(entries: Sequence[Descriptor], platform: Platform | None) -> Descriptor:
@@ -188,7 +237,7 @@ def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifac
         artifactType=check_media_type(artifact_type),
         config=EMPTY_CONFIG.as_json(),
         layers=[layer.as_json()],
-        annotations=dict(sorted(check_annotations(annotations).items())),
+        annotations=dict(sorted(own_annotations(annotations).items())),
     )
     if not manifest["annotations"]:
         del manifest["annotations"]
@@ -197,7 +246,9 @@ def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifac
 
 def canonical(value: object) -> bytes:
     """JSON in the one form this package writes: no spaces, members in the order given, UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # JSON can hold half of a surrogate pair, as an escape; UTF-8 cannot.
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _typed(document: Document, types: tuple[str, ...], member: str) -> dict[str, object]:

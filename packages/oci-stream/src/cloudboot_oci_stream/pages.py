@@ -6,10 +6,10 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from .access import Origin
 from .descriptor import digest_of
 from .errors import ContentError, DescriptorError, ProtocolError, RedirectError, StatusError
 from .manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index
-from .transport import Origin
 
 if TYPE_CHECKING:
     from .descriptor import Descriptor
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .timing import Deadline
     from .transport import Response
 
-MOST_PAGES = 32
-MOST_REFERRERS = 1024
+MOST_PAGES = 256
+MOST_REFERRERS = 1 << 14
 
 # Without the API a registry answers 404 by the specification; others are seen, and GHCR's 303 leads nowhere.
 _NO_API = frozenset({303, 400, 403, 404, 405, 406, 410, 501})
@@ -73,8 +73,8 @@ def _next(session: Session, response: Response) -> str | None:
         if found := _NEXT.search(value):
             try:
                 url: str = urllib.parse.urljoin(response.url, found[1]).partition("#")[0]
-            except ValueError as error:
-                raise ProtocolError(f"a Link that is no URL: {error}") from None
+            except ValueError:
+                raise ProtocolError("a Link that is not a URL") from None
             if Origin.of(url) != session.origin:
                 raise ProtocolError("the next page is on another server", expected=str(session.origin))
             return url

@@ -14,21 +14,23 @@ A policy is a TOML file::
     identities = [{ issuer = "https://token.actions.githubusercontent.com",
                     subject = "https://github.com/example/os/.github/workflows/release.yml@refs/tags/*" }]
 
-The first rule with a pattern for the image decides, and no other is looked at. In patterns ``*`` stands for anything
-without a slash, ``**`` for anything. File names are relative to the policy's own folder.
+The first rule with a pattern for the image decides, and no other is looked at. Patterns are those of :mod:`.patterns`;
+one that can match no image is an error. File names are relative to the policy's own folder.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Self, cast
 
-from .errors import InvalidReferenceError, PolicyError, RefusedByPolicyError
-from .reference import LayoutReference, RegistryReference, parse_reference, split_host
+from .errors import PolicyError, RefusedByPolicyError
+from .inputs import read_input
+from .patterns import FOLDER, ImageNames, ImagePattern, image_name, matches, stated_names, stated_patterns
+from .reference import LayoutReference
 from .signatures.payloads import SIGN_PREDICATE
+from .timing import Deadline
 
 if TYPE_CHECKING:
     from .reference import Reference
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 Action = Literal["verify", "accept", "refuse"]
 
 LARGEST_POLICY = 1 << 18
-
-_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,8 @@ class Rule:
     signed_as: Sequence[str] = ()
     predicates: Sequence[str] = (SIGN_PREDICATE,)
     name: str = "rule"
+    _patterns: tuple[ImagePattern, ...] = dataclasses.field(init=False, repr=False, compare=False, default=())
+    _stated: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -123,19 +125,33 @@ class Rule:
             raise PolicyError(f"{self.name}: neither keys nor identities")
         if len({key.spki for key in self.keys}) != len(self.keys):
             raise PolicyError(f"{self.name}: the same key twice")
+        object.__setattr__(self, "_patterns", tuple(self._compiled(text) for text in self.images))
+        object.__setattr__(self, "_stated", tuple(form for text in self.signed_as for form in stated_patterns(text)))
         if self.action == "verify" and not 1 <= self.threshold <= (signers if not self.identities else 100):
             raise PolicyError(f"{self.name}: a threshold that cannot be met", actual=self.threshold)
 
-    def covers(self, reference: Reference) -> bool:
-        """Whether the rule is for the image."""
-        name = image_name(reference)
-        return any(matches(pattern, name) for pattern in self.images)
+    def _compiled(self, text: str) -> ImagePattern:
+        try:
+            return ImagePattern.compile(text)
+        except PolicyError as error:
+            error.message = f"{self.name}: {error.message}"
+            raise
+
+    def covers(self, reference: Reference, folder: str | None = None) -> bool:
+        """Whether the rule is for the image; ``folder`` is the real path of its folder, where that is open already.
+
+        A rule that accepts goes by real paths alone.
+        """
+        names = ImageNames.of(reference, folder)
+        return any(pattern.covers(names, is_strict=self.action == "accept") for pattern in self._patterns)
 
     def accepts_name(self, reference: Reference, name: str | None) -> bool:
         """Whether a signature of the image may name ``name`` as its repository."""
         if self.signed_as:
-            return bool(name) and any(matches(pattern, _stated_name(name or "")) for pattern in self.signed_as)
-        return not name or isinstance(reference, LayoutReference) or _stated_name(name) == image_name(reference)
+            return bool(name) and any(
+                matches(pattern, stated) for pattern in self._stated for stated in stated_names(name or "")
+            )
+        return not name or isinstance(reference, LayoutReference) or stated_names(name)[0] == image_name(reference)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,19 +166,22 @@ class Policy:
             raise PolicyError("no such default", expected="accept or refuse", actual=self.default)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The policy in a file, with the keys it names.
+    def load(cls, path: str | os.PathLike[str], *, deadline: float | Deadline | None = None) -> Self:
+        """The policy in a file or pipe, with the keys it names.
 
         Raises:
             PolicyError: it cannot be used.
+            TransferTimeoutError: nothing came out of a pipe for half a minute, or until the deadline.
             OSError: it, or a key it names, cannot be read.
         """
-        with open(path, "rb") as file:
-            data = file.read(LARGEST_POLICY + 1)
-        return cls.parse(data, os.path.dirname(os.fspath(path)) or ".")
+        limit = Deadline.of(deadline)
+        data = read_input(path, LARGEST_POLICY, limit)
+        return cls.parse(data, os.path.dirname(os.fspath(path)) or ".", deadline=limit)
 
     @classmethod
-    def parse(cls, data: bytes, folder: str | os.PathLike[str] = ".") -> Self:
+    def parse(
+        cls, data: bytes, folder: str | os.PathLike[str] = ".", *, deadline: float | Deadline | None = None
+    ) -> Self:
         """The policy in TOML text; file names in it are relative to ``folder``.
 
         Raises:
@@ -184,7 +203,8 @@ class Policy:
         if not isinstance(entries, list):
             raise PolicyError("rule is no array of tables", expected="[[rule]]")
         _nothing_left("the policy", table)
-        rules = [_rule(f"rule {number}", entry, trusts, where) for number, entry in enumerate(entries, 1)]
+        limit = Deadline.of(deadline)
+        rules = [_rule(f"rule {number}", entry, trusts, where, limit) for number, entry in enumerate(entries, 1)]
         return cls(tuple(rules), cast("Literal['accept', 'refuse']", default))
 
     @classmethod
@@ -195,6 +215,7 @@ class Policy:
         subject: str | None = None,
         issuer: str | None = None,
         trust_root: str | os.PathLike[str] | None = None,
+        deadline: float | Deadline | None = None,
     ) -> Self:
         """The policy that one of the ``keys`` (files), or ``subject`` as ``issuer`` vouches, signed every image.
 
@@ -210,75 +231,25 @@ class Policy:
         if subject or issuer or trust_root:
             trust = Trust(file=trust_root) if trust_root else Trust(tuf="production")
             identities = [Identity(issuer=issuer or "", subject=subject or "", trust=trust)]
-        rule = Rule(keys=[PublicKey.load(path) for path in keys], identities=identities, name="the only rule")
+        limit = Deadline.of(deadline)
+        rule = Rule(keys=[PublicKey.load(path, limit) for path in keys], identities=identities, name="the only rule")
         return cls([rule])
 
-    def rule_for(self, reference: Reference) -> Rule:
-        """The first rule that is for the image.
+    def rule_for(self, reference: Reference, folder: str | None = None) -> Rule:
+        """The first rule that is for the image; ``folder`` is the real path of its folder, where that is open already.
 
         Raises:
             RefusedByPolicyError: it refuses the image, or there is none and the default refuses.
         """
-        rule = next((rule for rule in self.rules if rule.covers(reference)), None)
+        rule = next((rule for rule in self.rules if rule.covers(reference, folder)), None)
         if rule is None and self.default == "accept":
             return Rule(action="accept", name="default")
         if rule is None or rule.action == "refuse":
             raise RefusedByPolicyError(
                 "no rule of the policy is for this image" if rule is None else f"{rule.name} refuses this image",
-                actual=image_name(reference),
+                actual=ImageNames.of(reference, folder).real[0],
             )
         return rule
-
-
-def image_name(reference: Reference) -> str:
-    """The name that patterns are compared with: ``HOST/REPOSITORY``, or ``oci:`` and the folder's real path.
-
-    Ways to write the same are one: upper case and the port 443 in a host, the names of Docker Hub, symbolic links.
-    """
-    if isinstance(reference, RegistryReference):
-        host, port = split_host(reference.host)
-        host = "docker.io" if host.lower() in _HUB else host.lower()
-        shown = f"[{host}]" if ":" in host else host
-        return f"{shown}{'' if port in {None, 443} else f':{port}'}/{reference.repository}"
-    return f"oci:{os.path.realpath(reference.folder)}"
-
-
-def _stated_name(name: str) -> str:
-    """The name in a signature in the same form, without tag and digest."""
-    try:
-        reference = parse_reference(name)
-    except InvalidReferenceError:
-        return name
-    return image_name(reference) if isinstance(reference, RegistryReference) else name
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether all of ``text`` fits ``pattern``, in time that grows with their product only, whatever the stars."""
-    tokens = re.findall(r"\*+|[^*]", pattern)
-    # The numbers of tokens that the text so far can have used up.
-    states = _skipped({0}, tokens)
-    for character in text:
-        following = set()
-        for state in states:
-            token = tokens[state] if state < len(tokens) else ""
-            if token == character and token != "*":
-                following.add(state + 1)
-            elif token.startswith("**") or (token == "*" and character != "/"):
-                following.add(state)
-        states = _skipped(following, tokens)
-        if not states:
-            return False
-    return len(tokens) in states
-
-
-def _skipped(states: set[int], tokens: Sequence[str]) -> set[int]:
-    """``states`` and those that follow because a star stands for nothing, too."""
-    found = set(states)
-    for state in states:
-        while state < len(tokens) and tokens[state][0] == "*":
-            state += 1  # noqa: PLW2901 - walks on from where it starts
-            found.add(state)
-    return found
 
 
 def _toml(data: bytes) -> dict[str, object]:
@@ -294,7 +265,7 @@ def _toml(data: bytes) -> dict[str, object]:
         raise PolicyError("the policy nests too deeply") from None
 
 
-def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str) -> Rule:
+def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str, deadline: Deadline) -> Rule:
     table = _table(name, value)
     name = _string(name, table.pop("name", name))
     action = _string(name, table.pop("action", "verify"))
@@ -308,7 +279,7 @@ def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str) ->
         name=name,
         images=[_image_pattern(name, text, folder) for text in _strings(name, table.pop("images", []))],
         action=cast("Action", action),
-        keys=[_key(text, folder) for text in _strings(name, table.pop("keys", []))],
+        keys=[_key(text, folder, deadline) for text in _strings(name, table.pop("keys", []))],
         identities=[_identity(name, entry, trusts) for entry in identities],
         threshold=threshold,
         signed_as=_strings(name, table.pop("signed_as", [])),
@@ -348,31 +319,22 @@ def _trust(name: str, value: object, folder: str) -> Trust:
     )
 
 
-def _key(text: str, folder: str) -> PublicKey:
+def _key(text: str, folder: str, deadline: Deadline) -> PublicKey:
     from .signatures.keys import PublicKey
 
     if text.lstrip().startswith("-----BEGIN"):
         return PublicKey.from_pem(text.encode(), "a key in the policy")
-    return PublicKey.load(os.path.join(folder, text))
+    return PublicKey.load(os.path.join(folder, text), deadline)
 
 
 def _image_pattern(rule: str, text: str, folder: str) -> str:
-    """A pattern for :func:`image_name`: folders are made absolute, and their symbolic links followed up to a star."""
-    if not text.startswith("oci:"):
-        if not text or text.startswith("/") or "://" in text or "@" in text:
-            raise PolicyError(
-                f"{rule}: not a pattern for images", expected="HOST/REPOSITORY or oci:FOLDER", actual=text
-            )
+    """A pattern for a rule; folders are made absolute."""
+    if not text.startswith(FOLDER) or text == f"{FOLDER}**":
         return text
-    path = text.removeprefix("oci:")
-    if path == "**":
-        return text
-    whole = os.path.join(os.path.abspath(folder), path)
-    fixed, _, rest = whole.partition("*")
-    stem, slash, begun = fixed.rpartition("/")
-    if not rest and "*" not in whole:
-        return f"oci:{os.path.realpath(whole)}"
-    return f"oci:{os.path.realpath(stem or '/').rstrip('/')}{slash}{begun}{whole[len(fixed) :]}"
+    path = text.removeprefix(FOLDER)
+    if not path:
+        raise PolicyError(f"{rule}: not a pattern for images", expected="HOST/REPOSITORY or oci:FOLDER", actual=text)
+    return f"{FOLDER}{os.path.join(os.path.abspath(folder), path)}"
 
 
 def _table(name: str, value: object) -> dict[str, object]:

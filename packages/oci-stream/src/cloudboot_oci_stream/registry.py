@@ -7,6 +7,7 @@ import functools
 import hashlib
 import re
 import urllib.parse
+import zlib
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, algorithm_of, digest_of
@@ -15,13 +16,13 @@ from .errors import (
     ContentEncodingError,
     ContentRangeError,
     DigestMismatchError,
-    NotFoundError,
     ProtocolError,
+    RedirectError,
     SizeMismatchError,
     StatusError,
     about,
 )
-from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document, settle
+from .manifest import INDEX_TYPES, LARGEST_MANIFEST, MANIFEST_TYPES, Document, check_size, settle
 from .pages import read_pages
 from .retry import persist
 from .session import Session, location
@@ -31,11 +32,13 @@ from .upload import STREAM_CHUNK, Bytes, Uploads
 if TYPE_CHECKING:
     from http.client import HTTPMessage
 
+    from .access import Access
     from .reference import RegistryReference
+    from .retry import Resume
     from .source import Source
     from .store import Progress, Store
     from .timing import Deadline
-    from .transport import Access, Response
+    from .transport import Response
 
 _ACCEPT = ", ".join(MANIFEST_TYPES + INDEX_TYPES)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
@@ -72,14 +75,23 @@ class RegistryStore:
     """One repository, and the image in it that a reference names."""
 
     is_remote = True
+    real_folder = None
 
-    def __init__(self, reference: RegistryReference, access: Access, *, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        reference: RegistryReference,
+        access: Access,
+        *,
+        session: Session | None = None,
+        resume: Resume | None = None,
+    ) -> None:
         self._reference = reference
         self._access = access
         self._session = session or Session(reference, access)
         self.origin = self._session.origin
         self._root = reference.repository
-        self._uploads = Uploads(self._session, reference.repository)
+        self._resume = resume
+        self._uploads = Uploads(self._session, reference.repository, resume)
 
     @property
     def reference(self) -> RegistryReference:
@@ -96,9 +108,11 @@ class RegistryStore:
         target = entry.digest if entry else self._reference.target
         url = self._session.url(f"{self._root}/manifests/{target}")
         with self._session.request("GET", url, headers={"Accept": _ACCEPT}, deadline=deadline) as response:
-            data = response.read_bounded(LARGEST_MANIFEST)
+            data = _decoded(response.read_bounded(LARGEST_MANIFEST), response)
             media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
             announced = response.headers.get("Docker-Content-Digest")
+        if entry:
+            check_size(data, entry)
         wanted = entry.digest if entry else self._reference.digest
         if len(data) <= LARGEST_MANIFEST:
             # distribution 2.8 announces SHA-256 whatever was asked for; what can be compared is.
@@ -142,12 +156,7 @@ class RegistryStore:
 
     def has_blob(self, digest: str, deadline: Deadline) -> bool:
         """Whether the repository holds the blob."""
-        url = self._session.url(f"{self._root}/blobs/{digest}")
-        try:
-            self._session.request("HEAD", url, deadline=deadline).close()
-        except NotFoundError:
-            return False
-        return True
+        return self._uploads.has_blob(digest, deadline)
 
     def write_blob(
         self,
@@ -169,7 +178,7 @@ class RegistryStore:
             return self._uploads.stream(source, algorithm, chunk or STREAM_CHUNK, progress, deadline)
         digest = expected.digest if expected else _digest_of(source, algorithm, deadline)
         with about(digest=digest):
-            if not expected and persist(lambda: self.has_blob(digest, deadline), deadline):
+            if not expected and persist(lambda: self.has_blob(digest, deadline), deadline, self._resume):
                 if progress:
                     progress(source.size, source.size)
             elif chunk is None:
@@ -194,7 +203,7 @@ class RegistryStore:
                 begun = location(response)
             # An upload was begun instead.
             self._session.request("DELETE", begun, deadline=deadline, accept=frozenset({202, 204})).close()
-        except (StatusError, ProtocolError):
+        except (StatusError, ProtocolError, RedirectError):
             return False
         return False
 
@@ -228,7 +237,7 @@ class RegistryStore:
     def sibling(self, tag: str) -> RegistryStore:
         """Another manifest of the same repository, over the same session."""
         reference = dataclasses.replace(self._reference, tag=tag, digest=None)
-        return RegistryStore(reference, self._access, session=self._session)
+        return RegistryStore(reference, self._access, session=self._session, resume=self._resume)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """What refers to the manifest, from the referrers API; ``None`` where the registry has none.
@@ -250,11 +259,28 @@ class RegistryStore:
         accept = frozenset({200, 201, 202})
         headers = {"Content-Type": media_type}
         request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
-        with persist(lambda: request(deadline=deadline), deadline) as answer:
+        with persist(lambda: request(deadline=deadline), deadline, self._resume) as answer:
             stored = answer.headers.get("Docker-Content-Digest")
         if stored and algorithm_of(stored) == algorithm_of(digest) and stored != digest:
             raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
         return answer.headers
+
+
+def _decoded(data: bytes, response: Response) -> bytes:
+    """A manifest's bytes, where a registry compresses them although it was asked not to.
+
+    Raises:
+        ContentEncodingError: another encoding, or not what it says.
+    """
+    encoding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
+    if encoding == "identity":
+        return data
+    if encoding not in {"gzip", "x-gzip"}:
+        raise ContentEncodingError("a body in an encoding nobody asked for", expected="identity", actual=encoding)
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data, LARGEST_MANIFEST + 1)
+    except zlib.error:
+        raise ContentEncodingError("a body that is not in the encoding it names", actual=encoding) from None
 
 
 def _digest_of(source: Source, algorithm: str, deadline: Deadline) -> str:

@@ -6,12 +6,15 @@ import dataclasses
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import OciError, StatusError
+from .errors import OciError, StatusError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .timing import Deadline
+
+_FIRST_CONTACTS = 3
+"""Attempts at a registry that has never answered: it is more likely to be named wrongly than to be away."""
 
 _Result = TypeVar("_Result")
 
@@ -22,13 +25,20 @@ class Resume:
 
     ``attempts`` is how often in a row it may break without at least ``progress`` bytes in between; the pauses double
     from ``pause`` to ``longest_pause`` seconds, each shortened by a random part so that many clients do not come back
-    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``.
+    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``. By default a registry may be
+    gone for 12 seconds; one that has never answered is given up after a second.
     """
 
-    attempts: int = 5
+    attempts: int = 8
     progress: int = 1 << 16
     pause: float = 0.1
     longest_pause: float = 30.0
+
+    def allows(self, failures: int, error: OciError) -> bool:
+        """Whether to try again after ``failures`` in a row, the last of them ``error``."""
+        is_first_contact = isinstance(error, TransportError) and error.is_first_contact
+        most = min(self.attempts, _FIRST_CONTACTS) if is_first_contact else self.attempts
+        return error.retryable and failures <= most
 
     def seconds(self, failures: int, error: OciError) -> float:
         """How long to wait after ``failures`` in a row, the last of them ``error``."""
@@ -43,7 +53,8 @@ class Patience:
 
     def __init__(self, resume: Resume, deadline: Deadline, start: int, size: int, attempts: int | None = None) -> None:
         self._resume, self._deadline = resume, deadline
-        self._attempts = resume.attempts if attempts is None else attempts
+        if attempts is not None:
+            self._resume = dataclasses.replace(resume, attempts=attempts)
         self._progress = min(resume.progress, size)
         self._mark, self._failures = start, 0
 
@@ -58,7 +69,7 @@ class Patience:
             self._failures = 0
         self._mark = position
         self._failures += 1
-        if not error.retryable or self._failures > self._attempts:
+        if not self._resume.allows(self._failures, error):
             error.offset = position if error.offset is None else error.offset
             raise error
         self._deadline.sleep(self._resume.seconds(self._failures - 1, error))
@@ -73,6 +84,6 @@ def persist(operation: Callable[[], _Result], deadline: Deadline, resume: Resume
             return operation()
         except OciError as error:
             failures += 1
-            if not error.retryable or failures > patience.attempts:
+            if not patience.allows(failures, error):
                 raise
             deadline.sleep(patience.seconds(failures - 1, error))

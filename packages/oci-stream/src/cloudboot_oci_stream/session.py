@@ -8,30 +8,35 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from cloudboot_base.command import printable
+
+from .access import Access, Origin
+from .authenticator import Authenticator
 from .errors import (
     NotFoundError,
     OciError,
     ProtocolError,
     RateLimitedError,
+    RedirectError,
     RedirectLoopError,
     RedirectSchemeError,
     RedirectWithoutLocationError,
     StatusError,
     UnauthorizedError,
-    printable,
 )
-from .reference import RegistryReference, split_host
-from .transport import Access, Body, Origin, Response, Transport, header_values, shown
+from .reference import HUB, RegistryReference, address_of, canonical_host, is_loopback, split_host
+from .transport import Body, Response, Transport, header_values, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .credentials import Authenticator
     from .timing import Deadline
 
 MOST_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
-_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+_HUB_SERVER = "registry-1.docker.io"
+_READING = frozenset({"GET", "HEAD"})
+_UPLOADING = frozenset({"PUT", "PATCH"})
 _ERROR_BODY = 8192
 _ERROR_BODY_SECONDS = 2.0
 
@@ -40,12 +45,12 @@ class Session:
     """One registry, as one user. Holds no connection; safe to share between threads."""
 
     def __init__(self, reference: RegistryReference, access: Access) -> None:
-        name, port = split_host(_HUB.get(reference.host, reference.host))
+        name, port = split_host(_HUB_SERVER if canonical_host(reference.host) == HUB else reference.host)
         plain = (
             access.insecure if access.insecure is not None else reference.is_loopback and not access.has_tls_material
         )
         scheme = "http" if plain else "https"
-        self.origin = Origin(scheme, name.lower(), port or (80 if plain else 443))
+        self.origin = Origin(scheme, name.lower().rstrip("."), port or (80 if plain else 443))
         self._reference, self._access = reference, access
         self._transport = Transport(access)
         self._authenticator: Authenticator | None = None
@@ -63,24 +68,48 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         accept: frozenset[int] = frozenset({200}),
+        is_upload: bool = False,
     ) -> Response:
         """The response to a request, once redirects and challenges are dealt with and its status is in ``accept``.
 
-        Credentials go to the registry's own origin only, and not any more once a redirect has left it.
+        Credentials and the client certificate go to the registry's own origin only, and not any more once a redirect
+        has left it. Where the registry sends the client elsewhere, it goes for two things: to read what a request to
+        the registry itself was redirected to, and with ``is_upload`` to put bytes whose digest the registry is told.
 
         Raises:
             StatusError: another status.
             RedirectError: a redirect that cannot or must not be followed.
             OciError: everything :meth:`Transport.exchange` and :class:`Authenticator` raise.
         """
+        try:
+            return self._request(
+                method, url, deadline=deadline, headers=headers or {}, body=body, accept=accept, is_upload=is_upload
+            )
+        except OciError as error:
+            self._transport.clean(error)
+            raise
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str],
+        body: Body | None,
+        accept: frozenset[int],
+        is_upload: bool,
+    ) -> Response:
         seen = {url}
         home = Origin.of(url) == self.origin
+        reads = home and method in _READING
         challenged = False
         while True:
+            self._check_target(url, reads=reads and method in _READING, uploads=is_upload and method in _UPLOADING)
             authorization = self._authenticator.header if self._authenticator and home else None
             extra = {"Authorization": authorization} if authorization else {}
             response = self._transport.exchange(
-                method, url, headers=dict(headers or {}) | extra, body=body, deadline=deadline
+                method, url, headers={**headers, **extra}, body=body, deadline=deadline, is_trusted=home
             )
             if response.status in accept:
                 return response
@@ -94,20 +123,62 @@ class Session:
                     response.status == 401
                     and home
                     and not challenged
-                    and self._answer(response, authorization, deadline)
+                    and self._answer(response, method, authorization, deadline)
                 ):
                     challenged = True
                 else:
-                    raise _refusal(response)
+                    raise self._refusal(response)
 
-    def _answer(self, response: Response, rejected: str | None, deadline: Deadline) -> bool:
+    def _check_target(self, url: str, *, reads: bool, uploads: bool) -> None:
+        """Refuse to be steered to another server for anything but reading and uploading.
+
+        Raises:
+            RedirectError: another server, for something else; or this machine or its surroundings, for anything.
+        """
+        target = Origin.of(url)
+        if target == self.origin:
+            return
+        if not reads and not uploads:
+            raise RedirectError(
+                "the registry sends the client to another server, and not to read or upload a blob",
+                expected=str(self.origin),
+                actual=str(target),
+            )
+        address = address_of(target.host)
+        is_near = is_loopback(target.host) or (address is not None and address.is_link_local)
+        if is_near and not is_loopback(self.origin.host):
+            raise RedirectError("the registry sends the client to an address of its own machine", actual=str(target))
+
+    def _answer(self, response: Response, method: str, rejected: str | None, deadline: Deadline) -> bool:
         if self._authenticator is None:
-            # oras takes longer to import than a fetch from a folder takes in all.
-            from .credentials import Authenticator
-
             self._authenticator = Authenticator(self._reference, self.origin, self._transport, self._access)
         challenges = list(header_values(response.headers, "WWW-Authenticate"))
-        return self._authenticator.answer(challenges, rejected, deadline)
+        return self._authenticator.answer(challenges, rejected, deadline, is_reading=method in _READING)
+
+    def _refusal(self, response: Response) -> OciError:
+        """The error that a status outside the wanted ones stands for."""
+        code, message = _error_body(response)
+        status = response.status
+        text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
+            status, "the registry refuses"
+        )
+        text = f"{text} [{code}]" if code else text
+        retry_after = _retry_after(response.headers.get("Retry-After"))
+        if status in {401, 403}:
+            return UnauthorizedError(text, status=status, code=code, hint=self._advice())
+        if status == 404:
+            return NotFoundError(text, status=status, code=code)
+        if status == 429:
+            return RateLimitedError(text, status=status, code=code, retry_after=retry_after)
+        return StatusError(text, status=status, code=code, retry_after=retry_after)
+
+    def _advice(self) -> str:
+        """What to do about a request that was not authorised."""
+        host = self._reference.host
+        found = self._authenticator.found if self._authenticator else None
+        if found:
+            return f"check who may use the repository; the credentials sent are from {found}"
+        return f"log in with 'cloudboot-oci-stream login {host}', or check who may use the repository"
 
 
 def location(response: Response) -> str:
@@ -123,44 +194,25 @@ def location(response: Response) -> str:
     try:
         url = urllib.parse.urljoin(response.url, target)
         scheme = urllib.parse.urlsplit(url).scheme.lower()
-    except ValueError as error:
-        raise ProtocolError(f"a Location that is no URL: {error}", actual=response.status) from None
+    except ValueError:
+        raise ProtocolError("a Location that is not a URL", actual=response.status) from None
     if scheme not in {"http", "https"}:
         raise RedirectSchemeError("a redirect to something other than HTTP", expected="https", actual=scheme)
     if scheme == "http" and Origin.of(response.url).scheme == "https":
         raise RedirectSchemeError("a redirect out of TLS", expected="https", actual=scheme)
-    return url
+    return url.partition("#")[0]
 
 
 def _next_url(response: Response, seen: set[str]) -> str:
     if not response.headers.get("Location"):
         raise RedirectWithoutLocationError("a redirect that does not say where to", actual=response.status)
-    url = location(response).partition("#")[0]
+    url = location(response)
     if url in seen:
         raise RedirectLoopError("the redirects go round in a circle", actual=shown(url))
     seen.add(url)
     if len(seen) > MOST_REDIRECTS + 1:
         raise RedirectLoopError("the redirects do not end", expected=f"at most {MOST_REDIRECTS}")
     return url
-
-
-def _refusal(response: Response) -> OciError:
-    """The error that a status outside the wanted ones stands for."""
-    code, message = _error_body(response)
-    status = response.status
-    text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
-        status, "the registry refuses"
-    )
-    if code:
-        text = f"{text} [{code}]"
-    retry_after = _retry_after(response.headers.get("Retry-After"))
-    if status in {401, 403}:
-        return UnauthorizedError(text, status=status, code=code, hint="log in, or check who may read the repository")
-    if status == 404:
-        return NotFoundError(text, status=status, code=code)
-    if status == 429:
-        return RateLimitedError(text, status=status, code=code, retry_after=retry_after)
-    return StatusError(text, status=status, code=code, retry_after=retry_after)
 
 
 def _error_body(response: Response) -> tuple[str | None, str | None]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from .access import Access
 from .image_layout import FolderStore
 from .reference import LayoutReference, Reference, parse_reference
 from .registry import RegistryStore
-from .transport import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .descriptor import Descriptor
     from .manifest import Document
+    from .retry import Resume
     from .source import Source, Stream
     from .timing import Deadline
 
@@ -45,6 +46,10 @@ class Store(Protocol):
     @property
     def reference(self) -> Reference:
         """The image that was named."""
+
+    @property
+    def real_folder(self) -> str | None:
+        """The path of the folder that everything is read from; ``None`` for a registry."""
 
     @property
     def is_remote(self) -> bool:
@@ -96,8 +101,8 @@ class Store(Protocol):
         """Store a manifest, described by ``entry``, that refers to ``subject``; whether the place lists it as such."""
 
 
-def open_store(reference: Reference | str, access: Access | None = None) -> Store:
-    """The place that ``reference`` points into. Nothing is opened or asked yet.
+def open_store(reference: Reference | str, access: Access | None = None, resume: Resume | None = None) -> Store:
+    """The place that ``reference`` points into. Nothing is opened or asked yet. ``resume`` is for uploads to it.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.
@@ -105,4 +110,4 @@ def open_store(reference: Reference | str, access: Access | None = None) -> Stor
     parsed = parse_reference(reference) if isinstance(reference, str) else reference
     if isinstance(parsed, LayoutReference):
         return FolderStore(parsed)
-    return RegistryStore(parsed, access or Access())
+    return RegistryStore(parsed, access or Access(), resume=resume)

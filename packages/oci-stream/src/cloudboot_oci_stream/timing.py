@@ -29,6 +29,11 @@ class Deadline:
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
+    @classmethod
+    def of(cls, limit: float | Deadline | None) -> Deadline:
+        """``limit`` if it is a deadline already, else so many seconds from now."""
+        return limit if isinstance(limit, Deadline) else cls(limit)
+
     def branch(self) -> Deadline:
         """The same moment for a part of the operation that can be cancelled by itself."""
         return Deadline(self._seconds, end=self._end)

@@ -6,115 +6,48 @@ it and the socket, so that every byte of head and body alike is under the deadli
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
-import errno
 import http.client
-import io
+import re
 import ssl
 import urllib.parse
-import urllib.request
 from typing import TYPE_CHECKING, Protocol, Self
 
+from .access import Access, Origin
 from .dial import dial
 from .errors import (
     CertificateError,
-    CredentialError,
     InsecureError,
     OciError,
     ProtocolError,
+    ProxyError,
     TransferTimeoutError,
     TransportError,
 )
+from .proxy import Proxy, proxy_for
 from .reference import is_loopback
-from .timing import Deadline, RateWatch
+from .watched import WatchedSocket
 
 if TYPE_CHECKING:
-    import os
     import socket
     from collections.abc import Iterable, Iterator, Mapping
 
-    from typing_extensions import Buffer
+    from .timing import Deadline
 
 USER_AGENT = "cloudboot-oci-stream"
 
-_HEAD = 1 << 20
-"""Bytes an answer may have besides its body: http.client reads interim answers and trailers as long as they come."""
+FOREIGN = (OSError, http.client.HTTPException, ValueError)
+"""What comes up from below; ValueError is what http.client says of malformed headers."""
 
 _PIECE = 1 << 16
-_FOREIGN = (OSError, http.client.HTTPException, ValueError)
-"""What comes up from below; ValueError is what http.client says of malformed headers and chunk sizes."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How a registry is reached.
-
-    ``insecure`` is plain HTTP: ``None`` uses it for this machine's own registries only (unless TLS material is
-    given), true for any, false for none. ``username`` and ``password`` go before what the docker and podman
-    configuration holds; ``auth_file`` replaces where that is looked for. ``stall`` is in seconds without a byte,
-    ``minimum_rate`` in bytes a second over as long.
-    """
-
-    insecure: bool | None = None
-    username: str | None = None
-    password: str | None = dataclasses.field(default=None, repr=False)
-    auth_file: str | os.PathLike[str] | None = None
-    ca_file: str | os.PathLike[str] | None = None
-    client_certificate: str | os.PathLike[str] | None = None
-    client_key: str | os.PathLike[str] | None = None
-    stall: float = 30.0
-    minimum_rate: float = 1024.0
-
-    @property
-    def has_tls_material(self) -> bool:
-        """Whether a certificate authority or a client certificate is given."""
-        return self.ca_file is not None or self.client_certificate is not None
-
-    def tls_context(self) -> ssl.SSLContext:
-        """A context that verifies peers against the given or the system's authorities.
-
-        Raises:
-            CredentialError: a certificate or key cannot be read.
-        """
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.client_certificate is not None:
-                context.load_cert_chain(self.client_certificate, self.client_key)
-        except OSError as error:
-            raise CredentialError(f"a certificate or key cannot be used: {error}") from error
-        return context
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Origin:
-    """Scheme, host and port: credentials never leave the one they were made for."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def of(cls, url: str) -> Self:
-        """The origin of ``url``.
-
-        Raises:
-            ProtocolError: it has none.
-        """
-        try:
-            parts = urllib.parse.urlsplit(url)
-            scheme = parts.scheme.lower()
-            port = parts.port or {"http": 80, "https": 443}.get(scheme, 0)
-        except ValueError as error:
-            raise ProtocolError(f"not a URL: {error}") from None
-        if not parts.hostname:
-            raise ProtocolError("a URL without a host")
-        return cls(scheme, parts.hostname.lower(), port)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+_LONGEST_LINE = 1 << 12
+_SHORTEST_SECRET = 4
+"""Anything shorter is in every text by chance."""
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_LENGTH = re.compile(r"[0-9]{1,19}")
+_COMMITTING = frozenset({"PUT", "PATCH"})
+"""Methods after whose body a registry may have to store all of it before it answers."""
 
 
 class Body(Protocol):
@@ -128,88 +61,41 @@ class Body(Protocol):
         """All of it, in order."""
 
 
-class _WatchedReader(io.RawIOBase):
-    """The receiving side of a socket under a deadline and a rate limit."""
+class _StrictResponse(http.client.HTTPResponse):
+    """The parser of ``http.client``, without what it takes for a number or an answer and no other client does."""
 
-    def __init__(self, raw: io.RawIOBase, owner: _WatchedSocket) -> None:
-        self._raw, self._owner = raw, owner
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer itself, after any number of interim ones (RFC 9110 section 15.2)."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            if not 100 <= status < 200 or status == 101:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int | None:
-        self._owner.arm()
-        count = self._raw.readinto(buffer)
-        if count:
-            self._owner.received(count)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Reader(io.BufferedReader):
-    """Gives what is there instead of waiting for all that was asked for.
-
-    A buffered reader that fails half-way through a large read does not tell how much of it had come.
-    """
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        return self.readinto1(buffer)
-
-
-class _WatchedSocket:
-    """What ``http.client`` needs of a socket."""
-
-    def __init__(self, sock: socket.socket, access: Access, deadline: Deadline) -> None:
-        self._sock, self._deadline = sock, deadline
-        self._stall = self._timeout = access.stall
-        self._watch = RateWatch(access.minimum_rate, access.stall)
-        self._budget = _HEAD
-        sock.settimeout(self._timeout)
-
-    def arm(self) -> None:
-        """Let the next operation wait for as long as the limits allow."""
-        timeout = self._deadline.cap(self._stall)
-        # Setting a timeout is a system call; most transfers never come near their deadline.
-        if timeout != self._timeout:
-            self._sock.settimeout(timeout)
-            self._timeout = timeout
-
-    def received(self, count: int) -> None:
-        """Account for ``count`` more bytes."""
-        self._watch.add(count)
-        self._budget -= count
-        if self._budget < 0:
-            raise ProtocolError("the answer does not end")
-
-    def allow(self, size: int) -> None:
-        """Let a body of ``size`` bytes in, with what chunks of one byte each would add to it."""
-        self._budget = _HEAD + 6 * size
-
-    def limit(self, seconds: float) -> None:
-        """Wait no longer than ``seconds`` for anything from now on."""
-        self._stall = min(self._stall, seconds)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        del mode  # http.client only ever asks for "rb"
-        return _Reader(_WatchedReader(self._sock.makefile("rb", buffering=0), self))
-
-    def sendall(self, data: Buffer) -> None:
-        self.arm()
-        self._sock.sendall(data)
-
-    def close(self) -> None:
-        self._sock.close()
+    def _read_next_chunk_size(self) -> int:
+        """The size of the next chunk: up to 16 hexadecimal digits and nothing else (RFC 9112 section 7.1)."""
+        line = self.fp.readline(_LONGEST_LINE)
+        found = _CHUNK_SIZE.match(line)
+        if found is None:
+            if not line:
+                raise ValueError("no chunk")
+            raise ProtocolError("the size of a chunk is malformed", expected="1 to 16 hexadecimal digits")
+        return int(found[1], 16)
 
 
 class Response:
     """A status, headers, and a body not read yet."""
 
     def __init__(
-        self, url: str, connection: http.client.HTTPConnection, inner: http.client.HTTPResponse, sock: _WatchedSocket
+        self,
+        transport: Transport,
+        url: str,
+        connection: http.client.HTTPConnection,
+        inner: http.client.HTTPResponse,
+        sock: WatchedSocket,
     ) -> None:
+        self._transport = transport
         self.url = url
         self.status = inner.status
         self.headers = inner.headers
@@ -247,15 +133,15 @@ class Response:
             piece = self._inner.read1(min(len(view), _PIECE))
         except OciError:
             raise
-        except _FOREIGN as error:
-            raise _translated(error, self.url) from error
+        except FOREIGN as error:
+            raise self._transport.translated(error, self.url) from error
         view[: len(piece)] = piece
         return len(piece)
 
     def read_bounded(self, limit: int) -> bytes:
         """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
         self.expect(limit)
-        with _mapped(self.url):
+        with self._transport.mapped(self.url):
             data = bytearray()
             while len(data) <= limit:
                 piece = self._inner.read(min(_PIECE, limit + 1 - len(data)))
@@ -268,7 +154,7 @@ class Response:
         """What comes of the body within about ``seconds``: error bodies lie about their length."""
         self._sock.limit(seconds)
         data = b""
-        with contextlib.suppress(OciError), _mapped(self.url):
+        with contextlib.suppress(OciError), self._transport.mapped(self.url):
             while len(data) < limit:
                 piece = self._inner.read1(limit - len(data))
                 if not piece:
@@ -284,7 +170,27 @@ class Transport:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._context: ssl.SSLContext | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._secrets: set[str] = set()
+        self._has_answered = False
+
+    def conceal(self, *secrets: str) -> None:
+        """Leave ``secrets`` out of all messages from now on: a peer may repeat what it was sent."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+
+    def revealed(self, text: str) -> str:
+        """``text`` without the secrets in it."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def clean(self, error: OciError) -> None:
+        """Take the secrets out of an error, in which a peer's words may be."""
+        error.message = self.revealed(error.message)
+        for name in ("expected", "actual"):
+            value = getattr(error, name)
+            if value is not None and not isinstance(value, int):
+                setattr(error, name, self.revealed(str(value)))
 
     def check_allowed(self, origin: Origin) -> None:
         """Refuse plain HTTP to other machines, unless it was asked for.
@@ -306,50 +212,71 @@ class Transport:
         headers: Mapping[str, str],
         body: Body | None = None,
         deadline: Deadline,
+        is_trusted: bool,
     ) -> Response:
         """Send one request and read the head of the response. No redirect is followed, no credential added.
 
+        ``is_trusted`` tells whether the peer may see the client certificate.
+
         Raises:
             InsecureError: plain HTTP to another machine.
+            ProxyError: the proxy does not pass the request on.
             TransportError: no connection, it broke, or what came is not HTTP.
             TransferTimeoutError: a limit was passed.
         """
         origin = Origin.of(url)
         self.check_allowed(origin)
-        parts = urllib.parse.urlsplit(url)
-        target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-        if parts.query:
-            target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~?")
-        with _mapped(url):
-            raw = self._connect(origin, deadline)
+        proxy = proxy_for(origin)
+        head = _head(method, _target(url, origin, proxy), headers, body)
+        if proxy and origin.scheme == "http":
+            head.headers.update(proxy.headers)
+        with self.mapped(url):
+            raw = self._connect(origin, proxy, deadline, is_trusted=is_trusted)
         connection: http.client.HTTPConnection
         if isinstance(raw, ssl.SSLSocket):
             connection = http.client.HTTPSConnection(origin.host, origin.port, context=raw.context)
         else:
             connection = http.client.HTTPConnection(origin.host, origin.port)
-        sock = _WatchedSocket(raw, self._access, deadline)
+        connection.response_class = _StrictResponse
+        sock = WatchedSocket(raw, self._access, deadline)
         # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
         connection.sock = sock
+        inner: http.client.HTTPResponse | None = None
         try:
-            answered = self._send(connection, url, _head(method, target, headers, body), body)
-            with _mapped(url):
-                return Response(url, connection, answered or connection.getresponse(), sock)
+            inner = self._send(connection, url, head, body)
+            if inner is None:
+                if method in _COMMITTING:
+                    sock.expect_answer(self._access.answer)
+                with self.mapped(url):
+                    inner = connection.getresponse()
+            _check_framing(inner, proxy)
+            self._has_answered = True
+            return Response(self, url, connection, inner, sock)
         except BaseException:
+            if inner is not None:
+                inner.close()
             connection.close()
             raise
 
-    def _connect(self, origin: Origin, deadline: Deadline) -> socket.socket:
-        """A connection to ``origin``: through its proxy, if it has one, and through TLS, if that is its scheme."""
-        proxy = _proxy_for(origin)
+    def _connect(self, origin: Origin, proxy: Proxy | None, deadline: Deadline, *, is_trusted: bool) -> socket.socket:
+        """A connection to ``origin`` or its proxy; through TLS, if that is the scheme of ``origin``."""
         where = proxy.origin if proxy else origin
-        sock = dial(where.host, where.port, deadline, self._access.stall)
         try:
-            if proxy:
-                self._tunnel(sock, proxy, origin, deadline)
+            sock = dial(where.host, where.port, deadline, self._access.stall)
+        except OSError as error:
+            if proxy is None or isinstance(error, OciError):
+                raise
+            raise ProxyError(f"no connection to the proxy {proxy.origin}: {_reason(error)}") from error
+        try:
             if origin.scheme != "https":
                 return sock
-            self._context = self._context or self._access.tls_context()
-            sock = self._context.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
+            if proxy:
+                self._tunnel(sock, proxy, origin, deadline)
+            if is_trusted not in self._contexts:
+                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted)
+            sock = self._contexts[is_trusted].wrap_socket(
+                sock, server_hostname=origin.host, do_handshake_on_connect=False
+            )
             deadline.attach(sock)
             sock.settimeout(deadline.cap(self._access.stall))  # of the whole handshake
             sock.do_handshake()
@@ -358,29 +285,29 @@ class Transport:
             raise
         return sock
 
-    def _tunnel(self, sock: socket.socket, proxy: _Proxy, origin: Origin, deadline: Deadline) -> None:
+    def _tunnel(self, sock: socket.socket, proxy: Proxy, origin: Origin, deadline: Deadline) -> None:
         """Ask a proxy to pass everything on to ``origin`` (RFC 9110 section 9.3.6)."""
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
         lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
-        watched = _WatchedSocket(sock, self._access, deadline)
+        watched = WatchedSocket(sock, self._access, deadline)
         watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-        with contextlib.closing(http.client.HTTPResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+        with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
             answer.begin()
-            if answer.status != 200:
-                raise ConnectionRefusedError(errno.ECONNREFUSED, f"the proxy {proxy.origin} answers {answer.status}")
+            if not 200 <= answer.status < 300:
+                raise proxy_refusal(proxy.origin, answer.status)
 
     def _send(
         self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
     ) -> http.client.HTTPResponse | None:
         """Send a request; a response only if the peer answered before all of it was sent."""
-        with _mapped(url):
+        with self.mapped(url):
             connection.putrequest(head.method, head.target, skip_accept_encoding=True)
             for name, value in head.headers.items():
                 connection.putheader(name, value)
             connection.endheaders()
         for piece in body.pieces() if body else ():
-            with _mapped(url):
+            with self.mapped(url):
                 try:
                     connection.send(piece)
                 except (BrokenPipeError, ConnectionResetError) as broken:
@@ -391,12 +318,34 @@ class Transport:
                         raise broken from None
         return None
 
+    @contextlib.contextmanager
+    def mapped(self, url: str) -> Iterator[None]:
+        """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
+        try:
+            yield
+        except OciError:
+            raise
+        except FOREIGN as error:
+            raise self.translated(error, url) from error
+
+    def translated(self, error: Exception, url: str) -> OciError:
+        """An error of the network, the TLS layer or the HTTP parser as one of ours."""
+        where = self.revealed(shown(url))
+        if isinstance(error, TimeoutError):
+            return TransferTimeoutError(f"no byte moved in time: {where}")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return CertificateError(
+                f"the certificate of {where} does not verify: {error.verify_message}",
+                hint="add its authority with ca_file (--ca-file)",
+            )
+        return TransportError(f"{where}: {_reason(error)}", is_first_contact=not self._has_answered)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Head:
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
 
 
 def _head(method: str, target: str, headers: Mapping[str, str], body: Body | None) -> _Head:
@@ -406,65 +355,60 @@ def _head(method: str, target: str, headers: Mapping[str, str], body: Body | Non
     return _Head(method, target, fixed | dict(headers))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Proxy:
-    origin: Origin
-    headers: Mapping[str, str]
-
-
-def _proxy_for(origin: Origin) -> _Proxy | None:
-    """The proxy that the environment names for ``origin``; this machine's own registries never go through one."""
-    if is_loopback(origin.host) or urllib.request.proxy_bypass(f"{origin.host}:{origin.port}"):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(origin.scheme) or proxies.get("all")
-    if not proxy:
-        return None
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    where = Origin.of(url)
-    if where.scheme != "http":
-        raise ProtocolError("a proxy of an unknown kind", expected="http://", actual=f"{where.scheme}://")
+def _target(url: str, origin: Origin, proxy: Proxy | None) -> str:
+    """The request's target: a path, or the whole URL where a proxy is to fetch it (RFC 9112 section 3.2)."""
     parts = urllib.parse.urlsplit(url)
-    if parts.username is None:
-        return _Proxy(where, {})
-    pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-    return _Proxy(where, {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
+    target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    if parts.query:
+        target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+    return f"{origin}{target}" if proxy and origin.scheme == "http" else target
 
 
-@contextlib.contextmanager
-def _mapped(url: str) -> Iterator[None]:
-    """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
-    try:
-        yield
-    except OciError:
-        raise
-    except _FOREIGN as error:
-        raise _translated(error, url) from error
+def _check_framing(response: http.client.HTTPResponse, proxy: Proxy | None) -> None:
+    """Refuse a body whose end two readers would find in different places (RFC 9112 section 6).
+
+    Raises:
+        ProxyError: the answer is the proxy's own, which wants a password.
+        ProtocolError: a length that is no number, several lengths, or a coding other than chunks.
+    """
+    if proxy and response.status == 407:
+        raise proxy_refusal(proxy.origin, response.status)
+    lengths = set(response.headers.get_all("Content-Length") or ())
+    if len(lengths) > 1 or any(_LENGTH.fullmatch(length) is None for length in lengths):
+        raise ProtocolError("the Content-Length is not one number", actual=", ".join(sorted(lengths)))
+    codings = {coding.strip().lower() for coding in response.headers.get_all("Transfer-Encoding") or ()}
+    if not codings <= {"chunked", "identity"}:
+        raise ProtocolError("an unknown Transfer-Encoding", expected="chunked", actual=", ".join(sorted(codings)))
 
 
-def _translated(error: Exception, url: str) -> OciError:
-    where = shown(url)
-    if isinstance(error, TimeoutError):
-        return TransferTimeoutError(f"no byte moved in time: {where}")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateError(
-            f"the certificate of {where} does not verify: {error.verify_message}",
-            hint="name its authority with ca_file",
-        )
-    return TransportError(f"{where}: {_reason(error)}")
+def proxy_refusal(proxy: Origin, status: int) -> ProxyError:
+    """The error for a proxy that answers a request to pass something on with ``status``."""
+    hint = None
+    if status == 407:
+        hint = "put user name and password into the variable that names the proxy: http://USER:PASSWORD@HOST:PORT"
+    return ProxyError(f"the proxy {proxy} answers {status}", status=status, hint=hint)
 
 
 def shown(url: str) -> str:
     """``url`` for a message: user, password and query are nobody's business, and a signature is in one of them."""
-    scheme, mark, rest = url.partition("?")[0].partition("://")
+    scheme, mark, rest = url.partition("#")[0].partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     return scheme + mark + authority.rpartition("@")[2] + slash + path
 
 
 def _reason(error: Exception) -> str:
+    """What went wrong, in words that are not the peer's and do not repeat what it was asked."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return f"TLS: {error.reason.replace('_', ' ').lower()}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection ended in the middle of the answer"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection ended before an answer"
+    if isinstance(error, http.client.HTTPException | ValueError):
+        return f"the answer is not HTTP ({type(error).__name__})"
+    return type(error).__name__
 
 
 def header_values(headers: http.client.HTTPMessage, name: str) -> Iterable[str]:

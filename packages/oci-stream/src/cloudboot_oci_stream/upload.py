@@ -8,7 +8,15 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from .errors import NotFoundError, OciError, ProtocolError, StatusError
+from .errors import (
+    NotFoundError,
+    OciError,
+    ProtocolError,
+    RedirectError,
+    StatusError,
+    TransferTimeoutError,
+    TransportError,
+)
 from .retry import Resume, persist
 from .session import Session, location
 from .source import CHUNK, Stream, pieces
@@ -24,25 +32,44 @@ if TYPE_CHECKING:
 STREAM_CHUNK = 8 << 20
 """Bytes of a stream in one request, where the caller has no opinion."""
 
+_NO_HEAD = frozenset({401, 403, 404, 405, 501})
+_PASSING = frozenset({500, 502, 503, 504})
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between two looks at whether a blob has arrived, half a minute in all."""
+_LOOKS = 3
+"""After so many of them the registry is asked about the upload, too."""
+
 _UPLOADED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 
 
 class Uploads:
     """The uploads to one repository (OCI Distribution Specification 1.1, "Pushing blobs")."""
 
-    def __init__(self, session: Session, repository: str) -> None:
+    def __init__(self, session: Session, repository: str, resume: Resume | None = None) -> None:
         self._session = session
         self._root = repository
+        self._resume = resume or Resume()
 
     def whole(self, source: Source, digest: str, progress: Progress | None, deadline: Deadline) -> None:
         """Upload ``source`` in one request; from the beginning again where that breaks."""
         body = _Slice(source, 0, source.size, progress)
-        persist(lambda: self._finish(self._begin(deadline)[0], digest, body, deadline), deadline)
+
+        def send() -> None:
+            url = self._begin(deadline)[0]
+            body.is_sent = False
+            try:
+                self._finish(url, digest, body, deadline)
+            except OciError as error:
+                # All of it was sent once: it may be there, or on its way to be.
+                if not body.is_sent or not self._has_arrived(url, digest, body.size, error, deadline):
+                    raise
+
+        persist(send, deadline, self._resume)
 
     def chunked(self, source: Source, digest: str, chunk: int, progress: Progress | None, deadline: Deadline) -> None:
         """Upload ``source`` in chunks, from where the registry got to again where one breaks."""
         url = self._patch(source, chunk, progress, deadline, None)
-        self._finish(url, digest, Bytes(b""), deadline)
+        self._commit(url, digest, source.size, deadline)
 
     def stream(
         self, source: Stream, algorithm: str, chunk: int, progress: Progress | None, deadline: Deadline
@@ -51,8 +78,64 @@ class Uploads:
         hasher = hashlib.new(algorithm)
         url = self._patch(source, chunk, progress, deadline, hasher)
         digest = f"{algorithm}:{hasher.hexdigest()}"
-        self._finish(url, digest, Bytes(b""), deadline)
+        self._commit(url, digest, source.size, deadline)
         return digest, source.size
+
+    def has_blob(self, digest: str, deadline: Deadline) -> bool:
+        """Whether the repository holds the blob; a registry that does not answer such requests is taken to lack it."""
+        url = self._session.url(f"{self._root}/blobs/{digest}")
+        try:
+            self._session.request("HEAD", url, deadline=deadline).close()
+        except StatusError as error:
+            if error.status in _NO_HEAD:
+                return False
+            raise
+        return True
+
+    def _commit(self, url: str, digest: str, size: int, deadline: Deadline) -> None:
+        """Say what all chunks together are."""
+
+        def finish() -> None:
+            try:
+                self._finish(url, digest, Bytes(b""), deadline)
+            except OciError as error:
+                if not self._has_arrived(url, digest, size, error, deadline):
+                    raise
+
+        persist(finish, deadline, self._resume)
+
+    def _has_arrived(self, url: str, digest: str, size: int, error: OciError, deadline: Deadline) -> bool:
+        """Whether a blob that was sent whole turns up, although ``error`` came instead of the registry's answer.
+
+        A registry, or a proxy before it, may break the connection while the blob is still being stored.
+        """
+        if isinstance(error, TransferTimeoutError):
+            pauses: tuple[float, ...] = _PAUSES[:1]  # it was waited for long enough
+        elif isinstance(error, NotFoundError):
+            pauses = _PAUSES[:1]  # the upload is over: an earlier attempt may have ended it
+        elif isinstance(error, TransportError) or (isinstance(error, StatusError) and error.status in _PASSING):
+            pauses = _PAUSES
+        else:
+            return False
+        for looks, pause in enumerate(pauses, 1):
+            deadline.sleep(pause)
+            try:
+                if self.has_blob(digest, deadline):
+                    return True
+                if looks >= _LOOKS and self._lacks_bytes(url, size, deadline):
+                    return False
+            except (StatusError, TransportError):
+                continue
+        return False
+
+    def _lacks_bytes(self, url: str, size: int, deadline: Deadline) -> bool:
+        """Whether the registry says that an upload is over, or has fewer than ``size`` bytes: it will not be a blob."""
+        try:
+            return self._status(url, deadline)[1] < size
+        except NotFoundError:
+            return True
+        except (ProtocolError, RedirectError):
+            return False
 
     def _begin(self, deadline: Deadline) -> tuple[str, int]:
         """Begin an upload: where it goes, and the smallest chunk the registry takes."""
@@ -66,7 +149,9 @@ class Uploads:
         url += ("&" if urllib.parse.urlsplit(url).query else "?") + query
         headers = {"Content-Type": "application/octet-stream"}
         accept = frozenset({200, 201, 204})
-        self._session.request("PUT", url, headers=headers, body=body, deadline=deadline, accept=accept).close()
+        self._session.request(
+            "PUT", url, headers=headers, body=body, deadline=deadline, accept=accept, is_upload=True
+        ).close()
 
     def _patch(
         self,
@@ -77,8 +162,8 @@ class Uploads:
         hasher: hashlib._Hash | None,
     ) -> str:
         """Upload everything in chunks, and hash it; the Location to finish at ("Pushing a blob in chunks")."""
-        patience = Resume()
-        url, smallest = persist(lambda: self._begin(deadline), deadline)
+        patience = self._resume
+        url, smallest = persist(lambda: self._begin(deadline), deadline, patience)
         offset = furthest = hashed = failures = 0
         while (stop := _reach(source, offset, max(chunk, smallest))) > offset:
             body = _Slice(source, offset, stop, progress)
@@ -91,10 +176,10 @@ class Uploads:
             except OciError as error:
                 failures += 1
                 out_of_step = isinstance(error, StatusError) and error.status == 416
-                if failures > patience.attempts or not (error.retryable or out_of_step):
+                if failures > patience.attempts or not (out_of_step or patience.allows(failures, error)):
                     raise
                 deadline.sleep(patience.seconds(failures - 1, error))
-                url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline)
+                url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline, patience)
             else:
                 if offset > furthest:  # only then, or a registry that forgets everything would be asked for ever
                     furthest, failures = offset, 0
@@ -107,20 +192,28 @@ class Uploads:
             "Content-Type": "application/octet-stream",
             "Content-Range": f"{body.start}-{body.start + body.size - 1}",
         }
-        accept = frozenset({202})
+        accept = frozenset({200, 201, 202, 204})
         with self._session.request(
-            "PATCH", url, headers=headers, body=body, deadline=deadline, accept=accept
+            "PATCH", url, headers=headers, body=body, deadline=deadline, accept=accept, is_upload=True
         ) as response:
-            return location(response), _uploaded(response)
+            following = location(response) if response.headers.get("Location") else url
+            # A registry that says nothing took the chunk; the digest at the end tells whether that is so.
+            done = _uploaded(response) if response.headers.get("Range") else body.start + body.size
+            return following, done
 
     def _rejoin(self, url: str, deadline: Deadline) -> tuple[str, int]:
         """Where a broken upload goes on, and from which byte: only the registry knows how much of a chunk it kept."""
         try:
-            with self._session.request("GET", url, deadline=deadline, accept=frozenset({200, 202, 204})) as response:
-                return location(response), _uploaded(response)
+            return self._status(url, deadline)
         except NotFoundError:
             # distribution gives an upload up when a chunk broke off half-way: begin again.
             return self._begin(deadline)[0], 0
+
+    def _status(self, url: str, deadline: Deadline) -> tuple[str, int]:
+        """Where an upload goes on, and how many bytes the registry has ("Pushing a blob in chunks")."""
+        with self._session.request("GET", url, deadline=deadline, accept=frozenset({200, 202, 204})) as response:
+            following = location(response) if response.headers.get("Location") else url
+            return following, _uploaded(response)
 
 
 class Bytes:
@@ -141,6 +234,8 @@ class _Slice:
     def __init__(self, source: Source | Stream, start: int, stop: int, progress: Progress | None) -> None:
         self._source, self._progress = source, progress
         self.start, self.size = start, stop - start
+        self.is_sent = False
+        """Whether all of it was given to the connection."""
 
     def pieces(self) -> Iterator[memoryview]:
         """In order, progress told after each is sent."""
@@ -150,6 +245,7 @@ class _Slice:
             done += len(piece)
             if self._progress:
                 self._progress(done, self._source.size)
+        self.is_sent = True
 
 
 def _reach(source: Source | Stream, offset: int, chunk: int) -> int:

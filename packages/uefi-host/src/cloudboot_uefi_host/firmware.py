@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from cloudboot_base import UsageError
 from cloudboot_uefi_abi.constants import SPECIFICATION_REVISION
+from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_TABLE_HEADER
 from cloudboot_uefi_abi.status import Status, is_error
@@ -83,7 +84,7 @@ class Firmware(Core):
             processor.guard(0, PAGE)
         self.variables = Variables(self.memory, self.trace)
         self.runtime = RuntimeServices(self.memory, self.clock)
-        self.console = Console(self.machine, self.allocator, self.publisher, self.events, self.handles)
+        self.console = Console(self.machine, self.allocator, self.publisher, self.events, self.handles, self.clock)
         self._monotonic = 0
         self._configuration: dict[bytes, int] = {}
         self._configuration_at = 0
@@ -142,7 +143,7 @@ class Firmware(Core):
         self.images.system_table = self.system_table
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
-        self.machine.on_idle = self.events.poll
+        self.machine.on_slice = self._after_slice
 
     def _boot_functions(self) -> dict[str, Callable[..., int | None]]:
         events, protocols, images, drivers, memory = (
@@ -266,11 +267,20 @@ class Firmware(Core):
         self.clock.after_call(polls=service.polls)
         self.events.poll()
 
+    def _after_slice(self) -> None:
+        self.clock.after_slice()
+        self.events.poll()
+
     # Use
 
     def with_protocol(self, name: str) -> list[int]:
         """The handles with the protocol that the specification calls ``name``."""
         return self.handles.with_protocol(GUIDS[name].bytes_le)
+
+    def path_text(self, handle: int) -> str:
+        """The device path of a handle as the specification's text; empty where it has none that can be read."""
+        path = self.path_of(handle)
+        return "" if path is None else str(DevicePath.parse(path))
 
     def read_file(self, handle: int, path: str) -> bytes:
         """The content of a file on a handle with a Simple File System; ``path`` has backslashes.

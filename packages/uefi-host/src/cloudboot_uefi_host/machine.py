@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_uefi_abi.declarations import Kind
-
 from .cpu.architecture import TRAP_SIZE
 from .cpu.processor import StopReason
 from .disassembly import line_at
@@ -35,6 +33,9 @@ MAX_DEPTH = 48
 #: Bytes left free below the stack pointer of an interrupted program (the red zone of the System V ABI is 128).
 _RED_ZONE = 256
 _ARGUMENT_SPACE = 256
+SLICE = 1_000_000
+"""Instructions after which a program with armed timers is stopped, so that they can notify: at the same instruction in
+every run."""
 TRAPS = 4096
 MAX_ARGUMENTS = 32
 
@@ -95,7 +96,7 @@ class Machine:
     """The processor, its memory, its services, and what a run may use.
 
     ``image_at`` names the image at an address, for traces and reports; ``after_service`` runs after each service
-    (timers, notifications); ``on_idle`` runs when a program has computed for a while without a service call.
+    (timers, notifications), ``on_slice`` after each slice of a program that waits for a timer without service calls.
     """
 
     def __init__(self, processor: Processor, *, budget: Budget, trace: Trace) -> None:
@@ -109,11 +110,14 @@ class Machine:
         self.caller = ""
         self.image_at: Callable[[int], str] = lambda _address: ""
         self.after_service: Callable[[Service], None] = lambda _service: None
-        self.on_idle: Callable[[], None] = lambda: None
+        self.on_slice: Callable[[], None] = lambda: None
+        #: Stop programs every :data:`SLICE` instructions. Once a timer was armed it stays so.
+        self.sliced = False
         architecture = processor.architecture
         self._entry = (*architecture.arguments, architecture.sp, *([architecture.link] if architecture.link else []))
         self._deadline: float | None = None
-        self._watchdog = Watchdog(processor, lambda: self.trace.number)
+        self._call_site: int | None = None
+        self._watchdog = Watchdog(processor)
 
     # Services
 
@@ -173,14 +177,15 @@ class Machine:
         sp = processor.read(architecture.sp)
         self._place_arguments(arguments, sp)
         self.depth += 1
+        site = self._call_site
         try:
             with self.limits():
                 self._run(function, self.trap_base)
+            return processor.read(architecture.result)
         finally:
             self.depth -= 1
-        result = processor.read(architecture.result)
-        processor.write(architecture.sp, sp)
-        return result
+            self._call_site = site
+            processor.write(architecture.sp, sp)
 
     def interrupt_call(self, function: Callable[[], None]) -> None:
         """Run ``function`` between two instructions of a program: every register is as before afterwards."""
@@ -207,16 +212,18 @@ class Machine:
 
     def _run(self, pc: int, end: int) -> None:
         """Run until the trap ``end``, serving every other trap."""
-        processor, instructions = self.processor, self.budget.instructions
+        processor, limit, used = self.processor, self.budget.instructions, 0
         while True:
-            stop = processor.run(pc, instructions)
+            step = min(SLICE, limit - used) if limit else SLICE if self.sliced else 0
+            stop = processor.run(pc, step)
             if stop.reason is StopReason.TRAP:
                 if stop.pc == end:
                     return
-                pc = self._trapped(stop.pc)
-            elif stop.reason is StopReason.INTERRUPTED:
+                pc, used = self._trapped(stop.pc), 0
+            elif stop.reason is StopReason.INSTRUCTIONS and not (limit and used + step >= limit):
+                used += step
                 self._check_time()
-                self.interrupt_call(self.on_idle)
+                self.interrupt_call(self.on_slice)
                 pc = stop.pc
             else:
                 raise self._stopped(stop)
@@ -234,7 +241,9 @@ class Machine:
         wanted = len(service.prototype.arguments)
         arguments = tuple(values[:wanted]) if wanted <= count else tuple(more[index] for index in range(wanted))
         caller = link or self.memory.u64(values[count])
+        before, self._call_site = self._call_site, caller
         result = self._serve(service, arguments, more, self.image_at(caller))
+        self._call_site = before
         processor.write(architecture.result, result)
         return link or trap + architecture.trap_size
 
@@ -253,21 +262,21 @@ class Machine:
             raise self._with_report(BudgetUsedError(f"{self.budget.calls} service calls are used up"))
         if not number & 0x3FF:
             self._check_time()
-        result: int | None = None
         before = self.caller
         if image:
             self.caller = image
         try:
             answer = service.function(*arguments, more) if prototype.variadic else service.function(*arguments)
-            result = 0 if answer is None else answer
-            if prototype.returns.kind is Kind.BOOLEAN:
-                result &= 0xFF
-        except GuestPointerError as error:
-            error.where.setdefault("service", service.name)
-            raise self._with_report(error) from error
+        except BaseException as error:
+            trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, None))
+            if isinstance(error, GuestPointerError):
+                error.where.setdefault("service", service.name)
+                self._with_report(error)
+            raise
         finally:
             self.caller = before
-            trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, result))
+        result = answer or 0
+        trace.add(CallRecord(number, depth, image, service.name, prototype, arguments, result))
         self.after_service(service)
         return result
 
@@ -282,17 +291,19 @@ class Machine:
         if stop.reason is StopReason.INSTRUCTIONS:
             count = self.budget.instructions
             return self._with_report(BudgetUsedError(f"{count} instructions without a service call", where=pc), stop.pc)
+        if stop.reason is StopReason.INTERRUPTED:
+            return self._with_report(BudgetUsedError(f"{self.budget.seconds:g} seconds are used up", where=pc), stop.pc)
         if stop.address is not None:
             pc["address"] = stop.address
         return self._with_report(GuestFaultError(stop.detail, where=pc), stop.pc)
 
     def _with_report(self, error: Failure, pc: int | None = None) -> Failure:
         if error.report is None:
-            error.report = self.report(pc)
+            error.report = self.report(self._call_site if pc is None else pc)
         return error
 
     def report(self, pc: int | None = None) -> Report:
-        """The state of the machine now."""
+        """The state of the machine; its line is the instruction at ``pc``, by default at the program counter."""
         registers = {name: self.processor.read(name) for name in self.architecture.registers}
         at = registers[self.architecture.pc] if pc is None else pc
         return Report(registers, tuple(map(str, self.trace.last())), line_at(self, at), self.image_at(at))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from cloudboot_uefi_abi.device_path import DevicePath, FilePath, VendorMedia, is_strict_prefix
 from cloudboot_uefi_abi.status import Status
 
-from .core.device_paths import END, body, file_node, is_below
+from .core.device_paths import END, body
 from .core.images import FILE_SYSTEM
 from .errors import ServiceError
 
@@ -21,7 +22,7 @@ DISK_GUID: Final = UUID("c10ddb00-7e1a-4001-91b0-070cb1ec80b1")
 
 def vendor_path(guid: UUID = DISK_GUID) -> bytes:
     """The device path of a published disk: one Vendor Media node."""
-    return b"\x04\x03\x14\x00" + guid.bytes_le + END
+    return DevicePath.of(VendorMedia(guid)).pack()
 
 
 def file_systems_below(core: Core, path: bytes) -> list[int]:
@@ -29,7 +30,7 @@ def file_systems_below(core: Core, path: bytes) -> list[int]:
     found = []
     for handle in core.handles.with_protocol(FILE_SYSTEM):
         own = core.path_of(handle)
-        if own is not None and is_below(own, path):
+        if own is not None and is_strict_prefix(path, own):
             found.append(handle)
     return found
 
@@ -43,7 +44,7 @@ def file_path(core: Core, handle: int, name: str) -> bytes:
     own = core.path_of(handle)
     if own is None:
         raise ServiceError("the handle has no device path", Status.NOT_FOUND)
-    return body(own) + file_node(name) + END
+    return body(own) + FilePath(name).pack() + END
 
 
 def boot_path(core: Core, device: BlockDevice, name: str | None = None) -> bytes:

@@ -1,6 +1,7 @@
-"""A thread that stops a program which computes for long without a service call.
+"""A thread that stops a program once its wall time is used up.
 
-The stop changes nothing that the program sees, unless a timer is due: then its notification runs there.
+It never stops a program that is to go on: Unicorn loses state when another thread stops it (Linux's decompressor then
+fails), so what has been stopped from here is over.
 """
 
 from __future__ import annotations
@@ -11,52 +12,59 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .cpu.processor import Processor
 
-_TICK = 0.1
-"""Seconds between two looks; a program without service calls for two of them is stopped for a moment."""
+_AGAIN = 0.05
+"""Seconds between two attempts: a stop between two runs of the processor has no effect."""
 
 
 class Watchdog:
-    """Watches one machine. ``progress`` gives the number of service calls so far."""
+    """Watches one machine."""
 
-    def __init__(self, processor: Processor, progress: Callable[[], int]) -> None:
-        self._processor, self._progress = processor, progress
-        self._watching = threading.Event()
-        self._ended = threading.Event()
-        self._deadline = float("inf")
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._changed = threading.Condition()
+        self._deadline: float | None = None
+        self._ended = False
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def watch(self, deadline: float) -> Iterator[None]:
-        """Watch until the block ends; from ``deadline`` (of :func:`time.monotonic`) on, stop at every tick."""
-        self._deadline = deadline
+        """Stop the processor from ``deadline`` (of :func:`time.monotonic`) on, until the block ends."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, name="cloudboot-uefi-watchdog", daemon=True)
             self._thread.start()
-        self._watching.set()
+        self._set(deadline)
         try:
             yield
         finally:
-            self._watching.clear()
+            self._set(None)
+
+    def _set(self, deadline: float | None) -> None:
+        with self._changed:
+            self._deadline = deadline
+            self._changed.notify()
 
     def _loop(self) -> None:
-        seen = -1
-        while True:
-            self._watching.wait()
-            if self._ended.wait(_TICK):
-                return
-            now = self._progress()
-            if self._watching.is_set() and (now == seen or time.monotonic() > self._deadline):
+        with self._changed:
+            while not self._ended:
+                if self._deadline is None:
+                    self._changed.wait()
+                    continue
+                left = self._deadline - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left if left < threading.TIMEOUT_MAX else None)
+                    continue
                 self._processor.interrupt()
-            seen = now
+                self._changed.wait(_AGAIN)
 
     def close(self) -> None:
         """End the thread."""
-        self._ended.set()
-        self._watching.set()
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
         if self._thread is not None:
             self._thread.join()
             self._thread = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudboot_vfs import DirEntry, Region, Stat
+
 from .check import check
 from .compare import Difference, compare
 from .errors import (
@@ -43,14 +45,14 @@ from .verify import Verification, verify
 
 if TYPE_CHECKING:
     from .builder import Built, build, newfs, required_size
+    from .copyin import CopiedIn, copy_in
     from .copyout import CopiedOut, copy_out
     from .edit import WritableUFS2
-    from .entry import DirEntry, Region, Stat
     from .extattr import Attribute
     from .file import UFS2File
     from .geometry import Geometry, plan
     from .livefile import LiveFile
-    from .members import Directory, File, HardLink, Symlink
+    from .members import Directory, File, HardLink, Special, Symlink
     from .options import Options
     from .presets import FREEBSD_BOOT, Preset
     from .vmimage import open_image, open_volume
@@ -64,6 +66,7 @@ __all__ = [
     "BlockError",
     "Built",
     "CheckHashError",
+    "CopiedIn",
     "CopiedOut",
     "Difference",
     "DirEntry",
@@ -91,6 +94,7 @@ __all__ = [
     "Skipped",
     "SourceChangedError",
     "SourceError",
+    "Special",
     "StaleFileError",
     "Stat",
     "SuperblockError",
@@ -105,6 +109,7 @@ __all__ = [
     "build",
     "check",
     "compare",
+    "copy_in",
     "copy_out",
     "extract",
     "newfs",
@@ -119,14 +124,14 @@ __all__ = [
 # the time. Functions that bear the name of their module are not among them: importing the module would hide them.
 _LATER = {
     "builder": ("Built", "build", "newfs", "required_size"),
+    "copyin": ("CopiedIn", "copy_in"),
     "copyout": ("CopiedOut", "copy_out"),
     "edit": ("WritableUFS2",),
-    "entry": ("DirEntry", "Region", "Stat"),
     "extattr": ("Attribute",),
     "file": ("UFS2File",),
     "geometry": ("Geometry", "plan"),
     "livefile": ("LiveFile",),
-    "members": ("Directory", "File", "HardLink", "Symlink"),
+    "members": ("Directory", "File", "HardLink", "Special", "Symlink"),
     "options": ("Options",),
     "presets": ("FREEBSD_BOOT", "Preset"),
     "vmimage": ("open_image", "open_volume"),

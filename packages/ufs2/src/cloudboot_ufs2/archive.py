@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -18,27 +17,26 @@ from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompress
 
 from .content import SliceContent
 from .errors import SourceError
+from .fileflags import parse_flags
 from .members import TreeBuilder
-from .node import Node
+from .node import Node, device_number
+from .notices import Notices
 from .paxattr import attributes_of
-from .source import symlink_node
+from .source import shown, symlink_node
+from .tarheader import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, LINK, SYMLINK, TarMember, TarReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-_KINDS = {
-    tarfile.CHRTYPE: "a character device",
-    tarfile.BLKTYPE: "a block device",
-    tarfile.FIFOTYPE: "a named pipe",
-    tarfile.CONTTYPE: "a contiguous file",
-}
-_DAMAGE = (tarfile.TarError, ContainerError, ValueError, OverflowError)
+_SPECIAL = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 
 
 @contextlib.contextmanager
-def open_archive(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Node]:
+def open_archive(source: str | os.PathLike[str] | BinaryIO, notices: Notices | None = None) -> Iterator[Node]:
     """The tree of a tar archive, whose files stay readable inside; ``source`` may be compressed, and may be a pipe.
+
+    As when GNU tar or bsdtar extract it, the last member of a name wins. ``notices`` is told what is left out.
 
     Raises:
         SourceError: a member that cannot be stored, named; or a damaged archive.
@@ -51,8 +49,8 @@ def open_archive(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Node]:
         else:
             label, file = str(getattr(source, "name", "archive")), source
         try:
-            root = _read(_plain(file, stack), label)
-        except _DAMAGE as error:
+            root = _read(_plain(file, stack), label, Notices() if notices is None else notices)
+        except ContainerError as error:
             raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
         yield root
 
@@ -85,68 +83,52 @@ def _spooled(pieces: Iterator[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
     return spool
 
 
-def _read(file: IO[bytes], label: str) -> Node:
-    tree = TreeBuilder()
-    with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
-        size = os.fstat(file.fileno()).st_size
-        while (member := archive.next()) is not None:
-            archive.members = []  # type: ignore[attr-defined] # the list of all members is only ever in the way
-            _add(tree, member, file.fileno(), size)
-        # tarfile takes anything it cannot parse for the end of the archive.
-        if any(os.pread(file.fileno(), tarfile.BLOCKSIZE, archive.offset)) or archive.offset >= size:
-            raise SourceError("a damaged archive, or one that was cut short", member=label)
-    if not tree.root.children:
-        raise SourceError("the archive is empty", member=label)
+def _read(file: IO[bytes], label: str, notices: Notices) -> Node:
+    tree = TreeBuilder(notices=notices)
+    empty = True
+    for member in TarReader(file.fileno(), label, notices):
+        _add(tree, member, file.fileno(), notices)
+        empty = False
+    if empty:
+        notices.add("the archive is empty", label)
     return tree.finish()
 
 
-def _add(tree: TreeBuilder, member: tarfile.TarInfo, fd: int, archive_size: int) -> None:
-    path = member.name.encode("utf-8", "surrogateescape")
-    mode = stat.S_IMODE(member.mode & 0o7777)
-    mtime_ns = _mtime_ns(member)
-    if member.type in _KINDS:
-        raise SourceError(f"{_KINDS[member.type]} cannot be stored", member=member.name)
-    if member.isdir():
-        node = Node(stat.S_IFDIR | mode, member.uid, member.gid, mtime_ns, children={})
-    elif member.islnk():
-        tree.link(path, member.linkname.encode("utf-8", "surrogateescape"))
+def _add(tree: TreeBuilder, member: TarMember, fd: int, notices: Notices) -> None:
+    name = shown(member.name)
+    if member.kind == LINK:
+        content = SliceContent(fd, member.parts, name) if member.parts else None
+        tree.link(member.name, member.target, _file(member, content) if content is not None else None)
         return
-    elif member.issym():
-        target = member.linkname.encode("utf-8", "surrogateescape")
-        node = symlink_node(target, member.name, uid=member.uid, gid=member.gid, mtime_ns=mtime_ns, mode=mode)
-    elif member.isreg():
-        if path.endswith(b"/"):
-            raise SourceError("a file whose name ends in a slash", member=member.name)
-        parts = _parts(member, archive_size)
-        content = SliceContent(fd, parts, member.name)
-        node = Node(stat.S_IFREG | mode, member.uid, member.gid, mtime_ns, member.size, content)
-        node.sparse = sum(length for _, length, _ in parts) < member.size
+    if member.kind == SYMLINK:
+        node = symlink_node(
+            member.target, name, uid=member.uid, gid=member.gid, mtime_ns=member.mtime_ns, mode=member.mode
+        )
+    elif member.kind == DIRECTORY:
+        node = Node(stat.S_IFDIR | member.mode, member.uid, member.gid, member.mtime_ns, children={})
+    elif member.kind in _SPECIAL:
+        mode = _SPECIAL[member.kind] | member.mode
+        node = Node(mode, member.uid, member.gid, member.mtime_ns, device=device_number(*member.device))
     else:
-        raise SourceError(f"a member of unknown type {member.type!r}", member=member.name)
-    node.attributes = attributes_of(member.pax_headers, member.name)
-    tree.add(path, node)
+        node = _file(member, SliceContent(fd, member.parts, name))
+    node.attributes = attributes_of(member.records, name)
+    _add_rest(node, member, notices)
+    tree.add(member.name, node)
 
 
-def _parts(member: tarfile.TarInfo, archive_size: int) -> list[tuple[int, int, int]]:
-    """Where the bytes of a member lie in the archive: in one piece, or as its map of a sparse file says."""
-    sparse: list[tuple[int, int]] = getattr(member, "sparse", None) or [(0, member.size)]
-    parts, position, end = [], member.offset_data, 0
-    for start, length in sparse:
-        if length == 0:
-            continue  # an unused slot of a GNU header
-        if length < 0 or start < end or start + length > member.size or position + length > archive_size:
-            raise SourceError("its data leaves the archive", member=member.name)
-        parts.append((start, length, position))
-        position, end = position + length, start + length
-    return parts
+def _file(member: TarMember, content: SliceContent) -> Node:
+    node = Node(stat.S_IFREG | member.mode, member.uid, member.gid, member.mtime_ns, member.size, content)
+    node.sparse = sum(length for _, length, _ in member.parts) < member.size
+    return node
 
 
-def _mtime_ns(member: tarfile.TarInfo) -> int:
-    """The time in nanoseconds; a pax header holds it in decimal, which a float would round."""
-    text = member.pax_headers.get("mtime")
-    if text is None:
-        return int(member.mtime) * 1_000_000_000
-    whole, _, fraction = text.partition(".")
-    nanoseconds = int(fraction[:9].ljust(9, "0")) if fraction else 0
-    sign = -1 if whole.startswith("-") else 1
-    return int(whole) * 1_000_000_000 + sign * nanoseconds
+def _add_rest(node: Node, member: TarMember, notices: Notices) -> None:
+    """The flags of FreeBSD, and what is not kept."""
+    name = shown(member.name)
+    text = member.records.get(b"SCHILY.fflags")
+    if text:
+        node.flags, unknown = parse_flags(shown(text))
+        if unknown:
+            notices.add(f"file flags that FreeBSD does not have are left out ({','.join(unknown)})", name)
+    if any(key.startswith(b"SCHILY.acl.") and value for key, value in member.records.items()):
+        notices.add("access control lists are left out; as system.posix1e attributes they are kept", name)

@@ -20,15 +20,16 @@ from .extattr import pack_attributes
 from .geometry import Geometry, max_file_size, plan
 from .journal import add_journal, journal_size
 from .node import Node, directories, nodes
+from .notices import Notices
 from .options import Options
 from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
-from .source import finish, path_of, read_tree
+from .source import finish, path_of, prune, read_tree
 from .superblock import derived_id
 from .writer import Writer, superblock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .members import Member
     from .records import Fs
@@ -51,7 +52,8 @@ class Built:
     geometry: Geometry
     size: int  #: bytes of the volume
     directories: int
-    files: int  #: regular files and symbolic links, a hard link counted once
+    files: int  #: everything else, a hard link counted once
+    notices: tuple[str, ...] = ()  #: what was left out of the source, or done otherwise than it says
 
     @property
     def backups(self) -> list[int]:
@@ -101,6 +103,8 @@ def build(
     force: bool = False,
     erase: bool = False,
     dry_run: bool = False,
+    exclude: Sequence[str] = (),
+    skip_special: bool = False,
     progress: Callable[[int], None] | None = None,
     processes: int = 1,
 ) -> Built:
@@ -120,6 +124,9 @@ def build(
         force: replace an existing file.
         erase: write zeros over what the volume held before, from the superblock on; a new file has nothing to erase.
         dry_run: place everything and say what would be made, but write nothing.
+        exclude: patterns of what to leave out: of a name, or with a slash of a whole path; a directory goes with what
+            it holds.
+        skip_special: leave out devices, pipes and sockets, which are stored otherwise.
         progress: called with the bytes of files written so far.
         processes: with 2, a fork of this process, if it has one thread, helps to write tens of megabytes or more;
             ``progress`` is then called there, and here once at the end.
@@ -132,12 +139,16 @@ def build(
     options = options or Options()
     if not 0 <= free <= _MOST_FREE:
         raise OptionError("out of range", field="free", expected=f"0 to {_MOST_FREE}", actual=free)
-    with opened_source(source) as root:
+    notices = Notices()
+    with opened_source(source, notices) as root:
+        if exclude or skip_special:
+            prune(root, exclude, notices, skip_special=skip_special)
         options = normalise(root, options, owner=owner, times=times)
         volume = _Volume(root, options, processes=processes, free=free)
-        return volume.make(
+        built = volume.make(
             target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
         )
+        return dataclasses.replace(built, notices=tuple(notices.lines()))
 
 
 def required_size(source: Source, options: Options | None = None, *, keep_free: int = 0) -> int:
@@ -155,8 +166,8 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
 
 
 @contextlib.contextmanager
-def opened_source(source: Source) -> Iterator[Node]:
-    """The tree of any kind of source; its files can be read inside the block."""
+def opened_source(source: Source, notices: Notices | None = None) -> Iterator[Node]:
+    """The tree of any kind of source; its files can be read inside the block. ``notices`` is told what is left out."""
     if isinstance(source, Mapping):
         from .members import read_mapping
 
@@ -167,7 +178,7 @@ def opened_source(source: Source) -> Iterator[Node]:
         # Archives bring tarfile and four decompressors, which folders can do without.
         from .archive import open_archive
 
-        with open_archive(source) as root:
+        with open_archive(source, notices) as root:
             yield root
 
 
@@ -348,6 +359,8 @@ def _digest(root: Node) -> int:
         facts = []
         for node in children.values():
             facts.append(b"%d %d %d %d %d" % (node.mode, node.uid, node.gid, node.mtime_ns, node.size))
+            if node.device:
+                facts.append(b"%d" % node.device)
             if node.attributes:
                 facts.append(pack_attributes(node.attributes, "little"))
         digest = zlib.crc32(b"".join([b"\0".join(children), *facts]), digest)

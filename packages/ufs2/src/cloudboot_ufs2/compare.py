@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from .entry import Stat
+    from cloudboot_vfs import Stat
+
     from .reader import UFS2
 
 _CHUNK = 1 << 20

@@ -20,8 +20,9 @@ from .source import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cloudboot_vfs import Stat
+
     from .edit import WritableUFS2
-    from .entry import Stat
 
 
 @dataclasses.dataclass(slots=True)

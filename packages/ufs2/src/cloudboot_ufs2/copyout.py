@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from cloudboot_base import new_file
 
 from . import errors
+from .directory import PIECE, records
 from .extract import Skipped, left_out
+from .names import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .entry import DirEntry, Stat
+    from cloudboot_vfs import DirEntry, Stat
+
     from .reader import UFS2
 
 _CHUNK = 1 << 17  # with it a copy stays within the second cache
@@ -92,7 +95,8 @@ class _Copier:
     def copy_tree(self, top: str, target: str, status: Stat) -> None:
         prefix = len(top.rstrip("/"))
         folders = [(target, status)]
-        for _, directories, others in self._volume.walk(top):
+        for path, directories, others in self._volume.walk(top):
+            self._note_twins(path)
             for entry in directories:
                 folders.append((target + entry.path[prefix:], self._volume.stat_inode(entry.inode)))
                 os.mkdir(folders[-1][0])
@@ -103,9 +107,25 @@ class _Copier:
             os.chmod(host, folder_status.st_mode & _PERMISSIONS)
             _set_times(host, folder_status)
 
+    def _note_twins(self, path: str) -> None:
+        """List the names that a damaged directory holds twice: only one of each can be copied."""
+        volume = self._volume
+        number = volume.find(path)
+        seen: dict[bytes, int] = {}
+        with volume.open_inode(number) as file:
+            for start in range(0, file.size, PIECE):
+                for found in records(file.read_at(start, PIECE), volume.byteorder, inode=number, base=start):
+                    if found.name in seen:
+                        name = f"{path.rstrip('/')}/{decoded(found.name)}"
+                        reason = f"the name is there twice; this is inode {seen[found.name]}"
+                        self.done.skipped.append(Skipped(name, reason))
+                    seen[found.name] = found.inode
+
     def _copy_entry(self, entry: DirEntry, host: str) -> None:
         status = self._volume.stat_inode(entry.inode)
         reason = left_out(self._volume, entry.path, status)
+        if reason is None and stat.S_ISDIR(status.st_mode):
+            reason = "a directory whose name says that it is none"
         if reason is not None:
             self.done.skipped.append(Skipped(entry.path, reason))
         elif entry.inode in self._first_names:

@@ -37,6 +37,7 @@ import errno
 
 from cloudboot_base import FormatError, TruncatedError
 from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_vfs import errors as vfs
 
 
 class Ufs2Error(FormatError):
@@ -121,7 +122,7 @@ class DirectoryNotEmptyError(Ufs2Error, OSError):
     errno = errno.ENOTEMPTY
 
 
-class PathError(Ufs2Error, ValueError):
+class PathError(Ufs2Error, vfs.PathError):
     """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
 
     errno = errno.EINVAL
@@ -145,7 +146,7 @@ class FileTooLargeError(Ufs2Error, OSError):
     errno = errno.EFBIG
 
 
-class ReadOnlyError(Ufs2Error, OSError):
+class ReadOnlyError(Ufs2Error, vfs.ReadOnlyError):
     """The file system must not be written to as it is: unclean, damaged, or with snapshots."""
 
     errno = errno.EROFS

@@ -29,7 +29,10 @@ def claim(storage: Storage, stack: contextlib.ExitStack) -> None:
     try:
         fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ReadOnlyError("somebody else is writing to the image") from error
+        raise ReadOnlyError(
+            "somebody else is writing to the image",
+            hint="close the other writer; threads of one program share the file system that is open",
+        ) from error
     stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)
 
 

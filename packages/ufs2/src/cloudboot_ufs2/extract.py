@@ -17,7 +17,8 @@ from .presets import LOADER_CONF, Preset, loader_conf
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .entry import Stat
+    from cloudboot_vfs import Stat
+
     from .reader import UFS2
 
 _JOURNAL = "/.sujournal"

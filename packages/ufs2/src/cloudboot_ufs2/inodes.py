@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from cloudboot_vfs import Stat
+
 from .blocks import read
 from .constants import UFS_ROOTINO
-from .entry import Stat
 from .errors import CheckHashError, InodeError
 from .hashes import check_hash
 from .inode import CKHASH, inode_hash

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from .content import FileContent, MemoryContent
 from .errors import SourceError
-from .node import Node
+from .node import Node, device_number
 from .paxattr import attributes_from
 from .source import check_name, finish, read_tree, shown, symlink_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .notices import Notices
+
+_MOST_LINKS = 40
+_SPECIAL = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK}
 _ID_LIMIT = 1 << 32
 _TIME_LIMIT = 1 << 63
 
@@ -53,22 +57,39 @@ class Symlink(_Attributes):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Special(_Attributes):
+    """A device, a pipe or a socket: ``kind`` is ``char``, ``block``, ``fifo`` or ``socket``."""
+
+    kind: str
+    major: int = 0
+    minor: int = 0
+    mode: int = 0o600
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HardLink:
     """Another name of a file that stands in the mapping under ``path``."""
 
     path: str | bytes
 
 
-Member = bytes | os.PathLike[str] | File | Directory | Symlink | HardLink
+Stored = bytes | os.PathLike[str] | File | Directory | Symlink | Special
+Member = Stored | HardLink
 
 
 class TreeBuilder:
-    """A tree that grows by paths; whatever would leave it, hide in it or clash with it is refused by name."""
+    """A tree that grows by paths; whatever would leave it, hide in it or clash with it is refused by name.
 
-    def __init__(self) -> None:
+    With ``notices``, it grows as when an archive is extracted: the last member of a name wins, paths lead through
+    symbolic links that stay within the tree, and a slash at the start of a path counts for nothing.
+    """
+
+    def __init__(self, *, notices: Notices | None = None) -> None:
         self.root = Node(stat.S_IFDIR | 0o755, 0, 0, 0, children={})
+        self._notices = notices
         self._implied: set[int] = {id(self.root)}
         self._newest = 0
+        self._links: list[tuple[bytes, bytes, Node | None]] = []
 
     def add(self, path: bytes, node: Node) -> None:
         """Put ``node`` at ``path``; directories on the way that were not named are made with mode 755.
@@ -79,66 +100,138 @@ class TreeBuilder:
         member = shown(path)
         _check_attributes(node, member)
         self._newest = max(self._newest, node.mtime_ns)
-        parts = split(path, member)
+        parts = self._split(path, member)
         if not parts:
             self._merge(self.root, node, member)
             return
-        parent = self._directory(parts[:-1], node, member)
+        parent = self._directory(parts[:-1], node.mtime_ns, member)
         children = parent.children if parent.children is not None else {}
         present = children.get(parts[-1])
         if present is None:
             children[parts[-1]] = node
-        else:
+        elif self._notices is None or (present.children is not None and node.children is not None):
             self._merge(present, node, member)
+        else:
+            self._replace(children, parts[-1], node, member)
 
-    def link(self, path: bytes, target: bytes) -> None:
+    def link(self, path: bytes, target: bytes, data: Node | None = None) -> None:
         """Put another name of the file at ``target`` at ``path``.
+
+        A target may follow in an archive; for one that never does ``data`` stand in, the file that came with the link.
 
         Raises:
             SourceError: as :meth:`add`; or ``target`` is not there, or a directory.
         """
+        if not self._link(path, target):
+            if self._notices is None:
+                raise SourceError("a hard link to what is not a file before it", member=shown(path), actual=target)
+            self._links.append((path, target, data))
+
+    def _link(self, path: bytes, target: bytes) -> bool:
+        """Whether the file at ``target`` was there, and now has the name ``path`` too."""
         member = shown(path)
-        node: Node | None = self.root
-        for part in split(target, member):
-            node = (node.children or {}).get(part) if node else None
-        if node is None or node.children is not None:
-            raise SourceError("a hard link to what is not a file before it", member=member, actual=target)
-        parts = split(path, member)
+        names = self._split(target, member)
+        above = self._find(names[:-1], member) if names else self.root
+        node = (above.children or {}).get(names[-1]) if above is not None and names else above
+        if node is None:
+            return False
+        if node.children is not None:
+            raise SourceError("a hard link to a directory", member=member, actual=target)
+        parts = self._split(path, member)
         if not parts:
             raise SourceError("the root cannot be a hard link", member=member)
-        parent = self._directory(parts[:-1], node, member)
-        if parent.children is None or parts[-1] in parent.children:
-            raise SourceError("the name is there already", member=member)
-        parent.children[parts[-1]] = node
+        parent = self._directory(parts[:-1], node.mtime_ns, member)
+        children = parent.children if parent.children is not None else {}
+        if children.get(parts[-1]) is node:
+            return True
         node.links += 1
+        if parts[-1] not in children:
+            children[parts[-1]] = node
+        elif self._notices is None:
+            raise SourceError("the name is there already", member=member)
+        else:
+            self._replace(children, parts[-1], node, member)
+        return True
 
     def finish(self) -> Node:
-        """The tree, complete."""
+        """The tree, complete.
+
+        Raises:
+            SourceError: a hard link to what is nowhere.
+        """
+        waiting = self._links
+        while waiting:
+            left = [each for each in waiting if not self._link(each[0], each[1])]
+            if len(left) == len(waiting):
+                path, target, data = left.pop(0)
+                if data is None:
+                    raise SourceError("a hard link to what is not in the archive", member=shown(path), actual=target)
+                self.add(path, data)
+            waiting = left
         if id(self.root) in self._implied:
             self.root.mtime_ns = self._newest
         return finish(self.root)
 
-    def _directory(self, parts: list[bytes], like: Node, member: str) -> Node:
-        node = self.root
-        for part in parts:
-            if node.children is None:
-                raise SourceError("its path goes through a file or a symbolic link", member=member)
-            child = node.children.get(part)
-            if child is None:
-                child = Node(stat.S_IFDIR | 0o755, 0, 0, like.mtime_ns, children={})
-                self._implied.add(id(child))
-                node.children[part] = child
-            node = child
-        if node.children is None:
+    def _split(self, path: bytes, member: str) -> list[bytes]:
+        if self._notices is not None and path.startswith(b"/"):
+            self._notices.add("a slash at the start of a path is left out", member)
+            path = path.lstrip(b"/")
+        return split(path, member)
+
+    def _directory(self, parts: list[bytes], mtime_ns: int, member: str) -> Node:
+        """The directory at ``parts``; what is missing is made."""
+        node = self._find(parts, member, mtime_ns)
+        if node is None or node.children is None:
             raise SourceError("its path goes through a file or a symbolic link", member=member)
         return node
 
+    def _find(self, parts: list[bytes], member: str, mtime_ns: int | None = None) -> Node | None:
+        """What stands at ``parts``; directories that are missing are made with a time, if it is given."""
+        trail = [self.root]
+        pending = [(part, mtime_ns) for part in reversed(parts)]
+        links = 0
+        while pending:
+            part, made = pending.pop()
+            node = trail[-1]
+            if part == b"..":
+                trail = trail[:-1] or [self.root]
+                continue
+            if node.children is None:
+                return None
+            child = node.children.get(part)
+            if child is None:
+                if made is None:
+                    return None
+                child = Node(stat.S_IFDIR | 0o755, 0, 0, made, children={})
+                self._implied.add(id(child))
+                node.children[part] = child
+            if stat.S_ISLNK(child.mode) and self._notices is not None and isinstance(child.content, MemoryContent):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise SourceError("its path goes through too many symbolic links", member=member)
+                target = child.content.data
+                if target.startswith(b"/"):
+                    trail = [self.root]
+                pending += [(each, None) for each in reversed(target.split(b"/")) if each not in (b"", b".")]
+                continue
+            trail.append(child)
+        return trail[-1]
+
+    def _replace(self, children: dict[bytes, Node], name: bytes, node: Node, member: str) -> None:
+        """Let a member of an archive take the place of an earlier one, as extracting does it."""
+        present = children[name]
+        if present.children:
+            raise SourceError("a directory that holds something has this name", member=member)
+        present.links -= 1
+        children[name] = node
+
     def _merge(self, present: Node, node: Node, member: str) -> None:
-        """A directory may be named once after what it holds; nothing else may be named twice."""
-        if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
+        """A directory may be named once after what it holds; in an archive again and again: the last time counts."""
+        again = id(present) not in self._implied and present.children and self._notices is None
+        if present.children is None or node.children is None or again:
             raise SourceError("the name is there already", member=member)
         present.mode, present.uid, present.gid, present.mtime_ns = node.mode, node.uid, node.gid, node.mtime_ns
-        present.attributes = node.attributes
+        present.attributes, present.flags = node.attributes, node.flags
         present.children.update(node.children)
         self._implied.discard(id(present))
 
@@ -188,14 +281,14 @@ def read_mapping(mapping: Mapping[str, Member] | Mapping[bytes, Member]) -> Node
     return tree.finish()
 
 
-def _member_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, name: str) -> Node:
+def _member_node(member: Stored, name: str) -> Node:
     node = _plain_node(member, name)
     if isinstance(member, _Attributes) and member.xattrs:
         node.attributes = attributes_from(member.xattrs, name)
     return node
 
 
-def _plain_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, name: str) -> Node:
+def _plain_node(member: Stored, name: str) -> Node:
     if isinstance(member, bytes):
         member = File(member)
     elif isinstance(member, os.PathLike):
@@ -208,6 +301,12 @@ def _plain_node(member: bytes | os.PathLike[str] | File | Directory | Symlink, n
     if isinstance(member, Directory):
         mode = stat.S_IFDIR | stat.S_IMODE(member.mode)
         return Node(mode, member.uid, member.gid, member.mtime_ns, children={})
+    if isinstance(member, Special):
+        if member.kind not in _SPECIAL:
+            raise SourceError("no such kind", member=name, expected=", ".join(_SPECIAL), actual=member.kind)
+        device = device_number(member.major, member.minor)
+        mode = _SPECIAL[member.kind] | stat.S_IMODE(member.mode)
+        return Node(mode, member.uid, member.gid, member.mtime_ns, device=device)
     if isinstance(member, Symlink):
         return symlink_node(
             os.fsencode(member.target),

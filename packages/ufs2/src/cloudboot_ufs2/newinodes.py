@@ -54,7 +54,7 @@ def inode_table(
         pack(
             table, at, node.mode, node.links, node.uid, node.gid, node.size, held * sectors,
             seconds, seconds, seconds, seconds, nanoseconds, nanoseconds, nanoseconds, nanoseconds,
-            numbers[index], node.flags, extents[0].address if extents else 0, node.depth,
+            numbers[index], node.flags, extents[0].address if extents else node.device, node.depth,
         )  # fmt: skip
         if held > frag or (extents and extents[0].block):
             put_pointers(table, at + _POINTERS, *_block_pointers(node, frag))

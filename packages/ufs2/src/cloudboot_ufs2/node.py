@@ -6,7 +6,7 @@ import dataclasses
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from .constants import DT_DIR, DT_LNK, DT_REG, MAXSYMLINKLEN
+from .constants import MAXSYMLINKLEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +36,7 @@ class Node:
     children: dict[bytes, Node] | None = None
     links: int = 1
     flags: int = 0  #: di_flags
+    device: int = 0  #: di_rdev, of a device
     sparse: bool = False  #: whether its content has holes
     attributes: tuple[Attribute, ...] = ()  #: extended ones
     # Where it is placed:
@@ -49,7 +50,7 @@ class Node:
     @property
     def kind(self) -> int:
         """d_type."""
-        return DT_REG if stat.S_ISREG(self.mode) else DT_DIR if stat.S_ISDIR(self.mode) else DT_LNK
+        return self.mode >> 12 & 15  # dir.h, IFTODT
 
     @property
     def inline(self) -> bool:
@@ -78,3 +79,8 @@ def nodes(root: Node) -> Iterator[Node]:
                     continue
                 seen.add(id(child))
             yield child
+
+
+def device_number(major: int, minor: int) -> int:
+    """The number of a device as FreeBSD has it since version 12 (sys/types.h, makedev)."""
+    return (major & 0xFFFFFF00) << 32 | (major & 0xFF) << 8 | (minor & 0xFF00) << 24 | minor & 0xFFFF00FF

@@ -8,6 +8,7 @@ import tarfile
 from typing import IO, TYPE_CHECKING
 
 from . import errors
+from .fileflags import flags_text
 from .paxattr import headers_of
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class PaxArchive:
         status = item.status
         info = self._member(item.path, status.st_mode, status.st_mtime_ns)
         info.uid, info.gid = status.st_uid, status.st_gid
+        if flags := flags_text(status.st_flags):
+            info.pax_headers = {**info.pax_headers, "SCHILY.fflags": flags}
         if attributes := self._volume.inode_attributes(item.inode):
             info.pax_headers = {**info.pax_headers, **headers_of(attributes)}
         if stat.S_ISDIR(status.st_mode):

@@ -39,23 +39,24 @@ def headers_of(attributes: Iterable[Attribute]) -> dict[str, str]:
     return found
 
 
-def attributes_of(headers: Mapping[str, str], member: str) -> tuple[Attribute, ...]:
-    """What the pax headers of ``member`` say, without namespaces that are not FreeBSD's (``security``, ``trusted``).
+def attributes_of(records: Mapping[bytes, bytes], member: str) -> tuple[Attribute, ...]:
+    """What the pax records of ``member`` say, without namespaces that are not FreeBSD's (``security``, ``trusted``).
 
     Raises:
         SourceError: a name or a value that cannot be.
     """
     found: dict[str, bytes] = {}
-    for keyword, value in headers.items():
+    for key, value in records.items():
+        keyword = key.decode("utf-8", "surrogateescape")
         if keyword.startswith(_SCHILY):
             name = keyword.removeprefix(_SCHILY)
             # bsdtar writes the percent signs here too.
-            if _LIBARCHIVE + name not in headers:
-                found[name] = value.encode("utf-8", "surrogateescape")
+            if (_LIBARCHIVE + name).encode("utf-8", "surrogateescape") not in records:
+                found[name] = value
         elif keyword.startswith(_LIBARCHIVE):
             name = unquote_to_bytes(keyword.removeprefix(_LIBARCHIVE)).decode("utf-8", "surrogateescape")
             try:
-                found[name] = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+                found[name] = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
             except (binascii.Error, ValueError) as error:
                 raise SourceError("an extended attribute that is not base64", member=member, actual=name) from error
     known = NAMESPACES.values()

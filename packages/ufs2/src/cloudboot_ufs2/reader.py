@@ -7,14 +7,15 @@ import stat
 from collections import OrderedDict
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
 
+from cloudboot_vfs import DirEntry, Extent, Region, Stat
+
 from . import errors
 from .blocks import BlockMap, read
-from .constants import CK_INODE, DT_DIR, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
+from .constants import CK_INODE, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
 from .dialect import UFS2 as UFS2_DIALECT
 from .dialect import dialect_of, inline_limit
 from .directory import PIECE as DIRECTORY_PIECE
 from .directory import names_in
-from .entry import DirEntry, Region, Stat
 from .errors import (
     DirectoryError,
     ImageTruncatedError,
@@ -295,7 +296,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         found = self.entries(number)
         prefix = f"{path}/"
         for text, (inode, kind) in zip(decoded_all(found), found.values(), strict=True):
-            yield DirEntry(text, prefix + text, inode, kind)
+            yield DirEntry(text, prefix + text, inode, (kind << 12) or stat.S_IFMT(self._used_inode(inode).di_mode))
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
@@ -316,7 +317,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             below: list[DirEntry] = []
             others: list[DirEntry] = []
             for entry in self._scan(number, path):
-                (below if entry.kind == DT_DIR else others).append(entry)
+                (below if entry.is_dir() else others).append(entry)
             yield path or "/", below, others
             pending.extend((entry.path, entry.inode) for entry in reversed(below))
 
@@ -414,23 +415,23 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             return 0
         return self._blocks.run(inode, lbn, number).address
 
-    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[tuple[int, int]]:
-        """Where the bytes of a file lie: ``(offset in the volume, length)`` in the file's order, without holes.
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:
+        """Where the bytes of a file lie in the volume, in the file's order, without holes.
 
         The lengths add up to the file's size, if it has no holes. Empty for an inline symbolic link.
         """
         number = self.find(path, follow_symlinks=follow_symlinks)
         inode = self._used_inode(number)
         bsize, fsize = self.geometry.block_size, self.geometry.fragment_size
-        found: list[tuple[int, int]] = []
+        found: list[Extent] = []
         for run in self._runs(inode, number):
             if not run.address:
                 continue
             start, length = run.address * fsize, min(run.blocks * bsize, inode.di_size - run.block * bsize)
             if found and sum(found[-1]) == start:
-                found[-1] = found[-1][0], found[-1][1] + length
+                found[-1] = Extent(found[-1].offset, found[-1].length + length)
             else:
-                found.append((start, length))
+                found.append(Extent(start, length))
         return found
 
     def data_ranges(self, number: int) -> Iterator[tuple[int, int]]:
@@ -467,8 +468,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The pieces of the volume that hold no files, group by group."""
         geometry = self.geometry
         fsize = geometry.fragment_size
-        yield Region("boot", 0, 0, self.superblock_offset)
-        yield Region("superblock", 0, self.superblock_offset, SBLOCKSIZE)
+        yield Region("boot", 0, self.superblock_offset)
+        yield Region("superblock", self.superblock_offset, SBLOCKSIZE)
         for group in range(geometry.group_count):
             start = geometry.group_metadata(group)
             for kind, first, end in (
@@ -476,5 +477,5 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 ("group", geometry.cblkno, geometry.iblkno),
                 ("inodes", geometry.iblkno, geometry.dblkno),
             ):
-                yield Region(kind, group, (start + first) * fsize, (end - first) * fsize)
-        yield Region("summary", 0, geometry.summary_address * fsize, geometry.summary_size)
+                yield Region(kind, (start + first) * fsize, (end - first) * fsize, group)
+        yield Region("summary", geometry.summary_address * fsize, geometry.summary_size)

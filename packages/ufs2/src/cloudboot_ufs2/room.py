@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from cloudboot_vfs import Stat
+
     from .content import Readable
-    from .entry import Stat
     from .geometry import Geometry
     from .live import Space
 

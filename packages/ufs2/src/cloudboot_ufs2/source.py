@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -10,17 +11,14 @@ from .constants import UFS_LINK_MAX, UFS_MAXNAMLEN
 from .content import FileContent, MemoryContent
 from .directory import directory_size
 from .errors import SourceError
-from .node import Node, directories
+from .node import Node, device_number, directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a character device",
-    stat.S_IFBLK: "a block device",
-}
+    from .notices import Notices
+
+_DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _MAXPATHLEN = 1024
 _TYPE = 0o170000  # S_IFMT
 
@@ -61,7 +59,7 @@ def read_tree(path: str | os.PathLike[str]) -> Node:
     """The folder ``path`` with everything below it. Files with several names there keep one inode.
 
     Raises:
-        SourceError: a device, pipe or socket, named.
+        SourceError: something that cannot be stored, named.
         OSError: something cannot be read.
     """
     # In bytes, as the file system will store them.
@@ -101,7 +99,8 @@ def _host_node(path: bytes, status: os.stat_result) -> Node:
         return Node(mode, uid, gid, mtime_ns, children={})
     if kind == stat.S_IFLNK:
         return symlink_node(os.readlink(path), shown(path), uid=uid, gid=gid, mtime_ns=mtime_ns)
-    raise SourceError(f"{_KINDS[kind]} cannot be stored", member=shown(path))
+    device = device_number(os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in _DEVICES else 0
+    return Node(mode, uid, gid, mtime_ns, device=device)
 
 
 def finish(root: Node) -> Node:
@@ -126,6 +125,54 @@ def finish(root: Node) -> Node:
                 "a directory has too many subdirectories", member=path_of(root, directory), expected=UFS_LINK_MAX - 2
             )
     return root
+
+
+def prune(root: Node, exclude: Sequence[str], notices: Notices, *, skip_special: bool) -> Node:
+    """Take out what a pattern of ``exclude`` names, and with ``skip_special`` devices, pipes and sockets.
+
+    A pattern with a slash is compared with the whole path, one without with each name; ``*`` stands for slashes, too.
+    With a directory goes what it holds.
+    """
+    used: set[str] = set()
+    pending = [("", root)]
+    while pending:
+        prefix, directory = pending.pop()
+        for name, child in list((directory.children or {}).items()):
+            path = f"{prefix}/{os.fsdecode(name)}"
+            found = next((each for each in exclude if _names(each, path)), None)
+            special = skip_special and stat.S_IFMT(child.mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+            if found is None and not special:
+                if child.children is not None:
+                    pending.append((path, child))
+                continue
+            if found is None:
+                notices.add("devices, pipes and sockets are left out", shown(os.fsencode(path)))
+            else:
+                used.add(found)
+            for below in _occurrences(child):
+                below.links -= 1
+            del (directory.children or {})[name]
+    for pattern in exclude:
+        if pattern not in used:
+            notices.add("a pattern of --exclude that names nothing", pattern)
+    return finish(root)
+
+
+def _names(pattern: str, path: str) -> bool:
+    if "/" in pattern.strip("/"):
+        return fnmatch.fnmatchcase(path.lstrip("/"), pattern.strip("/"))
+    if pattern.startswith("/"):
+        return fnmatch.fnmatchcase(path, pattern.rstrip("/")) and path.count("/") == 1
+    return fnmatch.fnmatchcase(path.rpartition("/")[2], pattern.rstrip("/"))
+
+
+def _occurrences(node: Node) -> Iterator[Node]:
+    """``node`` and all below it; a file comes once for each of its names there."""
+    pending = [node]
+    while pending:
+        found = pending.pop()
+        yield found
+        pending.extend((found.children or {}).values())
 
 
 def paths(root: Node) -> Iterator[tuple[bytes, Node]]:

@@ -5,6 +5,6 @@
 """
 
 from .entry import DirEntry, Extent, Region, Stat
-from .protocol import FileSystem, OpenFile, WritableFileSystem
+from .protocol import FileSystem, OpenFile, WritableFileSystem, WritableOpenFile
 
-__all__ = ["DirEntry", "Extent", "FileSystem", "OpenFile", "Region", "Stat", "WritableFileSystem"]
+__all__ = ["DirEntry", "Extent", "FileSystem", "OpenFile", "Region", "Stat", "WritableFileSystem", "WritableOpenFile"]

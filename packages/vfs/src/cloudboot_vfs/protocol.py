@@ -13,16 +13,23 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
     from threading import RLock
-    from typing import BinaryIO
+    from types import TracebackType
 
     from typing_extensions import Buffer
 
     from .entry import DirEntry, Extent, Region, Stat
 
 
+class Readable(Protocol):
+    """A binary file, as far as it is read from front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+
+
 @runtime_checkable
 class OpenFile(Protocol):
-    """An open file: a seekable raw stream (:class:`io.RawIOBase`) that can also be read and written at offsets."""
+    """An open file: a seekable raw stream (:class:`io.RawIOBase`) that can also be read at offsets."""
 
     @property
     def size(self) -> int:
@@ -46,14 +53,26 @@ class OpenFile(Protocol):
     def readinto(self, buffer: Buffer, /) -> int:
         """Read as much as fits and is there; 0 at the end."""
 
+    def __enter__(self) -> Self:
+        """The file itself; leaving the block closes it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+@runtime_checkable
+class WritableOpenFile(OpenFile, Protocol):
+    """An open file that can be written to, in the modes that allow it."""
+
     def write(self, data: Buffer, /) -> int:
         """Write all of ``data`` at the position, or at the end if the file was opened to append."""
 
     def truncate(self, size: int | None = None, /) -> int:
         """Let the file have ``size`` bytes, by default as many as the position says."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 @runtime_checkable
@@ -106,7 +125,7 @@ class FileSystem(Protocol):
     def read_file(self, path: str, *, limit: int | None = None) -> bytes:
         """The bytes of a regular file; one larger than ``limit``, or than the volume, is refused."""
 
-    def extents(self, path: str) -> Sequence[Extent]:
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> Sequence[Extent]:
         """Where the bytes of a file stand in the volume, without its holes; empty for what stands elsewhere."""
 
     def regions(self) -> Iterator[Region]:
@@ -128,11 +147,23 @@ class WritableFileSystem(FileSystem, Protocol):
     def when_idle(self, action: Callable[[], object]) -> None:
         """Call ``action`` at once, or at the end of the operation under way."""
 
-    def open_file(self, path: str, mode: str = "rb") -> OpenFile:
-        """Open a file in one of the binary modes of :func:`open`."""
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> WritableOpenFile:
+        """Open a file in one of the binary modes of :func:`open`.
 
-    def write_file(self, path: str, data: Buffer | BinaryIO | os.PathLike[str]) -> int:
-        """Give the file at ``path``, made if need be, new content; its size in bytes."""
+        ``replacing`` says that it will take the place of another file, for which the format's reserve may be used.
+        """
+
+    def destination(self, path: str) -> str:
+        """The path of what writing to ``path`` makes or changes: a symbolic link leads to another."""
+
+    def take_place(self, source: str, path: str) -> None:
+        """Let the file ``source`` take the name ``path``, and permissions and owner of the file there."""
+
+    def write_file(self, path: str, data: Buffer | Readable | os.PathLike[str], *, sparse: bool = False) -> int:
+        """Give the file at ``path``, made if need be, new content; its size in bytes.
+
+        ``sparse`` leaves holes where whole blocks are zero, if the format has holes.
+        """
 
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory."""

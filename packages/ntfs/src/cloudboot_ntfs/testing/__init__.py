@@ -1,5 +1,29 @@
-"""What tests of this package and of others need: hives with logs, damaged copies, and judges."""
+"""What tests of this package and of others need: hives with logs, volumes with everything in them, and judges."""
 
 from .hives import new_log, old_log, sample_key
+from .volumes import (
+    contents,
+    mounted,
+    ntfs3g_volume,
+    ntfsfix,
+    pattern,
+    sample_tree,
+    sparse_file,
+    wim_chunks,
+    wof_member,
+)
 
-__all__ = ["new_log", "old_log", "sample_key"]
+__all__ = [
+    "contents",
+    "mounted",
+    "new_log",
+    "ntfs3g_volume",
+    "ntfsfix",
+    "old_log",
+    "pattern",
+    "sample_key",
+    "sample_tree",
+    "sparse_file",
+    "wim_chunks",
+    "wof_member",
+]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from cloudboot_oci_stream.descriptor import Descriptor
 from cloudboot_oci_stream.errors import ManifestTooLargeError, NotFoundError, SigningError, TransportError, about
 from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, MANIFEST_TYPE, canonical, parse_json, parse_manifest
-from cloudboot_oci_stream.policy import image_name
+from cloudboot_oci_stream.patterns import signing_name
 from cloudboot_oci_stream.reference import RegistryReference
 from cloudboot_oci_stream.referrers import push_bytes, push_referrer
 from cloudboot_oci_stream.retry import persist
@@ -27,9 +27,10 @@ from .payloads import SIGN_PREDICATE, SIMPLE_SIGNING_TYPE, build_simple_signing,
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from cloudboot_oci_stream.access import Access
     from cloudboot_oci_stream.manifest import Document
     from cloudboot_oci_stream.reference import Reference
-    from cloudboot_oci_stream.transport import Access
+    from cloudboot_oci_stream.retry import Resume
 
     from .signers import Signer
 
@@ -64,7 +65,8 @@ def sign_image(
     formats: Collection[Format] = DEFAULT_FORMATS,
     name: str | None = None,
     access: Access | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
+    resume: Resume | None = None,
 ) -> Signed:
     """Sign the manifest or index that ``reference`` names; the signature goes where the image is.
 
@@ -76,10 +78,10 @@ def sign_image(
         SigningError: no signature could be made.
         OciError: the image could not be read, or the signature not be stored.
     """
-    store = open_store(reference, access)
-    limit = Deadline(deadline)
+    store = open_store(reference, access, resume)
+    limit = Deadline.of(deadline)
     with about(reference=store.reference):
-        document = persist(lambda: store.read_manifest(None, limit), limit)
+        document = persist(lambda: store.read_manifest(None, limit), limit, resume)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
         subject = Descriptor(media_type=document.media_type, digest=document.digest, size=len(document.data))
@@ -99,7 +101,7 @@ def sign_stored(
 ) -> list[Descriptor]:
     """Sign ``subject``, which need not be there yet, in the store's repository; the artifacts with the signatures."""
     if name is None and isinstance(store.reference, RegistryReference):
-        name = image_name(store.reference)
+        name = signing_name(store.reference)
     artifacts = []
     with about(digest=subject.digest):
         if "cosign" in formats:

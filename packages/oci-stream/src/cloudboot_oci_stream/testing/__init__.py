@@ -1,7 +1,15 @@
 """What tests need of a registry: real ones on loopback, and one whose every fault has a switch."""
 
 from .registry import Faults, FaultyRegistry, Seen
-from .servers import Server, docker_registry, find_program, folder_gone_with_us, killed_with_us, pull_through_cache
+from .servers import (
+    Server,
+    docker_registry,
+    find_program,
+    folder_gone_with_us,
+    killed_with_us,
+    pull_through_cache,
+    server_certificate,
+)
 
 __all__ = [
     "Faults",
@@ -13,4 +21,5 @@ __all__ = [
     "folder_gone_with_us",
     "killed_with_us",
     "pull_through_cache",
+    "server_certificate",
 ]

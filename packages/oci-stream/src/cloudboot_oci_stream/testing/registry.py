@@ -15,14 +15,12 @@ import json
 import re
 import secrets
 import socket
+import ssl
 import struct
 import threading
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Literal, Self, cast
-
-if TYPE_CHECKING:
-    import ssl
+from typing import Literal, Self, cast
 
 _API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers)/(?P<rest>.+)")
 _PIECE = 1 << 16
@@ -72,8 +70,22 @@ class Faults:
     """The Docker-Content-Digest to claim for manifests."""
     upload_cuts: list[int] = dataclasses.field(default_factory=list)
     """Close the connection once an upload has so many bytes."""
-    locations: Literal["absolute", "relative"] = "absolute"
-    """The form of Locations."""
+    locations: Literal["absolute", "relative", "elsewhere"] = "absolute"
+    """The form of Locations of uploads; ``elsewhere`` names the other port."""
+    manifest_answers: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Statuses to answer requests for manifests with, by tag or digest; 307 leads nowhere."""
+    manifest_encoding: str | None = None
+    """The Content-Encoding to claim for manifests."""
+    message: str = "as ordered"
+    """What the errors in ``answers`` say."""
+    moved: str | None = None
+    """Redirect every POST and PUT whose path has this in it to the other port."""
+    mounts: bool = True
+    """Whether blobs are mounted from other repositories; else an upload begins instead."""
+    interim: bytes = b""
+    """Bytes before the status line of every answer: interim answers, say."""
+    chunk_size: bytes | None = None
+    """What stands for the size of each chunk."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
     referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
@@ -84,12 +96,13 @@ class Faults:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as it came in; ``storage`` tells the port."""
+    """A request as it came in; ``storage`` tells the port, ``has_certificate`` whether the client showed one."""
 
     method: str
     path: str
     headers: dict[str, str]
     storage: bool
+    has_certificate: bool = False
 
     @property
     def authorization(self) -> str | None:
@@ -229,23 +242,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._handle()
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - likewise
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - likewise
 
     def _handle(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         storage = self._owner.storage
-        self.registry.seen.append(Seen(self.command, self.path, headers, storage))
+        certificate = isinstance(self.connection, ssl.SSLSocket) and bool(self.connection.getpeercert(binary_form=True))
+        self.registry.seen.append(Seen(self.command, self.path, headers, storage, certificate))
         time.sleep(self.faults.delay)
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/token":
             self._token()
         elif self.faults.answers and "/blobs/" in url.path:
             status, extra = self.faults.answers.pop(0)
-            self._error(status, "FAULT", "as ordered", extra)
+            self._error(status, "FAULT", self.faults.message, extra)
         elif not storage and not self.registry.is_authorised(self.headers.get("Authorization")):
             self._challenge()
         elif url.path == "/v2/":
             self._answer(200)
+        elif self.faults.moved and self.faults.moved in url.path and self.command in {"POST", "PUT"} and not storage:
+            target = f"{self.registry.scheme}://{self.registry.storage_host}{self.path}"
+            self._answer(307, headers={"Location": target})
         elif (found := _API.fullmatch(urllib.parse.unquote(url.path))) is None:
             self._error(404, "UNSUPPORTED", "no such path")
         elif found["kind"] == "referrers":
@@ -284,7 +301,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _manifest(self, repository: str, name: str) -> None:
         manifests = self.registry.manifests
-        if self.command == "PUT":
+        if self.command != "PUT" and (status := self.faults.manifest_answers.get(name)):
+            self._error(status, "FAULT", "as ordered", {"Location": self.path} if status == 307 else {})
+        elif self.command == "PUT":
             data = self.rfile.read(int(self.headers["Content-Length"]))
             digest = self.registry.add_manifest(repository, name, self.headers["Content-Type"], data)
             headers = {"Docker-Content-Digest": self.faults.manifest_digest or digest}
@@ -296,7 +315,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             media_type, data = manifests[repository, name]
             digest = self.faults.manifest_digest or f"sha256:{hashlib.sha256(data).hexdigest()}"
-            self._answer(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
+            headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
+            if self.faults.manifest_encoding:
+                headers["Content-Encoding"] = self.faults.manifest_encoding
+            self._answer(200, data, headers)
 
     def _referrers(self, repository: str, digest: str, query: dict[str, list[str]]) -> None:
         kind = self.faults.referrers
@@ -338,7 +360,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _upload(self, repository: str, session: str, query: dict[str, list[str]]) -> None:
         uploads = self.registry.uploads
         if self.command == "POST" and not session:
-            if (mounted := query.get("mount", [""])[0]) in self.registry.blobs:
+            mounted = query.get("mount", [""])[0]
+            if self.faults.mounts and mounted in self.registry.blobs:
                 self._answer(201, headers={"Location": f"/v2/{repository}/blobs/{mounted}"})
                 return
             session = secrets.token_hex(8)
@@ -355,9 +378,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.command in {"PATCH", "PUT"} and not self._take(data):
             return
         location = f"/v2/{repository}/blobs/uploads/{session}?state={len(data)}"
-        if self.faults.locations == "absolute":
-            location = f"{self.registry.scheme}://{self.registry.host}{location}"
+        if self.faults.locations != "relative":
+            elsewhere = self.faults.locations == "elsewhere"
+            host = self.registry.storage_host if elsewhere else self.registry.host
+            location = f"{self.registry.scheme}://{host}{location}"
         headers = {"Location": location, "Range": f"0-{max(0, len(data) - 1)}"}
+        if self.command == "DELETE":
+            del uploads[session]
+            self._answer(204)
+            return
         if self.command != "PUT":
             self._answer(204 if self.command == "GET" else 202, headers=headers)
             return
@@ -484,7 +513,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, data: bytes) -> None:
         if self.faults.framing == "chunked":
-            data = b"%x\r\n%b\r\n" % (len(data), data)
+            data = b"%b\r\n%b\r\n" % (self.faults.chunk_size or b"%x" % len(data), data)
         self.connection.sendall(data)
 
     def _cut(self) -> None:
@@ -500,6 +529,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.close_connection = True
+        if self.faults.interim:
+            self.connection.sendall(self.faults.interim)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

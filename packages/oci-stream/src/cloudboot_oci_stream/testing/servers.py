@@ -86,6 +86,24 @@ def docker_registry(
             yield Server(f"127.0.0.1:{port}", folder / "store", process.pid)
 
 
+def server_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and localhost, its own authority, and its key: two files made by openssl.
+
+    Raises:
+        FileNotFoundError: openssl is not installed.
+    """
+    certificate, key = folder / "server.pem", folder / "server.key"
+    command = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    constraints = ["-addext", "basicConstraints=critical,CA:TRUE"]
+    subprocess.run(
+        [_needed("openssl", "openssl"), *command, *names, *constraints, "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
 @contextlib.contextmanager
 def pull_through_cache(upstream: str, *, timeout: float = 20.0) -> Iterator[Server]:
     """drayage, a registry that only hands out what it gets from another, ``upstream`` (``HOST:PORT``), and keeps it.

@@ -6,6 +6,7 @@ from __future__ import annotations
 DEFAULT_EPOCH = 1767225600
 _CALL = 20
 """Units of 100 ns that a service call takes."""
+_SLICE = 10_000
 _FASTEST_POLL = 1 << 13
 _FASTEST_READ = 100_000
 _POLLS_PER_STEP = 4
@@ -28,6 +29,10 @@ class Clock:
         self._polls = self._polls + 1 if polls else 0
         self._read_step = 1
         self.now += _CALL * min(1 << min(self._polls // _POLLS_PER_STEP, 13), _FASTEST_POLL)
+
+    def after_slice(self) -> None:
+        """Let the time of a slice of instructions without service calls pass: a millisecond."""
+        self.now += _SLICE
 
     def counter(self) -> int:
         """The processor's counter. Every read lets time pass, and each more than the one before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_INPUT_KEY, EFI_KEY_DATA
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cloudboot_uefi_host.machine import Machine
 
     from .allocator import Allocator
+    from .clock import Clock
     from .events import Event, Events
     from .handles import Handles
     from .publisher import Publisher
@@ -39,20 +40,34 @@ _WINDOW: Final = 16384
 _MAX_TEXT: Final = 4 << 20
 
 
+class Printed(NamedTuple):
+    """A piece of what was printed: by which image, and when, in virtual seconds since power on."""
+
+    image: str
+    text: str
+    time: float
+
+
 class Console:
     """The console of one machine.
 
-    ``text`` is everything printed, ``printed`` the same in pieces with the name of the image that printed each, and
-    ``screen`` what stands on the screen.
+    ``text`` is everything printed, ``printed`` the same in pieces with the image that printed each and the virtual time
+    of its first character, and ``screen`` what stands on the screen.
     """
 
     def __init__(
-        self, machine: Machine, allocator: Allocator, publisher: Publisher, events: Events, handles: Handles
+        self,
+        machine: Machine,
+        allocator: Allocator,
+        publisher: Publisher,
+        events: Events,
+        handles: Handles,
+        clock: Clock,
     ) -> None:
         self._machine, self._memory, self._events = machine, machine.memory, events
-        self._allocator = allocator
+        self._allocator, self._clock = allocator, clock
         self.screen = Screen()
-        self.printed: list[tuple[str, str]] = []
+        self.printed: list[Printed] = []
         self.echo: Callable[[str], None] = lambda _text: None
         self._recent = ""
         self._size = 0
@@ -127,7 +142,7 @@ class Console:
     @property
     def text(self) -> str:
         """Everything printed so far."""
-        return "".join(text for _, text in self.printed)
+        return "".join(piece.text for piece in self.printed)
 
     def pending(self) -> str | None:
         """The pattern the script waits for."""
@@ -153,10 +168,11 @@ class Console:
         image = self._machine.caller
         if self._size < _MAX_TEXT:
             self._size += len(text)
-            if self.printed and self.printed[-1][0] == image and len(self.printed[-1][1]) < _WINDOW:
-                self.printed[-1] = image, self.printed[-1][1] + text
+            last = self.printed[-1] if self.printed else None
+            if last is not None and last.image == image and not last.text.endswith("\n") and len(last.text) < _WINDOW:
+                self.printed[-1] = last._replace(text=last.text + text)
             else:
-                self.printed.append((image, text))
+                self.printed.append(Printed(image, text, self._clock.seconds()))
         self._recent = (self._recent + text)[-_WINDOW:]
         self.idle_polls = 0
         self.echo(text)

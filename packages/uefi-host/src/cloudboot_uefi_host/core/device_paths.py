@@ -54,12 +54,6 @@ def body(path: bytes) -> bytes:
     return b"".join(nodes(path))
 
 
-def is_below(path: bytes, parent: bytes) -> bool:
-    """Whether ``path`` starts with all nodes of ``parent`` and has more."""
-    inner, outer = nodes(path), nodes(parent)
-    return len(inner) > len(outer) and inner[: len(outer)] == outer
-
-
 def file_name(path: list[bytes]) -> str | None:
     """The file that the remaining nodes of a path name, ``None`` if a node is no File Path node.
 
@@ -74,9 +68,3 @@ def file_name(path: list[bytes]) -> str | None:
     while "\\\\" in joined:
         joined = joined.replace("\\\\", "\\")
     return joined
-
-
-def file_node(name: str) -> bytes:
-    """A File Path node (section 10.3.5.4)."""
-    text = name.encode("utf-16-le", "surrogatepass") + b"\0\0"
-    return b"\x04\x04" + (4 + len(text)).to_bytes(2, "little") + text

@@ -113,18 +113,24 @@ class DriverServices:
 
     def disconnect(self, handle: int, driver: int = 0, child: int = 0) -> int:
         """Stop the drivers (or one) that manage a controller, or one child of theirs."""
-        managing: list[int] = []
-        for interface in self._handles.protocols(handle).values():
-            managing += [use.agent for use in interface.drivers() if use.agent not in managing]
-        if driver:
-            managing = [agent for agent in managing if self._same_driver(agent, driver)]
         failed = False
-        for agent in managing:
-            failed |= not self._stop(handle, agent, child)
+        for agent in self._managing(handle):
+            if driver and not self._same_driver(agent, driver):
+                continue
+            # Stopping one driver may take away what another one used, and so stop that too.
+            if agent in self._managing(handle):
+                failed |= not self._stop(handle, agent, child)
         if failed:
             return Status.DEVICE_ERROR
         # A controller without drivers is disconnected already.
         return Status.SUCCESS
+
+    def _managing(self, handle: int) -> list[int]:
+        """The agents that manage a controller."""
+        found: list[int] = []
+        for interface in self._handles.protocols(handle).values():
+            found += [use.agent for use in interface.drivers() if use.agent not in found]
+        return found
 
     def _stop(self, handle: int, agent: int, child: int) -> bool:
         binding = self._binding_of(agent)

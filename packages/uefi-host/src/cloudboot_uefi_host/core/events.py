@@ -111,6 +111,7 @@ class Events:
         event.due, event.period = due, period
         if due is not None:
             self._timers.append(event)
+            self._machine.sliced = self._machine.sliced or bool(event.notify)
 
     def next_due(self) -> int | None:
         """When the next timer expires."""

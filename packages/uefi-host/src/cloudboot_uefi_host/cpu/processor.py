@@ -100,7 +100,7 @@ class Processor(Protocol):
         """
 
     def interrupt(self) -> None:
-        """Make :meth:`run` return soon; called from another thread."""
+        """Make :meth:`run` return soon; called from another thread. The program cannot go on from there."""
 
     def save(self) -> object:
         """All registers."""

@@ -35,6 +35,9 @@ _KINDS = {
     "arm64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "UC_ARM64_REG_"),
     "riscv64": (unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64, riscv_const, "UC_RISCV_REG_"),
 }
+#: The NS16550 of QEMU's virt machine for riscv64; the line status says that it can transmit.
+_UART, _UART_SIZE, _LINE_STATUS, _TRANSMITTER_EMPTY = 0x1000_0000, 0x1000, 5, 0x60
+_MAX_SERIAL = 1 << 20
 #: Where emulation would end by itself: no address a program reaches.
 _NOWHERE = 0xFFFF_FFFF_FFFF_F000
 _WIDE = ("xmm", "ymm", "v", "q")
@@ -43,6 +46,7 @@ _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
+_DOUBLE_FAULT, _PAGE_FAULT = 8, 14
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 _ACCESS = {
@@ -76,8 +80,11 @@ class UnicornProcessor:
         self._traps = range(0)
         self._fault: tuple[str, int | None] | None = None
         self._interrupt: int | None = None
+        self._fault_address = 0
         self._interrupted = False
         self._hooked: set[int] = set()
+        #: What programs wrote to the serial port.
+        self.serial = bytearray()
         self._buffer = mmap.mmap(-1, memory_size)
         self._pin = (ctypes.c_char * memory_size).from_buffer(self._buffer)
         self.memory = GuestMemory(memoryview(self._buffer), architecture.ram_base)
@@ -125,6 +132,8 @@ class UnicornProcessor:
     def _set_up_riscv64(self) -> None:
         status = self._uc.reg_read(riscv_const.UC_RISCV_REG_MSTATUS)
         self._uc.reg_write(riscv_const.UC_RISCV_REG_MSTATUS, status | _MSTATUS_FS_INITIAL)
+        # Modules of EDK2 that were built for QEMU's virt machine print debug text to its serial port.
+        self._uc.mmio_map(_UART, _UART_SIZE, self._on_uart_read, None, self._on_uart_write, None)
 
     # Registers
 
@@ -246,9 +255,9 @@ class UnicornProcessor:
         if self._fault is not None:
             return Stop(StopReason.FAULT, at, *self._fault)
         if self._interrupt is not None:
-            if self.architecture.name == "amd64" and self._interrupt == 14:
-                address = self._uc.reg_read(x86_const.UC_X86_REG_CR2)
-                return Stop(StopReason.FAULT, at, "page fault", address)
+            # A page fault without an interrupt table is a double fault; CR2 has the address of the first.
+            if self.architecture.name == "amd64" and self._interrupt in {_DOUBLE_FAULT, _PAGE_FAULT}:
+                return Stop(StopReason.FAULT, at, "page fault", self._fault_address)
             return Stop(StopReason.FAULT, at, f"exception {self._interrupt}")
         return Stop(StopReason.FAULT, at, str(unicorn.UcError(code)))
 
@@ -272,7 +281,10 @@ class UnicornProcessor:
         return False
 
     def _on_interrupt(self, _uc: object, number: int, _data: object) -> None:
-        self._interrupt = number
+        if self._interrupt is None:  # a fault on the way to a handler that is not there follows the first
+            self._interrupt = number
+            if self.architecture.name == "amd64":
+                self._fault_address = int(self._uc.reg_read(x86_const.UC_X86_REG_CR2))
         self._uc.emu_stop()
 
     def _on_in(self, _uc: object, _port: int, size: int, _data: object) -> int:
@@ -288,6 +300,13 @@ class UnicornProcessor:
             return False
         self._uc.reg_write(register, self._counter.counter())
         return True
+
+    def _on_uart_read(self, _uc: object, offset: int, _size: int, _data: object) -> int:
+        return _TRANSMITTER_EMPTY if offset == _LINE_STATUS else 0
+
+    def _on_uart_write(self, _uc: object, offset: int, _size: int, value: int, _data: object) -> None:
+        if offset == 0 and len(self.serial) < _MAX_SERIAL:
+            self.serial.append(value & 0xFF)
 
     def _on_rdtsc(self, _uc: object, address: int, _size: int, width: int) -> None:
         code = self.memory.read(address, width)

@@ -33,6 +33,7 @@ class Driver:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._managed: set[int] = set()
         self.handle = core.handles.create()
         binding = core.publisher.publish(
             EFI_DRIVER_BINDING_PROTOCOL,
@@ -85,10 +86,14 @@ class Driver:
         status = self.start(handle)
         if is_error(status):
             core.protocols.close(handle, self.protocol, self.handle, handle)
+        else:
+            self._managed.add(handle)
         return status
 
     def _stop(self, _this: int, handle: int, count: int, children: int) -> int:
         core = self.core
+        if handle not in self._managed or (count and not children):
+            return Status.INVALID_PARAMETER
         if count:
             for child in struct.unpack(f"<{count}Q", core.memory.read(children, 8 * count)):
                 status = self.stop_child(handle, child)
@@ -98,6 +103,7 @@ class Driver:
         status = self.stop(handle)
         if not is_error(status):
             core.protocols.close(handle, self.protocol, self.handle, handle)
+            self._managed.discard(handle)
         return status
 
     def _driver_name(self, _this: int, language: int, name: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import cloudboot_gpt
 from cloudboot_base import Error, Window
 from cloudboot_gpt.records import MasterBootRecord
+from cloudboot_uefi_abi.device_path import HardDrive
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.protocols.storage import EFI_PARTITION_INFO_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 PARTITION_INFO: Final = GUIDS["EFI_PARTITION_INFO_PROTOCOL"].bytes_le
 _MBR_SIGNATURE: Final = 0xAA55
 _INFO_OTHER, _INFO_MBR, _INFO_GPT = range(3)
-_FORMAT_MBR, _FORMAT_GPT = 1, 2
-_SIGNATURE_MBR, _SIGNATURE_GUID = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,6 @@ class _Found:
     first: int
     blocks: int
     info: bytes
-
-
-def hard_drive_node(number: int, first: int, blocks: int, signature: bytes, style: int, kind: int) -> bytes:
-    """A Hard Drive Media node (section 10.3.5.1); ``signature`` has 16 bytes."""
-    return struct.pack("<BBHIQQ16sBB", 4, 1, 42, number, first, blocks, signature, style, kind)
 
 
 class Partition(Driver):
@@ -96,10 +90,7 @@ class Partition(Driver):
             yield from self._mbr(storage)
             return
         for partition in table.partitions:
-            node = hard_drive_node(
-                partition.number, partition.first_lba, partition.blocks, partition.guid.bytes_le,
-                _FORMAT_GPT, _SIGNATURE_GUID,
-            )  # fmt: skip
+            node = HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid).pack()
             entry = struct.pack(
                 "<16s16sQQQ72s", partition.type.bytes_le, partition.guid.bytes_le, partition.first_lba,
                 partition.last_lba, partition.attributes, partition.name.encode("utf-16-le", "surrogatepass"),
@@ -121,9 +112,8 @@ class Partition(Driver):
         # A boot sector of FAT ends with the same signature; what stands there then is no partition record.
         if any(each.BootIndicator not in {0, 0x80} or each.StartingLBA + each.SizeInLBA > last for _, each in used):
             return
-        signature = record.UniqueMBRDiskSignature.to_bytes(4, "little").ljust(16, b"\0")
         for number, each in used:
-            node = hard_drive_node(number, each.StartingLBA, each.SizeInLBA, signature, _FORMAT_MBR, _SIGNATURE_MBR)
+            node = HardDrive.mbr(number, each.StartingLBA, each.SizeInLBA, record.UniqueMBRDiskSignature).pack()
             info = self._info(_INFO_MBR, each.pack(), system=each.OSType == 0xEF)
             yield _Found(node, each.StartingLBA, each.SizeInLBA, info)
 

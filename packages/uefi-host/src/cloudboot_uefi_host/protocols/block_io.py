@@ -23,11 +23,15 @@ _MEDIA_ID: Final = 1
 
 
 class Read(NamedTuple):
-    """One ReadBlocks that succeeded: the image on whose behalf, the first block, and the size in bytes."""
+    """One ReadBlocks that succeeded: the image on whose behalf, the first block, and the size in bytes.
+
+    ``time`` is virtual, in seconds since power on.
+    """
 
     image: str
     lba: int
     size: int
+    time: float
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +76,7 @@ class _BlockIo:
         except (Error, OSError) as error:
             self._core.problems.append(f"ReadBlocks {lba}: {error}")
             return Status.DEVICE_ERROR
-        self.reads.append(Read(self._core.machine.caller, lba, size))
+        self.reads.append(Read(self._core.machine.caller, lba, size, self._core.clock.seconds()))
         return Status.SUCCESS
 
     def write_blocks(self, _this: int, media: int, _lba: int, _size: int, _buffer: int) -> int:

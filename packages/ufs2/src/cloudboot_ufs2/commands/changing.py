@@ -12,7 +12,7 @@ from cloudboot_ufs2 import errors
 from cloudboot_ufs2.copyin import copy_in
 from cloudboot_ufs2.edit import WritableUFS2
 from cloudboot_ufs2.modes import changed_mode
-from cloudboot_ufs2.mounted import mount
+from cloudboot_ufs2.shared import open_shared
 
 from .common import owner_argument, owner_change
 
@@ -97,7 +97,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
     moment = options.timestamp
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
     with contextlib.closing(
-        mount(
+        open_shared(
             options.image,
             writable=True,
             offset=options.offset,
@@ -108,7 +108,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
         )
     ) as mounted:
         volume = mounted.volume
-        if not isinstance(volume, WritableUFS2):  # mount() has seen to it; this tells the type checker
+        if not isinstance(volume, WritableUFS2):  # open_shared() has seen to it; this tells the type checker
             raise TypeError("the file system is read-only")
         yield volume
 

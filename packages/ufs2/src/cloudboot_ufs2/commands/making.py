@@ -44,6 +44,14 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="the owner of everything")
     parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="what to leave out: a name, or a path from the root",
+    )
+    parser.add_argument("--skip-special", action="store_true", help="leave out devices, pipes and sockets")
+    parser.add_argument(
         "--times", choices=("keep", "clamp", "set"), default="keep", help="what --timestamp does to the source's times"
     )
     add_layout(parser)
@@ -76,6 +84,8 @@ def _build(options: argparse.Namespace) -> int:
             force=options.force,
             erase=options.erase,
             dry_run=options.dry_run,
+            exclude=options.exclude,
+            skip_special=options.skip_special,
             progress=progress,
             processes=len(os.sched_getaffinity(0)),
         )
@@ -114,7 +124,10 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         "backups": built.backups,
         "written": not options.dry_run,
         "id": list(built.superblock.fs_id),
+        "notices": list(built.notices),
     }
+    for notice in built.notices:
+        print(f"note: {command.printable(notice)}", file=sys.stderr)
     if options.json:
         command.print_json(facts)
     else:

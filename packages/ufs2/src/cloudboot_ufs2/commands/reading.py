@@ -20,9 +20,9 @@ from .common import add_image, escaped, storage, volume
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_ufs2.entry import Stat
     from cloudboot_ufs2.file import UFS2File
     from cloudboot_ufs2.reader import UFS2
+    from cloudboot_vfs import Stat
 
     from . import Commands
 

@@ -114,6 +114,9 @@ class PackedDeviceRing:
             self._used_wrap ^= 1
         self._unsignalled += descriptors
 
+    def skip(self, count: int) -> None:
+        """A packed ring has no index that could be ahead of its entries."""
+
     def wants_interrupt(self) -> bool:
         """Whether the driver wants to be told about what was returned since the last time this was asked (2.8.10)."""
         full_barrier()

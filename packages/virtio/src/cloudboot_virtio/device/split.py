@@ -102,10 +102,15 @@ class SplitDeviceRing:
         self.busy.discard(chain.identity)
         self.push_raw(chain.identity, written)
 
-    def push_raw(self, identity: int, length: int) -> None:
+    def push_raw(self, identity: int, length: int, descriptors: int = 1) -> None:  # noqa: ARG002 -- of packed rings
         """Write a used entry as it is; a fake device lies with it."""
         _USED.pack_into(self._used, 4 + 8 * (self._next_used % self.size), identity & 0xFFFF_FFFF, length & 0xFFFF_FFFF)
         self._next_used = (self._next_used + 1) & _WRAP
+        self._used_half[1] = self._next_used
+
+    def skip(self, count: int) -> None:
+        """Move the used index ahead without entries; a fake device lies with it."""
+        self._next_used = (self._next_used + count) & _WRAP
         self._used_half[1] = self._next_used
 
     def wants_interrupt(self) -> bool:

@@ -6,6 +6,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_virtio.errors import CompletionTimeoutError
 from cloudboot_virtio.layout.constants import RING_FEATURES, DeviceId
 from cloudboot_virtio.layout.records import virtio_console_control
 
@@ -153,26 +154,40 @@ class ConsoleDriver(Driver):
         self._control_out.submit(chain, self.timeout)
         self._control_out.queue.kick()
 
-    def settle(self, quiet: float = 0.02) -> None:
-        """Answer the device's messages until none came for ``quiet`` seconds (5.3.6.2).
+    def process(self) -> int:
+        """Answer the device's messages that have arrived (5.3.6.2); how many there were.
 
-        Ports that are announced without queues of ours are answered as not ready.
+        A port that is announced without queues of ours is answered as not ready.
         """
-        if not self.multiport:
-            return
-        deadline = time.monotonic() + quiet
-        while time.monotonic() < deadline:
-            completion = self._control_in.poll()
-            if completion is None:
-                time.sleep(_NAP)
-                continue
-            deadline = time.monotonic() + quiet
+        count = 0
+        while self.multiport and (completion := self._control_in.poll()) is not None:
             message = bytes(completion.chain.writable()[: completion.written])
             self._control_in_pool.give(completion.chain)
-            self._fill_control()
             if len(message) >= virtio_console_control.SIZE:
                 self._handle(message)
-        self._control_out.drain(self.timeout)
+            count += 1
+        if count:
+            self._fill_control()
+        return count
+
+    def wait_open(self, number: int, timeout: float = TIMEOUT) -> ConsolePort:
+        """The port, once the host has opened it; its name is known then.
+
+        Raises:
+            CompletionTimeoutError: it is not opened within ``timeout`` seconds.
+            ValueError: there are no queues for that port.
+        """
+        if not 0 <= number < len(self.ports):
+            raise ValueError(f"no port {number}; there are queues for {len(self.ports)}")
+        port = self.ports[number]
+        deadline = time.monotonic() + timeout
+        while self.multiport and not port.host_open:
+            if not self.process():
+                time.sleep(_NAP)
+            if time.monotonic() > deadline:
+                in_flight = self._control_in.in_flight
+                raise CompletionTimeoutError(f"port {number} was not opened", seconds=timeout, in_flight=in_flight)
+        return port
 
     def _handle(self, message: bytes) -> None:
         record = virtio_console_control.unpack_from(message)

@@ -77,6 +77,10 @@ class Ring(Protocol):
         """Used entries that claimed too many bytes."""
 
     @property
+    def newest(self) -> int | None:
+        """The id of the chain that was put last."""
+
+    @property
     def in_flight(self) -> int:
         """Chains in the ring, unpublished ones included."""
 

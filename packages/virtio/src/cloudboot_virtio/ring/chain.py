@@ -89,6 +89,28 @@ class Chain:
             self._check_owned("read")
         return self._writable[index].view
 
+    def read_bytes(self) -> bytes:
+        """What the device will read: the readable regions as far as :meth:`fit` uses them.
+
+        Raises:
+            OwnershipError: the chain belongs to the device.
+        """
+        self._check_owned("read")
+        return self._joined(self._readable, writable=False)
+
+    def written_bytes(self, count: int) -> bytes:
+        """The first ``count`` bytes of what the device may write.
+
+        Raises:
+            OwnershipError: the chain belongs to the device.
+        """
+        self._check_owned("read")
+        return self._joined(self._writable, writable=True)[:count]
+
+    def _joined(self, regions: Sequence[Region], *, writable: bool) -> bytes:
+        sizes = {address: size for address, size, flags in self.segments if bool(flags & DESC_WRITE) == writable}
+        return b"".join(bytes(region.view[: sizes.get(region.address, 0)]) for region in regions)
+
     def _check_owned(self, verb: str) -> None:
         if self._in_flight is not _DRIVER:
             raise OwnershipError(f"the chain belongs to the device and cannot be {verb}")

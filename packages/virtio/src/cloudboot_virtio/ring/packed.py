@@ -65,6 +65,7 @@ class PackedRing:
         self._batch = 0  # descriptors since the last publication
         self._unpublished: set[int] = set()
         self.clamped = 0
+        self.newest: int | None = None
         self.observer: RingObserver | None = None
         self._half[self._driver_event_flags] = EVENT_DISABLE  # completions are polled
         self._event_idx = event_idx
@@ -106,6 +107,7 @@ class PackedRing:
         self._batch += needed
         self._chains[identity] = (first, needed, ticket, capacity)
         self._unpublished.add(identity)
+        self.newest = identity
         if self.observer is not None:
             self.observer.posted(identity, segments)
         return identity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,6 +37,9 @@ class QueueObserver(Protocol):
 
     def kicked(self, *, notified: bool) -> None:
         """What was submitted became visible; ``notified``: the doorbell was rung."""
+
+    def broke(self, error: DeviceBrokenError) -> None:
+        """The device wrote what it must not."""
 
     def timed_out(self, seconds: float) -> None:
         """A wait ended without a completion."""
@@ -113,14 +115,18 @@ class Virtqueue:
             raise RingFullError(f"queue {self.index} has {self.ring.free} of {self.ring.size} descriptors free")
         return ticket
 
+    def ring_doorbell(self) -> None:
+        """Notify the device, wanted or not."""
+        self.notifications += 1
+        self._notify()
+
     def kick(self) -> bool:
         """Make visible what was submitted, and ring the doorbell if the device wants that; whether it was rung."""
         wanted = self.ring.publish()
         if self.observer is not None:
             self.observer.kicked(notified=wanted)
         if wanted:
-            self.notifications += 1
-            self._notify()
+            self.ring_doorbell()
         return wanted
 
     def poll(self) -> Completion | None:
@@ -136,6 +142,8 @@ class Virtqueue:
         except DeviceBrokenError as error:
             error.where["queue"] = self.index
             self._broken = error
+            if self.observer is not None:
+                self.observer.broke(error)
             raise
         if taken is None:
             return None
@@ -167,8 +175,6 @@ class Virtqueue:
             spins += 1
             if spins > _SPINS:
                 time.sleep(_NAP)
-            else:
-                os.sched_yield()
             if time.monotonic() > deadline:
                 if self.observer is not None:
                     self.observer.timed_out(timeout)
@@ -185,6 +191,7 @@ class Virtqueue:
         if not witness.let_go(self.index):
             raise OwnershipError(f"the device has not let go of queue {self.index}")
         chains = [hand_back(ticket) for ticket in self.ring.tickets()]
+        ring.observer = self.ring.observer
         self.ring = ring
         self._broken = None
         if self.observer is not None:

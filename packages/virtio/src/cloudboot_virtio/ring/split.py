@@ -72,6 +72,7 @@ class SplitRing:
         self._published = 0
         self._next_used = 0
         self.clamped = 0
+        self.newest: int | None = None
         self.observer: RingObserver | None = None
         self._half[self._avail_flags] = 0 if event_idx else AVAIL_NO_INTERRUPT  # completions are polled
 
@@ -110,6 +111,7 @@ class SplitRing:
         self._unpublished.add(head)
         self._half[self._avail_ring + (self._next_avail & (self.size - 1))] = head
         self._next_avail = (self._next_avail + 1) & _WRAP
+        self.newest = head
         if self.observer is not None:
             self.observer.posted(head, segments)
         return head

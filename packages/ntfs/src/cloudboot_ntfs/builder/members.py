@@ -1,0 +1,405 @@
+"""The tree that a volume is built from: a folder of the host, a tar archive, or a mapping of paths to members."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import dataclasses
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from cloudboot_base import FileStorage, Storage
+from cloudboot_ntfs.errors import SourceError
+from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute
+from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
+from cloudboot_ntfs.upcase import units, upcase
+
+from .content import Content, FileContent, HoleContent, MemoryContent, StorageContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    #: A folder or a tar archive of the host, an open archive, or what stands at which path.
+    Tree = str | os.PathLike[str] | BinaryIO | Mapping[str, "Member"]
+
+_MAX_DEPTH = 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    mtime_ns: int = 0
+    #: file attributes of Windows (MS-FSCC 2.6), such as 2 for hidden; what follows from the kind is added
+    attributes: int = 0
+    #: SDDL; by default that of the options
+    security: str | None = None
+    #: data streams by name
+    streams: Mapping[str, bytes] = dataclasses.field(default_factory=dict, hash=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File(_Facts):
+    """A file: its bytes, the host's file that holds them, or a storage."""
+
+    data: bytes | os.PathLike[str] | Storage
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Directory(_Facts):
+    """A directory; what it holds stands in the mapping under longer paths."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Symlink(_Facts):
+    """A symbolic link; the target has ``/`` between its names, and an absolute one starts at the root of the volume."""
+
+    target: str
+    is_directory: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reparse(_Facts):
+    """A file or directory with any reparse point: a junction, or a file that is compressed by WOF.
+
+    The content of a file is a hole of ``size`` bytes, which is what Windows leaves of one that it compressed.
+    """
+
+    data: bytes
+    size: int = 0
+    is_directory: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HardLink:
+    """Another name of a file that stands in the mapping under ``path``."""
+
+    path: str
+
+
+Member = bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse | HardLink
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Node:
+    """A file or directory to be written. Times are FILETIMEs."""
+
+    children: dict[str, Node] | None = None
+    content: Content | None = None
+    modified: int = UNIX_EPOCH
+    attributes: int = 0
+    security: str | None = None
+    streams: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    link: str | None = None
+    reparse: bytes = b""
+    link_count: int = 1
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether its record is that of a directory; a link to one is, too."""
+        return self.children is not None or bool(self.attributes & FileAttribute.DIRECTORY)
+
+
+class TreeBuilder:
+    """A tree that grows by paths; whatever would leave it or clash in it is refused by name."""
+
+    def __init__(self, *, case_sensitive: bool = False) -> None:
+        self.root = Node(children={})
+        self._case_sensitive = case_sensitive
+        self._folded: dict[int, dict[str, str]] = {}
+        self._implied: set[int] = {id(self.root)}
+
+    def add(self, path: str, node: Node) -> None:
+        """Put ``node`` at ``path``; directories on the way that were not named are made.
+
+        Raises:
+            SourceError: a path that leaves the tree, goes through a file, or is taken.
+        """
+        parts = split(path)
+        if not parts:
+            self._merge(self.root, node, path)
+            return
+        parent = self._directory(parts[:-1], node, path)
+        present = (parent.children or {}).get(parts[-1])
+        if present is None:
+            self._put(parent, parts[-1], node, path)
+        else:
+            self._merge(present, node, path)
+
+    def link(self, path: str, target: str) -> None:
+        """Put another name of the file at ``target`` at ``path``.
+
+        Raises:
+            SourceError: as :meth:`add`; or ``target`` is not there, or a directory.
+        """
+        node: Node | None = self.root
+        for part in split(target):
+            node = self._child(node, part) if node is not None and node.children is not None else None
+        if node is None or node.is_directory:
+            raise SourceError("a hard link to what is not a file before it", member=path, actual=target)
+        parts = split(path)
+        if not parts:
+            raise SourceError("the root cannot be a hard link", member=path)
+        self._put(self._directory(parts[:-1], node, path), parts[-1], node, path)
+        node.link_count += 1
+
+    def put(self, parent: Node, name: str, node: Node, path: str) -> None:
+        """Put ``node`` into a directory of this tree; errors as :meth:`add`."""
+        self._put(parent, name, node, path)
+
+    def _child(self, parent: Node, name: str) -> Node | None:
+        children = parent.children or {}
+        found = children.get(name)
+        if found is not None or self._case_sensitive:
+            return found
+        own = self._folded.get(id(parent), {}).get(upcase(name))
+        return None if own is None else children[own]
+
+    def _put(self, parent: Node, name: str, node: Node, path: str) -> None:
+        check_name(name, path)
+        if parent.children is None:
+            raise SourceError("its path goes through a file or a link", member=path)
+        folded = self._folded.setdefault(id(parent), {})
+        other = name if name in parent.children else None if self._case_sensitive else folded.get(upcase(name))
+        if other is not None:
+            raise SourceError("two names that Windows cannot tell apart", member=path, expected=other, actual=name)
+        parent.children[name] = node
+        folded[upcase(name)] = name
+
+    def _directory(self, parts: list[str], like: Node, path: str) -> Node:
+        node = self.root
+        for part in parts:
+            if node.children is None:
+                raise SourceError("its path goes through a file or a link", member=path)
+            child = self._child(node, part)
+            if child is None:
+                child = Node(children={}, modified=like.modified)
+                self._implied.add(id(child))
+                self._put(node, part, child, path)
+            node = child
+        if node.children is None:
+            raise SourceError("its path goes through a file or a link", member=path)
+        return node
+
+    def _merge(self, present: Node, node: Node, path: str) -> None:
+        """A directory may be named once after what it holds; nothing else may be named twice."""
+        if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
+            raise SourceError("the name is there already", member=path)
+        present.modified, present.attributes, present.security = node.modified, node.attributes, node.security
+        present.streams = node.streams
+        self._implied.discard(id(present))
+        for name, child in node.children.items():
+            self._put(present, name, child, f"{path}/{name}")
+
+
+def check_name(name: str, path: str) -> None:
+    """Refuse a name that no directory can hold.
+
+    Raises:
+        SourceError: empty, ``.``, ``..``, too long, or with a slash or a zero.
+    """
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise SourceError("a name that no directory can hold", member=path, actual=name)
+    if len(units(name)) > MAX_NAME:
+        raise SourceError(
+            "the name is too long", member=path, expected=f"{MAX_NAME} UTF-16 units", actual=len(units(name))
+        )
+
+
+def split(path: str) -> list[str]:
+    """The names of a path; ``.`` and empty ones count for nothing.
+
+    Raises:
+        SourceError: ``..``.
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise SourceError("the path leaves the root", member=path)
+    return parts
+
+
+@contextlib.contextmanager
+def opened_tree(tree: Tree, *, case_sensitive: bool = False) -> Iterator[Node]:
+    """The root of a tree, whose files can be read inside.
+
+    Raises:
+        SourceError: a member that cannot be stored, named; or a damaged archive.
+        OSError: the host refuses.
+    """
+    with contextlib.ExitStack() as stack:
+        builder = TreeBuilder(case_sensitive=case_sensitive)
+        if isinstance(tree, Mapping):
+            _load_mapping(builder, tree)
+        elif isinstance(tree, str | os.PathLike) and os.path.isdir(tree):
+            load_folder(builder, builder.root, os.fspath(tree))
+        else:
+            _load_archive(builder, tree, stack)
+        yield builder.root
+
+
+def _load_mapping(builder: TreeBuilder, tree: Mapping[str, Member]) -> None:
+    links = []
+    for path, member in tree.items():
+        if isinstance(member, HardLink):
+            links.append((path, member.path))
+        elif isinstance(member, os.PathLike) and os.path.isdir(member):
+            folder = Node(children={})
+            builder.add(path, folder)
+            load_folder(builder, folder if split(path) else builder.root, os.fspath(member))
+        else:
+            builder.add(path, _member_node(member, path))
+    for path, target in links:
+        builder.link(path, target)
+
+
+def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse, path: str) -> Node:
+    if not isinstance(member, File | Directory | Symlink | Reparse):
+        member = File(member)
+    node = Node(
+        modified=from_unix_ns(member.mtime_ns),
+        attributes=member.attributes,
+        security=member.security,
+        streams=dict(member.streams),
+    )
+    if isinstance(member, Directory):
+        node.children = {}
+    elif isinstance(member, Symlink):
+        node.link = member.target
+        if member.is_directory:
+            node.attributes |= FileAttribute.DIRECTORY
+    elif isinstance(member, Reparse):
+        node.reparse = member.data
+        if member.is_directory:
+            node.attributes |= FileAttribute.DIRECTORY
+        else:
+            node.content = HoleContent(member.size)
+    elif isinstance(member.data, bytes):
+        node.content = MemoryContent(member.data)
+    elif isinstance(member.data, os.PathLike):
+        host = os.fspath(member.data)
+        status = os.stat(host)
+        node.content = _host_content(host, status)
+        if not member.mtime_ns:
+            node.modified = from_unix_ns(status.st_mtime_ns)
+    else:
+        node.content = StorageContent(member.data)
+    for name in node.streams:
+        if not name or len(units(name)) > MAX_NAME or set(name) & set("/\\:\0"):
+            raise SourceError("not the name of a stream", member=path, actual=name)
+    return node
+
+
+def _host_content(path: str, status: os.stat_result) -> FileContent:
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError("not an ordinary file", member=path, actual=stat.filemode(status.st_mode)[0])
+    return FileContent(path, status.st_size, status.st_mtime_ns, has_holes=status.st_blocks * 512 < status.st_size)
+
+
+def load_folder(builder: TreeBuilder, root: Node, host: str) -> None:
+    """Put what a folder of the host holds into ``root``, in the order of the names. Links stay links.
+
+    Raises:
+        SourceError: devices, sockets, pipes; names that are not UTF-8.
+        OSError: the host refuses.
+    """
+    root.modified = from_unix_ns(os.stat(host).st_mtime_ns)
+    seen: dict[tuple[int, int], Node] = {}
+    pending = [(root, host, "", 0)]
+    while pending:
+        parent, folder, inside, depth = pending.pop()
+        if depth > _MAX_DEPTH:
+            raise SourceError("folders too deep below one another", member=folder, expected=_MAX_DEPTH)
+        with os.scandir(folder) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        for entry in entries:
+            path = f"{inside}/{entry.name}"
+            status = entry.stat(follow_symlinks=False)
+            identity = status.st_dev, status.st_ino
+            if status.st_nlink > 1 and identity in seen:
+                node = seen[identity]
+                node.link_count += 1
+            else:
+                node = _host_node(entry.path, status)
+                if status.st_nlink > 1 and node.children is None:
+                    seen[identity] = node
+            try:
+                entry.name.encode()
+            except UnicodeEncodeError:
+                raise SourceError(
+                    "the name is not UTF-8", member=os.fsencode(path).decode("utf-8", "replace")
+                ) from None
+            builder.put(parent, entry.name, node, path)
+            if node.children is not None:
+                pending.append((node, entry.path, path, depth + 1))
+
+
+def _host_node(path: str, status: os.stat_result) -> Node:
+    node = Node(modified=from_unix_ns(status.st_mtime_ns))
+    if stat.S_ISDIR(status.st_mode):
+        node.children = {}
+    elif stat.S_ISLNK(status.st_mode):
+        node.link = os.readlink(path)
+        if os.path.isdir(path):
+            node.attributes |= FileAttribute.DIRECTORY
+    else:
+        node.content = _host_content(path, status)
+        if not status.st_mode & 0o222:
+            node.attributes |= FileAttribute.READONLY
+    return node
+
+
+_UNPACKERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+
+
+def _load_archive(builder: TreeBuilder, source: str | os.PathLike[str] | BinaryIO, stack: contextlib.ExitStack) -> None:
+    """A tar archive is read where it lies; a compressed one is unpacked to a nameless temporary file first."""
+    if isinstance(source, str | os.PathLike):
+        label = os.fspath(source)
+        file: BinaryIO = stack.enter_context(open(source, "rb"))  # noqa: SIM115 -- the stack closes it
+    else:
+        label, file = str(getattr(source, "name", "archive")), source
+    head = file.read(8)
+    file.seek(0)
+    plain: IO[bytes] = file
+    try:
+        for magic, opener in _UNPACKERS:
+            if head.startswith(magic):
+                plain = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
+                with opener(file, "rb") as unpacked:
+                    shutil.copyfileobj(unpacked, plain, 1 << 20)
+                plain.seek(0)
+        if not hasattr(plain, "fileno"):
+            raise SourceError("an archive must be a file", member=label)
+        archive = stack.enter_context(tarfile.open(fileobj=plain))  # noqa: SIM115 -- the stack closes it
+        storage = FileStorage(plain.fileno())
+        for member in archive:
+            _add_member(builder, member, storage)
+    except (tarfile.TarError, EOFError, lzma.LZMAError, ValueError, OSError) as error:
+        if isinstance(error, SourceError) or (isinstance(error, OSError) and error.errno):
+            raise
+        raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
+
+
+def _add_member(builder: TreeBuilder, member: tarfile.TarInfo, storage: FileStorage) -> None:
+    node = Node(modified=from_unix_ns(int(member.mtime * 1_000_000_000)))
+    if member.islnk():
+        builder.link(member.name, member.linkname)
+        return
+    if member.isdir():
+        node.children = {}
+    elif member.issym():
+        node.link = member.linkname
+    elif member.isreg() and member.sparse is None:
+        if member.offset_data + member.size > storage.size:
+            raise SourceError("the archive ends in this member", member=member.name)
+        node.content = StorageContent(storage, member.offset_data, member.size)
+        if not member.mode & 0o222:
+            node.attributes |= FileAttribute.READONLY
+    else:
+        raise SourceError("not a file, directory or link", member=member.name, actual=member.type)
+    builder.add(member.name, node)

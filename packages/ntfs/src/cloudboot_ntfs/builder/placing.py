@@ -1,0 +1,141 @@
+"""Where the content of files goes: into the record, or into clusters that follow one another."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from cloudboot_ntfs.layout.attribute import pack_non_resident, pack_resident
+from cloudboot_ntfs.layout.constants import AttributeFlag
+from cloudboot_ntfs.layout.runlist import Run, encode
+
+from .record import Packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .content import Content
+
+#: log2 of the clusters that one unit of a sparse attribute has; nothing is compressed, but readers expect it.
+_SPARSE_UNIT = 4
+#: Bytes of mapping pairs in one part of an attribute. More parts go to extension records of their own; one of this size
+#: still leaves room for the head and the name.
+_PAIRS_IN_PART = 400
+
+
+class Allocator:
+    """Clusters from the start of the volume on, each given once."""
+
+    def __init__(self, first: int = 0) -> None:
+        self.next = first
+
+    def take(self, clusters: int) -> int:
+        """The first of as many clusters."""
+        lcn, self.next = self.next, self.next + clusters
+        return lcn
+
+
+@dataclasses.dataclass(slots=True)
+class Placed:
+    """Content in clusters. ``pieces`` are ``(LCN, offset in the content, bytes)`` to be copied."""
+
+    size: int
+    clusters: int
+    cluster_size: int
+    runs: list[Run]
+    pieces: list[tuple[int, int, int]]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether there are holes."""
+        return any(run.lcn is None for run in self.runs)
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the clusters that are not holes."""
+        return sum(run.length for run in self.runs if run.lcn is not None) * self.cluster_size
+
+    def attributes(self, kind: int, name: str = "") -> list[Packed]:
+        """The attribute, in parts where it has many runs."""
+        flags, unit, stored = 0, 0, None
+        if self.is_sparse:
+            flags, unit, stored = AttributeFlag.SPARSE, _SPARSE_UNIT, self.stored
+        parts = []
+        for runs, pairs in _parts(self.runs):
+            data = pack_non_resident(
+                kind,
+                pairs,
+                clusters=sum(run.length for run in runs),
+                allocated=self.clusters * self.cluster_size,
+                size=self.size,
+                name=name,
+                flags=flags,
+                lowest_vcn=runs[0].vcn,
+                stored=stored,
+                compression_unit=unit,
+            )
+            parts.append(Packed(kind, name, data, runs[0].vcn))
+        return parts
+
+
+def _parts(runs: list[Run]) -> Iterator[tuple[list[Run], bytes]]:
+    """The runs in groups whose mapping pairs are not too long, with the pairs."""
+    pairs = encode(runs)
+    if len(pairs) <= _PAIRS_IN_PART:
+        yield runs, pairs
+        return
+    step = _PAIRS_IN_PART // 17  # a pair has at most 17 bytes
+    for start in range(0, len(runs), step):
+        own = runs[start : start + step]
+        yield own, encode(own)
+
+
+def place(content: Content, allocator: Allocator, cluster_size: int) -> Placed:
+    """Clusters for content; holes of a whole cluster or more stay holes."""
+    size = content.size
+    clusters = -(-size // cluster_size)
+    ranges = content.data_ranges()
+    if ranges is None:
+        lcn = allocator.take(clusters)
+        return Placed(size, clusters, cluster_size, [Run(0, clusters, lcn)], [(lcn, 0, size)])
+    runs: list[Run] = []
+    pieces: list[tuple[int, int, int]] = []
+    at = 0
+    for start, end in _whole_clusters(ranges, cluster_size):
+        if start > at:
+            runs.append(Run(at, start - at, None))
+        lcn = allocator.take(end - start)
+        runs.append(Run(start, end - start, lcn))
+        pieces.append((lcn, start * cluster_size, min(end * cluster_size, size) - start * cluster_size))
+        at = end
+    if at < clusters:
+        runs.append(Run(at, clusters - at, None))
+    return Placed(size, clusters, cluster_size, runs, pieces)
+
+
+def _whole_clusters(ranges: list[tuple[int, int]], cluster_size: int) -> list[tuple[int, int]]:
+    """Ranges of bytes as ranges of clusters, those that touch put together."""
+    merged: list[tuple[int, int]] = []
+    for start, length in ranges:
+        first, end = start // cluster_size, -(-(start + length) // cluster_size)
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((first, end))
+    return merged
+
+
+def resident(kind: int, value: bytes, name: str = "", *, indexed: bool = False) -> Packed:
+    """A resident attribute."""
+    return Packed(kind, name, pack_resident(kind, value, name=name, indexed=indexed))
+
+
+def resident_size(value_size: int, name: str = "") -> int:
+    """Bytes that a resident attribute takes in its record."""
+    return -(-(24 + 2 * len(name)) // 8) * 8 + -(-value_size // 8) * 8
+
+
+def contiguous(kind: int, lcn: int, size: int, cluster_size: int, name: str = "") -> list[Packed]:
+    """An attribute in clusters that follow one another."""
+    clusters = -(-size // cluster_size)
+    return Placed(size, clusters, cluster_size, [Run(0, clusters, lcn)], []).attributes(kind, name)

@@ -1,0 +1,144 @@
+"""Putting attributes into MFT records, with extension records and an attribute list where one is not enough."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from cloudboot_ntfs.layout.attribute import pack_resident
+from cloudboot_ntfs.layout.constants import END_OF_ATTRIBUTES, RecordFlag, Type, reference
+from cloudboot_ntfs.layout.fixup import protect
+from cloudboot_ntfs.layout.records import AttributeListEntry, RecordHeader
+from cloudboot_ntfs.upcase import upcase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
+
+
+class Packed(NamedTuple):
+    """An attribute as bytes. Its instance number is put in when its record is known."""
+
+    type: int
+    name: str
+    data: bytes
+    lowest_vcn: int = 0
+
+    def sort_key(self) -> tuple[int, str, int, bytes]:
+        """The order of attributes in a record and in a list."""
+        return self.type, upcase(self.name), self.lowest_vcn, b""
+
+
+def header_size(record_size: int) -> int:
+    """Where the first attribute of a record stands: after the update sequence array, on a multiple of 8."""
+    return -(-(RecordHeader.SIZE + 2 * (record_size // 512 + 1)) // 8) * 8
+
+
+def capacity(record_size: int) -> int:
+    """Bytes of attributes that a record holds."""
+    return record_size - header_size(record_size) - len(_END)
+
+
+def pack(
+    number: int,
+    attributes: Sequence[Packed],
+    *,
+    record_size: int,
+    sequence: int = 1,
+    links: int = 0,
+    flags: int = RecordFlag.IN_USE,
+    base: int = 0,
+) -> bytes:
+    """One record, protected. The attributes fit, and are in order."""
+    start = header_size(record_size)
+    body = bytearray()
+    for instance, each in enumerate(attributes):
+        body += each.data[:14] + struct.pack("<H", instance) + each.data[16:]
+    body += _END
+    head = RecordHeader(
+        signature=b"FILE",
+        usa_offset=RecordHeader.SIZE,
+        usa_count=record_size // 512 + 1,
+        sequence=sequence,
+        link_count=links,
+        attributes_offset=start,
+        flags=int(flags),
+        bytes_used=start + len(body),
+        bytes_allocated=record_size,
+        base_record=base,
+        next_instance=len(attributes),
+        record_number=number,
+    )
+    record = bytearray((head.pack().ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
+    protect(record)
+    return bytes(record)
+
+
+def fits(attributes: Sequence[Packed], record_size: int) -> bool:
+    """Whether the attributes fit one record, which holds one part of an attribute at most."""
+    return all(not each.lowest_vcn for each in attributes) and sum(len(each.data) for each in attributes) <= capacity(
+        record_size
+    )
+
+
+class Spread(NamedTuple):
+    """The records of one file: the base record first."""
+
+    records: list[tuple[int, list[Packed]]]
+
+
+def spread(
+    number: int,
+    sequence: int,
+    attributes: Sequence[Packed],
+    *,
+    record_size: int,
+    new_record: Callable[[], int],
+    store: Callable[[bytes], bytes],
+) -> Spread:
+    """Distribute attributes that do not fit one record.
+
+    The base record keeps $STANDARD_INFORMATION and the list, and an $INDEX_ROOT where there is one.
+
+    Args:
+        number: of the base record.
+        sequence: of the base record.
+        attributes: all of them, in order.
+        record_size: bytes.
+        new_record: gives the number of a record that nothing uses; its sequence number is 1.
+        store: gives the bytes of a non-resident attribute list with this content.
+    """
+    room = capacity(record_size)
+    stay = [each for each in attributes if each.type in (Type.STANDARD_INFORMATION, Type.INDEX_ROOT)]
+    move = [each for each in attributes if each not in stay]
+    extensions: list[tuple[int, list[Packed]]] = []
+    used = room + 1
+    for each in move:
+        if used + len(each.data) > room or each.lowest_vcn:
+            extensions.append((new_record(), []))
+            used = 0
+        extensions[-1][1].append(each)
+        used += len(each.data)
+    # Instance numbers follow the places in the records; the list takes the second place in the base record.
+    entries: list[tuple[Packed, int, int]] = []
+    for index, each in enumerate(stay):
+        entries.append((each, reference(number, sequence), index if index == 0 else index + 1))
+    for extension, own in extensions:
+        entries += [(each, reference(extension, 1), index) for index, each in enumerate(own)]
+    entries.sort(key=lambda entry: entry[0].sort_key())
+    listed = b"".join(_list_entry(each, where, instance) for each, where, instance in entries)
+    data = pack_resident(Type.ATTRIBUTE_LIST, listed)
+    if len(data) + sum(len(each.data) for each in stay) > room:
+        data = store(listed)
+    base = [stay[0], Packed(Type.ATTRIBUTE_LIST, "", data), *stay[1:]]
+    return Spread([(number, base), *extensions])
+
+
+def _list_entry(each: Packed, where: int, instance: int) -> bytes:
+    name = each.name.encode("utf-16-le", "surrogatepass")
+    length = -(-(AttributeListEntry.SIZE + len(name)) // 8) * 8
+    head = AttributeListEntry(
+        each.type, length, len(name) // 2, AttributeListEntry.SIZE, each.lowest_vcn, where, instance
+    )
+    return (head.pack() + name).ljust(length, b"\0")

@@ -1,0 +1,89 @@
+"""$FILE_NAME: names, and what directories repeat of a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Final
+
+from cloudboot_ntfs.errors import AttributeFormatError
+
+from .constants import REFERENCE_MASK, Namespace
+from .records import FileName
+
+_UNPACK: Final = FileName.LAYOUT.struct()
+_RESERVED: Final = frozenset('"*/:<>?\\|') | frozenset(map(chr, range(32)))
+_DEVICES: Final = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))}
+)
+_SHORT: Final = re.compile(r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(?:\.[A-Z0-9!#$%&'()\-@^_`{}~]{1,3})?")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Name:
+    """A $FILE_NAME. Times are FILETIMEs, sizes bytes."""
+
+    parent: int
+    created: int
+    modified: int
+    changed: int
+    accessed: int
+    allocated_size: int
+    data_size: int
+    attributes: int
+    reparse_tag: int
+    namespace: int
+    name: str
+
+    @property
+    def parent_record(self) -> int:
+        """The number of the directory's record."""
+        return self.parent & REFERENCE_MASK
+
+    def pack(self) -> bytes:
+        """The bytes."""
+        raw = self.name.encode("utf-16-le", "surrogatepass")
+        return _UNPACK.pack(
+            self.parent, self.created, self.modified, self.changed, self.accessed, self.allocated_size,
+            self.data_size, self.attributes, self.reparse_tag, len(raw) // 2, self.namespace,
+        ) + raw  # fmt: skip
+
+
+def parse(data: bytes, *, record: int | None = None) -> Name:
+    """The $FILE_NAME in ``data``.
+
+    Raises:
+        AttributeFormatError: it is too short for itself or its name.
+    """
+    where = {} if record is None else {"record": record}
+    if len(data) < FileName.SIZE:
+        raise AttributeFormatError(
+            "too short for a file name", structure="FileName", expected=FileName.SIZE, actual=len(data), where=where
+        )
+    parent, created, modified, changed, accessed, allocated, size, attributes, tag, length, namespace = (
+        _UNPACK.unpack_from(data)
+    )
+    raw = data[FileName.SIZE : FileName.SIZE + 2 * length]
+    if len(raw) < 2 * length or not length:
+        raise AttributeFormatError(
+            "the name passes the end", structure="FileName", field="name_length",
+            expected=len(data) - FileName.SIZE, actual=2 * length, where=where,
+        )  # fmt: skip
+    name = raw.decode("utf-16-le", "surrogatepass")
+    return Name(parent, created, modified, changed, accessed, allocated, size, attributes, tag, namespace, name)
+
+
+def namespace_of(name: str) -> Namespace:
+    """The kind of a name that has no short name beside it.
+
+    Names that DOS could hold are both kinds; those that Windows' own functions refuse are POSIX names.
+    """
+    if _SHORT.fullmatch(name) and name.split(".", maxsplit=1)[0] not in _DEVICES:
+        return Namespace.WIN32_AND_DOS
+    return Namespace.WIN32 if is_win32(name) else Namespace.POSIX
+
+
+def is_win32(name: str) -> bool:
+    """Whether Windows' own functions take the name (MS-FSCC 2.1.5)."""
+    stem = name.split(".", maxsplit=1)[0].rstrip(" ").upper()
+    return not (_RESERVED & set(name) or name[-1:] in (".", " ") or stem in _DEVICES)

@@ -1,0 +1,1 @@
+"""Reading a volume: records, streams, directories, and the files in them."""

@@ -1,0 +1,31 @@
+"""UEFI variables: the store in flash, efivarfs, signature lists, authentication, and what the boot manager reads."""
+
+from __future__ import annotations
+
+from .authentication import AuthenticatedUpdate
+from .boot import BootEntry, boot_entries, boot_order, option_number, pack_boot_order
+from .description import describe
+from .efivarfs import efivarfs_file, efivarfs_name, variable_from_efivarfs
+from .signatures import Signature, SignatureList, pack_signature_lists, parse_signature_lists
+from .store import StoredVariable, VariableStore
+from .variable import Variable
+
+__all__ = [
+    "AuthenticatedUpdate",
+    "BootEntry",
+    "Signature",
+    "SignatureList",
+    "StoredVariable",
+    "Variable",
+    "VariableStore",
+    "boot_entries",
+    "boot_order",
+    "describe",
+    "efivarfs_file",
+    "efivarfs_name",
+    "option_number",
+    "pack_boot_order",
+    "pack_signature_lists",
+    "parse_signature_lists",
+    "variable_from_efivarfs",
+]

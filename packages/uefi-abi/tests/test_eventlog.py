@@ -1,0 +1,197 @@
+"""Event logs of a real firmware: tpm2-tools reads the same events and replays them to the same PCRs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudboot_base import RangeError, TruncatedError
+from cloudboot_base.testing import flipped, judge, run, truncations
+from cloudboot_uefi_abi.constants import EventType, HashAlgorithm
+from cloudboot_uefi_abi.device_path import FilePath
+from cloudboot_uefi_abi.errors import EventLogError
+from cloudboot_uefi_abi.eventlog import EventLog, EventLogBuilder, check, describe_event, replay
+from cloudboot_uefi_abi.eventlog.description import event_variable, image_load_path
+from cloudboot_uefi_abi.pe import PEImage, authenticode_digest
+
+DATA = Path(__file__).parent / "data"
+LOGS = ["plain-agile", "plain-sha1", "secureboot-agile", "secureboot-sha1"]
+
+
+def raw(name: str) -> bytes:
+    return (DATA / f"eventlog-{name}.bin").read_bytes()
+
+
+def judged_pcrs(text: str) -> dict[str, dict[int, str]]:
+    """The ``pcrs`` of tpm2_eventlog's YAML: a bank for each algorithm."""
+    banks: dict[str, dict[int, str]] = {}
+    for line in text.partition("\npcrs:\n")[2].splitlines():
+        bank = re.fullmatch(r"  (\w+):", line)
+        if bank:
+            banks[bank[1]] = {}
+        pcr = re.fullmatch(r"    (\d+)\s*: 0x([0-9a-f]+)", line)
+        if pcr:
+            banks[list(banks)[-1]][int(pcr[1])] = pcr[2]
+    return banks
+
+
+def ours(log: EventLog) -> dict[str, dict[int, str]]:
+    return {
+        algorithm.name.lower(): {pcr: digest.hex() for pcr, digest in sorted(bank.items())}
+        for algorithm, bank in replay(log).items()
+    }
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_events_and_pcrs_are_tpm2_tools_(name: str) -> None:
+    log = EventLog.parse(raw(name))
+    text = run(judge("tpm2_eventlog", "tpm2-tools"), str(DATA / f"eventlog-{name}.bin"))
+    theirs = re.findall(r"PCRIndex: (\d+)\n\s+EventType: (\w+)", text)
+    assert [(str(event.pcr), event.type.tcg_name) for event in log.events] == theirs
+    assert ours(log) == judged_pcrs(text)
+    assert check(log) == []
+
+
+def test_both_formats_tell_the_same() -> None:
+    agile, sha1 = EventLog.parse(raw("plain-agile")), EventLog.parse(raw("plain-sha1"))
+    assert agile.spec is not None
+    assert agile.spec.version == (2, 0, 0)
+    assert sha1.spec is None
+    assert replay(agile)[HashAlgorithm.SHA1] == replay(sha1)[HashAlgorithm.SHA1]
+    assert [event.data for event in agile.events[1:]] == [event.data for event in sha1.events]
+
+
+def test_the_image_that_ran_is_the_one_that_was_measured() -> None:
+    log = EventLog.parse(raw("plain-agile"))
+    image = PEImage.parse((DATA / "measured.efi").read_bytes())
+    (event,) = [
+        event
+        for event in log.events
+        if event.type is EventType.EFI_BOOT_SERVICES_APPLICATION
+        and any(isinstance(node, FilePath) for node in (image_load_path(event) or pytest.fail("no path")).nodes)
+    ]
+    assert describe_event(event).endswith(r"/HD(1,MBR,0xBE1AFDFA,0x3F,0xFBFC1)/\EFI\BOOT\BOOTX64.EFI")
+    for algorithm, digest in event.digests.items():
+        assert digest == authenticode_digest(image, algorithm.name.lower())
+
+
+def test_descriptions() -> None:
+    texts = [describe_event(event) for event in EventLog.parse(raw("secureboot-agile")).events]
+    assert texts[0] == "Spec ID Event03"
+    assert "EFI_GLOBAL_VARIABLE SecureBoot: 1" in texts
+    assert "EFI_GLOBAL_VARIABLE KEK: 1 of EFI_CERT_X509, 1 of EFI_CERT_X509" in texts
+    assert "EFI_GLOBAL_VARIABLE BootOrder: 0000,0001,0002,0003" in texts
+    assert "'Calling EFI Application from Boot Option'" in texts
+    assert "0xe0000 bytes at 0x820000" in texts
+
+
+def test_a_log_in_erased_memory_ends_where_its_events_do() -> None:
+    for erased in (bytes(4096), b"\xff" * 4096):
+        log = EventLog.parse(raw("plain-agile") + erased, padded=True)
+        assert log.size == len(raw("plain-agile"))
+        assert log.events == EventLog.parse(raw("plain-agile")).events
+
+
+def test_a_changed_event_is_found() -> None:
+    data = raw("plain-agile")
+    place = data.index(b"Calling EFI Application")
+    (first, *rest) = check(EventLog.parse(flipped(data, place, 1)))
+    assert (first.kind, first.structure, first.where["pcr"]) == ("event-digest", "EV_EFI_ACTION", 4)
+    assert [finding.field for finding in (first, *rest)] == ["sha1", "sha256", "sha384", "sha512"]
+
+
+def test_a_written_log_is_tpm2_tools_(tmp_path: Path) -> None:
+    for algorithms in ([HashAlgorithm.SHA256, HashAlgorithm.SHA384], [HashAlgorithm.SHA1, HashAlgorithm.SHA256], []):
+        builder = EventLogBuilder(algorithms)
+        builder.measure(0, EventType.S_CRTM_VERSION, "1".encode("utf-16-le"), "1".encode("utf-16-le"))
+        for pcr in range(8):
+            builder.measure(pcr, EventType.SEPARATOR, bytes(4), bytes(4))
+        extended = builder.measure(4, EventType.EFI_ACTION, b"x", b"x")
+        assert set(extended) == set(builder.algorithms)
+        path = tmp_path / "log"
+        path.write_bytes(builder.pack())
+        log = EventLog.parse(builder.pack())
+        assert log.events[-1].offset == builder.last_event
+        assert log.algorithms == builder.algorithms
+        assert check(log) == []
+        assert ours(log) == judged_pcrs(run(judge("tpm2_eventlog", "tpm2-tools"), str(path)))
+    builder = EventLogBuilder([HashAlgorithm.SHA1])
+    with pytest.raises(RangeError, match="PCR"):
+        builder.measure(24, EventType.SEPARATOR, b"", b"")
+    with pytest.raises(RangeError, match="digest"):
+        builder.add(0, EventType.SEPARATOR, {HashAlgorithm.SHA1: b"short"}, b"")
+
+
+def test_the_locality_of_startup_is_in_pcr_0() -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    builder.measure(0, EventType.SEPARATOR, bytes(4), bytes(4))
+    plain = replay(EventLog.parse(builder.pack()))
+    builder.add(0, EventType.NO_ACTION, {HashAlgorithm.SHA256: bytes(32)}, b"StartupLocality\0\x03")
+    located = replay(EventLog.parse(builder.pack()))
+    assert plain[HashAlgorithm.SHA256][0] != located[HashAlgorithm.SHA256][0]
+    dynamic = EventLogBuilder([HashAlgorithm.SHA256])
+    dynamic.measure(17, EventType.EVENT_TAG, b"x", b"x")
+    assert 17 in replay(EventLog.parse(dynamic.pack()))[HashAlgorithm.SHA256]
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [
+        (0, b"\x18\0\0\0", "no such PCR"),
+        (28, b"\xff\xff\xff\x7f", "larger than any"),
+        (56, b"\0\0\0\0", "no algorithm"),
+        (56, b"\xff\xff\0\0", "more than there are"),
+        (62, b"\x15\0", "not the algorithm's"),
+        (32 + 45 + 8, b"\x05\0\0\0", "more digests"),
+        (32 + 45 + 12, b"\x99\0", "does not list"),
+    ],
+)
+def test_logs_that_lie(offset: int, value: bytes, message: str) -> None:
+    data = bytearray(raw("plain-agile"))
+    data[offset : offset + len(value)] = value
+    with pytest.raises(EventLogError, match=message):
+        EventLog.parse(bytes(data))
+
+
+def test_every_truncation_is_refused_or_ends_between_events() -> None:
+    data = raw("plain-agile")
+    ends = {event.offset for event in EventLog.parse(data).events}
+    for cut in truncations(data, 1):
+        try:
+            log = EventLog.parse(cut)
+        except TruncatedError:
+            continue
+        assert log.size == len(cut)
+        assert len(cut) in ends
+
+
+def test_events_whose_data_lie_are_shown_with_the_reason() -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    builder.measure(7, EventType.EFI_VARIABLE_DRIVER_CONFIG, b"", bytes(16) + b"\xff" * 16)
+    builder.measure(4, EventType.EFI_BOOT_SERVICES_APPLICATION, b"", bytes(24) + b"\xff" * 8)
+    builder.measure(1, EventType.EFI_VARIABLE_BOOT, b"", b"short")
+    events = EventLog.parse(builder.pack()).events
+    assert "leave the event" in describe_event(events[1])
+    assert "leaves the event" in describe_event(events[2])
+    assert "past the end" in describe_event(events[3])
+    with pytest.raises(EventLogError):
+        event_variable(events[1])
+    assert {finding.kind for finding in check(EventLog.parse(builder.pack()))} == {"event-digest", "truncated"}
+
+
+@given(st.binary(max_size=100), st.booleans())
+def test_any_bytes_are_a_log_or_a_typed_error(tail: bytes, padded: bool) -> None:
+    head = raw("plain-agile")[:77]
+    for data in (tail, head + tail):
+        try:
+            log = EventLog.parse(data, padded=padded)
+        except (EventLogError, TruncatedError):
+            continue
+        replay(log)
+        check(log)
+        for event in log.events:
+            describe_event(event)

@@ -1,0 +1,328 @@
+"""The chain from a disk image to a running loader as gates over one context.
+
+The names are those every firmware has in a probe: publish-block-io, connect-controller, sfs-child, load-image,
+ufs-root, start-image, loader-banner. Evidence is what the firmware saw: which image called which service and read which
+bytes; text counts only where the image's own calls of ConOut printed it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from cloudboot_base import GateFailedError
+from cloudboot_base.gates import Stage
+from cloudboot_uefi_abi.constants import Subsystem
+from cloudboot_uefi_abi.status import is_error, status_name
+
+from .drivers.disk_io import DiskIoStorage
+from .drivers.partition import PARTITION_INFO
+from .errors import HostError, ServiceError
+from .firmware import DEFAULT_MEMORY, Firmware
+from .machine import Budget
+from .paths import file_path, file_systems_below, vendor_path
+from .protocols.block_io import publish_block_io
+from .protocols.file_system import publish_file_system
+from .protocols.graphics import publish_graphics
+from .protocols.random import publish_random_numbers
+from .run import start
+from .volumes import VfsVolume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from uuid import UUID
+
+    from cloudboot_base import Storage
+    from cloudboot_vfs import FileSystem
+
+    from .core.images import Image
+    from .core.keys import Typed
+    from .protocols.block_io import BlockDevice
+    from .protocols.graphics import Graphics
+    from .run import Outcome
+
+T = TypeVar("T")
+_INFO_TYPE, _INFO_ENTRY = 4, 16
+_GPT: Final = 2
+_SHOWN: Final = 12
+
+
+@dataclass(frozen=True)
+class BootPlan:
+    """What is booted, and what it should show.
+
+    ``loaders`` are paths on the ESP with ``/``, the first that is there is started. ``root_types`` are the GPT types of
+    a root partition, ``open_root`` opens its file system. ``banner`` is a regular expression for the loader's own text
+    with an optional group ``evidence``; ``failures`` are texts of a loader that gives up. ``keys`` are typed, ``until``
+    ends the run once it was printed.
+    """
+
+    architecture: str
+    disk: Storage
+    loaders: Sequence[str]
+    banner: str
+    failures: Sequence[str] = ()
+    root_types: frozenset[UUID] = frozenset()
+    open_root: Callable[[Storage], FileSystem] | None = None
+    keys: Sequence[Typed] = ()
+    until: str | None = None
+    options: str = ""
+    memory: int = DEFAULT_MEMORY
+    budget: Budget = field(default_factory=Budget)
+
+
+class HostedBoot:
+    """One boot: each stage finds here what the ones before it left.
+
+    Raises:
+        BackEndMissingError: no processor back end is installed.
+    """
+
+    def __init__(self, plan: BootPlan) -> None:
+        self.plan = plan
+        self.firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
+        self.graphics: Graphics = publish_graphics(self.firmware)
+        publish_random_numbers(self.firmware)
+        self.device: BlockDevice | None = None
+        self.esp = 0
+        self.loader = ""
+        self.image: Image | None = None
+        self.root: int | None = None
+        self.outcome: Outcome | None = None
+        self.failure: HostError | None = None
+
+    def close(self) -> None:
+        """Give the machine back."""
+        self.firmware.close()
+
+    def text(self) -> str:
+        """What programs printed, with line feeds only."""
+        return self.firmware.console.text.replace("\r\n", "\n").replace("\r", "")
+
+    def calls(self) -> dict[str, int]:
+        """The services that programs and firmware called most, by name without ``EFI_`` and ``_PROTOCOL``."""
+        return {
+            name.replace("_PROTOCOL.", ".").removeprefix("EFI_"): count
+            for name, count in self.firmware.trace.counts.most_common(_SHOWN)
+        }
+
+    def files(self) -> dict[str, int]:
+        """The bytes that images read of each file."""
+        found: dict[str, int] = {}
+        for access in self.firmware.accesses:
+            if access.image and access.action == "read":
+                found[access.path] = found.get(access.path, 0) + access.size
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _there(value: T | None, stage: str) -> T:
+    if value is None:
+        raise GateFailedError(f"the stage {stage} has not run")
+    return value
+
+
+def publish(boot: HostedBoot) -> Mapping[str, object]:
+    """The disk is published as Block IO over the buffer itself, read-only, with a device path of its own.
+
+    Leaves open: What reads the blocks; that is for the gates that follow.
+    """
+    firmware = boot.firmware
+    boot.device = publish_block_io(firmware, boot.plan.disk, vendor_path())
+    return {
+        "handle": f"{boot.device.handle:#x}",
+        "device_path": firmware.path_text(boot.device.handle),
+        "blocks": boot.plan.disk.size // 512,
+        "processor": f"{firmware.machine.processor.name}, {boot.plan.architecture}",
+        "disk": f"{boot.plan.disk.size} bytes, read-only",
+    }
+
+
+def connect(boot: HostedBoot) -> Mapping[str, object]:
+    """ConnectController starts Disk IO, partition and FAT drivers on the disk; they read its table through Block IO.
+
+    Leaves open: EDK2's drivers; the ovmf firmware runs those.
+    """
+    firmware, device = boot.firmware, _there(boot.device, "publish-block-io")
+    status = firmware.drivers.connect(device.handle)
+    children = firmware.drivers.children(device.handle)
+    evidence: dict[str, object] = {
+        "status": status_name(status),
+        "children": [firmware.path_text(child) for child in children],
+        "reads": [f"LBA {read.lba}, {read.size} bytes" for read in device.reads[:_SHOWN]],
+    }
+    if firmware.problems:
+        evidence["problems"] = list(firmware.problems)
+    if is_error(status):
+        raise GateFailedError("ConnectController started no driver", evidence=evidence)
+    return evidence
+
+
+def sfs_child(boot: HostedBoot) -> Mapping[str, object]:
+    """A handle below the disk's device path has a Simple File System, and the loader's file is there.
+
+    Leaves open: Whether the file is a loader.
+    """
+    firmware, device = boot.firmware, _there(boot.device, "publish-block-io")
+    found = file_systems_below(firmware, device.path)
+    evidence: dict[str, object] = {"file_systems": [firmware.path_text(handle) for handle in found]}
+    if not found:
+        raise GateFailedError("no file system is below the disk", evidence=evidence)
+    for handle in found:
+        for path in boot.plan.loaders:
+            try:
+                size = len(firmware.read_file(handle, path.replace("/", "\\")))
+            except ServiceError:
+                continue
+            boot.esp, boot.loader = handle, path
+            return {**evidence, "loader": path, "size": size, "device_path": firmware.path_text(handle)}
+    evidence["looked_for"] = list(boot.plan.loaders)
+    raise GateFailedError("no file system has the loader", evidence=evidence)
+
+
+def load_image(boot: HostedBoot) -> Mapping[str, object]:
+    """LoadImage takes the loader by its device path: a PE32+ image for this processor, relocated into memory.
+
+    Leaves open: Signatures; this firmware has no Secure Boot.
+    """
+    firmware = boot.firmware
+    path = file_path(firmware, boot.esp, boot.loader.replace("/", "\\"))
+    image = boot.image = firmware.images.load_from(path, parent=firmware.handle)
+    if boot.plan.options:
+        firmware.images.set_options(image, boot.plan.options.encode("utf-16-le") + b"\0\0")
+    return {
+        "loader": boot.loader,
+        "image": image.name,
+        "base": f"{image.base:#x}",
+        "size": image.size,
+        "entry": f"{image.entry:#x}",
+        "subsystem": Subsystem(image.pe.subsystem).name,
+        "device_handle": f"{image.device:#x}",
+    }
+
+
+def ufs_root(boot: HostedBoot) -> Mapping[str, object]:
+    """The root partition is found by its type, and its file system is published as Simple File System on its handle.
+
+    Leaves open: Whether the loader reads it there; what it reads is with start-image.
+    """
+    firmware = boot.firmware
+    handle = _root_partition(boot)
+    if handle is None or boot.plan.open_root is None:
+        raise GateFailedError("the disk has no root partition")
+    file_system = boot.plan.open_root(DiskIoStorage(firmware, handle))
+    publish_file_system(firmware, handle, VfsVolume(file_system))
+    boot.root = handle
+    return {
+        "device_path": firmware.path_text(handle),
+        "label": file_system.label,
+        "size": file_system.size,
+        "entries": [entry.name for entry in file_system.iterdir("/")][:_SHOWN],
+    }
+
+
+def no_root(boot: HostedBoot) -> str | None:
+    """Why there is no root to publish; ``None`` if there is one."""
+    if boot.plan.open_root is None:
+        return "no reader for this system's root file system is installed"
+    return None if _root_partition(boot) is not None else "the disk has no root partition: it is an ESP alone"
+
+
+def _root_partition(boot: HostedBoot) -> int | None:
+    firmware = boot.firmware
+    children = [] if boot.device is None else firmware.drivers.children(boot.device.handle)
+    wanted = {kind.bytes_le for kind in boot.plan.root_types}
+    for child in children:
+        info = firmware.handles.pointer(child, PARTITION_INFO)
+        if info is None or firmware.memory.u32(info + _INFO_TYPE) != _GPT:
+            continue
+        if firmware.memory.read(info + _INFO_ENTRY, 16) in wanted:
+            return child
+    return None
+
+
+def start_image(boot: HostedBoot) -> Mapping[str, object]:
+    """StartImage hands over to the loader, and the loader's own calls print text before it comes back.
+
+    Leaves open: What the text says.
+    """
+    firmware, image = boot.firmware, _there(boot.image, "load-image")
+    firmware.console.type(boot.plan.keys)
+    firmware.console.until(boot.plan.until)
+    try:
+        boot.outcome = start(firmware, image)
+    except HostError as error:
+        boot.failure = error
+    lines = [line.strip() for line in boot.text().splitlines() if line.strip()]
+    evidence: dict[str, object] = {
+        "first_line": lines[0] if lines else None,
+        "ending": str(boot.outcome) if boot.outcome is not None else str(boot.failure),
+        "calls": boot.calls(),
+        "files": boot.files(),
+        "virtual_seconds": round(firmware.clock.seconds(), 3),
+    }
+    if firmware.trace.missing:
+        evidence["missing"] = dict(firmware.trace.missing.most_common(_SHOWN))
+    if boot.failure is not None and not lines:
+        boot.failure.where.setdefault("image", image.name)
+        raise boot.failure
+    if not lines and not _took_over(boot):
+        raise GateFailedError("the loader printed nothing", evidence=evidence)
+    return evidence
+
+
+def _took_over(boot: HostedBoot) -> bool:
+    return boot.outcome is not None and boot.outcome.ending == "boot-services-exited"
+
+
+def loader_banner(boot: HostedBoot) -> Mapping[str, object]:
+    """The loader's own calls of ConOut print its banner.
+
+    Leaves open: Whether it speaks the truth: this is text, and a hostile loader prints what it likes.
+    """
+    text = boot.text()
+    found = re.search(boot.plan.banner, text + "\n")
+    evidence: dict[str, object] = {
+        "ending": str(boot.outcome) if boot.outcome is not None else str(boot.failure),
+        "console": [line.rstrip() for line in text.splitlines() if line.strip()][-25:],
+    }
+    given_up = [match.group().strip() for pattern in boot.plan.failures if (match := re.search(pattern, text + "\n"))]
+    if given_up:
+        evidence["gave_up"] = given_up
+    if found is None:
+        raise GateFailedError("the loader did not print its banner", evidence=evidence)
+    banner = found.groupdict().get("evidence") or found.group().strip()
+    by = [piece.image for piece in boot.firmware.console.printed if banner.splitlines()[0][:20] in piece.text]
+    return {"banner": banner, "printed_by": by[0] if by else None, **evidence}
+
+
+RUNS: Final[Mapping[str, Callable[[HostedBoot], Mapping[str, object]]]] = {
+    "publish-block-io": publish,
+    "connect-controller": connect,
+    "sfs-child": sfs_child,
+    "load-image": load_image,
+    "ufs-root": ufs_root,
+    "start-image": start_image,
+    "loader-banner": loader_banner,
+}
+"""What each gate runs. The first paragraph of a docstring is what passing proves, the second what it leaves open."""
+
+
+def stages() -> list[Stage[HostedBoot]]:
+    """The stages over one :class:`HostedBoot`, in order."""
+    return [
+        Stage(
+            name,
+            " ".join(inspect.cleandoc(run.__doc__ or "").split("\n\n")[0].split()),
+            run,
+            not_applicable=no_root if name == "ufs-root" else None,
+        )
+        for name, run in RUNS.items()
+    ]

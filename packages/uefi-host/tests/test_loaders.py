@@ -1,0 +1,159 @@
+"""Loaders of other projects run: the UEFI Shell, systemd-boot, memtest86+; and EDK2's drivers of installed firmware."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_uefi_abi.status import Status
+from cloudboot_uefi_host import (
+    BlockDevice,
+    Budget,
+    Ending,
+    Firmware,
+    Outcome,
+    Typed,
+    boot_path,
+    file_systems_below,
+    publish_block_io,
+    start,
+    vendor_path,
+)
+from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
+from cloudboot_uefi_host.firmware_volume import Module, read_modules
+from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
+from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
+from cloudboot_uefi_host.protocols.random import publish_random_numbers
+from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader, judge_file
+
+ARCHITECTURES = ("amd64", "arm64", "riscv64")
+SHELLS = {"amd64": "x64", "arm64": "aa64", "riscv64": "riscv64"}
+
+
+def boot(firmware: Firmware, disk: bytes) -> tuple[BlockDevice, Outcome]:
+    """Publish a disk, and start its loader."""
+    device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
+    firmware.drivers.connect(device.handle)
+    image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
+    return device, start(firmware, image)
+
+
+@pytest.fixture(scope="module")
+def modules() -> dict[str, dict[str, Module]]:
+    """The modules of each installed firmware."""
+    return {name: read_modules(judge_file(*FIRMWARE_IMAGES[name]).read_bytes()) for name in ARCHITECTURES}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_shell_sees_the_disk_and_its_files(architecture: str, modules: dict[str, dict[str, Module]]) -> None:
+    name = SHELLS[architecture]
+    shell = judge_file(FOREIGN / f"usr/share/efi-shell-{name}/shell{name}.efi", f"efi-shell-{name}").read_bytes()
+    prompt = r"(Shell|FS0:[^>]*)> $"
+    commands = ("map -r", "fs0:", "type hello.txt", "dh -d -v", "drivers", "reset -s")
+    with Firmware(architecture, budget=Budget(seconds=100)) as firmware:
+        load_drivers(firmware, modules[architecture], SHELL_DRIVERS)
+        firmware.console.type([Typed("seconds", "<ESC>"), *(Typed(prompt, f"{line}\n") for line in commands)])
+        _, outcome = boot(firmware, boot_disk(architecture, shell, {"/hello.txt": b"hello from FAT\r\n"}))
+        text = firmware.console.text
+    assert (outcome.ending, outcome.status) == (Ending.RESET, Status.SUCCESS)
+    # EDK2's own text of our device path, of the node that our partition driver wrote.
+    assert "VenMedia(C10DDB00-7E1A-4001-91B0-070CB1EC80B1)/HD(1,GPT," in text
+    assert "hello from FAT" in text
+    assert "cloudboot partition driver" in text
+    assert "EFI System Partition : Yes" in text
+    assert "Fixed MId:1 bsize 200, lblock 7FFF (16,777,216), partition ro !cached" in text.replace("\r\n", "")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_edk2s_drivers_read_what_ours_read(architecture: str, modules: dict[str, dict[str, Module]]) -> None:
+    disk = boot_disk(architecture, bytes(range(256)) * 600, {"/a/b/long name here.txt": b"found\n"})
+    seen = []
+    for drivers in (False, True):
+        with Firmware(architecture, memory=128 << 20, drivers=drivers) as firmware:
+            if not drivers:
+                load_drivers(firmware, modules[architecture], DISK_DRIVERS)
+            device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
+            assert firmware.drivers.connect(device.handle) == Status.SUCCESS
+            (handle,) = file_systems_below(firmware, device.path)
+            name = firmware.architecture.removable_name
+            seen.append(
+                (
+                    firmware.path_of(handle),
+                    firmware.read_file(handle, r"\A\B\LONG NAME HERE.TXT"),
+                    firmware.read_file(handle, rf"\EFI\BOOT\{name}"),
+                )
+            )
+            assert firmware.drivers.disconnect(device.handle) == Status.SUCCESS
+            assert file_systems_below(firmware, device.path) == []
+    assert seen[0] == seen[1]
+    assert seen[0][1:] == (b"found\n", bytes(range(256)) * 600)
+
+
+def test_systemd_boot_counts_down_and_chain_loads_grub(tmp_path: Path) -> None:
+    loader = judge_file(FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi", "systemd-boot-efi").read_bytes()
+    grub = grub_loader("amd64", tmp_path, "echo chained-GRUB\n")
+    files = {
+        "/loader/loader.conf": b"timeout 5\n",
+        "/loader/entries/one.conf": b"title The first entry\nefi /grub.efi\n",
+        "/grub.efi": grub,
+    }
+    with Firmware("amd64", budget=Budget(seconds=60)) as firmware:
+        firmware.console.until("chained-GRUB")
+        _, outcome = boot(firmware, boot_disk("amd64", loader, files))
+        text, waited = firmware.console.text, firmware.clock.seconds()
+        by = [piece.image for piece in firmware.console.printed if "chained-GRUB" in piece.text]
+    assert outcome.ending is Ending.TEXT_SEEN
+    assert "The first entry" in text
+    assert "Boot in 5 s." in text
+    assert 5 <= waited < 7
+    assert by == ["grub.efi"]
+
+
+def test_memtest_takes_the_machine_over_and_gets_its_screen() -> None:
+    loader = judge_file(FOREIGN / "boot/memtest86+x64.efi", "memtest86+").read_bytes()
+    with Firmware("amd64") as firmware:
+        graphics = publish_graphics(firmware)
+        _, outcome = boot(firmware, boot_disk("amd64", loader))
+        assert outcome.ending is Ending.BOOT_SERVICES_EXITED
+        assert firmware.trace.counts["EFI_GRAPHICS_OUTPUT_PROTOCOL.SetMode"] == 1
+        picture = graphics.screenshot()
+    assert picture.startswith(b"P6\n%d %d\n255\n" % (WIDTH, HEIGHT))
+    assert len(picture) == len(b"P6\n800 600\n255\n") + WIDTH * HEIGHT * 3
+
+
+@pytest.mark.parametrize("offset", [0x100, 0x8000])
+def test_a_damaged_firmware_image_gives_fewer_modules_or_an_error(offset: int) -> None:
+    image = judge_file(*FIRMWARE_IMAGES["amd64"]).read_bytes()
+    whole = read_modules(image)
+    place = image.index(b"_FVH") + offset
+    found: dict[str, Module] = {}
+    with contextlib.suppress(FormatError):
+        found = read_modules(image[:place] + bytes(4096) + image[place + 4096 :])
+    assert set(found) <= set(whole)
+    assert found != whole
+
+
+def test_what_is_no_firmware_has_no_modules() -> None:
+    assert read_modules(bytes(4096)) == {}
+    assert read_modules(b"_FVH" * 100) == {}
+
+
+@pytest.mark.slow
+def test_linux_loads_its_initrd_and_takes_the_machine_over() -> None:
+    kernel = judge_file(FOREIGN / "boot/vmlinuz-cloud-amd64", "linux-image-cloud-amd64").read_bytes()
+    initrd = bytes(range(256)) * 4096
+    with Firmware("amd64", memory=1 << 30, budget=Budget(seconds=300)) as firmware:
+        publish_random_numbers(firmware)
+        loaded = publish_load_file2(firmware, MemoryStorage(initrd))
+        options = "console=ttyS0 quiet\0".encode("utf-16-le")
+        image = firmware.images.load(kernel, END, parent=firmware.handle, options=options)
+        outcome = start(firmware, image)
+        assert outcome.ending is Ending.BOOT_SERVICES_EXITED
+        assert loaded.reads == 1
+        counts = firmware.trace.counts
+        assert counts["EFI_BOOT_SERVICES.ExitBootServices"] == 1
+        assert counts["EFI_RNG_PROTOCOL.GetRNG"] >= 1
+        # The initrd stands in guest memory where the kernel was told, byte for byte.
+        assert bytes(firmware.memory.view).find(initrd) >= 0

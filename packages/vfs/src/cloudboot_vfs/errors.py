@@ -1,0 +1,42 @@
+"""What adapters and exports refuse, whatever the file system.
+
+VfsError (a cloudboot_base.FormatError)
++-- ReadOnlyError      the file system is open for reading only, or must not be written to (also an OSError, EROFS)
++-- PathError          a path that cannot be made, moved or removed (also a ValueError, EINVAL)
++-- TreeError          a damaged directory tree: one directory in two places
++-- ContentSizeError   a file claims more bytes than its file system has (also an OSError, EFBIG)
+
+A file system's own errors derive from these where they mean the same.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from cloudboot_base import FormatError
+
+
+class VfsError(FormatError):
+    """The base of the tree."""
+
+
+class ReadOnlyError(VfsError, OSError):
+    """The file system is open for reading only, or must not be written to as it is."""
+
+    errno = errno.EROFS
+
+
+class PathError(VfsError, ValueError):
+    """A path names nothing that can be made, moved or removed."""
+
+    errno = errno.EINVAL
+
+
+class TreeError(VfsError):
+    """A damaged directory tree: one directory stands in two places."""
+
+
+class ContentSizeError(VfsError, OSError):
+    """A file claims more bytes than its file system has."""
+
+    errno = errno.EFBIG

@@ -1,0 +1,1 @@
+"""The ``cloudboot-virtio`` command."""
