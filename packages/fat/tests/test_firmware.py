@@ -24,7 +24,7 @@ SECTOR = 512
 FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 CLUSTERS = [1 << shift for shift in range(9, 16)]
-MOST = {12: 4000, 16: 65000, 32: 200_000}
+MOST = {12: 4000, 16: 65000, 32: 100_000}
 SCRIPT = r"""@echo -off
 for %a run (0 {last})
   if exist fs%a:\EFI\TEST\MARK.TXT then
@@ -71,7 +71,7 @@ def native_cases() -> list[Case]:
 
 def fill(case: Case, storage: Any, hidden: int, *, script: str | None = None) -> None:
     """Build the volume of a case: the marker comes after a file that takes most of the space."""
-    noise = random.Random(case.name).randbytes(3 * case.cluster_size + 100)
+    noise = random.Random(case.name).randbytes(2 * case.cluster_size + 100)
     tree: dict[str, Any] = {
         "/EFI/TEST/MARK.TXT": f"volume {case.name} read\r\n".encode(),
         "/EFI/TEST/one.bin": noise,

@@ -408,7 +408,7 @@ def view_of(storage: Storage) -> memoryview | None:
 
 
 def chunks(storage: Storage, offset: int = 0, size: int | None = None, chunk: int = COPY_CHUNK) -> Iterator[bytes]:
-    """The bytes of ``storage`` in pieces of at most ``chunk``. Holes of a sparse file are not read, as they are zeros."""
+    """The bytes of ``storage`` in pieces of at most ``chunk``. Holes of a file are zeros without being read."""
     end = storage.size if size is None else offset + size
     zeros = b""
     for start, count, is_data in _stretches(storage, offset, end):

@@ -22,6 +22,7 @@ from .assemble import Contents, compose
 from .recipe import MIB, check
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from cloudboot_base import WritableStorage
