@@ -46,8 +46,8 @@ def test_help_names_every_command_and_exit_code() -> None:
         "probe",
         "sign",
         "verify",
-        "Exit codes",
-        "12 a machine could not be started",
+        "exit codes:",
+        " 12  A machine could not be started.",
     ):
         assert word in text
     assert cloudboot("--version").stdout.startswith("cloudboot 0.")
@@ -190,8 +190,9 @@ def test_a_damaged_header_stops_the_probe_before_any_machine(
     reference = f"oci:{tmp_path / 'layout'}:v1"
     cloudboot("push", broken, reference)
     gates = probe_gates(reference)
-    assert len(gates) == 9
-    assert [gate["verdict"] for gate in gates] == ["pass"] * 3 + ["fail"] + ["not-reached"] * 5
+    assert len(gates) == 13
+    assert [gate["verdict"] for gate in gates] == ["pass"] * 3 + ["fail"] + ["not-reached"] * 9
+    assert {gate.get("reason") for gate in gates[4:]} == {"the gate header failed"}
     facts = gates[3]["error"]
     assert isinstance(facts, dict)
     assert facts["error"] == error
@@ -201,6 +202,6 @@ def test_a_failed_probe_still_writes_its_reports(small: Path, tmp_path: Path) ->
     report, junit = tmp_path / "report.html", tmp_path / "junit.xml"
     done = cloudboot("probe", "linux", f"oci:{tmp_path}/none:v1", "--report", report, "--junit", junit, code=1)
     assert "FAIL resolve" in done.stdout
-    assert "0 of 9 gates passed" in done.stdout
-    assert "0 of 9 gates passed" in report.read_text()
+    assert "0 of 13 gates passed" in done.stdout
+    assert "0 of 13 gates passed" in report.read_text()
     assert 'failures="1"' in junit.read_text()

@@ -173,9 +173,14 @@ class FileStorage:
         """Write all of ``data`` at ``offset``."""
         view = memoryview(data).cast("B")
         _check_write(offset, len(view), self._size)
-        while view:
-            count = os.pwrite(self.fileno(), view, offset)
-            view, offset = view[count:], offset + count
+        write_all(self.fileno(), view, offset)
+
+
+def write_all(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data``, a view of bytes, at ``offset`` of a file."""
+    while data:
+        count = os.pwrite(fd, data, offset)
+        data, offset = data[count:], offset + count
 
 
 class MemoryStorage:

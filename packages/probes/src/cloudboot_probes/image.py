@@ -18,8 +18,8 @@ import cloudboot_ufs2 as ufs2
 from cloudboot_base import new_image
 from cloudboot_gpt import partition_types
 
-from .contents import Contents, compose
-from .recipe import MIB
+from .assemble import Contents, compose
+from .recipe import MIB, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,11 +85,12 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
         FormatError: the contents do not fit, or cannot be stored; the error names the member.
         PackageMissingError: a Debian package cannot be had.
     """
+    check(recipe)
     contents = compose(recipe, say)
     root_size = recipe.root.size
     if root_size is None:
         needed = ufs2.required_size(_source(contents), _ufs2_options(recipe))
-        root_size = -(-needed // MIB) * MIB
+        root_size = -(-(needed + needed * recipe.root.free // 100) // MIB) * MIB
     esp = gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")
     root = gpt.PartitionSpec(partition_types.parse(recipe.root.partition_type), root_size, recipe.root.partition_name)
     table = gpt.plan((esp, root), sector_size=recipe.sector_size, seed=recipe.seed)

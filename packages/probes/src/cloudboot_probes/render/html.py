@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,14 @@ from .picture import legend, phase_of, read_picture
 from .terminal import flat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from cloudboot_probes.blockmap import BlockMap, Read
+    from cloudboot_probes.probe.firmware import Boot
+    from cloudboot_probes.probe.record import Record
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--pass:#2e8b45;--fail:#c9352b}
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}
-.verdict{font-weight:600}.pass{color:var(--pass)}.fail{color:var(--fail)}.not-reached{opacity:.55}
+.verdict{font-weight:600}.pass{color:var(--pass)}.fail{color:var(--fail)}.not-reached,.not-applicable{opacity:.55}
 details{border:1px solid var(--line);border-radius:6px;margin:.4rem 0;padding:.5rem .8rem}
 summary b{font-weight:700}summary{display:grid;grid-template-columns:4rem 9rem 5rem 1fr;gap:.6rem;cursor:pointer}
 summary b{font-variant:small-caps}summary .s{text-align:right;font-variant-numeric:tabular-nums}
@@ -39,25 +38,15 @@ max-height:30rem}
 _MOST_ROWS = 60
 
 
-@dataclass(frozen=True)
-class Boot:
-    """What a machine left behind, where there was one."""
-
-    block_map: BlockMap | None = None
-    reads: Sequence[Read] = ()
-    marks: Mapping[str, float] = field(default_factory=dict)
-    screenshot: bytes | None = None
-    console: str = ""
-
-
-def html(gates: Sequence[Gate], title: str, boot: Boot) -> str:
+def html(record: Record) -> str:
     """The whole page."""
-    passed = sum(gate.verdict is Verdict.PASS for gate in gates)
-    verdict = "pass" if passed == len(gates) else "fail"
-    seconds = sum(gate.seconds for gate in gates)
+    gates, boot = record.gates, record.boot
+    title = f"{record.header.title}: {record.header.reference}"
+    verdict = "pass" if record.outcome == "passed" else "fail"
     body = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="verdict {verdict}">{passed} of {len(gates)} gates passed in {seconds:.1f} s</p>',
+        f'<p class="verdict {verdict}">{escape(record.summary)}</p>',
+        _header(record),
         *(_gate(gate) for gate in gates),
     ]
     if boot.block_map is not None and boot.reads:
@@ -66,7 +55,8 @@ def html(gates: Sequence[Gate], title: str, boot: Boot) -> str:
         picture = base64.b64encode(boot.screenshot).decode()
         body.append(f'<h2>The screen at the end</h2><img alt="Screenshot" src="data:image/png;base64,{picture}">')
     if boot.console:
-        body.append(f"<h2>The serial console</h2><pre>{escape(boot.console)}</pre>")
+        lost = f"<p>The first {boot.dropped:,} bytes are left out.</p>" if boot.dropped else ""
+        body.append(f"<h2>The serial console</h2>{lost}<pre>{escape(boot.console)}</pre>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -74,12 +64,21 @@ def html(gates: Sequence[Gate], title: str, boot: Boot) -> str:
     )
 
 
+def _header(record: Record) -> str:
+    facts = {name: value for name, value in asdict(record.header).items() if value}
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in flat(facts))
+    return f"<table>{rows}</table>"
+
+
 def _gate(gate: Gate) -> str:
     rows = [(name, value) for name, value in flat(gate.evidence)]
     if gate.error is not None:
-        rows += [(name, str(value)) for name, value in gate.error.items()]
+        rows += list(flat(gate.error))
+    rows += [("reason", gate.reason)] if gate.reason is not None else []
+    rows += [("leaves open", gate.leaves_open)] if gate.leaves_open is not None else []
     table = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
-    seconds = "" if gate.verdict is Verdict.NOT_REACHED else f"{gate.seconds:.2f} s"
+    took = gate.verdict in {Verdict.PASS, Verdict.FAIL}
+    seconds = f"{gate.seconds:.2f} s" if took else ""
     opened = " open" if gate.verdict is Verdict.FAIL else ""
     return (
         f'<details{opened}><summary><b class="{gate.verdict}">{gate.verdict}</b>'

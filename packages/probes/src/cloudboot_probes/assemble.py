@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 from cloudboot_ufs2 import File, HardLink, Symlink
 
 from . import linux, systems
-from .accounting import account_of_archive, account_of_file, account_of_mapping
 from .errors import RecipeError
+from .inputs import check_file, read_file
+from .inventory import account_of_archive, account_of_file, account_of_mapping
+from .loader import pe_problems
 from .manifest import PATH as MANIFEST_PATH
 from .manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from .accounting import RootMember
+    from .inventory import RootMember
     from .recipe import Recipe
 
 EspFile = bytes | Path
+MAX_LOADER = 64 << 20
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -33,6 +36,7 @@ class Contents:
     root: Mapping[str, RootMember]
     source: Path | None
     manifest: Manifest
+    warnings: tuple[str, ...] = ()
 
 
 def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Contents:
@@ -69,6 +73,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     if tree is not None and not tree.exists():
         raise RecipeError(f"{tree} is not there")
     if tree is not None and not tree.is_dir():
+        _regular(tree)
         if root:
             raise RecipeError(
                 f"{tree} is not a folder, and an archive cannot be combined with other files of the root",
@@ -89,7 +94,19 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
         recipe=recipe.as_dict(),
     )
     esp[MANIFEST_PATH] = manifest.as_bytes()
-    return Contents(esp, root, tar, manifest)
+    return Contents(esp, root, tar, manifest, tuple(_loader_warnings(recipe, esp)))
+
+
+def _loader_warnings(recipe: Recipe, esp: Mapping[str, EspFile]) -> Iterator[str]:
+    """Why firmware may not start the image."""
+    path = systems.load("linux").loader(recipe.architecture)
+    # FAT does not tell upper case from lower.
+    found = next((data for name, data in esp.items() if name.casefold() == path.casefold()), None)
+    if found is None:
+        yield f"the ESP has no {path}: firmware starts nothing from this disk unless a boot entry names another loader"
+    else:
+        data = found if isinstance(found, bytes) else read_file(found, MAX_LOADER)
+        yield from (f"{path} {problem}" for problem in pe_problems(data, recipe.architecture))
 
 
 def _stamped(recipe: Recipe, data: bytes) -> File:
@@ -100,4 +117,13 @@ def _present(files: Mapping[str, Path]) -> dict[str, Path]:
     for path in files.values():
         if not path.exists():
             raise RecipeError(f"{path} is not there")
+        if not path.is_dir():
+            _regular(path)
     return dict(files)
+
+
+def _regular(path: Path) -> None:
+    try:
+        check_file(path)
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from None

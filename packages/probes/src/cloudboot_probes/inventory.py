@@ -29,6 +29,14 @@ _DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lz
 #: A hole is hashed like any other bytes, so a sparse file may cost far more time than it takes room.
 MAX_FILE_SIZE = 64 << 30
 
+_KINDS = {
+    tarfile.DIRTYPE: stat.S_IFDIR,
+    tarfile.SYMTYPE: stat.S_IFLNK,
+    tarfile.FIFOTYPE: stat.S_IFIFO,
+    tarfile.CHRTYPE: stat.S_IFCHR,
+    tarfile.BLKTYPE: stat.S_IFBLK,
+}
+
 RootMember = File | Directory | Symlink | HardLink | Path
 
 
@@ -192,7 +200,7 @@ def _check_size(path: str, size: int) -> None:
 
 
 def _member_entry(path: str, member: tarfile.TarInfo, content: IO[bytes] | None) -> ManifestEntry:
-    kind = stat.S_IFDIR if member.isdir() else stat.S_IFLNK if member.issym() else stat.S_IFREG
+    kind = _KINDS.get(member.type, stat.S_IFREG)
     sha256 = None
     if content is not None:
         _check_size(member.name, member.size)
