@@ -90,7 +90,7 @@ def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> N
         """
         raise KeyError("x")
 
-    (gate,) = run_stages([stage("one", run, headline="{bytes} bytes")], None)  # type: ignore[arg-type]
+    (gate,) = run_stages([stage("one", run, headline="{bytes} bytes")], None)  # type: ignore[misc]
     assert (gate.claim, gate.leaves_open) == ("It holds.", "What it does not look at.")
     assert gate.verdict is Verdict.FAIL
     assert gate.error is not None
@@ -103,7 +103,7 @@ def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> N
         """It holds."""
         return {"bytes": 7}
 
-    (gate,) = run_stages([stage("one", well, headline="{bytes} bytes")], None)  # type: ignore[arg-type]
+    (gate,) = run_stages([stage("one", well, headline="{bytes} bytes")], None)  # type: ignore[misc]
     assert (gate.headline, gate.started is not None) == ("7 bytes", True)
 
 
