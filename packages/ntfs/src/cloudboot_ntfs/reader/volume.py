@@ -455,9 +455,9 @@ class NTFS:
             )
         return file.read_at(0, file.size)
 
-    def extents(self, path: str, *, stream: str = "") -> list[Extent]:
+    def extents(self, path: str, *, follow_symlinks: bool = True, stream: str = "") -> list[Extent]:
         """Where the bytes of a file stand in the volume, without its holes; empty for what stands in its record."""
-        record = self.mft.file(self.find(path))
+        record = self.mft.file(self.find(path, follow_symlinks=follow_symlinks))
         content = self.mft.stream(record, Type.DATA, stream)
         return _extents(content, content.size)
 
