@@ -82,7 +82,7 @@ def test_annotations_are_shown_as_text(disk: Path, tmp_path: Path, capsys: pytes
     assert main(["push", str(disk), reference, "--annotation", "a=\x1b]0;title\x07\nsize      5"]) == 0
     capsys.readouterr()
     assert main(["inspect", reference]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "a = ?]0;title??size      5"
+    assert capsys.readouterr().out.splitlines()[-1] == "a = \\x1b]0;title\\x07\\nsize      5"
 
 
 def test_exit_codes(registry: FaultyRegistry, disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

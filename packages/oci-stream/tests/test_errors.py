@@ -45,7 +45,7 @@ def test_one_line_says_it_all() -> None:
 
 def test_a_strangers_words_do_not_move_the_cursor() -> None:
     error = errors.ContentRangeError("x", expected="bytes 0-1", actual="\x1b[2J\x9b2Jbytes\r\n 0-1\u202e")
-    assert str(error) == "x (expected bytes 0-1, found ?[2J?2Jbytes?? 0-1?)"
+    assert str(error) == "x (expected bytes 0-1, found \\x1b[2J\\x9b2Jbytes\\r\\n 0-1\\u202e)"
 
 
 def test_about_fills_in_what_is_missing() -> None:

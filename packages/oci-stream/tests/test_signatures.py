@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -19,7 +21,9 @@ from cloudboot_oci_stream import (
     KeySigner,
     Policy,
     PublicKey,
+    Resume,
     Rule,
+    copy_image,
     fetch_image,
     open_store,
     push_image,
@@ -40,8 +44,9 @@ from cloudboot_oci_stream.errors import (
 from cloudboot_oci_stream.image_layout import REF_NAME
 from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
 from cloudboot_oci_stream.referrers import list_referrers, push_referrer, referrers_tag
+from cloudboot_oci_stream.signatures import find, verify
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
-from cloudboot_oci_stream.signatures.find import MOST_ARTIFACTS, MOST_SIGNATURES
+from cloudboot_oci_stream.signatures.payloads import build_statement
 from cloudboot_oci_stream.signatures.sign import Format
 from cloudboot_oci_stream.testing import FaultyRegistry, docker_registry
 from cloudboot_oci_stream.timing import Deadline
@@ -252,7 +257,7 @@ def test_lists_without_end(registry: FaultyRegistry, api: str) -> None:
     registry.faults.referrers = api  # type: ignore[assignment]  # one of its words
     with pytest.raises(ProtocolError, match=r"does not end|another server"):
         verify_signature(reference, POLICY)
-    assert len(registry.requests("GET", "/referrers/")) <= 34
+    assert len(registry.requests("GET", "/referrers/")) <= 256
 
 
 def test_a_crowd_of_other_artifacts(tmp_path: Path) -> None:
@@ -260,26 +265,106 @@ def test_a_crowd_of_other_artifacts(tmp_path: Path) -> None:
     reference = f"oci:{tmp_path}/images:v1"
     pushed = push_image(DISK, reference)
     store = open_store(reference)
-    for number in range(MOST_ARTIFACTS + 5):
+    for number in range(70):
         layer = ("text/plain", str(number).encode())
         push_referrer(store, pushed, [layer], artifact_type="text/plain", deadline=Deadline())
-    with pytest.raises(UntrustedError, match="more artifacts"):
+    with pytest.raises(UnsignedError):
         verify_signature(reference, POLICY)
     sign_image(reference, OURS)
     verify_signature(reference, POLICY)
 
 
-def test_a_crowd_of_signatures(tmp_path: Path) -> None:
-    """One artifact with more signatures than are looked at."""
+@pytest.mark.parametrize("signer", ["p256", "rsa"])
+def test_a_good_signature_behind_a_flood_of_bad_ones(tmp_path: Path, signer: str) -> None:
+    """Bundles with other keys' hints, with none, with this key's hint and a wrong signature, and with no JSON."""
+    reference = f"oci:{tmp_path}/images:v1"
+    pushed = push_image(DISK, reference)
+    store = open_store(reference)
+    statement = build_statement(pushed.digest, None)
+    good = json.loads(SIGNERS[signer].bundle(statement))
+    for number in range(150):
+        forged = json.loads(OTHER.bundle(statement))
+        forged["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(b"%d" % number * 20).decode()
+        if number % 3 == 1:
+            del forged["verificationMaterial"]["publicKey"]["hint"]
+        elif number % 3 == 2:
+            forged["verificationMaterial"] = good["verificationMaterial"]
+        data = json.dumps(forged).encode() if number % 10 else b"%d" % number
+        push_referrer(store, pushed, [(BUNDLE_TYPE, data)], artifact_type=BUNDLE_TYPE, deadline=Deadline())
+    policy = Policy([Rule(keys=[SIGNERS[signer].public])])
+    with pytest.raises(UntrustedError):
+        verify_signature(reference, policy)
+    sign_image(reference, SIGNERS[signer])
+    assert len(verify_signature(reference, policy).signatures) == 1
+
+
+def test_known_hints_are_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_MOST_OTHERS", 3)
+    reference = f"oci:{tmp_path}/images:v1"
+    pushed = push_image(DISK, reference)
+    store = open_store(reference)
+    for number in range(5):
+        other = build_statement(pushed.digest, f"x.example/{number}")
+        layer = (BUNDLE_TYPE, OTHER.bundle(other))
+        push_referrer(store, pushed, [layer], artifact_type=BUNDLE_TYPE, deadline=Deadline())
+    with pytest.raises(UntrustedError) as caught:
+        verify_signature(reference, POLICY)
+    assert "more signatures than are verified" in caught.value.refusals[-1].message
+    sign_image(reference, OURS)
+    verify_signature(reference, POLICY)
+
+
+def test_a_crowd_of_signatures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One artifact with more signatures than are read."""
+    monkeypatch.setattr(find, "MOST_SIGNATURES", 100)
     reference = f"oci:{tmp_path}/images:v1"
     pushed = push_image(DISK, reference, sign=OURS, signature_formats=["cosign"])
     store = open_store(reference)
-    layers = [(BUNDLE_TYPE, str(number).encode()) for number in range(MOST_SIGNATURES + 1)]
+    layers = [(BUNDLE_TYPE, str(number).encode()) for number in range(101)]
     push_referrer(store, pushed, layers, artifact_type=BUNDLE_TYPE, deadline=Deadline())
     with pytest.raises(UntrustedError) as caught:
         verify_signature(reference, POLICY)
-    assert len(caught.value.refusals) == MOST_SIGNATURES + 1
-    assert "more signatures" in caught.value.refusals[-1].message
+    assert len(caught.value.refusals) == 101
+    assert any("more signatures than are read" in one.message for one in caught.value.refusals)
+
+
+def test_a_signature_among_thousands_of_entries(tmp_path: Path) -> None:
+    """A folder of 4,200 other manifests; the signature's is the last."""
+    reference = f"oci:{tmp_path}/images:v1"
+    push_image(DISK, reference)
+    sign_image(reference, OURS)
+    index = tmp_path / "images/index.json"
+    value = json.loads(index.read_text())
+    name = value["manifests"][0]["digest"].partition(":")[2]
+    data = (tmp_path / "images/blobs/sha256" / name).read_bytes()
+    crowd = []
+    for number in range(4200):
+        other = data[:-1] + b',"annotations":{"n":"%d"}}' % number
+        digest = hashlib.sha256(other).hexdigest()
+        (tmp_path / "images/blobs/sha256" / digest).write_bytes(other)
+        crowd.append({"mediaType": MANIFEST_TYPE, "digest": f"sha256:{digest}", "size": len(other)})
+    value["manifests"] = [value["manifests"][0], *crowd, *value["manifests"][1:]]
+    index.write_text(json.dumps(value))
+    assert len(verify_signature(reference, POLICY).signatures) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 307])
+def test_a_signature_beside_an_artifact_that_cannot_be_read(registry: FaultyRegistry, status: int) -> None:
+    reference = f"{registry.host}/disk:v1"
+    registry.faults.referrers = "list"
+    pushed = push_image(DISK, reference, sign=OURS)
+    layer = (BUNDLE_TYPE, b"x")
+    locked = push_referrer(open_store(reference), pushed, [layer], artifact_type=BUNDLE_TYPE, deadline=Deadline())
+    registry.faults.manifest_answers[locked.digest] = status
+    once = Resume(attempts=0)
+    verify_signature(reference, POLICY, resume=once)
+    with pytest.raises(UntrustedError):
+        verify_signature(reference, Policy([Rule(keys=[OTHER.public])]), resume=once)
+    # A copy takes what it can, and says what it left.
+    copied = copy_image(reference, f"{registry.host}/copy:v1", referrers=True, resume=once)
+    assert [digest for digest, _ in copied.left] == [locked.digest]
+    assert copied.referrers == 1
+    verify_signature(f"{registry.host}/copy:v1", Policy([Rule(keys=[OURS.public], signed_as=["**"])]), resume=once)
 
 
 def test_a_folder_with_a_colon_in_its_name(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from .errors import (
     UsageError,
 )
 from .gates import Gate, GateFailedError, Stage, Verdict, run_stages
-from .output import new_file, new_image, refuse_existing
+from .output import UnnamedFile, new_file, new_image, refuse_existing, unnamed_file
 from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Storage",
     "StorageFile",
     "TruncatedError",
+    "UnnamedFile",
     "UsageError",
     "Verdict",
     "Window",
@@ -47,4 +48,5 @@ __all__ = [
     "open_storage",
     "refuse_existing",
     "run_stages",
+    "unnamed_file",
 ]

@@ -12,6 +12,9 @@ from .storage import FileStorage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PARTIAL = ".partial"
+"""How the temporary name of a file ends that is not whole yet."""
+
 
 def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Raise what :func:`new_file` raises when something is already there; a dry run asks this.
@@ -25,46 +28,55 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> Non
         raise FileExistsError(errno.EEXIST, "not a file that could be replaced", os.fspath(path))
 
 
+class UnnamedFile:
+    """A file that is being written. It takes ``name`` (a path) when the block it belongs to ends well."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.name: str | None = None
+
+
 @contextlib.contextmanager
-def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool = False) -> Iterator[int]:
-    """Give a descriptor to write to; ``path`` names the file once the block has ended without an exception.
+def unnamed_file(
+    folder: str | os.PathLike[str], *, force: bool = False, durable: bool = False
+) -> Iterator[UnnamedFile]:
+    """Give a file in ``folder`` that is gone again unless the block ends without an exception and sets its name.
 
     Until then the file has no name at all where the file system can do that (``O_TMPFILE``), so that even a killed
-    process leaves nothing behind; elsewhere it has a temporary name in the same folder. ``durable`` syncs the bytes
-    to the device before the name appears.
+    process leaves nothing behind; elsewhere it has a temporary name (:data:`PARTIAL` at its end) in the same folder.
+    ``durable`` syncs the bytes to the device before the name appears.
 
     Raises:
-        FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
-            must not replace by a file either. An existing file is replaced in one step.
+        FileExistsError: something has the name, and ``force`` is false. Otherwise it is replaced in one step.
     """
-    target = os.fspath(path).rstrip("/") or "/"
-    refuse_existing(target, force=force)
-    folder, name = os.path.split(target)
-    folder = folder or os.curdir
+    place = os.fspath(folder)
     temporary: str | None = None
     try:
-        fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        fd = os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError:
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, "no such folder", folder) from None
-        temporary = _temporary(folder, name)
+        if not os.path.isdir(place):
+            raise FileNotFoundError(errno.ENOENT, "no such folder", place) from None
+        temporary = _temporary(place)
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    file = UnnamedFile(fd)
     try:
-        yield fd
+        yield file
         if durable:
             os.fsync(fd)
+        if file.name is None:
+            return
         if temporary is None and not force:
-            _link(fd, target)
+            _link(fd, file.name)
+            return
+        if temporary is None:
+            temporary = _temporary(place)
+            _link(fd, temporary)
+        if force:
+            os.replace(temporary, file.name)
         else:
-            if temporary is None:
-                temporary = _temporary(folder, name)
-                _link(fd, temporary)
-            if force:
-                os.replace(temporary, target)
-            else:
-                os.link(temporary, target)
-                os.unlink(temporary)
-            temporary = None
+            os.link(temporary, file.name)
+            os.unlink(temporary)
+        temporary = None
     finally:
         os.close(fd)
         if temporary is not None:
@@ -72,8 +84,25 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
                 os.unlink(temporary)
 
 
-def _temporary(folder: str, name: str) -> str:
-    return os.path.join(folder, f".{name}.{os.urandom(8).hex()}.partial")
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool = False) -> Iterator[int]:
+    """Give a descriptor to write to; ``path`` names the file once the block has ended without an exception.
+
+    Until then it is an :func:`unnamed_file`.
+
+    Raises:
+        FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
+            must not replace by a file either. An existing file is replaced in one step.
+    """
+    target = os.fspath(path).rstrip("/") or "/"
+    refuse_existing(target, force=force)
+    with unnamed_file(os.path.dirname(target) or os.curdir, force=force, durable=durable) as file:
+        yield file.fd
+        file.name = target
+
+
+def _temporary(folder: str) -> str:
+    return os.path.join(folder, f".{os.urandom(8).hex()}{PARTIAL}")
 
 
 def _link(fd: int, path: str) -> None:

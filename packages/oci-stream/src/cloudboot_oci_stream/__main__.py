@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import math
 import os
 import sys
@@ -24,12 +23,14 @@ import traceback
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error, UsageError
+from cloudboot_base.command import print_json, printable
 
 from . import copy_image, fetch_image, login, logout, open_store, push_image, resolve, sign_image, verify_signature
 from .access import Access
 from .descriptor import Platform
-from .errors import UntrustedError, printable
+from .errors import UntrustedError
 from .files import check_target, new_file, write_all
+from .inputs import read_line
 from .lanes import MOST_RANGES
 from .retry import Resume
 from .signature_command import (
@@ -88,7 +89,7 @@ def _mib(count: float) -> str:
 
 def _access(options: argparse.Namespace, password: str | None = None) -> Access:
     if password is None and options.password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
+        password = read_line(sys.stdin.fileno(), options.limit)
     return Access(
         insecure=True if options.insecure else None,
         username=options.username,
@@ -119,7 +120,7 @@ def _push(options: argparse.Namespace) -> None:
             chunk=options.chunk,
             access=_access(options),
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
             resume=_resume(options),
             sign=signer,
             signature_formats=formats_of(options),
@@ -142,7 +143,7 @@ def _pull(options: argparse.Namespace) -> None:
             platform=options.platform,
             access=_access(options),
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
             resume=_resume(options),
             policy=policy,
             ranges=options.ranges,
@@ -186,7 +187,7 @@ def _copy(options: argparse.Namespace) -> None:
             referrers=options.referrers,
             chunk=options.chunk,
             progress=progress,
-            deadline=options.timeout,
+            deadline=options.limit,
             resume=_resume(options),
         )
     finally:
@@ -200,19 +201,20 @@ def _copy(options: argparse.Namespace) -> None:
         "mounted": copied.mounted,
         "present": copied.present,
         "referrers": copied.referrers,
+        "left": [{"digest": digest, "reason": reason} for digest, reason in copied.left],
     }
     story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
     if options.referrers:
         story += f", {copied.referrers} referrers"
+    for digest, reason in copied.left:
+        print(f"cloudboot-oci-stream: notice: left behind: {digest}: {printable(reason)}", file=sys.stderr)
     _print(options, facts, f"{copied.descriptor.digest}: {story}")
 
 
 def _inspect(options: argparse.Namespace) -> None:
     platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, _access(options))
-    document, manifest, layer = resolve(
-        store, platform=platform, deadline=Deadline(options.timeout), resume=_resume(options)
-    )
+    document, manifest, layer = resolve(store, platform=platform, deadline=options.limit, resume=_resume(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -231,7 +233,7 @@ def _verify(options: argparse.Namespace) -> None:
         options.reference,
         rule_of(options),
         access=_access(options),
-        deadline=options.timeout,
+        deadline=options.limit,
         resume=_resume(options),
     )
     _print(options, found.as_dict(), "\n".join(map(printable, described(found))))
@@ -244,7 +246,7 @@ def _sign(options: argparse.Namespace) -> None:
         formats=formats_of(options),
         name=options.name,
         access=_access(options),
-        deadline=options.timeout,
+        deadline=options.limit,
         resume=_resume(options),
     )
     _print(options, signed.as_dict(), "\n".join(artifact.digest for artifact in signed.artifacts))
@@ -253,23 +255,26 @@ def _sign(options: argparse.Namespace) -> None:
 def _login(options: argparse.Namespace) -> None:
     username, password = options.username, None
     if options.password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
+        password = read_line(sys.stdin.fileno(), options.limit)
     elif sys.stdin.isatty():
         username = username or input("user name: ")
         password = getpass.getpass("password: ")
     if not username or not password:
         raise UsageError("no user name or no password is given", hint="give --username NAME --password-stdin")
-    place = login(options.host, username, password, access=_access(options, password), deadline=options.timeout)
+    place = login(options.host, username, password, access=_access(options, password), deadline=options.limit)
     _print(options, {"host": options.host, "username": username, "kept_in": place}, f"logged in; kept in {place}")
 
 
 def _logout(options: argparse.Namespace) -> None:
-    places = logout(options.host, access=_access(options), deadline=options.timeout)
+    places = logout(options.host, access=_access(options), deadline=options.limit)
     _print(options, {"host": options.host, "removed_from": places}, f"removed from {', '.join(places)}")
 
 
 def _print(options: argparse.Namespace, facts: dict[str, object], text: str) -> None:
-    print(json.dumps(facts, indent=2, ensure_ascii=False) if options.json else text)
+    if options.json:
+        print_json(facts)
+    else:
+        print(text)
 
 
 def _annotation(text: str) -> tuple[str, str]:
@@ -410,13 +415,14 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     options = _parser().parse_args(arguments)
+    options.limit = Deadline(options.timeout)
     try:
         options.main(options)
     except Error as error:
         if options.verbose:
             traceback.print_exc()
         if options.json:
-            print(json.dumps(error.as_dict(), indent=2, ensure_ascii=False))
+            print_json(error.as_dict())
         print(f"cloudboot-oci-stream: error: {error}", file=sys.stderr)
         if error.hint:
             print(f"cloudboot-oci-stream: hint: {printable(error.hint)}", file=sys.stderr)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import ssl
 import urllib.parse
 from typing import TYPE_CHECKING, Self
 
 from .errors import CredentialError, ProtocolError
+from .inputs import file_of, read_input
 from .reference import canonical_host, split_host
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection
 
+_LARGEST_PEM = 16 << 20
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 TOKEN_HOSTS = {
@@ -71,15 +74,19 @@ class Access:
         try:
             context = ssl.create_default_context()
             if self.ca_file is not None:
-                context.load_verify_locations(cafile=self.ca_file)
+                context.load_verify_locations(cadata=read_input(self.ca_file, _LARGEST_PEM).decode("ascii", "replace"))
             if self.client_certificate is not None and is_trusted:
-                # Without a function for the password OpenSSL would ask for it on the terminal and wait for ever.
-                context.load_cert_chain(self.client_certificate, self.client_key, password=lambda: b"")
+                with contextlib.ExitStack() as files:
+                    certificate = files.enter_context(file_of(read_input(self.client_certificate, _LARGEST_PEM)))
+                    key = self.client_key and files.enter_context(file_of(read_input(self.client_key, _LARGEST_PEM)))
+                    # Without a function for the password OpenSSL would ask for it on the terminal and wait for ever.
+                    context.load_cert_chain(certificate, key, password=lambda: b"")
         except OSError as error:
-            name = self.client_certificate if isinstance(error, ssl.SSLError) and self.ca_file is None else self.ca_file
-            raise CredentialError(
-                f"a certificate or key cannot be used: {error.strerror or type(error).__name__}", hint=f"look at {name}"
-            ) from error
+            reason = error.strerror or type(error).__name__
+            name = error.filename or " or ".join(
+                os.fspath(path) for path in (self.ca_file, self.client_certificate, self.client_key) if path
+            )
+            raise CredentialError(f"a certificate or key cannot be used: {reason}", hint=f"look at {name}") from error
         return context
 
 

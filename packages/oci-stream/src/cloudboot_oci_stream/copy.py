@@ -8,16 +8,18 @@ import functools
 from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, Platform
-from .errors import ManifestSyntaxError, NotAnImageError, NotFoundError, about
+from .errors import ManifestSyntaxError, NotAnImageError, NotFoundError, OciError, about
 from .manifest import INDEX_TYPES, MANIFEST_TYPES, Document, choose, parse_index, parse_json, parse_manifest
 from .parts import BlobSource
 from .receive import check_distributed
-from .referrers import cosign_tags, list_referrers, place_referrer
+from .referrers import UNREADABLE, cosign_tags, list_referrers, place_referrer
 from .retry import Resume, persist
 from .store import Store, open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .access import Access
     from .reference import Reference
     from .store import Progress
@@ -39,6 +41,8 @@ class Copied:
     """There already."""
     referrers: int = 0
     """Manifests that refer to what was copied, and were copied with it."""
+    left: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """Digests of those that were not, and why: what they list is not there, or may not be read."""
 
 
 def copy_image(
@@ -51,7 +55,7 @@ def copy_image(
     referrers: bool = False,
     chunk: int | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
 ) -> Copied:
     """Copy what ``source`` names, and all it refers to, to ``target``. Manifests stay the bytes they are.
@@ -69,7 +73,7 @@ def copy_image(
     """
     origin, destination = open_store(source, access), open_store(target, target_access or access, resume)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-    limit, patience = Deadline(deadline), resume or Resume()
+    limit, patience = Deadline.of(deadline), resume or Resume()
     with about(reference=origin.reference):
         document = persist(lambda: origin.read_manifest(None, limit), limit, patience)
         for _ in range(_DEEPEST_INDEX):
@@ -97,6 +101,10 @@ class Copier:
         self._source, self._target = source, target
         self._deadline, self._resume = deadline, resume
         self._chunk, self._progress = chunk, progress
+        self._problem: OciError | None = None
+        """What the last blob could not be read for."""
+        self._is_reading = False
+        """Whether nothing of the referrer at hand was written yet."""
 
     def copy(self, document: Document, *, is_named: bool = True, referrers: bool = False) -> Copied:
         """Copy ``document`` and all below it, and name it as the target's reference does, if ``is_named``.
@@ -119,6 +127,7 @@ class Copier:
         """Copy the blobs of ``document`` and of all below it; the manifests, what is referred to first."""
         tree = _Tree()
         self._gather(document, tree, 0)
+        self._is_reading = False
         total = sum(blob.size for blob in tree.blobs.values())
         done = 0
         for blob in tree.blobs.values():
@@ -143,22 +152,47 @@ class Copier:
                 known.add(entry.digest)
                 if len(known) > _MOST_MANIFESTS:
                     raise ManifestSyntaxError("too many referrers", expected=f"at most {_MOST_MANIFESTS}")
-                found = self._read(self._source, entry)
-                # Anybody's list may name anything.
-                if _subject_of(found) == subject.digest:
-                    self._contents(found, copied)
-                    place = functools.partial(
-                        place_referrer, self._target, found.data, _entry_of(found), _described(subject), self._deadline
-                    )
-                    persist(place, self._deadline, self._resume)
+                work = functools.partial(self._copy_referrer, entry, subject, pending, copied)
+                if self._has_copied(work, entry.digest, copied):
                     copied.referrers += 1
-                    pending.append(found)
             for tag in cosign_tags(subject.digest):
-                with contextlib.suppress(NotFoundError):
-                    found = self._read(self._source.sibling(tag), None)
-                    self._contents(found, copied)
-                    self._write(found, self._target.sibling(tag), is_named=True)
+                if self._has_copied(functools.partial(self._copy_tag, tag, copied), tag, copied):
                     copied.referrers += 1
+
+    def _copy_referrer(self, entry: Descriptor, subject: Document, pending: list[Document], copied: Copied) -> bool:
+        """Copy what a list of referrers names, if that says the same of itself: anybody's list may name anything."""
+        found = self._read(self._source, entry)
+        if _subject_of(found) != subject.digest:
+            raise NotAnImageError("it refers to something else")
+        self._contents(found, copied)
+        place = functools.partial(
+            place_referrer, self._target, found.data, _entry_of(found), _described(subject), self._deadline
+        )
+        persist(place, self._deadline, self._resume)
+        pending.append(found)
+        return True
+
+    def _copy_tag(self, tag: str, copied: Copied) -> bool:
+        """Copy what has one of cosign's tags; false where nothing has it."""
+        try:
+            found = self._read(self._source.sibling(tag), None)
+        except NotFoundError:
+            return False
+        self._contents(found, copied)
+        self._write(found, self._target.sibling(tag), is_named=True)
+        return True
+
+    def _has_copied(self, copy: Callable[[], bool], name: str, copied: Copied) -> bool:
+        """Whether ``copy`` did its work; what cannot be read is left, and noted with the reason."""
+        self._problem = None
+        self._is_reading = True
+        try:
+            return copy()
+        except UNREADABLE as error:
+            if not self._is_reading and error is not self._problem:
+                raise  # the target does not take it
+            copied.left.append((name, error.message))
+            return False
 
     def _read(self, store: Store, entry: Descriptor | None) -> Document:
         return persist(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._resume)
@@ -198,14 +232,17 @@ class Copier:
         else:
             progress = self._progress
             with contextlib.closing(BlobSource(self._source, blob, self._deadline, self._resume)) as source:
-                self._target.write_blob(
-                    source,
-                    algorithm="sha256",
-                    progress=(lambda done, _: progress(before + done, total)) if progress else None,
-                    chunk=self._chunk,
-                    deadline=self._deadline,
-                    expected=blob,
-                )
+                try:
+                    self._target.write_blob(
+                        source,
+                        algorithm="sha256",
+                        progress=(lambda done, _: progress(before + done, total)) if progress else None,
+                        chunk=self._chunk,
+                        deadline=self._deadline,
+                        expected=blob,
+                    )
+                finally:
+                    self._problem = source.problem
             copied.sent += blob.size
 
     def _write(self, document: Document, target: Store, *, is_named: bool) -> None:

@@ -167,6 +167,23 @@ def check_annotations(value: object) -> dict[str, str]:
     return dict(value)
 
 
+def own_annotations(value: Mapping[str, str] | None) -> dict[str, str]:
+    """Annotations to be written, which every reader can read.
+
+    Raises:
+        DescriptorError: not a map of strings to strings, or one that UTF-8 cannot hold.
+    """
+    checked = check_annotations(value)
+    for name, text in checked.items():
+        try:
+            f"{name}{text}".encode()
+        except UnicodeEncodeError:
+            raise DescriptorError(
+                "an annotation that is not UTF-8", expected="UTF-8", actual=f"{name}={text}"
+            ) from None
+    return checked
+
+
 def _platform(value: object) -> Platform | None:
     if value is None:
         return None

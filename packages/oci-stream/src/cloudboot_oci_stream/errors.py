@@ -64,6 +64,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
+from cloudboot_base.command import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -477,19 +478,6 @@ def about(*, reference: object = None, digest: str | None = None) -> Iterator[No
         if error.digest is None:
             error.digest = digest
         raise
-
-
-def printable(text: str) -> str:
-    """A stranger's words on one line, without the characters that make a terminal do something."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value)
 
 
 def _shown(value: object) -> str:

@@ -139,7 +139,7 @@ def fetch_image(
     platform: Platform | str | None = None,
     access: Access | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
     ranges: Ranges = "auto",
     max_size: int | None = None,
@@ -160,7 +160,7 @@ def fetch_image(
     """
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-    limit = Deadline(deadline)
+    limit = Deadline.of(deadline)
     terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
     document, verification = verify_stored(store, policy, limit, resume) if policy is not None else (None, None)
     resolved = resolve(store, platform=wanted, deadline=limit, resume=resume, document=document)
@@ -177,7 +177,7 @@ def iter_blob(
     size: int = 1 << 20,
     access: Access | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
     ranges: Ranges = "auto",
     max_size: int | None = None,
@@ -191,7 +191,7 @@ def iter_blob(
         NoRoomError: the blob is larger than ``max_size``, or memory ran out.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
-    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     with about(reference=store.reference, digest=described.digest):
         _check_room(described.size, max_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 STALL = 30.0
 """Seconds without a byte after which a pipe is given up, where the caller has no opinion."""
 
+_LONGEST_LINE = 1 << 16
 _INHERITED = re.compile(r"/(?:dev/fd|proc/self/fd)/([0-9]{1,9})|/dev/(?:stdin)")
 
 
@@ -43,6 +45,31 @@ def read_input(
         return bytes(data)
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def file_of(data: bytes) -> Iterator[str]:
+    """A name under which a library that reads files finds ``data``, for as long as the block lasts."""
+    fd = os.memfd_create("cloudboot-input", os.MFD_CLOEXEC)
+    with open(fd, "wb", buffering=0) as file:
+        file.write(data)
+        yield f"/proc/self/fd/{fd}"
+
+
+def read_line(fd: int, deadline: Deadline | None) -> str:
+    """The first line of a pipe or terminal, without its end; as much as there is where it ends before.
+
+    Raises:
+        TransferTimeoutError: the deadline passed.
+    """
+    line = bytearray()
+    while b"\n" not in line and len(line) < _LONGEST_LINE:
+        wait_readable(fd, deadline, None, "stdin")
+        piece = os.read(fd, 1)  # what follows the line is not ours
+        if not piece:
+            break
+        line += piece
+    return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
 
 
 def open_input(path: str | os.PathLike[str]) -> int:

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of
+from .descriptor import Descriptor, Platform, check_annotations, check_media_type, digest_of, own_annotations
 from .errors import ManifestSyntaxError, ManifestTooLargeError, NotAnImageError, SizeMismatchError
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifac
         artifactType=check_media_type(artifact_type),
         config=EMPTY_CONFIG.as_json(),
         layers=[layer.as_json()],
-        annotations=dict(sorted(check_annotations(annotations).items())),
+        annotations=dict(sorted(own_annotations(annotations).items())),
     )
     if not manifest["annotations"]:
         del manifest["annotations"]

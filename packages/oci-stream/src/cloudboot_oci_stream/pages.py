@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .timing import Deadline
     from .transport import Response
 
-MOST_PAGES = 32
-MOST_REFERRERS = 1024
+MOST_PAGES = 256
+MOST_REFERRERS = 1 << 14
 
 # Without the API a registry answers 404 by the specification; others are seen, and GHCR's 303 leads nowhere.
 _NO_API = frozenset({303, 400, 403, 404, 405, 406, 410, 501})

@@ -43,6 +43,8 @@ class BlobSource:
         self._deadline, self._resume = deadline, resume
         self.size = descriptor.size
         self._part: Part | None = None
+        self.problem: OciError | None = None
+        """What kept the blob from being read, for those who also write and see both kinds of errors."""
         self._begin()
 
     def _begin(self) -> None:
@@ -86,6 +88,7 @@ class BlobSource:
                     raise ShortBodyError("the body ended early", offset=self._position, expected=self.size)
             except OciError as error:
                 self.close()
+                self.problem = error
                 self._patience.again(error, self._position)
             else:
                 self._hash.update(view[:count])
@@ -99,6 +102,7 @@ class BlobSource:
                 part.readinto(memoryview(bytearray(1)))  # what follows the last byte must be the end
         actual = f"{algorithm_of(self._descriptor.digest)}:{self._hash.hexdigest()}"
         if actual != self._descriptor.digest:
-            raise DigestMismatchError(
+            self.problem = DigestMismatchError(
                 "the bytes are not the ones described", expected=self._descriptor.digest, actual=actual
             )
+            raise self.problem

@@ -174,11 +174,14 @@ class Policy:
             TransferTimeoutError: nothing came out of a pipe for half a minute, or until the deadline.
             OSError: it, or a key it names, cannot be read.
         """
-        data = read_input(path, LARGEST_POLICY, Deadline.of(deadline))
-        return cls.parse(data, os.path.dirname(os.fspath(path)) or ".")
+        limit = Deadline.of(deadline)
+        data = read_input(path, LARGEST_POLICY, limit)
+        return cls.parse(data, os.path.dirname(os.fspath(path)) or ".", deadline=limit)
 
     @classmethod
-    def parse(cls, data: bytes, folder: str | os.PathLike[str] = ".") -> Self:
+    def parse(
+        cls, data: bytes, folder: str | os.PathLike[str] = ".", *, deadline: float | Deadline | None = None
+    ) -> Self:
         """The policy in TOML text; file names in it are relative to ``folder``.
 
         Raises:
@@ -200,7 +203,8 @@ class Policy:
         if not isinstance(entries, list):
             raise PolicyError("rule is no array of tables", expected="[[rule]]")
         _nothing_left("the policy", table)
-        rules = [_rule(f"rule {number}", entry, trusts, where) for number, entry in enumerate(entries, 1)]
+        limit = Deadline.of(deadline)
+        rules = [_rule(f"rule {number}", entry, trusts, where, limit) for number, entry in enumerate(entries, 1)]
         return cls(tuple(rules), cast("Literal['accept', 'refuse']", default))
 
     @classmethod
@@ -211,6 +215,7 @@ class Policy:
         subject: str | None = None,
         issuer: str | None = None,
         trust_root: str | os.PathLike[str] | None = None,
+        deadline: float | Deadline | None = None,
     ) -> Self:
         """The policy that one of the ``keys`` (files), or ``subject`` as ``issuer`` vouches, signed every image.
 
@@ -226,7 +231,8 @@ class Policy:
         if subject or issuer or trust_root:
             trust = Trust(file=trust_root) if trust_root else Trust(tuf="production")
             identities = [Identity(issuer=issuer or "", subject=subject or "", trust=trust)]
-        rule = Rule(keys=[PublicKey.load(path) for path in keys], identities=identities, name="the only rule")
+        limit = Deadline.of(deadline)
+        rule = Rule(keys=[PublicKey.load(path, limit) for path in keys], identities=identities, name="the only rule")
         return cls([rule])
 
     def rule_for(self, reference: Reference, folder: str | None = None) -> Rule:
@@ -259,7 +265,7 @@ def _toml(data: bytes) -> dict[str, object]:
         raise PolicyError("the policy nests too deeply") from None
 
 
-def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str) -> Rule:
+def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str, deadline: Deadline) -> Rule:
     table = _table(name, value)
     name = _string(name, table.pop("name", name))
     action = _string(name, table.pop("action", "verify"))
@@ -273,7 +279,7 @@ def _rule(name: str, value: object, trusts: Mapping[str, Trust], folder: str) ->
         name=name,
         images=[_image_pattern(name, text, folder) for text in _strings(name, table.pop("images", []))],
         action=cast("Action", action),
-        keys=[_key(text, folder) for text in _strings(name, table.pop("keys", []))],
+        keys=[_key(text, folder, deadline) for text in _strings(name, table.pop("keys", []))],
         identities=[_identity(name, entry, trusts) for entry in identities],
         threshold=threshold,
         signed_as=_strings(name, table.pop("signed_as", [])),
@@ -313,12 +319,12 @@ def _trust(name: str, value: object, folder: str) -> Trust:
     )
 
 
-def _key(text: str, folder: str) -> PublicKey:
+def _key(text: str, folder: str, deadline: Deadline) -> PublicKey:
     from .signatures.keys import PublicKey
 
     if text.lstrip().startswith("-----BEGIN"):
         return PublicKey.from_pem(text.encode(), "a key in the policy")
-    return PublicKey.load(os.path.join(folder, text))
+    return PublicKey.load(os.path.join(folder, text), deadline)
 
 
 def _image_pattern(rule: str, text: str, folder: str) -> str:

@@ -46,7 +46,7 @@ def push_image(
     chunk: int | None = None,
     access: Access | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
     sign: Signer | None = None,
     signature_formats: Collection[Format] = DEFAULT_FORMATS,
@@ -71,10 +71,11 @@ def push_image(
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")
     store = open_store(reference, access, resume)
-    limit = Deadline(deadline)
+    limit = Deadline.of(deadline)
     if title is None and isinstance(image, str | os.PathLike):
-        title = os.path.basename(os.fspath(image))
-    with about(reference=store.reference), open_source(image) as source, open_source(EMPTY_JSON) as config:
+        # A name that is not UTF-8 has no place in JSON; its bytes that are not are replaced.
+        title = os.path.basename(os.fspath(image)).encode("utf-8", "replace").decode()
+    with about(reference=store.reference), open_source(image, limit) as source, open_source(EMPTY_JSON) as config:
         if (source.reach(0, 1) if isinstance(source, Stream) else source.size) == 0:
             raise NotAnImageError("the disk image is empty")
         digest, size = store.write_blob(source, algorithm=algorithm, progress=progress, chunk=chunk, deadline=limit)

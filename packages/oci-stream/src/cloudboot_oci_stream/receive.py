@@ -45,7 +45,7 @@ def fetch_blob_to_buffer(
     *,
     access: Access | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
     ranges: Ranges = "auto",
 ) -> int:
@@ -67,7 +67,7 @@ def fetch_blob_to_buffer(
         ContentError: what came is not what the descriptor describes.
         OciError: it did not come; see :mod:`.errors`.
     """
-    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     # Views are released on every way out, so that the caller can close a mapping while handling an error.
     with (
@@ -97,7 +97,7 @@ def fetch_blob_to_file(
     force: bool = False,
     access: Access | None = None,
     progress: Progress | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
     ranges: Ranges = "auto",
 ) -> int:
@@ -110,7 +110,7 @@ def fetch_blob_to_file(
         FileExistsError: ``path`` exists and ``force`` is false, or is no file.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
-    terms = Terms(progress=progress, deadline=Deadline(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     target = os.fspath(path)
     check_target(target, force=force)

@@ -10,8 +10,18 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from .descriptor import Descriptor, check_annotations, check_media_type, digest_of
-from .errors import ContentError, DescriptorError, NotFoundError, ProtocolError, TransportError, about
+from .descriptor import Descriptor, check_media_type, digest_of, own_annotations
+from .errors import (
+    ContentError,
+    DescriptorError,
+    ImageLayoutError,
+    NotFoundError,
+    ProtocolError,
+    RedirectError,
+    RegistryError,
+    TransportError,
+    about,
+)
 from .manifest import (
     EMPTY_CONFIG,
     EMPTY_JSON,
@@ -32,6 +42,9 @@ if TYPE_CHECKING:
     from .timing import Deadline
 
 _ATTEMPTS = 5
+
+UNREADABLE = (ContentError, DescriptorError, ImageLayoutError, RegistryError, RedirectError)
+"""What one artifact may be like without keeping another from being found; a registry that is gone is another thing."""
 
 
 def referrers_tag(digest: str) -> str:
@@ -87,7 +100,7 @@ def push_referrer(
         TransportError: somebody else kept changing the tag's index at the same time.
         OciError: the registry or folder does not take it.
     """
-    noted = dict(sorted(check_annotations(annotations).items()))
+    noted = dict(sorted(own_annotations(annotations).items()))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,

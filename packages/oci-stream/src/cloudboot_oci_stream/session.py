@@ -8,6 +8,8 @@ import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from cloudboot_base.command import printable
+
 from .access import Access, Origin
 from .authenticator import Authenticator
 from .errors import (
@@ -21,7 +23,6 @@ from .errors import (
     RedirectWithoutLocationError,
     StatusError,
     UnauthorizedError,
-    printable,
 )
 from .reference import HUB, RegistryReference, address_of, canonical_host, is_loopback, split_host
 from .transport import Body, Response, Transport, header_values, shown
@@ -80,6 +81,25 @@ class Session:
             RedirectError: a redirect that cannot or must not be followed.
             OciError: everything :meth:`Transport.exchange` and :class:`Authenticator` raise.
         """
+        try:
+            return self._request(
+                method, url, deadline=deadline, headers=headers or {}, body=body, accept=accept, is_upload=is_upload
+            )
+        except OciError as error:
+            self._transport.clean(error)
+            raise
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str],
+        body: Body | None,
+        accept: frozenset[int],
+        is_upload: bool,
+    ) -> Response:
         seen = {url}
         home = Origin.of(url) == self.origin
         reads = home and method in _READING
@@ -89,7 +109,7 @@ class Session:
             authorization = self._authenticator.header if self._authenticator and home else None
             extra = {"Authorization": authorization} if authorization else {}
             response = self._transport.exchange(
-                method, url, headers=dict(headers or {}) | extra, body=body, deadline=deadline, is_trusted=home
+                method, url, headers={**headers, **extra}, body=body, deadline=deadline, is_trusted=home
             )
             if response.status in accept:
                 return response
@@ -142,7 +162,7 @@ class Session:
         text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
             status, "the registry refuses"
         )
-        text = self._transport.revealed(f"{text} [{code}]" if code else text)
+        text = f"{text} [{code}]" if code else text
         retry_after = _retry_after(response.headers.get("Retry-After"))
         if status in {401, 403}:
             return UnauthorizedError(text, status=status, code=code, hint=self._advice())

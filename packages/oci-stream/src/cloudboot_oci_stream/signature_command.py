@@ -70,7 +70,7 @@ def policy_of(options: argparse.Namespace) -> Policy | None:
         PolicyError: it cannot be used.
         OSError: it cannot be read.
     """
-    return None if options.policy is None else Policy.load(options.policy)
+    return None if options.policy is None else Policy.load(options.policy, deadline=options.limit)
 
 
 def rule_of(options: argparse.Namespace) -> Policy:
@@ -86,7 +86,11 @@ def rule_of(options: argparse.Namespace) -> Policy:
     if policy is not None:
         return policy
     return Policy.of_one_rule(
-        keys=options.key, subject=options.identity, issuer=options.issuer, trust_root=options.trust_root
+        keys=options.key,
+        subject=options.identity,
+        issuer=options.issuer,
+        trust_root=options.trust_root,
+        deadline=options.limit,
     )
 
 
@@ -100,15 +104,15 @@ def signer_of(options: argparse.Namespace) -> Signer | None:
     if options.signing_key is not None:
         password = None
         if options.key_password_file is not None:
-            password = read_key_file(options.key_password_file).rstrip(b"\r\n")
-        return KeySigner.load(options.signing_key, password)
+            password = read_key_file(options.key_password_file, options.limit).rstrip(b"\r\n")
+        return KeySigner.load(options.signing_key, password, deadline=options.limit)
     if options.identity_token is None and not options.ambient:
         return None
     trust = Trust(file=options.trust_config) if options.trust_config else Trust(tuf="production")
     if options.ambient:
         return IdentitySigner(trust)
     try:
-        return IdentitySigner(trust, read_key_file(options.identity_token).decode("ascii").strip())
+        return IdentitySigner(trust, read_key_file(options.identity_token, options.limit).decode("ascii").strip())
     except UnicodeDecodeError:
         raise KeyFileError("no identity token", actual=options.identity_token) from None
 

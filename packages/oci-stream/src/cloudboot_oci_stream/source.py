@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 from .errors import OciError, SourceChangedError
+from .inputs import open_input, read_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from typing_extensions import Buffer
+
+    from .timing import Deadline
 
 CHUNK = 1 << 20
 
@@ -138,24 +141,25 @@ class Stream:
 @contextlib.contextmanager
 def open_source(
     source: str | os.PathLike[str] | int | IO[bytes] | Buffer | Source | Iterable[Buffer],
+    deadline: Deadline | None = None,
 ) -> Iterator[Source | Stream]:
     """Give ``source`` as a :class:`Source`: a path, a file descriptor, a binary file, a buffer, or one already.
 
-    An iterator of buffers, and a descriptor or file that is a pipe, become a :class:`Stream`. Only a path is opened
-    and closed here; everything else stays its owner's.
+    An iterator of buffers, and what is a pipe, become a :class:`Stream`; a pipe is waited for until the deadline. Only
+    a path is opened and closed here; everything else stays its owner's.
 
     Raises:
         OSError: the path cannot be opened.
         OciError: a directory, or the path of something without a size.
     """
     if isinstance(source, str | os.PathLike):
-        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = open_input(source)
         try:
-            yield _Descriptor(fd)
+            yield _opened(fd, deadline)
         finally:
             os.close(fd)
     elif isinstance(source, int):
-        yield _opened(source)
+        yield _opened(source, deadline)
     elif isinstance(source, Source):
         yield source
     elif (view := _view(source)) is not None:
@@ -168,7 +172,7 @@ def open_source(
             yield _Seekable(source)
             source.seek(position)
         else:
-            yield _opened(fd)
+            yield _opened(fd, deadline)
     elif isinstance(source, Iterable):
         yield Stream(source)
     else:
@@ -180,10 +184,10 @@ def _is_file(source: object) -> TypeGuard[_BinaryFile]:
     return all(callable(getattr(source, name, None)) for name in ("read", "seek", "tell", "fileno"))
 
 
-def _opened(fd: int) -> _Descriptor | Stream:
+def _opened(fd: int, deadline: Deadline | None) -> _Descriptor | Stream:
     kind = os.fstat(fd).st_mode
     if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
-        return Stream(iter(lambda: os.read(fd, CHUNK), b""))
+        return Stream(read_pieces(fd, CHUNK, deadline))
     return _Descriptor(fd)
 
 

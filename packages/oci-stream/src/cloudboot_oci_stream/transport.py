@@ -184,6 +184,14 @@ class Transport:
             text = text.replace(secret, "***")
         return text
 
+    def clean(self, error: OciError) -> None:
+        """Take the secrets out of an error, in which a peer's words may be."""
+        error.message = self.revealed(error.message)
+        for name in ("expected", "actual"):
+            value = getattr(error, name)
+            if value is not None and not isinstance(value, int):
+                setattr(error, name, self.revealed(str(value)))
+
     def check_allowed(self, origin: Origin) -> None:
         """Refuse plain HTTP to other machines, unless it was asked for.
 
@@ -383,7 +391,7 @@ def proxy_refusal(proxy: Origin, status: int) -> ProxyError:
 
 def shown(url: str) -> str:
     """``url`` for a message: user, password and query are nobody's business, and a signature is in one of them."""
-    scheme, mark, rest = url.partition("?")[0].partition("://")
+    scheme, mark, rest = url.partition("#")[0].partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     return scheme + mark + authority.rpartition("@")[2] + slash + path
 

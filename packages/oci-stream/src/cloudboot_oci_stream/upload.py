@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 STREAM_CHUNK = 8 << 20
 """Bytes of a stream in one request, where the caller has no opinion."""
 
-_NO_HEAD = frozenset({404, 405, 501})
+_NO_HEAD = frozenset({401, 403, 404, 405, 501})
 _PASSING = frozenset({500, 502, 503, 504})
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between two looks at whether a blob has arrived, half a minute in all."""

@@ -9,7 +9,7 @@ import base64
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cloudboot_oci_stream.errors import SignatureFormatError, UnsupportedSignatureError
+from cloudboot_oci_stream.errors import BadSignatureError, SignatureFormatError, UnsupportedSignatureError
 from cloudboot_oci_stream.manifest import canonical
 
 from .payloads import IN_TOTO_TYPE, decode_base64, member, parse_object, pre_authentication_encoding
@@ -91,6 +91,14 @@ def parse_bundle(data: bytes) -> Bundle:
         return Bundle(data, content, has_certificate=True)
     hint = member(material, "publicKey").get("hint")
     return Bundle(data, content, has_certificate=False, hint=hint if isinstance(hint, str) else None)
+
+
+def hint_of(data: bytes) -> str | None:
+    """What a bundle says of the key that signed it; ``None`` where it is not a bundle, or names no key."""
+    try:
+        return parse_bundle(data).hint
+    except BadSignatureError:
+        return None
 
 
 def build_key_bundle(statement: bytes, signature: bytes, hint: str) -> bytes:

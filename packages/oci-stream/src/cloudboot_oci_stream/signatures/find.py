@@ -7,13 +7,10 @@ signature from being found but by sheer number.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import (
     BadSignatureError,
-    ContentError,
-    DescriptorError,
     NotFoundError,
     SignatureFormatError,
 )
@@ -21,7 +18,7 @@ from cloudboot_oci_stream.lanes import Terms
 from cloudboot_oci_stream.manifest import parse_manifest
 from cloudboot_oci_stream.places import Memory
 from cloudboot_oci_stream.receive import receive
-from cloudboot_oci_stream.referrers import cosign_tags, list_referrers
+from cloudboot_oci_stream.referrers import UNREADABLE, cosign_tags, list_referrers
 from cloudboot_oci_stream.retry import Resume, persist
 
 from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
@@ -35,10 +32,10 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.store import Store
     from cloudboot_oci_stream.timing import Deadline
 
-MOST_ARTIFACTS = 64
-"""How many artifacts are opened; those that call themselves bundles come first."""
-MOST_SIGNATURES = 128
-"""How many signatures are looked at in all."""
+MOST_SIGNATURES = 1 << 14
+"""How many signatures are read."""
+MOST_BYTES = 256 << 20
+"""How many bytes of them are read."""
 
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 CERTIFICATE_ANNOTATION = "dev.sigstore.cosign/certificate"
@@ -74,21 +71,21 @@ def find_signatures(
     Raises:
         OciError: the registry or folder could not be asked.
     """
-    entries = list_referrers(store, digest, deadline, resume)
-    found = _found(store, digest, entries, deadline, resume)
-    yield from itertools.islice(found, MOST_SIGNATURES)
-    if next(found, None) is not None:
-        yield SignatureFormatError("more signatures than are looked at", expected=f"at most {MOST_SIGNATURES}")
-    if len(entries) > MOST_ARTIFACTS:
-        yield SignatureFormatError(
-            "more artifacts than are looked at", expected=f"at most {MOST_ARTIFACTS}", actual=len(entries)
-        )
+    size = 0
+    for count, found in enumerate(_found(store, digest, deadline, resume), 1):
+        yield found
+        size += len(found.data) if isinstance(found, Candidate) else 0
+        if count >= MOST_SIGNATURES or size >= MOST_BYTES:
+            most = f"at most {MOST_SIGNATURES}, of {MOST_BYTES} bytes in all"
+            yield SignatureFormatError("more signatures than are read", expected=most)
+            return
 
 
 def _found(
-    store: Store, digest: str, entries: list[Descriptor], deadline: Deadline, resume: Resume | None
+    store: Store, digest: str, deadline: Deadline, resume: Resume | None
 ) -> Iterator[Candidate | BadSignatureError]:
-    for entry in sorted(entries, key=lambda entry: entry.artifact_type != BUNDLE_TYPE)[:MOST_ARTIFACTS]:
+    entries = list_referrers(store, digest, deadline, resume)
+    for entry in sorted(entries, key=lambda entry: entry.artifact_type != BUNDLE_TYPE):
         yield from _in_artifact(store, entry, deadline, resume)
     if (tag := signature_tag(digest)) is not None:
         yield from _in_artifact(store.sibling(tag), None, deadline, resume)
@@ -101,7 +98,7 @@ def _in_artifact(
     try:
         document = persist(lambda: store.read_manifest(entry, deadline), deadline, resume)
         layers = parse_manifest(document).layers
-    except (ContentError, DescriptorError, NotFoundError) as error:
+    except UNREADABLE as error:
         if entry is not None or not isinstance(error, NotFoundError):
             what = f"an artifact that cannot be read: {error.message}"
             yield SignatureFormatError(what, digest=entry.digest if entry else None)
@@ -127,7 +124,7 @@ def _candidate(
     try:
         with memoryview(data) as view:
             receive(store, layer, Memory(view), Terms(deadline=deadline, resume=resume or Resume(), ranges=1))
-    except (ContentError, NotFoundError) as error:
+    except UNREADABLE as error:
         raise SignatureFormatError(f"a blob that cannot be read: {error.message}") from error
     certified = CERTIFICATE_ANNOTATION in layer.annotations
     return Candidate(bytes(data), layer.digest, document.digest, detached, certified)

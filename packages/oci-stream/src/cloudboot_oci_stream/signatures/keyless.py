@@ -43,10 +43,12 @@ from cloudboot_oci_stream.errors import (
     WrongSignerError,
     WrongSubjectError,
 )
+from cloudboot_oci_stream.inputs import file_of, read_input
 
 from .bundle import Bundle, Message
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from cryptography.x509 import Certificate
@@ -192,26 +194,30 @@ def load_trust(trust: Trust) -> TrustedRoot:
     """
     if trust.file is None:
         return load_config(trust).trusted_root
-    with open(trust.file, "rb") as file:
-        data = file.read(LARGEST_TRUST + 1)
-    if len(data) > LARGEST_TRUST:
-        raise TrustRootError("too large for a trust root", expected=f"at most {LARGEST_TRUST}")
+    data = _file(trust.file)
     if b"clienttrustconfig" in data:
         return ClientTrustConfig.from_json(data.decode()).trusted_root
-    return TrustedRoot.from_file(str(trust.file))
+    with file_of(data) as name:
+        return TrustedRoot.from_file(name)
 
 
 def load_config(trust: Trust) -> ClientTrustConfig:
     """The trust configuration that ``trust`` names, which says where to sign, too; the errors of :func:`load_trust`."""
     if trust.file is not None:
-        with open(trust.file, encoding="utf-8") as file:
-            return ClientTrustConfig.from_json(file.read(LARGEST_TRUST))
+        return ClientTrustConfig.from_json(_file(trust.file).decode())
     if trust.tuf == "production":
         return ClientTrustConfig.production(offline=trust.offline)
     if trust.tuf == "staging":
         return ClientTrustConfig.staging(offline=trust.offline)
     root = None if trust.root is None else Path(trust.root)
     return ClientTrustConfig.from_tuf(str(trust.tuf), offline=trust.offline, bootstrap_root=root)
+
+
+def _file(path: str | os.PathLike[str]) -> bytes:
+    data = read_input(path, LARGEST_TRUST)
+    if len(data) > LARGEST_TRUST:
+        raise TrustRootError("too large for a trust root", expected=f"at most {LARGEST_TRUST}")
+    return data
 
 
 def first_line(error: BaseException) -> str:

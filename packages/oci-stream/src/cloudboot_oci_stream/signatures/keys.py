@@ -6,9 +6,13 @@ import base64
 import dataclasses
 import hashlib
 import os
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cloudboot_oci_stream.errors import KeyFileError
+from cloudboot_oci_stream.inputs import read_input
+
+if TYPE_CHECKING:
+    from cloudboot_oci_stream.timing import Deadline
 
 LARGEST_FILE = 1 << 16
 
@@ -24,14 +28,14 @@ class PublicKey:
     spki: bytes = dataclasses.field(repr=False)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The key in a PEM file.
+    def load(cls, path: str | os.PathLike[str], deadline: Deadline | None = None) -> Self:
+        """The key in a PEM file or pipe.
 
         Raises:
             KeyFileError: none of a kind and strength that is used here.
             OSError: the file cannot be read.
         """
-        return cls.from_pem(read_key_file(path), os.fspath(path))
+        return cls.from_pem(read_key_file(path, deadline), os.fspath(path))
 
     @classmethod
     def from_pem(cls, pem: bytes, name: str = "key") -> Self:
@@ -57,14 +61,14 @@ class PublicKey:
         return verifies(self.spki, signature, message)
 
 
-def read_key_file(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file that is small enough for a key.
+def read_key_file(path: str | os.PathLike[str], deadline: Deadline | None = None) -> bytes:
+    """The bytes of a file or pipe that is small enough for a key.
 
     Raises:
         KeyFileError: it is larger.
+        TransferTimeoutError: nothing came out of a pipe for half a minute, or until the deadline.
     """
-    with open(path, "rb") as file:
-        data = file.read(LARGEST_FILE + 1)
+    data = read_input(path, LARGEST_FILE, deadline)
     if len(data) > LARGEST_FILE:
         raise KeyFileError("too large for a key", expected=f"at most {LARGEST_FILE}", actual=os.fspath(path))
     return data

@@ -65,7 +65,7 @@ def sign_image(
     formats: Collection[Format] = DEFAULT_FORMATS,
     name: str | None = None,
     access: Access | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
 ) -> Signed:
     """Sign the manifest or index that ``reference`` names; the signature goes where the image is.
@@ -79,7 +79,7 @@ def sign_image(
         OciError: the image could not be read, or the signature not be stored.
     """
     store = open_store(reference, access, resume)
-    limit = Deadline(deadline)
+    limit = Deadline.of(deadline)
     with about(reference=store.reference):
         document = persist(lambda: store.read_manifest(None, limit), limit, resume)
         if len(document.data) > LARGEST_MANIFEST:

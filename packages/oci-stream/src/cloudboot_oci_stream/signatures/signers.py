@@ -17,6 +17,7 @@ from .payloads import IN_TOTO_TYPE, pre_authentication_encoding
 
 if TYPE_CHECKING:
     from cloudboot_oci_stream.policy import Trust
+    from cloudboot_oci_stream.timing import Deadline
 
     from .algorithms import PrivateAlgorithm
 
@@ -39,14 +40,16 @@ class KeySigner:
     _key: PrivateAlgorithm = dataclasses.field(repr=False, compare=False)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], password: bytes | None = None) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], password: bytes | None = None, *, deadline: Deadline | None = None
+    ) -> Self:
         """Sign with the key in a PEM file (PKCS #8, the older forms of OpenSSL, or cosign's own), encrypted or not.
 
         Raises:
             KeyFileError: none of a kind and strength that is used here, or not with this password.
             OSError: the file cannot be read.
         """
-        return cls.from_pem(read_key_file(path), os.fspath(path), password)
+        return cls.from_pem(read_key_file(path, deadline), os.fspath(path), password)
 
     @classmethod
     def from_pem(cls, pem: bytes, name: str = "key", password: bytes | None = None) -> Self:

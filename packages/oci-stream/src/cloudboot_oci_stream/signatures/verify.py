@@ -11,6 +11,7 @@ from cloudboot_oci_stream.errors import (
     BadSignatureError,
     ForgedSignatureError,
     ManifestTooLargeError,
+    SignatureFormatError,
     UnsignedError,
     UnsupportedSignatureError,
     UntrustedError,
@@ -23,12 +24,12 @@ from cloudboot_oci_stream.retry import persist
 from cloudboot_oci_stream.store import Store, open_store
 from cloudboot_oci_stream.timing import Deadline
 
-from .bundle import Bundle, Message, parse_bundle
+from .bundle import Bundle, Message, hint_of, parse_bundle
 from .find import Candidate, find_signatures
 from .payloads import Claim, parse_simple_signing, parse_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cloudboot_oci_stream.access import Access
     from cloudboot_oci_stream.manifest import Document
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 
     from .keyless import KeylessVerifier
     from .keys import PublicKey
+
+
+_MOST_WAITING = 64 << 20
+"""Bytes of signatures that wait until those with a known key's hint were looked at."""
+_MOST_OTHERS = 1024
+"""How many of them are verified."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +95,7 @@ def verify_signature(
     policy: Policy,
     *,
     access: Access | None = None,
-    deadline: float | None = None,
+    deadline: float | Deadline | None = None,
     resume: Resume | None = None,
 ) -> Verification:
     """Resolve ``reference`` once, and demand of the manifest or index it names what ``policy`` wants.
@@ -104,7 +111,7 @@ def verify_signature(
         OciError: the registry did not answer as it should; see :mod:`.errors`.
     """
     store = open_store(reference, access)
-    return verify_stored(store, policy, Deadline(deadline), resume)[1]
+    return verify_stored(store, policy, Deadline.of(deadline), resume)[1]
 
 
 def verify_stored(
@@ -137,10 +144,7 @@ class _Judge:
         """As many signatures of different signers as the rule wants."""
         counted: dict[tuple[str | None, str], Signature] = {}
         refusals: list[BadSignatureError] = []
-        for found in find_signatures(self._store, self._document.digest, self._deadline, self._resume):
-            if isinstance(found, BadSignatureError):
-                refusals.append(found)
-                continue
+        for found in self._in_order(refusals):
             self._deadline.cap(1)
             try:
                 with about(digest=found.digest):
@@ -152,6 +156,34 @@ class _Judge:
             if len(counted) == self._rule.threshold:
                 return list(counted.values())
         raise self._refusal(len(counted), refusals)
+
+    def _in_order(self, refusals: list[BadSignatureError]) -> Iterator[Candidate]:
+        """All candidates: those whose hint names a key of the rule as they are found, then the others.
+
+        Nobody has to believe a hint; but a flood of other people's signatures does not keep the right one waiting.
+        What cannot be a signature goes to ``refusals``.
+        """
+        hints = {key.hint for key in self._rule.keys}
+        others: list[Candidate] = []
+        size = 0
+        for found in find_signatures(self._store, self._document.digest, self._deadline, self._resume):
+            if isinstance(found, BadSignatureError):
+                refusals.append(found)
+            elif found.detached is not None or hint_of(found.data) in hints:
+                yield found
+            else:
+                others.append(found)
+                size += len(found.data)
+            if size > _MOST_WAITING:
+                yield from others
+                others, size = [], 0
+        for number, found in enumerate(others):
+            if number >= _MOST_OTHERS:
+                refusals.append(
+                    SignatureFormatError("more signatures than are verified", expected=f"at most {_MOST_OTHERS}")
+                )
+                return
+            yield found
 
     def _refusal(self, counted: int, refusals: list[BadSignatureError]) -> UnsignedError | UntrustedError:
         if not counted and not refusals:

@@ -72,6 +72,12 @@ class Faults:
     """Close the connection once an upload has so many bytes."""
     locations: Literal["absolute", "relative", "elsewhere"] = "absolute"
     """The form of Locations of uploads; ``elsewhere`` names the other port."""
+    manifest_answers: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Statuses to answer requests for manifests with, by tag or digest; 307 leads nowhere."""
+    manifest_encoding: str | None = None
+    """The Content-Encoding to claim for manifests."""
+    message: str = "as ordered"
+    """What the errors in ``answers`` say."""
     moved: str | None = None
     """Redirect every POST and PUT whose path has this in it to the other port."""
     mounts: bool = True
@@ -249,7 +255,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._token()
         elif self.faults.answers and "/blobs/" in url.path:
             status, extra = self.faults.answers.pop(0)
-            self._error(status, "FAULT", "as ordered", extra)
+            self._error(status, "FAULT", self.faults.message, extra)
         elif not storage and not self.registry.is_authorised(self.headers.get("Authorization")):
             self._challenge()
         elif url.path == "/v2/":
@@ -295,7 +301,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _manifest(self, repository: str, name: str) -> None:
         manifests = self.registry.manifests
-        if self.command == "PUT":
+        if self.command != "PUT" and (status := self.faults.manifest_answers.get(name)):
+            self._error(status, "FAULT", "as ordered", {"Location": self.path} if status == 307 else {})
+        elif self.command == "PUT":
             data = self.rfile.read(int(self.headers["Content-Length"]))
             digest = self.registry.add_manifest(repository, name, self.headers["Content-Type"], data)
             headers = {"Docker-Content-Digest": self.faults.manifest_digest or digest}
@@ -307,7 +315,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             media_type, data = manifests[repository, name]
             digest = self.faults.manifest_digest or f"sha256:{hashlib.sha256(data).hexdigest()}"
-            self._answer(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
+            headers = {"Content-Type": media_type, "Docker-Content-Digest": digest}
+            if self.faults.manifest_encoding:
+                headers["Content-Encoding"] = self.faults.manifest_encoding
+            self._answer(200, data, headers)
 
     def _referrers(self, repository: str, digest: str, query: dict[str, list[str]]) -> None:
         kind = self.faults.referrers
