@@ -42,7 +42,7 @@ def test_times() -> None:
         efi_time(moment.replace(tzinfo=dt.timezone(dt.timedelta(seconds=30))))
 
 
-@given(st.datetimes(min_value=dt.datetime.min.replace(year=1900), timezones=st.just(dt.UTC)))
+@given(st.datetimes(min_value=dt.datetime.min.replace(year=1900), timezones=st.just(dt.UTC)))  # noqa: DTZ901 -- Hypothesis adds the zone
 def test_every_moment_survives(moment: dt.datetime) -> None:
     assert datetime_of(EFI_TIME.unpack_from(efi_time(moment).pack())) == moment
 
