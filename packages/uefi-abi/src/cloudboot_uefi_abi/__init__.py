@@ -2,7 +2,7 @@
 
 - :mod:`.status`, :mod:`.guids`, :mod:`.constants`: status codes, names, enumerations;
 - :mod:`.tables`, :mod:`.protocols`: members, offsets and prototypes; :mod:`.declarations` is what they are made of;
-- :mod:`.layout.records`: the fixed records those point to;
+- :mod:`.layout.records`: the fixed records those point to; :mod:`.information`: times, memory maps, file information;
 - :mod:`.conventions`: the calling conventions of the four 64-bit processors;
 - :mod:`.device_path`: device paths between bytes and text;
 - :mod:`.load_option`, :mod:`.variables`: load options, variable stores, signature lists, what the boot manager reads;
