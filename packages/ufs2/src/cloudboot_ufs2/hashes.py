@@ -35,7 +35,9 @@ def check_hash_plain(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
     """:func:`check_hash` without google-crc32c."""
     octets = bytes(data)
     value, done = _START, 0
-    if len(octets) > _FEW and "numpy" in sys.modules:  # starting numpy takes longer than what it would save
+    if (
+        len(octets) > _FEW and sys.modules.get("numpy") is not None
+    ):  # starting numpy takes longer than what it would save
         import numpy as np
 
         done = len(octets) // _PIECE * _PIECE
@@ -58,7 +60,7 @@ def check_hashes(rows: npt.NDArray[np.uint8]) -> U32:
 
 def hashes_of(table: bytes, size: int) -> Iterable[int]:
     """The check-hash of each ``size`` bytes of ``table``."""
-    if _crc32c is None and "numpy" in sys.modules:
+    if _crc32c is None and sys.modules.get("numpy") is not None:
         import numpy as np
 
         found: list[int] = check_hashes(np.frombuffer(table, dtype=np.uint8).reshape(-1, size)).tolist()
