@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -11,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream.testing import docker_registry
+
+FORCE = {"qcow2": "cluster_size=64k", "vpc": "force_size=on"}
 
 
 def cloudboot(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -46,8 +51,8 @@ def test_help_names_every_command_and_exit_code() -> None:
         "probe",
         "sign",
         "verify",
-        "Exit codes",
-        "12 a machine could not be started",
+        "exit codes:",
+        " 12  A machine could not be started.",
     ):
         assert word in text
     assert cloudboot("--version").stdout.startswith("cloudboot 0.")
@@ -100,6 +105,21 @@ def test_mistakes_give_one_line_and_their_code(
     assert words in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "disk.img").exists()
+
+
+@pytest.mark.parametrize("kind", ["qcow2", "vpc", "gz", "xz"])
+def test_inspect_reads_containers_as_it_reads_raw_disks(small: Path, kind: str, tmp_path: Path) -> None:
+    target = tmp_path / f"disk.{kind}"
+    if kind in ("qcow2", "vpc"):
+        run(judge("qemu-img", "qemu-utils"), "convert", "-O", kind, "-o", FORCE[kind], small, target)
+    else:
+        data = small.read_bytes()
+        target.write_bytes(gzip.compress(data) if kind == "gz" else lzma.compress(data))
+    raw = json.loads(cloudboot("image", "inspect", small, "--json").stdout)
+    assert json.loads(cloudboot("image", "inspect", target, "--json").stdout) == raw
+    cut = tmp_path / "cut"
+    cut.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    assert "error: " in cloudboot("image", "inspect", cut, code=3).stderr
 
 
 def test_inspect_shows_partitions_and_files_and_finds_damage(small: Path, tmp_path: Path) -> None:
@@ -190,8 +210,9 @@ def test_a_damaged_header_stops_the_probe_before_any_machine(
     reference = f"oci:{tmp_path / 'layout'}:v1"
     cloudboot("push", broken, reference)
     gates = probe_gates(reference)
-    assert len(gates) == 9
-    assert [gate["verdict"] for gate in gates] == ["pass"] * 3 + ["fail"] + ["not-reached"] * 5
+    assert len(gates) == 13
+    assert [gate["verdict"] for gate in gates] == ["pass"] * 3 + ["fail"] + ["not-reached"] * 9
+    assert {gate.get("reason") for gate in gates[4:]} == {"the gate header failed"}
     facts = gates[3]["error"]
     assert isinstance(facts, dict)
     assert facts["error"] == error
@@ -201,6 +222,6 @@ def test_a_failed_probe_still_writes_its_reports(small: Path, tmp_path: Path) ->
     report, junit = tmp_path / "report.html", tmp_path / "junit.xml"
     done = cloudboot("probe", "linux", f"oci:{tmp_path}/none:v1", "--report", report, "--junit", junit, code=1)
     assert "FAIL resolve" in done.stdout
-    assert "0 of 9 gates passed" in done.stdout
-    assert "0 of 9 gates passed" in report.read_text()
+    assert "0 of 13 gates passed" in done.stdout
+    assert "0 of 13 gates passed" in report.read_text()
     assert 'failures="1"' in junit.read_text()

@@ -67,7 +67,10 @@ def test_source_date_epoch_dates_the_image(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_systems_are_data() -> None:
-    assert systems.names() == ["linux"]
+    assert systems.names() == ("freebsd", "linux", "netbsd", "openbsd", "windows")
+    for name in systems.names():
+        system = systems.load(name)
+        assert all(path.startswith("/EFI/") for paths in system.loaders.values() for path in paths)
     linux = systems.load("linux")
     assert linux.loader("amd64") == "/EFI/BOOT/BOOTX64.EFI"
     with pytest.raises(RecipeError, match="no linux loader is known for vax"):

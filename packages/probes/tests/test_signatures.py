@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cloudboot_oci_stream import Policy
 from cloudboot_oci_stream.errors import BadSignatureError
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
-from cloudboot_probes.cli import app
+from cloudboot_probes.cli import main
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ def cloudboot(*arguments: str, code: int = 0, cwd: Path) -> Done:
         contextlib.redirect_stderr(io.StringIO()) as err,
         pytest.raises(SystemExit) as caught,
     ):
-        app(arguments)
+        main(arguments)
     assert caught.value.code == code, err.getvalue() + out.getvalue()
     assert "Traceback" not in err.getvalue()
     return Done(out.getvalue(), err.getvalue())

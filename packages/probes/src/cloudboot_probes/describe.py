@@ -8,13 +8,18 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cloudboot_base import FormatError, MemoryStorage, open_storage
+from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_disk_image import open_disk
 from cloudboot_oci_stream import Access, fetch_image
 
 from .disk import Disk
+from .errors import CloudbootError
+from .systems import load, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from .manifest import Manifest
 
 
 FileSystem = tuple[str, dict[str, object], list[dict[str, object]]]
@@ -29,6 +34,7 @@ class Description:
     sources: tuple[Mapping[str, str], ...] = ()
     findings: list[str] = field(default_factory=list)
     checked: bool = True
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """The description, ready for JSON."""
@@ -37,6 +43,7 @@ class Description:
             "file_systems": [{"name": name, **facts, "files": files} for name, facts, files in self.file_systems],
             "sources": list(self.sources),
             "findings": self.findings if self.checked else None,
+            "warnings": list(self.warnings),
         }
 
 
@@ -44,15 +51,17 @@ class Description:
 def opened(
     image: str, access: Access | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Disk]:
-    """The disk that ``image`` names: a file if there is one of that name, else a reference.
+    """The disk that ``image`` names: a file (raw, compressed, qcow2 or VHD) if there is one, else a reference.
 
     Raises:
         GPTError: not a disk with a whole table.
+        DiskImageError: a damaged container, or one that is not read.
         OciError: the reference cannot be fetched.
     """
-    if os.path.exists(image):
-        with open_storage(image) as source:
-            yield Disk.open(source.storage)
+    # What looks like a path is one, so that a file that is missing is not looked for in a registry.
+    if os.path.exists(image) or image.startswith(("/", "./", "../")):
+        with open_disk(image) as disk:
+            yield Disk.open(disk.storage)
     else:
         with fetch_image(image, access=access, progress=progress) as fetched:
             yield Disk.open(MemoryStorage(fetched.view))
@@ -73,14 +82,28 @@ def describe(disk: Disk, *, check: bool = True) -> Description:
             findings = findings or [f"{name}: {error}"]
         else:
             systems += [found] if found is not None else []
-    manifest = disk.manifest if any(name == "ESP" for name, _, _ in systems) else None
+    has_esp = any(name == "ESP" for name, _, _ in systems)
+    manifest = disk.manifest if has_esp else None
     return Description(
         table=disk.table.as_dict(),
         file_systems=systems,
         sources=manifest.sources if manifest is not None else (),
         findings=findings,
         checked=check,
+        warnings=_loader_warnings(disk, manifest) if check and has_esp else (),
     )
+
+
+def _loader_warnings(disk: Disk, manifest: Manifest | None) -> tuple[str, ...]:
+    """Why firmware may start nothing from this disk."""
+    system = load(manifest.system if manifest is not None and manifest.system in names() else "linux")
+    architecture = manifest.architecture if manifest is not None else "amd64"
+    if architecture not in system.loaders:
+        return ()
+    try:
+        return disk.find_loader(system.loader_paths(architecture), architecture).warnings
+    except CloudbootError as error:
+        return (error.message,)
 
 
 def _esp(disk: Disk) -> FileSystem:

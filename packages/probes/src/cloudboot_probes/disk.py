@@ -13,13 +13,28 @@ import cloudboot_ufs2 as ufs2
 from cloudboot_gpt import partition_types
 
 from .blockmap import BlockMap, Extent
-from .errors import CloudbootError
+from .errors import CloudbootError, ManifestError
+from .loader import pe_problems
 from .manifest import MAX_SIZE, PATH, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cloudboot_base import Finding, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """The EFI program a disk starts with; ``warnings`` are why a firmware may refuse it."""
+
+    path: str
+    size: int
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The loader, ready for JSON; the warnings stand elsewhere."""
+        return {"path": self.path, "size": self.size, "sha256": self.sha256}
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class Disk:
         if not self.esp.exists(PATH):
             return None
         if self.esp.stat(PATH).size > MAX_SIZE:
-            raise CloudbootError(f"{PATH} is larger than {MAX_SIZE} bytes")
+            raise ManifestError(f"{PATH} is larger than {MAX_SIZE} bytes")
         return Manifest.from_bytes(self.esp.read_file(PATH))
 
     def findings(self) -> Iterator[tuple[str, Finding]]:
@@ -84,18 +99,18 @@ class Disk:
             window = self.root_partition.window(self.storage)
             yield from (("root", finding) for finding in ufs2.check(window))
 
-    def loader(self, path: str) -> dict[str, object]:
-        """Size and SHA-256 of the EFI program at ``path`` on the ESP.
+    def find_loader(self, paths: Sequence[str], architecture: str) -> Loader:
+        """The first of ``paths`` that is on the ESP.
 
         Raises:
-            CloudbootError: it is not there, or no PE image.
+            CloudbootError: none is there.
         """
-        if not self.esp.exists(path):
-            raise CloudbootError(f"the ESP has no {path}", hint="build the image with --loader")
-        data = self.esp.read_file(path)
-        if data[:2] != b"MZ":
-            raise CloudbootError(f"{path} is not an EFI program: it does not begin with MZ")
-        return {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for path in paths:
+            if self.esp.exists(path):
+                data = self.esp.read_file(path)
+                warnings = tuple(f"{path} {problem}" for problem in pe_problems(data, architecture))
+                return Loader(path, len(data), hashlib.sha256(data).hexdigest(), warnings)
+        raise CloudbootError(f"the ESP has no {' and no '.join(paths)}", hint="build the image with --loader")
 
     def owner(self, path: str) -> str:
         """The name under which :meth:`block_map` knows the root's file ``path``, which may be a link.
@@ -159,8 +174,8 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
                 owner = f"{entry.path} (link)"
             for extent in volume.extents(entry.path, follow_symlinks=False):
                 yield owner, entry.is_file(), *extent
-            for extent in volume.pointer_blocks(entry.path, follow_symlinks=False):
-                yield f"{entry.path} (pointers)", False, *extent
+            for offset, length in volume.pointer_blocks(entry.path, follow_symlinks=False):
+                yield f"{entry.path} (pointers)", False, offset, length
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,14 @@ import cloudboot_fat as fat
 import cloudboot_gpt as gpt
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import new_image
+from cloudboot_base.storage import chunks
 from cloudboot_gpt import partition_types
 
-from .contents import Contents, compose
-from .recipe import MIB
+from .assemble import Contents, compose
+from .recipe import MIB, check
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from cloudboot_base import WritableStorage
@@ -85,11 +86,12 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
         FormatError: the contents do not fit, or cannot be stored; the error names the member.
         PackageMissingError: a Debian package cannot be had.
     """
+    check(recipe)
     contents = compose(recipe, say)
     root_size = recipe.root.size
     if root_size is None:
         needed = ufs2.required_size(_source(contents), _ufs2_options(recipe))
-        root_size = -(-needed // MIB) * MIB
+        root_size = -(-(needed + needed * recipe.root.free // 100) // MIB) * MIB
     esp = gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")
     root = gpt.PartitionSpec(partition_types.parse(recipe.root.partition_type), root_size, recipe.root.partition_name)
     table = gpt.plan((esp, root), sector_size=recipe.sector_size, seed=recipe.seed)
@@ -108,10 +110,10 @@ def build(
     """
     with new_image(output, planned.table.size, force=force) as storage:
         table = fill(planned, storage, progress)
-        with os.fdopen(os.dup(storage.fileno()), "rb") as file:
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Built(table, planned.contents.manifest, digest)
+        digest = hashlib.sha256()
+        for piece in chunks(storage):
+            digest.update(piece)
+    return Built(table, planned.contents.manifest, digest.hexdigest())
 
 
 def fill(planned: Plan, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:

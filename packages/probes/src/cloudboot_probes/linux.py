@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING
 
 from . import debian
 from .cpio import initramfs
-from .errors import CloudbootError, PackageMissingError
+from .errors import KernelFormatError, PackageMissingError
+from .inputs import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .recipe import LinuxRecipe
 
+#: A kernel or an initial RAM file system is smaller.
+MAX_PART = 1 << 30
 MODULES = ("virtio_pci", "virtio_blk", "ufs")
 _MODULE_FILES = (*MODULES, "virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev")
 GRUB_MODULES = (
@@ -60,7 +63,7 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
 
     Raises:
         PackageMissingError: a package cannot be had, or lacks what it should hold.
-        CloudbootError: the kernel is not a bzImage.
+        KernelFormatError: the kernel is not a bzImage.
         OSError: a file of the recipe cannot be read.
     """
     sources: list[debian.DebianPackage] = []
@@ -81,7 +84,7 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
         image = package(debian.dependency("linux-image-amd64", r"linux-image-\d\S+"))
     if kernel is None and image is not None:
         kernel = _one(image, r"boot/vmlinuz-.*", "vmlinuz-*")
-    data = kernel.read_bytes() if kernel is not None else b""
+    data = read_file(kernel, MAX_PART) if kernel is not None else b""
     if initrd is None and image is not None:
         program = _one(package("busybox-static"), r"(usr/)?bin/busybox", "busybox").read_bytes()
         modules = debian.extract(image, rf".*/kernel/.*/({'|'.join(_MODULE_FILES)})\.ko(\.xz|\.gz)?")
@@ -89,7 +92,7 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
         archive = make_initrd(program, {path.name.split(".")[0]: _uncompressed(path) for path in paths})
         files |= {f"lib/modules/{str(path).partition('/lib/modules/')[2]}": path.read_bytes() for path in paths}
     else:
-        archive = initrd.read_bytes() if initrd is not None else b""
+        archive = read_file(initrd, MAX_PART) if initrd is not None else b""
     if grub_modules is None:
         folder = f"usr/lib/grub/{GRUB_TARGET}"
         grub_modules = debian.extract(package("grub-efi-amd64-bin", "grub-common"), rf"{folder}/.*") / folder
@@ -116,13 +119,13 @@ def release_of(kernel: bytes) -> str:
     Source: Linux, Documentation/arch/x86/boot.rst, ``kernel_version`` (offset 0x20E, relative to 0x200).
 
     Raises:
-        CloudbootError: not a bzImage.
+        KernelFormatError: not a bzImage.
     """
     at = int.from_bytes(kernel[0x20E:0x210], "little") + 0x200
     found = _RELEASE.match(kernel[at : at + 256])
     if kernel[0x202:0x206] != b"HdrS" or found is None:
-        raise CloudbootError(
-            "the kernel is not a bzImage: no HdrS header at 0x202", hint="give an uncompressed vmlinuz"
+        raise KernelFormatError(
+            "the kernel is not a bzImage: no HdrS header at 0x202", hint="give a vmlinuz as distributions ship it"
         )
     return found.group(1).decode()
 

@@ -1,17 +1,18 @@
 """The build's own account of an image, kept in its ESP: what was put where, from which sources.
 
 Everything it states of the root file system is taken from the sources, never read back from the image, so that whoever
-reads the image can be held against it.
+reads the image can be held against it. The image may be anybody's: :meth:`Manifest.from_bytes` takes nothing on trust.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import stat
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
-from .errors import CloudbootError
+from .errors import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 PATH = "/EFI/cloudboot/manifest.json"
 SCHEMA = 1
 MAX_SIZE = 64 << 20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_INODE = (1 << 32) - 1
+_MAX_SIZE, _MAX_TIME = (1 << 63) - 1, 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +84,155 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            CloudbootError: not a manifest, or one of another schema.
+            ManifestError: not a manifest, or one of another schema; the error names the place.
         """
         try:
-            document: Any = json.loads(data)
-            if document["schema"] != SCHEMA:
-                raise CloudbootError(
-                    f"the manifest has schema {document['schema']}, this version reads {SCHEMA}",
-                    hint="build the image again, or use the version that built it",
-                )
-            return cls(
-                system=str(document["system"]),
-                architecture=str(document["architecture"]),
-                root_label=str(document["root_label"]),
-                root_partition=str(document["root_partition"]),
-                root={str(entry["path"]): ManifestEntry(**entry) for entry in document["root"]},
-                esp={str(path): (int(file["size"]), str(file["sha256"])) for path, file in document["esp"].items()},
-                sources=tuple(dict(source) for source in document["sources"]),
-                recipe=dict(document["recipe"]),
+            document: object = json.loads(data, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            raise ManifestError(f"{PATH} is not a manifest: {type(error).__name__}: {error}") from None
+        top = _Table(document, "")
+        schema = top.number("schema", 0, _MAX_SIZE)
+        if schema != SCHEMA:
+            raise ManifestError(
+                f"the manifest has schema {schema}, this version reads {SCHEMA}",
+                hint="build the image again, or use the version that built it",
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CloudbootError(f"{PATH} is not a manifest: {type(error).__name__}: {error}") from None
+        root: dict[str, ManifestEntry] = {}
+        for number, item in enumerate(top.array("root")):
+            entry = _entry(_Table(item, f"root[{number}]"))
+            if entry.path in root:
+                raise _wrong(f"root[{number}].path", "a path of its own", entry.path)
+            root[entry.path] = entry
+        return cls(
+            system=top.text("system"),
+            architecture=top.text("architecture"),
+            root_label=top.text("root_label"),
+            root_partition=top.text("root_partition"),
+            root=root,
+            esp=dict(_esp_file(path, file) for path, file in top.table("esp").items()),
+            sources=tuple(
+                _source(_Table(item, f"sources[{number}]")) for number, item in enumerate(top.array("sources"))
+            ),
+            recipe=top.table("recipe"),
+        )
+
+
+class _Table:
+    """A JSON object from a stranger, whose members are taken by name and type."""
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            raise _wrong(where or "the document", "a table", value)
+        self._members: dict[str, object] = value
+        self._where = where
+
+    def place(self, name: str) -> str:
+        """Where the member is in the document."""
+        return f"{self._where}.{name}" if self._where else name
+
+    def _get(self, name: str) -> object:
+        if name not in self._members:
+            raise ManifestError(f"the manifest lacks {self.place(name)}", structure="manifest", field=self.place(name))
+        return self._members[name]
+
+    def names(self) -> list[str]:
+        """The members there are."""
+        return list(self._members)
+
+    def has(self, name: str) -> bool:
+        """Whether the member is there."""
+        return name in self._members
+
+    def refuse_others(self, known: frozenset[str]) -> None:
+        """No member may have another name."""
+        for name in self._members.keys() - known:
+            raise _wrong(self.place(name), "no such member", self._members[name])
+
+    def number(self, name: str, least: int, most: int) -> int:
+        """A whole number."""
+        value = self._get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise _wrong(self.place(name), f"a whole number from {least} to {most}", value)
+        return value
+
+    def text(self, name: str) -> str:
+        """Text that some bytes stand for: UTF-8, or what Python makes of other bytes."""
+        return _text(self._get(name), self.place(name))
+
+    def digest(self, name: str) -> str:
+        """A SHA-256."""
+        value = self.text(name)
+        if not _SHA256.fullmatch(value):
+            raise _wrong(self.place(name), "64 hexadecimal digits", value)
+        return value
+
+    def array(self, name: str) -> list[object]:
+        """A list."""
+        value = self._get(name)
+        if not isinstance(value, list):
+            raise _wrong(self.place(name), "a list", value)
+        return value
+
+    def table(self, name: str) -> dict[str, object]:
+        """A table."""
+        value = self._get(name)
+        if not isinstance(value, dict):
+            raise _wrong(self.place(name), "a table", value)
+        return value
+
+
+_ENTRY_MEMBERS = frozenset(ManifestEntry.__slots__)
+_KINDS = frozenset({stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK})
+
+
+def _entry(table: _Table) -> ManifestEntry:
+    table.refuse_others(_ENTRY_MEMBERS)
+    path, mode = table.text("path"), table.number("mode", 0, 0o177777)
+    if not path.startswith("/") or "\0" in path:
+        raise _wrong(table.place("path"), "an absolute path", path)
+    if stat.S_IFMT(mode) not in _KINDS:
+        raise _wrong(table.place("mode"), "a mode with a file type", mode)
+    return ManifestEntry(
+        path=path,
+        mode=mode,
+        uid=table.number("uid", 0, _MAX_INODE),
+        gid=table.number("gid", 0, _MAX_INODE),
+        mtime=table.number("mtime", -_MAX_TIME, _MAX_TIME - 1),
+        size=table.number("size", 0, _MAX_SIZE) if table.has("size") else None,
+        links=table.number("links", 1, _MAX_INODE) if table.has("links") else None,
+        sha256=table.digest("sha256") if table.has("sha256") else None,
+        target=table.text("target") if table.has("target") else None,
+    )
+
+
+def _esp_file(path: str, file: object) -> tuple[str, tuple[int, str]]:
+    table = _Table(file, f"esp[{path!r}]")
+    return _text(path, "esp"), (table.number("size", 0, _MAX_SIZE), table.digest("sha256"))
+
+
+def _source(table: _Table) -> Mapping[str, str]:
+    return {"package": table.text("package")} | {name: table.text(name) for name in table.names()}
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(where, "text", value)
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise _wrong(where, "text without lone surrogates", ascii(value)) from None
+    return value
+
+
+def _wrong(where: str, expected: str, actual: object) -> ManifestError:
+    return ManifestError(
+        f"{PATH} is not a manifest: {where} is not {expected}",
+        structure="manifest",
+        field=where,
+        expected=expected,
+        actual=ascii(actual),
+    )
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number of JSON")

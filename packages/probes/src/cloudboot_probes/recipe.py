@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudboot_base.command import parse_size
+from cloudboot_base.program import suggestion
 
 from .errors import RecipeError
+from .inputs import read_file
+from .manifest import PATH as MANIFEST_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +25,13 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 MIB = 1 << 20
+MAX_RECIPE = 1 << 20
 _SIZES = {"size", "block_size", "fragment_size", "sector_size"}
 _NUMBERS = {"density", "minfree", "timestamp"}
+_SHARES = {"free"}
+_SYSTEMS, _ARCHITECTURES = ("custom", "linux"), ("amd64", "arm64", "riscv64")
+# What a file system's times and a GPT's GUIDs can be made of: 1970 to the end of FAT's calendar, 2107-12-31.
+_LAST_TIMESTAMP = 4354819198
 _PATHS = {"source", "kernel", "initrd", "grub_modules"}
 _FILES = {"files"}
 #: 1980-01-01T00:00:00Z, the first moment a FAT directory entry can state.
@@ -41,11 +49,15 @@ class EspRecipe:
 
 @dataclass(frozen=True, slots=True)
 class RootRecipe:
-    """The UFS2 root: ``source`` is a folder or a tar; ``None`` leaves only what the system adds. Sizes are in bytes."""
+    """The UFS2 root: ``source`` is a folder or a tar; ``None`` leaves only what the system adds. Sizes are in bytes.
+
+    Without a ``size`` the root is as large as its content needs and ``free`` percent larger.
+    """
 
     source: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
     size: int | None = None
+    free: int = 5
     label: str = "cloudboot"
     partition_name: str = "cloudboot-root"
     partition_type: str = "freebsd-ufs"
@@ -94,6 +106,7 @@ class Recipe:
                 "fragment_size": self.root.fragment_size,
                 "density": self.root.density,
                 "minfree": self.root.minfree,
+                "free": self.root.free,
             },
         }
 
@@ -115,11 +128,12 @@ def load(recipe: str) -> Recipe:
         return parse(text, recipe, Path())
     path = Path(recipe)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_file(path, MAX_RECIPE).decode("utf-8")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise RecipeError(
-            f"cannot read the recipe {recipe}: {reason}", hint=f"built in: {', '.join(builtin_names())}"
+            f"cannot read the recipe {recipe}: {reason}",
+            hint=suggestion(recipe, builtin_names()) or f"built in: {', '.join(builtin_names())}",
         ) from None
     return parse(text, path.stem, path.parent)
 
@@ -135,6 +149,8 @@ def parse(text: str, name: str, base: Path) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {name}: {error}") from None
     tables = {key: _table(document.pop(key, {}), key) for key in ("esp", "root", "linux")}
+    if "root-free" in document:
+        tables["root"].setdefault("free", document.pop("root-free"))
     recipe = _fill(Recipe(name, timestamp=_default_timestamp()), document, "recipe", base)
     return dataclasses.replace(
         recipe,
@@ -147,9 +163,40 @@ def parse(text: str, name: str, base: Path) -> Recipe:
 def _default_timestamp() -> int:
     """``SOURCE_DATE_EPOCH`` where it is set: reproducible-builds.org's way to date an output by its input."""
     text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if text and not text.isdigit():
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise RecipeError(f"SOURCE_DATE_EPOCH is {text!r}, not seconds since 1970")
     return int(text) if text else DEFAULT_TIMESTAMP
+
+
+def check(recipe: Recipe) -> None:
+    """Values that only make sense or not as a whole recipe's, whether they came from a file or from flags.
+
+    Raises:
+        RecipeError: one of them cannot be built.
+    """
+    for key, value, known in (
+        ("system", recipe.system, _SYSTEMS),
+        ("architecture", recipe.architecture, _ARCHITECTURES),
+    ):
+        if value not in known:
+            hint = suggestion(value, known) or f"there are: {', '.join(known)}"
+            raise RecipeError(f"no {key} is called {value!r}", hint=hint)
+    if not 0 <= recipe.timestamp <= _LAST_TIMESTAMP:
+        raise RecipeError(
+            f"the timestamp {recipe.timestamp} is not a time between 1970 and 2107", hint="give seconds since 1970"
+        )
+    if not 0 <= recipe.root.free <= 10_000:
+        raise RecipeError(f"the root's free room is 0 to 10000 percent, not {recipe.root.free}")
+    for path in recipe.esp.files:
+        if path.casefold() == MANIFEST_PATH.casefold():
+            raise RecipeError(f"{path} is where the build's own manifest goes", hint="choose another path on the ESP")
+    if recipe.system == "linux":
+        reserved = {"/boot/vmlinuz", "/boot/initrd.img", "/boot/grub/grub.cfg", "/vmlinuz", "/initrd.img"}
+        for path in reserved & {f"/{path.strip('/')}" for path in recipe.root.files}:
+            raise RecipeError(
+                f"{path} is made by the linux system itself",
+                hint='use --kernel, --initrd and --arguments, or system = "custom"',
+            )
 
 
 def _table(value: object, name: str) -> dict[str, Any]:
@@ -166,7 +213,8 @@ def _fill(part: Part, values: Mapping[str, Any], where: str, base: Path) -> Part
         name = key.replace("-", "_")
         if name not in known:
             wanted = ", ".join(sorted(item.replace("_", "-") for item in known))
-            raise RecipeError(f"[{where}] has no key {key}", hint=f"there are: {wanted}")
+            near = suggestion(key, sorted(item.replace("_", "-") for item in known))
+            raise RecipeError(f"[{where}] has no key {key}", hint=near or f"there are: {wanted}")
         try:
             changes[name] = _converted(name, value, base)
         except (ValueError, TypeError) as error:
@@ -182,6 +230,11 @@ def _converted(name: str, value: object, base: Path) -> object:
         return parse_size(_expected(value, str, "a size"))
     if name in _NUMBERS:
         return _expected(value, int, "a whole number")
+    if name in _SHARES:
+        text = value.removesuffix("%").strip() if isinstance(value, str) else value
+        if isinstance(text, str) and text.isascii() and text.isdigit():
+            return int(text)
+        return _expected(text, int, "a percentage")
     if name in _PATHS:
         return base / _expected(value, str, "a path")
     if name in _FILES:

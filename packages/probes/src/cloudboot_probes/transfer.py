@@ -1,9 +1,20 @@
-"""Bytes from memory to a file, without the zeros."""
+"""Images on their way: bytes from memory to a file without the zeros, and whether a file is a disk image at all."""
 
 from __future__ import annotations
 
 import os
 
+# What a file begins with that holds a disk image in a form no machine boots from as it is.
+_CONTAINERS = {
+    b"QFI\xfb": "is a qcow2 image, not a raw one",
+    b"KDMV": "is a VMDK image, not a raw one",
+    b"vhdxfile": "is a VHDX image, not a raw one",
+    b"conectix": "is a VHD image, not a raw one",
+    b"\x1f\x8b": "is compressed with gzip",
+    b"\xfd7zXZ\0": "is compressed with xz",
+    b"BZh": "is compressed with bzip2",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd",
+}
 _STEP = 64 << 10
 
 
@@ -30,3 +41,21 @@ def _write(fd: int, data: memoryview, offset: int) -> None:
     while data:
         count = os.pwrite(fd, data, offset)
         data, offset = data[count:], offset + count
+
+
+def image_problem(path: os.PathLike[str]) -> str | None:
+    """Why a file is not a disk image that a machine could boot from, as the end of a sentence; ``None`` if it may be.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        head = file.read(2 * 4096)
+    for magic, problem in _CONTAINERS.items():
+        if head.startswith(magic):
+            return problem
+    if head[510:512] != b"\x55\xaa":
+        return "is no disk image: it has no partition table"
+    if b"EFI PART" not in {head[512:520], head[4096:4104]}:
+        return "has no GPT; UEFI firmware may not find its system partition"
+    return None

@@ -13,13 +13,16 @@ from .errors import (
     QmpError,
 )
 from .firmware import Firmware, find_firmware, list_firmware
-from .launch import usable_accelerator
+from .launch import MAX_MEMORY, usable_accelerator
 from .machine import Machine
-from .trace import BlockAccess
+from .memory import GuestMemory
+from .processor import Sample
+from .trace import BlockAccess, Negotiation, StatusChange, negotiations
 from .transcript import Expected, Line, Transcript
 
 __all__ = [
     "ARCHITECTURES",
+    "MAX_MEMORY",
     "Architecture",
     "BlockAccess",
     "Drive",
@@ -27,16 +30,21 @@ __all__ = [
     "Expected",
     "Firmware",
     "FirmwareMissingError",
+    "GuestMemory",
     "ImageError",
     "Line",
     "Machine",
     "MachineEndedError",
     "MachineFailedError",
+    "Negotiation",
     "ProgramMissingError",
     "QemuError",
     "QmpError",
+    "Sample",
+    "StatusChange",
     "Transcript",
     "find_firmware",
     "list_firmware",
+    "negotiations",
     "usable_accelerator",
 ]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -11,7 +15,8 @@ class Architecture:
 
     ``machine_types`` are names as they stand in QEMU's firmware descriptors, matched against their patterns.
     ``firmware`` are (executable, variable store) pairs to look for where no descriptor fits, best first; an empty
-    second part is an executable that needs none.
+    second part is an executable that needs none. ``ram`` gives (guest physical address, offset in the RAM, length) of
+    each part of so many bytes of RAM; ``None`` where nobody has looked.
     """
 
     name: str
@@ -25,6 +30,16 @@ class Architecture:
     video: tuple[str, ...]
     keyboard: tuple[str, ...]
     firmware: tuple[tuple[str, str], ...]
+    ram: Callable[[int], list[tuple[int, int, int]]] | None = None
+
+
+def q35_ram(size: int) -> list[tuple[int, int, int]]:
+    """Where q35 has ``size`` bytes of RAM: what fits below 4 GiB, and the rest from there (hw/i386/pc_q35.c)."""
+    low = min(size, 0xB0000000 if size < 0xB0000000 else 0x80000000)
+    places = [(0, 0, low)]
+    if size > low:
+        places.append((4 << 30, low, size - low))
+    return places
 
 
 ARCHITECTURES = {
@@ -48,6 +63,7 @@ ARCHITECTURES = {
             ("/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"),
             ("/usr/share/ovmf/OVMF.fd", ""),
         ),
+        ram=q35_ram,
     ),
     "arm64": Architecture(
         name="arm64",

@@ -63,6 +63,10 @@ class MachineEndedError(QemuError):
         self.tail = tail
         super().__init__(f"the machine ended ({reason}) before {awaited} appeared; last text: {tail[-200:]!r}")
 
+    def facts(self) -> dict[str, object]:
+        """QEMU's word for the end."""
+        return {"reason": self.reason}
+
 
 class ExpectTimeoutError(QemuError, TimeoutError):
     """``pattern`` did not appear within ``seconds``; ``tail`` is the end of the transcript."""

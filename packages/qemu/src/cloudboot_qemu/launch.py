@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import fcntl
 import os
 import shutil
 import socket
 from typing import TYPE_CHECKING, Literal
 
+from . import kvm
 from .drives import Drive, drive_arguments, fdset_path, open_source
 from .errors import FirmwareMissingError, ProgramMissingError
 from .firmware import architecture_named
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .firmware import Firmware
 
 Accelerator = Literal["tcg", "kvm"]
+
+MAX_MEMORY = 1 << 40
+"""Bytes; QEMU's own limits are those of the processor's physical addresses, and its message names none."""
 
 _VARIABLES_SET, _SCREEN_SET, _FIRST_DRIVE_SET = 1, 2, 10
 
@@ -41,12 +44,15 @@ class Description:
     reboot: bool
     rtc: str
     name: str
+    shared_memory: bool
     extra: tuple[str, ...]
     drives: tuple[Drive, ...]
 
     def __post_init__(self) -> None:
         if self.memory < 1 << 20 or self.memory % (1 << 20):
             raise ValueError(f"a machine's memory is a multiple of 1 MiB, not {self.memory} bytes")
+        if self.memory > MAX_MEMORY:
+            raise ValueError(f"a machine has at most {MAX_MEMORY >> 30} GiB of memory, not {self.memory} bytes")
         if self.processors < 1:
             raise ValueError(f"a machine has at least one processor, not {self.processors}")
         if len({drive.name for drive in self.drives}) != len(self.drives):
@@ -70,12 +76,13 @@ class Private:
     """Descriptors that stay ours while the machine lives.
 
     ``screen_out`` is the very open file QEMU writes pictures to: its position is set through it. ``variables`` is the
-    variable store, ``None`` where the firmware has none.
+    variable store, ``None`` where the firmware has none; ``memory`` the RAM where it is shared.
     """
 
     screen: int
     screen_out: int
     variables: int | None
+    memory: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
     if program is None:
         raise ProgramMissingError(row.program, package=row.program_package)
     variables = _variable_store(description, ours)
+    memory = _memory(description, ours)
     screen = _memory_file("screen", b"", ours)
     screen_out = _reopened(screen, os.O_WRONLY, ours)
     sources = []
@@ -118,7 +126,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
     command = [
         program,
         *("-name", description.name, "-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"),
-        *_board(description, variables),
+        *_board(description, variables, memory),
         *("-chardev", f"socket,id=monitor0,fd={monitor_theirs}", "-mon", "chardev=monitor0,mode=control"),
         *("-chardev", f"socket,id=console0,fd={console_theirs}", "-serial", "chardev:console0"),
         *("-add-fd", f"fd={screen_out},set={_SCREEN_SET}"),
@@ -128,10 +136,9 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         *description.extra,
     ]
     inherited = [monitor_theirs, console_theirs, trace_theirs, screen_out, *sources]
-    if variables is not None:
-        inherited.append(variables)
+    inherited += [fd for fd in (variables, memory) if fd is not None]
     channels = Channels(monitor, console, trace, stderr)
-    return Launch(guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables))
+    return Launch(guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables, memory))
 
 
 def _socket_pair(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socket.socket, int]:
@@ -153,7 +160,7 @@ def screen_path() -> str:
     return fdset_path(_SCREEN_SET)
 
 
-def _board(description: Description, variables: int | None) -> list[str]:
+def _board(description: Description, variables: int | None, memory: int | None) -> list[str]:
     row = architecture_named(description.architecture)
     flash = f"driver=file,node-name=firmware,filename={_escaped(description.firmware.executable)},read-only=on"
     arguments = ["-blockdev", flash]
@@ -162,6 +169,10 @@ def _board(description: Description, variables: int | None) -> list[str]:
         arguments += ["-add-fd", f"fd={variables},set={_VARIABLES_SET}"]
         arguments += ["-blockdev", f"driver=file,node-name=variables,filename={fdset_path(_VARIABLES_SET)},locking=off"]
         machine += ",pflash1=variables"
+    if memory is not None:
+        path = f"/proc/self/fd/{memory}"
+        arguments += ["-object", f"memory-backend-file,id=ram0,size={description.memory},mem-path={path},share=on"]
+        machine += ",memory-backend=ram0"
     cpu = description.cpu or ("host" if description.accelerator == "kvm" else row.cpu)
     return [
         *("-machine", machine, "-cpu", cpu, "-m", f"{description.memory >> 20}M", "-smp", str(description.processors)),
@@ -204,6 +215,14 @@ def _memory_file(name: str, content: bytes, ours: contextlib.ExitStack) -> int:
     return fd
 
 
+def _memory(description: Description, ours: contextlib.ExitStack) -> int | None:
+    if not description.shared_memory:
+        return None
+    fd = _memory_file("memory", b"", ours)
+    os.ftruncate(fd, description.memory)
+    return fd
+
+
 def _reopened(fd: int, mode: int, ours: contextlib.ExitStack) -> int:
     again = os.open(f"/proc/self/fd/{fd}", mode | os.O_CLOEXEC)
     ours.callback(os.close, again)
@@ -211,18 +230,5 @@ def _reopened(fd: int, mode: int, ours: contextlib.ExitStack) -> int:
 
 
 def usable_accelerator() -> Accelerator:
-    """``"kvm"`` where this process may create a virtual machine with it, else ``"tcg"``."""
-    get_api_version, create_vm = 0xAE00, 0xAE01  # linux/kvm.h
-    try:
-        device = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return "tcg"
-    try:
-        if fcntl.ioctl(device, get_api_version, 0) != 12:
-            return "tcg"
-        os.close(fcntl.ioctl(device, create_vm, 0))
-    except OSError:
-        return "tcg"
-    finally:
-        os.close(device)
-    return "kvm"
+    """``"kvm"`` where it runs guest code for this process (:func:`.kvm.problem` tries), else ``"tcg"``."""
+    return "tcg" if kvm.problem() else "kvm"

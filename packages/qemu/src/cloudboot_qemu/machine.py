@@ -10,18 +10,21 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from . import kvm
 from .errors import ExpectTimeoutError, MachineEndedError, MachineFailedError, QmpError
-from .firmware import find_firmware
+from .firmware import architecture_named, find_firmware
 from .keyboard import chord_keys, text_chords
-from .launch import Accelerator, Description, prepare, screen_path, usable_accelerator
+from .launch import Accelerator, Description, prepare, screen_path
+from .memory import GuestMemory
 from .picture import png_of_ppm
+from .processor import Sample, physical_of, sample_of
 from .supervisor import Supervisor
-from .trace import READ_EVENTS, WRITE_EVENTS, BlockAccess, BlockTrace
+from .trace import READ_EVENTS, WRITE_EVENTS, BlockAccess, BlockTrace, StatusChange
 from .transcript import ConsoleClosedError, Expected, Transcript
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from .drives import Drive
@@ -63,12 +66,14 @@ class Machine:
         reboot: bool = False,
         rtc: str = DEFAULT_RTC,
         name: str = "cloudboot",
+        shared_memory: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         """Start a machine.
 
-        ``accelerator`` ``"auto"`` is KVM where this host has it and QEMU can start with it, else software emulation.
-        ``memory`` is in bytes, a multiple of a mebibyte. ``variables`` replaces the content of the firmware's variable
+        ``accelerator`` ``"auto"`` is KVM where it runs guest code on this host and QEMU can start with it, else
+        software emulation, and :attr:`notices` says why. ``memory`` is in bytes, a multiple of a mebibyte; with
+        ``shared_memory`` :attr:`memory` can look at it. ``variables`` replaces the content of the firmware's variable
         store. ``network`` adds QEMU's user-mode network. A reset by the guest ends the machine unless ``reboot``.
         ``rtc`` is the guest's clock at power-on (ISO 8601, UTC), ``cpu`` QEMU's name of a processor; ``extra``
         arguments follow ours.
@@ -82,9 +87,19 @@ class Machine:
         """
         self._supervisor: Supervisor | None = None
         self._descriptors = contextlib.ExitStack()
+        self.notices: list[str] = []
+        """What this host could not do as it was asked to, in whole sentences."""
+        chosen: Accelerator
+        if accelerator == "auto":
+            problem = kvm.problem()
+            chosen = "tcg" if problem else "kvm"
+            if problem:
+                self.notices.append(f"KVM is not used, software emulation is: {problem}.")
+        else:
+            chosen = accelerator
         self.description = Description(
             architecture=architecture,
-            accelerator=usable_accelerator() if accelerator == "auto" else accelerator,
+            accelerator=chosen,
             memory=memory,
             processors=processors,
             cpu=cpu,
@@ -94,6 +109,7 @@ class Machine:
             reboot=reboot,
             rtc=rtc,
             name=name,
+            shared_memory=shared_memory,
             extra=tuple(extra),
             drives=tuple(drives),
         )
@@ -109,6 +125,7 @@ class Machine:
                 error.hint = _KVM_HINT
                 raise
             # A nested host may offer KVM and then refuse what a guest needs.
+            self.notices.append(f"KVM is not used, software emulation is: {error.message}.")
             self.description = dataclasses.replace(self.description, accelerator="tcg")
             self.transcript, self._trace = Transcript(), BlockTrace(self.description.files)
             self._launch()
@@ -181,10 +198,27 @@ class Machine:
         """Seconds since the processor started."""
         return time.monotonic() - self.transcript.epoch
 
-    def expect(self, pattern: bytes | re.Pattern[bytes], timeout: float = 60.0) -> Expected:
+    def cpu_seconds(self) -> float:
+        """Processor time QEMU has used so far; it stands still where the guest waits, and grows where it runs."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:  # it has ended
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
+
+    def expect(
+        self,
+        pattern: bytes | re.Pattern[bytes],
+        timeout: float = 60.0,
+        *,
+        awaited: str | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> Expected:
         """Wait until ``pattern`` appears on the console, behind the previous match; ``timeout`` is in seconds.
 
-        The text is plain: escape sequences are removed and lines end in a newline.
+        The text is plain: escape sequences are removed and lines end in a newline. ``awaited`` says in words what the
+        pattern stands for, for errors; ``watch`` is called about once a second and may raise to end the wait.
 
         Raises:
             ExpectTimeoutError: it did not appear in time.
@@ -192,9 +226,31 @@ class Machine:
             MachineFailedError: QEMU died, or the machine broke down.
         """
         try:
-            return self.transcript.expect(pattern, timeout)
+            return self.transcript.expect(pattern, timeout, awaited=awaited, watch=watch)
         except ConsoleClosedError:
-            raise self._why_ended(repr(pattern if isinstance(pattern, bytes) else pattern.pattern)) from None
+            text = pattern if isinstance(pattern, bytes) else pattern.pattern
+            raise self._why_ended(awaited or repr(text.decode("utf-8", "backslashreplace"))) from None
+
+    def lines(
+        self, timeout: float = 60.0, *, awaited: str = "another line", watch: Callable[[], None] | None = None
+    ) -> Iterator[bytes]:
+        """The complete lines of the console behind the previous match, each as it comes, without its newline.
+
+        ``timeout`` is in seconds, for all of them. However long the text is, a reader that keeps up sees all of it;
+        ``transcript.lost`` counts the bytes of one that does not.
+
+        Raises:
+            ExpectTimeoutError: the time is over; ``awaited`` says what did not come.
+            MachineEndedError: the guest shut down or reset.
+            MachineFailedError: QEMU died, or the machine broke down.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                taken = self.transcript.take_lines(deadline - time.monotonic(), awaited=awaited, watch=watch)
+            except ConsoleClosedError:
+                raise self._why_ended(awaited) from None
+            yield from taken
 
     def _why_ended(self, awaited: str) -> MachineEndedError | MachineFailedError:
         end = None if self._supervisor is None else self._supervisor.end
@@ -255,9 +311,53 @@ class Machine:
         return self._trace.accesses()
 
     @property
+    def block_count(self) -> int:
+        """How many accesses there were so far."""
+        if self._supervisor is not None:
+            self._supervisor.settle()
+        return self._trace.count
+
+    @property
     def block_trace_dropped(self) -> int:
         """How many accesses :meth:`block_trace` had no room for."""
         return self._trace.dropped
+
+    def driver_statuses(self) -> list[StatusChange]:
+        """What drivers wrote to the status registers of virtio disks so far; :func:`.negotiations` reads it."""
+        if self._supervisor is not None:
+            self._supervisor.settle()
+        return self._trace.status_changes()
+
+    @property
+    def memory(self) -> GuestMemory:
+        """The RAM of a machine with ``shared_memory``.
+
+        Raises:
+            MachineFailedError: the machine is closed.
+            ValueError: the memory is not shared.
+        """
+        self._running("memory")
+        if self._private.memory is None:
+            raise ValueError("the machine was started without shared_memory")
+        row = architecture_named(self.description.architecture)
+        return GuestMemory(self._private.memory, self.description.memory, row)
+
+    def sample(self) -> Sample | None:
+        """What the first processor does at this moment; ``None`` on other architectures than amd64.
+
+        Raises:
+            QmpError: QEMU did not say.
+        """
+        registers = self._monitor("info registers")
+        moment = self.elapsed
+        found = sample_of(registers, None, moment)
+        if found is None:
+            return None
+        physical = physical_of(self._monitor(f"gva2gpa {found.instruction:#x}"))
+        return dataclasses.replace(found, physical=physical)
+
+    def _monitor(self, line: str) -> str:
+        return str(self.qmp("human-monitor-command", {"command-line": line}))
 
     def variables(self) -> bytes:
         """The firmware's variable store as it is now; empty where the firmware has none."""

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 
+STRING_LIMIT = 16 << 10
+"""Bytes a command string (OSC, DCS, SOS, PM, APC) may have; an introducer without an end within them is no string."""
+
 # ECMA-48 control sequences. The bounds keep a stray introducer from withholding the text behind it for ever.
 _CSI = rb"\x1b\[[0-?]{0,64}[ -/]{0,4}[@-~]"
-_OSC = rb"\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)"
+# Command strings end with ST; CAN and SUB cancel them, and so does the escape of any other sequence (ECMA-48 5.6,
+# 8.3.143). A BEL ends an OSC as well: xterm's way, which everybody follows.
+_END = rb"\x18|\x1a|\x1b\\|(?=\x1b[^\\])"
+# An OSC begins with a number, which is what tells it from a stray introducer. Linux's console knows two without an end.
+_OSC = rb"\x1b\][0-9]{0,6}(?:;[^\x07\x18\x1a\x1b]{0,%d})?(?:\x07|%s)|\x1b\]P[0-9A-Fa-f]{7}|\x1b\]R" % (
+    STRING_LIMIT,
+    _END,
+)
+_STRING = rb"\x1b[PX^_][^\x18\x1a\x1b]{0,%d}(?:%s)" % (STRING_LIMIT, _END)
 _ESCAPE = rb"\x1b[ -/]{0,4}[0-~]"
-_TOKEN = re.compile(rb"|".join([_CSI, _OSC, _ESCAPE, rb"\x1b", rb"\r+\n?", rb"[\x00\x07]+"]))
+_TOKEN = re.compile(rb"|".join([_CSI, _OSC, _STRING, _ESCAPE, rb"\x1b", rb"\r+\n?", rb"[\x00\x07]+"]))
 _ADDRESS = re.compile(rb"\x1b\[[0-9]*(?:;([0-9]{0,9}))?[Hf]")
-_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\][^\x07\x1b]{0,256}\x1b?|[ -/]{0,4})\Z")
+_UNFINISHED = re.compile(
+    rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}|\](?:[0-9]{0,6}(?:;[^\x07\x18\x1a\x1b]{0,%d})?\x1b?|P[0-9A-Fa-f]{0,6})"
+    rb"|[PX^_][^\x18\x1a\x1b]{0,%d}\x1b?|[ -/]{0,4})\Z" % (STRING_LIMIT, STRING_LIMIT)
+)
 
 
 class PlainText:
-    r"""Removes escape sequences from a console's bytes and ends every line with ``\n``.
+    r"""Removes escape sequences and command strings from a console's bytes and ends every line with ``\n``.
 
     ``\r\n`` and a lone ``\r`` (a line drawn again) become ``\n``; so does a cursor address (``CSI H``), which is how
     firmware menus begin their lines, unless it names the column the cursor is in anyway (UEFI's Shell does that
@@ -39,6 +53,14 @@ class PlainText:
         unfinished = _UNFINISHED.search(data)
         end = unfinished.start() if unfinished else len(data)
         self._pending = data[end:]
+        return self._plain(data, end)
+
+    def flush(self) -> bytes:
+        """The plain text of a sequence that waits for a rest that will not come."""
+        data, self._pending = self._pending, b""
+        return self._plain(data, len(data))
+
+    def _plain(self, data: bytes, end: int) -> bytes:
         pieces: list[bytes] = []
         position = 0
         for token in _TOKEN.finditer(data, 0, end):

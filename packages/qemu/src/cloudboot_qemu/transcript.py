@@ -8,9 +8,13 @@ import re
 import threading
 import time
 from array import array
+from typing import TYPE_CHECKING
 
 from .errors import ExpectTimeoutError
 from .terminal import PlainText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMIT = 4 << 20
 """Bytes of plain text (and of raw bytes) kept; the oldest lines go first."""
@@ -19,6 +23,7 @@ SPAN = 64 << 10
 """A match is found for certain when it is no longer than this, in bytes."""
 
 _PAUSE = 0.01  # seconds between two searches: a UART delivers a few bytes at a time
+_WATCH = 1.0  # seconds between two calls of a caller's ``watch``
 
 
 class ConsoleClosedError(Exception):
@@ -65,6 +70,8 @@ class Transcript:
         self._base = 0  # position of _text[0] in all text ever fed
         self._consumed = 0
         self._closed = False
+        self._moment = 0.0
+        self._lost = 0
         self._starts = array("Q")  # positions of the lines' first bytes
         self._times = array("d")
         self._line_open = False
@@ -72,6 +79,7 @@ class Transcript:
     def feed(self, data: bytes, now: float) -> None:
         """Append what arrived at ``now``, in seconds."""
         with self._changed:
+            self._moment = now - self.epoch
             self._raw += data
             excess = len(self._raw) - self._limit
             if excess > self._limit // 4:
@@ -105,11 +113,24 @@ class Transcript:
     def close(self) -> None:
         """Say that nothing more will come."""
         with self._changed:
+            rest = self._plain.flush()
+            if rest:
+                self._append(rest, self._moment)
             self._closed = True
             self._changed.notify_all()
 
-    def expect(self, pattern: bytes | re.Pattern[bytes], timeout: float) -> Expected:
+    def expect(
+        self,
+        pattern: bytes | re.Pattern[bytes],
+        timeout: float,
+        *,
+        awaited: str | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> Expected:
         """Wait until ``pattern`` appears in the text behind the previous match; one thread at a time may do so.
+
+        ``awaited`` says in words what the pattern stands for, for errors. ``watch`` is called about once a second
+        while nothing has matched; what it raises ends the wait.
 
         Raises:
             ExpectTimeoutError: it did not appear within ``timeout`` seconds.
@@ -117,7 +138,7 @@ class Transcript:
             re.error: ``pattern`` is not a regular expression.
         """
         compiled = re.compile(pattern)
-        deadline = time.monotonic() + timeout
+        wait = _Wait(timeout, watch)
         searched = 0
         while True:
             with self._changed:
@@ -132,12 +153,52 @@ class Transcript:
             if closed:
                 raise ConsoleClosedError
             searched = start + len(window)
+            self._await_change(searched, wait, awaited or _shown(compiled))
+
+    def take_lines(
+        self, timeout: float, *, awaited: str = "another line", watch: Callable[[], None] | None = None
+    ) -> list[bytes]:
+        """Wait for complete lines behind the previous match or line, and take all there are, without their newlines.
+
+        Reading on like this sees all of the text, however long, as long as the reader keeps up: :attr:`lost` tells.
+
+        Raises:
+            ExpectTimeoutError: none came within ``timeout`` seconds.
+            ConsoleClosedError: the console ended, and all complete lines were taken.
+        """
+        wait = _Wait(timeout, watch)
+        while True:
             with self._changed:
-                while self._base + len(self._text) == searched and not self._closed and time.monotonic() < deadline:
-                    self._changed.wait(deadline - time.monotonic())
-            if time.monotonic() >= deadline:
-                raise ExpectTimeoutError(_shown(compiled), seconds=timeout, tail=self.tail())
-            time.sleep(_PAUSE)
+                if self._consumed < self._base:
+                    self._lost += self._base - self._consumed
+                    self._consumed = self._base
+                end = self._text.rfind(b"\n", self._consumed - self._base) + 1
+                if end > self._consumed - self._base:
+                    taken = bytes(self._text[self._consumed - self._base : end - 1])
+                    self._consumed = self._base + end
+                    return taken.split(b"\n")
+                if self._closed:
+                    raise ConsoleClosedError
+                seen = self._base + len(self._text)
+            self._await_change(seen, wait, awaited)
+
+    def _await_change(self, seen: int, wait: _Wait, awaited: str) -> None:
+        """Sleep until there is text behind position ``seen``, or until it is time for the caller's ``watch``.
+
+        Raises:
+            ExpectTimeoutError: the time is over.
+        """
+        with self._changed:
+            until = min(wait.deadline, wait.next_watch)
+            while self._base + len(self._text) == seen and not self._closed and time.monotonic() < until:
+                self._changed.wait(until - time.monotonic())
+        now = time.monotonic()
+        if now >= wait.deadline:
+            raise ExpectTimeoutError(awaited, seconds=wait.timeout, tail=self.tail())
+        if wait.watch is not None and now >= wait.next_watch:
+            wait.watch()
+            wait.next_watch = time.monotonic() + _WATCH
+        time.sleep(_PAUSE)
 
     def _consume(self, found: re.Match[bytes], consumed: int, start: int) -> Expected:
         with self._changed:
@@ -146,6 +207,23 @@ class Transcript:
             self._consumed = end
             line = bisect.bisect_right(self._starts, start + found.start()) - 1
             return Expected(found, text, self._times[line] if 0 <= line < len(self._times) else 0.0)
+
+    @property
+    def lost(self) -> int:
+        """Bytes of plain text that :meth:`take_lines` came too late for."""
+        return self._lost
+
+    @property
+    def dropped(self) -> int:
+        """Bytes of plain text that are kept no more: everything before :attr:`text`."""
+        with self._changed:
+            return self._base
+
+    @property
+    def length(self) -> int:
+        """Bytes of plain text there were, kept or not."""
+        with self._changed:
+            return self._base + len(self._text)
 
     @property
     def text(self) -> bytes:
@@ -179,6 +257,17 @@ class Transcript:
         """The last ``size`` bytes of plain text, for a person to read."""
         with self._changed:
             return self._text[-size:].decode("utf-8", "replace")
+
+
+class _Wait:
+    """The state of one wait: when it ends, and when the caller looks at the machine next."""
+
+    def __init__(self, timeout: float, watch: Callable[[], None] | None) -> None:
+        self.timeout = timeout
+        self.watch = watch
+        now = time.monotonic()
+        self.deadline = now + timeout
+        self.next_watch = now + _WATCH if watch is not None else self.deadline
 
 
 def _shown(pattern: re.Pattern[bytes]) -> str:

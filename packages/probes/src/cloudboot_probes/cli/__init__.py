@@ -1,5 +1,40 @@
-"""The ``cloudboot`` command."""
+"""The ``cloudboot`` command.
 
-from .app import app, main
+This module is all that is imported before a signal can be dealt with, so it imports next to nothing; a sub-command's
+packages are imported when it runs.
+"""
 
-__all__ = ["app", "main"]
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the ``cloudboot`` script; always ends in ``SystemExit``."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
+            signal.signal(number, _interrupt)
+    try:
+        from .commands import run
+
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        # During start-up, or behind what the command itself reported.
+        sys.stderr.write("cloudboot: interrupted\n")
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+__all__ = ["main"]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from cloudboot_base import new_file
-from cloudboot_base.command import printable
+from cloudboot_base.command import OK, counted, printable
 from cloudboot_oci_stream import (
     Platform,
     Policy,
@@ -19,141 +16,106 @@ from cloudboot_oci_stream import (
     push_image,
     resolve,
 )
-from cloudboot_probes.transfer import write_sparse
+from cloudboot_probes.transfer import image_problem, write_sparse
 
-from . import options, signatures
-from .manners import Manners, reported
+from . import signatures
+from .signatures import access
 
+if TYPE_CHECKING:
+    import argparse
 
-def push(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The disk image.", exists=True, dir_okay=False)],
-    reference: options.Reference,
-    sign: Annotated[Path | None, typer.Option(metavar="KEY", help="Sign it with this private key (PEM).")] = None,
-    key_password_file: signatures.PasswordFile = None,
-    form: signatures.FormatOption = "bundle",
-    insecure: options.Insecure = False,
-    ca_file: options.CaFile = None,
-    auth_file: options.AuthFile = None,
-    json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Push a disk image as the single layer of an OCI artifact."""
-    manners = Manners(json, verbose)
-    with reported(manners):
-        parsed = parse_reference(reference)
-        signer = signatures.key_signer(sign, key_password_file) if sign is not None else None
-        with manners.progress("pushing") as progress:
-            manifest = push_image(
-                image,
-                parsed,
-                access=options.access(insecure, ca_file, auth_file),
-                progress=progress,
-                sign=signer,
-                signature_formats=signatures.formats(form),
-            )
-        if json:
-            manners.result({"reference": str(parsed), "digest": manifest.digest, "size": image.stat().st_size})
-        else:
-            manners.out.print(f"{parsed}@{manifest.digest}", soft_wrap=True)
+    from .console import Console
 
 
-def pull(
-    reference: options.Reference,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="IMAGE", help="The file to write.")] = Path(
-        "disk.img"
-    ),
-    force: options.Force = False,
-    policy: options.PolicyFile = None,
-    platform: options.Platform = None,
-    insecure: options.Insecure = False,
-    ca_file: options.CaFile = None,
-    auth_file: options.AuthFile = None,
-    json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Fetch a disk image, verify it, and only then give it its name."""
-    manners = Manners(json, verbose)
-    access = options.access(insecure, ca_file, auth_file)
-    with reported(manners), new_file(output, force=force) as fd:
-        loaded = Policy.load(policy) if policy is not None else None
+def push(options: argparse.Namespace, console: Console) -> int:
+    """Push a disk image."""
+    parsed = parse_reference(options.reference)
+    if (problem := image_problem(options.image)) is not None:
+        console.warn(f"{options.image} {problem}; it is pushed as it is")
+    signer = signatures.key_signer(options.sign, options.key_password_file) if options.sign is not None else None
+    with console.progress("pushing") as progress:
+        manifest = push_image(
+            options.image,
+            parsed,
+            access=access(options),
+            progress=progress,
+            sign=signer,
+            signature_formats=signatures.formats(options.format),
+        )
+    if console.json:
+        console.result({"reference": str(parsed), "digest": manifest.digest, "size": options.image.stat().st_size})
+    else:
+        console.print(printable(f"{parsed}@{manifest.digest}"))
+    return OK
+
+
+def pull(options: argparse.Namespace, console: Console) -> int:
+    """Fetch a disk image into a file."""
+    with new_file(options.output, force=options.force) as fd:
+        loaded = Policy.load(options.policy) if options.policy is not None else None
         with (
-            manners.progress("fetching") as progress,
-            fetch_image(reference, platform=platform, access=access, progress=progress, policy=loaded) as image,
+            console.progress("fetching") as progress,
+            fetch_image(
+                options.reference,
+                platform=options.platform,
+                access=access(options),
+                progress=progress,
+                policy=loaded,
+            ) as image,
         ):
             write_sparse(fd, image.view[: image.descriptor.size])
             facts: dict[str, object] = {
-                "image": str(output),
+                "image": str(options.output),
                 "manifest": image.digest,
                 "digest": image.descriptor.digest,
+                "size": image.descriptor.size,
             }
             if image.verification is not None:
                 facts["verification"] = image.verification.as_dict()
-            size = image.descriptor.size
-        if json:
-            manners.result({**facts, "size": size})
-        else:
-            manners.out.print(f"{output}: {size} bytes, {facts['digest']}", soft_wrap=True)
+    if console.json:
+        console.result(facts)
+    else:
+        console.print(printable(f"{options.output}: {facts['size']} bytes, {facts['digest']}"))
+    return OK
 
 
-def copy(
-    source: options.Reference,
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to, written like a reference.")],
-    platform: options.Platform = None,
-    referrers: Annotated[
-        bool, typer.Option("--referrers", help="Signatures and whatever else refers to it, too.")
-    ] = False,
-    insecure: options.Insecure = False,
-    ca_file: options.CaFile = None,
-    auth_file: options.AuthFile = None,
-    json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Copy an image to another registry or folder, manifests and digests unchanged."""
-    manners = Manners(json, verbose)
-    access = options.access(insecure, ca_file, auth_file)
-    with reported(manners):
-        with manners.progress("copying") as progress:
-            copied = copy_image(
-                source, target, platform=platform, access=access, referrers=referrers, progress=progress
-            )
-        digest = copied.descriptor.digest
+def copy(options: argparse.Namespace, console: Console) -> int:
+    """Copy an image to another place."""
+    with console.progress("copying") as progress:
+        copied = copy_image(
+            options.reference,
+            options.target,
+            platform=options.platform,
+            access=access(options),
+            referrers=options.referrers,
+            progress=progress,
+        )
+    digest = copied.descriptor.digest
+    if console.json:
         facts = {
             "sent": copied.sent,
             "mounted": copied.mounted,
             "present": copied.present,
             "referrers": copied.referrers,
         }
-        if json:
-            manners.result({"source": source, "target": target, "digest": digest, **facts})
-        else:
-            story = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
-            if referrers:
-                story += f", {copied.referrers} referrers"
-            manners.out.print(f"{target}@{digest}: {story}", soft_wrap=True, markup=False)
+        console.result({"source": options.reference, "target": options.target, "digest": digest, **facts})
+    else:
+        text = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+        text += f", {counted(copied.referrers, 'referrer')}" if options.referrers else ""
+        console.print(printable(f"{options.target}@{digest}: {text}"))
+    return OK
 
 
-def inspect(
-    reference: options.Reference,
-    platform: options.Platform = None,
-    insecure: options.Insecure = False,
-    ca_file: options.CaFile = None,
-    auth_file: options.AuthFile = None,
-    json: options.Json = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Describe an artifact without fetching its image; ``image inspect`` looks into the image."""
-    manners = Manners(json, verbose)
-    with reported(manners):
-        wanted = Platform.parse(platform) if platform else None
-        document, manifest, layer = resolve(
-            open_store(reference, options.access(insecure, ca_file, auth_file)), platform=wanted
-        )
-        if json:
-            facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type, "layer": layer.as_json()}
-            manners.result({"reference": reference, **facts, "annotations": dict(manifest.annotations)})
-            return
-        lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}"]
-        lines += [f"layer     {layer.digest}", f"size      {layer.size}"]
-        lines += [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
-        for line in lines:
-            manners.out.print(printable(line), soft_wrap=True, markup=False)
+def inspect(options: argparse.Namespace, console: Console) -> int:
+    """Describe an artifact."""
+    wanted = Platform.parse(options.platform) if options.platform else None
+    document, manifest, layer = resolve(open_store(options.reference, access(options)), platform=wanted)
+    if console.json:
+        facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type, "layer": layer.as_json()}
+        console.result({"reference": options.reference, **facts, "annotations": dict(manifest.annotations)})
+        return OK
+    lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}"]
+    lines += [f"layer     {layer.digest}", f"size      {layer.size}"]
+    lines += [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
+    console.lines(printable(line) for line in lines)
+    return OK

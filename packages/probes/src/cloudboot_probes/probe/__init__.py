@@ -5,6 +5,23 @@ registry -> verified bytes in one sealed buffer -> table and file systems checke
 """
 
 from .context import Probe, ProbeOptions
+from .firmware import BOOT_GATES, FIRMWARE, IMAGE_GATES, Boot, Firmware, Session, default_firmware
+from .record import Header, Outcome, Record, Recorder
 from .stages import stages
 
-__all__ = ["Probe", "ProbeOptions", "stages"]
+__all__ = [
+    "BOOT_GATES",
+    "FIRMWARE",
+    "IMAGE_GATES",
+    "Boot",
+    "Firmware",
+    "Header",
+    "Outcome",
+    "Probe",
+    "ProbeOptions",
+    "Record",
+    "Recorder",
+    "Session",
+    "default_firmware",
+    "stages",
+]

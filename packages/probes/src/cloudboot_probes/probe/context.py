@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from cloudboot_base import GateFailedError
-from cloudboot_probes.blockmap import BlockMap, Read
-from cloudboot_qemu import QemuError
+
+from .firmware import Boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_oci_stream import Access, Image, OciError, Policy
+    from cloudboot_probes.blockmap import BlockMap
     from cloudboot_probes.disk import Disk
     from cloudboot_probes.systems import System
-    from cloudboot_qemu import Machine
+
+    from .firmware import Session
 
 
 T = TypeVar("T")
@@ -43,7 +46,8 @@ class ProbeOptions:
 class Probe:
     """One probe, while it runs: each stage finds here what the ones before it left.
 
-    Leaving the ``with`` block ends the machine and gives the image's memory back.
+    ``nonce`` is a number that this probe alone knows: what runs in the machine has to say it. Leaving the ``with``
+    block ends the machine and gives the image's memory back.
     """
 
     system: System
@@ -51,7 +55,8 @@ class Probe:
     options: ProbeOptions = field(default_factory=ProbeOptions)
     started: float = field(default_factory=time.monotonic)
     marks: dict[str, float] = field(default_factory=dict)
-    screenshot: bytes | None = None
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+    notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -59,7 +64,7 @@ class Probe:
         self._image: Image | None = None
         self._disk: Disk | None = None
         self._map: BlockMap | None = None
-        self._machine: Machine | None = None
+        self._session: Session | None = None
         self.damage: OciError | None = None
 
     def __enter__(self) -> Self:
@@ -102,37 +107,24 @@ class Probe:
         return _there(self._map, "header")
 
     @property
-    def machine(self) -> Machine:
-        """The machine that boots the image."""
-        return _there(self._machine, "publish")
+    def session(self) -> Session:
+        """The boot that the firmware's first stage began."""
+        return _there(self._session, "publish-block-io")
 
-    @machine.setter
-    def machine(self, machine: Machine) -> None:
-        # Entered last, left first: the machine goes before the memory its disk is in.
-        self._machine = self._stack.enter_context(machine)
+    @session.setter
+    def session(self, session: Session) -> None:
+        # Begun last, ended first: a machine goes before the memory its disk is in.
+        self._session = session
+        self._stack.callback(session.close)
 
     @property
     def booted(self) -> bool:
-        """Whether there is a machine."""
-        return self._machine is not None
+        """Whether a boot was begun."""
+        return self._session is not None
 
-    def reads(self) -> list[Read]:
-        """What the machine has read from the disk so far."""
-        return [
-            Read(access.time, access.lba * 512, (access.lba + access.sectors) * 512)
-            for access in self.machine.block_trace()
-            if not access.write
-        ]
-
-    def take_screenshot(self) -> None:
-        """Keep a picture of the screen as it is, if the machine still has one."""
-        if self._machine is not None:
-            with contextlib.suppress(QemuError):
-                self.screenshot = self._machine.screendump()
-
-    def remaining(self) -> float:
-        """Seconds left until the probe's timeout."""
-        return max(1.0, self.options.timeout - self.machine.elapsed)
+    def boot(self) -> Boot:
+        """What the boot left behind so far; an empty one where there was none."""
+        return Boot() if self._session is None else self._session.boot()
 
 
 def _there(value: T | None, stage: str) -> T:

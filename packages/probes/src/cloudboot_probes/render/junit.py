@@ -1,4 +1,8 @@
-"""Gates as JUnit XML, the format CI servers read: a test case for each gate."""
+"""Gates as JUnit XML, the format CI servers read: a test case for each gate.
+
+A gate that was not reached or does not apply is a skipped test case. CI servers take a suite of passed and skipped
+cases for a success, so a run that did not come to its end has one case more, ``finished``, with an error.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +12,66 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from cloudboot_base.gates import Gate, Verdict
+from cloudboot_probes.probe.record import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from cloudboot_probes.probe.record import Record
 
 # XML 1.0 has no way to write these characters, not even escaped; a serial line may carry any of them.
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SKIPPED = {Verdict.NOT_REACHED, Verdict.NOT_APPLICABLE}
 
 
-def junit(gates: Sequence[Gate], suite: str) -> bytes:
-    """The document; ``suite`` names the probe."""
-    failures = sum(gate.verdict is Verdict.FAIL for gate in gates)
-    skipped = sum(gate.verdict is Verdict.NOT_REACHED for gate in gates)
+def junit(record: Record) -> bytes:
+    """The document of a run."""
+    gates = record.gates
+    suite = f"cloudboot.probe.{record.header.system}"
+    finished = record.outcome in {Outcome.PASSED, Outcome.FAILED}
     seconds = f"{sum(gate.seconds for gate in gates):.3f}"
-    counts = {"tests": str(len(gates)), "failures": str(failures), "skipped": str(skipped), "time": seconds}
     root = ET.Element("testsuites")
-    element = ET.SubElement(root, "testsuite", {"name": suite, "errors": "0", **counts})
+    element = ET.SubElement(
+        root,
+        "testsuite",
+        {
+            "name": suite,
+            "timestamp": record.header.started_at,
+            "tests": str(len(gates) + (not finished)),
+            "failures": str(sum(gate.verdict is Verdict.FAIL for gate in gates)),
+            "errors": str(int(not finished)),
+            "skipped": str(sum(gate.verdict in _SKIPPED for gate in gates)),
+            "time": seconds,
+        },
+    )
+    properties = ET.SubElement(element, "properties")
+    for name in ("version", "reference", "manifest", "image", "firmware", "architecture", "command", "host"):
+        value = getattr(record.header, name)
+        if value is not None:
+            ET.SubElement(properties, "property", {"name": name, "value": _writable(str(value))})
     for gate in gates:
-        case = ET.SubElement(
-            element, "testcase", {"classname": suite, "name": gate.name, "time": f"{gate.seconds:.3f}"}
-        )
-        if gate.verdict is Verdict.FAIL:
-            message = str((gate.error or {}).get("message", "failed"))
-            failure = ET.SubElement(case, "failure", {"message": _writable(message)})
-            failure.text = _writable(gate.claim)
-        elif gate.verdict is Verdict.NOT_REACHED:
-            ET.SubElement(case, "skipped", {"message": "an earlier gate failed"})
-        if gate.evidence:
-            output = ET.SubElement(case, "system-out")
-            output.text = _writable(json.dumps(gate.as_dict()["evidence"], indent=1, ensure_ascii=False))
+        _case(element, suite, gate)
+    if not finished:
+        case = ET.SubElement(element, "testcase", {"classname": suite, "name": "finished", "time": "0.000"})
+        error = ET.SubElement(case, "error", {"type": str(record.outcome), "message": record.summary})
+        error.text = "The probe did not come to its end, so nothing is proved."
     ET.indent(root)
     document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
+
+
+def _case(element: ET.Element, suite: str, gate: Gate) -> None:
+    case = ET.SubElement(element, "testcase", {"classname": suite, "name": gate.name, "time": f"{gate.seconds:.3f}"})
+    if gate.verdict is Verdict.FAIL:
+        facts = gate.error or {}
+        kind = str(facts.get("verdict", facts.get("error", "failed")))
+        failure = ET.SubElement(
+            case, "failure", {"type": kind, "message": _writable(str(facts.get("message", "failed")))}
+        )
+        failure.text = _writable(gate.claim)
+    elif gate.verdict in _SKIPPED:
+        ET.SubElement(case, "skipped", {"type": str(gate.verdict), "message": _writable(gate.reason or "")})
+    if gate.evidence:
+        output = ET.SubElement(case, "system-out")
+        output.text = _writable(json.dumps(gate.as_dict()["evidence"], indent=1, ensure_ascii=False))
 
 
 def _writable(text: str) -> str:

@@ -5,52 +5,76 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from cloudboot_base.command import printable
 from cloudboot_base.gates import Gate, Verdict
 
+from .text import Style, paragraph
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from rich.console import Console
+    from cloudboot_probes.probe.record import Record
 
-_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NOT_REACHED: "dim"}
-_SAID = {"error", "message", "hint"}
-_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NOT_REACHED: "----"}
+_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NOT_REACHED: "----", Verdict.NOT_APPLICABLE: "n/a "}
+_STYLES = {
+    Verdict.PASS: Style.GOOD,
+    Verdict.FAIL: Style.BAD,
+    Verdict.NOT_REACHED: Style.DIM,
+    Verdict.NOT_APPLICABLE: Style.DIM,
+}
+_SAID = {"error", "message", "hint", "verdict", "screen", "try_next", "traceback"}
+_NAME, _LABEL = 18, 16
+_SECONDS = 9
 
 
-def print_gate(console: Console, gate: Gate) -> None:
-    """One gate: a line with verdict, name, seconds and claim, and a line for each piece of evidence."""
-    style = _STYLES[gate.verdict]
-    seconds = f"{gate.seconds:7.2f} s" if gate.verdict is not Verdict.NOT_REACHED else " " * 9
-    console.print(
-        Text.assemble(
-            (_WORDS[gate.verdict], style), f" {gate.name:<15}", (seconds, "cyan"), "  ", (gate.claim, "italic")
-        ),
-        soft_wrap=True,
-    )
+def gate_lines(gate: Gate, width: int | None, *, color: bool) -> Iterator[str]:
+    """One gate: a line with verdict, name, seconds and claim, and lines for each piece of evidence.
+
+    Lines that are longer than ``width`` go on below, behind a hanging indent; ``None`` leaves them as they are.
+    """
+    took = gate.verdict in {Verdict.PASS, Verdict.FAIL}
+    seconds = f"{gate.seconds:7.2f} s" if took else " " * _SECONDS
+    head = [(_WORDS[gate.verdict], _STYLES[gate.verdict]), (f" {gate.name:<{_NAME}}", Style.PLAIN)]
+    head += [(seconds, Style.ACCENT), ("  ", Style.PLAIN)]
+    yield from paragraph(head, gate.claim, width, color=color)
+    if gate.reason is not None:
+        yield from _line("reason", gate.reason, width, Style.DIM, color=color)
     for name, value in flat(gate.evidence):
-        _print_line(console, name, value, "dim")
+        yield from _line(name, value, width, Style.DIM, color=color)
     if gate.error is not None:
-        _print_line(console, "error", str(gate.error["message"]), "red")
-        for name, value in flat({name: gate.error[name] for name in gate.error if name not in _SAID}):
-            _print_line(console, f"  {name}", value, "red")
-        if gate.error.get("hint"):
-            _print_line(console, "hint", str(gate.error["hint"]), "yellow")
+        yield from _error_lines(gate.error, width, color=color)
 
 
-def _print_line(console: Console, name: str, value: str, style: str) -> None:
+def _error_lines(error: Mapping[str, object], width: int | None, *, color: bool) -> Iterator[str]:
+    yield from _line("error", str(error["message"]), width, Style.BAD, color=color)
+    if "verdict" in error:
+        yield from _line("verdict", str(error["verdict"]), width, Style.BAD, color=color)
+    for name, value in flat({name: error[name] for name in error if name not in _SAID}):
+        yield from _line(f"  {name}", value, width, Style.BAD, color=color)
+    for name, label in (("traceback", "traceback"), ("screen", "last screenful")):
+        lines = error.get(name)
+        for text in lines if isinstance(lines, list) else ():
+            for part in str(text).splitlines():
+                yield from _line(label, part, width, Style.DIM, color=color)
+                label = ""  # noqa: PLW2901 - the label stands at the first line only
+    tries = error.get("try_next")
+    if isinstance(tries, list) and tries:
+        for number, text in enumerate(tries):
+            yield from _line("try next" if not number else "", str(text), width, Style.HINT, color=color)
+    elif error.get("hint"):
+        yield from _line("hint", str(error["hint"]), width, Style.HINT, color=color)
+
+
+def _line(name: str, value: str, width: int | None, style: Style, *, color: bool) -> Iterator[str]:
     # Names of files and the serial line are whatever the image makes them.
-    console.print(Text.assemble("     ", (f"{printable(name):<15} ", style), printable(value)), soft_wrap=True)
+    head = [("     ", Style.PLAIN), (f"{printable(name):<{_LABEL - 1}} ", style)]
+    yield from paragraph(head, printable(value), width, color=color)
 
 
-def print_verdict(console: Console, gates: Sequence[Gate]) -> None:
-    """The last line: how many gates passed, in how long."""
-    passed = sum(gate.verdict is Verdict.PASS for gate in gates)
-    style = "bold green" if passed == len(gates) else "bold red"
-    seconds = sum(gate.seconds for gate in gates)
-    console.print(Text(f"{passed} of {len(gates)} gates passed in {seconds:.1f} s", style))
+def summary_line(record: Record, *, color: bool) -> str:
+    """The last line: how many gates passed, in how long, and how the run ended."""
+    style = Style.GOOD if record.outcome == "passed" else Style.BAD
+    return style.wrap(record.summary) if color else record.summary
 
 
 def flat(evidence: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

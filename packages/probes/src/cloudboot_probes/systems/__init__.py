@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
+import functools
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
+from cloudboot_base.program import suggestion
 from cloudboot_probes.errors import RecipeError
 
 
@@ -13,22 +14,33 @@ from cloudboot_probes.errors import RecipeError
 class System:
     """What an operating system's boot looks like from outside.
 
-    ``loaders`` maps an architecture to the loader's path on the ESP; the patterns are regular expressions for the
-    serial line, with a group named ``evidence`` around what a report should show.
+    ``loaders`` maps an architecture to the loader's paths on the ESP, the system's own first, that of removable media
+    last. The patterns are regular expressions for the serial line, with a group named ``evidence`` around what a report
+    should show; one that is ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are
+    matched with whole lines. ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the
+    root file system.
     """
 
     name: str
     title: str
-    loaders: dict[str, str]
-    loader_pattern: str
-    banner_pattern: str
-    mounted_pattern: str
-    finished_pattern: str
-    failed_pattern: str
+    firmware: str
+    loaders: dict[str, tuple[str, ...]]
+    partition_types: tuple[str, ...]
+    root_file_system: str
+    kernel: str
+    gates: tuple[str, ...]
+    prompts: tuple[str, ...]
     loader_files: tuple[str, ...]
+    loader_pattern: str
+    banner_pattern: str | None
+    mounted_pattern: str | None
+    finished_pattern: str | None
+    failed_pattern: str | None
+    panic_pattern: str | None
+    loader_failed_pattern: str | None
 
-    def loader(self, architecture: str) -> str:
-        """The path of the loader on the ESP.
+    def loader_paths(self, architecture: str) -> tuple[str, ...]:
+        """The paths of the loader on the ESP, the system's own first.
 
         Raises:
             RecipeError: this system is not known on that architecture.
@@ -39,11 +51,19 @@ class System:
             )
         return self.loaders[architecture]
 
+    def loader(self, architecture: str) -> str:
+        """The path at which firmware without a boot entry looks for the loader.
 
-def names() -> list[str]:
+        Raises:
+            RecipeError: this system is not known on that architecture.
+        """
+        return self.loader_paths(architecture)[-1]
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
     """The systems there are."""
-    files = resources.files(__package__).iterdir()
-    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
 
 
 def load(name: str) -> System:
@@ -53,16 +73,30 @@ def load(name: str) -> System:
         RecipeError: there is none.
     """
     if name not in names():
-        raise RecipeError(f"no operating system is called {name!r}", hint=f"there are: {', '.join(names())}")
-    data = tomllib.loads(resources.files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+        raise RecipeError(
+            f"no operating system is called {name!r}",
+            hint=suggestion(name, names()) or f"there are: {', '.join(names())}",
+        )
+    import tomllib  # 20 ms, and names() needs none
+
+    data = tomllib.loads((Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
+    serial = data["serial"]
     return System(
         name=name,
         title=data["title"],
-        loaders=data["loaders"],
-        loader_pattern=data["serial"]["loader"],
-        banner_pattern=data["serial"]["banner"],
-        mounted_pattern=data["serial"]["mounted"],
-        finished_pattern=data["serial"]["finished"],
-        failed_pattern=data["serial"]["failed"],
-        loader_files=tuple(data["loader_reads"]),
+        firmware=data["firmware"],
+        loaders={architecture: tuple(paths) for architecture, paths in data["loaders"].items()},
+        partition_types=tuple(data["partition-types"]),
+        root_file_system=data["root-file-system"],
+        kernel=data["kernel"],
+        gates=tuple(data.get("gates", ())),
+        prompts=tuple(data.get("prompts", ())),
+        loader_files=tuple(data.get("loader-reads", ())),
+        loader_pattern=serial["loader"],
+        banner_pattern=serial.get("banner"),
+        mounted_pattern=serial.get("mounted"),
+        finished_pattern=serial.get("finished"),
+        failed_pattern=serial.get("failed"),
+        panic_pattern=serial.get("panic"),
+        loader_failed_pattern=serial.get("loader-failed"),
     )

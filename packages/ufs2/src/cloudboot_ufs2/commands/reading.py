@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from cloudboot_base import command
 from cloudboot_ufs2.check import check
 
-from .common import add_image, escaped, storage, volume
+from .common import add_image, escaped, storage, superblock_of, volume
 
 if TYPE_CHECKING:
     import argparse
@@ -52,6 +52,13 @@ def add(commands: Commands) -> None:
     describing.set_defaults(run=_info)
     checking = commands.add_parser("check", help="check a file system; exit code 1 if anything is wrong")
     add_image(checking)
+    checking.add_argument(
+        "--freebsd",
+        type=int,
+        default=14,
+        metavar="VERSION",
+        help="the oldest FreeBSD that is to read it (15: 65500 links)",
+    )
     checking.set_defaults(run=_check)
 
 
@@ -213,7 +220,7 @@ def _info(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     with storage(options, keep_free=True) as opened:
-        findings = check(opened)
+        findings = check(opened, superblock=superblock_of(options), freebsd=options.freebsd)
     if options.json:
         command.print_json([finding.as_dict() for finding in findings])
     else:

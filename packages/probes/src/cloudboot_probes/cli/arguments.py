@@ -1,0 +1,333 @@
+"""The arguments of every command. Values are checked here as far as that needs no file to be read."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING
+
+from cloudboot_base.command import parse_size
+from cloudboot_probes.inputs import check_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cloudboot_base.program import CommandParser
+
+MAX_MEMORY = 1 << 40
+_REFERENCE = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
+
+
+def size(text: str) -> int:
+    """A size, in bytes."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def memory(text: str) -> int:
+    """The memory of a machine, in bytes."""
+    count = size(text)
+    if not 1 << 20 <= count <= MAX_MEMORY or count % (1 << 20):
+        raise argparse.ArgumentTypeError(f"a machine's memory is 1M to 1T in whole mebibytes, not {text}")
+    return count
+
+
+def seconds(text: str) -> float:
+    """A time limit, in seconds."""
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 10 * 365 * 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number in ASCII digits."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19 or not _FIRST <= int(text) <= _LAST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def path_of(text: str) -> Path:
+    """A path, of whatever will be there."""
+    from pathlib import Path  # 17 ms, and --help needs none
+
+    return Path(text)
+
+
+def input_file(text: str) -> Path:
+    """A regular file to read. A pipe or a device would stop the command, or never end."""
+    return _input(text, folders=False)
+
+
+def existing_file(text: str) -> Path:
+    """A regular file that is there."""
+    path = input_file(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text} is not there")
+    return path
+
+
+def input_tree(text: str) -> Path:
+    """A folder, or a regular file, to read."""
+    return _input(text, folders=True)
+
+
+def input_folder(text: str) -> Path:
+    """A folder to read."""
+    path = _input(text, folders=True)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return path
+
+
+def _input(text: str, *, folders: bool) -> Path:
+    path = path_of(text)
+    try:
+        if not (folders and path.is_dir()):
+            check_file(path)
+    except FileNotFoundError:
+        return path  # for whoever opens it to report, with the reason that file has for being there
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise argparse.ArgumentTypeError(reason if text in reason else f"{text}: {reason}") from None
+    return path
+
+
+def assignment(text: str) -> tuple[str, Path]:
+    """``/PATH=FILE``."""
+    path, equals, file = text.partition("=")
+    if not equals or not path.startswith("/") or not file:
+        raise argparse.ArgumentTypeError(f"{text!r} is not /PATH=FILE")
+    return path, input_file(file)
+
+
+def _reference(parser: CommandParser) -> None:
+    parser.add_argument("reference", metavar="REFERENCE", help=_REFERENCE)
+
+
+def _access(parser: CommandParser) -> None:
+    group = parser.add_argument_group("registry")
+    group.add_argument("--insecure", action="store_true", help="Plain HTTP to a registry that is not on this machine.")
+    group.add_argument("--ca-file", type=input_file, metavar="FILE", help="Certificate authorities to trust (PEM).")
+    group.add_argument(
+        "--auth-file", type=input_file, metavar="FILE", help="Credentials instead of docker's and podman's."
+    )
+
+
+def _platform(parser: CommandParser) -> None:
+    parser.add_argument("--platform", metavar="OS/ARCH", help="Which entry of an index (default: the only one).")
+
+
+def _policy(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--policy", type=input_file, metavar="FILE", help="Verify signatures by this policy before anything is fetched."
+    )
+
+
+def _output(parser: CommandParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=path_of, default="disk.img", metavar="IMAGE",
+        help="The image to write (default: disk.img).",
+    )  # fmt: skip
+    parser.add_argument("-f", "--force", action="store_true", help="Replace the output if it exists.")
+
+
+def probe(parser: CommandParser) -> None:
+    """``cloudboot probe``."""
+    from cloudboot_probes.systems import names
+
+    parser.add_argument("system", metavar="SYSTEM", help=f"One of: {', '.join(names())}.")
+    _reference(parser)
+    parser.add_argument(
+        "--firmware", metavar="NAME",
+        help="What boots the image: hosted (a UEFI in this process) or qemu (real UEFI firmware in a QEMU machine); "
+        "by default what suits the system.",
+    )  # fmt: skip
+    _architecture(parser)
+    _reports(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument(
+        "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
+        help="Tcg emulates; auto takes KVM where it runs guest code (default: tcg).",
+    )  # fmt: skip
+    machine.add_argument("--memory", type=memory, default=1 << 30, metavar="SIZE", help="Its memory (default: 1G).")
+    machine.add_argument(
+        "--timeout", type=seconds, default=300.0, metavar="SECONDS",
+        help="From power-on to the last gate (default: 300).",
+    )  # fmt: skip
+    _policy(parser)
+    _access(parser)
+
+
+def demo(parser: CommandParser) -> None:
+    """``cloudboot demo``."""
+    _architecture(parser)
+    _reports(parser)
+    parser.set_defaults(
+        system="demo", firmware="hosted", accelerator="tcg", memory=256 << 20, timeout=60.0, policy=None,
+        insecure=False, ca_file=None, auth_file=None,
+    )  # fmt: skip
+
+
+def _architecture(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--architecture", choices=("amd64", "arm64", "riscv64"), default="amd64",
+        help="The machine's processor (default: amd64).",
+    )  # fmt: skip
+
+
+def _reports(parser: CommandParser) -> None:
+    reports = parser.add_argument_group("reports")
+    reports.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
+    reports.add_argument("--junit", type=path_of, metavar="FILE", help="The gates as JUnit XML.")
+    reports.add_argument("--console", type=path_of, metavar="FILE", help="What the serial line said.")
+    reports.add_argument("--record", type=path_of, metavar="FILE", help="The run as one JSON document.")
+
+
+def build(parser: CommandParser) -> None:
+    """``cloudboot image build``."""
+    from cloudboot_probes.recipe import builtin_names
+
+    parser.add_argument(
+        "recipe", metavar="RECIPE", nargs="?", default="linux",
+        help=f"A TOML file, or one of: {', '.join(builtin_names())} (default: linux).",
+    )  # fmt: skip
+    _output(parser)
+    parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
+    content = parser.add_argument_group("content")
+    content.add_argument(
+        "--loader", type=input_file, metavar="FILE", help="EFI program, put where the firmware looks for one."
+    )
+    content.add_argument("--root", type=input_tree, metavar="TREE|TAR", help="What the UFS2 root holds.")
+    content.add_argument(
+        "--esp-file", type=assignment, action="append", metavar="/PATH=FILE", help="A file of the ESP; can be repeated."
+    )
+    content.add_argument(
+        "--root-file",
+        type=assignment,
+        action="append",
+        metavar="/PATH=FILE",
+        help="A file of the root; can be repeated.",
+    )
+    shape = parser.add_argument_group("shape")
+    shape.add_argument("--esp-size", type=size, metavar="SIZE", help="Size of the ESP.")
+    shape.add_argument("--root-size", type=size, metavar="SIZE", help="Size of the root (default: what it needs).")
+    shape.add_argument(
+        "--root-free", type=percentage, metavar="PERCENT",
+        help="Room left in a root of default size, of what its content takes (default: 5).",
+    )  # fmt: skip
+    shape.add_argument("--block-size", type=size, metavar="SIZE", help="UFS2 block size, 4096 to 65536.")
+    shape.add_argument("--fragment-size", type=size, metavar="SIZE", help="UFS2 fragment size.")
+    shape.add_argument("--density", type=whole, metavar="BYTES", help="UFS2 bytes per inode.")
+    shape.add_argument("--label", metavar="TEXT", help="UFS2 label.")
+    shape.add_argument("--sector-size", type=whole, metavar="BYTES", help="Logical sector size: 512 or 4096.")
+    shape.add_argument("--timestamp", type=whole, metavar="SECONDS", help="Time of all that is made here, since 1970.")
+    shape.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this, not from the content.")
+    linux = parser.add_argument_group("linux")
+    linux.add_argument("--kernel", type=input_file, metavar="FILE", help="Kernel instead of Debian's.")
+    linux.add_argument("--initrd", type=input_file, metavar="FILE", help="Initial RAM disk instead of ours.")
+    linux.add_argument(
+        "--grub-modules", type=input_folder, metavar="FOLDER", help="GRUB's x86_64-efi folder instead of Debian's."
+    )
+    linux.add_argument("--arguments", metavar="TEXT", help="Kernel arguments.")
+
+
+def percentage(text: str) -> int:
+    """0 to 10,000 percent."""
+    value = whole(text.removesuffix("%"))
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 10000 percent")
+    return value
+
+
+def image_inspect(parser: CommandParser) -> None:
+    """``cloudboot image inspect``."""
+    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or one in a registry.")
+    parser.add_argument(
+        "--check", action=argparse.BooleanOptionalAction, default=True, help="Recompute every invariant."
+    )
+    _access(parser)
+
+
+def push(parser: CommandParser) -> None:
+    """``cloudboot push``."""
+    parser.add_argument("image", type=existing_file, metavar="IMAGE", help="The disk image.")
+    _reference(parser)
+    parser.add_argument("--sign", type=input_file, metavar="KEY", help="Sign it with this private key (PEM).")
+    _signature(parser)
+    _access(parser)
+
+
+def _signature(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--key-password-file", type=input_file, metavar="FILE", help="The file that holds the private key's password."
+    )
+    parser.add_argument(
+        "--format", choices=("bundle", "cosign", "both"), default="bundle",
+        help="An artifact that refers to the image, cosign's tag for it, or both (default: bundle).",
+    )  # fmt: skip
+
+
+def pull(parser: CommandParser) -> None:
+    """``cloudboot pull``."""
+    _reference(parser)
+    _output(parser)
+    _policy(parser)
+    _platform(parser)
+    _access(parser)
+
+
+def copy(parser: CommandParser) -> None:
+    """``cloudboot copy``."""
+    _reference(parser)
+    parser.add_argument("target", metavar="TARGET", help="The new place, written like a reference.")
+    _platform(parser)
+    parser.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
+    _access(parser)
+
+
+def inspect(parser: CommandParser) -> None:
+    """``cloudboot inspect``."""
+    _reference(parser)
+    _platform(parser)
+    _access(parser)
+
+
+def verify(parser: CommandParser) -> None:
+    """``cloudboot verify``."""
+    _reference(parser)
+    _policy(parser)
+    parser.add_argument(
+        "--key", type=input_file, action="append", metavar="FILE", help="A public key that will do; can be repeated."
+    )
+    parser.add_argument("--identity", metavar="SUBJECT", help="E-mail address or URI of a certificate that will do.")
+    parser.add_argument("--issuer", metavar="URL", help="Who vouches for that identity.")
+    parser.add_argument(
+        "--trust-root", type=input_file, metavar="FILE", help="Trusted root to prove it with (default: Sigstore's own)."
+    )
+    _access(parser)
+
+
+def sign(parser: CommandParser) -> None:
+    """``cloudboot sign``."""
+    _reference(parser)
+    parser.add_argument("--key", type=input_file, metavar="FILE", help="Sign with this private key (PEM).")
+    parser.add_argument(
+        "--identity-token", type=input_file, metavar="FILE", help="Sign as the subject of this OpenID Connect token."
+    )
+    parser.add_argument(
+        "--ambient-identity", action="store_true", help="Sign as the identity that this machine's environment has."
+    )
+    parser.add_argument(
+        "--trust-config", type=input_file, metavar="FILE", help="Services to sign with (default: Sigstore's own)."
+    )
+    _signature(parser)
+    parser.add_argument("--name", metavar="TEXT", help="The repository the signature names (default: the image's own).")
+    _access(parser)

@@ -1,0 +1,237 @@
+"""Every command: its arguments, and the module that runs it.
+
+Only the parser of the command that is asked for is built, and nothing of the packages below is imported here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cloudboot_base import UsageError
+from cloudboot_base.command import OK, exit_code, printable
+from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
+
+from . import arguments
+from .console import EXIT_CODES, Console, report_error, run_reported
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+    Declare = Callable[[CommandParser], None]
+    Main = Callable[[argparse.Namespace, Console], int]
+
+PROGRAM = "cloudboot"
+PURPOSE = "Boot any operating system from an OCI artifact, and prove every step."
+_OPTIONS = (
+    ("-h, --help", "Print this text."),
+    ("--version", "Print the version."),
+    ("--completion SHELL", f"Print completion for {', '.join(SHELLS[:-1])} or {SHELLS[-1]}."),
+    ("--man-page", "Print the manual page."),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its purpose in one sentence, its arguments, and where it runs (``module:function``)."""
+
+    purpose: str
+    declare: Declare
+    runs: str
+
+    def parser(self, name: str) -> CommandParser:
+        """Its arguments; ``name`` has the words behind the program's name."""
+        parser = CommandParser(PROGRAM, name, self.purpose, _unused)
+        self.declare(parser)
+        return parser
+
+    def main(self) -> Main:
+        """The function that runs it."""
+        module, _, function = self.runs.partition(":")
+        found: Main = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        return found
+
+
+def _unused(_: argparse.Namespace) -> int:
+    raise AssertionError("commands of this program run by their module")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands below a name."""
+
+    purpose: str
+    commands: Mapping[str, Command | Group] = field(default_factory=dict)
+
+
+_IMAGE = {
+    "build": Command(
+        "Build a bootable disk image without root: GPT, a FAT ESP with an EFI loader, a UFS2 root.",
+        arguments.build,
+        "image:build",
+    ),
+    "inspect": Command(
+        "Show partitions, file systems and the build's manifest; exit 1 if a check finds something.",
+        arguments.image_inspect,
+        "image:inspect",
+    ),
+}
+ROOT = Group(
+    PURPOSE,
+    {
+        "probe": Command(
+            "Boot an image from a registry or folder; exit 0 only if every gate passes.",
+            arguments.probe,
+            "probing:main",
+        ),
+        "demo": Command(
+            "Build a small disk, push it to a folder and boot it in this process; needs no other program.",
+            arguments.demo,
+            "demo:main",
+        ),
+        "image": Group("Build disk images and look into them.", _IMAGE),
+        "push": Command("Push a disk image as the single layer of an OCI artifact.", arguments.push, "transfer:push"),
+        "pull": Command(
+            "Fetch a disk image, verify it, and only then give it its name.", arguments.pull, "transfer:pull"
+        ),
+        "copy": Command(
+            "Copy an image to another registry or folder; manifests and digests stay the same.",
+            arguments.copy,
+            "transfer:copy",
+        ),
+        "inspect": Command(
+            "Describe an artifact without fetching its image; 'image inspect' looks into the image.",
+            arguments.inspect,
+            "transfer:inspect",
+        ),
+        "verify": Command(
+            "Verify an image's signatures, by a policy or by one key or identity, without fetching the image.",
+            arguments.verify,
+            "signatures:verify",
+        ),
+        "sign": Command(
+            "Sign an image that was pushed; the signature is stored beside it.", arguments.sign, "signatures:sign"
+        ),
+    },
+)
+
+
+def names(group: Group = ROOT, path: str = "") -> list[str]:
+    """The paths of all groups and commands, each with a blank before every word."""
+    found = [path]
+    for name, command in sorted(group.commands.items()):
+        below = f"{path} {name}"
+        found += names(command, below) if isinstance(command, Group) else [below]
+    return found
+
+
+def resolve(words: Sequence[str]) -> tuple[Command | Group, str, list[str]]:
+    """The command that ``words`` name, its name behind the program's, and the words that are left.
+
+    Raises:
+        UsageError: no command has that name.
+    """
+    found: Command | Group = ROOT
+    name, rest = "", list(words)
+    while isinstance(found, Group):
+        word = next((word for word in rest if not word.startswith("-")), None)
+        if word is None or any(given in _ENDING for given in rest[: rest.index(word)]):
+            return found, name, rest
+        if word not in found.commands:
+            raise UsageError(
+                f"unknown command {printable(f'{name} {word}'.strip())}",
+                hint=suggestion(word, found.commands) or f"the commands are {', '.join(found.commands)}",
+            )
+        rest.remove(word)
+        found, name = found.commands[word], f"{name} {word}".strip()
+    return found, name, rest
+
+
+_ENDING = frozenset({"-h", "--help", "--version", "--completion", "--man-page"})
+
+
+def group_help(group: Group, name: str) -> str:
+    """What ``--help`` prints for a group."""
+    import textwrap  # 3 ms, for help only
+
+    full = f"{PROGRAM} {name}".strip()
+    width = max(map(len, group.commands)) + 4
+    lines = [f"usage: {full} COMMAND [OPTION]... [ARGUMENT]...", "", group.purpose, "", "commands:"]
+    for word, command in group.commands.items():
+        wrapped = textwrap.wrap(command.purpose, 100 - width)
+        lines += [f"  {word:{width - 2}}{wrapped[0]}", *(" " * width + line for line in wrapped[1:])]
+    lines += ["", "options:"]
+    lines += [f"  {flags:22}{text}" for flags, text in (_OPTIONS if group is ROOT else _OPTIONS[:1])]
+    if group is ROOT:
+        lines += ["", "exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())]
+    lines += ["", f"'{full} COMMAND --help' describes a command."]
+    return "\n".join(lines)
+
+
+def run(words: list[str]) -> int:
+    """Run what ``words`` ask for and give the exit code."""
+    if os.environ.get("_CLOUDBOOT_COMPLETE"):
+        from .completion import candidates
+
+        print("\n".join(candidates(words)))
+        return OK
+    asked = words[: words.index("--")] if "--" in words else words
+    console = Console(json="--json" in asked, verbose="--verbose" in asked or "-v" in asked)
+    try:
+        command, name, rest = resolve(words)
+        if isinstance(command, Group):
+            return _run_group(command, name, rest, console)
+        options = command.parser(name).read(rest)
+    except UsageError as error:
+        report_error(console, error)
+        return exit_code(error)
+    except SystemExit as leave:  # --help
+        return leave.code if isinstance(leave.code, int) else OK
+    except BrokenPipeError:
+        return OK
+    return run_reported(console, lambda: command.main()(options, console))
+
+
+def _run_group(group: Group, name: str, rest: list[str], console: Console) -> int:
+    rest = [word for word in rest if word not in {"--json", "-v", "--verbose"}]
+    if not rest or rest[0] in {"-h", "--help"}:
+        console.print(group_help(group, name))
+        return OK
+    if group is ROOT and rest[0] == "--version":
+        console.print(f"{PROGRAM} {_program().version()}")
+    elif group is ROOT and rest[0] == "--completion":
+        from .completion import script
+
+        console.print(script(rest[1] if len(rest) > 1 else ""), end="")
+    elif group is ROOT and rest[0] == "--man-page":
+        from cloudboot_base.shells import man_page
+
+        console.print(man_page(whole_program()), end="")
+    else:
+        raise UsageError(
+            f"unknown option {printable(rest[0])}", hint=f"{PROGRAM} --help lists the commands and options"
+        )
+    return OK
+
+
+def _program() -> Program:
+    return Program(PROGRAM, "cloudboot-probes", PURPOSE, exit_codes=EXIT_CODES)
+
+
+def whole_program() -> Program:
+    """All commands at once, each under the words that name it: for the manual page."""
+    program = _program()
+
+    def add(group: Group, path: str) -> None:
+        for name, command in group.commands.items():
+            below = f"{path} {name}".strip()
+            if isinstance(command, Group):
+                add(command, below)
+            else:
+                program.commands[below] = command.parser(below)
+
+    add(ROOT, "")
+    return program

@@ -1,0 +1,236 @@
+"""How every command speaks: results on stdout, progress and diagnostics on stderr, an error in one line with a code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from cloudboot_base import Error
+from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
+from cloudboot_base.errors import error_facts, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MACHINE = 12
+EXIT_CODES = {
+    OK: "The command did what was asked; every gate passed.",
+    CHECK_FAILED: "A gate or a check failed.",
+    USAGE: "The command line is wrong, or the recipe cannot be built.",
+    3: "The input is damaged, or is not of its format.",
+    4: "There is not enough room.",
+    SYSTEM: "The operating system refused, or a program or package is missing.",
+    6: "There is no such image.",
+    7: "Credentials are missing or were refused.",
+    8: "The registry answered wrongly.",
+    9: "The registry asks for fewer requests.",
+    10: "There is no connection.",
+    11: "The registry is too slow.",
+    MACHINE: "A machine could not be started.",
+    13: "The signatures do not satisfy the policy.",
+    14: "A service of Sigstore, or its trust root, failed.",
+    INTERRUPTED: "The command was interrupted.",
+}
+_TICK = 1.0  # seconds between two looks at a status line
+
+
+class Console:
+    """stdout for results, stderr for the rest, and at most one status line below everything else.
+
+    The status line stands on the terminal that stderr is, and goes before anything is printed to either: two writers
+    never share a line.
+    """
+
+    def __init__(self, *, json: bool = False, verbose: bool = False) -> None:
+        self.json = json
+        self.verbose = verbose
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names of files need not be text
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        self._status = ""
+        self.color = _colored(sys.stdout)
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that stdout is; ``None`` where it is none, and lines are as long as they are."""
+        return _columns() if sys.stdout.isatty() else None
+
+    def print(self, text: str = "", *, end: str = "\n") -> None:
+        """A part of the result."""
+        with self._lock:
+            self._clear()
+            sys.stdout.write(text + end)
+            sys.stdout.flush()
+            self._draw()
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Lines of the result, together."""
+        self.print("\n".join(texts))
+
+    def say(self, text: str) -> None:
+        """A line about what is going on."""
+        with self._lock:
+            self._clear()
+            sys.stderr.write(printable(text) + "\n")
+            sys.stderr.flush()
+            self._draw()
+
+    def warn(self, text: str) -> None:
+        """Something that may not be as it should."""
+        self.say(f"cloudboot: warning: {text}")
+
+    def result(self, value: object) -> None:
+        """A result as one JSON document."""
+        self.print(_dumped(value, indent=2))
+
+    def line(self, value: object) -> None:
+        """A result as one line of JSON, at once."""
+        self.print(_dumped(value, indent=None))
+
+    @contextlib.contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
+        """A status line with amount, share, rate and time left; silent where stderr is not a terminal."""
+        start = time.monotonic()
+        shown = 0.0
+
+        def update(done: int, total: int) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown >= 0.1 or done == total:
+                shown = now
+                self._set(_progress_text(label, done, total, now - start))
+
+        try:
+            yield update if self._live else _silent
+        finally:
+            self._set("")
+
+    @contextlib.contextmanager
+    def waiting(self, label: str) -> Iterator[None]:
+        """A status line that counts the seconds; silent where stderr is not a terminal."""
+        if not self._live:
+            yield
+            return
+        import threading  # 6 ms, and few commands wait
+
+        self._lock = threading.RLock()
+        start = time.monotonic()
+        over = threading.Event()
+
+        def tick() -> None:
+            while not over.wait(_TICK):
+                with self._lock:
+                    if not self._status or self._status.startswith(label):  # a transfer's own line stays
+                        self._set(f"{label} ... {time.monotonic() - start:.0f} s")
+
+        self._set(f"{label} ...")
+        thread = threading.Thread(target=tick, name="status", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._set("")
+
+    def _set(self, text: str) -> None:
+        with self._lock:
+            self._clear()
+            self._status = text
+            self._draw()
+
+    def _clear(self) -> None:
+        if self._status and self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _draw(self) -> None:
+        if self._status and self._live:
+            # A column short of the edge, where some terminals begin a new line.
+            sys.stderr.write(self._status[: max(1, _columns() - 1)])
+            sys.stderr.flush()
+
+
+def _colored(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _progress_text(label: str, done: int, total: int, seconds: float) -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    text = f"{label}: {_amount(done)}"
+    if total:
+        text += f" of {_amount(total)} ({100 * done // total} %)"
+    text += f", {_amount(rate)}/s"
+    return text + (f", {(total - done) / rate:.0f} s left" if total and rate and done < total else "")
+
+
+def _amount(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def _columns() -> int:
+    import shutil  # 9 ms, for terminals only
+
+    return shutil.get_terminal_size().columns
+
+
+def _dumped(value: object, *, indent: int | None) -> str:
+    import json  # 10 ms, for --json only
+
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a lone surrogate in a name, or a terminal of another encoding
+        text = json.dumps(plain(value), indent=indent)
+    return text
+
+
+def run_reported(console: Console, main: Callable[[], int]) -> int:
+    """Call ``main`` and give its exit code; what the packages raise becomes a line on stderr and a code.
+
+    With ``--json`` the error's facts also go to stdout, as one line.
+    """
+    try:
+        return main()
+    except BrokenPipeError:
+        # The reader of our output went away; stdout at nothing keeps the interpreter's last flush silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (Error, OSError) as error:
+        if console.verbose:
+            import traceback  # 8 ms, for --verbose only
+
+            traceback.print_exc()
+        report_error(console, error)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        console.say("cloudboot: interrupted")
+        return INTERRUPTED
+
+
+def report_error(console: Console, error: Error | OSError) -> None:
+    """Say what went wrong, and what can be done."""
+    if console.json:
+        console.line({**error_facts(error), "exit_code": exit_code(error)})
+    if isinstance(error, OSError) and not isinstance(error, Error) and error.filename is not None:
+        name = error.filename
+        text = f"{os.fsdecode(name) if isinstance(name, bytes | str) else name}: {error.strerror}"
+    else:
+        text = str(error)
+    console.say(f"cloudboot: error: {text}")
+    if hint := getattr(error, "hint", None):
+        console.say(f"cloudboot: hint: {hint}")

@@ -1,0 +1,123 @@
+"""What a firmware has to be for a probe: stages under common names, and a session that knows what was seen.
+
+The gates have the same names whatever boots the image, so that two runs can be laid side by side. A firmware that
+cannot prove one of them says why (``not-applicable``); none is ever missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cloudboot_base import UsageError
+from cloudboot_base.program import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloudboot_base.gates import Stage
+    from cloudboot_probes.blockmap import BlockMap, Read
+    from cloudboot_probes.systems import System
+
+    from .context import Probe
+
+#: The gates before anything boots.
+IMAGE_GATES = ("resolve", "fetch", "verify", "header")
+#: The gates of every firmware, in order; what the system adds follows.
+BOOT_GATES = (
+    "publish-block-io", "connect-controller", "sfs-child", "load-image", "ufs-root", "start-image", "loader-banner",
+)  # fmt: skip
+#: What systems add; the data of each names which.
+SYSTEM_GATES = ("kernel-banner", "root-mounted")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleLine:
+    """A line of the console and when it began, in seconds since power-on."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a boot left behind, for reports: as much of it as there was.
+
+    Times are in seconds since power-on. ``dropped`` counts bytes of console text that are kept no more,
+    ``reads_dropped`` reads of the disk; ``marks`` are the moments at which phases began ("loader", "kernel",
+    "finished").
+    """
+
+    block_map: BlockMap | None = None
+    reads: Sequence[Read] = ()
+    marks: Mapping[str, float] = field(default_factory=dict)
+    screenshot: bytes | None = None
+    console: str = ""
+    lines: Sequence[ConsoleLine] = ()
+    dropped: int = 0
+    reads_dropped: int = 0
+
+
+class Session(Protocol):
+    """A boot that was begun: a machine, or an interpreter of machine code in this process."""
+
+    def facts(self) -> Mapping[str, object]:
+        """The machine and its firmware, for the record's header: names, versions, sizes."""
+        ...
+
+    def boot(self) -> Boot:
+        """What was seen so far; called once, before :meth:`close`."""
+        ...
+
+    def close(self) -> None:
+        """End it, and give everything back. Safe to call more than once."""
+        ...
+
+
+class Firmware(Protocol):
+    """Something that boots a verified disk image: real firmware in a machine, or a UEFI in this process."""
+
+    @property
+    def name(self) -> str:
+        """What ``--firmware`` calls it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        ...
+
+    def stages(self, system: System) -> list[Stage[Probe]]:
+        """A stage for each of ``BOOT_GATES`` and then for each of ``system.gates``, in that order.
+
+        The first of them starts a :class:`Session` and leaves it in ``probe.session``, which closes it.
+        """
+        ...
+
+
+#: Where each firmware is; imported when it is asked for, because each needs packages of its own.
+FIRMWARE = {"hosted": "cloudboot_probes.probe.hosted:FIRMWARE", "qemu": "cloudboot_probes.probe.qemu:FIRMWARE"}
+
+
+def firmware_named(name: str) -> Firmware:
+    """The firmware ``--firmware NAME`` means.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in FIRMWARE:
+        raise UsageError(
+            f"no firmware is called {name!r}",
+            hint=suggestion(name, list(FIRMWARE)) or f"there are: {', '.join(FIRMWARE)}",
+        )
+    module, _, attribute = FIRMWARE[name].partition(":")
+    found: Firmware = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def default_firmware(system: System) -> str:
+    """The firmware a probe of ``system`` takes when none is named: the system's own choice, if that is there."""
+    if system.firmware == "hosted" and importlib.util.find_spec("unicorn") is None:
+        return "qemu"  # the extra [unicorn] is not installed
+    return system.firmware if system.firmware in FIRMWARE else "qemu"

@@ -1,0 +1,133 @@
+"""A probe that does not come to its end, however that happens, leaves no report that looks like a success."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+NAMES = [
+    "resolve", "fetch", "verify", "header", "publish-block-io", "connect-controller", "sfs-child", "load-image",
+    "ufs-root", "start-image", "loader-banner", "kernel-banner", "root-mounted",
+]  # fmt: skip
+OUTPUTS = ("report.html", "junit.xml", "record.json", "console.txt")
+
+
+@contextlib.contextmanager
+def silent_registry() -> Iterator[str]:
+    """Something that takes connections and never answers; gives its address, and how to wait for a caller."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        called = threading.Event()
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    held.append(connection)
+                    connection.recv(1)
+                    called.set()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        for connection in held:
+            connection.close()
+
+
+# A shell that runs the tests in the background leaves SIGINT ignored to all of them.
+LISTENING = ("env", "--default-signal=INT", sys.executable)
+
+
+def start(reference: str, folder: Path, *flags: str) -> subprocess.Popen[str]:
+    outputs = ["--report", "report.html", "--junit", "junit.xml", "--record", "record.json", "--console", "console.txt"]
+    return subprocess.Popen(
+        [*LISTENING, "-m", "cloudboot_probes", "probe", "linux", reference, *outputs, *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_an_interrupted_probe_tells_what_was_not_reached(
+    tmp_path: Path, number: signal.Signals, flags: tuple[str, ...]
+) -> None:
+    with silent_registry() as host, start(f"{host}/a/b:v1", tmp_path, *flags) as process:
+        wait_for(tmp_path / "console.txt", process)
+        time.sleep(0.3)  # into the first gate
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[0] == "cloudboot: interrupted"
+    if flags:
+        gates = [json.loads(line) for line in out.splitlines()]
+        assert [gate["gate"] for gate in gates] == NAMES
+        assert {gate["verdict"] for gate in gates} == {"not-reached"}
+        assert {gate["reason"] for gate in gates} == {"the probe was interrupted"}
+    else:
+        assert out.count("\n---- ") + out.startswith("---- ") == len(NAMES)
+        assert out.splitlines()[-1].endswith("; interrupted")
+        assert out.splitlines()[-1].startswith("0 of 13 gates passed")
+    judge_outputs(tmp_path, "interrupted")
+
+
+def judge_outputs(folder: Path, outcome: str) -> None:
+    suite = ET.parse(folder / "junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.attrib["errors"], suite.attrib["skipped"]) == ("1", str(len(NAMES)))
+    assert [case.attrib["name"] for case in suite.findall("testcase")] == [*NAMES, "finished"]
+    record = json.loads((folder / "record.json").read_text())
+    assert record["outcome"] == outcome
+    assert [gate["gate"] for gate in record["gates"]] == NAMES
+    page = (folder / "report.html").read_text()
+    assert page.count('class="not-reached"') == len(NAMES)
+    assert 'class="verdict pass"' not in page
+
+
+def test_a_killed_probe_leaves_no_older_report_behind(tmp_path: Path) -> None:
+    for name in OUTPUTS:
+        (tmp_path / name).write_text("all gates passed, a week ago")
+    with silent_registry() as host, start(f"{host}/a/b:v1", tmp_path) as process:
+        while "a week ago" in (tmp_path / "console.txt").read_text():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    judge_outputs(tmp_path, "unfinished")
+    assert (tmp_path / "console.txt").read_text() == ""
+    assert sorted(os.listdir(tmp_path)) == sorted(OUTPUTS)
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
+def test_an_interrupt_during_start_up_is_one_line(tmp_path: Path, delay: float) -> None:
+    """Whatever is being imported: the earliest moments are Python's own, and no program's to catch."""
+    code = (
+        "import sys, os, signal, threading, time\n"
+        "from cloudboot_probes.cli import main\n"
+        f"threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "main(sys.argv[1:])\n"
+    )
+    with silent_registry() as host:
+        done = subprocess.run(
+            [*LISTENING, "-c", code, "probe", "linux", f"{host}/a/b:v1"],
+            capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr == "cloudboot: interrupted\n"
