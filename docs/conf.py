@@ -125,6 +125,10 @@ def qualify(_: Sphinx, doctree: nodes.document) -> None:
     """Give a bare name the module it has in its own package, since two packages may use the same name."""
     for node in doctree.findall(pending_xref):
         package, target = str(node.get("py:module") or "").split(".")[0], node["reftarget"]
+        if node.get("refdomain") == "py" and target == "type":  # the builtin, not one of the attributes of that name
+            node["refspecific"] = False
+            node["py:module"] = node["py:class"] = None
+            continue
         if node.get("refdomain") == "py" and package in PACKAGES and target.isidentifier():
             own = [vars(module).get(target) for name, module in sys.modules.items() if name.split(".")[0] == package]
             for found in own:

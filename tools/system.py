@@ -26,6 +26,7 @@ JUDGES = {
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
     "cpio": "cpio",
+    "chromium": "chromium",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
