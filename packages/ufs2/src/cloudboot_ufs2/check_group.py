@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import Finding
 
+from .bits import group_hash
 from .constants import CG_MAGIC, CK_CYLGRP
 from .dialect import UFS2
-from .group import group_hash
 from .mapoffsets import map_offsets
 from .records import Cg
 from .superblock import has_hash

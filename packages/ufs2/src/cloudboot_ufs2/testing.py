@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage
 
+from .bits import group_hash
 from .builder import build
 from .check import check
 from .constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, FS_SUJ, SBLOCK_UFS2, SUJ_FILE
 from .directory import header, record_size
 from .directory import records as directory_records
-from .group import group_hash
 from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
 from .mapoffsets import map_offsets

@@ -62,5 +62,5 @@ def _repair(options: argparse.Namespace) -> int:
         for action in done.actions:
             print(f"{'would be done: ' if options.dry_run else ''}{command.printable(action)}")
         if not done.actions:
-            print(f"{options.image}: clean")
+            print(f"{options.image}: no problems found")
     return command.CHECK_FAILED if options.dry_run and done.actions else command.OK
