@@ -42,8 +42,9 @@ class _Machine:
     """How QEMU runs an architecture.
 
     ``registers`` are the general ones in the order of the stub's ``g`` packet, 64 bits each. ``scratch`` is the
-    register that a trap leaves its address in, ``trap`` gives a trap's code from the distance to the common place, ``enable`` is
-    code that switches floating point on, run once with ``enable_values`` in registers. ``ram`` is where QEMU has RAM.
+    register that a trap leaves its address in, ``trap`` gives a trap's code from the distance to the common place,
+    ``enable`` is code that switches floating point on, run once with ``enable_values`` in registers. ``ram`` is where
+    QEMU has RAM.
     """
 
     program: str
