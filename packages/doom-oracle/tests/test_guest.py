@@ -82,7 +82,7 @@ def test_a_machine_that_is_killed_in_the_middle_is_an_error() -> None:
                 rig.show(picture)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_default_checkpoints_pass_every_gate(wad: Wad, tmp_path: Path) -> None:
     """1,050 tics of the demo loop: O-1 to O-9 as the protocol states them."""
     command: list[str | Path] = [sys.executable, "-m", "cloudboot_doom_oracle"]
