@@ -16,6 +16,7 @@ from pathlib import Path
 
 # Debian package -> what proves that it is there: a program, or a file.
 PROBE = {
+    "gcc": "gcc",  # one pinned Python package has no wheels
     "docker-registry": "docker-registry",
     "grub-common": "grub-mkimage",
     "ovmf": "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -25,6 +26,7 @@ JUDGES = {
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
     "cpio": "cpio",
+    "chromium": "chromium",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
@@ -33,7 +35,6 @@ JUDGES = {
     "gcc-riscv64-linux-gnu": "riscv64-linux-gnu-gcc",
     "fish": "fish",
     "fuse3": "fusermount3",
-    "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",

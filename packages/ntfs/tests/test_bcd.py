@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -31,6 +29,7 @@ from cloudboot_ntfs.bcd import (
     show,
     structs,
 )
+from cloudboot_ntfs.bcd.__main__ import main
 from cloudboot_ntfs.registry import Key, Value, build, check
 from cloudboot_records.generate import generate
 
@@ -230,15 +229,11 @@ def test_what_is_not_a_store() -> None:
         create("dos")
 
 
-def bcd(*words: str | Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "cloudboot_ntfs.bcd", *words], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def bcd(*words: str | Path, code: int = 0) -> str:
+        assert main([str(word) for word in words]) == code
+        return "".join(capsys.readouterr())
 
-
-def test_command(tmp_path: Path) -> None:
     store = tmp_path / "BCD"
     bcd("create", store, "--windows", devices.to_text(GPT), "--description", "Test", "--timeout", "5")
     assert "exists" in bcd("create", store, code=5)

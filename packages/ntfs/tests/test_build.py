@@ -115,7 +115,7 @@ def test_libfsntfs_reads_it(image: Path) -> None:
 def test_grub_reads_it(image: Path) -> None:
     program = judge("grub-fstest", "grub-common")
     path = image.parent / "out"
-    run(program, image, "cp", "(loop0)/windows/system32/WINLOAD.EFI", path, timeout=30)
+    run(program, image, "cp", "(loop0)/Windows/System32/winload.efi", path, timeout=30)
     assert path.read_bytes() == pattern(70_000)
 
 

@@ -67,7 +67,8 @@ def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_every_byte(foreign: tuple[Path, dict[str, bytes]]) -> None:
     image, files = foreign
     with ntfs.NTFS(image) as volume:
-        assert isinstance(volume, FileSystem)
+        as_any: FileSystem = volume
+        assert isinstance(as_any, FileSystem)
         assert volume.label == "Foreign"
         for path, data in files.items():
             assert volume.read_file(f"/{path}") == data, path
@@ -178,15 +179,16 @@ def read_everything(data: bytes) -> None:
         list(volume.regions())
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_damage_is_an_error(small: bytes, chance: random.Random) -> None:
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1 << 64))
+def test_damage_is_an_error(small: bytes, seed: int) -> None:
+    chance = random.Random(seed)
     damaged = bytearray(small)
     with ntfs.NTFS(small) as volume:
         geometry = volume.geometry
         mft = geometry.mft_lcn * geometry.cluster_size
     for _ in range(chance.randint(1, 5)):
-        number = chance.choice([0, 5, 9, 10, *range(64, 180)])
+        number = chance.choice([0, 5, 9, 10, *range(64, 150)])
         place = (
             mft + number * geometry.record_size + chance.randrange(1024)
             if chance.random() < 0.7

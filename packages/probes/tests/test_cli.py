@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -21,6 +23,8 @@ from cloudboot_oci_stream.testing import docker_registry
 from cloudboot_probes.cli import main
 from cloudboot_probes.cli.completion import candidates
 from cloudboot_probes.describe import opened
+
+FORCE = {"qcow2": "cluster_size=64k", "vpc": "force_size=on"}
 
 
 def cloudboot(*arguments: str | Path, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -109,6 +113,21 @@ def test_mistakes_give_one_line_and_their_code(
     assert words in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "disk.img").exists()
+
+
+@pytest.mark.parametrize("kind", ["qcow2", "vpc", "gz", "xz"])
+def test_inspect_reads_containers_as_it_reads_raw_disks(small: Path, kind: str, tmp_path: Path) -> None:
+    target = tmp_path / f"disk.{kind}"
+    if kind in ("qcow2", "vpc"):
+        run(judge("qemu-img", "qemu-utils"), "convert", "-O", kind, "-o", FORCE[kind], small, target)
+    else:
+        data = small.read_bytes()
+        target.write_bytes(gzip.compress(data) if kind == "gz" else lzma.compress(data))
+    raw = json.loads(cloudboot("image", "inspect", small, "--json").stdout)
+    assert json.loads(cloudboot("image", "inspect", target, "--json").stdout) == raw
+    cut = tmp_path / "cut"
+    cut.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
+    assert "error: " in cloudboot("image", "inspect", cut, code=3).stderr
 
 
 def test_inspect_shows_partitions_and_files_and_finds_damage(small: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from cloudboot_base.gates import Gate, Stage, Verdict, run_stages, unfinished
 from cloudboot_oci_stream.errors import DigestMismatchError
 from cloudboot_probes.probe import Boot, Header, Outcome, Probe, Record
 from cloudboot_probes.probe.staging import stage
-from cloudboot_probes.render.html import html
 from cloudboot_probes.render.json import document
 from cloudboot_probes.render.junit import junit
+from cloudboot_probes.render.report import report
 from cloudboot_probes.render.terminal import flat, gate_lines, summary_line
 from cloudboot_probes.render.text import columns
 from cloudboot_qemu import QemuError
@@ -175,20 +175,10 @@ def test_a_run_without_an_end_is_green_nowhere(outcome: Outcome) -> None:
     assert (suite.attrib["errors"], suite.attrib["skipped"]) == ("1", "1")
     assert suite.find("testcase[@name='finished']/error") is not None
     assert early.summary.endswith(("; interrupted", "; not finished"))
-    page = html(early)
+    page = report(early)
     assert 'class="verdict fail"' in page
     assert 'class="verdict pass"' not in page
     assert json.loads(document(early))["outcome"] == str(outcome)
-
-
-def test_html_is_one_page_that_escapes_what_it_shows() -> None:
-    page = html(record(boot=Boot(screenshot=b"\x89PNG", console="<script>")))
-    assert "<title>a &amp; b: oci:x</title>" in page
-    assert "a &lt;claim&gt;" in page
-    assert "&lt;script&gt;" in page
-    assert "<script" not in page
-    assert 'src="data:image/png;base64,iVBORw==' in page
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
 def test_flat_evidence() -> None:

@@ -34,6 +34,7 @@ from cloudboot_uefi_abi.variables import (
     describe,
     efivarfs_file,
     efivarfs_name,
+    format_store,
     option_number,
     pack_boot_order,
     pack_signature_lists,
@@ -334,3 +335,14 @@ def test_any_bytes_are_lists_or_a_typed_error(data: bytes) -> None:
         assert pack_signature_lists(parse_signature_lists(data)) == data
     with contextlib.suppress(LoadOptionError, TruncatedError, DevicePathError):
         assert LoadOption.parse(data).pack() == data
+
+
+def test_a_formatted_store_is_debian_s_empty_one(tmp_path: Path) -> None:
+    ours, theirs = format_store(), store("OVMF_VARS_4M.fd")
+    assert len(ours) == len(theirs)
+    assert ours[:0x40000] == theirs[:0x40000]
+    variable = Variable("Timeout", GLOBAL, b"\5\0")
+    assert as_judge_reads(tmp_path, VariableStore.parse(ours).replace([variable])) == [as_json(variable)]
+    for sizes in ((0x84001, 0x40000), (0x1000, 0x2000), (0x1000, 0)):
+        with pytest.raises(RangeError, match="multiples"):
+            format_store(*sizes)

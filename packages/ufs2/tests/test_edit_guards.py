@@ -173,7 +173,7 @@ def test_closing_waits_for_the_operation_under_way(image: Path) -> None:
     mounted = open_shared(image, writable=True, clock=lambda: 10**18)
     editor = mounted.editor
     assert isinstance(editor, WritableUFS2)
-    with editor._operation() as operation:  # the inside of any method, at which a destructor may close
+    with editor.operation() as operation:  # the inside of any method, at which a destructor may close
         mounted.close()
         operation.touch(operation.inode(2), content=True)
         with pytest.raises(ReadOnlyError, match="somebody else"):

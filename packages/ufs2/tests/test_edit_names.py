@@ -18,13 +18,15 @@ from cloudboot_ufs2 import (
     NameTooLongError,
     Options,
     PathError,
+    SourceError,
     Symlink,
     SymlinkLoopError,
     TooManyLinksError,
     WritableUFS2,
+    check,
 )
 from cloudboot_ufs2.members import Member
-from cloudboot_ufs2.testing import assert_clean, editable_image, pattern, totals
+from cloudboot_ufs2.testing import assert_clean, editable_image, image_of, pattern, totals
 
 MEBIBYTE = 1 << 20
 
@@ -282,11 +284,14 @@ def test_a_target_has_1_to_1023_bytes() -> None:
             volume.symlink(target, "/link")
 
 
-def test_an_inode_has_at_most_65500_names() -> None:
-    tree: dict[str, Member] = {"a": b"a", **{f"d/{number:05}": HardLink("a") for number in range(65498)}}
-    image = editable_image(tree, Options(block_size=32768), size=32 * MEBIBYTE)
-    volume = WritableUFS2.open(image)
-    assert volume.stat("/a").st_nlink == 65499
+@pytest.mark.parametrize(("freebsd", "most"), [(14, 32767), (15, 65500)])
+def test_an_inode_has_as_many_names_as_freebsd_counts(freebsd: int, most: int) -> None:
+    tree: dict[str, Member] = {"a": b"a", **{f"d/{number:05}": HardLink("a") for number in range(most - 2)}}
+    image = editable_image(tree, Options(block_size=32768, freebsd=freebsd), size=32 * MEBIBYTE)
+    with pytest.raises(SourceError, match="links"):
+        image_of({**tree, "b": HardLink("a"), "c": HardLink("a")}, Options(freebsd=freebsd))
+    volume = WritableUFS2.open(image, freebsd=freebsd)
+    assert volume.stat("/a").st_nlink == most - 1
     volume.link("/a", "/last")
     with pytest.raises(TooManyLinksError):
         volume.link("/a", "/more")
@@ -294,19 +299,21 @@ def test_an_inode_has_at_most_65500_names() -> None:
     with pytest.raises(TooManyLinksError):
         volume.rename("/a", "/d/more")
     volume.rename("/a", "/b")
-    assert volume.stat("/last").st_nlink == 65500
+    assert volume.stat("/last").st_nlink == most
+    assert [found.kind for found in check(image)] == ([] if freebsd == 14 else ["inode-too-many-links"])
+    assert check(image, freebsd=freebsd) == []
     volume.unlink("/last")
     volume.rename("/b", "/d/more")
-    assert_clean(image)
+    assert check(image, freebsd=freebsd) == []
 
 
 @pytest.mark.slow
-def test_a_directory_has_at_most_65498_subdirectories() -> None:
-    tree: dict[str, Member] = {f"d/{number:05}": Directory() for number in range(65497)}
+def test_a_directory_has_as_many_subdirectories_as_freebsd_counts() -> None:
+    tree: dict[str, Member] = {f"d/{number:05}": Directory() for number in range(32764)}
     options = Options(block_size=4096, fragment_size=512, density=2048)
-    image = editable_image(tree, options, size=384 * MEBIBYTE)
+    image = editable_image(tree, options, size=192 * MEBIBYTE)
     volume = WritableUFS2.open(image)
-    assert volume.stat("/d").st_nlink == 65499
+    assert volume.stat("/d").st_nlink == 32766
     volume.mkdir("/e")
     volume.mkdir("/d/last")
     with pytest.raises(TooManyLinksError):

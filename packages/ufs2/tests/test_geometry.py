@@ -158,7 +158,7 @@ def test_too_small_says_how_much_is_needed(size: int) -> None:
     [
         {"block_size": 2048}, {"block_size": 131072}, {"block_size": 33000}, {"fragment_size": 2048},
         {"fragment_size": 65536}, {"fragment_size": 5000}, {"minfree": 100}, {"minfree": -1}, {"density": 0},
-        {"label": "a label"}, {"label": "x" * 32}, {"max_extent": 16384}, {"max_contiguous": 257},
+        {"label": "a label"}, {"label": "x" * 32}, {"max_extent": 0}, {"freebsd": 4}, {"max_contiguous": 257},
         {"average_file_size": 0}, {"timestamp": 1 << 63}, {"optimize": "speed"}, {"byteorder": "middle"},
     ],
 )  # fmt: skip
@@ -194,3 +194,13 @@ def test_large_sectors() -> None:
 
 def test_little_minfree_switches_to_space() -> None:
     assert [Options(minfree=8).optimization, Options(minfree=7).optimization] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "extent"),
+    [(None, 32768), (65536, 65536), (16 * 32768, 16 * 32768), (32 * 32768, 16 * 32768), (40000, 32768)],
+)
+def test_extents_are_reduced_as_mkfs_does(wanted: int | None, extent: int) -> None:
+    options = Options(max_extent=wanted)
+    assert options.extent == extent
+    assert bool(options.notices) == (wanted not in (None, extent))

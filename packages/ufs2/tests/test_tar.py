@@ -367,8 +367,8 @@ def test_devices_pipes_and_sockets(tmp_path: Path, capsys: pytest.CaptureFixture
         assert volume.stat("/sda").st_rdev == 0x100 << 32 | 0x2C << 8 | 0x2300 << 24 | 0x10045
         assert stat.S_ISFIFO(volume.stat("/pipe").st_mode)
     fls = run(judge("fls", "sleuthkit"), "-f", "ufs", tmp_path / "image")
-    for kind, name in (("c/c", "null"), ("b/b", "sda"), ("p/p", "pipe")):
-        assert any(line.startswith(kind) and line.endswith(name) for line in fls.splitlines()), fls
+    for letters, path in (("c/c", "null"), ("b/b", "sda"), ("p/p", "pipe")):
+        assert any(line.startswith(letters) and line.endswith(path) for line in fls.splitlines()), fls
     image = str(tmp_path / "less")
     assert main(["build", image, str(tmp_path / "a.tar"), "--skip-special"]) == 0
     assert "3 members" in capsys.readouterr().err

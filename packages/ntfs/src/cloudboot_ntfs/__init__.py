@@ -1,6 +1,7 @@
 """NTFS, registry hives and boot configurations of Windows in Python.
 
-:func:`format` and :func:`build` make volumes, :class:`NTFS` reads them. Hives are in :mod:`.registry` and boot
+:func:`format` and :func:`build` make volumes, :class:`NTFS` reads them,
+:func:`check` finds what is wrong with them. Hives are in :mod:`.registry` and boot
 configurations in :mod:`.bcd`; neither needs a file system. The doubles of builtin errors (``FileNotFoundError`` and so
 on) stand in :mod:`.errors`.
 """
@@ -8,6 +9,7 @@ on) stand in :mod:`.errors`.
 from .builder.build import Built, build, format, required_size  # noqa: A004 -- the trade's word
 from .builder.members import Directory, File, HardLink, Reparse, Symlink
 from .builder.options import Options
+from .checker import check
 from .errors import NtfsError
 from .layout.boot import Geometry
 from .layout.constants import FileAttribute
@@ -32,6 +34,7 @@ __all__ = [
     "Symlink",
     "UsnRecord",
     "build",
+    "check",
     "format",
     "junction_data",
     "required_size",

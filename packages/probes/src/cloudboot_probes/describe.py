@@ -8,7 +8,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cloudboot_base import FormatError, MemoryStorage, open_storage
+from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_disk_image import open_disk
 from cloudboot_oci_stream import Access, fetch_image
 
 from .disk import Disk
@@ -50,16 +51,17 @@ class Description:
 def opened(
     image: str, access: Access | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Disk]:
-    """The disk that ``image`` names: a file if there is one of that name, else a reference.
+    """The disk that ``image`` names: a file (raw, compressed, qcow2 or VHD) if there is one, else a reference.
 
     Raises:
         GPTError: not a disk with a whole table.
+        DiskImageError: a damaged container, or one that is not read.
         OciError: the reference cannot be fetched.
     """
     # What looks like a path is one, so that a file that is missing is not looked for in a registry.
     if os.path.exists(image) or image.startswith(("/", "./", "../")):
-        with open_storage(image) as source:
-            yield Disk.open(source.storage)
+        with open_disk(image) as disk:
+            yield Disk.open(disk.storage)
     else:
         with fetch_image(image, access=access, progress=progress) as fetched:
             yield Disk.open(MemoryStorage(fetched.view))

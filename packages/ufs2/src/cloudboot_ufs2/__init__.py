@@ -30,6 +30,7 @@ from .errors import (
     OptionError,
     PathError,
     ReadOnlyError,
+    RepairRefusedError,
     SourceChangedError,
     SourceError,
     StaleFileError,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .livefile import LiveFile
     from .members import Directory, File, HardLink, Special, Symlink
     from .options import Options
+    from .preen import Repaired, repair
     from .presets import FREEBSD_BOOT, Preset
     from .vmimage import open_image, open_volume
 
@@ -91,6 +93,8 @@ __all__ = [
     "Preset",
     "ReadOnlyError",
     "Region",
+    "RepairRefusedError",
+    "Repaired",
     "Skipped",
     "SourceChangedError",
     "SourceError",
@@ -116,6 +120,7 @@ __all__ = [
     "open_image",
     "open_volume",
     "plan",
+    "repair",
     "required_size",
     "verify",
 ]
@@ -133,6 +138,7 @@ _LATER = {
     "livefile": ("LiveFile",),
     "members": ("Directory", "File", "HardLink", "Special", "Symlink"),
     "options": ("Options",),
+    "preen": ("Repaired", "repair"),
     "presets": ("FREEBSD_BOOT", "Preset"),
     "vmimage": ("open_image", "open_volume"),
 }

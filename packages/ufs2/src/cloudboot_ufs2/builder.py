@@ -24,7 +24,7 @@ from .notices import Notices
 from .options import Options
 from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
-from .source import finish, path_of, prune, read_tree
+from .source import check_links, finish, path_of, prune, read_tree
 from .superblock import derived_id
 from .writer import Writer, superblock_of
 
@@ -87,7 +87,8 @@ def newfs(
         root.children[b".snap"] = Node(stat.S_IFDIR | 0o775, 0, _OPERATOR, options.time * _SECOND, children={})
     finish(root)
     volume = _Volume(root, options, as_newfs=True)
-    return volume.make(target, size, offset=offset, force=force, erase=erase, dry_run=dry_run)
+    built = volume.make(target, size, offset=offset, force=force, erase=erase, dry_run=dry_run)
+    return dataclasses.replace(built, notices=tuple(options.notices))
 
 
 def build(
@@ -148,7 +149,7 @@ def build(
         built = volume.make(
             target, size, offset=offset, force=force, erase=erase, dry_run=dry_run, fitting=True, progress=progress
         )
-        return dataclasses.replace(built, notices=tuple(notices.lines()))
+        return dataclasses.replace(built, notices=(*options.notices, *notices.lines()))
 
 
 def required_size(source: Source, options: Options | None = None, *, keep_free: int = 0) -> int:
@@ -187,10 +188,11 @@ def normalise(root: Node, options: Options, *, owner: tuple[int, int] | None, ti
 
     Raises:
         OptionError: times are to be set, but no timestamp says to what; or an owner that does not fit.
-        SourceError: a file that is too large for the block size.
+        SourceError: a file that is too large for the block size, or has too many links.
     """
     if owner is not None and not all(0 <= number < 1 << 32 for number in owner):
         raise OptionError("out of range", field="owner", expected="0 to 2**32 - 1", actual=f"{owner[0]}:{owner[1]}")
+    check_links(root, options.link_max)
     everything = list(nodes(root))
     if options.timestamp is None:
         if times != "keep":

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from cloudboot_base import Finding, Storage, Window, open_storage
 
 from . import rules
-from .constants import CK_SUPERBLOCK
+from .backup import find_backup, read_backup
+from .constants import CK_SUPERBLOCK, UFS_LINK_MAX_SIGNED
 from .errors import SuperblockError, UnsupportedError
+from .options import link_max
 from .records import Fs, FsRecovery
 from .superblock import FSRECOVERY_OFFSET, find_superblock, has_hash, pack_recovery, superblock_hash
 
@@ -34,15 +36,28 @@ _LASTING = (
 
 
 def check(
-    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *, offset: int = 0, size: int | None = None
+    source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
+    *,
+    offset: int = 0,
+    size: int | None = None,
+    superblock: int | None = None,
+    freebsd: int = 14,
 ) -> list[Finding]:
     """Every invariant of the file system in ``source`` that does not hold; nothing for a clean one.
 
-    ``offset`` and ``size`` say where in the source it stands, in bytes. Of each kind at most fifty findings are
-    listed, then one that counts the rest. Findings name the group, inode, path and byte offset where they can.
+    Of each kind at most fifty findings are listed, then one that counts the rest. Findings name the group, inode, path
+    and byte offset where they can. A damaged superblock is reported, and a backup stands in for it in what follows.
+
+    Args:
+        source: what holds the file system.
+        offset: where it starts, in bytes.
+        size: how long it is, in bytes.
+        superblock: the byte of the file system at which its superblock is to be read.
+        freebsd: the oldest FreeBSD that is to read it, which limits links.
 
     Raises:
-        OSError: the source cannot be read. Damage is never raised.
+        SuperblockError: no superblock stands at ``superblock``.
+        OSError: the source cannot be read. Other damage is never raised.
     """
     from .survey import Findings  # brings numpy, like the passes
 
@@ -55,13 +70,47 @@ def check(
                 Finding("image-truncated", "the image ends before the file system", expected=size, actual=available)
             )
             return findings.result()
-        _check(Window(storage, offset, available if size is None else size), findings)
+        window = Window(storage, offset, available if size is None else size)
+        survey(window, findings, superblock=superblock, link_max=link_max(freebsd))
         return findings.result()
 
 
-def _check(storage: Storage, findings: Findings) -> None:
+def survey(
+    storage: Storage, findings: Findings, *, superblock: int | None = None, link_max: int = UFS_LINK_MAX_SIGNED
+) -> Survey | None:
+    """Check a file system, and give what was seen; ``None`` if there is none that could be looked at."""
+    found = read_backup(storage, superblock) if superblock is not None else _superblock(storage, findings)
+    if found is None:
+        return None
+    # Not before: they bring numpy, which other parts of this package do without.
+    from .check_directory import check_directories
+    from .check_group import read_groups
+    from .check_inode import check_inodes
+    from .check_space import check_space
+    from .check_superblock import check_special_files, check_state
+    from .survey import Survey
+
+    survey = Survey(storage, found, findings)
+    survey.link_max = link_max
+    check_state(survey)
+    _check_recovery(storage, survey.fs, survey.byteorder, findings)
+    read_groups(survey)
+    _check_backups(survey)
+    check_inodes(survey)
+    check_directories(survey)
+    check_special_files(survey)
+    check_space(survey)
+    findings.name(survey.paths)
+    return survey
+
+
+def _superblock(storage: Storage, findings: Findings) -> tuple[Fs, ByteOrder, int] | None:
+    """The superblock, or if it is damaged a backup; ``None`` if nothing can be looked at."""
     try:
         fs, byteorder, at = find_superblock(storage)
+    except UnsupportedError as error:
+        findings.add(Finding.from_error(error))
+        return None
     except SuperblockError as error:
         findings.add(
             Finding(
@@ -69,32 +118,11 @@ def _check(storage: Storage, findings: Findings) -> None:
                 expected=error.expected,
             )
         )  # fmt: skip
-        return
-    except UnsupportedError as error:
-        findings.add(
-            Finding(
-                "unsupported", error.message, structure=error.structure, field=error.field, offset=error.offset,
-                expected=error.expected, actual=error.actual,
-            )
-        )  # fmt: skip
-        return
-    if not _check_superblock(storage, fs, at, findings):
-        return
-    # Not before: they bring numpy, which other parts of this package do without.
-    from .check_directory import check_directories
-    from .check_group import read_groups
-    from .check_inode import check_inodes
-    from .check_space import check_space
-    from .survey import Survey
-
-    survey = Survey(storage, fs, byteorder, findings)
-    _check_recovery(storage, fs, byteorder, findings)
-    read_groups(survey)
-    _check_backups(survey)
-    check_inodes(survey)
-    check_directories(survey)
-    check_space(survey)
-    findings.name(survey.paths)
+        return find_backup(storage)
+    if _check_superblock(storage, fs, at, findings):
+        return fs, byteorder, at
+    found = find_backup(storage)
+    return found if found is not None and found[0].fs_size * found[0].fs_fsize <= storage.size else None
 
 
 def _check_superblock(storage: Storage, fs: Fs, at: int, findings: Findings) -> bool:

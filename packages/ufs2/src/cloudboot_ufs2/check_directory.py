@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .constants import DT_UNKNOWN, UFS_ROOTINO
+from .dialect import UFS2
 from .directory import PIECE, Problem, Record, scan
 from .errors import Ufs2Error
 from .file import UFS2File
 
 if TYPE_CHECKING:
-    from .survey import Ints, Survey
+    from .survey import Survey
 
 _MOST_PROBLEMS = 1000  # of one directory; a hole in it is one for every 512 bytes
 
 
 def check_directories(survey: Survey) -> None:
     """Read every directory, then follow the tree from the root and count links."""
-    if not stat.S_ISDIR(_mode(survey, UFS_ROOTINO)):
+    if not stat.S_ISDIR(survey.modes[UFS_ROOTINO]):
         survey.add_inode(
-            "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=_mode(survey, UFS_ROOTINO)
+            "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=survey.modes[UFS_ROOTINO]
         )
-    numbers = np.flatnonzero((survey.modes & 0o170000) == stat.S_IFDIR).tolist()
+    numbers = [
+        first + int(place)
+        for first, modes in survey.modes.groups()
+        for place in np.flatnonzero((modes & 0o170000) == stat.S_IFDIR)
+    ]
     contents = survey.contents
     # No block belongs to two directories, so together they hold less than the volume.
     room = survey.geometry.size * survey.geometry.fragment_size
@@ -32,15 +37,10 @@ def check_directories(survey: Survey) -> None:
         contents[number], size = _read(survey, number, room)
         room -= size
     children = _join(survey, contents)
-    references = np.zeros(len(survey.modes), dtype=np.int64)
     for number, records in contents.items():
-        _check_records(survey, number, records, references)
+        _check_records(survey, number, records)
     _check_connected(survey, numbers, children)
-    _check_links(survey, references)
-
-
-def _mode(survey: Survey, number: int) -> int:
-    return int(survey.modes[number]) if number < len(survey.modes) else 0
+    _check_links(survey)
 
 
 def _read(survey: Survey, number: int, limit: int) -> tuple[list[Record | Problem], int]:
@@ -82,7 +82,7 @@ def _join(survey: Survey, contents: dict[int, list[Record | Problem]]) -> dict[i
     return children
 
 
-def _check_records(survey: Survey, number: int, records: list[Record | Problem], references: Ints) -> None:
+def _check_records(survey: Survey, number: int, records: list[Record | Problem]) -> None:
     def found(record: Record, kind: str, message: str, expected: object, actual: object) -> None:
         text = f"{record.name.decode('utf-8', 'backslashreplace')}: {message}"
         _report(survey, number, Problem(kind, "d_ino", record.offset, text, expected, actual))
@@ -96,14 +96,15 @@ def _check_records(survey: Survey, number: int, records: list[Record | Problem],
         if record.name in seen:
             found(record, "directory-duplicate-name", "the name is there twice", None, None)
         seen.add(record.name)
-        if not UFS_ROOTINO <= record.inode < len(survey.modes):
-            found(record, "directory-entry-range", "no such inode", f"2 to {len(survey.modes) - 1}", record.inode)
+        if not UFS_ROOTINO <= record.inode < survey.modes.count:
+            found(record, "directory-entry-range", "no such inode", f"2 to {survey.modes.count - 1}", record.inode)
             continue
-        references[record.inode] += 1
-        mode = int(survey.modes[record.inode])
+        mode = survey.modes[record.inode]
+        if mode:
+            survey.references.add(record.inode)
         if not mode:
             found(record, "directory-entry-unused", "an inode not in use", None, record.inode)
-        elif record.kind not in (mode >> 12, DT_UNKNOWN):
+        elif record.kind != mode >> 12 and (record.kind != DT_UNKNOWN or survey.dialect is UFS2):
             found(record, "directory-entry-type", "not the type of the inode", mode >> 12, record.kind)
         if position == 0 and (record.name != b"." or record.inode != number):
             found(record, "directory-dot", "the first record is not '.'", number, record.inode)
@@ -154,13 +155,20 @@ def _in_circle(survey: Survey, number: int) -> bool:
     return False
 
 
-def _check_links(survey: Survey, references: Ints) -> None:
-    used = survey.modes != 0
-    for number in np.flatnonzero(used & (references == 0)).tolist():
-        if not stat.S_ISDIR(int(survey.modes[number])):
-            survey.add_inode("inode-unreferenced", number, "in use, but under no name", "di_nlink")
-    for number in np.flatnonzero(used & (references > 0) & (references != survey.links)).tolist():
-        survey.add_inode(
-            "inode-links", number, "not the number of its names", "di_nlink",
-            expected=int(references[number]), actual=int(survey.links[number]),
-        )  # fmt: skip
+def _check_links(survey: Survey) -> None:
+    for first, modes in survey.modes.groups():
+        group, count = first // survey.geometry.group_inodes, len(modes)
+        names, links = survey.references.group(group, count), survey.links.group(group, count)
+        for place in np.flatnonzero((modes != 0) & (names == 0)).tolist():
+            if not stat.S_ISDIR(int(modes[place])):
+                survey.add_inode("inode-unreferenced", first + place, "in use, but under no name", "di_nlink")
+        for place in np.flatnonzero((modes != 0) & (names > 0) & (names != links)).tolist():
+            survey.add_inode(
+                "inode-links", first + place, "not the number of its names", "di_nlink",
+                expected=int(names[place]), actual=int(links[place]),
+            )  # fmt: skip
+        for place in np.flatnonzero((modes != 0) & (links > survey.link_max)).tolist():
+            survey.add_inode(
+                "inode-too-many-links", first + place, "more links than FreeBSD counts", "di_nlink",
+                expected=f"at most {survey.link_max}", actual=int(links[place]),
+            )  # fmt: skip

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import Finding
 
+from .bits import group_hash
 from .constants import CG_MAGIC, CK_CYLGRP
 from .dialect import UFS2
-from .group import get_bits, group_hash
 from .mapoffsets import map_offsets
 from .records import Cg
 from .superblock import has_hash
@@ -27,16 +25,10 @@ if TYPE_CHECKING:
 
 
 def read_groups(survey: Survey) -> None:
-    """Read every group and claim the metadata; a group that is none leaves ``None``."""
+    """Read the head of every group; one that is none leaves ``None``."""
     geometry = survey.geometry
     for group in range(geometry.group_count):
-        start, end = geometry.group_metadata(group), geometry.group_start(group) + geometry.group_length(group)
-        # The first group boots from the space below its superblock; the others leave it free.
-        first = 0 if group == 0 else start + geometry.sblkno
-        survey.claimed[first : min(end, start + geometry.dblkno)] = True
         survey.groups.append(_read_group(survey, group))
-    summary = geometry.summary_address
-    survey.claimed[summary : summary + geometry.summary_fragments] = True
 
 
 def _read_group(survey: Survey, group: int) -> GroupFacts | None:
@@ -80,16 +72,7 @@ def _read_group(survey: Survey, group: int) -> GroupFacts | None:
         for field, unused in _UNUSED.items():
             if getattr(head, field) != unused:
                 _add(survey, group, offset, "group-unused", field, expected=unused, actual=getattr(head, field))
-    # The maps can only stand in one place, so they are read there whatever the head says.
-    octets = np.frombuffer(block, dtype=np.uint8)
-    return GroupFacts(
-        head=head,
-        offset=offset,
-        block=block,
-        used_inodes=get_bits(octets, offsets.iusedoff, geometry.group_inodes),
-        free=get_bits(octets, offsets.freeoff, geometry.group_length(group)),
-        initialised=min(head.cg_initediblk, geometry.group_inodes),
-    )
+    return GroupFacts(head=head, offset=offset, initialised=min(head.cg_initediblk, geometry.group_inodes))
 
 
 def _check_bounds(survey: Survey, group: int, offset: int, head: Cg) -> None:

@@ -42,14 +42,14 @@ _SECOND = 1_000_000_000
 def check_inodes(survey: Survey) -> None:
     """Read every initialised inode once."""
     geometry = survey.geometry
-    survey.modes = np.zeros(geometry.inode_count, dtype=np.uint16)
-    survey.links = np.zeros(geometry.inode_count, dtype=np.uint16)
     size = geometry.inode_size
     for group, facts in enumerate(survey.groups):
         first = group * geometry.group_inodes
         initialised = geometry.group_inodes if facts is None else facts.initialised
         offset = geometry.inode_offset(first)
         readable = max(0, min(initialised, (survey.storage.size - offset) // size))
+        survey.modes.reserve(group, readable)
+        survey.links.reserve(group, readable)
         for start in range(0, readable, _BATCH):
             count = min(_BATCH, readable - start)
             data = survey.storage.read_at(offset + start * size, count * size)
@@ -78,9 +78,10 @@ class _Batch:
         used = (kind != 0) & ~reserved
         known = used & np.isin(kind, _KINDS)
         self.report(used & ~known, "inode-mode", "an unknown type of file", field="di_mode", actual=self.mode)
-        span = slice(self.first, self.first + len(rows))
-        survey.modes[span] = np.where(known, self.mode, 0)
-        survey.links[span] = np.where(known, rows["di_nlink"], 0)
+        group, start = divmod(self.first, self.geometry.group_inodes)
+        end = start + len(rows)
+        survey.modes.reserve(group, end)[start:end] = np.where(known, self.mode, 0)
+        survey.links.reserve(group, end)[start:end] = np.where(known, rows["di_nlink"], 0)
         self.check_hashes(used)
         for field in ("di_mtimensec", "di_atimensec", "di_ctimensec", "di_birthnsec"):
             wrong = known & ((rows[field] < 0) | (rows[field] >= _SECOND))
@@ -132,6 +133,7 @@ class _Batch:
         inline = (kind == stat.S_IFLNK) & (size < inline_limit(self.survey.dialect))
         self.check_without_blocks(chosen, special, inline)
         plain = chosen & ~special & ~inline
+        self.check_long_targets(plain & (kind == stat.S_IFLNK))
         snapshots = plain & ((rows["di_flags"] & SF_SNAPSHOT) != 0)
         plain &= ~snapshots
         blocks = np.where(plain, -(-size // bsize), 0)
@@ -203,12 +205,29 @@ class _Batch:
         self.report(wrong, "inode-size", "a special file with a size", field="di_size", actual=size, expected=0)
         start, end = self.survey.dialect.shortlink, inline_limit(self.survey.dialect)
         for index in np.flatnonzero(chosen & inline).tolist():
+            target = self.octets[index, start : start + int(size[index])].tobytes()
+            if not target or b"\0" in target:
+                self.report_target(index, target)
             # fsck looks at whole pointers, so what shares one with the end of the target is let pass.
             rest = self.octets[index, start + roundup(int(size[index]), 8) : start + end]
             if rest.any():
                 self.survey.add_inode(
                     "inode-link-padding", self.first + index, "something follows the target", "di_db", expected=0
                 )
+
+    def report_target(self, index: int, target: bytes) -> None:
+        message = "a target that a NUL cuts" if target else "a symbolic link without a target"
+        self.survey.add_inode("inode-link-target", self.first + index, message, "di_db", actual=target)
+
+    def check_long_targets(self, chosen: Bools) -> None:
+        """The targets of symbolic links that stand in blocks, as far as the first of them."""
+        geometry, survey = self.geometry, self.survey
+        for index in np.flatnonzero(chosen).tolist():
+            address, size = int(self.rows["di_db"][index][0]), int(self.rows["di_size"][index])
+            if 0 < address < geometry.size - geometry.fragments_per_block:
+                target = survey.storage.read_at(address * geometry.fragment_size, min(size, geometry.block_size))
+                if b"\0" in target:
+                    self.report_target(index, target)
 
     def attribute_claims(self, chosen: Bools, parts: list[Claims]) -> Ints:
         """Claim the blocks of extended attributes; the fragments they hold, per inode."""
@@ -325,15 +344,16 @@ def _check_map(survey: Survey, group: int) -> None:
         return
     geometry = survey.geometry
     first = group * geometry.group_inodes
-    used = survey.modes[first : first + geometry.group_inodes] != 0
+    used = survey.modes.group(group, geometry.group_inodes) != 0
     if group == 0:
         used[:UFS_ROOTINO] = True
-    beyond = facts.used_inodes.copy()
+    _, marked, _ = survey.maps(facts)
+    beyond = marked.copy()
     beyond[: facts.initialised] = False
     for kind, wrong, message in (
         ("inode-beyond-initialised", beyond, "marked in use beyond the initialised inodes"),
-        ("inode-marked-free", used & ~facts.used_inodes, "in use but marked free"),
-        ("inode-marked-used", ~used & facts.used_inodes & ~beyond, "not in use but marked so"),
+        ("inode-marked-free", used & ~marked, "in use but marked free"),
+        ("inode-marked-used", ~used & marked & ~beyond, "not in use but marked so"),
     ):
         for index in np.flatnonzero(wrong).tolist():
             survey.add_inode(kind, first + index, message, "cg_inosused")

@@ -32,10 +32,16 @@ def check_space(survey: Survey) -> None:
     geometry = survey.geometry
     summary = survey.storage.read_at(geometry.summary_address * geometry.fragment_size, geometry.summary_size)
     total = dict.fromkeys(_COUNTERS, 0)
+    known: dict[object, tuple[Bools, SpaceCounts]] = {}
     for group, facts in enumerate(survey.groups):
-        start = geometry.group_start(group)
-        free = ~survey.claimed[start : start + geometry.group_length(group)]
-        counts = count_space(free, geometry.fragments_per_block, geometry.cluster_summary)
+        key = survey.claimed.key(group)
+        found = known.get(key) if key is not None else None
+        if found is None:
+            free = ~survey.claimed.group(group)
+            found = free, count_space(free, geometry.fragments_per_block, geometry.cluster_summary)
+            if key is not None:
+                known[key] = found
+        free, counts = found
         expected = _counters(survey, group, counts)
         for name in _COUNTERS:
             total[name] += getattr(expected, name)
@@ -48,7 +54,7 @@ def check_space(survey: Survey) -> None:
     stored_total = survey.fs.fs_cstotal
     for name, kind in _COUNTERS.items():
         actual = getattr(stored_total, name)
-        if actual != total[name]:
+        if actual != total[name] and not survey.at_backup:
             survey.findings.add(
                 Finding(
                     f"superblock-{kind}", "not the sum of the groups", structure="Fs", field=f"fs_cstotal.{name}",
@@ -77,7 +83,7 @@ def _check_rest_of_total(survey: Survey) -> None:
 
 def _counters(survey: Survey, group: int, counts: SpaceCounts) -> Csum:
     inodes = survey.geometry.group_inodes
-    modes = survey.modes[group * inodes : (group + 1) * inodes]
+    modes = survey.modes.group(group, inodes)
     used = int(np.count_nonzero(modes)) + (UFS_ROOTINO if group == 0 else 0)
     return Csum(
         cs_ndir=int(np.count_nonzero((modes & 0o170000) == stat.S_IFDIR)),
@@ -105,9 +111,10 @@ def _check_group(
     survey: Survey, group: int, facts: GroupFacts, *, expected: Csum, counts: SpaceCounts, free: Bools
 ) -> None:
     offset = facts.offset + Cg.LAYOUT.offsets["cg_cs"]
-    _check_unused(survey, group, facts)
+    block, _, marked = survey.maps(facts)
+    _check_unused(survey, group, facts, block)
     _compare(survey, "group", group, structure="Cg", offset=offset, expected=expected, stored=facts.head.cg_cs)
-    _check_fragment_map(survey, group, facts, free)
+    _check_fragment_map(survey, group, facts, free=free, marked=marked)
     if facts.head.cg_frsum != counts.frsum:
         actual = facts.head.cg_frsum
         _add(survey, group, facts, "group-frsum", field="cg_frsum", expected=counts.frsum, actual=actual)
@@ -116,13 +123,13 @@ def _check_group(
     offsets = map_offsets(survey.geometry)
     order = "<i4" if survey.byteorder == "little" else ">i4"
     length = survey.geometry.cluster_summary
-    stored_sum = np.frombuffer(facts.block, dtype=order, count=length, offset=offsets.clustersumoff + 4)
+    stored_sum = np.frombuffer(block, dtype=order, count=length, offset=offsets.clustersumoff + 4)
     if (stored_sum != counts.cluster_sum[1:]).any():
         _add(
             survey, group, facts, "group-cluster-sum", field="cg_clustersumoff",
             expected=counts.cluster_sum[1:].tolist(), actual=stored_sum.tolist(),
         )  # fmt: skip
-    octets = np.frombuffer(facts.block, dtype=np.uint8)
+    octets = np.frombuffer(block, dtype=np.uint8)
     stored_map = get_bits(octets, offsets.clusteroff, len(counts.clusters))
     for index in np.flatnonzero(stored_map != counts.clusters)[:1].tolist():
         _add(
@@ -131,10 +138,10 @@ def _check_group(
         )  # fmt: skip
 
 
-def _check_unused(survey: Survey, group: int, facts: GroupFacts) -> None:
+def _check_unused(survey: Survey, group: int, facts: GroupFacts, block: bytes) -> None:
     """The bits of the maps behind their last inode, fragment and block are 0: fsck compares whole bytes."""
     geometry, offsets = survey.geometry, map_offsets(survey.geometry)
-    octets = np.frombuffer(facts.block, dtype=np.uint8)
+    octets = np.frombuffer(block, dtype=np.uint8)
     fragments = geometry.group_length(group)
     end = offsets.clustersumoff + 4 if geometry.cluster_summary > 0 else offsets.nextfreeoff
     maps = [("cg_iusedoff", offsets.iusedoff, geometry.group_inodes, offsets.freeoff)]
@@ -150,11 +157,11 @@ def _check_unused(survey: Survey, group: int, facts: GroupFacts) -> None:
             _add(survey, group, facts, "group-map-padding", field=field, expected=f"{used} bits", actual=actual)
 
 
-def _check_fragment_map(survey: Survey, group: int, facts: GroupFacts, free: Bools) -> None:
+def _check_fragment_map(survey: Survey, group: int, facts: GroupFacts, *, free: Bools, marked: Bools) -> None:
     start = survey.geometry.group_start(group)
     for kind, wrong, message in (
-        ("block-marked-free", facts.free & ~free, "in use, but marked free"),
-        ("block-marked-used", ~facts.free & free, "free, but marked in use"),
+        ("block-marked-free", marked & ~free, "in use, but marked free"),
+        ("block-marked-used", ~marked & free, "free, but marked in use"),
     ):
         found = np.flatnonzero(wrong)
         if len(found):

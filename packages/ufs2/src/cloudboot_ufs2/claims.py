@@ -50,7 +50,7 @@ def take(survey: Survey, claims: Claims) -> Claims:
         _report(survey, claims, index, "block-misaligned", "the fragments are not of one block")
     _report_shared(survey, claims)
     for step in range(frag):
-        survey.claimed[claims.address[claims.fragments > step] + step] = True
+        survey.claimed.mark(claims.address[claims.fragments > step] + step)
     return claims
 
 
@@ -59,7 +59,7 @@ def _report_shared(survey: Survey, claims: Claims) -> None:
     shared = np.zeros(len(claims.address), dtype=np.bool_)
     for step in range(survey.geometry.fragments_per_block):
         longer = np.flatnonzero(claims.fragments > step)
-        shared[longer] |= survey.claimed[claims.address[longer] + step]
+        shared[longer] |= survey.claimed.test(claims.address[longer] + step)
     order = np.argsort(claims.address, kind="stable")
     address, count = claims.address[order], claims.fragments[order]
     if len(order) > 1:

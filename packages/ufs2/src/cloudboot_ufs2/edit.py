@@ -45,6 +45,7 @@ from .locked import LockedUFS2
 from .names import encoded
 from .opening import require_writable, storage_of
 from .operation import Directories, Operation
+from .options import link_max
 from .reader import UFS2
 from .replace import Place, give, inherit, write_content, write_symlink
 from .transaction import Stage, Store, get_time, set_time
@@ -81,6 +82,7 @@ class WritableUFS2(LockedUFS2):
         clock: Callable[[], int] | None = None,
         use_reserve: bool = False,
         durable: bool = False,
+        freebsd: int = 14,
     ) -> None:
         """Open the file system in ``storage``; see :meth:`open`."""
         super().__init__(storage, verify=verify)
@@ -99,6 +101,7 @@ class WritableUFS2(LockedUFS2):
             space=space,
             read_inode=lambda number: UFS2.read_inode(this, number),
             durable=durable,
+            link_max=link_max(freebsd),
         )
         self._names = Directories(
             lambda number: UFS2._directory_bytes(this, number),  # noqa: SLF001 -- its own method, by a weak reference
@@ -123,6 +126,7 @@ class WritableUFS2(LockedUFS2):
         clock: Callable[[], int] | None = None,
         use_reserve: bool = False,
         durable: bool = False,
+        freebsd: int = 14,
     ) -> Self:
         """Open a file system to change it.
 
@@ -137,6 +141,7 @@ class WritableUFS2(LockedUFS2):
             use_reserve: use the space that minfree keeps, as the superuser may.
             durable: have the device keep the order of writes, too, so that even a loss of power leaves what
                 :mod:`.transaction` promises; every operation then waits for the device several times.
+            freebsd: the oldest FreeBSD that is to read it; from 15 on a file may have 65500 links instead of 32767.
 
         Raises:
             ReadOnlyError: the file system is not clean, breaks a rule, or has snapshots; or somebody else writes to it.
@@ -151,7 +156,7 @@ class WritableUFS2(LockedUFS2):
             if not isinstance(storage, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
             claim(storage, stack)
-            volume = cls(storage, verify=verify, clock=clock, use_reserve=use_reserve, durable=durable)
+            volume = cls(storage, verify=verify, clock=clock, use_reserve=use_reserve, durable=durable, freebsd=freebsd)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
 
@@ -196,7 +201,7 @@ class WritableUFS2(LockedUFS2):
     # The frame of an operation
 
     @contextlib.contextmanager
-    def _operation(self) -> Iterator[Operation]:
+    def operation(self) -> Iterator[Operation]:
         """One operation: committed at the end of the block, forgotten if it raises.
 
         Raises:
@@ -249,7 +254,7 @@ class WritableUFS2(LockedUFS2):
             raise errors.NotADirectoryError(f"{path}: its parent is not a directory")
         return parent, name
 
-    def _place_new(self, path: str) -> tuple[int, bytes]:
+    def place_new(self, path: str) -> tuple[int, bytes]:
         """:meth:`_place` of a name that must be free."""
         parent, name = self._place(path)
         if name in self._names.get(parent).entries:
@@ -271,8 +276,8 @@ class WritableUFS2(LockedUFS2):
             TooManyLinksError: the parent has as many subdirectories as it can.
             NoSpaceError: no inode, or no space.
         """
-        with self._operation() as operation:
-            parent, name = self._place_new(path)
+        with self.operation() as operation:
+            parent, name = self.place_new(path)
             above = operation.inode(parent)
             operation.gain(parent, path)
             depth = above.di_dirdepth + 1
@@ -306,7 +311,7 @@ class WritableUFS2(LockedUFS2):
             DirectoryNotEmptyError: it is not.
             NotADirectoryError: it is none.
         """
-        with self._operation() as operation:
+        with self.operation() as operation:
             parent, name, number = self._place_existing(path)
             operation.require_empty(number, path)
             operation.remove(parent, name)
@@ -323,12 +328,12 @@ class WritableUFS2(LockedUFS2):
             TooManyLinksError: it has as many names as it can.
             FileExistsError: the name is taken.
         """
-        with self._operation() as operation:
+        with self.operation() as operation:
             number = self.find(target, follow_symlinks=False)
             inode = operation.inode(number)
             if stat.S_ISDIR(inode.di_mode):
                 raise errors.IsADirectoryError(f"{target}: a directory has one name only")
-            parent, name = self._place_new(path)
+            parent, name = self.place_new(path)
             operation.gain(number, target)
             operation.add(parent, name, number, inode.di_mode >> 12)
 
@@ -349,8 +354,8 @@ class WritableUFS2(LockedUFS2):
             raise PathError(f"{target!r}: no target")
         if len(data) > _MAX_TARGET:
             raise NameTooLongError("the target is too long", expected=f"at most {_MAX_TARGET}", actual=len(data))
-        with self._operation() as operation:
-            parent, name = self._place(path) if replace else self._place_new(path)
+        with self.operation() as operation:
+            parent, name = self._place(path) if replace else self.place_new(path)
             taken = self._names.get(parent).entries.get(name, (0, 0))[0]
             if taken:
                 operation.space.use_reserve()
@@ -370,7 +375,7 @@ class WritableUFS2(LockedUFS2):
         Raises:
             IsADirectoryError: it is one.
         """
-        with self._operation() as operation:
+        with self.operation() as operation:
             parent, name, number = self._place_existing(path)
             if stat.S_ISDIR(operation.inode(number).di_mode):
                 raise errors.IsADirectoryError(f"{path}: is a directory")
@@ -389,7 +394,7 @@ class WritableUFS2(LockedUFS2):
             DirectoryNotEmptyError: the directory that would be replaced is not empty.
             PathError: a directory would move into itself.
         """
-        with self._operation() as operation:
+        with self.operation() as operation:
             old_parent, old_name, number = self._place_existing(source)
             new_parent, new_name = self._place(target)
             inode = operation.inode(number)
@@ -420,7 +425,7 @@ class WritableUFS2(LockedUFS2):
         Raises:
             FileNotFoundError: there is no source.
         """
-        with self._operation() as operation:
+        with self.operation() as operation:
             old_parent, old_name, number = self._place_existing(source)
             place = self._destination(path)
             if place.number:
@@ -474,7 +479,7 @@ class WritableUFS2(LockedUFS2):
             NoSpaceError: all attributes of a file together do not fit two blocks, or the file system is full.
         """
         new = attribute_of(name, value)
-        with self._operation() as operation:
+        with self.operation() as operation:
             number = self.find(path, follow_symlinks=follow_symlinks)
             replace_attributes(operation, number, lambda found: with_attribute(found, new))
 
@@ -485,13 +490,13 @@ class WritableUFS2(LockedUFS2):
             AttributeNotFoundError: there is none of that name.
         """
         old = attribute_of(name, b"")
-        with self._operation() as operation:
+        with self.operation() as operation:
             number = self.find(path, follow_symlinks=follow_symlinks)
             replace_attributes(operation, number, lambda found: without_attribute(found, old))
 
     @contextlib.contextmanager
     def _changed(self, path: str, *, follow_symlinks: bool) -> Iterator[Ufs2Dinode]:
-        with self._operation() as operation:
+        with self.operation() as operation:
             inode = operation.inode(self.find(path, follow_symlinks=follow_symlinks))
             yield inode
             operation.touch(inode, content=False)
@@ -541,10 +546,10 @@ class WritableUFS2(LockedUFS2):
         if not path.strip("/"):
             return UFS_ROOTINO
         if letter == "x":
-            self._place_new(path)
+            self.place_new(path)
         place = self._destination(path)
         if not place.number:
-            with self._operation() as operation:
+            with self.operation() as operation:
                 number = operation.new_file(place.parent, stat.S_IFREG | 0o644, uid=0, gid=0)
                 operation.stage_inode(number, Stage.GAIN)
                 operation.add(place.parent, place.name, number, DT_REG)
@@ -597,7 +602,7 @@ class WritableUFS2(LockedUFS2):
                 with self._changed(path, follow_symlinks=True) as inode:
                     give(inode, mode, owner)
             return size
-        with self._operation() as operation:
+        with self.operation() as operation:
             place = self._destination(path)
             return write_content(operation, place, data, sparse=sparse, mode=mode, owner=owner)
 
@@ -628,7 +633,7 @@ class WritableUFS2(LockedUFS2):
         """:meth:`truncate` of the regular file ``number``."""
         if size < 0:
             raise OptionError("a file has no negative size", field="size", actual=size)
-        with self._operation() as operation:
+        with self.operation() as operation:
             inode = operation.inode(number)
             space = FileSpace(operation, number)
             if size > inode.di_size:
@@ -648,7 +653,7 @@ class WritableUFS2(LockedUFS2):
             FileTooLargeError: no file reaches that far.
         """
         view = memoryview(data).cast("B")
-        with self._operation() as operation:
+        with self.operation() as operation:
             if generation is not None:
                 self.current_inode(number, generation)
             if replacing:

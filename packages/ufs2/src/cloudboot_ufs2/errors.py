@@ -26,6 +26,7 @@ Ufs2Error (a cloudboot_base.FormatError)
 +-- StaleFileError          an open file was removed (also an OSError, ESTALE)
 +-- OptionError             an option newfs would refuse (also a ValueError)
 +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
++-- RepairRefusedError      damage that a repair leaves alone
 +-- SourceError             a member of the tree or archive that cannot be stored
     +-- SourceChangedError  a file that changed while it was read
 """
@@ -34,10 +35,16 @@ from __future__ import annotations
 
 import builtins
 import errno
+from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError, TruncatedError
-from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_base.exit_codes import CHECK_FAILED, NO_SPACE, USAGE
 from cloudboot_vfs import errors as vfs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudboot_base import Finding
 
 
 class Ufs2Error(FormatError):
@@ -197,11 +204,28 @@ class NoSpaceError(Ufs2Error, OSError):
         self.missing = missing
 
 
+class RepairRefusedError(Ufs2Error):
+    """A file system has damage that preening does not repair; ``findings`` lists it. Nothing has been written."""
+
+    exit_code = CHECK_FAILED
+
+    def __init__(self, findings: Sequence[Finding], *, reason: str | None = None) -> None:
+        self.findings = tuple(findings)
+        first = f": {self.findings[0]}" if self.findings else ""
+        text = f"{len(self.findings)} findings are not of a kind that is repaired, and nothing has been changed"
+        super().__init__(
+            f"{text} ({reason})" if reason else text + first,
+            hint="FreeBSD's fsck_ffs asks what to do about each; get and extract save what can be read",
+        )
+
+
 class SourceError(Ufs2Error):
     """A member of the tree or archive cannot be stored; ``member`` names it."""
 
-    def __init__(self, message: str, *, member: str, expected: object = None, actual: object = None) -> None:
-        super().__init__(f"{member}: {message}", expected=expected, actual=actual)
+    def __init__(
+        self, message: str, *, member: str, expected: object = None, actual: object = None, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{member}: {message}", expected=expected, actual=actual, hint=hint)
         self.member = member
 
 

@@ -181,7 +181,7 @@ class _Newfs:
         # The size in whole 512-byte sectors, then in fragments (mkfs.c: dbtofsb(fssize)).
         self.size = size // DEV_BSIZE * DEV_BSIZE // self.fsize
         self.limit = options.group_blocks or _MAXBLKSPERCG
-        self.max_extent = options.max_extent or self.bsize
+        self.max_extent = options.extent
         self.maxcontig = max(options.max_contiguous or max(1, MAXPHYS // self.bsize), self.max_extent // self.bsize)
         self.contigsumsize = min(self.maxcontig, FS_MAXCONTIG) if self.maxcontig > 1 else 0
         self.sblkno, self.cblkno, self.iblkno = metadata_start(self.bsize, self.fsize)

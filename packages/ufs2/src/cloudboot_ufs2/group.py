@@ -147,8 +147,3 @@ def _put_bits(block: Octets, offset: int, bits: Bools | Octets) -> None:
 def get_bits(block: Octets, offset: int, count: int) -> Bools:
     """``count`` bits of a map, lowest bit first."""
     return np.unpackbits(block[offset : offset + howmany(count, 8)], count=count, bitorder="little").astype(np.bool_)
-
-
-def group_hash(block: bytes) -> int:
-    """The check-hash the ``fs_cgsize`` bytes of a group should carry."""
-    return check_hash(block[:_CKHASH] + bytes(4) + block[_CKHASH + 4 :])

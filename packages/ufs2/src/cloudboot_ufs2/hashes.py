@@ -1,11 +1,12 @@
 """The check-hash of UFS2 metadata: CRC-32C from ~0 without the final inversion (FreeBSD ``calculate_crc32c(~0, ...)``).
 
-The package google-crc32c computes it where it is installed. Elsewhere numpy does, or for few bytes Python itself: CRCs
-are linear, so a long buffer is cut into pieces whose CRCs are found side by side and then joined.
+The package google-crc32c computes it where it is installed. Elsewhere Python does, with numpy where a program has it
+loaded already: CRCs are linear, so a long buffer is cut into pieces whose CRCs are found side by side and then joined.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,12 @@ def check_hash(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
 
 
 def check_hash_plain(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
-    """:func:`check_hash` without help."""
+    """:func:`check_hash` without google-crc32c."""
     octets = bytes(data)
     value, done = _START, 0
-    if len(octets) > _FEW:
+    if (
+        len(octets) > _FEW and sys.modules.get("numpy") is not None
+    ):  # starting numpy takes longer than what it would save
         import numpy as np
 
         done = len(octets) // _PIECE * _PIECE
@@ -45,7 +48,7 @@ def check_hash_plain(data: bytes | bytearray | npt.NDArray[np.uint8]) -> int:
                 shift[3][value >> 24] ^ piece
             )  # fmt: skip
     table = _table_list()
-    for octet in octets[done:]:
+    for octet in octets[done:] if done else octets:
         value = table[(value ^ octet) & 255] ^ value >> 8
     return value
 
@@ -57,12 +60,14 @@ def check_hashes(rows: npt.NDArray[np.uint8]) -> U32:
 
 def hashes_of(table: bytes, size: int) -> Iterable[int]:
     """The check-hash of each ``size`` bytes of ``table``."""
-    if _crc32c is not None:
-        return [_crc32c(table[at : at + size]) ^ _START for at in range(0, len(table), size)]
-    import numpy as np
+    if _crc32c is None and sys.modules.get("numpy") is not None:
+        import numpy as np
 
-    found: list[int] = check_hashes(np.frombuffer(table, dtype=np.uint8).reshape(-1, size)).tolist()
-    return found
+        found: list[int] = check_hashes(np.frombuffer(table, dtype=np.uint8).reshape(-1, size)).tolist()
+        return found
+    if _crc32c is None:
+        return [check_hash_plain(table[at : at + size]) for at in range(0, len(table), size)]
+    return [_crc32c(table[at : at + size]) ^ _START for at in range(0, len(table), size)]
 
 
 def _crc_rows(rows: npt.NDArray[np.uint8], start: int) -> U32:

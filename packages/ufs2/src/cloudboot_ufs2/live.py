@@ -18,11 +18,12 @@ import numpy as np
 
 from . import policy
 from .allocate import DATA
+from .bits import group_hash
 from .blocks import read
 from .constants import CG_MAGIC, CK_CYLGRP, FS_OPTTIME, UFS_ROOTINO
 from .errors import BlockError, GroupError, InodeError, NoSpaceError
 from .geometry import roundup
-from .group import block_patterns, count_patterns, get_bits, group_hash, pack_maps
+from .group import block_patterns, count_patterns, get_bits, pack_maps
 from .mapoffsets import map_offsets
 from .records import Cg, Csum, Fs
 from .superblock import has_hash

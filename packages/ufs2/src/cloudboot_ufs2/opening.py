@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from cloudboot_base import Storage, Window, open_storage
 
 from . import rules
+from .backup import find_backup, read_backup
 from .blocks import read
 from .constants import CK_SUPERBLOCK, FS_NEEDSFSCK, FS_UFS2_MAGIC, FS_UNCLEAN
 from .errors import CheckHashError, ImageTruncatedError, ReadOnlyError, SuperblockError
@@ -46,13 +47,31 @@ def storage_of(
     return Window(storage, offset, length)
 
 
-def read_superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
+def read_superblock(
+    storage: Storage, *, verify: bool, at: int | None = None, fallback: bool = False
+) -> tuple[Fs, ByteOrder, int]:
     """The superblock, its byte order and where it stands, if it makes sense; ``verify`` compares its check-hash, too.
+
+    ``at`` names a backup that is to be used, ``fallback`` lets one be looked for.
 
     Raises:
         SuperblockError: there is none, or it breaks a rule that readers rely on.
         CheckHashError: its check-hash is wrong.
     """
+    if at is not None:
+        return read_backup(storage, at)
+    try:
+        return _first_superblock(storage, verify=verify)
+    except (SuperblockError, CheckHashError) as error:
+        found = find_backup(storage) if fallback else None
+        if found is None:
+            if find_backup(storage) is not None:
+                error.hint = "a backup is sound: repair puts it in its place, fallback=True (commands do) reads it"
+            raise
+        return found
+
+
+def _first_superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
     fs, byteorder, at = find_superblock(storage)
     for violation in rules.structural(fs):
         raise SuperblockError(
@@ -96,7 +115,7 @@ def require_writable(fs: Fs) -> None:
     if fs.fs_clean != 1 or fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK):
         raise ReadOnlyError(
             "the file system is not clean", structure="Fs", field="fs_clean", expected=1, actual=fs.fs_clean,
-            hint="FreeBSD's fsck_ffs repairs it; check says what is wrong",
+            hint="repair does what fsck_ffs -p does; check says what is wrong",
         )  # fmt: skip
     if any(fs.fs_snapinum):
         raise ReadOnlyError(

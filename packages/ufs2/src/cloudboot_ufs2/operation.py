@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import errors
 from .attrwrite import release_attributes
 from .blockwrite import FileSpace
-from .constants import DIRBLKSIZ, DT_DIR, MAXSYMLINKLEN, SF_SNAPSHOT, SUJ_FILE, UFS_LINK_MAX, UFS_ROOTINO
+from .constants import DIRBLKSIZ, DT_DIR, MAXSYMLINKLEN, SF_SNAPSHOT, SUJ_FILE, UFS_ROOTINO
 from .dirwrite import LiveDirectory
 from .errors import DirectoryNotEmptyError, ReadOnlyError, TooManyLinksError
 from .transaction import JOURNAL_IS_NEEDED, Stage, Transaction
@@ -211,8 +211,8 @@ class Operation(Transaction):
     def gain(self, number: int, path: str) -> None:
         """One link more, on disk before the name is."""
         inode = self.inode(number)
-        if inode.di_nlink >= UFS_LINK_MAX:
-            raise TooManyLinksError(f"{path}: too many links", field="di_nlink", expected=UFS_LINK_MAX)
+        if inode.di_nlink >= self.store.link_max:
+            raise TooManyLinksError(f"{path}: too many links", field="di_nlink", expected=self.store.link_max)
         inode.di_nlink += 1
         self.touch(inode, content=False)
         self.stage_inode(number, Stage.GAIN)

@@ -10,6 +10,7 @@ from .constants import (
     DEV_BSIZE,
     FS_DOSOFTDEP,
     FS_GJOURNAL,
+    FS_MAXCONTIG,
     FS_METACKHASH,
     FS_MULTILABEL,
     FS_OPTSPACE,
@@ -21,6 +22,9 @@ from .constants import (
     MAXVOLLEN,
     MINBSIZE,
     SUJ_MIN,
+    UFS_LINK_MAX,
+    UFS_LINK_MAX_SIGNED,
+    UFS_LINK_MAX_SINCE,
 )  # fmt: skip
 from .errors import OptionError
 
@@ -70,6 +74,7 @@ class Options:
     timestamp: int | None = None
     fs_id: tuple[int, int] | None = None
     byteorder: ByteOrder = "little"
+    freebsd: int = 14  #: the oldest FreeBSD that is to read it, which limits links
 
     def __post_init__(self) -> None:
         _power_of_two("block_size", self.block_size, MINBSIZE, MAXBSIZE)
@@ -82,7 +87,8 @@ class Options:
         if self.max_contiguous is not None:
             _in_range("max_contiguous", self.max_contiguous, 1, 256)
         if self.max_extent is not None:
-            _power_of_two("max_extent", self.max_extent, self.block_size, 16 * self.block_size)
+            _in_range("max_extent", self.max_extent, 1, 2**31 - 1)
+        _in_range("freebsd", self.freebsd, 5, 99)
         if self.max_blocks_per_group is not None:
             _in_range("max_blocks_per_group", self.max_blocks_per_group, 1, 2**31 - 1)
         if self.group_blocks is not None:
@@ -111,6 +117,26 @@ class Options:
         return min(max(DEFAULT_FRAGMENT, self.sector_size, self.block_size // MAXFRAG), self.block_size)
 
     @property
+    def extent(self) -> int:
+        """``fs_maxbsize``: the largest extent; what cannot be is changed to what can, as mkfs.c does."""
+        wanted = self.block_size if self.max_extent is None else self.max_extent
+        if wanted < self.block_size or wanted & (wanted - 1):
+            return self.block_size
+        return min(wanted, FS_MAXCONTIG * self.block_size)
+
+    @property
+    def notices(self) -> list[str]:
+        """What was asked for and is done otherwise."""
+        if self.max_extent in (None, self.extent):
+            return []
+        return [f"extent size {'reduced' if self.extent < (self.max_extent or 0) else 'set'} to {self.extent}"]
+
+    @property
+    def link_max(self) -> int:
+        """The most links of a file or directory: ``di_nlink`` is signed before FreeBSD 15."""
+        return link_max(self.freebsd)
+
+    @property
     def time(self) -> int:
         """The volume's time, in seconds."""
         return 0 if self.timestamp is None else self.timestamp
@@ -134,6 +160,11 @@ class Options:
             (self.check_hash, FS_METACKHASH),
         )
         return sum(flag for wanted, flag in chosen if wanted)
+
+
+def link_max(freebsd: int) -> int:
+    """``UFS_LINK_MAX`` of a version of FreeBSD (ufs/ufs/dinode.h)."""
+    return UFS_LINK_MAX if freebsd >= UFS_LINK_MAX_SINCE else UFS_LINK_MAX_SIGNED
 
 
 def _power_of_two(field: str, value: int, low: int, high: int) -> None:

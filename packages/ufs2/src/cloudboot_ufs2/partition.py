@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_disk_image import Place, locate
 
+from .backup import find_backup
 from .errors import SuperblockError, UnsupportedError
 from .superblock import find_superblock
 
@@ -39,7 +40,7 @@ def _is_ufs(disk: Storage) -> bool:
     try:
         find_superblock(disk)
     except SuperblockError:
-        return False
+        return find_backup(disk, search=False) is not None
     except UnsupportedError:
         return True
     return True

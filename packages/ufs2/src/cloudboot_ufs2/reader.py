@@ -54,12 +54,16 @@ _MAX_PATH = 65536
 class UFS2(contextlib.AbstractContextManager["UFS2"]):
     """A file system, read-only. Paths are absolute; names that are not UTF-8 hold surrogate escapes."""
 
-    def __init__(self, storage: Storage, *, verify: bool = True) -> None:
+    def __init__(
+        self, storage: Storage, *, verify: bool = True, superblock: int | None = None, fallback: bool = False
+    ) -> None:
         """Open the file system in ``storage``; see :meth:`open`."""
         self._stack = contextlib.ExitStack()
         self._storage = storage
         self._verify = verify
-        self.superblock, self.byteorder, self.superblock_offset = read_superblock(storage, verify=verify)
+        self.superblock, self.byteorder, self.superblock_offset = read_superblock(
+            storage, verify=verify, at=superblock, fallback=fallback
+        )
         self.geometry = geometry_of(self.superblock)
         self.dialect = dialect_of(self.superblock)
         if self.geometry.size * self.geometry.fragment_size > storage.size:
@@ -85,6 +89,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         offset: int = 0,
         size: int | None = None,
         verify: bool = True,
+        superblock: int | None = None,
+        fallback: bool = False,
     ) -> Self: ...
 
     @overload
@@ -108,6 +114,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         offset: int = 0,
         size: int | None = None,
         verify: bool = True,
+        superblock: int | None = None,
+        fallback: bool = False,
     ) -> UFS2:
         """Open a file system.
 
@@ -118,9 +126,11 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             offset: where the file system starts in it, in bytes.
             size: how long it is; by default, all that follows.
             verify: whether check-hashes are compared where the file system has them.
+            superblock: the byte of the file system at which a backup of the superblock stands that is to be used.
+            fallback: whether a backup is looked for where the superblock is damaged; ``superblock_offset`` says which.
 
         Raises:
-            OptionError: an unknown mode.
+            OptionError: an unknown mode, or a backup for writing.
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
             ImageTruncatedError: the image is smaller than the file system.
@@ -129,12 +139,14 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         if mode == "r+":
             from .edit import WritableUFS2  # which builds on this module
 
+            if superblock is not None:
+                raise OptionError("a backup can be read from only; repair puts it in its place", field="superblock")
             return WritableUFS2.open(source, offset=offset, size=size, verify=verify)
         if mode != "r":
             raise OptionError("no such mode", field="mode", expected="r or r+", actual=mode)
         with contextlib.ExitStack() as stack:
             storage = storage_of(stack, source, offset=offset, size=size)
-            volume = cls(storage, verify=verify)
+            volume = cls(storage, verify=verify, superblock=superblock, fallback=fallback)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
 
@@ -336,7 +348,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
         if self._has_no_blocks(inode):
             position = self.geometry.inode_offset(number) + self.dialect.shortlink
-            return read(self._storage, position, inode.di_size)
+            return _target(read(self._storage, position, inode.di_size), number)
         if inode.di_size > _MAX_TARGET:
             raise InodeError(
                 f"inode {number} is a symbolic link that is too long",
@@ -345,7 +357,8 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
                 expected=f"at most {_MAX_TARGET}",
                 actual=inode.di_size,
             )
-        return UFS2File(self._storage, self.geometry, self._blocks, inode, number).read_at(0, inode.di_size)
+        file = UFS2File(self._storage, self.geometry, self._blocks, inode, number)
+        return _target(file.read_at(0, inode.di_size), number)
 
     # Extended attributes
 
@@ -479,3 +492,17 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             ):
                 yield Region(kind, (start + first) * fsize, (end - first) * fsize, group)
         yield Region("summary", geometry.summary_address * fsize, geometry.summary_size)
+
+
+def _target(target: bytes, number: int) -> bytes:
+    """The target of symbolic link ``number``.
+
+    Raises:
+        InodeError: no path is like that.
+    """
+    if b"\0" in target or not target:
+        raise InodeError(
+            f"inode {number} is a symbolic link whose target is {'empty' if not target else 'cut by a NUL'}",
+            structure="Ufs2Dinode", field="di_db", actual=target,
+        )  # fmt: skip
+    return target

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from .constants import UFS_LINK_MAX, UFS_MAXNAMLEN
+from .constants import UFS_MAXNAMLEN
 from .content import FileContent, MemoryContent
 from .directory import directory_size
 from .errors import SourceError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _MAXPATHLEN = 1024
+_MORE_LINKS = "--freebsd 15 (Options.freebsd) allows 65500, which FreeBSD 14 and older cannot read"
 _TYPE = 0o170000  # S_IFMT
 
 
@@ -104,11 +105,7 @@ def _host_node(path: bytes, status: os.stat_result) -> Node:
 
 
 def finish(root: Node) -> Node:
-    """Sort every directory and count what only the whole tree tells: sizes of directories, their links.
-
-    Raises:
-        SourceError: a directory or file with more links than ``di_nlink`` counts.
-    """
+    """Sort every directory and count what only the whole tree tells: sizes of directories, their links."""
     for directory in directories(root):
         children = directory.children
         if children is None:
@@ -117,14 +114,24 @@ def finish(root: Node) -> Node:
         directory.children = {name: children[name] for name in ordered}
         directory.size = directory_size(map(len, ordered))
         directory.links = 2 + sum(child.children is not None for child in children.values())
-        for name in ordered:
-            if children[name].links > UFS_LINK_MAX:
-                raise SourceError("too many links", member=shown(name), expected=UFS_LINK_MAX)
-        if directory.links > UFS_LINK_MAX:
-            raise SourceError(
-                "a directory has too many subdirectories", member=path_of(root, directory), expected=UFS_LINK_MAX - 2
-            )
     return root
+
+
+def check_links(root: Node, most: int) -> None:
+    """Refuse a file or directory with more links than ``most``, which the version of FreeBSD says.
+
+    Raises:
+        SourceError: one has, named.
+    """
+    for directory in directories(root):
+        if directory.links > most:
+            raise SourceError(
+                "a directory has too many subdirectories", member=path_of(root, directory), expected=most - 2,
+                hint=_MORE_LINKS,
+            )  # fmt: skip
+        for name, child in (directory.children or {}).items():
+            if child.links > most and child.children is None:
+                raise SourceError("too many links", member=shown(name), expected=most, hint=_MORE_LINKS)
 
 
 def prune(root: Node, exclude: Sequence[str], notices: Notices, *, skip_special: bool) -> Node:

@@ -13,17 +13,15 @@ import os
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import FileStorage, TruncatedError
 from cloudboot_disk_image import ContainerError
 
 from . import rules
+from .bits import bits_of, group_hash
 from .constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
 from .dialect import dialect_of
 from .errors import SuperblockError, UnsupportedError
-from .geometry import geometry_of
-from .group import get_bits, group_hash
+from .geometry import geometry_of, howmany
 from .mapoffsets import map_offsets
 from .records import Cg
 from .superblock import find_superblock, has_hash
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from cloudboot_disk_image import Place
     from cloudboot_records import ByteOrder
 
-    from .group import Bools
     from .records import Fs
 
 HEAD_SIZE = 1 << 20
@@ -185,18 +182,23 @@ class _Keeper:
         self.end = min(self.end, fs.fs_size * fs.fs_fsize)
         return _Maps(self.fd, fs, byteorder) if fs.fs_clean else None
 
-    def _write(self, at: int, data: bytes, free: Bools | None = None, unit: int = _UNIT) -> None:
-        whole = len(data) - len(data) % unit
-        words = np.frombuffer(data, dtype=np.uint64, count=whole // 8).reshape(-1, unit // 8)
-        kept: Bools = np.asarray(words.any(axis=1), dtype=np.bool_)
-        if free is not None:
-            unused = kept & free[: len(kept)]
-            self.dropped.extend((at + start * unit, at + end * unit) for start, end in _runs(unused))
-            kept &= ~unused
-        for start, end in _runs(kept):
+    def _write(self, at: int, data: bytes, free: bytes | None = None, unit: int = _UNIT) -> None:
+        whole = len(data) // unit
+        zeros = bytes(unit)
+        # One octet per unit: 0 for zeros, 1 for what is kept, 2 for what the map calls free and is not zeros.
+        marks = bytearray(whole)
+        if data.count(0, 0, whole * unit) < whole * unit:
+            for index in range(whole):
+                marks[index] = data[index * unit : (index + 1) * unit] != zeros
+        if free is not None and any(marks):
+            for index in range(whole):
+                marks[index] += marks[index] & free[index]
+        for start, end in _runs(marks, 2):
+            self.dropped.append((at + start * unit, at + end * unit))
+        for start, end in _runs(marks, 1):
             self._put(at + start * unit, data[start * unit : end * unit])
-        if whole < len(data):
-            self._put(at + whole, data[whole:])
+        if whole * unit < len(data):
+            self._put(at + whole * unit, data[whole * unit :])
 
     def _put(self, at: int, data: bytes) -> None:
         self.kept += len(data)
@@ -208,9 +210,16 @@ class _Keeper:
             view, at = view[count:], at + count
 
 
-def _runs(chosen: Bools) -> Iterator[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(chosen.astype(np.int8), prepend=0, append=0)).tolist()
-    yield from zip(edges[::2], edges[1::2], strict=True)
+def _runs(marks: bytearray, wanted: int) -> Iterator[tuple[int, int]]:
+    """The runs ``[start, end)`` of octets that are ``wanted``."""
+    octet = bytes([wanted])
+    start = marks.find(octet)
+    while start >= 0:
+        end = start
+        while end < len(marks) and marks[end] == wanted:
+            end += 1
+        yield start, end
+        start = marks.find(octet, end)
 
 
 class _Maps:
@@ -220,10 +229,10 @@ class _Maps:
         self._fd, self._fs, self._byteorder = fd, fs, byteorder
         self._geometry = geometry_of(fs)
         self._group = -1
-        self._free: Bools | None = None
+        self._free: bytes | None = None
         self.fragment_size = self._geometry.fragment_size
 
-    def parts(self, start: int, end: int) -> Iterator[tuple[int, int, Bools | None]]:
+    def parts(self, start: int, end: int) -> Iterator[tuple[int, int, bytes | None]]:
         """The volume's bytes ``start`` to ``end``, cut where what is known changes, with the free fragments of each."""
         geometry, fsize = self._geometry, self.fragment_size
         while start < end:
@@ -240,12 +249,12 @@ class _Maps:
                 yield start, stop, None if free is None else free[start // fsize - base :]
             start = stop
 
-    def _of(self, group: int) -> Bools | None:
+    def _of(self, group: int) -> bytes | None:
         if group != self._group:
             self._group, self._free = group, self._read(group)
         return self._free
 
-    def _read(self, group: int) -> Bools | None:
+    def _read(self, group: int) -> bytes | None:
         """The map of a group; ``None`` where its block is not as it should be."""
         geometry, fs = self._geometry, self._fs
         offset = (geometry.group_metadata(group) + geometry.cblkno) * self.fragment_size
@@ -258,5 +267,5 @@ class _Maps:
         offsets = map_offsets(geometry)
         if head.cg_freeoff != offsets.freeoff:
             return None
-        octets = np.frombuffer(block, dtype=np.uint8)
-        return get_bits(octets, offsets.freeoff, geometry.group_length(group))
+        length = geometry.group_length(group)
+        return bits_of(block[offsets.freeoff : offsets.freeoff + howmany(length, 8)])[:length]

@@ -81,7 +81,7 @@ def make_superblock(geometry: Geometry, options: Options, provider_size: int) ->
         fs_clean=1,
         fs_old_flags=FS_FLAGS_UPDATED,
         fs_volname=options.label.encode("ascii").ljust(32, b"\0"),
-        fs_maxbsize=options.max_extent or bsize,
+        fs_maxbsize=options.extent,
         fs_providersize=provider_size // fsize,
         fs_metaspace=geometry.metadata_space,
         fs_sblockactualloc=SBLOCK_UFS2,

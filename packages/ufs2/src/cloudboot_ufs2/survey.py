@@ -10,10 +10,13 @@ import numpy as np
 from cloudboot_base import Finding
 
 from .blocks import BlockMap
-from .constants import UFS_ROOTINO
+from .constants import SBLOCKSEARCH, UFS_LINK_MAX_SIGNED, UFS_ROOTINO
 from .dialect import dialect_of
 from .directory import Record
+from .fragmentmap import FragmentMap, InodeNumbers
 from .geometry import geometry_of
+from .group import get_bits
+from .mapoffsets import map_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from .directory import Problem
     from .group import Bools
-    from .records import Cg, Fs
+    from .records import Cg, Fs, Ufs2Dinode
 
     Ints = npt.NDArray[np.int64]
 
@@ -35,7 +38,8 @@ _PER_KIND = 50
 class Findings:
     """A list of findings that stays short: of one kind only the first fifty are kept, the rest counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _PER_KIND) -> None:
+        self._most = most
         self._found: list[Finding] = []
         self._counts: dict[str, int] = {}
 
@@ -45,7 +49,7 @@ class Findings:
     def add(self, finding: Finding) -> None:
         """Keep or count a finding."""
         count = self._counts[finding.kind] = self._counts.get(finding.kind, 0) + 1
-        if count <= _PER_KIND:
+        if count <= self._most:
             self._found.append(finding)
 
     def more(self, kind: str, count: int) -> None:
@@ -64,43 +68,61 @@ class Findings:
     def result(self) -> list[Finding]:
         """The findings, and one more for each kind that had too many."""
         rest = [
-            Finding(kind, f"and {count - _PER_KIND} more of this kind")
+            Finding(kind, f"and {count - self._most} more of this kind")
             for kind, count in self._counts.items()
-            if count > _PER_KIND
+            if count > self._most
         ]
         return self._found + rest
 
 
 @dataclasses.dataclass(slots=True)
 class GroupFacts:
-    """A group as it stands on disk; ``None`` maps where its block cannot be read as one."""
+    """A group as it stands on disk. Its block is read again when its maps are compared: all of them take gigabytes."""
 
     head: Cg
     offset: int  #: of its block, bytes
-    block: bytes
-    used_inodes: Bools
-    free: Bools
     initialised: int
 
 
 class Survey:
     """The state of a check."""
 
-    def __init__(self, storage: Storage, fs: Fs, byteorder: ByteOrder, findings: Findings) -> None:
+    def __init__(self, storage: Storage, found: tuple[Fs, ByteOrder, int], findings: Findings) -> None:
+        fs, byteorder, self.superblock_offset = found
+        #: whether a backup stands in for the superblock; its totals are those of the day it was written
+        self.at_backup = self.superblock_offset not in SBLOCKSEARCH
         self.storage, self.fs, self.byteorder, self.findings = storage, fs, byteorder, findings
         self.geometry = geometry_of(fs)
+        self.link_max = UFS_LINK_MAX_SIGNED
         self.dialect = dialect_of(fs)
         self.blocks = BlockMap(storage, self.geometry, byteorder)
         self.groups: list[GroupFacts | None] = []
         #: which fragments hold metadata or belong to an inode
-        self.claimed: Bools = np.zeros(self.geometry.size, dtype=np.bool_)
-        #: per inode, its mode if it is in use (0 if not) and its link count
-        self.modes: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
-        self.links: npt.NDArray[np.uint16] = np.zeros(0, dtype=np.uint16)
+        self.claimed = FragmentMap(self.geometry)
+        #: per inode, its mode if it is in use (0 if not), its link count, and the names that lead to it
+        self.modes = InodeNumbers(self.geometry, np.uint16)
+        self.links = InodeNumbers(self.geometry, np.uint16)
+        self.references = InodeNumbers(self.geometry, np.int32)
         #: the records of each directory
         self.contents: dict[int, list[Record | Problem]] = {}
         #: of each directory that was reached through a name: its parent and that name
         self.names: dict[int, tuple[int, bytes]] = {}
+
+    def maps(self, facts: GroupFacts) -> tuple[bytes, Bools, Bools]:
+        """The block of a group, which of its inodes it calls used, and which of its fragments free."""
+        geometry, offsets = self.geometry, map_offsets(self.geometry)
+        block = self.storage.read_at(facts.offset, geometry.cgsize)
+        octets = np.frombuffer(block, dtype=np.uint8)
+        index = (facts.offset // geometry.fragment_size - geometry.cblkno) // geometry.group_fragments
+        # The maps can only stand in one place, so they are read there whatever the head says.
+        used = get_bits(octets, offsets.iusedoff, geometry.group_inodes)
+        return block, used, get_bits(octets, offsets.freeoff, geometry.group_length(index))
+
+    def read_inode(self, number: int) -> Ufs2Dinode:
+        """An inode as it stands on disk."""
+        offset = self.geometry.inode_offset(number)
+        data = self.storage.read_at(offset, self.geometry.inode_size)
+        return self.dialect.read_inode(data, 0, self.byteorder, base=offset)
 
     def path(self, inode: int) -> str:
         """A path of ``inode`` as far as it is known."""

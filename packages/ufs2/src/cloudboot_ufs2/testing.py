@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage
 
+from .bits import group_hash
 from .builder import build
 from .check import check
-from .constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, SBLOCK_UFS2
+from .constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, FS_SUJ, SBLOCK_UFS2, SUJ_FILE
 from .directory import header, record_size
 from .directory import records as directory_records
-from .group import group_hash
 from .inode import SIZE as INODE_SIZE
 from .inode import inode_hash
 from .mapoffsets import map_offsets
@@ -457,11 +457,42 @@ def _superblock_mutations() -> list[Mutation]:
                 fs_cstotal=dataclasses.replace(editor.superblock.fs_cstotal, cs_spare=(0, 1, 0))
             ),
         ),
+        _superblock("fs_optim", lambda _: 7),
+        _superblock("fs_dsize", lambda fs: fs.fs_dsize - 1),
+        Mutation(
+            "fs_pendingblocks not zero",
+            "superblock-pending",
+            lambda editor: editor.change_superblock(fs_pendingblocks=8),
+        ),
+        Mutation("fs_clean 0", "unclean", lambda editor: editor.change_superblock(fs_clean=0)),
+        Mutation("a journal that is not there", "journal-missing", lambda editor: _flag(editor, FS_SUJ)),
+        Mutation("a journal of another name", "journal-missing", _renamed_journal),
+        Mutation("a journal that is small", "journal-size", _small_journal),
+        Mutation("a snapshot that is a file", "snapshot-list", _no_snapshot),
         _byte("superblock-hash", lambda _: SBLOCK_UFS2 + Fs.LAYOUT.offsets["fs_ckhash"]),
         _byte("recovery-record", lambda _: FSRECOVERY_OFFSET + 12),
         _byte("backup-superblock", lambda editor: _backup(editor) + Fs.LAYOUT.offsets["fs_fpg"]),
         _byte("backup-superblock-hash", lambda editor: _backup(editor) + Fs.LAYOUT.offsets["fs_ckhash"]),
     ]
+
+
+def _flag(editor: Editor, flag: int) -> None:
+    editor.change_superblock(fs_flags=editor.superblock.fs_flags | flag)
+
+
+def _renamed_journal(editor: Editor) -> None:
+    _flag(editor, FS_SUJ)
+    editor.change_record("/", "tail", name_length=4, new_name=b".suj")
+
+
+def _small_journal(editor: Editor) -> None:
+    """The file with the long name becomes the journal."""
+    _flag(editor, FS_SUJ)
+    editor.change_record("/", "n" * 255, name_length=len(SUJ_FILE), new_name=SUJ_FILE + b"\0")
+
+
+def _no_snapshot(editor: Editor) -> None:
+    editor.change_superblock(fs_snapinum=(editor.find("/short"), *(0,) * 19))
 
 
 def _backup(editor: Editor) -> int:
@@ -531,6 +562,8 @@ def _inode_mutations() -> list[Mutation]:
         Mutation("attributes that are none", "inode-attributes", _empty_attributes),
         _inode("inode-time", "/short", di_mtimensec=1_000_000_000),
         _inode("inode-link-padding", "/etc/inline", di_size=5),
+        _inode("inode-link-target", "/etc/inline", di_size=30),
+        _inode("inode-too-many-links", "/short", di_nlink=40_000),
         Mutation("a file without a name", "inode-unreferenced", _unlinked_inode),
         _byte("inode-hash", lambda editor: editor.geometry.inode_offset(editor.find("/short")) + 244),
         _inode("directory-size", "/many", di_size=lambda inode: inode.di_size - 100),
@@ -553,6 +586,9 @@ def _directory_mutations() -> list[Mutation]:
         _record("directory-dot", "/etc", ".", new_name=b"x"),
         _record("directory-dotdot", "/etc/deep", "..", inode=2),
         _record("directory-dotdot", "/etc/deep", "..", new_name=b"xy"),
+        _record("directory-entry-type", "/", "short", kind=0),
+        _record("directory-entry-type", "/etc", ".", kind=0),
+        _record("directory-entry-type", "/etc", "..", kind=0),
         _record("directory-entry-unused", "/", "short", inode=lambda editor: editor.group_head(0).cg_initediblk - 1),
         _record("directory-entry-range", "/", "short", inode=0xFFFFFFF0),
         _record("directory-entry-type", "/", "short", kind=DT_LNK),
@@ -570,7 +606,7 @@ AFTER_A_CUT = frozenset({
     "inode-blocks-beyond-size", "inode-partial-truncation",
     "group-directories", "group-free-blocks", "group-free-inodes", "group-free-fragments",
     "group-frsum", "group-cluster-sum", "group-cluster-map",
-    "summary-directories", "summary-free-blocks", "summary-free-inodes", "summary-free-fragments",
+    "unclean", "summary-directories", "summary-free-blocks", "summary-free-inodes", "summary-free-fragments",
     "superblock-directories", "superblock-free-blocks", "superblock-free-inodes", "superblock-free-fragments",
 })  # fmt: skip
 #: While a directory moves it has its old and its new name, and ``..`` is right for one of them only.

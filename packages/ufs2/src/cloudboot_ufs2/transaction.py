@@ -79,6 +79,7 @@ class Store:
     space: Space
     read_inode: Callable[[int], Ufs2Dinode]
     durable: bool
+    link_max: int
     journal: int = 0  #: the inode of the journal of soft updates, where there is one
     broken: bool = False  #: a commit failed midway: what is on disk is no longer known
 

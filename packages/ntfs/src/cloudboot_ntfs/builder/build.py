@@ -157,13 +157,10 @@ class _Volume:
         geometry = self.geometry
         size = geometry.mirror_records * geometry.record_size
         self._add(system.in_clusters(Number.MFT_MIRR, self._take(size), size, geometry))
-        size = layout_options.log_size(self._options, geometry)
+        log = layout_options.log_size(self._options, geometry)
         # Without a restart area the log is filled with ones: zeros are taken for damage.
-        self._add(
-            system.in_clusters(
-                Number.LOG_FILE, self._take(size, lambda storage, at: _fill(storage, at, size, _ONES)), size, geometry
-            )
-        )
+        lcn = self._take(log, lambda storage, at: _fill(storage, at, log, _ONES))
+        self._add(system.in_clusters(Number.LOG_FILE, lcn, log, geometry))
         self._add(system.volume_file(self._options))
         table = system.attribute_definitions()
         lcn = self._take(len(table), lambda storage, at: storage.write_at(at, table))

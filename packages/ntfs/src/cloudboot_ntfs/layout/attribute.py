@@ -40,6 +40,7 @@ class Attribute:
     allocated_size: int = 0
     data_size: int = 0
     initialized_size: int = 0
+    stored_size: int | None = None  #: of one that is compressed or sparse: bytes that it takes
     length: int = 0  #: bytes in the record
 
 
@@ -122,6 +123,10 @@ def _parse_runs(record: bytes | bytearray, found: Attribute, number: int) -> Non
     found.allocated_size, found.data_size, found.initialized_size = values[5:]
     if not _NON_RESIDENT_START <= runs_offset < found.length:
         raise _broken("the run list starts outside of the attribute", "runs_offset", found.offset, number)
+    packed = found.flags & (AttributeFlag.COMPRESSED | AttributeFlag.SPARSE)
+    if packed and not found.lowest_vcn and runs_offset >= _NON_RESIDENT_START + 8:
+        place = found.offset + _NON_RESIDENT_START
+        found.stored_size = int.from_bytes(record[place : place + 8], "little")
     found.pairs = bytes(record[found.offset + runs_offset : found.offset + found.length])
 
 

@@ -12,7 +12,6 @@ from .constants import REFERENCE_MASK, Namespace
 from .records import FileName
 
 _UNPACK: Final = FileName.LAYOUT.struct()
-_RESERVED: Final = frozenset('"*/:<>?\\|') | frozenset(map(chr, range(32)))
 _DEVICES: Final = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))}
 )
@@ -76,14 +75,9 @@ def parse(data: bytes, *, record: int | None = None) -> Name:
 def namespace_of(name: str) -> Namespace:
     """The kind of a name that has no short name beside it.
 
-    Names that DOS could hold are both kinds; those that Windows' own functions refuse are POSIX names.
+    Names that DOS could hold are of both kinds. All others are POSIX names, as those of hard links of Windows: a Win32
+    name is one of a pair, and drivers look for the DOS name that belongs to it.
     """
     if _SHORT.fullmatch(name) and name.split(".", maxsplit=1)[0] not in _DEVICES:
         return Namespace.WIN32_AND_DOS
-    return Namespace.WIN32 if is_win32(name) else Namespace.POSIX
-
-
-def is_win32(name: str) -> bool:
-    """Whether Windows' own functions take the name (MS-FSCC 2.1.5)."""
-    stem = name.split(".", maxsplit=1)[0].rstrip(" ").upper()
-    return not (_RESERVED & set(name) or name[-1:] in (".", " ") or stem in _DEVICES)
+    return Namespace.POSIX

@@ -118,7 +118,7 @@ class Mft:
         listed = [each for each in first.attributes if each.type == Type.ATTRIBUTE_LIST]
         if listed:
             entries = sorted(
-                (entry for entry in self._list_entries(listed[0], 0) if entry[0] == Type.DATA and not entry[4]),
+                (entry for entry in self.list_entries(listed[0], 0) if entry[0] == Type.DATA and not entry[4]),
                 key=lambda entry: entry[1],
             )
             for _, lowest, reference, instance, _ in entries:
@@ -201,7 +201,7 @@ class Mft:
         records = {base.number: base}
         attributes: list[Attribute] = []
         taken: set[tuple[int, int]] = set()
-        for kind, _, reference, instance, _ in self._list_entries(listed, base.number):
+        for kind, _, reference, instance, _ in self.list_entries(listed, base.number):
             number = reference & REFERENCE_MASK
             other = records.get(number)
             if other is None:
@@ -226,8 +226,12 @@ class Mft:
         whole.attributes += [each for each in base.attributes if each.type == Type.ATTRIBUTE_LIST]
         return whole
 
-    def _list_entries(self, listed: Attribute, number: int) -> list[tuple[int, int, int, int, str]]:
-        """``(type, lowest VCN, reference, instance, name)`` of every entry of an attribute list."""
+    def list_entries(self, listed: Attribute, number: int) -> list[tuple[int, int, int, int, str]]:
+        """``(type, lowest VCN, reference, instance, name)`` of every entry of an attribute list.
+
+        Raises:
+            AttributeFormatError: an entry that does not fit.
+        """
         data = self.attribute_list(listed, number)
         found, position = [], 0
         while position + AttributeListEntry.SIZE <= len(data):

@@ -415,6 +415,11 @@ class NTFS:
             found.append(StreamInfo(name, stream.size, stream.allocated))
         return found
 
+    def stream_names(self, number: int) -> list[str]:
+        """The names of the data streams of a record's file; the unnamed one is ``""``."""
+        record = self.mft.file(number)
+        return list(dict.fromkeys(each.name for each in record.attributes if each.type == Type.DATA))
+
     def open_file(self, path: str, *, stream: str = "") -> NTFSFile:
         """The file ``path``, or another of its data streams, as a seekable raw stream.
 
@@ -455,9 +460,9 @@ class NTFS:
             )
         return file.read_at(0, file.size)
 
-    def extents(self, path: str, *, stream: str = "") -> list[Extent]:
+    def extents(self, path: str, *, follow_symlinks: bool = True, stream: str = "") -> list[Extent]:
         """Where the bytes of a file stand in the volume, without its holes; empty for what stands in its record."""
-        record = self.mft.file(self.find(path))
+        record = self.mft.file(self.find(path, follow_symlinks=follow_symlinks))
         content = self.mft.stream(record, Type.DATA, stream)
         return _extents(content, content.size)
 

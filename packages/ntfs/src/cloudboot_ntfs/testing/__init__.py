@@ -1,5 +1,6 @@
 """What tests of this package and of others need: hives with logs, volumes with everything in them, and judges."""
 
+from .damage import damages
 from .hives import new_log, old_log, sample_key
 from .volumes import (
     contents,
@@ -15,6 +16,7 @@ from .volumes import (
 
 __all__ = [
     "contents",
+    "damages",
     "mounted",
     "new_log",
     "ntfs3g_volume",

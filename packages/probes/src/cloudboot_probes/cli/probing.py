@@ -14,9 +14,9 @@ from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
 from cloudboot_oci_stream import Access, Policy
 from cloudboot_probes import systems
 from cloudboot_probes.probe import Outcome, Probe, ProbeOptions, Recorder, default_firmware, stages
-from cloudboot_probes.render.html import html
 from cloudboot_probes.render.json import document
 from cloudboot_probes.render.junit import junit
+from cloudboot_probes.render.report import report
 from cloudboot_probes.render.terminal import gate_lines, summary_line
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     outputs = _outputs(options)
     with contextlib.ExitStack() as stack:
         chosen = ProbeOptions(
+            architecture=options.architecture,
             accelerator=options.accelerator,
             memory=options.memory,
             timeout=options.timeout,
@@ -98,7 +99,7 @@ def _outputs(options: argparse.Namespace) -> dict[Path, Callable[[Record], bytes
         UsageError: two of them are the same file.
     """
     renderers: Mapping[str, Callable[[Record], bytes]] = {
-        "report": lambda record: html(record).encode("utf-8", "surrogateescape"),
+        "report": lambda record: report(record).encode("utf-8", "surrogateescape"),
         "junit": junit,
         "record": document,
         "console": _console_text,

@@ -7,7 +7,7 @@ from .boot import BootEntry, boot_entries, boot_order, option_number, pack_boot_
 from .description import describe
 from .efivarfs import efivarfs_file, efivarfs_name, variable_from_efivarfs
 from .signatures import Signature, SignatureList, pack_signature_lists, parse_signature_lists
-from .store import StoredVariable, VariableStore
+from .store import StoredVariable, VariableStore, format_store
 from .variable import Variable
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "efivarfs_file",
     "efivarfs_name",
+    "format_store",
     "option_number",
     "pack_boot_order",
     "pack_signature_lists",

@@ -30,5 +30,5 @@ COMMANDS = {
     "ls": "reading", "cat": "reading", "get": "reading", "info": "reading", "check": "reading",
     "extract": "taking", "verify": "taking", "diff": "taking",
     "put": "changing", "mkdir": "changing", "rm": "changing", "ln": "changing", "mv": "changing",
-    "chmod": "changing", "chown": "changing", "touch": "changing",
+    "chmod": "changing", "chown": "changing", "touch": "changing", "repair": "repairing",
 }  # fmt: skip

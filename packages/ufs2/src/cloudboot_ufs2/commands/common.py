@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_disk_image import InstalledReaders
+from cloudboot_ufs2.constants import DEV_BSIZE, SBLOCKSEARCH
 from cloudboot_ufs2.reader import UFS2
 from cloudboot_ufs2.vmimage import open_volume
 
@@ -27,6 +29,10 @@ def add_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
     )
+    parser.add_argument(
+        "--superblock", type=int, metavar="SECTOR", help="the backup superblock to use, as fsck_ffs -b; by default one "
+        "is looked for where the superblock is damaged",
+    )  # fmt: skip
     parser.add_argument("--spool", metavar="FOLDER", help="where a compressed disk is kept while it is read (TMPDIR)")
     command.add_common_arguments(parser)
 
@@ -57,8 +63,22 @@ def storage(options: argparse.Namespace, image: str | None = None, *, keep_free:
 @contextlib.contextmanager
 def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UFS2]:
     """The file system that the options name."""
-    with storage(options, image) as opened, UFS2(opened) as found:
+    with (
+        storage(options, image) as opened,
+        UFS2(opened, superblock=superblock_of(options), fallback=True) as found,
+    ):
+        if options.superblock is None and found.superblock_offset not in SBLOCKSEARCH:
+            at = found.superblock_offset
+            print(
+                f"note: the superblock is damaged; the backup in sector {at // DEV_BSIZE} is used. repair restores it",
+                file=sys.stderr,
+            )
         yield found
+
+
+def superblock_of(options: argparse.Namespace) -> int | None:
+    """The byte of the superblock that the options name."""
+    return None if options.superblock is None else options.superblock * DEV_BSIZE
 
 
 def escaped(text: str) -> str:

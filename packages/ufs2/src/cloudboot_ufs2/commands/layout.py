@@ -32,6 +32,7 @@ _NUMBERS: tuple[tuple[str, str, str, str, str], ...] = (
     ("-i", "--density", "density", "BYTES", "per inode"),
     ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "of a cylinder group kept for metadata"),
     ("-m", "--minfree", "minfree", "PERCENT", "space kept for root"),
+    ("", "--freebsd", "freebsd", "VERSION", "the oldest FreeBSD that is to read it; from 15 on files have 65500 links"),
     ("-S", "--sector-size", "sector_size", "BYTES", "of the disk; by default 512"),
 )
 _FLAGS: tuple[tuple[str, str, str, str], ...] = (
@@ -60,7 +61,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--help", action="help", help="show this help")
     parser.add_argument("--offset", type=command.size_argument, default=0, metavar="BYTES", help="where it starts")
     for letter, word, field, metavar, text in _NUMBERS:
-        parser.add_argument(letter, word, dest=field, type=command.size_argument, metavar=metavar, help=text)
+        names = [name for name in (letter, word) if name]
+        parser.add_argument(*names, dest=field, type=command.size_argument, metavar=metavar, help=text)
     for letter, word, field, text in _FLAGS:
         parser.add_argument(letter, word, dest=field, action="store_true", help=text)
     parser.add_argument(

@@ -13,9 +13,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cloudboot_base import command
+from cloudboot_ufs2.backup import find_backup
 from cloudboot_ufs2.check import check
+from cloudboot_ufs2.errors import SuperblockError
 
-from .common import add_image, escaped, storage, volume
+from .common import add_image, escaped, storage, superblock_of, volume
 
 if TYPE_CHECKING:
     import argparse
@@ -52,6 +54,13 @@ def add(commands: Commands) -> None:
     describing.set_defaults(run=_info)
     checking = commands.add_parser("check", help="check a file system; exit code 1 if anything is wrong")
     add_image(checking)
+    checking.add_argument(
+        "--freebsd",
+        type=int,
+        default=14,
+        metavar="VERSION",
+        help="the oldest FreeBSD that is to read it (15: 65500 links)",
+    )
     checking.set_defaults(run=_check)
 
 
@@ -213,12 +222,10 @@ def _info(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     with storage(options, keep_free=True) as opened:
-        findings = check(opened)
-    if options.json:
-        command.print_json([finding.as_dict() for finding in findings])
-    else:
-        for finding in findings:
-            print(command.printable(str(finding)))
-        if not findings:
-            print(f"{os.fspath(options.image)}: clean")
-    return command.CHECK_FAILED if findings else command.OK
+        findings = check(opened, superblock=superblock_of(options), freebsd=options.freebsd)
+        alone = len(findings) == 1 and findings[0].kind in ("superblock-magic", "unsupported")
+        alone = alone and find_backup(opened) is None
+    if alone:
+        found = findings[0]
+        raise SuperblockError(found.message, structure=found.structure, field=found.field, offset=found.offset)
+    return command.print_findings(os.fspath(options.image), findings, as_json=options.json)

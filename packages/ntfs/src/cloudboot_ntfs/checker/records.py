@@ -1,0 +1,268 @@
+"""MFT records: heads, attributes, attribute lists, and the sizes of what they hold."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from cloudboot_base import Error
+from cloudboot_ntfs.errors import NtfsError
+from cloudboot_ntfs.layout import filename, runlist
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, AttributeFlag, Number, RecordFlag, Type
+from cloudboot_ntfs.layout.records import StandardInformation
+from cloudboot_ntfs.reader.mft import parse_record
+from cloudboot_ntfs.reader.stream import merge
+from cloudboot_ntfs.upcase import upcase
+
+from .context import FileFacts
+
+if TYPE_CHECKING:
+    from cloudboot_ntfs.layout.attribute import Attribute
+    from cloudboot_ntfs.reader.mft import Record
+
+    from .context import Context
+
+_NAMED_BY_LISTS = frozenset(int(kind) for kind in Type if kind != Type.ATTRIBUTE_LIST)
+
+
+def check_records(context: Context) -> None:
+    """Parse every record, note what it says of its file, and check it by itself and with its extension records."""
+    bases: list[Record] = []
+    extensions: dict[int, list[Record]] = {}
+    for number, raw in context.mft.sweep():
+        record = _parsed(context, number, raw)
+        if record is None:
+            continue
+        context.used.add(number)
+        _check_record(context, record, raw)
+        if record.base:
+            extensions.setdefault(record.base & REFERENCE_MASK, []).append(record)
+        else:
+            bases.append(record)
+    for record in bases:
+        own = extensions.pop(record.number, [])
+        _check_file(context, record, own)
+    for base, own in extensions.items():
+        for record in own:
+            context.report(
+                "extension-orphan",
+                "an extension record of a file that is not there",
+                structure="RecordHeader",
+                field="base_record",
+                actual=base,
+                record=record.number,
+            )
+
+
+def _parsed(context: Context, number: int, raw: bytes) -> Record | None:
+    if raw[:4] != b"FILE":
+        # A record that was never used may be zeros; one whose head is lost is told by the bitmap.
+        if raw[:4] == b"BAAD":
+            context.report("record-baad", "a record that chkdsk gave up", structure="RecordHeader", record=number)
+        return None
+    if not struct.unpack_from("<H", raw, 22)[0] & RecordFlag.IN_USE:
+        return None
+    try:
+        return parse_record(raw, number, context.mft.offset(number))
+    except NtfsError as error:
+        context.unreadable.add(number)
+        context.caught(error, record=number)
+        return None
+
+
+def _check_record(context: Context, record: Record, raw: bytes) -> None:
+    """What one record says of itself."""
+    number = record.number
+    stored = struct.unpack_from("<I", raw, 44)[0]
+    for kind, message, field, expected, actual in (
+        ("record-number", "the record has the number of another", "record_number", number & 0xFFFFFFFF, stored),
+        ("record-size", "the record has another size than the volume's", "bytes_allocated", len(raw), record.bytes_allocated),
+    ):
+        # Volumes of NTFS 3.0 and before do not store the number.
+        if expected != actual and not (field == "record_number" and struct.unpack_from("<H", raw, 4)[0] == 42):
+            context.report(kind, message, structure="RecordHeader", field=field, expected=expected, actual=actual, record=number)
+    if not record.sequence:
+        context.report("record-sequence", "the sequence number is zero", structure="RecordHeader", field="sequence", record=number)
+    end = record.attributes[-1].offset + record.attributes[-1].length + 8 if record.attributes else None
+    if end is not None and end != record.bytes_used:
+        context.report(
+            "record-used", "the bytes in use do not end with the attributes", structure="RecordHeader",
+            field="bytes_used", expected=end, actual=record.bytes_used, record=number,
+        )  # fmt: skip
+    _check_attributes(context, record)
+
+
+def _check_attributes(context: Context, record: Record) -> None:
+    instances: set[int] = set()
+    previous: tuple[int, str] | None = None
+    fold = context.volume.fold
+    seen: set[tuple[int, str, int]] = set()
+    for each in record.attributes:
+        key = each.type, upcase(each.name) if each.name.isascii() else fold(each.name)
+        if previous is not None and key < previous:
+            context.report(
+                "attribute-order", "the attributes are not in order", structure="AttributeHeader", field="type",
+                offset=each.offset, expected=f"after {previous[0]:#x} {previous[1]}", actual=f"{key[0]:#x} {key[1]}",
+                record=record.number,
+            )  # fmt: skip
+        previous = key
+        if each.instance in instances or each.instance >= record.next_instance:
+            context.report(
+                "attribute-instance", "the instance number is another attribute's, or not given yet",
+                structure="AttributeHeader", field="instance", offset=each.offset,
+                expected=f"below {record.next_instance}", actual=each.instance, record=record.number,
+            )  # fmt: skip
+        instances.add(each.instance)
+        if each.type != Type.FILE_NAME:
+            once = each.type, each.name, each.lowest_vcn
+            if once in seen or (each.lowest_vcn and (each.type, each.name, 0) in seen):
+                context.report(
+                    "attribute-twice", "the same attribute twice", structure="AttributeHeader", field="type",
+                    offset=each.offset, actual=f"{each.type:#x} {each.name}", record=record.number,
+                )  # fmt: skip
+            seen.add(once)
+        if not each.resident:
+            _claim(context, record.number, each)
+
+
+def _claim(context: Context, number: int, each: Attribute) -> None:
+    """Note the clusters of one part of an attribute."""
+    try:
+        runs = runlist.decode(each.pairs, each.lowest_vcn, context.volume.geometry.clusters)
+    except NtfsError as error:
+        context.caught(error, record=number, attribute=f"{each.type:#x} {each.name}".strip())
+        return
+    context.budget.spend(len(runs) + 1)
+    context.claims += [(run.lcn, run.lcn + run.length, number) for run in runs if run.lcn is not None]
+
+
+def _check_file(context: Context, record: Record, extensions: list[Record]) -> None:
+    whole = _with_list(context, record, extensions)
+    if whole is None:
+        return
+    facts = FileFacts(record.number, record.sequence, record.flags, record.link_count)
+    context.files[record.number] = facts
+    for each in whole:
+        try:
+            _note(facts, each, record.number)
+        except Error as error:
+            context.caught(error, record=record.number)
+    _check_sizes(context, facts, whole)
+    _check_needed(context, facts, whole)
+    names = len(facts.names)
+    if names != record.link_count:
+        context.report(
+            "link-count", "the link count is not the number of names", structure="RecordHeader", field="link_count",
+            expected=names, actual=record.link_count, record=record.number,
+        )  # fmt: skip
+
+
+def _with_list(context: Context, record: Record, extensions: list[Record]) -> list[Attribute] | None:
+    """All attributes of a file, its attribute list compared with what its records hold."""
+    listed = [each for each in record.attributes if each.type == Type.ATTRIBUTE_LIST]
+    number = record.number
+    if not listed:
+        for other in extensions:
+            context.report(
+                "extension-orphan", "an extension record of a file that has no attribute list", structure="RecordHeader",
+                field="base_record", actual=number, record=other.number,
+            )  # fmt: skip
+        return record.attributes
+    records = {each.number: each for each in [record, *extensions]}
+    present = {
+        (each.number, attribute.instance): attribute
+        for each in records.values()
+        for attribute in each.attributes
+        if attribute.type != Type.ATTRIBUTE_LIST
+    }
+    try:
+        entries = context.mft.list_entries(listed[0], number)
+    except NtfsError as error:
+        context.caught(error, record=number)
+        return None
+    context.budget.spend(len(entries))
+    named: set[tuple[int, int]] = set()
+    for kind, lowest, reference, instance, name in entries:
+        place = reference & REFERENCE_MASK, instance
+        found = present.get(place)
+        holder = records.get(place[0])
+        if place in named:
+            context.report("attribute-list", "the list names an attribute twice", structure="AttributeListEntry", actual=f"{kind:#x} {name}", record=number)
+        elif found is None or holder is None or found.type != kind or found.name != name or found.lowest_vcn != lowest:
+            context.report(
+                "attribute-list", "the list names an attribute that is not there", structure="AttributeListEntry",
+                expected=f"{kind:#x} {name}".strip(), actual=f"record {place[0]}", record=number,
+            )  # fmt: skip
+        elif holder.sequence != reference >> 48:
+            context.report(
+                "attribute-list", "the list names an older life of a record", structure="AttributeListEntry",
+                field="reference", expected=holder.sequence, actual=reference >> 48, record=number,
+            )  # fmt: skip
+        named.add(place)
+    for place, attribute in present.items():
+        if place not in named:
+            context.report(
+                "attribute-list", "the list misses an attribute", structure="AttributeListEntry",
+                expected=f"{attribute.type:#x} {attribute.name}".strip(), actual=f"record {place[0]}", record=number,
+            )  # fmt: skip
+    return list(present.values())
+
+
+def _note(facts: FileFacts, each: Attribute, number: int) -> None:
+    """What an attribute says of its file."""
+    if each.type == Type.STANDARD_INFORMATION and each.resident:
+        information = StandardInformation.unpack_from(each.value.ljust(StandardInformation.SIZE, b"\0"))
+        facts.attributes, facts.security_id = information.attributes, information.security_id
+    elif each.type == Type.FILE_NAME:
+        facts.names.append(filename.parse(each.value, record=number))
+    elif each.type == Type.DATA and not each.name and not each.lowest_vcn:
+        facts.size, facts.allocated = each.data_size, each.allocated_size
+        facts.is_packed = bool(each.flags & (AttributeFlag.COMPRESSED | AttributeFlag.SPARSE))
+    elif each.type == Type.REPARSE_POINT:
+        facts.reparse_tag = int.from_bytes(each.value[:4], "little") if each.resident else 0
+    elif each.type == Type.SECURITY_DESCRIPTOR:
+        facts.has_descriptor = True
+    elif each.type == Type.OBJECT_ID:
+        facts.object_id = each.value[:16]
+
+
+def _check_sizes(context: Context, facts: FileFacts, whole: list[Attribute]) -> None:
+    """The sizes of attributes in clusters, all parts together."""
+    parts: dict[tuple[int, str], list[Attribute]] = {}
+    for each in whole:
+        if not each.resident:
+            parts.setdefault((each.type, each.name), []).append(each)
+    for (kind, name), own in parts.items():
+        try:
+            stream = merge(context.volume.storage, context.volume.geometry, own)
+        except NtfsError as error:
+            context.caught(error, record=facts.number, attribute=f"{kind:#x} {name}".strip())
+            continue
+        first = min(own, key=lambda each: each.lowest_vcn)
+        if first.stored_size is not None and first.stored_size != stream.allocated:
+            context.report(
+                "attribute-stored", "the attribute takes another number of bytes than it says",
+                structure="NonResidentHeader", field="compressed_size", expected=stream.allocated,
+                actual=first.stored_size, where={"record": facts.number, "attribute": f"{kind:#x} {name}".strip()},
+            )  # fmt: skip
+
+
+def _check_needed(context: Context, facts: FileFacts, whole: list[Attribute]) -> None:
+    kinds = {each.type for each in whole}
+    needed = [Type.STANDARD_INFORMATION]
+    if facts.number >= 24 or facts.number <= Number.EXTEND:
+        needed.append(Type.FILE_NAME)
+    if facts.flags & RecordFlag.DIRECTORY:
+        needed.append(Type.INDEX_ROOT)
+    for kind in needed:
+        if kind not in kinds:
+            context.report(
+                "attribute-missing", "the file has no such attribute", structure="MFT record", expected=kind.name,
+                record=facts.number,
+            )  # fmt: skip
+    for each in whole:
+        if each.type in (Type.STANDARD_INFORMATION, Type.FILE_NAME, Type.INDEX_ROOT) and not each.resident:
+            context.report(
+                "attribute-place", "an attribute that must stand in the record stands in clusters",
+                structure="AttributeHeader", field="non_resident", actual=Type(each.type).name, record=facts.number,
+            )  # fmt: skip
