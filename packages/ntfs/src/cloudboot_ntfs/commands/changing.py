@@ -8,8 +8,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base.command import OK
+from cloudboot_ntfs import errors
 from cloudboot_ntfs.editor import WritableNTFS
-from cloudboot_ntfs.errors import FileExistsError, SourceError
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,7 @@ def put(options: argparse.Namespace) -> int:
                 ]
                 continue
             if there and not options.force:
-                raise FileExistsError(f"{path}: the file exists; --force replaces it")
+                raise errors.FileExistsError(f"{path}: the file exists; --force replaces it")
             if stat.S_ISLNK(status.st_mode):
                 if there:
                     volume.unlink(path)
@@ -53,7 +53,7 @@ def put(options: argparse.Namespace) -> int:
                     volume.write_file(path, file)
                 volume.utime(path, mtime_ns=status.st_mtime_ns)
             else:
-                raise SourceError("not a file, folder or link", member=source)
+                raise errors.SourceError("not a file, folder or link", member=source)
     return OK
 
 
