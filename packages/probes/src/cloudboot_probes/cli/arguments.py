@@ -256,6 +256,17 @@ def image_inspect(parser: CommandParser) -> None:
     _access(parser)
 
 
+def image_boot_entries(parser: CommandParser) -> None:
+    """``cloudboot image boot-entries``."""
+    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or one in a registry.")
+    parser.add_argument(
+        "--variables", required=True, type=path_of, metavar="DUMP",
+        help="The firmware's variables: a flash image, JSON, or a folder of efivarfs files.",
+    )  # fmt: skip
+    _architecture(parser)
+    _access(parser)
+
+
 def push(parser: CommandParser) -> None:
     """``cloudboot push``."""
     parser.add_argument("image", type=existing_file, metavar="IMAGE", help="The disk image.")

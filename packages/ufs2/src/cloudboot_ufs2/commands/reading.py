@@ -13,17 +13,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cloudboot_base import command
-from cloudboot_ufs2.backup import find_backup
-from cloudboot_ufs2.check import check
+from cloudboot_ufs2.checker.check import check
 from cloudboot_ufs2.errors import SuperblockError
+from cloudboot_ufs2.reader.backup import find_backup
 
 from .common import add_image, escaped, storage, superblock_of, volume
 
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_ufs2.file import UFS2File
-    from cloudboot_ufs2.reader import UFS2
+    from cloudboot_ufs2.reader.file import UFS2File
+    from cloudboot_ufs2.reader.reader import UFS2
     from cloudboot_vfs import Stat
 
     from . import Commands
@@ -165,7 +165,7 @@ def _send(file: UFS2File) -> None:
 
 
 def _get(options: argparse.Namespace) -> int:
-    from cloudboot_ufs2.copyout import copy_out
+    from cloudboot_ufs2.exporter.copyout import copy_out
 
     progress = command.Progress("writing")
     with volume(options) as found:

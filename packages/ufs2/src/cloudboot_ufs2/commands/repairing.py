@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
 from cloudboot_disk_image import Place, installed_readers, window
-from cloudboot_ufs2.constants import DEV_BSIZE
+from cloudboot_ufs2.editor.preen import repair
 from cloudboot_ufs2.errors import RepairRefusedError
-from cloudboot_ufs2.partition import find_volume
-from cloudboot_ufs2.preen import repair
+from cloudboot_ufs2.layout.constants import DEV_BSIZE
+from cloudboot_ufs2.reader.partition import find_volume
 
 if TYPE_CHECKING:
     import argparse
