@@ -13,6 +13,7 @@ from .access import Access
 from .copy import Copied, copy_image
 from .descriptor import Descriptor, Platform
 from .errors import OciError
+from .factory import open_store
 from .image import Image, Resolved, fetch_image, iter_blob, resolve
 from .login import login, logout
 from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
@@ -26,7 +27,7 @@ from .signatures.sign import Signed, sign_image
 from .signatures.signers import IdentitySigner, KeySigner, Signer
 from .signatures.verify import Signature, Verification, verify_signature
 from .source import Source
-from .store import Store, open_store
+from .store import Store
 
 __all__ = [
     "ARTIFACT_TYPE",

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from .descriptor import Descriptor, Platform
 from .errors import ManifestSyntaxError, NotAnImageError, NotFoundError, OciError, about
+from .factory import open_store
 from .manifest import INDEX_TYPES, MANIFEST_TYPES, Document, choose, parse_index, parse_json, parse_manifest
 from .parts import BlobSource
 from .receive import check_distributed
 from .referrers import UNREADABLE, cosign_tags, list_referrers, place_referrer
 from .retry import Resume, persist
-from .store import Store, open_store
+from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:

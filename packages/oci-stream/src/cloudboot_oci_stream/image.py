@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from .descriptor import Descriptor, Platform
 from .errors import NoRoomError, NotAnImageError, about
+from .factory import open_store
 from .lanes import Terms
 from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
 from .places import MappedFile, Memory
 from .receive import opened, receive
 from .retry import Resume, persist
 from .signatures.verify import verify_stored
-from .store import Store, open_store
+from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:

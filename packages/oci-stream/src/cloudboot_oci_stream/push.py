@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from .descriptor import Descriptor, digest_of
 from .errors import NotAnImageError, about
+from .factory import open_store
 from .manifest import (
     ARTIFACT_TYPE,
     CREATED,
@@ -18,7 +19,6 @@ from .manifest import (
 )
 from .signatures.sign import DEFAULT_FORMATS, sign_stored
 from .source import Source, Stream, open_source
-from .store import open_store
 from .timing import Deadline
 
 if TYPE_CHECKING:

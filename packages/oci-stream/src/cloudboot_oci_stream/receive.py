@@ -16,12 +16,13 @@ from cloudboot_base import new_file
 
 from .descriptor import Descriptor, algorithm_of
 from .errors import BufferTooSmallError, DescriptorError, DigestMismatchError, about
+from .factory import open_store
 from .hasher import Hasher
 from .lanes import Lanes, Terms
 from .places import MappedFile, Memory
 from .reference import LayoutReference, RegistryReference
 from .retry import Resume
-from .store import Store, open_store
+from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from .access import Access
-from .image_layout import FolderStore
-from .reference import LayoutReference, Reference, parse_reference
-from .registry import RegistryStore
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .descriptor import Descriptor
     from .manifest import Document
-    from .retry import Resume
+    from .reference import Reference
     from .source import Source, Stream
     from .timing import Deadline
 
@@ -99,15 +94,3 @@ class Store(Protocol):
 
     def write_referrer(self, data: bytes, entry: Descriptor, subject: Descriptor, deadline: Deadline) -> bool:
         """Store a manifest, described by ``entry``, that refers to ``subject``; whether the place lists it as such."""
-
-
-def open_store(reference: Reference | str, access: Access | None = None, resume: Resume | None = None) -> Store:
-    """The place that ``reference`` points into. Nothing is opened or asked yet. ``resume`` is for uploads to it.
-
-    Raises:
-        InvalidReferenceError: ``reference`` names no image.
-    """
-    parsed = parse_reference(reference) if isinstance(reference, str) else reference
-    if isinstance(parsed, LayoutReference):
-        return FolderStore(parsed)
-    return RegistryStore(parsed, access or Access(), resume=resume)

@@ -178,8 +178,8 @@ def _copy(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.descriptor import Platform
+    from cloudboot_oci_stream.factory import open_store
     from cloudboot_oci_stream.image import resolve
-    from cloudboot_oci_stream.store import open_store
 
     limit = limit_of(options)
     platform = Platform.parse(options.platform) if options.platform else None

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from cloudboot_oci_stream.descriptor import Descriptor
 from cloudboot_oci_stream.errors import ManifestTooLargeError, NotFoundError, SigningError, TransportError, about
+from cloudboot_oci_stream.factory import open_store
 from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, MANIFEST_TYPE, canonical, parse_json, parse_manifest
 from cloudboot_oci_stream.patterns import signing_name
 from cloudboot_oci_stream.reference import RegistryReference
 from cloudboot_oci_stream.referrers import push_bytes, push_referrer
 from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store, open_store
+from cloudboot_oci_stream.store import Store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import BUNDLE_TYPE

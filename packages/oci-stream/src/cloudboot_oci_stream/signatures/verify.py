@@ -19,9 +19,10 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
     about,
 )
+from cloudboot_oci_stream.factory import open_store
 from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, check_image
 from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store, open_store
+from cloudboot_oci_stream.store import Store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import Bundle, Message, hint_of, parse_bundle
