@@ -15,7 +15,6 @@ from .parts import BlobSource
 from .receive import check_distributed
 from .referrers import UNREADABLE, cosign_tags, list_referrers, place_referrer
 from .retry import Resume, persist
-from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from .access import Access
     from .reference import Reference
-    from .store import Progress
+    from .store import Progress, Store
 
 _DEEPEST_INDEX = 3
 _MOST_MANIFESTS = 1024

@@ -18,7 +18,6 @@ from .places import MappedFile, Memory
 from .receive import opened, receive
 from .retry import Resume, persist
 from .signatures.verify import verify_stored
-from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .reference import Reference
     from .signatures.verify import Verification
-    from .store import Progress
+    from .store import Progress, Store
 
 SECTOR = 512
 """Block devices have whole sectors: an image is padded with zeros to a multiple of this."""

@@ -22,7 +22,6 @@ from .lanes import Lanes, Terms
 from .places import MappedFile, Memory
 from .reference import LayoutReference, RegistryReference
 from .retry import Resume
-from .store import Store
 from .timing import Deadline
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from .lanes import Ranges
     from .places import Place
     from .reference import Reference
-    from .store import Progress
+    from .store import Progress, Store
 
 _NOTHING = bytes(1 << 20)
 _FOREIGN = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")

@@ -18,7 +18,6 @@ from cloudboot_oci_stream.patterns import signing_name
 from cloudboot_oci_stream.reference import RegistryReference
 from cloudboot_oci_stream.referrers import push_bytes, push_referrer
 from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import BUNDLE_TYPE
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.manifest import Document
     from cloudboot_oci_stream.reference import Reference
     from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.store import Store
 
     from .signers import Signer
 

@@ -22,7 +22,6 @@ from cloudboot_oci_stream.errors import (
 from cloudboot_oci_stream.factory import open_store
 from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, check_image
 from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import Bundle, Message, hint_of, parse_bundle
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.policy import Identity, Policy, Rule, Trust
     from cloudboot_oci_stream.reference import Reference
     from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.store import Store
 
     from .keyless import KeylessVerifier
     from .keys import PublicKey
