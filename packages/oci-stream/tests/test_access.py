@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from cloudboot_oci_stream import Access, OciError, Resume, fetch_image, push_image
-from cloudboot_oci_stream.access import Origin
-from cloudboot_oci_stream.challenge import read_challenges
 from cloudboot_oci_stream.errors import (
     CredentialError,
     InsecureError,
     TransferTimeoutError,
     UnauthorizedError,
 )
+from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.challenge import read_challenges
+from cloudboot_oci_stream.http.transport import Transport
 from cloudboot_oci_stream.testing import FaultyRegistry
-from cloudboot_oci_stream.transport import Transport
 
 DISK = random.Random(5).randbytes(700_000)
 USERS = {"joe": "s3cret:with:colons"}

@@ -14,7 +14,7 @@ import pytest
 
 from cloudboot_oci_stream import Access, Resume, fetch_image, open_store, push_image, resolve
 from cloudboot_oci_stream.errors import ContentEncodingError, DescriptorError, OciError, ProtocolError
-from cloudboot_oci_stream.manifest import canonical
+from cloudboot_oci_stream.spec.manifest import canonical
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = bytes(range(256)) * 1000

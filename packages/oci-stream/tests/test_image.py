@@ -31,7 +31,6 @@ from cloudboot_oci_stream import (
     fetch_image,
     push_image,
 )
-from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     DigestMismatchError,
@@ -45,7 +44,8 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
 )
 from cloudboot_oci_stream.image import SECTOR
-from cloudboot_oci_stream.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = random.Random(7).randbytes(1_500_001)

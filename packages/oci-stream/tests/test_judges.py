@@ -19,7 +19,6 @@ import pytest
 
 from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, copy_image, fetch_image, push_image
-from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     CertificateError,
     CredentialError,
@@ -28,6 +27,7 @@ from cloudboot_oci_stream.errors import (
     TransportError,
     UnauthorizedError,
 )
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import Server, docker_registry, pull_through_cache
 
 DISK = random.Random(11).randbytes(5_000_001)

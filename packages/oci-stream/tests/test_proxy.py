@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base.testing import judge
-from cloudboot_oci_stream import Access, Resume, fetch_image, proxy, push_image
-from cloudboot_oci_stream.access import Origin
+from cloudboot_oci_stream import Access, Resume, fetch_image, push_image
 from cloudboot_oci_stream.errors import ProxyError
-from cloudboot_oci_stream.proxy import is_exempt, proxy_for
+from cloudboot_oci_stream.http import proxy
+from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.proxy import is_exempt, proxy_for
 from cloudboot_oci_stream.testing import FaultyRegistry, killed_with_us, server_certificate
 
 DISK = bytes(range(256)) * 1000

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudboot_oci_stream import Access, Descriptor, OciError, Resume, fetch_blob_to_buffer, fetch_image, push_image
-from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import DigestMismatchError, RateLimitedError, ShortBodyError
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DATA = random.Random(17).randbytes(3_000_017)

@@ -30,7 +30,7 @@ from cloudboot_oci_stream import (
     fetch_blob_to_file,
     iter_blob,
 )
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.download.receive import wipe
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     BufferTooSmallError,
@@ -52,7 +52,7 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
     TransportError,
 )
-from cloudboot_oci_stream.receive import wipe
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DATA = random.Random(2).randbytes(900_001)

@@ -30,7 +30,7 @@ from cloudboot_oci_stream import (
     sign_image,
     verify_signature,
 )
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import (
     ForgedSignatureError,
     KeyFileError,
@@ -41,15 +41,15 @@ from cloudboot_oci_stream.errors import (
     UntrustedError,
     WrongSubjectError,
 )
-from cloudboot_oci_stream.image_layout import REF_NAME
-from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
-from cloudboot_oci_stream.referrers import list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.signatures import find, verify
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import build_statement
 from cloudboot_oci_stream.signatures.sign import Format
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
+from cloudboot_oci_stream.stores.folder import REF_NAME
+from cloudboot_oci_stream.stores.referrers import list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.testing import FaultyRegistry, docker_registry
-from cloudboot_oci_stream.timing import Deadline
 
 DISK = b"\x55\xaa" * 300
 EACH: list[Format] = ["bundle", "cosign"]

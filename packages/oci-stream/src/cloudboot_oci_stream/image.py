@@ -9,26 +9,34 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from .descriptor import Descriptor, Platform
-from .errors import NoRoomError, NotAnImageError, about
-from .factory import open_store
-from .lanes import Terms
-from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .places import MappedFile, Memory
-from .receive import opened, receive
-from .retry import Resume, persist
-from .signatures.verify import verify_stored
-from .timing import Deadline
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.download.destinations import MappedFile, Memory
+from cloudboot_oci_stream.download.parallel import Terms
+from cloudboot_oci_stream.download.receive import opened, receive
+from cloudboot_oci_stream.errors import NoRoomError, NotAnImageError, about
+from cloudboot_oci_stream.retry import Resume, persist
+from cloudboot_oci_stream.signatures.verify import verify_stored
+from cloudboot_oci_stream.spec.descriptor import Descriptor, Platform
+from cloudboot_oci_stream.spec.manifest import (
+    INDEX_TYPES,
+    Document,
+    Manifest,
+    choose,
+    image_layer,
+    parse_index,
+    parse_manifest,
+)
+from cloudboot_oci_stream.stores.factory import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .access import Access
-    from .lanes import Ranges
-    from .policy import Policy
-    from .reference import Reference
-    from .signatures.verify import Verification
-    from .store import Progress, Store
+    from cloudboot_oci_stream.download.parallel import Ranges
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.signatures.policy import Policy
+    from cloudboot_oci_stream.signatures.verify import Verification
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Progress, Store
 
 SECTOR = 512
 """Block devices have whole sectors: an image is padded with zeros to a multiple of this."""
@@ -156,7 +164,7 @@ def fetch_image(
         InvalidReferenceError: ``reference`` names no image.
         SignatureError: its signatures do not satisfy the policy.
         NoRoomError: the image is larger than ``max_size``, or memory ran out.
-        OciError: it did not come, or not as described; see :mod:`.errors`.
+        OciError: it did not come, or not as described; see :mod:`~cloudboot_oci_stream.errors`.
     """
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform

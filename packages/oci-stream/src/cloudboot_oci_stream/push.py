@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
-from .descriptor import Descriptor, digest_of
-from .errors import NotAnImageError, about
-from .factory import open_store
-from .manifest import (
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.errors import NotAnImageError, about
+from cloudboot_oci_stream.signatures.sign import DEFAULT_FORMATS, sign_stored
+from cloudboot_oci_stream.spec.descriptor import Descriptor, digest_of
+from cloudboot_oci_stream.spec.manifest import (
     ARTIFACT_TYPE,
     CREATED,
     EMPTY_JSON,
@@ -17,21 +18,20 @@ from .manifest import (
     TITLE,
     build_manifest,
 )
-from .signatures.sign import DEFAULT_FORMATS, sign_stored
-from .source import Source, Stream, open_source
-from .timing import Deadline
+from cloudboot_oci_stream.stores.factory import open_store
+from cloudboot_oci_stream.stores.source import Source, Stream, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from typing_extensions import Buffer
 
-    from .access import Access
-    from .reference import Reference
-    from .retry import Resume
-    from .signatures.sign import Format
-    from .signatures.signers import Signer
-    from .store import Progress
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.signatures.sign import Format
+    from cloudboot_oci_stream.signatures.signers import Signer
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Progress
 
 
 def push_image(
@@ -66,7 +66,7 @@ def push_image(
     Raises:
         ValueError: ``chunk`` is less than 1.
         NotAnImageError: ``image`` is empty.
-        OciError: the registry or folder does not take it; see :mod:`.errors`.
+        OciError: the registry or folder does not take it; see :mod:`~cloudboot_oci_stream.errors`.
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")

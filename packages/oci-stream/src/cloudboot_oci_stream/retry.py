@@ -6,12 +6,12 @@ import dataclasses
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import OciError, StatusError, TransportError
+from cloudboot_oci_stream.errors import OciError, StatusError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
 
 _FIRST_CONTACTS = 3
 """Attempts at a registry that has never answered: it is more likely to be named wrongly than to be away."""

@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from cloudboot_base.command import Progress, print_json
-from cloudboot_oci_stream.access import Access
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.inputs import read_line
 from cloudboot_oci_stream.retry import Resume
-from cloudboot_oci_stream.timing import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

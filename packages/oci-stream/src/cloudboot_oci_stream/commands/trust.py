@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudboot_base.command import printable
-
-from .options import access_of, add_access_options, limit_of, resume_of, show
-from .signing import (
+from cloudboot_oci_stream.commands.options import access_of, add_access_options, limit_of, resume_of, show
+from cloudboot_oci_stream.commands.signing import (
     add_policy_options,
     add_rule_options,
     add_signing_options,

@@ -9,28 +9,27 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from cloudboot_oci_stream.download.destinations import Memory
+from cloudboot_oci_stream.download.parallel import Terms
+from cloudboot_oci_stream.download.receive import receive
 from cloudboot_oci_stream.errors import (
     BadSignatureError,
     NotFoundError,
     SignatureFormatError,
 )
-from cloudboot_oci_stream.lanes import Terms
-from cloudboot_oci_stream.manifest import parse_manifest
-from cloudboot_oci_stream.places import Memory
-from cloudboot_oci_stream.receive import receive
-from cloudboot_oci_stream.referrers import UNREADABLE, cosign_tags, list_referrers
 from cloudboot_oci_stream.retry import Resume, persist
-
-from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
-from .payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
+from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE, LARGEST_BUNDLE
+from cloudboot_oci_stream.signatures.payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
+from cloudboot_oci_stream.spec.manifest import parse_manifest
+from cloudboot_oci_stream.stores.referrers import UNREADABLE, cosign_tags, list_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_oci_stream.descriptor import Descriptor
-    from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.store import Store
-    from cloudboot_oci_stream.timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
+    from cloudboot_oci_stream.spec.descriptor import Descriptor
+    from cloudboot_oci_stream.spec.manifest import Document
+    from cloudboot_oci_stream.stores.store import Store
 
 MOST_SIGNATURES = 1 << 14
 """How many signatures are read."""

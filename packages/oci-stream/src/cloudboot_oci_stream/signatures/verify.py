@@ -7,6 +7,7 @@ import functools
 import hashlib
 from typing import TYPE_CHECKING
 
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import (
     BadSignatureError,
     ForgedSignatureError,
@@ -19,28 +20,25 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
     about,
 )
-from cloudboot_oci_stream.factory import open_store
-from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, check_image
 from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.timing import Deadline
-
-from .bundle import Bundle, Message, hint_of, parse_bundle
-from .extra import require_extra
-from .find import Candidate, find_signatures
-from .payloads import Claim, parse_simple_signing, parse_statement
+from cloudboot_oci_stream.signatures.bundle import Bundle, Message, hint_of, parse_bundle
+from cloudboot_oci_stream.signatures.extra import require_extra
+from cloudboot_oci_stream.signatures.find import Candidate, find_signatures
+from cloudboot_oci_stream.signatures.payloads import Claim, parse_simple_signing, parse_statement
+from cloudboot_oci_stream.spec.manifest import LARGEST_MANIFEST, check_image
+from cloudboot_oci_stream.stores.factory import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cloudboot_oci_stream.access import Access
-    from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.policy import Identity, Policy, Rule, Trust
-    from cloudboot_oci_stream.reference import Reference
+    from cloudboot_oci_stream.http.access import Access
     from cloudboot_oci_stream.retry import Resume
-    from cloudboot_oci_stream.store import Store
-
-    from .keyless import KeylessVerifier
-    from .keys import PublicKey
+    from cloudboot_oci_stream.signatures.keyless import KeylessVerifier
+    from cloudboot_oci_stream.signatures.keys import PublicKey
+    from cloudboot_oci_stream.signatures.policy import Identity, Policy, Rule, Trust
+    from cloudboot_oci_stream.spec.manifest import Document
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Store
 
 
 _MOST_WAITING = 64 << 20
@@ -110,7 +108,7 @@ def verify_signature(
         NotAnImageError: it is neither an image manifest nor an index.
         UnsignedError, UntrustedError: it wants signatures that are not there, or not good.
         TrustRootError: the trust root could not be had.
-        OciError: the registry did not answer as it should; see :mod:`.errors`.
+        OciError: the registry did not answer as it should; see :mod:`~cloudboot_oci_stream.errors`.
     """
     store = open_store(reference, access)
     return verify_stored(store, policy, Deadline.of(deadline), resume)[1]
@@ -270,7 +268,7 @@ class _Judge:
     def _verifier(self, trust: Trust) -> KeylessVerifier:
         if trust not in self._verifiers:
             # sigstore takes longer to import than most images take to fetch.
-            from .keyless import KeylessVerifier
+            from cloudboot_oci_stream.signatures.keyless import KeylessVerifier
 
             self._verifiers[trust] = KeylessVerifier(trust)
         return self._verifiers[trust]
