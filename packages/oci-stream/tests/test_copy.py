@@ -18,7 +18,7 @@ from cloudboot_oci_stream import (
     KeySigner,
     OciError,
     Policy,
-    Resume,
+    RetryPolicy,
     Rule,
     copy_image,
     fetch_image,
@@ -175,7 +175,7 @@ def test_what_is_overcome(faults: dict[str, Any], chunk: int | None) -> None:
         push_image(DISK, f"{one.host}/a:v1")
         for name, value in faults.items():
             setattr(other.faults if name == "upload_cuts" else one.faults, name, value)
-        copy_image(f"{one.host}/a:v1", f"{other.host}/b:v1", chunk=chunk, resume=Resume(pause=0.001))
+        copy_image(f"{one.host}/a:v1", f"{other.host}/b:v1", chunk=chunk, retry=RetryPolicy(pause=0.001))
         assert_copied(f"{one.host}/a:v1", f"{other.host}/b:v1")
 
 

@@ -26,7 +26,7 @@ from cloudboot_oci_stream import (
     Access,
     Descriptor,
     OciError,
-    Resume,
+    RetryPolicy,
     copy_image,
     fetch_image,
     push_image,
@@ -615,4 +615,4 @@ def test_options_reach_the_transfer(registry: FaultyRegistry) -> None:
     push_image(DISK, f"{registry.host}/team/disk:v1")
     registry.faults.cuts = [100_000]
     with pytest.raises(ShortBodyError):
-        fetch_image(f"{registry.host}/team/disk:v1", resume=Resume(attempts=0), access=Access(stall=5))
+        fetch_image(f"{registry.host}/team/disk:v1", retry=RetryPolicy(attempts=0), access=Access(stall=5))

@@ -16,7 +16,7 @@ from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.http.accounts import login, logout
 from cloudboot_oci_stream.image import Image, Resolved, fetch_image, iter_blob, resolve
 from cloudboot_oci_stream.push import push_image
-from cloudboot_oci_stream.retry import Resume
+from cloudboot_oci_stream.retry import RetryPolicy
 from cloudboot_oci_stream.signatures.keys import PublicKey
 from cloudboot_oci_stream.signatures.policy import Identity, Policy, Rule, Trust
 from cloudboot_oci_stream.signatures.sign import Signed, sign_image
@@ -49,7 +49,7 @@ __all__ = [
     "Reference",
     "RegistryReference",
     "Resolved",
-    "Resume",
+    "RetryPolicy",
     "Rule",
     "Signature",
     "Signed",

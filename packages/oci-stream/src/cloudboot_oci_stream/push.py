@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_oci_stream.http.access import Access
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.signatures.sign import Format
     from cloudboot_oci_stream.signatures.signers import Signer
     from cloudboot_oci_stream.spec.reference import Reference
@@ -47,7 +47,7 @@ def push_image(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     sign: Signer | None = None,
     signature_formats: Collection[Format] = DEFAULT_FORMATS,
 ) -> Descriptor:
@@ -70,7 +70,7 @@ def push_image(
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")
-    store = open_store(reference, access, resume)
+    store = open_store(reference, access, retry)
     limit = Deadline.of(deadline)
     if title is None and isinstance(image, str | os.PathLike):
         # A name that is not UTF-8 has no place in JSON; its bytes that are not are replaced.

@@ -16,7 +16,7 @@ from cloudboot_oci_stream.commands.options import (
     add_access_options,
     limit_of,
     positive,
-    resume_of,
+    retry_of,
     show,
 )
 from cloudboot_oci_stream.commands.signing import (
@@ -97,7 +97,7 @@ def _push(options: argparse.Namespace) -> int:
             access=access_of(options, limit),
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
             sign=signer,
             signature_formats=formats_of(options),
         )
@@ -120,7 +120,7 @@ def _pull(options: argparse.Namespace) -> int:
             access=access_of(options, limit),
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
             policy=policy,
             ranges=options.ranges,
         )
@@ -162,7 +162,7 @@ def _copy(options: argparse.Namespace) -> int:
             chunk=options.chunk,
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
         )
     facts = {
         "source": options.source,
@@ -191,7 +191,7 @@ def _inspect(options: argparse.Namespace) -> int:
     limit = limit_of(options)
     platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, access_of(options, limit))
-    document, manifest, layer = resolve(store, platform=platform, deadline=limit, resume=resume_of(options))
+    document, manifest, layer = resolve(store, platform=platform, deadline=limit, retry=retry_of(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,

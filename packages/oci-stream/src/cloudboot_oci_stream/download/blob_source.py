@@ -7,14 +7,14 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import ContentRangeError, DigestMismatchError, OciError, ShortBodyError
-from cloudboot_oci_stream.retry import Patience
+from cloudboot_oci_stream.retry import Attempts
 from cloudboot_oci_stream.spec.descriptor import algorithm_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_oci_stream.deadline import Deadline
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.spec.descriptor import Descriptor
     from cloudboot_oci_stream.stores.store import Part, Store
 
@@ -38,9 +38,9 @@ class BlobSource:
     The last of it is handed out once the digest of all of it is right. Who goes back makes it begin anew.
     """
 
-    def __init__(self, store: Store, descriptor: Descriptor, deadline: Deadline, resume: Resume) -> None:
+    def __init__(self, store: Store, descriptor: Descriptor, deadline: Deadline, retry: RetryPolicy) -> None:
         self._store, self._descriptor = store, descriptor
-        self._deadline, self._resume = deadline, resume
+        self._deadline, self._retry = deadline, retry
         self.size = descriptor.size
         self._part: Part | None = None
         self.problem: OciError | None = None
@@ -51,7 +51,7 @@ class BlobSource:
         self.close()
         self._position = 0
         self._hash = hashlib.new(algorithm_of(self._descriptor.digest))
-        self._patience = Patience(self._resume, self._deadline, 0, self.size)
+        self._attempts = Attempts(self._retry, self._deadline, 0, self.size)
 
     def readinto_at(self, offset: int, buffer: Buffer) -> None:
         """Fill ``buffer`` from ``offset``.
@@ -89,7 +89,7 @@ class BlobSource:
             except OciError as error:
                 self.close()
                 self.problem = error
-                self._patience.again(error, self._position)
+                self._attempts.again(error, self._position)
             else:
                 self._hash.update(view[:count])
                 self._position += count

@@ -11,7 +11,7 @@ from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.download.blob_source import BlobSource
 from cloudboot_oci_stream.download.receive import check_distributed
 from cloudboot_oci_stream.errors import ManifestSyntaxError, NotAnImageError, NotFoundError, OciError, about
-from cloudboot_oci_stream.retry import Resume, persist
+from cloudboot_oci_stream.retry import RetryPolicy, retrying
 from cloudboot_oci_stream.spec.descriptor import Descriptor, Platform
 from cloudboot_oci_stream.spec.manifest import (
     INDEX_TYPES,
@@ -64,7 +64,7 @@ def copy_image(
     chunk: int | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Copied:
     """Copy what ``source`` names, and all it refers to, to ``target``. Manifests stay the bytes they are.
 
@@ -79,17 +79,17 @@ def copy_image(
         ContentError: something in the source is not what its descriptor says, or not of an image.
         OciError: it does not come, or the target does not take it; see :mod:`~cloudboot_oci_stream.errors`.
     """
-    origin, destination = open_store(source, access), open_store(target, target_access or access, resume)
+    origin, destination = open_store(source, access), open_store(target, target_access or access, retry)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-    limit, patience = Deadline.of(deadline), resume or Resume()
+    limit, policy = Deadline.of(deadline), retry or RetryPolicy()
     with about(reference=origin.reference):
-        document = persist(lambda: origin.read_manifest(None, limit), limit, patience)
+        document = retrying(lambda: origin.read_manifest(None, limit), limit, policy)
         for _ in range(_DEEPEST_INDEX):
             if wanted is None or document.media_type not in INDEX_TYPES:
                 break
             entry = choose(parse_index(document), wanted)
-            document = persist(functools.partial(origin.read_manifest, entry, limit), limit, patience)
-        copier = Copier(origin, destination, deadline=limit, resume=patience, chunk=chunk, progress=progress)
+            document = retrying(functools.partial(origin.read_manifest, entry, limit), limit, policy)
+        copier = Copier(origin, destination, deadline=limit, retry=policy, chunk=chunk, progress=progress)
         return copier.copy(document, referrers=referrers)
 
 
@@ -102,12 +102,12 @@ class Copier:
         target: Store,
         *,
         deadline: Deadline,
-        resume: Resume,
+        retry: RetryPolicy,
         chunk: int | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._source, self._target = source, target
-        self._deadline, self._resume = deadline, resume
+        self._deadline, self._retry = deadline, retry
         self._chunk, self._progress = chunk, progress
         self._problem: OciError | None = None
         """What the last blob could not be read for."""
@@ -154,7 +154,7 @@ class Copier:
         pending = list(documents)
         while pending:
             subject = pending.pop()
-            for entry in list_referrers(self._source, subject.digest, self._deadline, self._resume):
+            for entry in list_referrers(self._source, subject.digest, self._deadline, self._retry):
                 if entry.digest in known:
                     continue
                 known.add(entry.digest)
@@ -176,7 +176,7 @@ class Copier:
         place = functools.partial(
             place_referrer, self._target, found.data, _entry_of(found), _described(subject), self._deadline
         )
-        persist(place, self._deadline, self._resume)
+        retrying(place, self._deadline, self._retry)
         pending.append(found)
         return True
 
@@ -203,7 +203,7 @@ class Copier:
             return False
 
     def _read(self, store: Store, entry: Descriptor | None) -> Document:
-        return persist(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._resume)
+        return retrying(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._retry)
 
     def _gather(self, document: Document, tree: _Tree, depth: int) -> None:
         """Everything ``document`` refers to, what is referred to before what refers."""
@@ -233,13 +233,13 @@ class Copier:
         def mount_blob() -> bool:
             return self._target.mount_blob(blob.digest, self._source, self._deadline)
 
-        if persist(has_blob, self._deadline, self._resume):
+        if retrying(has_blob, self._deadline, self._retry):
             copied.present += blob.size
-        elif persist(mount_blob, self._deadline, self._resume):
+        elif retrying(mount_blob, self._deadline, self._retry):
             copied.mounted += blob.size
         else:
             progress = self._progress
-            with contextlib.closing(BlobSource(self._source, blob, self._deadline, self._resume)) as source:
+            with contextlib.closing(BlobSource(self._source, blob, self._deadline, self._retry)) as source:
                 try:
                     self._target.write_blob(
                         source,
@@ -266,7 +266,7 @@ class Copier:
             digest=document.digest,
             is_named=is_named,
         )
-        persist(write, self._deadline, self._resume)
+        retrying(write, self._deadline, self._retry)
 
 
 def _described(document: Document) -> Descriptor:

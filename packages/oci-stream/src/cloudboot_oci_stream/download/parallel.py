@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal, Self
 from cloudboot_oci_stream.download.blob_source import skip
 from cloudboot_oci_stream.download.destinations import STEP
 from cloudboot_oci_stream.errors import ContentRangeError, OciError, RateLimitedError, ShortBodyError
-from cloudboot_oci_stream.retry import Patience
+from cloudboot_oci_stream.retry import Attempts
 
 if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_oci_stream.download.destinations import Landing, Place
     from cloudboot_oci_stream.download.hasher import Hasher
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.spec.descriptor import Descriptor
     from cloudboot_oci_stream.stores.store import Part, Progress, Store
 
@@ -59,7 +59,7 @@ class Terms:
 
     progress: Progress | None = None
     deadline: Deadline
-    resume: Resume
+    retry: RetryPolicy
     ranges: Ranges = "auto"
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class Lanes:
         terms: Terms,
     ) -> None:
         self._store, self._descriptor, self._place, self._hasher = store, descriptor, place, hasher
-        self._progress, self._deadline, self._resume = terms.progress, terms.deadline, terms.resume
+        self._progress, self._deadline, self._retry = terms.progress, terms.deadline, terms.retry
         ranges = terms.ranges
         self._size = descriptor.size
         self._received = self._reported = 0
@@ -164,7 +164,7 @@ class Lanes:
             self._add_helpers(self._most)
         while self._received < self._size:
             if self._first.position < self._first.stop or self._take(self._first):
-                self._receive(self._first, self._resume.attempts)
+                self._receive(self._first, self._retry.attempts)
             else:
                 self._deadline.cap(1)
                 time.sleep(_LOOK)
@@ -223,7 +223,7 @@ class Lanes:
 
     def _receive(self, lane: _Lane, attempts: int) -> None:
         """Receive a lane's range, from its position again each time the connection breaks."""
-        patience = Patience(self._resume, lane.deadline, lane.position, self._size, attempts)
+        counted = Attempts(self._retry, lane.deadline, lane.position, self._size, attempts)
         while lane.position < lane.stop:
             try:
                 with contextlib.closing(
@@ -232,7 +232,7 @@ class Lanes:
                     self._receive_part(lane, part)
             except OciError as error:
                 if lane is not self._first or not self._give_way(error):
-                    patience.again(error, lane.position)
+                    counted.again(error, lane.position)
 
     def _give_way(self, error: OciError) -> bool:
         """Whether the registry refused the first lane because of the others, which then end with what they have."""

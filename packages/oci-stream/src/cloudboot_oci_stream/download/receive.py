@@ -18,7 +18,7 @@ from cloudboot_oci_stream.download.destinations import MappedFile, Memory
 from cloudboot_oci_stream.download.hasher import Hasher
 from cloudboot_oci_stream.download.parallel import Lanes, Terms
 from cloudboot_oci_stream.errors import BufferTooSmallError, DescriptorError, DigestMismatchError, about
-from cloudboot_oci_stream.retry import Resume
+from cloudboot_oci_stream.retry import RetryPolicy
 from cloudboot_oci_stream.spec.descriptor import Descriptor, algorithm_of
 from cloudboot_oci_stream.spec.reference import LayoutReference, RegistryReference
 from cloudboot_oci_stream.stores.factory import open_store
@@ -46,7 +46,7 @@ def fetch_blob_to_buffer(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     ranges: Ranges = "auto",
 ) -> int:
     """Fetch the blob that ``descriptor`` describes from ``source`` into ``buffer``, and return its size in bytes.
@@ -67,7 +67,7 @@ def fetch_blob_to_buffer(
         ContentError: what came is not what the descriptor describes.
         OciError: it did not come; see :mod:`~cloudboot_oci_stream.errors`.
     """
-    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), retry=retry or RetryPolicy(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     # Views are released on every way out, so that the caller can close a mapping while handling an error.
     with (
@@ -98,7 +98,7 @@ def fetch_blob_to_file(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     ranges: Ranges = "auto",
 ) -> int:
     """Fetch the blob that ``descriptor`` describes into a file, and return its size in bytes.
@@ -110,7 +110,7 @@ def fetch_blob_to_file(
         FileExistsError: ``path`` exists and ``force`` is false, or is no file.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
-    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), retry=retry or RetryPolicy(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     target = os.fspath(path)
     with (

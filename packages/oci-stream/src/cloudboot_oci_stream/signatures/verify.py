@@ -20,7 +20,7 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
     about,
 )
-from cloudboot_oci_stream.retry import persist
+from cloudboot_oci_stream.retry import retrying
 from cloudboot_oci_stream.signatures.bundle import Bundle, Message, hint_of, parse_bundle
 from cloudboot_oci_stream.signatures.extra import require_extra
 from cloudboot_oci_stream.signatures.find import Candidate, find_signatures
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudboot_oci_stream.http.access import Access
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.signatures.keyless import KeylessVerifier
     from cloudboot_oci_stream.signatures.keys import PublicKey
     from cloudboot_oci_stream.signatures.policy import Identity, Policy, Rule, Trust
@@ -96,7 +96,7 @@ def verify_signature(
     *,
     access: Access | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Verification:
     """Resolve ``reference`` once, and demand of the manifest or index it names what ``policy`` wants.
 
@@ -111,22 +111,22 @@ def verify_signature(
         OciError: the registry did not answer as it should; see :mod:`~cloudboot_oci_stream.errors`.
     """
     store = open_store(reference, access)
-    return verify_stored(store, policy, Deadline.of(deadline), resume)[1]
+    return verify_stored(store, policy, Deadline.of(deadline), retry)[1]
 
 
 def verify_stored(
-    store: Store, policy: Policy, deadline: Deadline, resume: Resume | None = None
+    store: Store, policy: Policy, deadline: Deadline, retry: RetryPolicy | None = None
 ) -> tuple[Document, Verification]:
     """The manifest or index that the store's reference names, and what ``policy`` says of it; the same errors."""
     require_extra()
     with about(reference=store.reference):
         rule = policy.rule_for(store.reference, store.real_folder)
-        document = persist(lambda: store.read_manifest(None, deadline), deadline, resume)
+        document = retrying(lambda: store.read_manifest(None, deadline), deadline, retry)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
         check_image(document)
         with about(digest=document.digest):
-            signatures = _Judge(store, document, rule, deadline, resume).signatures() if rule.action == "verify" else ()
+            signatures = _Judge(store, document, rule, deadline, retry).signatures() if rule.action == "verify" else ()
         pinned = dataclasses.replace(store.reference, digest=document.digest)
         return document, Verification(
             reference=pinned, digest=document.digest, rule=rule.name, signatures=tuple(signatures)
@@ -136,9 +136,11 @@ def verify_stored(
 class _Judge:
     """One image before one rule."""
 
-    def __init__(self, store: Store, document: Document, rule: Rule, deadline: Deadline, resume: Resume | None) -> None:
+    def __init__(
+        self, store: Store, document: Document, rule: Rule, deadline: Deadline, retry: RetryPolicy | None
+    ) -> None:
         self._store, self._document, self._rule = store, document, rule
-        self._deadline, self._resume = deadline, resume
+        self._deadline, self._retry = deadline, retry
         self._verifiers: dict[Trust, KeylessVerifier] = {}
 
     def signatures(self) -> list[Signature]:
@@ -167,7 +169,7 @@ class _Judge:
         hints = {key.hint for key in self._rule.keys}
         others: list[Candidate] = []
         size = 0
-        for found in find_signatures(self._store, self._document.digest, self._deadline, self._resume):
+        for found in find_signatures(self._store, self._document.digest, self._deadline, self._retry):
             if isinstance(found, BadSignatureError):
                 refusals.append(found)
             elif found.detached is not None or hint_of(found.data) in hints:

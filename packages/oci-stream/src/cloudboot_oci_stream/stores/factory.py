@@ -10,12 +10,12 @@ from cloudboot_oci_stream.stores.folder import FolderStore
 from cloudboot_oci_stream.stores.registry import RegistryStore
 
 if TYPE_CHECKING:
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.stores.store import Store
 
 
-def open_store(reference: Reference | str, access: Access | None = None, resume: Resume | None = None) -> Store:
-    """The place that ``reference`` points into. Nothing is opened or asked yet. ``resume`` is for uploads to it.
+def open_store(reference: Reference | str, access: Access | None = None, retry: RetryPolicy | None = None) -> Store:
+    """The place that ``reference`` points into. Nothing is opened or asked yet. ``retry`` is for uploads to it.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.
@@ -23,4 +23,4 @@ def open_store(reference: Reference | str, access: Access | None = None, resume:
     parsed = parse_reference(reference) if isinstance(reference, str) else reference
     if isinstance(parsed, LayoutReference):
         return FolderStore(parsed)
-    return RegistryStore(parsed, access or Access(), resume=resume)
+    return RegistryStore(parsed, access or Access(), retry=retry)

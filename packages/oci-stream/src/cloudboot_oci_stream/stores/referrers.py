@@ -21,7 +21,7 @@ from cloudboot_oci_stream.errors import (
     TransportError,
     about,
 )
-from cloudboot_oci_stream.retry import Resume, persist
+from cloudboot_oci_stream.retry import RetryPolicy, retrying
 from cloudboot_oci_stream.spec.descriptor import Descriptor, check_media_type, digest_of, own_annotations
 from cloudboot_oci_stream.spec.manifest import (
     EMPTY_CONFIG,
@@ -60,7 +60,7 @@ def cosign_tags(digest: str) -> list[str]:
     return [f"{referrers_tag(digest)}.{kind}" for kind in ("sig", "att", "sbom")]
 
 
-def list_referrers(store: Store, digest: str, deadline: Deadline, resume: Resume | None = None) -> list[Descriptor]:
+def list_referrers(store: Store, digest: str, deadline: Deadline, retry: RetryPolicy | None = None) -> list[Descriptor]:
     """Descriptors of all manifests that refer to the manifest ``digest`` in the store's repository or folder.
 
     Both places are looked at: a registry that learned the API late need not know what was pushed before.
@@ -70,10 +70,10 @@ def list_referrers(store: Store, digest: str, deadline: Deadline, resume: Resume
         OciError: the registry could not be asked.
     """
     with about(reference=store.reference, digest=digest):
-        listed = persist(lambda: store.read_referrers(digest, deadline), deadline, resume) or []
+        listed = retrying(lambda: store.read_referrers(digest, deadline), deadline, retry) or []
         tagged: list[Descriptor] = []
         with contextlib.suppress(ContentError, DescriptorError):  # what else has the tag lists nothing
-            tagged = persist(lambda: _read_tag(store, digest, deadline), deadline, resume)[1]
+            tagged = retrying(lambda: _read_tag(store, digest, deadline), deadline, retry)[1]
         found = {entry.digest: entry for entry in [*listed, *tagged]}
         if len(found) > MOST_REFERRERS:
             raise ProtocolError("too many referrers", expected=f"at most {MOST_REFERRERS}", actual=len(found))

@@ -22,7 +22,7 @@ from cloudboot_oci_stream.errors import (
     about,
 )
 from cloudboot_oci_stream.http.session import Session, location
-from cloudboot_oci_stream.retry import persist
+from cloudboot_oci_stream.retry import retrying
 from cloudboot_oci_stream.spec.descriptor import Descriptor, algorithm_of, digest_of
 from cloudboot_oci_stream.spec.manifest import (
     INDEX_TYPES,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_oci_stream.http.access import Access
     from cloudboot_oci_stream.http.transport import Response
-    from cloudboot_oci_stream.retry import Resume
+    from cloudboot_oci_stream.retry import RetryPolicy
     from cloudboot_oci_stream.spec.reference import RegistryReference
     from cloudboot_oci_stream.stores.source import Source
     from cloudboot_oci_stream.stores.store import Progress, Store
@@ -90,15 +90,15 @@ class RegistryStore:
         access: Access,
         *,
         session: Session | None = None,
-        resume: Resume | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self._reference = reference
         self._access = access
         self._session = session or Session(reference, access)
         self.origin = self._session.origin
         self._root = reference.repository
-        self._resume = resume
-        self._uploads = Uploads(self._session, reference.repository, resume)
+        self._retry = retry
+        self._uploads = Uploads(self._session, reference.repository, retry)
 
     @property
     def reference(self) -> RegistryReference:
@@ -185,7 +185,7 @@ class RegistryStore:
             return self._uploads.stream(source, algorithm, chunk or STREAM_CHUNK, progress, deadline)
         digest = expected.digest if expected else _digest_of(source, algorithm, deadline)
         with about(digest=digest):
-            if not expected and persist(lambda: self.has_blob(digest, deadline), deadline, self._resume):
+            if not expected and retrying(lambda: self.has_blob(digest, deadline), deadline, self._retry):
                 if progress:
                     progress(source.size, source.size)
             elif chunk is None:
@@ -244,7 +244,7 @@ class RegistryStore:
     def sibling(self, tag: str) -> RegistryStore:
         """Another manifest of the same repository, over the same session."""
         reference = dataclasses.replace(self._reference, tag=tag, digest=None)
-        return RegistryStore(reference, self._access, session=self._session, resume=self._resume)
+        return RegistryStore(reference, self._access, session=self._session, retry=self._retry)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """What refers to the manifest, from the referrers API; ``None`` where the registry has none.
@@ -266,7 +266,7 @@ class RegistryStore:
         accept = frozenset({200, 201, 202})
         headers = {"Content-Type": media_type}
         request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
-        with persist(lambda: request(deadline=deadline), deadline, self._resume) as answer:
+        with retrying(lambda: request(deadline=deadline), deadline, self._retry) as answer:
             stored = answer.headers.get("Docker-Content-Digest")
         if stored and algorithm_of(stored) == algorithm_of(digest) and stored != digest:
             raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)

@@ -18,7 +18,7 @@ from cloudboot_oci_stream.errors import (
     TransportError,
 )
 from cloudboot_oci_stream.http.session import Session, location
-from cloudboot_oci_stream.retry import Resume, persist
+from cloudboot_oci_stream.retry import RetryPolicy, retrying
 from cloudboot_oci_stream.stores.source import CHUNK, Stream, pieces
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ _UPLOADED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 class Uploads:
     """The uploads to one repository (OCI Distribution Specification 1.1, "Pushing blobs")."""
 
-    def __init__(self, session: Session, repository: str, resume: Resume | None = None) -> None:
+    def __init__(self, session: Session, repository: str, retry: RetryPolicy | None = None) -> None:
         self._session = session
         self._root = repository
-        self._resume = resume or Resume()
+        self._retry = retry or RetryPolicy()
 
     def whole(self, source: Source, digest: str, progress: Progress | None, deadline: Deadline) -> None:
         """Upload ``source`` in one request; from the beginning again where that breaks."""
@@ -64,7 +64,7 @@ class Uploads:
                 if not body.is_sent or not self._has_arrived(url, digest, body.size, error, deadline):
                     raise
 
-        persist(send, deadline, self._resume)
+        retrying(send, deadline, self._retry)
 
     def chunked(self, source: Source, digest: str, chunk: int, progress: Progress | None, deadline: Deadline) -> None:
         """Upload ``source`` in chunks, from where the registry got to again where one breaks."""
@@ -102,7 +102,7 @@ class Uploads:
                 if not self._has_arrived(url, digest, size, error, deadline):
                     raise
 
-        persist(finish, deadline, self._resume)
+        retrying(finish, deadline, self._retry)
 
     def _has_arrived(self, url: str, digest: str, size: int, error: OciError, deadline: Deadline) -> bool:
         """Whether a blob that was sent whole turns up, although ``error`` came instead of the registry's answer.
@@ -162,8 +162,8 @@ class Uploads:
         hasher: hashlib._Hash | None,
     ) -> str:
         """Upload everything in chunks, and hash it; the Location to finish at ("Pushing a blob in chunks")."""
-        patience = self._resume
-        url, smallest = persist(lambda: self._begin(deadline), deadline, patience)
+        policy = self._retry
+        url, smallest = retrying(lambda: self._begin(deadline), deadline, policy)
         offset = furthest = hashed = failures = 0
         while (stop := _reach(source, offset, max(chunk, smallest))) > offset:
             body = _Slice(source, offset, stop, progress)
@@ -176,10 +176,10 @@ class Uploads:
             except OciError as error:
                 failures += 1
                 out_of_step = isinstance(error, StatusError) and error.status == 416
-                if failures > patience.attempts or not (out_of_step or patience.allows(failures, error)):
+                if failures > policy.attempts or not (out_of_step or policy.allows(failures, error)):
                     raise
-                deadline.sleep(patience.seconds(failures - 1, error))
-                url, offset = persist(functools.partial(self._rejoin, url, deadline), deadline, patience)
+                deadline.sleep(policy.seconds(failures - 1, error))
+                url, offset = retrying(functools.partial(self._rejoin, url, deadline), deadline, policy)
             else:
                 if offset > furthest:  # only then, or a registry that forgets everything would be asked for ever
                     furthest, failures = offset, 0
