@@ -153,7 +153,10 @@ def open_source(
         OciError: a directory, or the path of something without a size.
     """
     if isinstance(source, str | os.PathLike):
-        fd = open_input(source)
+        try:
+            fd = open_input(source)
+        except IsADirectoryError as error:
+            raise OciError("a folder is not a disk image", actual=error.filename) from error
         try:
             yield _opened(fd, deadline)
         finally:
