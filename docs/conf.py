@@ -58,6 +58,7 @@ PACKAGES = [
     "cloudboot_oci_stream",
     "cloudboot_qemu",
     "cloudboot_virtio",
+    "cloudboot_doom_oracle",
     "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
@@ -70,7 +71,7 @@ _MODULES = (
 )
 _NAMES = (
     "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
-    "|Sequence|UUID|dict"
+    "|NDArray|Sequence|UUID|dict"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [

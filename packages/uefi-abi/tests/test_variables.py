@@ -40,6 +40,7 @@ from cloudboot_uefi_abi.variables import (
     pack_signature_lists,
     parse_signature_lists,
     variable_from_efivarfs,
+    variables_from_dump,
 )
 from cloudboot_uefi_abi.variables.authentication import signed_contents
 
@@ -87,6 +88,9 @@ def test_debian_s_stores_are_virt_firmware_s(name: str, tmp_path: Path) -> None:
     theirs = as_judge_reads(tmp_path, flash)
     key = lambda each: (each["guid"], each["name"])  # noqa: E731 -- the order of two lists
     assert sorted(map(as_json, ours.variables), key=key) == sorted(theirs, key=key)
+    assert variables_from_dump(flash) == ours.variables
+    dumped = {(each.name, each.vendor): each for each in variables_from_dump((tmp_path / "vars.json").read_bytes())}
+    assert dumped == {(each.name, each.vendor): each for each in ours.variables}
     assert (name.count(".") == 1) == (not theirs)  # OVMF_VARS.fd and OVMF_VARS_4M.fd are empty
 
 

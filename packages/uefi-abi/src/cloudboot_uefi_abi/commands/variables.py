@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from cloudboot_base.command import OK, print_json, printable
 from cloudboot_uefi_abi.constants import VariableAttribute
-from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.guids import guid_name
 from cloudboot_uefi_abi.variables import (
     BootEntry,
     Variable,
-    VariableStore,
     boot_entries,
     describe,
     variable_from_efivarfs,
+    variables_from_dump,
 )
 
 from .loadoption import option_facts
@@ -64,33 +61,14 @@ def load_variables(source: str) -> tuple[Variable, ...]:
     """The variables of a file or folder.
 
     Raises:
-        VariableError: the source is of no form that is known, or malformed.
+        VariableError: a file of the source is malformed.
         OSError: it cannot be read.
     """
     if os.path.isdir(source):
         names = sorted(os.listdir(source))
         files = (os.path.join(source, name) for name in names)
         return tuple(variable_from_efivarfs(os.path.basename(path), read_file(path)) for path in files)
-    data = read_file(source)
-    return _from_json(data) if data.lstrip()[:1] == b"{" else VariableStore.parse(data).variables
-
-
-def _from_json(data: bytes) -> tuple[Variable, ...]:
-    """The variables of virt-firmware's JSON: objects with ``name``, ``guid``, ``attr`` and ``data``.
-
-    Raises:
-        VariableError: not such a document.
-    """
-    try:
-        rows: Any = json.loads(data)["variables"]
-        return tuple(
-            Variable(
-                str(row["name"]), UUID(row["guid"]), bytes.fromhex(row["data"]), VariableAttribute(int(row["attr"]))
-            )
-            for row in rows
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise VariableError(f"not a JSON document of variables: {error}", structure="JSON") from None
+    return variables_from_dump(read_file(source))
 
 
 _SHORT = {

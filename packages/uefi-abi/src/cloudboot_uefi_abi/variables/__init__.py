@@ -5,6 +5,7 @@ from __future__ import annotations
 from .authentication import AuthenticatedUpdate
 from .boot import BootEntry, boot_entries, boot_order, option_number, pack_boot_order
 from .description import describe
+from .dump import variables_from_dump, variables_from_json
 from .efivarfs import efivarfs_file, efivarfs_name, variable_from_efivarfs
 from .signatures import Signature, SignatureList, pack_signature_lists, parse_signature_lists
 from .store import StoredVariable, VariableStore, format_store
@@ -29,4 +30,6 @@ __all__ = [
     "pack_signature_lists",
     "parse_signature_lists",
     "variable_from_efivarfs",
+    "variables_from_dump",
+    "variables_from_json",
 ]
