@@ -265,3 +265,20 @@ def test_a_deep_path(image: Path) -> None:
     assert fat("cat", image, deep + "/file") == Path(__file__).read_bytes()
     fat("mkdir", image, "/" + "/".join(["long directory name"] * 300), code=3)
     fsck(image)
+
+
+def test_what_does_not_fit_leaves_everything_as_it_was(tmp_path: Path, folder: Path) -> None:
+    image = tmp_path / "full.img"
+    fat("build", image, folder)  # as small as can be
+    before = image.read_bytes()
+    other = tmp_path / "other"
+    for name, data in TREE.items():
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_bytes(data[::-1])
+    assert "--in-place" in fat_said("put", image, other / "EFI/BOOT/BOOTX64.EFI", "/EFI/BOOT", "--force", code=4)[1]
+    assert "bytes more" in fat_said("put", image, other, "/", "--force", code=4)[1]
+    assert "bytes more" in fat_said("put", image, other, "/new", code=4)[1]
+    assert image.read_bytes() == before
+    fat("put", image, other, "/", "--in-place")
+    assert mcopy_out(image, tmp_path / "out") == {f"/{name}": data[::-1] for name, data in TREE.items()}
+    fsck(image)

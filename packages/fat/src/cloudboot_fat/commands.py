@@ -15,9 +15,10 @@ from cloudboot_base.command import OK, notice, print_findings, print_json, print
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks
 
-from . import builder, errors, times, tree
+from . import builder, errors, names, times, tree
 from .check import check
 from .filesystem import FatFileSystem
+from .geometry import ENTRY_SIZE
 from .paths import join, require_length, split
 from .plan import FormatOptions
 from .reader import FatReader
@@ -67,6 +68,11 @@ def program() -> Program:
     added.add_argument("source", metavar="SOURCE", help="File or folder of the host; links are followed.")
     added.add_argument("path", metavar="PATH", help="Its path in the volume, or a directory to put a file into.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
+    added.add_argument(
+        "--in-place",
+        action="store_true",
+        help="Replace files where they lie if there is no room for both; an interruption loses the old bytes.",
+    )
     _add_timestamp(added, "now")
     added = command("mkdir", _mkdir, "Make a directory and those above it.")
     added.add_argument("path", metavar="PATH", help="Directory of the volume.")
@@ -356,11 +362,14 @@ def _put(options: argparse.Namespace) -> int:
         if not os.path.isdir(options.source):
             name = Path(options.source).resolve().name if options.source.endswith("/") else Path(options.source).name
             path = _into(fs, options.path, name)
-            fs.write_file(path, Path(options.source), overwrite=options.force)
+            force = options.force or options.in_place
+            fs.write_file(path, Path(options.source), overwrite=force, in_place=options.in_place)
             return _done(options, {"files": 1, "path": path})
         copied = 0
         source = tree.load(options.source)
         top = _absolute(options.path)
+        if not options.in_place:
+            _require_room(fs, top, source)
         fs.makedirs(top)
         pending = [(top, source)]
         while pending:
@@ -371,9 +380,42 @@ def _put(options: argparse.Namespace) -> int:
                     fs.mkdir(inner, exist_ok=True)
                     pending.append((inner, node))
                 else:
-                    fs.write_file(inner, node.source, overwrite=options.force)
+                    force = options.force or options.in_place
+                    fs.write_file(inner, node.source, overwrite=force, in_place=options.in_place)
                     copied += 1
     return _done(options, {"files": copied, "path": top})
+
+
+def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
+    """See to it that a whole folder fits, so that none is left half copied. What is replaced is freed file by file.
+
+    Raises:
+        NoSpaceError: it does not fit; the error says how much is missing.
+    """
+    size = fs.geometry.cluster_size
+    free = lowest = fs.free_clusters()
+    pending = [(top, source)]
+    while pending:
+        path, folder = pending.pop()
+        exists = fs.exists(path)
+        new = [node for node in folder.ordered() if not (exists and fs.exists(join(path, node.name)))]
+        slots = sum(1 + names.long_entry_count(node.name) for node in new)
+        free -= -(-slots * ENTRY_SIZE // size) if exists else max(1, -(-(slots + 2) * ENTRY_SIZE // size))
+        for node in folder.ordered():
+            inner = join(path, node.name)
+            if isinstance(node, tree.DirectoryNode):
+                pending.append((inner, node))
+                continue
+            free -= -(-node.size // size)
+            lowest = min(lowest, free)
+            if exists and fs.exists(inner):
+                free += -(-fs.stat(inner).size // size)
+        lowest = min(lowest, free)
+    if lowest < 0:
+        raise errors.NoSpaceError(
+            "there is not room for the folder", field=top, expected=f"{-lowest * size} bytes more",
+            hint="what is replaced stays until its replacement is written; --in-place overwrites it",
+        )  # fmt: skip
 
 
 def _into(fs: FatReader, path: str, name: str) -> str:
