@@ -2,8 +2,8 @@
 
 Data go to free clusters first; then are written: the FATs with the new chains, the directory, the FATs without the old
 chains, FSInfo. So a directory entry never points at free clusters, and whatever stops an operation, what was there is
-there under its old name or its new one. A file that is replaced needs room for its old and its new bytes at once, unless
-the caller asks to have it overwritten in place.
+there under its old name or its new one. A file that is replaced needs room for its old and its new bytes at once,
+unless the caller asks to have it overwritten in place.
 """
 
 from __future__ import annotations
@@ -360,7 +360,7 @@ class FatFileSystem(FatReader):
     def _replace(self, old: list[Run], count: int, *, in_place: bool = False) -> list[Run]:
         """Take ``count`` clusters, and free those of ``old`` once nothing points at them any more.
 
-        With ``in_place`` the same ones are taken where there are too few others; those of ``old`` are then free at once.
+        With ``in_place`` the same ones are taken where there are too few others; ``old`` is then free at once.
 
         Raises:
             NoSpaceError: there are too few all the same.
