@@ -25,6 +25,7 @@ PROBE = {
 JUDGES = {
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
+    "chocolate-doom": "/usr/games/chocolate-doom",
     "cpio": "cpio",
     "chromium": "chromium",
     "dosfstools": "fsck.fat",

@@ -159,8 +159,8 @@ def probe(parser: CommandParser) -> None:
     )  # fmt: skip
     machine.add_argument("--memory", type=memory, default=1 << 30, metavar="SIZE", help="Its memory (default: 1G).")
     machine.add_argument(
-        "--timeout", type=seconds, default=300.0, metavar="SECONDS",
-        help="From power-on to the last gate (default: 300).",
+        "--timeout", type=seconds, metavar="SECONDS",
+        help="From power-on to the last gate (default: 300, and 0.02 for each entry of the image's manifest).",
     )  # fmt: skip
     _policy(parser)
     _access(parser)
