@@ -50,7 +50,15 @@ def test_the_game_through_all_gates_of_a_short_oracle(tmp_path: Path) -> None:
     judge("qemu-system-x86_64", "qemu-system-x86")
     command = [sys.executable, "-m", "cloudboot_doom_oracle", "harvest", "--checkpoints", "1,35,70", "--out"]
     subprocess.run([*command, tmp_path / "oracle"], check=True, capture_output=True)
-    words: list[str | Path] = ["doom", "probe", "--oracle", tmp_path / "oracle", "--report", tmp_path / "report.html", "--json"]
+    words: list[str | Path] = [
+        "doom",
+        "probe",
+        "--oracle",
+        tmp_path / "oracle",
+        "--report",
+        tmp_path / "report.html",
+        "--json",
+    ]
     done = cloudboot(*words)
     gates = {gate["gate"]: gate["verdict"] for gate in map(json.loads, done.stdout.splitlines())}
     assert done.returncode == 0, gates
