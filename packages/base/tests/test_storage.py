@@ -234,3 +234,42 @@ def test_a_compressed_file_is_not_taken_for_its_content(tmp_path: Path, module: 
     path.write_bytes(module.compress(DATA))
     with module.open(path) as file, pytest.raises(io.UnsupportedOperation, match="unpack it first"):
         open_storage(file)
+
+
+@pytest.mark.parametrize("window", [False, True])
+def test_chunks_of_a_sparse_file_are_its_bytes_without_reading_holes(tmp_path: Path, window: bool) -> None:
+    size = 64 << 20
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(size)
+        for at in (0, 5 << 20, (33 << 20) + 7, size - 9):
+            file.seek(at)
+            file.write(b"some data")
+    whole = path.read_bytes()
+    read = 0
+
+    class Counting(FileStorage):
+        def read_at(self, offset: int, size: int) -> bytes:
+            nonlocal read
+            read += size
+            return super().read_at(offset, size)
+
+    with path.open("rb") as file:
+        file.seek(77)
+        storage: Storage = Counting(file.fileno())
+        start = (5 << 20) - 3 if window else 0
+        if window:
+            storage = Window(storage, start, size - start)
+        assert b"".join(chunks(storage)) == whole[start:]
+        assert b"".join(chunks(storage, 10, 40 << 20, 12345)) == whole[start + 10 : start + 10 + (40 << 20)]
+        assert file.tell() == 77
+    assert read < 8 << 20
+
+
+def test_chunks_of_a_file_that_became_shorter_fail(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(bytes(8 << 20))
+    with open_storage(path) as opened:
+        os.truncate(path, 1 << 20)
+        with pytest.raises(TruncatedError):
+            list(chunks(opened.storage))

@@ -1,23 +1,46 @@
 """The command, run as a user runs it."""
 
+import datetime as dt
+import io
 import json
+import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from cloudboot_fat.__main__ import main
+from cloudboot_fat.commands import program
 from cloudboot_fat.testing import fsck, mcopy_out, mtools
 
 TREE = {"EFI/BOOT/BOOTX64.EFI": b"MZ" * 5000, "EFI/BOOT/grub.cfg": b"set timeout=0\n", "a long name.txt": b"text"}
 
 
+def fat_said(*arguments: str | Path, code: int = 0, epoch: str | None = None) -> tuple[bytes, str]:
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        if epoch is None:
+            patch.delenv("SOURCE_DATE_EPOCH", raising=False)
+        else:
+            patch.setenv("SOURCE_DATE_EPOCH", epoch)
+        assert main([os.fspath(word) for word in arguments]) == code, err.getvalue()
+    out.flush()
+    assert isinstance(out.buffer, io.BytesIO)
+    assert "Traceback" not in err.getvalue()
+    return out.buffer.getvalue(), err.getvalue()
+
+
+def test_the_module_runs(image: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "cloudboot_fat", "info", image], capture_output=True, check=True)
+    assert b"FAT12" in done.stdout
+
+
 def fat(*arguments: str | Path, code: int = 0) -> bytes:
-    done = subprocess.run([sys.executable, "-m", "cloudboot_fat", *arguments], capture_output=True, check=False)
-    assert done.returncode == code, done.stderr.decode()
-    assert (code in {0, 1}) == (not done.stderr)
-    assert b"Traceback" not in done.stderr
-    return done.stdout
+    out, err = fat_said(*arguments, code=code)
+    assert (code in {0, 1}) == (not err)
+    return out
 
 
 @pytest.fixture
@@ -56,7 +79,8 @@ def test_ls_cat_get(tmp_path: Path, image: Path) -> None:
     listed = json.loads(fat("ls", image, "-R", "--json"))
     files = {entry["path"]: entry["size"] for entry in listed if entry["type"] == "file"}
     assert files == {f"/{name}": len(data) for name, data in TREE.items()}
-    assert json.loads(fat("ls", image, "/EFI/BOOT/GRUB.CFG", "--json"))[0]["modified"] == "2025-01-02 03:04:06"
+    assert json.loads(fat("ls", image, "/EFI/BOOT/GRUB.CFG", "--json"))[0]["modified"] == "2025-01-02T03:04:06"
+    assert listed[0]["modified_ns"] == 1_735_787_046_000_000_000
     assert fat("cat", image, "/EFI/BOOT/GRUB.CFG") == TREE["EFI/BOOT/grub.cfg"]
     assert json.loads(fat("get", image, "/", tmp_path / "all", "--json")) == {"files": 3}
     assert {name: (tmp_path / "all" / name).read_bytes() for name in TREE} == TREE
@@ -68,10 +92,19 @@ def test_ls_cat_get(tmp_path: Path, image: Path) -> None:
 
 def test_put_mkdir_rm(tmp_path: Path, image: Path, folder: Path) -> None:
     fat("put", image, folder / "EFI/BOOT/grub.cfg", "/new.cfg")
+    assert json.loads(fat("put", image, folder / "EFI/BOOT/grub.cfg", "/efi", "--json")) == {
+        "files": 1, "path": "/efi/grub.cfg",
+    }  # fmt: skip
+    fat("put", image, folder / "EFI/BOOT/grub.cfg", "/EFI/", code=3)
+    fat("put", image, folder / "EFI/BOOT/grub.cfg", "/EFI/", "--force")
+    fat("put", image, folder / "EFI/BOOT/grub.cfg", "/")
+    assert mtools("mtype", image, "::/EFI/grub.cfg") == mtools("mtype", image, "::/grub.cfg") == "set timeout=0\n"
+    fat("rm", image, "/EFI/grub.cfg")
+    fat("rm", image, "/grub.cfg")
     fat("put", image, folder / "EFI/BOOT/BOOTX64.EFI", "/new.cfg", code=3)
     fat("put", image, folder / "EFI/BOOT/BOOTX64.EFI", "/new.cfg", "--force")
     assert fat("cat", image, "/new.cfg") == TREE["EFI/BOOT/BOOTX64.EFI"]
-    assert json.loads(fat("put", image, folder, "/copy/of it", "--json")) == {"files": 3}
+    assert json.loads(fat("put", image, folder, "/copy/of it", "--json")) == {"files": 3, "path": "/copy/of it"}
     fat("mkdir", image, "/x/y/z")
     fat("rm", image, "/copy", code=3)
     assert json.loads(fat("rm", "-r", image, "/copy", "--json")) == {"removed": 7}
@@ -91,7 +124,7 @@ def test_info_and_check(image: Path) -> None:
     assert {"name": "boot sector", "offset": 0, "length": 512} in facts["regions"]
     assert "/EFI/BOOT/BOOTX64.EFI" in {region["name"] for region in facts["regions"]}
     assert b"label              ESP" in fat("info", image)
-    assert fat("check", image) == b""
+    assert fat("check", image).decode() == f"{image}: no problems found\n"
     with image.open("r+b") as file:
         file.seek(facts["reserved_sectors"] * 512)
         file.write(b"\0")
@@ -120,5 +153,115 @@ def test_overwriting_and_damage_are_refused(tmp_path: Path, image: Path) -> None
     assert not (tmp_path / "new.img").exists()
     (tmp_path / "zeros").write_bytes(bytes(4096))
     fat("ls", tmp_path / "zeros", code=3)
+    fat("check", tmp_path / "zeros", code=3)
     fat("ls", tmp_path / "no such image", code=5)
     fat("ls", image, "/nothing", code=3)
+
+
+def test_mv(image: Path) -> None:
+    fat("mkdir", image, "/x")
+    fat("mv", image, "/a long name.txt", "/x")
+    fat("mv", image, "/x/A LONG NAME.TXT", "/x/short")
+    fat("mv", image, "/EFI/BOOT/grub.cfg", "/x/short", code=3)
+    assert fat("cat", image, "/x/short") == b"text"
+    fat("mv", image, "/EFI/BOOT/grub.cfg", "/x/short", "--force")
+    assert mtools("mtype", image, "::/x/short") == "set timeout=0\n"
+    fat("mv", image, "/x", "/EFI/BOOT")
+    fat("mv", image, "/EFI/BOOT/x", "/EFI/BOOT/X")
+    fat("mv", image, "/EFI", "/EFI/BOOT", code=2)
+    fat("mv", image, "/nothing", "/EFI", code=3)
+    assert mtools("mdir", image, "-/", "-b", "::").splitlines() == [
+        "::/EFI/", "::/EFI/BOOT/", "::/EFI/BOOT/BOOTX64.EFI", "::/EFI/BOOT/X/", "::/EFI/BOOT/X/short",
+    ]  # fmt: skip
+    fsck(image)
+    assert b"no problems" in fat("check", image)
+
+
+def modified(image: Path, path: str) -> str:
+    [entry] = json.loads(fat("ls", image, path, "--json"))
+    moment: str = entry["modified"]
+    return moment
+
+
+def test_times_of_new_entries(image: Path, folder: Path) -> None:
+    source = folder / "EFI/BOOT/grub.cfg"
+    now = dt.datetime.now  # FAT has local time
+    before = now().replace(microsecond=0).isoformat()
+    fat("put", image, source, "/now")
+    stored = modified(image, "/now")
+    assert before[:-1] <= stored <= now().isoformat()
+    assert stored[:10] in mtools("mdir", image, "::/now")
+    fat_said("put", image, source, "/epoch", epoch="1700000000")
+    assert modified(image, "/epoch") == "2023-11-14T22:13:20"
+    fat_said("put", image, source, "/told", "--timestamp", "2000-02-29T01:02:04", epoch="1700000000")
+    assert modified(image, "/told") == "2000-02-29T01:02:04"
+    for epoch in ("0", "1", "315532799", "-5"):
+        _, said = fat_said("put", image, source, "/early", "--force", epoch=epoch)
+        assert "FAT stores no time before 1980" in said
+        assert modified(image, "/early") == "1980-01-01T00:00:00"
+    assert fat_said("mkdir", image, "/dir", epoch="315532800")[1] == ""
+    fat_said("put", image, source, "/x", epoch="yesterday", code=2)
+    fat("put", image, source, "/x", "--timestamp", "never", code=2)
+    fat("put", image, source, "/x", "--timestamp", "2200-01-01", code=3)
+
+
+def test_a_build_has_no_clock(tmp_path: Path, folder: Path) -> None:
+    for name, epoch in (("a", None), ("b", None), ("c", "1700000000"), ("d", "1700000000")):
+        fat_said("build", tmp_path / name, folder, "--size", "4M", epoch=epoch)
+    a, b, c, d = ((tmp_path / name).read_bytes() for name in "abcd")
+    assert a == b != c == d
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("ls",), ("info",), ("check",), ("cat", "/x"), ("put", "{self}", "/x"), ("rm", "/x"), ("format", "--force")],
+)
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+        given = [word.replace("{self}", __file__) for word in words[1:]]
+        document = json.loads(fat_said(words[0], path, *given, "--json", code=2)[0])
+        assert document["error"] == "FileKindError"
+
+
+def test_sources_that_are_no_files(tmp_path: Path, image: Path) -> None:
+    before = image.read_bytes()
+    os.mkfifo(tmp_path / "fifo")
+    for source in (tmp_path / "fifo", Path("/dev/zero")):
+        fat("put", image, source, "/x", code=2)
+        fat("build", tmp_path / "new.img", source, code=2)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "folder" / "pipe")
+    fat("build", tmp_path / "new.img", tmp_path / "folder", code=2)
+    fat("put", image, tmp_path / "folder", "/x", code=2)
+    assert image.read_bytes() == before
+    assert not (tmp_path / "new.img").exists()
+
+
+def test_wrong_values_are_wrong_usage(tmp_path: Path, image: Path) -> None:
+    fat("ls", image, "--codepage", "klingon", code=2)
+    fat("ls", image, "--codepage", "rot13", code=2)
+    fat("ls", image, "--offset", "64M", code=2)
+    fat("format", tmp_path / "new.img", "--size", "4M", "--label", "a:b", code=2)
+    fat("format", tmp_path / "new.img", "--size", "4M", "--sector-size", "500", code=2)
+    assert b"UsageError" in fat_said("sl", image, "--json", code=2)[0]
+    assert "did you mean ls?" in fat_said("sl", image, code=2)[1]
+
+
+def test_help_has_whole_sentences() -> None:
+    for name, parser in program().commands.items():
+        assert parser.purpose[0].isupper(), name
+        assert parser.purpose.endswith("."), name
+        for action in parser._actions:
+            assert action.help, (name, action.dest)
+            assert action.help[0].isupper() or action.help[0].isdigit(), action.help
+            assert action.help.endswith("."), action.help
+
+
+def test_a_deep_path(image: Path) -> None:
+    deep = "/" + "/".join(["d"] * 500)
+    fat("mkdir", image, deep)
+    fat("put", image, __file__, deep + "/file")
+    assert fat("cat", image, deep + "/file") == Path(__file__).read_bytes()
+    fat("mkdir", image, "/" + "/".join(["long directory name"] * 300), code=3)
+    fsck(image)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudboot_base import MemoryStorage
+from cloudboot_base import FileKindError, MemoryStorage
 from cloudboot_base.exit_codes import NO_SPACE
 from cloudboot_fat import (
     DirectoryNotEmptyError,
@@ -134,7 +134,9 @@ def test_the_fixed_root_directory_fills_up() -> None:
         ("write_file", ("/a:b", b""), InvalidNameError),
         ("write_file", ("/", b""), errors.FileExistsError),
         ("write_file", ("/x", "/no/such/host/file"), FileNotFoundError),
-        ("write_file", ("/x", "/dev/null"), OptionError),
+        ("write_file", ("/x", "/dev/null"), FileKindError),
+        ("write_file", ("/x", "/dev/zero"), FileKindError),
+        ("write_file", ("/x", "/"), FileKindError),
         ("mkdir", ("/dir",), errors.FileExistsError),
         ("mkdir", ("/a:b",), InvalidNameError),
         ("mkdir", ("/no/dir",), errors.FileNotFoundError),

@@ -4,7 +4,6 @@ import os
 import random
 import resource
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,20 @@ TREE = {"/DIR/SUB/DEEP": b"deep" * 500, "/DIR/a long name.txt": b"long" * 500, "
 SMALL = {12: 96 << 10, 16: 2200 << 10}
 
 
+class Counting(MemoryStorage):
+    """A storage that counts what is asked of it."""
+
+    reads = 0
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self.reads += 1
+        return super().read_at(offset, size)
+
+    def readinto_at(self, offset: int, buffer: Any) -> None:
+        self.reads += 1
+        super().readinto_at(offset, buffer)
+
+
 def volume(fat_type: Any) -> Any:
     data = bytearray(SMALL.get(fat_type, 34 * MIB))
     build(MemoryStorage(data), TREE, FormatOptions(fat_type=fat_type, cluster_size=512))
@@ -29,11 +42,16 @@ def volume(fat_type: Any) -> Any:
 
 
 def read_everything(data: Any) -> None:
-    """All a reader does; only typed errors may come out, and the checker never raises."""
+    """All a reader does; only typed errors may come out, and the checker of what is a volume never raises."""
     storage = MemoryStorage(data)
-    check(storage)
     try:
         fs = FatReader(storage)
+    except FormatError as error:
+        with pytest.raises(type(error)):
+            check(storage)
+        return
+    check(storage)
+    try:
         _ = fs.label, fs.serial, fs.fsinfo()
         for path, _folders, files in fs.walk():
             fs.extents(path)
@@ -119,10 +137,12 @@ def test_thousands_of_files_in_the_same_fragments() -> None:
             if data[slot]:
                 poke(data, slot + 26, "H", first)
                 poke(data, slot + 28, "I", 2000 * 512)
-    start = time.process_time()
+    reader = FatReader(MemoryStorage(data))
+    told = 0
     with pytest.raises(ChainError, match="share clusters"):
-        FatReader(MemoryStorage(data)).regions(tree=True)
-    assert time.process_time() - start < 2
+        for _region in reader._tree_regions():
+            told += 1
+    assert told <= reader.geometry.clusters
 
 
 def test_a_hundred_thousand_entries_end_at_the_limit() -> None:
@@ -151,11 +171,11 @@ def test_directories_nested_without_end_are_not_followed() -> None:
         offset = fs.geometry.cluster_offset(cluster)
         data[offset : offset + 32] = entry
     set_fat_entries(data, fat)
-    began = time.monotonic()
+    storage = Counting(data)
     with pytest.raises(DirectoryError, match="too long"):
-        list(FatReader(MemoryStorage(data)).walk())
-    assert "path-length" in {finding.kind for finding in check(MemoryStorage(data), limit=10_000)}
-    assert time.monotonic() - began < 10
+        list(FatReader(storage).walk())
+    assert "path-length" in {finding.kind for finding in check(storage, limit=10_000)}
+    assert storage.reads < 3 * 4096  # a path of 4,096 characters goes no deeper
 
 
 @pytest.mark.parametrize("pattern", ["one", "zigzag", "random"])
@@ -181,12 +201,10 @@ def test_a_huge_sparse_volume_with_a_wild_fat(tmp_path: Path, pattern: str) -> N
         for cluster, value in chain.items():
             storage.write_at(fs.geometry.fat_offset() + 4 * cluster, struct.pack("<I", value))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        began = time.monotonic()
         reader = FatReader(storage)
         with pytest.raises(FormatError):
             reader.read_file("F")
         assert {"chain", "fat-copies"} <= {finding.kind for finding in check(storage)}
-        assert time.monotonic() - began < 20
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
     finally:
         os.close(fd)

@@ -81,7 +81,7 @@ def test_checksum_and_entries_equal_those_of_mtools(tmp_path: Path) -> None:
         mtools("mcopy", image, tmp_path / "x", f"::/{name}")
     data = image.read_bytes()
     fs = build(MemoryStorage(bytearray(1 << 20)), dict.fromkeys(chosen, b""))
-    theirs = Directory(0, [Extent(0, 1 << 14)], bytearray(data[_root(data) : _root(data) + (1 << 14)]))
+    theirs = Directory(0, [Extent(0, 1 << 14)], bytearray(data[_root(data) : _root(data) + (1 << 14)]), wide=False)
     parse(theirs, "cp437")
     ours = fs.directory(0)
     compared = 0
@@ -131,7 +131,7 @@ def test_what_is_encoded_is_parsed_again(name: str) -> None:
     assert len(long) == 32 * names.long_entry_count(name)
     data = bytearray(long + record.pack() + bytes(32))
     reports = []
-    found = parse(Directory(0, [Extent(0, len(data))], data), "cp437", lambda *facts: reports.append(facts))
+    found = parse(Directory(0, [Extent(0, len(data))], data, wide=True), "cp437", lambda *facts: reports.append(facts))
     assert [entry.name for entry in found.entries] == [name]
     assert found.find(names.fold(name)) is found.entries[0]
     assert reports == []
@@ -161,10 +161,12 @@ def test_time_zones_and_ranges() -> None:
     assert times.decode(*times.encode(dt.datetime(2025, 1, 1, 1, 0, tzinfo=east))) == times.EPOCH.replace(
         2024, 12, 31, 23
     )
-    with pytest.raises(RangeError):
-        FormatOptions(timestamp=times.EPOCH.replace(1979))
-    for moment in (dt.datetime.min.replace(tzinfo=east), dt.datetime.max.replace(tzinfo=west)):
+    for early in (times.EPOCH.replace(1979), dt.datetime.min.replace(tzinfo=east), times.EPOCH.replace(tzinfo=east)):
+        assert times.encode(early) == times.encode(times.EPOCH)
+        assert times.is_too_early(early)
+    assert not times.is_too_early(times.EPOCH)
+    for late in (dt.datetime.max.replace(tzinfo=west), times.EPOCH.replace(2108)):
         with pytest.raises(RangeError):
-            times.encode(moment)
+            FormatOptions(timestamp=late)
     assert times.decode(0) is None
     assert times.decode(0xFFFF, 0xFFFF) is None

@@ -8,4 +8,4 @@ from cloudboot_base.testing import run_examples
 
 
 def test_examples(tmp_path: Path) -> None:
-    assert run_examples((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8"), tmp_path) == 4
+    assert run_examples((Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8"), tmp_path) == 5

@@ -12,7 +12,7 @@ import pytest
 
 _QUOTED = re.compile(r"```text\n\$ cloudboot((?: \w+)*) --help\n.*?```", re.DOTALL)
 _COMMANDS = [
-    "", " copy", " image", " image build", " image inspect", " inspect", " probe", " pull", " push",
+    "", " copy", " demo", " image", " image build", " image inspect", " inspect", " probe", " pull", " push",
     " sign", " verify",
 ]  # fmt: skip
 

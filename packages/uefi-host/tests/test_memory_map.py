@@ -35,7 +35,7 @@ def test_the_limit_of_allocate_max_address_is_inclusive() -> None:
     assert (status, address) == (Status.SUCCESS, 0x20000)
     status, address = pages(allocator(), ALLOCATE_MAX_ADDRESS, MemoryType.LOADER_DATA, 1, 0x20FFE)
     assert (status, address) == (Status.SUCCESS, 0x1F000)
-    assert pages(allocator(), ALLOCATE_MAX_ADDRESS, MemoryType.LOADER_DATA, 2, 0x10FFF)[0] == Status.NOT_FOUND
+    assert pages(allocator(), ALLOCATE_MAX_ADDRESS, MemoryType.LOADER_DATA, 2, 0x10FFF)[0] == Status.OUT_OF_RESOURCES
 
 
 def test_an_address_is_given_once() -> None:

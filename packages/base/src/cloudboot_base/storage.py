@@ -7,6 +7,7 @@ systems take one and neither know nor care whether it is a file, a memfd, a part
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import io
 import mmap
@@ -407,12 +408,51 @@ def view_of(storage: Storage) -> memoryview | None:
 
 
 def chunks(storage: Storage, offset: int = 0, size: int | None = None, chunk: int = COPY_CHUNK) -> Iterator[bytes]:
-    """The bytes of ``storage`` in pieces of at most ``chunk``."""
+    """The bytes of ``storage`` in pieces of at most ``chunk``. Holes of a file are zeros without being read."""
     end = storage.size if size is None else offset + size
+    zeros = b""
+    for start, count, is_data in _stretches(storage, offset, end):
+        for at in range(start, start + count, chunk):
+            length = min(chunk, start + count - at)
+            if is_data:
+                yield storage.read_at(at, length)
+            else:
+                zeros = zeros or bytes(chunk)
+                yield zeros if length == chunk else bytes(length)
+
+
+def _stretches(storage: Storage, offset: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """What of a storage is data and what is a hole: ``(start, length, is_data)``, in order."""
+    behind = file_behind(storage)
     while offset < end:
-        count = min(chunk, end - offset)
-        yield storage.read_at(offset, count)
-        offset += count
+        data = hole = None
+        if behind is not None and end - offset > COPY_CHUNK:
+            data, hole = _next_data(behind[0].fileno(), behind[1] + offset, behind[1] + end)
+        if data is None or hole is None:
+            yield offset, end - offset, True
+            return
+        data, hole = data - (behind[1] if behind else 0), hole - (behind[1] if behind else 0)
+        if data > offset:
+            yield offset, data - offset, False
+        if hole > data:
+            yield data, hole - data, True
+        offset = hole
+
+
+def _next_data(fd: int, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
+    """Where the next data of a file begins and ends, no further than ``end``; ``None`` where nobody can tell."""
+    if os.fstat(fd).st_size < end:  # a missing end must be noticed, not taken for a hole
+        return None, None
+    try:
+        position = os.lseek(fd, 0, os.SEEK_CUR)  # it may be a file object's: it is put back
+        try:
+            data = os.lseek(fd, start, os.SEEK_DATA)
+            hole = os.lseek(fd, data, os.SEEK_HOLE)
+        finally:
+            os.lseek(fd, position, os.SEEK_SET)
+    except OSError as error:
+        return (end, end) if error.errno == errno.ENXIO else (None, None)  # ENXIO: only a hole remains
+    return min(data, end), min(hole, end)
 
 
 def file_behind(storage: Storage) -> tuple[FileStorage, int] | None:

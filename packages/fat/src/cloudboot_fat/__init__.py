@@ -13,6 +13,7 @@ from .errors import (
     InvalidNameError,
     NoSpaceError,
     OptionError,
+    PathTooLongError,
 )
 from .extents import Extent, ExtentStorage
 from .filesystem import FatFileSystem
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidNameError",
     "NoSpaceError",
     "OptionError",
+    "PathTooLongError",
     "Region",
     "build",
     "check",

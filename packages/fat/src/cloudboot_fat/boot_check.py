@@ -54,7 +54,7 @@ def check_boot_sector(reader: FatReader, findings: Findings) -> None:
         findings.append(
             Finding(
                 "fat-type-cluster-count",
-                f"a FAT{geometry.fat_type} boot sector, but the count of clusters says otherwise",
+                f"a FAT{geometry.fat_type} boot sector, but too few clusters: OVMF and mtools do not read it",
                 structure="BPB",
                 expected=f"at least {MIN_CLUSTERS[geometry.fat_type]}",
                 actual=geometry.clusters,

@@ -7,9 +7,8 @@ order of their paths. fatgen103, "FAT Volume Initialization".
 from __future__ import annotations
 
 import zlib
+from array import array
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from . import names, plan, table, times, tree
 from .boot import write_boot_sectors
@@ -87,7 +86,7 @@ class _Plan:
         self._options = options
         self.directories = list(_directories(root))
         self.files = [node for parent in self.directories for node in parent.ordered() if isinstance(node, FileNode)]
-        self._file_sizes = np.array([node.size for node in self.files], np.int64)
+        self._file_clusters: dict[int, int] = {}
         self._slots = [self._count_slots(directory) for directory in self.directories]
         self._label = label_field(options.label) if options.label else None
 
@@ -107,8 +106,9 @@ class _Plan:
         """What the tree asks of a volume."""
 
         def clusters(fat_type: FatType, cluster_size: int) -> int:
-            of_files = int((-(-self._file_sizes // cluster_size)).sum())
-            return of_files + sum(self._directory_clusters(fat_type, cluster_size))
+            if cluster_size not in self._file_clusters:
+                self._file_clusters[cluster_size] = sum(-(-node.size // cluster_size) for node in self.files)
+            return self._file_clusters[cluster_size] + sum(self._directory_clusters(fat_type, cluster_size))
 
         return Needs(clusters, self._slots[0])
 
@@ -132,9 +132,12 @@ class _Plan:
 
     def entries(self, geometry: Geometry, used: int) -> table.Entries:
         """The FAT from its first entry to the last one in use."""
-        fat = np.arange(1, used + 3, dtype=np.uint32)
-        ends = np.cumsum([count for count in self._counts(geometry) if count], dtype=np.int64) + 1
-        fat[ends] = geometry.entry_mask
+        fat = array("I", range(1, used + 3))
+        end = 1
+        for count in self._counts(geometry):
+            end += count
+            if count:
+                fat[end] = geometry.entry_mask
         fat[0] = geometry.entry_mask & ~0xFF | geometry.media
         fat[1] = geometry.entry_mask
         return fat

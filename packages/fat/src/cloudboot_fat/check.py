@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cloudboot_base import Finding, FormatError
 
 from . import directory as directories
-from . import names, times
+from . import names, table, times
 from .boot_check import check_boot_sector, check_fsinfo
 from .directory import Directory
 from .entries import ATTR_DIRECTORY, DOT, DOT_DOT, DirEntry
@@ -25,20 +24,21 @@ if TYPE_CHECKING:
 
     from .boot_check import Findings
 
-_COMPARE_CHUNK = 1 << 20
+_INVERT = bytes([1, 0]) + bytes(range(2, 256))
+_COMPARE_CHUNK = 1 << 16
 _CLEAN_BITS = {16: (0x8000, 0x4000), 32: (0x08000000, 0x04000000)}
 
 
 def check(storage: Storage, *, codepage: str = "cp437", limit: int = 1000) -> list[Finding]:
     """Everything wrong with a volume, at most ``limit`` findings.
 
-    A volume whose boot sector cannot be used gives that one finding.
+    Raises:
+        BootSectorError: the storage does not start with the boot sector of a FAT volume.
+        TruncatedError: the storage ends before the volume does.
+        OptionError: there is no such code page.
     """
     findings: Findings = []
-    try:
-        reader = FatReader(storage, codepage=codepage)
-    except FormatError as error:
-        return [_finding("boot-sector", error)]
+    reader = FatReader(storage, codepage=codepage)
     check_boot_sector(reader, findings)
     _check_copies(reader, findings)
     _check_reserved_entries(reader, findings)
@@ -73,8 +73,7 @@ def _check_copies(reader: FatReader, findings: Findings) -> None:
             first = reader.storage.read_at(geometry.fat_offset() + start, size)
             other = reader.storage.read_at(geometry.fat_offset(copy) + start, size)
             if first != other:
-                differing = np.flatnonzero(np.frombuffer(first, np.uint8) != np.frombuffer(other, np.uint8))
-                at = int(differing[0])
+                at = next(index for index, (one, two) in enumerate(zip(first, other, strict=True)) if one != two)
                 findings.append(
                     Finding(
                         "fat-copies",
@@ -126,7 +125,7 @@ class _Walk:
 
     def __init__(self, reader: FatReader, findings: Findings, limit: int) -> None:
         self._reader, self._findings, self._limit = reader, findings, limit
-        self._reached = np.zeros(reader.geometry.end_cluster, np.bool_)
+        self._reached = bytearray(reader.geometry.end_cluster)  # 1 where something has the cluster
 
     def run(self) -> None:
         """Check every directory and file."""
@@ -137,7 +136,10 @@ class _Walk:
             outer, name, cluster, above = pending.pop()
             path = join(outer, name)
             if len(path) > MAX_PATH:
-                self._add("path-length", "the path is too long to be followed", path, expected=MAX_PATH)
+                self._add(
+                    "path-length", "the path is too long to be followed", path,
+                    expected=f"at most {MAX_PATH} characters", actual=len(path),
+                )  # fmt: skip
                 continue
             directory = self._load(path, cluster)
             if directory is None:
@@ -177,9 +179,8 @@ class _Walk:
         claimed: list[Run] = []
         try:
             for run in self._reader.fat.runs(start, limit):
-                part = self._reached[run.cluster : run.cluster + run.length]
-                if part.any():
-                    first = run.cluster + int(np.argmax(part))
+                first = self._reached.find(1, run.cluster, run.cluster + run.length)
+                if first >= 0:
                     self._findings.append(
                         Finding(
                             "cross-linked",
@@ -191,11 +192,11 @@ class _Walk:
                         )
                     )
                     free = first - run.cluster
-                    self._reached[run.cluster : first] = True
+                    self._reached[run.cluster : first] = b"\1" * free
                     if free:
                         claimed.append(Run(run.cluster, free))
                     break
-                part[:] = True
+                self._reached[run.cluster : run.cluster + run.length] = b"\1" * run.length
                 claimed.append(run)
         except ChainError as error:
             self._findings.append(_finding("chain", error, path=path))
@@ -209,14 +210,17 @@ class _Walk:
             most = max(1, MAX_DIRECTORY_SIZE // geometry.cluster_size)
             runs = self._claim(cluster, most + 1, path)
             if sum(run.length for run in runs) > most:
-                self._add("directory-size", "the directory is too large", path, expected=MAX_DIRECTORY_SIZE)
+                self._add(
+                    "directory-size", "the directory is too large", path,
+                    expected=f"at most {MAX_DIRECTORY_SIZE} bytes", actual="more",
+                )  # fmt: skip
                 return None
             extents = [reader.run_extent(run) for run in runs]
         if not extents:
             return None
         data = bytearray(sum(extent.length for extent in extents))
         ExtentStorage(reader.storage, extents).readinto_at(0, data)
-        found = Directory(cluster, extents, data)
+        found = Directory(cluster, extents, data, wide=reader.wide)
 
         def report(kind: str, message: str, index: int) -> None:
             self._findings.append(
@@ -263,7 +267,7 @@ class _Walk:
             self._add("directory-file-size", "a directory has DIR_FileSize 0", path, entry, actual=entry.size)
         if record.DIR_Attr & 0xC0:
             self._add("attributes", "reserved bits of DIR_Attr are set", path, entry, actual=record.DIR_Attr)
-        problem = names.short_name_problem(record.DIR_Name)
+        problem = names.short_name_problem(record.DIR_Name, self._reader.codepage)
         if problem is not None:
             self._add("short-name", problem, path, entry, field="DIR_Name", actual=record.DIR_Name)
         written = times.decode(record.DIR_WrtDate, record.DIR_WrtTime)
@@ -285,7 +289,13 @@ class _Walk:
             offset = directory.slot_offset(directory.labels[0])
             self._add("label", f"a label outside the root directory, at byte {offset}", path)
         if path == "/" and len(directory.labels) > 1:
-            self._add("label", "more than one label", path, actual=len(directory.labels))
+            self._add("label", "more than one label", path, expected="at most 1", actual=len(directory.labels))
+        label, boot_label = self._reader.label, self._reader.boot_label
+        if path == "/" and label != boot_label and self._reader.has_boot_label:
+            self._add(
+                "label-differs", "the boot sector has another label than the root directory", path,
+                expected=label or "none", actual=boot_label or "none",
+            )  # fmt: skip
 
     def _check_dots(self, directory: Directory, path: str, above: int) -> None:
         found = [(dot.record.DIR_Name, dot.index, dot.cluster) for dot in directory.dots]
@@ -310,14 +320,20 @@ class _Walk:
         first_lost = None
         for number in fat.page_numbers():
             entries = fat.page(number)
-            reached = self._reached[number * PAGE : number * PAGE + len(entries)]
-            data = slice(2 if number == 0 else 0, None)
-            zero = entries[data] == 0
-            free += int(np.count_nonzero(zero))
-            missing = np.flatnonzero(~zero & ~reached[data] & (entries[data] != geometry.end_of_chain - 1))
-            if len(missing) and first_lost is None:
-                first_lost = number * PAGE + data.start + int(missing[0])
-            lost += len(missing)
+            first = number * PAGE
+            is_free = table.free_flags(entries)
+            if number == 0:
+                is_free[:2] = b"\0\0"
+            free += is_free.count(1)
+            # An entry in use that nothing has: neither flag is set. Long stretches without one are passed over.
+            reached = self._reached[first : first + len(entries)]
+            neither = bytes(map(operator.or_, is_free, reached)) if is_free.translate(_INVERT) != reached else b""
+            at = neither.find(0, 2 if number == 0 else 0)
+            while at >= 0:
+                if entries[at] != geometry.end_of_chain - 1:
+                    first_lost = first + at if first_lost is None else first_lost
+                    lost += 1
+                at = neither.find(0, at + 1)
         if lost and len(self._findings) < self._limit:
             self._findings.append(
                 Finding(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import MemoryStorage, Storage
 from cloudboot_base.copying import copy_from_file
-from cloudboot_base.storage import chunks
-
-from .errors import OptionError
+from cloudboot_base.storage import chunks, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,22 +69,14 @@ def open_content(content: Content) -> Iterator[Source]:
 
     Raises:
         OSError: the host refuses.
-        OptionError: not an ordinary file.
+        FileKindError: not an ordinary file.
     """
     if not isinstance(content, str | os.PathLike):
         yield _StorageSource(as_storage(content))
         return
-    fd = os.open(content, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = open_file(content)
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise OptionError(
-                "only an ordinary file can be copied",
-                field=os.fspath(content),
-                expected="-",
-                actual=stat.filemode(found.st_mode)[0],
-            )
-        yield _FileSource(fd, found.st_size)
+        yield _FileSource(fd, os.fstat(fd).st_size)
     finally:
         os.close(fd)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ATTR_OFFSET = DirectoryEntry.LAYOUT.offsets["DIR_Attr"]
 _LONG = LongNameEntry.LAYOUT.struct()
 _LONG_NAME_MASK = 0x3F
+_KNOWN_ATTRIBUTES = 0x3F
 _MOST_LONG_ENTRIES = 20
 
 
@@ -32,6 +33,7 @@ class Directory:
 
     Attributes:
         cluster: its first cluster; 0 for the fixed root directory.
+        wide: whether first clusters have a high word: on FAT32.
         extents: where its bytes stand in the volume.
         data: those bytes.
         used_slots: slots before the one that ends the directory.
@@ -39,8 +41,8 @@ class Directory:
         dots: the entries ``.`` and ``..`` as found.
     """
 
-    def __init__(self, cluster: int, extents: list[Extent], data: bytearray) -> None:
-        self.cluster, self.extents, self.data = cluster, extents, data
+    def __init__(self, cluster: int, extents: list[Extent], data: bytearray, *, wide: bool) -> None:
+        self.cluster, self.extents, self.data, self.wide = cluster, extents, data, wide
         self.used_slots = 0
         self.labels: list[int] = []
         self.dots: list[DirEntry] = []
@@ -152,6 +154,8 @@ def parse(directory: Directory, codepage: str, report: Report = _ignore) -> Dire
         start = index * ENTRY_SIZE
         first = data[start]
         if first == END:
+            if report is not _ignore:
+                _behind_the_end(data, index, codepage, report)
             break
         attributes = data[start + _ATTR_OFFSET]
         if first != DELETED and attributes & _LONG_NAME_MASK == names.ATTR_LONG_NAME:
@@ -171,6 +175,21 @@ def parse(directory: Directory, codepage: str, report: Report = _ignore) -> Dire
         report("long-name-orphan", "long-name entries without a short one", pending.start)
     directory.used_slots = index
     return directory
+
+
+def _behind_the_end(data: bytearray, end: int, codepage: str, report: Report) -> None:
+    """Report the first slot after the end mark that looks like an entry: no driver finds what it describes."""
+    if not any(data[end * ENTRY_SIZE :]):
+        return
+    for index in range(end + 1, len(data) // ENTRY_SIZE):
+        slot = data[index * ENTRY_SIZE : (index + 1) * ENTRY_SIZE]
+        attributes = slot[_ATTR_OFFSET]
+        if slot[0] in {END, DELETED} or attributes & ~_KNOWN_ATTRIBUTES:
+            continue
+        is_long = attributes & _LONG_NAME_MASK == names.ATTR_LONG_NAME
+        if is_long or names.short_name_problem(bytes(slot[:11]), codepage) is None:
+            report("entry-after-end", "an entry stands behind the end mark of the directory", index)
+            return
 
 
 def _long_entry(data: bytearray, index: int, pending: _LongName | None, report: Report) -> _LongName | None:
@@ -198,7 +217,7 @@ def _short_entry(directory: Directory, index: int, pending: _LongName | None, co
     record = DirectoryEntry.unpack_from(directory.data, index * ENTRY_SIZE)
     if record.DIR_Name in {DOT, DOT_DOT}:
         name = record.DIR_Name.rstrip().decode("ascii")
-        directory.dots.append(DirEntry(name, name, record, index, 1, directory.slot_offset(index)))
+        directory.dots.append(DirEntry(name, name, record, index, 1, directory.slot_offset(index), directory.wide))
         return
     short = names.display_short(record.DIR_Name, codepage)
     name, slots = names.display_short(record.DIR_Name, codepage, record.DIR_NTRes), 1
@@ -206,7 +225,7 @@ def _short_entry(directory: Directory, index: int, pending: _LongName | None, co
         long = _complete(pending, record, report)
         if long is not None:
             name, slots = long, index - pending.start + 1
-    directory.know(DirEntry(name, short, record, index, slots, directory.slot_offset(index)))
+    directory.know(DirEntry(name, short, record, index, slots, directory.slot_offset(index), directory.wide))
 
 
 def _complete(pending: _LongName, record: DirectoryEntry, report: Report) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import names, times
@@ -39,7 +39,8 @@ class DirEntry:
 
     ``index`` is the position of the short entry in its directory, in entries; ``slots`` counts it together with the
     entries of the long name before it. ``offset`` is where the short entry stands in the volume, in bytes (``None``
-    for the root directory, which has no entry).
+    for the root directory, which has no entry). ``wide`` says that ``DIR_FstClusHI`` counts, which it does on FAT32
+    alone: OS/2 and Windows NT keep the handle of extended attributes there on FAT12 and FAT16.
     """
 
     name: str
@@ -48,6 +49,7 @@ class DirEntry:
     index: int = 0
     slots: int = 1
     offset: int | None = None
+    wide: bool = True
 
     @property
     def attributes(self) -> Attribute:
@@ -72,7 +74,7 @@ class DirEntry:
     @property
     def cluster(self) -> int:
         """The first cluster; 0 for an empty file and for the fixed root directory."""
-        return self.record.DIR_FstClusHI << 16 | self.record.DIR_FstClusLO
+        return (self.record.DIR_FstClusHI << 16 if self.wide else 0) | self.record.DIR_FstClusLO
 
     @property
     def modified(self) -> dt.datetime | None:
@@ -99,10 +101,16 @@ class DirEntry:
             "size": self.size,
             "cluster": self.cluster,
             "attributes": [flag.name for flag in Attribute if flag in self.attributes],
-            "modified": self.modified,
-            "created": self.created,
-            "accessed": self.accessed,
+            "modified": _iso(self.modified),
+            "modified_ns": times.nanoseconds(self.modified),
+            "created": _iso(self.created),
+            "created_ns": times.nanoseconds(self.created),
+            "accessed": _iso(self.accessed),
         }
+
+
+def _iso(moment: dt.date | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def new_record(attributes: int, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:
@@ -115,6 +123,12 @@ def short_entry(short: bytes, attributes: int, cluster: int, size: int, stamp: t
     date, time, tenth = stamp
     high, low = cluster >> 16, cluster & 0xFFFF
     return _SHORT.pack(short, attributes, 0, tenth, time, date, date, high, time, date, low, size)
+
+
+def first_cluster(record: DirectoryEntry, cluster: int, *, wide: bool) -> DirectoryEntry:
+    """``record`` with another first cluster; what else stands in ``DIR_FstClusHI`` stays."""
+    high = cluster >> 16 if wide else record.DIR_FstClusHI
+    return replace(record, DIR_FstClusHI=high, DIR_FstClusLO=cluster & 0xFFFF)
 
 
 def dot_entries(cluster: int, parent: int, stamp: times.Stamp) -> bytes:

@@ -7,6 +7,7 @@
         +-- DirectoryError            a directory cannot be read, or would be too large
         +-- OptionError               the options cannot be met            (also a ValueError)
         +-- InvalidNameError          a name VFAT cannot store             (also a ValueError)
+        +-- PathTooLongError          a path that no reader follows        (also an OSError, ENAMETOOLONG)
         +-- FileTooLargeError         4 GiB or more                        (also an OSError, EFBIG)
         +-- NoSpaceError              the volume is full or too small      (also an OSError, ENOSPC)
         +-- FileNotFoundError         no such path                         (also the builtin)
@@ -52,6 +53,12 @@ class OptionError(FatError, ValueError):
 
 class InvalidNameError(FatError, ValueError):
     """A name or label that VFAT cannot store."""
+
+
+class PathTooLongError(FatError, OSError):
+    """A path of more than 4,096 characters, which this package's reader does not follow."""
+
+    errno = _errno.ENAMETOOLONG
 
 
 class FileTooLargeError(FatError, OSError):

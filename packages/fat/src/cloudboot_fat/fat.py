@@ -1,23 +1,20 @@
 """The FAT of an open volume: chains followed run by run, entries changed and written back.
 
-Pages are read when they are needed, so that opening a large volume costs nothing, and a run of consecutive clusters is
-found by bisection, so that a contiguous file costs next to nothing.
+Pages are read when they are needed, so that opening a large volume costs nothing, and the end of a run of consecutive
+clusters is found by comparing bytes, so that a contiguous file costs next to nothing.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from . import table
 from .errors import ChainError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from cloudboot_base import Storage, WritableStorage
 
@@ -36,24 +33,40 @@ class Run(NamedTuple):
 
 
 class _Page:
-    """Some entries of the FAT, and which of them do not simply point at the next cluster."""
+    """Some entries of the FAT.
 
-    __slots__ = ("_breaks", "_first", "_mask", "entries")
+    ``stored`` are the entries with their reserved bits, ``entries`` those without: the same object as a rule.
+    """
 
-    def __init__(self, entries: table.Entries, first: int, mask: int) -> None:
-        self.entries, self._first, self._mask = entries, first, mask
-        self._breaks: NDArray[np.intp] | None = None
+    __slots__ = ("_first", "_mask", "_raw", "_successors", "entries", "stored")
+
+    def __init__(self, stored: table.Entries, first: int, mask: int) -> None:
+        self.stored, self._first, self._mask = stored, first, mask
+        self.entries = table.without_reserved(stored, mask)
+        self._raw: bytes | None = None
+        self._successors = b""
 
     def run_end(self, index: int) -> int | None:
         """The index of the last entry of the run that ``index`` is in; ``None`` if it goes on in the next page."""
-        if self._breaks is None:
-            following = np.arange(self._first + 1, self._first + 1 + len(self.entries), dtype=np.uint32)
-            self._breaks = np.flatnonzero(self.entries & np.uint32(self._mask) != following)
-        place = int(np.searchsorted(self._breaks, index))
-        return int(self._breaks[place]) if place < len(self._breaks) else None
+        if self._raw is None:
+            self._raw = self.entries.tobytes()
+            count = len(self.entries)
+            if len(self._successors) != count * table.WIDTH:
+                self._successors = array("I", range(self._first + 1, self._first + 1 + count)).tobytes()
+        end = index + table.equal_length(self._raw, self._successors, index)
+        return end if end < len(self.entries) else None
 
-    def changed(self) -> None:
-        self._breaks = None
+    def replace(self, index: int, values: table.Entries) -> None:
+        """Store ``values`` from ``index`` on; reserved bits stay as they are."""
+        end = index + len(values)
+        if self.stored is self.entries:
+            self.stored[index:end] = values
+        else:
+            keep = ~self._mask & 0xFFFFFFFF
+            kept = (old & keep | new for old, new in zip(self.stored[index:end], values, strict=True))
+            self.stored[index:end] = array("I", kept)
+            self.entries[index:end] = values
+        self._raw = None
 
 
 class Fat:
@@ -70,8 +83,7 @@ class Fat:
 
     def page(self, number: int) -> table.Entries:
         """The entries of a page, reserved bits masked off, without those past the last cluster."""
-        entries = self._page(number).entries
-        return entries & np.uint32(self._geometry.entry_mask)
+        return self._page(number).entries
 
     def _page(self, number: int) -> _Page:
         page = self._pages.get(number)
@@ -94,7 +106,7 @@ class Fat:
 
     def entry(self, cluster: int) -> int:
         """The entry of a cluster, reserved bits masked off."""
-        return int(self._page(cluster // PAGE).entries[cluster % PAGE]) & self._geometry.entry_mask
+        return self._page(cluster // PAGE).entries[cluster % PAGE]
 
     def runs(self, start: int, limit: int) -> Iterator[Run]:
         """The chain from cluster ``start`` on, as runs; it is followed no further than ``limit`` clusters.
@@ -150,24 +162,22 @@ class Fat:
         """Make ``runs`` one chain; ``following`` comes after it, else it ends."""
         for position, run in enumerate(runs):
             after = runs[position + 1].cluster if position + 1 < len(runs) else following
-            values = np.arange(run.cluster + 1, run.cluster + 1 + run.length, dtype=np.uint32)
+            values = array("I", range(run.cluster + 1, run.cluster + 1 + run.length))
             values[-1] = self._geometry.entry_mask if after is None else after
             self._set(run.cluster, values)
 
     def release(self, runs: list[Run]) -> None:
         """Mark the clusters of ``runs`` free."""
         for run in runs:
-            self._set(run.cluster, np.zeros(run.length, np.uint32))
+            self._set(run.cluster, array("I", bytes(run.length * table.WIDTH)))
 
     def _set(self, cluster: int, values: table.Entries) -> None:
-        keep = np.uint32(~self._geometry.entry_mask & 0xFFFFFFFF)  # "the high 4 bits are reserved": preserve them
         while len(values):
             number, index = divmod(cluster, PAGE)
             page = self._page(number)
             part = values[: PAGE - index]
             end = index + len(part)
-            page.entries[index:end] = page.entries[index:end] & keep | part
-            page.changed()
+            page.replace(index, part)  # "the high 4 bits are reserved": it preserves them
             low, high = self._dirty.get(number, (index, end))
             self._dirty[number] = min(low, index), max(high, end)
             cluster, values = cluster + len(part), values[len(part) :]
@@ -182,8 +192,8 @@ class Fat:
         geometry = self._geometry
         for number, (low, high) in sorted(self._dirty.items()):
             page = self._pages[number]
-            first, end = (0, len(page.entries)) if geometry.fat_type == 12 else (low, high)  # FAT12 entries share bytes
-            raw = table.encode(page.entries[first:end], geometry.fat_type)
+            first, end = (0, len(page.stored)) if geometry.fat_type == 12 else (low, high)  # FAT12 entries share bytes
+            raw = table.encode(page.stored[first:end], geometry.fat_type)
             for copy in geometry.live_fats:
                 storage.write_at(geometry.fat_offset(copy) + (number * PAGE + first) * geometry.fat_type // 8, raw)
         self._dirty.clear()

@@ -9,27 +9,24 @@ and its new bytes is overwritten in place.
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import WritableStorage
 
-from . import errors, names, times
+from . import errors, names, table, times
 from .content import open_content, zero
-from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, new_record
+from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, first_cluster, new_record
 from .fat import Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, MAX_FILE_SIZE
-from .paths import split
+from .paths import require_length, split
 from .reader import FatReader
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
     from cloudboot_base import Storage
 
@@ -49,7 +46,8 @@ class FatFileSystem(FatReader):
     def __init__(self, storage: Storage, *, codepage: str = "cp437", timestamp: dt.datetime = times.EPOCH) -> None:
         super().__init__(storage, codepage=codepage)
         self._stamp = times.encode(timestamp)
-        self._free: NDArray[np.bool_] | None = None
+        self._free: bytearray | None = None
+        self._free_count = 0
         self._last_taken = 1
         self._pending: list[tuple[int, bytes]] = []
         self._to_zero: list[Extent] = []
@@ -87,7 +85,8 @@ class FatFileSystem(FatReader):
             stamp = self._stamp if timestamp is None else times.encode(timestamp)
             if known is None:
                 return self._insert(parent, name, new_record(ATTR_ARCHIVE, cluster, source.size, stamp))
-            return self._rewrite(parent, known, _written(known.record, cluster, source.size, stamp))
+            record = first_cluster(known.record, cluster, wide=self.wide)
+            return self._rewrite(parent, known, _written(record, source.size, stamp))
 
     def _write_data(self, storage: WritableStorage, runs: list[Run], source: Source) -> None:
         done = 0
@@ -131,22 +130,39 @@ class FatFileSystem(FatReader):
             raise errors.FileExistsError("the path is taken", field=path)
         names.validate(name)
         stamp = self._stamp if timestamp is None else times.encode(timestamp)
+        self._make_directory(parent, name, stamp)
+
+    def _make_directory(self, parent: Directory, name: str, stamp: times.Stamp) -> DirEntry:
         with self._change() as storage:
             cluster = self._replace([], 1)[0].cluster
             content = dot_entries(cluster, self._as_parent(parent), stamp)
             storage.write_at(self.geometry.cluster_offset(cluster), content.ljust(self.geometry.cluster_size, b"\0"))
-            self._insert(parent, name, new_record(ATTR_DIRECTORY, cluster, 0, stamp))
+            return self._insert(parent, name, new_record(ATTR_DIRECTORY, cluster, 0, stamp))
 
     def makedirs(self, path: str, *, timestamp: dt.datetime | None = None) -> None:
         """Make a directory and those above it; what exists already stays.
 
+        Every name is judged before the first directory is made.
+
         Raises:
             FileExistsError: a file is in the way.
-            NoSpaceError, InvalidNameError: as for :meth:`mkdir`.
+            NoSpaceError, InvalidNameError, PathTooLongError: as for :meth:`mkdir`.
         """
         parts = split(path)
-        for depth in range(1, len(parts) + 1):
-            self.mkdir("/".join(parts[:depth]), timestamp=timestamp, exist_ok=True)
+        require_length(path)
+        stamp = self._stamp if timestamp is None else times.encode(timestamp)
+        entry, depth = self._root_entry(), 0
+        while depth < len(parts):
+            found = self._enter(entry, path).find(parts[depth])
+            if found is None:
+                break
+            if not found.is_dir:
+                raise errors.FileExistsError("the path is taken", field="/".join(parts[: depth + 1]))
+            entry, depth = found, depth + 1
+        for name in parts[depth:]:
+            names.validate(name)
+        for name in parts[depth:]:
+            entry = self._make_directory(self._enter(entry, path), name, stamp)
 
     def rmdir(self, path: str) -> None:
         """Remove an empty directory.
@@ -164,11 +180,14 @@ class FatFileSystem(FatReader):
         self._delete(parent, entry)
         self._cache.pop(entry.cluster, None)
 
-    def rename(self, old: str, new: str) -> DirEntry:
+    def rename(self, old: str, new: str, *, overwrite: bool = False) -> DirEntry:
         """Move a file or directory. Nothing may stand at ``new``, except what is moved, for another spelling.
 
+        With ``overwrite`` a file takes the place of a file: ``new`` names the old content or the new one, whatever
+        interrupts the change.
+
         Raises:
-            FileExistsError: the path is taken.
+            FileExistsError: the path is taken, and not by a file that a file may replace.
             OptionError: a directory would move into itself, or it is the root directory.
             NoSpaceError: the target directory is full.
             InvalidNameError, FileNotFoundError, NotADirectoryError: a path.
@@ -179,7 +198,9 @@ class FatFileSystem(FatReader):
             target = source  # one object for one directory, even if the cache has dropped it in between
         known = target.find(name)
         if known is not None and known.offset != entry.offset:
-            raise errors.FileExistsError("the path is taken", field=new)
+            if not overwrite or known.is_dir or entry.is_dir:
+                raise errors.FileExistsError("the path is taken", field=new)
+            return self._take_place(source, entry, target, known)
         if entry.is_dir and self._leads_through(new, entry.cluster):
             raise errors.OptionError("a directory cannot move into itself", field=new)
         names.validate(name)
@@ -194,6 +215,16 @@ class FatFileSystem(FatReader):
                 self._point_up(moved, target)
         return moved
 
+    def _take_place(self, source: Directory, entry: DirEntry, target: Directory, known: DirEntry) -> DirEntry:
+        """Let the file ``entry`` take the place of the file ``known``, whose names stay."""
+        with self._change():
+            if known.cluster:
+                self._replace(self._chain(known.cluster), 0)
+            moved = self._rewrite(target, known, replace(entry.record, DIR_Name=known.record.DIR_Name, DIR_NTRes=0))
+            self._pending += source.erase(entry)
+            self._remember(source)
+        return moved
+
     def _leads_through(self, path: str, cluster: int) -> bool:
         parts = split(path)
         return any(self.stat("/".join(parts[:depth])).cluster == cluster for depth in range(1, len(parts)))
@@ -203,8 +234,7 @@ class FatFileSystem(FatReader):
         above = self._as_parent(parent)
         for dot in self.directory(moved.cluster).dots:
             if dot.record.DIR_Name == DOT_DOT and dot.offset is not None:
-                record = replace(dot.record, DIR_FstClusHI=above >> 16, DIR_FstClusLO=above & 0xFFFF)
-                self._pending.append((dot.offset, record.pack()))
+                self._pending.append((dot.offset, first_cluster(dot.record, above, wide=self.wide).pack()))
         self._cache.pop(moved.cluster)
 
     def _as_parent(self, directory: Directory) -> int:
@@ -216,6 +246,7 @@ class FatFileSystem(FatReader):
     def _parent(self, path: str) -> tuple[Directory, str]:
         """The directory a path is in, and its last name."""
         parts = split(path)
+        require_length(path)
         if not parts:
             raise errors.FileExistsError("the root directory is always there", field=path)
         above = "/".join(parts[:-1])
@@ -241,7 +272,7 @@ class FatFileSystem(FatReader):
         raw = (names.long_entries(name, short) if slots > 1 else b"") + record.pack()
         index = first + slots - 1
         display = names.display_short(short, self.codepage)
-        entry = DirEntry(name, display, record, index, slots, parent.slot_offset(index))
+        entry = DirEntry(name, display, record, index, slots, parent.slot_offset(index), self.wide)
         self._pending += parent.put(first, raw, entry)
         self._remember(parent)
         return entry
@@ -300,19 +331,21 @@ class FatFileSystem(FatReader):
     def _write_fsinfo(self, storage: WritableStorage) -> None:
         info = self.fsinfo()
         if info is not None and self._free is not None:
-            info.FSI_Free_Count = int(np.count_nonzero(self._free))
+            info.FSI_Free_Count = self._free_count
             info.FSI_Nxt_Free = max(2, self._last_taken)
             storage.write_at(self.geometry.fsinfo_sector * self.geometry.sector_size, info.pack())
 
     def _chain(self, cluster: int) -> list[Run]:
         return list(self.fat.runs(cluster, self.geometry.clusters))
 
-    def _free_map(self) -> NDArray[np.bool_]:
-        """Which clusters are free, by number."""
+    def _free_map(self) -> bytearray:
+        """One byte a cluster, by number: 1 where it is free."""
         if self._free is None:
-            pages = [self.fat.page(number) == 0 for number in self.fat.page_numbers()]
-            self._free = np.concatenate(pages)
-            self._free[:2] = False
+            free = bytearray()
+            for number in self.fat.page_numbers():
+                free += table.free_flags(self.fat.page(number))
+            free[:2] = b"\0\0"
+            self._free, self._free_count = free, free.count(1)
         return self._free
 
     def _replace(self, old: list[Run], count: int) -> list[Run]:
@@ -334,10 +367,11 @@ class FatFileSystem(FatReader):
             raise errors.NoSpaceError(
                 "the volume is full",
                 expected=f"{count * self.geometry.cluster_size} bytes",
-                actual=int(np.count_nonzero(free)) * self.geometry.cluster_size,
+                actual=self._free_count * self.geometry.cluster_size,
             )
         for run in runs:
-            free[run.cluster : run.cluster + run.length] = False
+            free[run.cluster : run.cluster + run.length] = bytes(run.length)
+            self._free_count -= run.length
             self._last_taken = run.cluster + run.length - 1
         self.fat.link(runs)
         return runs
@@ -346,24 +380,35 @@ class FatFileSystem(FatReader):
         """Free clusters."""
         self.fat.release(runs)
         for run in runs:
-            self._free_map()[run.cluster : run.cluster + run.length] = True
+            free = self._free_map()
+            part = slice(run.cluster, run.cluster + run.length)
+            self._free_count += free[part].count(0)  # a damaged volume may have counted some as free already
+            free[part] = b"\1" * run.length
 
-    def _find(self, free: NDArray[np.bool_], count: int) -> list[Run] | None:
+    def _find(self, free: bytearray, count: int) -> list[Run] | None:
         """``count`` free clusters: consecutive ones after the last taken, else any consecutive ones, else any."""
         if count == 0:
             return []
-        start = self._last_taken + 1
-        near = np.flatnonzero(free[start : start + count])
-        if len(near) == count:
-            return [Run(start, count)]
-        found = np.flatnonzero(free)
-        if len(found) < count:
+        if count > self._free_count:
             return None
-        whole = np.flatnonzero(found[count - 1 :] - found[: len(found) - count + 1] == count - 1)
-        if len(whole):
-            return [Run(int(found[whole[0]]), count)]
-        pieces = np.split(found[:count], np.flatnonzero(np.diff(found[:count]) != 1) + 1)
-        return [Run(int(piece[0]), len(piece)) for piece in pieces]
+        start = self._last_taken + 1
+        wanted = b"\1" * count
+        if free.startswith(wanted, start):
+            return [Run(start, count)]
+        whole = free.find(wanted)
+        if whole >= 0:
+            return [Run(whole, count)]
+        pieces = []
+        for piece in _FREE.finditer(free):
+            length = min(count, piece.end() - piece.start())
+            pieces.append(Run(piece.start(), length))
+            count -= length
+            if not count:
+                break
+        return pieces
+
+
+_FREE = re.compile(rb"\x01+")
 
 
 def _joined(writes: list[tuple[int, bytes]]) -> list[tuple[int, bytearray]]:
@@ -377,15 +422,13 @@ def _joined(writes: list[tuple[int, bytes]]) -> list[tuple[int, bytearray]]:
     return joined
 
 
-def _written(record: DirectoryEntry, cluster: int, size: int, stamp: times.Stamp) -> DirectoryEntry:
+def _written(record: DirectoryEntry, size: int, stamp: times.Stamp) -> DirectoryEntry:
     """``record`` after its file was written."""
     return replace(
         record,
         DIR_Attr=record.DIR_Attr | ATTR_ARCHIVE,
         DIR_LstAccDate=stamp.date,
-        DIR_FstClusHI=cluster >> 16,
         DIR_WrtTime=stamp.time,
         DIR_WrtDate=stamp.date,
-        DIR_FstClusLO=cluster & 0xFFFF,
         DIR_FileSize=size,
     )

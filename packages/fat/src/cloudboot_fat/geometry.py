@@ -135,7 +135,8 @@ def parse(sector: bytes) -> Geometry:
     """The geometry a boot sector describes.
 
     A volume whose ``BPB_FATSz16`` is 0 has the FAT32 boot sector and is FAT32 even below 65,525 clusters: mkfs.fat
-    makes such volumes on request, and every driver reads them. Otherwise the count of clusters alone decides.
+    makes such volumes on request, and Linux reads them (edk2 and mtools do not). Otherwise the count of clusters
+    decides.
 
     Raises:
         BootSectorError: the first field that cannot be right.

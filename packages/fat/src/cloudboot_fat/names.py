@@ -6,10 +6,13 @@ fatgen103: "FAT Directory Structure" (short names), "FAT Long Directory Entries"
 
 from __future__ import annotations
 
+import codecs
 import struct
+from functools import cache
 from typing import TYPE_CHECKING
 
-from .errors import InvalidNameError
+from . import upcase
+from .errors import InvalidNameError, OptionError
 from .records import LongNameEntry
 
 if TYPE_CHECKING:
@@ -26,15 +29,16 @@ FORBIDDEN_LONG = frozenset(_CONTROL | set('"*/:<>?\\|'))
 FORBIDDEN_SHORT = frozenset(FORBIDDEN_LONG | set("+,.;=[]"))
 _SHORT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'()-@^_`{}~")
 _FORBIDDEN_SHORT_BYTES = frozenset(ord(c) for c in FORBIDDEN_SHORT)
+_ASCII_UPPER = {code: code - 0x20 for code in range(ord("a"), ord("z") + 1)}
 _LONG = LongNameEntry.LAYOUT.struct()
 
 
 def fold(name: str) -> str:
-    """The form in which two equal names are equal: upper case, character by character as VFAT does it."""
+    """The form in which two equal names are equal: upper case, one code unit at a time, as Windows has it."""
     if name.isascii():
         return name.upper()
-    # "ß".upper() is two characters; VFAT's table maps one code unit to one and leaves such characters alone.
-    return "".join(upper if len(upper := char.upper()) == 1 else char for char in name)
+    # translate() leaves ASCII alone, and upper() of ASCII letters must not touch the others.
+    return name.translate(_ASCII_UPPER).translate(upcase.table())
 
 
 def validate(name: str) -> None:
@@ -176,11 +180,47 @@ def _text(raw: bytes, codepage: str) -> str:
     return "".join("\ufffd" if char in FORBIDDEN_LONG or char == "." else char for char in text)
 
 
-def short_name_problem(raw: bytes) -> str | None:
+@cache
+def lead_bytes(codepage: str) -> frozenset[int]:
+    """The bytes that begin a character of two bytes: none in most code pages, many in cp932, cp936, cp949 and cp950.
+
+    Raises:
+        OptionError: Python knows no such code page, or it is none that DOS could use.
+    """
+    wrong = OptionError("no such code page", field="codepage", expected="such as cp437", actual=codepage)
+    try:
+        usable = b"AZ09".decode(codepage) == "AZ09"
+        make = codecs.getincrementaldecoder(codepage)
+    except (LookupError, UnicodeError):
+        raise wrong from None
+    if not usable:
+        raise wrong
+    return frozenset(byte for byte in range(0x80, 0x100) if not make("replace").decode(bytes([byte])))
+
+
+def single_bytes(raw: bytes, codepage: str) -> bytes:
+    """``raw`` without the characters that take two bytes, whose second byte means nothing by itself."""
+    leads = lead_bytes(codepage)
+    if leads.isdisjoint(raw):
+        return raw
+    kept = bytearray()
+    at = 0
+    while at < len(raw):
+        if raw[at] in leads and at + 1 < len(raw):
+            at += 2
+            continue
+        kept.append(raw[at])
+        at += 1
+    return bytes(kept)
+
+
+def short_name_problem(raw: bytes, codepage: str = "cp437") -> str | None:
     """What is wrong with the 11 bytes of ``DIR_Name``, or ``None``."""
     if raw[0] == 0x20:
         return "the short name starts with a space"
-    body = raw[1:] if raw[0] == 0x05 else raw
+    if raw[0] == 0x05:  # stands for 0xE5, which may begin a character of two bytes
+        raw = b"\xe5" + raw[1:]
+    body = single_bytes(raw[:8], codepage) + single_bytes(raw[8:], codepage)
     bad = _FORBIDDEN_SHORT_BYTES.intersection(body)
     if bad:
         return f"the short name holds byte {min(bad):#04x}"

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from .errors import PathTooLongError
+
 #: Characters of the longest path that is followed: PATH_MAX of Linux. Windows and the specification stop at 260.
 MAX_PATH = 4096
+
+
+def require_length(path: str) -> None:
+    """Refuse a path that no reader would follow.
+
+    Raises:
+        PathTooLongError: it has more than :data:`MAX_PATH` characters.
+    """
+    length = len(join("/", "/".join(split(path))))
+    if length > MAX_PATH:
+        raise PathTooLongError(
+            "the path is too long", field=path[:40] + "...", expected=f"at most {MAX_PATH} characters", actual=length
+        )
 
 
 def split(path: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloudboot_base import StorageFile, TruncatedError
 
 from . import directory as directories
-from . import errors
+from . import errors, names, table
 from . import geometry as geometries
 from .directory import Directory
 from .entries import ATTR_DIRECTORY, NO_NAME, DirEntry
@@ -50,6 +50,7 @@ class FatReader:
 
     Raises:
         BootSectorError: the storage does not start with the boot sector of a FAT volume.
+        OptionError: there is no such code page.
         TruncatedError: the storage ends before the volume does.
     """
 
@@ -62,10 +63,16 @@ class FatReader:
             )
         self.storage = storage
         self.geometry: Geometry = geometry
+        names.lead_bytes(codepage)  # an unknown code page is refused before anything is read with it
         self.codepage = codepage
         self.fat = Fat(storage, geometry)
         self._extended = geometries.extended_record(boot, geometry)
         self._cache: OrderedDict[int, Directory] = OrderedDict()
+
+    @property
+    def wide(self) -> bool:
+        """Whether first clusters have a high word in their entries: on FAT32."""
+        return self.geometry.fat_type == 32
 
     @property
     def serial(self) -> int | None:
@@ -75,20 +82,30 @@ class FatReader:
 
     @property
     def label(self) -> str:
-        """The label in the root directory, else the one in the boot sector, else an empty string."""
+        """The label in the root directory, or an empty string: one that only the boot sector has is none."""
         root = self.directory(self.geometry.root_cluster)
-        if root.labels:
-            raw = bytes(root.slot(root.labels[0])[:11])
-            raw = b"\xe5" + raw[1:] if raw[0] == 0x05 else raw
-        elif self._extended.BS_BootSig == geometries.EXTENDED_BOOT_SIGNATURE and self._extended.BS_VolLab != NO_NAME:
-            raw = self._extended.BS_VolLab
-        else:
+        if not root.labels:
             return ""
+        raw = bytes(root.slot(root.labels[0])[:11])
+        return self._label(b"\xe5" + raw[1:] if raw[0] == 0x05 else raw)
+
+    @property
+    def boot_label(self) -> str:
+        """The label in the boot sector, which drivers and tools do not look at; empty where there is none."""
+        raw = self._extended.BS_VolLab
+        return self._label(raw) if self.has_boot_label and raw != NO_NAME else ""
+
+    @property
+    def has_boot_label(self) -> bool:
+        """Whether the boot sector has a field for the label."""
+        return self._extended.BS_BootSig == geometries.EXTENDED_BOOT_SIGNATURE
+
+    def _label(self, raw: bytes) -> str:
         return raw.decode(self.codepage, "replace").rstrip(" \0")
 
     def free_clusters(self) -> int:
         """Free clusters, counted in the FAT itself."""
-        free = sum(int((self.fat.page(number) == 0).sum()) for number in self.fat.page_numbers())
+        free = sum(table.free_flags(self.fat.page(number)).count(1) for number in self.fat.page_numbers())
         return free - sum(self.fat.entry(reserved) == 0 for reserved in (0, 1))
 
     # Directories
@@ -163,7 +180,7 @@ class FatReader:
         extents = self.directory_extents(cluster)
         data = bytearray(sum(extent.length for extent in extents))
         ExtentStorage(self.storage, extents).readinto_at(0, data)
-        found = directories.parse(Directory(cluster, extents, data), self.codepage)
+        found = directories.parse(Directory(cluster, extents, data, wide=self.wide), self.codepage)
         self._remember(found)
         return found
 

@@ -22,16 +22,28 @@ class Stamp(NamedTuple):
     tenth: int
 
 
+def is_too_early(moment: dt.datetime) -> bool:
+    """Whether ``moment`` is stored as 1980-01-01, because FAT has no earlier one."""
+    return _in_utc(moment).year < EPOCH.year
+
+
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    if moment.tzinfo is not None and 1 < moment.year < 9999:  # beyond, UTC may be in no year there is
+        return moment.astimezone(dt.UTC)
+    return moment
+
+
 def encode(moment: dt.datetime) -> Stamp:
-    """The stamp of ``moment``.
+    """The stamp of ``moment``. What is earlier than 1980 becomes 1980-01-01: SOURCE_DATE_EPOCH is often 0.
 
     Raises:
-        RangeError: before 1980 or after 2107.
+        RangeError: after 2107.
     """
-    if moment.tzinfo is not None and 1 < moment.year < 9999:  # beyond, UTC may be in no year there is
-        moment = moment.astimezone(dt.UTC)
-    if not 1980 <= moment.year <= 2107:
-        raise RangeError("FAT stores the years 1980 to 2107", field="timestamp", actual=moment.isoformat())
+    moment = EPOCH if is_too_early(moment) else _in_utc(moment)
+    if moment.year > 2107:
+        raise RangeError(
+            "FAT stores the years 1980 to 2107", field="timestamp", expected="at most 2107", actual=moment.isoformat()
+        )
     date = (moment.year - 1980) << 9 | moment.month << 5 | moment.day
     time = moment.hour << 11 | moment.minute << 5 | moment.second >> 1
     return Stamp(date, time, (moment.second & 1) * 100 + moment.microsecond // 10_000)
@@ -45,3 +57,11 @@ def decode(date: int, time: int = 0, tenth: int = 0) -> dt.datetime | None:
     except ValueError:
         return None
     return moment + dt.timedelta(milliseconds=10 * tenth) if tenth < 200 else moment
+
+
+def nanoseconds(moment: dt.datetime | None) -> int | None:
+    """Nanoseconds since 1970 of a moment without a zone, taken for UTC."""
+    if moment is None:
+        return None
+    passed = moment - dt.datetime(1970, 1, 1)  # noqa: DTZ001 -- FAT times have no zone
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + passed.microseconds * 1000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import errors, names
 from .content import as_storage
 from .geometry import MAX_FILE_SIZE
-from .paths import split
+from .paths import require_length, split
 
 if TYPE_CHECKING:
     from cloudboot_base import Storage
@@ -68,7 +68,7 @@ def load(tree: Tree) -> DirectoryNode:
 
     Raises:
         OSError: the host refuses.
-        FatError: a name, a size or a kind of file that FAT cannot hold.
+        FatError: a name, a path, a size or a kind of file that FAT cannot hold.
     """
     root = DirectoryNode("")
     if not isinstance(tree, Mapping):
@@ -81,6 +81,7 @@ def load(tree: Tree) -> DirectoryNode:
             if isinstance(content, str | os.PathLike):
                 _load_folder(root, os.fspath(content), "")
             continue
+        require_length(path)
         parent = _parent(root, parts[:-1], path)
         known = parent.children.get(names.fold(parts[-1]))
         if content is None and isinstance(known, DirectoryNode):
@@ -146,6 +147,7 @@ def _load_folder(root: DirectoryNode, host: str, path: str) -> None:
         with os.scandir(folder) as entries:
             for entry in entries:
                 inner = f"{inside}/{entry.name}"
+                require_length(inner)
                 child = _host_node(entry.name, entry.path, inner)
                 node.add(child, inner)
                 if isinstance(child, DirectoryNode):

@@ -39,9 +39,9 @@ def one_input(raw: bytes) -> None:
         patch = provider.ConsumeBytes(provider.ConsumeIntInRange(1, 8))
         data[at : at + len(patch)] = patch
     storage = MemoryStorage(data)
-    check(storage)
     try:
         fs = FatFileSystem(storage)
+        check(storage)
         _ = fs.label, fs.serial
         paths = [f"{path.rstrip('/')}/{entry.name}" for path, _, files in fs.walk() for entry in files]
         for path in paths:

@@ -13,7 +13,7 @@ from . import linux, systems
 from .errors import RecipeError
 from .inputs import check_file, read_file
 from .inventory import account_of_archive, account_of_file, account_of_mapping
-from .loader import pe_problems
+from .loader import REMOVABLE, pe_problems
 from .manifest import PATH as MANIFEST_PATH
 from .manifest import Manifest
 
@@ -99,7 +99,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
 
 def _loader_warnings(recipe: Recipe, esp: Mapping[str, EspFile]) -> Iterator[str]:
     """Why firmware may not start the image."""
-    path = systems.load("linux").loader(recipe.architecture)
+    path = REMOVABLE[recipe.architecture]
     # FAT does not tell upper case from lower.
     found = next((data for name, data in esp.items() if name.casefold() == path.casefold()), None)
     if found is None:

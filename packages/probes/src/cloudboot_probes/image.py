@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,14 @@ import cloudboot_fat as fat
 import cloudboot_gpt as gpt
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import new_image
+from cloudboot_base.storage import chunks
 from cloudboot_gpt import partition_types
 
 from .assemble import Contents, compose
 from .recipe import MIB, check
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from cloudboot_base import WritableStorage
@@ -109,10 +110,10 @@ def build(
     """
     with new_image(output, planned.table.size, force=force) as storage:
         table = fill(planned, storage, progress)
-        with os.fdopen(os.dup(storage.fileno()), "rb") as file:
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Built(table, planned.contents.manifest, digest)
+        digest = hashlib.sha256()
+        for piece in chunks(storage):
+            digest.update(piece)
+    return Built(table, planned.contents.manifest, digest.hexdigest())
 
 
 def fill(planned: Plan, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:

@@ -7,6 +7,12 @@ import struct
 # PE/COFF: machine of each architecture, subsystem of an EFI application (PE format, "Machine types", "Windows
 # subsystem").
 MACHINES = {"amd64": 0x8664, "arm64": 0xAA64, "riscv64": 0x5064, "loong64": 0x6264}
+#: Where firmware without a boot entry looks for a loader (UEFI 2.10, 3.5.1.1).
+REMOVABLE = {
+    "amd64": "/EFI/BOOT/BOOTX64.EFI",
+    "arm64": "/EFI/BOOT/BOOTAA64.EFI",
+    "riscv64": "/EFI/BOOT/BOOTRISCV64.EFI",
+}
 EFI_APPLICATION = 10
 _NAMES = {0x14C: "i386", 0x1C2: "arm", **{value: name for name, value in MACHINES.items()}}
 

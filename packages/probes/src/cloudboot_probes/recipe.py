@@ -29,7 +29,7 @@ MAX_RECIPE = 1 << 20
 _SIZES = {"size", "block_size", "fragment_size", "sector_size"}
 _NUMBERS = {"density", "minfree", "timestamp"}
 _SHARES = {"free"}
-_SYSTEMS, _ARCHITECTURES = ("custom", "linux"), ("amd64",)
+_SYSTEMS, _ARCHITECTURES = ("custom", "linux"), ("amd64", "arm64", "riscv64")
 # What a file system's times and a GPT's GUIDs can be made of: 1970 to the end of FAT's calendar, 2107-12-31.
 _LAST_TIMESTAMP = 4354819198
 _PATHS = {"source", "kernel", "initrd", "grub_modules"}

@@ -41,7 +41,8 @@ COMPILERS: Final = {
 _OPTIONS: Final = (
     "-std=gnu11", "-Os", "-ffreestanding", "-fpie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
     "-fno-builtin", "-fno-jump-tables", "-fvisibility=hidden", "-fcf-protection=none", "-Wall", "-Wextra", "-Werror",
-    "-nostdlib", "-static", "-Wl,--build-id=none", "-Wl,--no-dynamic-linker", "-Wl,-z,norelro",
+    "-nostdlib", "-static", "-ffunction-sections", "-fno-tree-loop-distribute-patterns", "-Wl,--gc-sections",
+    "-Wl,--build-id=none", "-Wl,--no-dynamic-linker", "-Wl,-z,norelro",
 )  # fmt: skip
 _ALIGNMENT: Final = 0x1000
 _FILE_ALIGNMENT: Final = 0x200
@@ -52,6 +53,17 @@ SECTIONS {
   .text : { *(.text.entry) *(.text*) *(.rodata*) *(.data*) *(.sdata*) *(.srodata*) . = ALIGN(16); }
   .bss : { *(.sbss*) *(.bss*) *(COMMON) . = ALIGN(4096); }
   /DISCARD/ : { *(.comment) *(.note*) *(.eh_frame*) *(.riscv.attributes) *(.ARM.attributes) }
+}
+"""
+# What compilers call without being told to.
+_MEMORY_FUNCTIONS: Final = """
+__attribute__((weak)) void *memset(void *to, int value, __SIZE_TYPE__ size) {
+  for (__SIZE_TYPE__ i = 0; i < size; i++) ((unsigned char *)to)[i] = value;
+  return to;
+}
+__attribute__((weak)) void *memcpy(void *to, const void *from, __SIZE_TYPE__ size) {
+  for (__SIZE_TYPE__ i = 0; i < size; i++) ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
+  return to;
 }
 """
 _WIDTHS: Final = {0: "void", 1: "uint8_t", 2: "uint16_t", 4: "uint32_t", 8: "uint64_t"}
@@ -104,6 +116,7 @@ def header() -> str:
             "typedef __INT16_TYPE__ int16_t; typedef __INT8_TYPE__ int8_t;",
             "#ifdef __x86_64__\n#define EFIAPI __attribute__((ms_abi))\n#else\n#define EFIAPI\n#endif",
             '#define EFI_ENTRY __attribute__((section(".text.entry"), used)) EFIAPI',
+            _MEMORY_FUNCTIONS,
             guids,
             *map(_c_structure, (*PROTOCOLS.values(), EFI_BOOT_SERVICES, EFI_RUNTIME_SERVICES, EFI_SYSTEM_TABLE)),
         )

@@ -415,6 +415,11 @@ class NTFS:
             found.append(StreamInfo(name, stream.size, stream.allocated))
         return found
 
+    def stream_names(self, number: int) -> list[str]:
+        """The names of the data streams of a record's file; the unnamed one is ``""``."""
+        record = self.mft.file(number)
+        return list(dict.fromkeys(each.name for each in record.attributes if each.type == Type.DATA))
+
     def open_file(self, path: str, *, stream: str = "") -> NTFSFile:
         """The file ``path``, or another of its data streams, as a seekable raw stream.
 

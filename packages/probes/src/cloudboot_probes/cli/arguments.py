@@ -147,13 +147,11 @@ def probe(parser: CommandParser) -> None:
     _reference(parser)
     parser.add_argument(
         "--firmware", metavar="NAME",
-        help="What boots the image: qemu (real UEFI firmware in a QEMU machine); by default what suits the system.",
+        help="What boots the image: hosted (a UEFI in this process) or qemu (real UEFI firmware in a QEMU machine); "
+        "by default what suits the system.",
     )  # fmt: skip
-    reports = parser.add_argument_group("reports")
-    reports.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
-    reports.add_argument("--junit", type=path_of, metavar="FILE", help="The gates as JUnit XML.")
-    reports.add_argument("--console", type=path_of, metavar="FILE", help="What the serial line said.")
-    reports.add_argument("--record", type=path_of, metavar="FILE", help="The run as one JSON document.")
+    _architecture(parser)
+    _reports(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
@@ -166,6 +164,31 @@ def probe(parser: CommandParser) -> None:
     )  # fmt: skip
     _policy(parser)
     _access(parser)
+
+
+def demo(parser: CommandParser) -> None:
+    """``cloudboot demo``."""
+    _architecture(parser)
+    _reports(parser)
+    parser.set_defaults(
+        system="demo", firmware="hosted", accelerator="tcg", memory=256 << 20, timeout=60.0, policy=None,
+        insecure=False, ca_file=None, auth_file=None,
+    )  # fmt: skip
+
+
+def _architecture(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--architecture", choices=("amd64", "arm64", "riscv64"), default="amd64",
+        help="The machine's processor (default: amd64).",
+    )  # fmt: skip
+
+
+def _reports(parser: CommandParser) -> None:
+    reports = parser.add_argument_group("reports")
+    reports.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
+    reports.add_argument("--junit", type=path_of, metavar="FILE", help="The gates as JUnit XML.")
+    reports.add_argument("--console", type=path_of, metavar="FILE", help="What the serial line said.")
+    reports.add_argument("--record", type=path_of, metavar="FILE", help="The run as one JSON document.")
 
 
 def build(parser: CommandParser) -> None:

@@ -87,6 +87,11 @@ ROOT = Group(
             arguments.probe,
             "probing:main",
         ),
+        "demo": Command(
+            "Build a small disk, push it to a folder and boot it in this process; needs no other program.",
+            arguments.demo,
+            "demo:main",
+        ),
         "image": Group("Build disk images and look into them.", _IMAGE),
         "push": Command("Push a disk image as the single layer of an OCI artifact.", arguments.push, "transfer:push"),
         "pull": Command(

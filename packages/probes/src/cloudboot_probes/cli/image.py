@@ -9,8 +9,8 @@ from cloudboot_base import refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK, counted, printable
 from cloudboot_probes import image as images
 from cloudboot_probes import recipe as recipes
-from cloudboot_probes import systems
 from cloudboot_probes.describe import Description, describe, opened
+from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.render.text import Style
 
 from .signatures import access
@@ -32,7 +32,7 @@ def build(options: argparse.Namespace, console: Console) -> int:
     made = recipes.load(options.recipe)
     esp_files = dict(options.esp_file or ())
     if options.loader is not None:
-        esp_files[systems.load("linux").loader(made.architecture)] = options.loader
+        esp_files[REMOVABLE[made.architecture]] = options.loader
     changed = _changed(
         made,
         {name: getattr(options, name) for name in ("sector_size", "timestamp", "seed")},

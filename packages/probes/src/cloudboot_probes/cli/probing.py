@@ -38,6 +38,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     outputs = _outputs(options)
     with contextlib.ExitStack() as stack:
         chosen = ProbeOptions(
+            architecture=options.architecture,
             accelerator=options.accelerator,
             memory=options.memory,
             timeout=options.timeout,

@@ -6,7 +6,7 @@ cannot prove one of them says why (``not-applicable``); none is ever missing.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,7 +97,7 @@ class Firmware(Protocol):
 
 
 #: Where each firmware is; imported when it is asked for, because each needs packages of its own.
-FIRMWARE = {"qemu": "cloudboot_probes.probe.qemu:FIRMWARE"}
+FIRMWARE = {"hosted": "cloudboot_probes.probe.hosted:FIRMWARE", "qemu": "cloudboot_probes.probe.qemu:FIRMWARE"}
 
 
 def firmware_named(name: str) -> Firmware:
@@ -118,4 +118,6 @@ def firmware_named(name: str) -> Firmware:
 
 def default_firmware(system: System) -> str:
     """The firmware a probe of ``system`` takes when none is named: the system's own choice, if that is there."""
+    if system.firmware == "hosted" and importlib.util.find_spec("unicorn") is None:
+        return "qemu"  # the extra [unicorn] is not installed
     return system.firmware if system.firmware in FIRMWARE else "qemu"

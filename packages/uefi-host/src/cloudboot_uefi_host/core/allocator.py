@@ -87,7 +87,7 @@ class Allocator:
         if kind > ALLOCATE_ADDRESS or not address or not is_allocatable(memory_type):
             return Status.INVALID_PARAMETER
         if pages == 0 or pages >= _MAX_PAGES:
-            return Status.NOT_FOUND
+            return Status.NOT_FOUND if kind == ALLOCATE_ADDRESS else Status.OUT_OF_RESOURCES
         wanted = self.memory.u64(address)
         if kind == ALLOCATE_ADDRESS:
             if wanted % self.map.alignment(memory_type):
@@ -98,7 +98,7 @@ class Allocator:
         limit = min(wanted + 1, 1 << 64) if kind == ALLOCATE_MAX_ADDRESS else 1 << 64
         found = self.map.allocate(memory_type, pages, limit)
         if found is None:
-            return Status.NOT_FOUND if kind == ALLOCATE_MAX_ADDRESS else Status.OUT_OF_RESOURCES
+            return Status.OUT_OF_RESOURCES
         self.memory.put64(address, found)
         return Status.SUCCESS
 

@@ -41,6 +41,8 @@ _TYPES: Final = {
     Subsystem.EFI_RUNTIME_DRIVER: (MemoryType.RUNTIME_SERVICES_CODE, MemoryType.RUNTIME_SERVICES_DATA),
 }
 _MAX_EXIT_DATA: Final = 4096
+#: What makes an image one of another kind, rather than a damaged one.
+_NOT_SUPPORTED: Final = frozenset({"e_magic", "Signature", "Magic", "Machine", "Subsystem"})
 _LOAD_FILE = EFI_LOAD_FILE2_PROTOCOL
 
 
@@ -120,7 +122,7 @@ class ImageServices:
         except ServiceError as error:
             return error.status
         except PEError as error:
-            return Status.UNSUPPORTED if error.field == "Machine" else Status.LOAD_ERROR
+            return Status.UNSUPPORTED if error.field in _NOT_SUPPORTED else Status.LOAD_ERROR
         except FormatError:
             return Status.LOAD_ERROR
         self._memory.put64(handle, image.handle)

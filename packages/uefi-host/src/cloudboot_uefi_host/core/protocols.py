@@ -299,7 +299,7 @@ class ProtocolServices:
 
     def locate_handle(self, kind: int, protocol: int, key: int, size: int, buffer: int) -> int:
         """LocateHandle."""
-        if not size:
+        if not size or (self._memory.u64(size) and not buffer):
             return Status.INVALID_PARAMETER
         found = self._search(kind, protocol, key)
         if found is None:

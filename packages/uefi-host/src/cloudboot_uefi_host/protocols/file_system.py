@@ -13,7 +13,6 @@ from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host.core.access import Access
 from cloudboot_uefi_host.core.runtime import efi_time
 from cloudboot_uefi_host.errors import GuestPointerError, HostError
-from cloudboot_uefi_host.volumes import READ_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +29,8 @@ _REVISION1: Final = 0x00010000
 """The revision without OpenEx and the other functions that take tokens."""
 _END_OF_FILE: Final = (1 << 64) - 1
 _MODE_READ: Final = 1
+_MODES: Final = frozenset({_MODE_READ, 3, 1 << 63 | 3})
+"""Read, read and write, create: no other combination (section 13.5.2)."""
 _MAX_PATH: Final = 4096
 _LABEL_OFFSET: Final = 36
 
@@ -100,7 +101,7 @@ class FileSystemPublisher:
 
     def _open(self, this: int, out: int, name: int, mode: int, _attributes: int) -> int:
         file = self._files.get(this)
-        if file is None or not out or not name:
+        if file is None or not out or not name or mode not in _MODES:
             return Status.INVALID_PARAMETER
         base = file.path if file.entry.is_directory else file.path.rpartition("/")[0]
         path = resolve(base, self._memory.text(name, _MAX_PATH))
@@ -207,7 +208,7 @@ class FileSystemPublisher:
                     efi_time(entry.created),
                     efi_time(entry.accessed),
                     efi_time(entry.modified),
-                    (entry.attributes | READ_ONLY).to_bytes(8, "little"),
+                    entry.attributes.to_bytes(8, "little"),
                 )
             )
         )

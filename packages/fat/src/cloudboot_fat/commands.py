@@ -1,0 +1,425 @@
+"""The commands of ``cloudboot-fat``: format, build, read, change and check FAT volumes."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
+from cloudboot_base.command import OK, notice, print_findings, print_json, printable, size_argument
+from cloudboot_base.program import Program
+from cloudboot_base.storage import chunks
+
+from . import builder, errors, times, tree
+from .check import check
+from .filesystem import FatFileSystem
+from .paths import join, require_length, split
+from .plan import FormatOptions
+from .reader import FatReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloudboot_base.program import CommandParser
+
+    from .entries import DirEntry
+
+PROGRAM = "cloudboot-fat"
+
+
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(PROGRAM, "cloudboot-fat", "Format, build, read, change and check FAT12, FAT16 and FAT32 volumes.")
+
+    def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
+        added = made.command(name, main, purpose)
+        added.add_argument("image", metavar="IMAGE", help="Volume, or disk image with --offset.")
+        added.add_argument(
+            "--offset",
+            type=size_argument,
+            default=0,
+            metavar="SIZE",
+            help="Where the volume starts in IMAGE, in bytes.",
+        )
+        added.add_argument("--codepage", default="cp437", help="Code page of short names (default: cp437).")
+        return added
+
+    _add_formatting(command("format", _format, "Make an empty volume."))
+    added = command("build", _build, "Make a volume that holds a folder.")
+    added.add_argument("source", metavar="FOLDER", help="Folder of the host; links are followed.")
+    _add_formatting(added)
+
+    added = command("ls", _ls, "List a directory.")
+    added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
+    added.add_argument("-R", "--recursive", action="store_true", help="List everything below it, too.")
+    added = command("cat", _cat, "Write a file to stdout.")
+    added.add_argument("path", metavar="PATH", help="File of the volume.")
+    added = command("get", _get, "Copy a file or directory out of the volume.")
+    added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
+    added.add_argument("output", metavar="OUTPUT", help="File or folder of the host.")
+    added.add_argument("--force", action="store_true", help="Replace files that exist.")
+    added = command("put", _put, "Copy a file or folder into the volume.")
+    added.add_argument("source", metavar="SOURCE", help="File or folder of the host; links are followed.")
+    added.add_argument("path", metavar="PATH", help="Its path in the volume, or a directory to put a file into.")
+    added.add_argument("--force", action="store_true", help="Replace files that exist.")
+    _add_timestamp(added, "now")
+    added = command("mkdir", _mkdir, "Make a directory and those above it.")
+    added.add_argument("path", metavar="PATH", help="Directory of the volume.")
+    _add_timestamp(added, "now")
+    added = command("mv", _mv, "Rename a file or directory, or move it into another directory.")
+    added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
+    added.add_argument("target", metavar="TARGET", help="Its new path, or a directory to move it into.")
+    added.add_argument("--force", action="store_true", help="Replace a file that exists.")
+    added = command("rm", _rm, "Remove a file or directory.")
+    added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
+    added.add_argument("-r", "--recursive", action="store_true", help="Remove everything below it, too.")
+    added = command("info", _info, "Describe the volume.")
+    added.add_argument("--regions", action="store_true", help="Say where its metadata and files stand, too.")
+    command("check", _check, "List everything wrong with the volume.")
+    return made
+
+
+def _add_timestamp(parser: CommandParser, otherwise: str) -> None:
+    parser.add_argument(
+        "--timestamp",
+        type=_moment,
+        metavar="TIME",
+        help="Time of every new entry: 2025-01-31T12:00:00, or seconds since 1970 "
+        f"(default: SOURCE_DATE_EPOCH if that is set, or else {otherwise}).",
+    )
+
+
+def _add_formatting(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--size",
+        type=size_argument,
+        metavar="SIZE",
+        help="Size of the volume, such as 64M; format needs it for a new IMAGE.",
+    )
+    parser.add_argument("--type", type=int, choices=(12, 16, 32), help="FAT type (default: by size).")
+    parser.add_argument(
+        "--sector-size", type=size_argument, default=512, metavar="SIZE", help="512 (the default), 1024, 2048 or 4096."
+    )
+    parser.add_argument(
+        "--cluster-size", type=size_argument, metavar="SIZE", help="Bytes per cluster (default: by size)."
+    )
+    parser.add_argument("--label", default="", metavar="LABEL", help="Up to 11 ASCII characters.")
+    parser.add_argument(
+        "--serial", type=_serial, metavar="HEX", help="Serial number in hexadecimal (default: derived)."
+    )
+    parser.add_argument(
+        "--hidden-sectors", type=int, metavar="N", help="Sectors before the volume (default: by --offset)."
+    )
+    parser.add_argument("--force", action="store_true", help="Write to an IMAGE that exists.")
+    _add_timestamp(parser, "1980-01-01")
+
+
+def _moment(text: str) -> dt.datetime:
+    try:
+        if text.isascii() and text.lstrip("-").isdigit():
+            return dt.datetime.fromtimestamp(int(text), dt.UTC)
+        return dt.datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time ({error})") from None
+
+
+def _serial(text: str) -> int:
+    try:
+        return int(text.replace("-", ""), 16)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not hexadecimal") from None
+
+
+def _timestamp(options: argparse.Namespace, otherwise: dt.datetime) -> dt.datetime:
+    """The time of new entries: the option, the environment, or ``otherwise``; a notice says what FAT cannot store.
+
+    Raises:
+        UsageError: SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    moment: dt.datetime | None = options.timestamp
+    if moment is None and (text := os.environ.get("SOURCE_DATE_EPOCH")):
+        try:
+            moment = _moment(text)
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"SOURCE_DATE_EPOCH: {error}") from None
+    if moment is None:
+        moment = otherwise
+    if times.is_too_early(moment):
+        notice(PROGRAM, f"FAT stores no time before 1980: {moment.isoformat()} becomes 1980-01-01T00:00:00")
+    return moment
+
+
+@contextmanager
+def _volume(options: argparse.Namespace, *, writable: bool = False) -> Iterator[Storage]:
+    with open_storage(options.image, writable=writable) as opened:
+        yield _window(opened.storage, options.offset)
+
+
+def _window(storage: Storage, offset: int) -> Storage:
+    if offset > storage.size:
+        raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {storage.size} bytes")
+    return Window(storage, offset, storage.size - offset) if offset else storage
+
+
+@contextmanager
+def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+    with _volume(options) as storage:
+        yield FatReader(storage, codepage=options.codepage)
+
+
+@contextmanager
+def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
+    moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
+    with _volume(options, writable=True) as storage:
+        yield FatFileSystem(storage, codepage=options.codepage, timestamp=moment)
+
+
+# Making volumes
+
+
+def _format(options: argparse.Namespace) -> int:
+    return _make(options, {})
+
+
+def _build(options: argparse.Namespace) -> int:
+    return _make(options, options.source)
+
+
+def _format_options(options: argparse.Namespace, *, fresh: bool) -> FormatOptions:
+    hidden = options.hidden_sectors
+    try:
+        return FormatOptions(
+            fat_type=options.type,
+            sector_size=options.sector_size,
+            cluster_size=options.cluster_size,
+            label=options.label,
+            serial=options.serial,
+            timestamp=_timestamp(options, times.EPOCH),
+            hidden_sectors=options.offset // options.sector_size if hidden is None else hidden,
+            fresh=fresh,
+        )
+    except errors.InvalidNameError as error:
+        raise UsageError(f"--label: {error.message}") from None
+
+
+def _make(options: argparse.Namespace, content: tree.Tree) -> int:
+    target = Path(options.image)
+    if isinstance(content, str) and not os.path.isdir(content):
+        os.stat(content)  # what is missing is the system's error
+        raise UsageError(f"{content}: not a folder")
+    if target.exists():
+        if not options.force:
+            raise FileExistsError(17, "the file exists; --force writes to it", str(target))
+        with open_storage(target, writable=True) as opened:
+            size = opened.storage.size - options.offset if options.size is None else options.size
+            if not 0 <= options.offset + size <= opened.storage.size or size < 0:
+                raise UsageError("--offset and --size reach behind the end of IMAGE")
+            volume = Window(opened.storage, options.offset, size)
+            fs = builder.build(volume, content, _format_options(options, fresh=False))
+            return _describe(fs, options)
+    settings = _format_options(options, fresh=True)
+    size = options.size
+    if size is None:
+        if not content:
+            raise UsageError("a new IMAGE needs --size", hint="such as --size 64M")
+        size = builder.required_size(content, settings)
+    with new_image(target, options.offset + size) as image:
+        return _describe(builder.build(Window(image, options.offset, size), content, settings), options)
+
+
+# Reading
+
+
+def _facts(fs: FatReader) -> dict[str, object]:
+    geometry = fs.geometry
+    free = fs.free_clusters()
+    serial = fs.serial
+    return {
+        "type": f"FAT{geometry.fat_type}",
+        "label": fs.label,
+        "serial": None if serial is None else f"{serial >> 16:04X}-{serial & 0xFFFF:04X}",
+        "size": geometry.size,
+        "sector_size": geometry.sector_size,
+        "cluster_size": geometry.cluster_size,
+        "clusters": geometry.clusters,
+        "free_clusters": free,
+        "free": free * geometry.cluster_size,
+        "reserved_sectors": geometry.reserved_sectors,
+        "fats": geometry.fats,
+        "fat_sectors": geometry.fat_sectors,
+        "root_entries": geometry.root_entries,
+        "hidden_sectors": geometry.hidden_sectors,
+        "media": f"{geometry.media:#04x}",
+        "sectors_per_track": geometry.sectors_per_track,
+        "heads": geometry.heads,
+    }
+
+
+def _describe(fs: FatReader, options: argparse.Namespace) -> int:
+    facts = _facts(fs)
+    regions = fs.regions(tree=True) if getattr(options, "regions", False) else []
+    if options.json:
+        if regions:
+            facts["regions"] = [region._asdict() for region in regions]
+        print_json(facts)
+        return OK
+    for name, value in facts.items():
+        print(f"{name.replace('_', ' '):18} {'-' if value in {None, ''} else printable(str(value))}")
+    for region in regions:
+        print(f"{region.offset:#012x} {region.length:12} {printable(region.name)}")
+    return OK
+
+
+def _info(options: argparse.Namespace) -> int:
+    with _reading(options) as fs:
+        return _describe(fs, options)
+
+
+def _ls(options: argparse.Namespace) -> int:
+    with _reading(options) as fs:
+        found: list[tuple[str, DirEntry]] = []
+        if not fs.stat(options.path).is_dir:
+            found.append((_absolute(options.path), fs.stat(options.path)))
+        else:
+            for path, folders, files in fs.walk(options.path):
+                found += [(join(path, entry.name), entry) for entry in sorted([*folders, *files], key=_by_name)]
+                if not options.recursive:
+                    break
+        if options.json:
+            print_json([{"path": path, **entry.as_dict()} for path, entry in found])
+            return OK
+        for path, entry in found:
+            name = printable(path if options.recursive else entry.name) + ("/" if entry.is_dir else "")
+            when = "-" if entry.modified is None else f"{entry.modified:%Y-%m-%dT%H:%M:%S}"
+            print(f"{'d' if entry.is_dir else '-'} {entry.size:>11} {when:19} {name}")
+    return OK
+
+
+def _by_name(entry: DirEntry) -> str:
+    return entry.name
+
+
+def _absolute(path: str) -> str:
+    return join("/", "/".join(split(path)))
+
+
+def _cat(options: argparse.Namespace) -> int:
+    with _reading(options) as fs:
+        for piece in chunks(fs.file_storage(options.path)):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    return OK
+
+
+def _get(options: argparse.Namespace) -> int:
+    copied = 0
+    with _reading(options) as fs:
+        output = Path(options.output)
+        if not fs.stat(options.path).is_dir:
+            _get_file(fs, options.path, output, force=options.force)
+            copied = 1
+        else:
+            top = _absolute(options.path)
+            for path, _folders, files in fs.walk(options.path):
+                folder = output.joinpath(*split(path[len(top.rstrip("/")) :]))
+                folder.mkdir(exist_ok=True)
+                for entry in files:
+                    _get_file(fs, join(path, entry.name), folder / entry.name, force=options.force)
+                    copied += 1
+    return _done(options, {"files": copied})
+
+
+def _get_file(fs: FatReader, path: str, output: Path, *, force: bool) -> None:
+    with new_file(output, force=force) as fd:
+        for piece in chunks(fs.file_storage(path)):
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(fd, view) :]
+
+
+def _done(options: argparse.Namespace, facts: dict[str, object]) -> int:
+    if options.json:
+        print_json(facts)
+    return OK
+
+
+# Changing
+
+
+def _put(options: argparse.Namespace) -> int:
+    with _changing(options, stamped=True) as fs:
+        if not os.path.isdir(options.source):
+            name = Path(options.source).resolve().name if options.source.endswith("/") else Path(options.source).name
+            path = _into(fs, options.path, name)
+            fs.write_file(path, Path(options.source), overwrite=options.force)
+            return _done(options, {"files": 1, "path": path})
+        copied = 0
+        source = tree.load(options.source)
+        top = _absolute(options.path)
+        fs.makedirs(top)
+        pending = [(top, source)]
+        while pending:
+            path, folder = pending.pop()
+            for node in folder.ordered():
+                inner = join(path, node.name)
+                if isinstance(node, tree.DirectoryNode):
+                    fs.mkdir(inner, exist_ok=True)
+                    pending.append((inner, node))
+                else:
+                    fs.write_file(inner, node.source, overwrite=options.force)
+                    copied += 1
+    return _done(options, {"files": copied, "path": top})
+
+
+def _into(fs: FatReader, path: str, name: str) -> str:
+    """``path``, or the path of ``name`` in the directory that stands there."""
+    require_length(path)
+    return join(_absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else _absolute(path)
+
+
+def _mkdir(options: argparse.Namespace) -> int:
+    with _changing(options, stamped=True) as fs:
+        fs.makedirs(options.path)
+    return _done(options, {"path": _absolute(options.path)})
+
+
+def _mv(options: argparse.Namespace) -> int:
+    with _changing(options) as fs:
+        entry = fs.stat(options.path)
+        names = split(options.path)
+        target = _absolute(options.target)
+        # Another spelling of a directory's own name is a rename, not a move into itself.
+        if not (fs.exists(target) and fs.stat(target).offset == entry.offset and entry.offset is not None):
+            target = _into(fs, options.target, names[-1] if names else "")
+        fs.rename(options.path, target, overwrite=options.force)
+    return _done(options, {"path": target})
+
+
+def _rm(options: argparse.Namespace) -> int:
+    with _changing(options) as fs:
+        if not fs.stat(options.path).is_dir:
+            fs.remove(options.path)
+            return _done(options, {"removed": 1})
+        if not options.recursive:
+            fs.rmdir(options.path)
+            return _done(options, {"removed": 1})
+        folders = list(fs.walk(options.path))
+        removed = 0
+        for path, _folders, files in reversed(folders):
+            for entry in files:
+                fs.remove(join(path, entry.name))
+            if split(path):
+                fs.rmdir(path)
+            removed += len(files) + 1
+    return _done(options, {"removed": removed})
+
+
+def _check(options: argparse.Namespace) -> int:
+    with _volume(options) as storage:
+        findings = check(storage, codepage=options.codepage)
+    return print_findings(options.image, findings, as_json=options.json)

@@ -1,0 +1,5 @@
+"""The command ``cloudboot-ntfs``."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,97 @@
+"""The commands that make volumes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from cloudboot_base import UsageError, Window, open_storage
+from cloudboot_base.command import OK, Progress, counted, print_json
+from cloudboot_ntfs.builder.build import build
+from cloudboot_ntfs.builder.options import EVERYONE, Options
+
+if TYPE_CHECKING:
+    from cloudboot_base import WritableStorage
+    from cloudboot_ntfs.builder.build import Built
+    from cloudboot_ntfs.builder.members import Tree
+
+
+def serial(text: str) -> int:
+    """A serial number in hexadecimal, for :mod:`argparse`."""
+    try:
+        number = int(text.replace("-", ""), 16)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not hexadecimal") from None
+    return number
+
+
+def format_command(options: argparse.Namespace) -> int:
+    """``format``."""
+    if options.size is None and options.offset is None:
+        raise UsageError("an empty volume needs a size", hint="--size 64M")
+    return _make(options, {})
+
+
+def build_command(options: argparse.Namespace) -> int:
+    """``build``."""
+    return _make(options, options.source)
+
+
+def _make(options: argparse.Namespace, tree: Tree) -> int:
+    layout = Options(
+        label=options.label,
+        cluster_size=options.cluster_size,
+        record_size=options.record_size,
+        sector_size=options.sector_size,
+        serial=options.serial,
+        security=options.security or EVERYONE,
+        timestamp_ns=options.timestamp * 1_000_000_000,
+        case_sensitive=options.case_sensitive,
+        hidden_sectors=(options.offset or 0) // options.sector_size,
+    )
+    progress = Progress("writing files")
+    try:
+        if options.offset is None:
+            built = build(
+                options.image, tree, layout, size=options.size, force=options.force, progress=_shown(progress)
+            )
+        else:
+            built = _in_place(options, tree, layout, progress)
+    finally:
+        progress.close()
+    facts = {
+        "files": built.files,
+        "size": built.geometry.backup_offset + built.geometry.sector_size,
+        "used": built.used,
+        "cluster_size": built.geometry.cluster_size,
+        "serial": f"{built.geometry.serial:016x}",
+    }
+    if options.json:
+        print_json(facts)
+    else:
+        print(f"{counted(built.files, 'file')}, {built.used} of {facts['size']} bytes in use, serial {facts['serial']}")
+    return OK
+
+
+def _shown(progress: Progress) -> _Shown:
+    return _Shown(progress)
+
+
+class _Shown:
+    """Progress of a build, told as done and total."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, done: int, total: int) -> None:
+        del total
+        self._progress(done)
+
+
+def _in_place(options: argparse.Namespace, tree: Tree, layout: Options, progress: Progress) -> Built:
+    if not options.force:
+        raise UsageError("a part of an image is to be overwritten", hint="--force says that this is meant")
+    with open_storage(options.image, writable=True) as opened:
+        size = opened.storage.size - options.offset if options.size is None else options.size
+        target: WritableStorage = Window(opened.storage, options.offset, size)
+        return build(target, tree, layout, progress=_shown(progress))

@@ -1,0 +1,226 @@
+"""The commands that read volumes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cloudboot_base import new_file
+from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printable
+from cloudboot_disk_image import installed_readers, locate, open_partition
+from cloudboot_ntfs.checker import check
+from cloudboot_ntfs.exporter import copy_out, write_tar
+from cloudboot_ntfs.reader.volume import NTFS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from cloudboot_base import Storage
+    from cloudboot_disk_image import Place
+    from cloudboot_vfs import DirEntry
+
+_PIECE = 1 << 20
+#: Partition types that hold NTFS: Microsoft basic data, Windows recovery, and MBR type 7.
+_TYPES = frozenset({"ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "de94bba4-06d1-4d40-a16a-bfd50179d6ac", "0x7"})
+
+
+def _is_volume(storage: Storage) -> bool:
+    return storage.size >= 512 and storage.read_at(3, 8) == b"NTFS    "
+
+
+@contextlib.contextmanager
+def _storage(options: argparse.Namespace) -> Iterator[Storage]:
+    """The volume in whatever file it comes."""
+
+    def find(disk: Storage) -> Place:
+        return locate(disk, readers=installed_readers(), whole=_is_volume, types=_TYPES, what="NTFS volume")
+
+    with open_partition(
+        options.image,
+        options.partition,
+        offset=options.offset,
+        size=options.size,
+        readers=installed_readers(),
+        find=find,
+    ) as storage:
+        yield storage
+
+
+@contextlib.contextmanager
+def _volume(options: argparse.Namespace) -> Iterator[NTFS]:
+    with _storage(options) as storage, NTFS(storage, system_files=getattr(options, "system", False)) as volume:
+        if volume.is_dirty:
+            print("cloudboot-ntfs: notice: the volume was not unmounted; it is read as it stands", file=sys.stderr)
+        yield volume
+
+
+def _time(nanoseconds: int) -> str:
+    try:
+        moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return "?"
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def ls(options: argparse.Namespace) -> int:
+    """``ls``."""
+    with _volume(options) as volume:
+        rows = [_row(volume, entry) for entry in _entries(volume, options)]
+    if options.json:
+        print_json(rows)
+        return OK
+    for row in rows:
+        arrow = f" -> {row['target']}" if "target" in row else ""
+        line = f"{row['kind']}{row['attributes']} {row['size']:>12} {row['modified']} {row['path']}{arrow}"
+        print(printable(line))
+    return OK
+
+
+def _entries(volume: NTFS, options: argparse.Namespace) -> Iterator[DirEntry]:
+    if not options.recursive:
+        yield from volume.iterdir(options.path)
+        return
+    for _, below, others in volume.walk(options.path):
+        yield from sorted([*below, *others], key=lambda entry: entry.path)
+
+
+_LETTERS = ((0x1, "r"), (0x2, "h"), (0x4, "s"), (0x20, "a"), (0x200, "o"), (0x800, "c"), (0x4000, "e"))
+
+
+def _row(volume: NTFS, entry: DirEntry) -> dict[str, object]:
+    status = volume.stat_inode(entry.inode)
+    kind = "d" if entry.is_dir() else "l" if entry.is_symlink() else "-"
+    row: dict[str, object] = {
+        "path": entry.path,
+        "kind": kind,
+        "attributes": "".join(letter if status.st_flags & bit else "-" for bit, letter in _LETTERS),
+        "size": status.st_size,
+        "modified": _time(status.st_mtime_ns),
+        "record": entry.inode,
+        "links": status.st_nlink,
+    }
+    if kind == "l":
+        row["target"] = volume.link_target(entry.inode)
+    return row
+
+
+def cat(options: argparse.Namespace) -> int:
+    """``cat``."""
+    with _volume(options) as volume:
+        file = volume.open_file(options.path, stream=options.stream)
+        for start in range(0, file.size, _PIECE):
+            sys.stdout.buffer.write(file.read_at(start, _PIECE))
+    sys.stdout.buffer.flush()
+    return OK
+
+
+def get(options: argparse.Namespace) -> int:
+    """``get``."""
+    with _volume(options) as volume:
+        done = copy_out(volume, options.path, options.output, force=options.force)
+    if options.json:
+        print_json({"files": done.files, "directories": done.directories, "links": done.links, "size": done.size})
+    else:
+        print(f"{counted(done.files, 'file')}, {done.size} bytes")
+    if done.streams:
+        print(
+            f"cloudboot-ntfs: notice: {counted(done.streams, 'data stream')} not copied; cat --stream writes one",
+            file=sys.stderr,
+        )
+    return OK
+
+
+def export(options: argparse.Namespace) -> int:
+    """``export``."""
+    with _volume(options) as volume:
+        if options.output == "-":
+            write_tar(volume, sys.stdout.buffer, options.path)
+            sys.stdout.buffer.flush()
+            return OK
+        with new_file(options.output, force=options.force) as fd, open(os.dup(fd), "wb") as file:
+            count = write_tar(volume, file, options.path)
+    if options.json:
+        print_json({"members": count})
+    else:
+        print(counted(count, "member"))
+    return OK
+
+
+def info(options: argparse.Namespace) -> int:
+    """``info``."""
+    with _volume(options) as volume:
+        geometry, information = volume.geometry, volume.information
+        facts: dict[str, object] = {
+            "label": volume.label,
+            "serial": f"{geometry.serial:016x}",
+            "version": f"{information.major_version}.{information.minor_version}",
+            "size": volume.size,
+            "sector size": geometry.sector_size,
+            "cluster size": geometry.cluster_size,
+            "clusters": geometry.clusters,
+            "record size": geometry.record_size,
+            "records": volume.mft.count,
+            "dirty": volume.is_dirty,
+        }
+        regions = [each._asdict() for each in volume.regions()] if options.regions else []
+    if options.json:
+        print_json(facts | ({"regions": regions} if options.regions else {}))
+        return OK
+    for name, value in facts.items():
+        print(f"{name + ':':<14}{printable(str(value))}")
+    for region in regions:
+        print(f"{region['kind']:<14}{region['offset']:>14} {region['length']:>12}")
+    return OK
+
+
+def check_command(options: argparse.Namespace) -> int:
+    """``check``."""
+    with _storage(options) as storage:
+        findings = check(storage)
+    if options.json:
+        print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            print(printable(str(finding)))
+        if not findings:
+            print("clean")
+    return CHECK_FAILED if findings else OK
+
+
+def streams(options: argparse.Namespace) -> int:
+    """``streams``."""
+    with _volume(options) as volume:
+        found = volume.streams(options.path)
+    if options.json:
+        print_json([each._asdict() for each in found])
+        return OK
+    for each in found:
+        print(printable(f"{each.size:>12} {each.allocated:>12} {each.name or '(content)'}"))
+    return OK
+
+
+def sddl(options: argparse.Namespace) -> int:
+    """``sddl``."""
+    with _volume(options) as volume:
+        text = volume.sddl(options.path)
+    if options.json:
+        print_json({"path": options.path, "sddl": text})
+    else:
+        print(text)
+    return OK
+
+
+def usn(options: argparse.Namespace) -> int:
+    """``usn``."""
+    with _volume(options) as volume:
+        records = list(volume.usn_records())
+    if options.json:
+        print_json([each._asdict() for each in records])
+        return OK
+    for each in records:
+        print(printable(f"{each.usn:>12} {_time(each.time_ns)} {each.reason:#010x} {each.inode:>8} {each.name}"))
+    return OK

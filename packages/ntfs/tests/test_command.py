@@ -1,0 +1,109 @@
+"""The command, on volumes of its own and of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cloudboot_base.testing import flipped, judge, run
+from cloudboot_ntfs.commands import main
+from cloudboot_ntfs.testing import mounted, ntfsfix, pattern
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    (source / "Windows/System32").mkdir(parents=True)
+    (source / "Windows/System32/winload.efi").write_bytes(pattern(50_000))
+    (source / "note.txt").write_text("hello")
+    os.link(source / "note.txt", source / "same.txt")
+    os.symlink("note.txt", source / "link")
+    return source
+
+
+class Command:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str | Path, code: int = 0) -> str:
+        assert main([str(word) for word in words]) == code
+        return "".join(self._capsys.readouterr())
+
+
+@pytest.fixture
+def ntfs(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def test_build_and_read(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    image = tmp_path / "image"
+    assert "5 files" in ntfs("build", image, folder, "--label", "WIN", "--serial", "1122-3344")
+    assert "processed successfully" in ntfsfix(image)
+    assert "exists" in ntfs("build", image, folder, code=5)
+    ntfs("build", image, folder, "--label", "WIN", "--force")
+    listed = ntfs("ls", image, "-R")
+    assert "link -> note.txt" in listed
+    assert "/Windows/System32/winload.efi" in listed
+    assert ntfs("cat", image, "/NOTE.TXT") == "hello"
+    assert "label:        WIN" in ntfs("info", image)
+    assert {region["kind"] for region in json.loads(ntfs("info", image, "--regions", "--json"))["regions"]} >= {
+        "mft",
+        "bitmap",
+    }
+    assert ntfs("check", image) == "clean\n"
+    assert "(content)" in ntfs("streams", image, "/note.txt")
+    assert ntfs("sddl", image, "/note.txt") == "O:BAG:BAD:(A;OICI;FA;;;WD)\n"
+    assert ntfs("usn", image) == ""
+    assert "no such file" in ntfs("cat", image, "/nothing", code=3)
+
+
+def test_what_comes_out_is_what_went_in(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    image = tmp_path / "image"
+    ntfs("build", image, folder)
+    ntfs("get", image, "/", tmp_path / "out")
+    run("diff", "-r", "--no-dereference", folder, tmp_path / "out")
+    assert (tmp_path / "out/note.txt").stat().st_mtime_ns // 100 == (folder / "note.txt").stat().st_mtime_ns // 100
+    ntfs("export", image, tmp_path / "out.tar")
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        assert {member.name: member.type for member in archive}["same.txt"] == tarfile.LNKTYPE
+    (tmp_path / "again").mkdir()
+    run(judge("bsdtar", "libarchive-tools"), "-xf", tmp_path / "out.tar", "-C", tmp_path / "again")
+    run("diff", "-r", "--no-dereference", folder, tmp_path / "again")
+    ntfs("build", tmp_path / "second", tmp_path / "out.tar")
+    with mounted(tmp_path / "second", "ro") as inside:
+        assert (inside / "Windows/System32/winload.efi").read_bytes() == pattern(50_000)
+
+
+def test_format_inside_a_disk(tmp_path: Path, ntfs: Command) -> None:
+    disk = tmp_path / "disk"
+    with disk.open("wb") as file:
+        file.truncate(40 << 20)
+    sfdisk = judge("sfdisk", "fdisk")
+    run(sfdisk, disk, stdin=b"label: gpt\nstart=2048, size=65536, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7\n")
+    assert "--force" in ntfs("format", disk, "--offset", "1M", "--size", "32M", code=2)
+    ntfs("format", disk, "--offset", "1M", "--size", "32M", "--force", "--label", "INSIDE")
+    assert "label:        INSIDE" in ntfs("info", disk, "--offset", "1M", "--size", "32M")
+    assert ntfs("check", disk, "--offset", "1M", "--size", "32M") == "clean\n"
+    assert ntfs("format", tmp_path / "new", code=2)
+
+
+def test_check_fails_where_something_is_wrong(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    image = tmp_path / "image"
+    ntfs("build", image, folder)
+    (tmp_path / "damaged").write_bytes(flipped(image.read_bytes(), 510))
+    assert "boot-sector" in ntfs("check", tmp_path / "damaged", code=1)
+    assert json.loads(ntfs("check", tmp_path / "damaged", "--json", code=1))[0]["kind"] == "boot-sector"
+    (tmp_path / "other").write_bytes(bytes(1 << 20))
+    assert ntfs("ls", tmp_path / "other", code=3)
+
+
+def test_streams_are_told_of_and_written(tmp_path: Path, ntfs: Command) -> None:
+    import cloudboot_ntfs
+
+    cloudboot_ntfs.build(tmp_path / "image", {"/a": cloudboot_ntfs.File(b"1", streams={"s": b"stream"})})
+    assert ntfs("cat", tmp_path / "image", "/a", "--stream", "s") == "stream"
+    assert "1 data stream not copied" in ntfs("get", tmp_path / "image", "/a", tmp_path / "out")

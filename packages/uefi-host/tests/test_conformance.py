@@ -1,0 +1,116 @@
+"""A program asks 230 questions of the services; this firmware on three processors and OVMF give the same answers.
+
+OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
+"""
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import judge
+from cloudboot_uefi_abi.status import Status
+from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
+from cloudboot_uefi_host.testing import boot_disk, judge_file
+
+ARCHITECTURES = ("amd64", "arm64", "riscv64")
+SOURCE = Path(__file__).parent / "programs" / "conformance.c"
+FILES = {"/hello.txt": b"hello, world\n", "/aa.txt": b""}
+ANSWER = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")
+CONTROLS = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
+#: Name, and why OVMF's answer is another one.
+DIFFERENCES = {
+    "load-nothing": "section 7.4.1: EFI_NOT_FOUND if both SourceBuffer and DevicePath are NULL",
+    "block-media": "section 13.9.2: EFI_MEDIA_CHANGED; OVMF's virtio driver does not look at MediaId",
+    "block-null": "OVMF reads into address 0",
+    "info-count": "OVMF lists an open of its own",
+}
+Answers = list[tuple[str, int]]
+
+
+def answers(text: str) -> Answers:
+    """The lines a program printed, in order: a name can stand more than once."""
+    return [(name, int(value, 16)) for name, value in ANSWER.findall(text)]
+
+
+def hosted(architecture: str) -> Answers:
+    """What this firmware answers."""
+    for program in COMPILERS[architecture][:2]:
+        judge(program, COMPILERS[architecture][2])
+    disk = boot_disk(architecture, compile_program(architecture, SOURCE), FILES)
+    with Firmware(architecture, memory=256 << 20, budget=Budget(seconds=120)) as firmware:
+        device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
+        firmware.drivers.connect(device.handle)
+        image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
+        assert start(firmware, image).status == Status.SUCCESS
+        return answers(firmware.console.text)
+
+
+def real(folder: Path) -> Answers:
+    """What OVMF answers in a QEMU machine."""
+    qemu = judge("qemu-system-x86_64", "qemu-system-x86")
+    code = judge_file(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), "ovmf")
+    disk, variables, serial = folder / "disk", folder / "variables", folder / "serial"
+    disk.write_bytes(boot_disk("amd64", compile_program("amd64", SOURCE), FILES))
+    shutil.copyfile(code.with_name("OVMF_VARS_4M.fd"), variables)
+    machine = subprocess.Popen(
+        [
+            qemu, "-machine", "q35", "-m", "512", "-accel", "tcg", "-nodefaults", "-display", "none",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
+            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
+            "-device", "virtio-blk-pci,drive=disk,bootindex=1", "-serial", f"file:{serial}",
+        ]
+    )  # fmt: skip
+    text = ""
+    try:
+        end = time.monotonic() + 240
+        while time.monotonic() < end and machine.poll() is None:
+            text = CONTROLS.sub("", serial.read_text(errors="replace")) if serial.exists() else ""
+            found = answers(text)
+            if ("end", 0) in found:
+                return found
+            time.sleep(0.5)
+    finally:
+        machine.kill()
+        machine.wait()
+    raise AssertionError(f"OVMF did not finish: {text[-500:]}")
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[str, Answers]:
+    """The answers of this firmware by processor."""
+    return {name: hosted(name) for name in ARCHITECTURES}
+
+
+def test_three_processors_give_the_same_answers(ours: dict[str, Answers]) -> None:
+    assert len(ours["amd64"]) > 220
+    assert ours["arm64"] == ours["amd64"]
+    assert ours["riscv64"] == ours["amd64"]
+
+
+def test_answers_that_the_specification_states(ours: dict[str, Answers]) -> None:
+    known = dict(ours["amd64"])
+    assert known["crc-value"] == 0xCBF43926
+    assert known["order"] == 0x231, "TPL_NOTIFY first, then TPL_CALLBACK in the order of signalling"
+    assert known["exit-boot-services-stale"] == Status.INVALID_PARAMETER
+    assert known["open-driver-same"] == Status.ALREADY_STARTED
+    assert known["block-media"] == Status.MEDIA_CHANGED
+    assert known["load-nothing"] == Status.NOT_FOUND
+
+
+@pytest.mark.live
+def test_ovmf_gives_the_same_answers(ours: dict[str, Answers], tmp_path: Path) -> None:
+    theirs = real(tmp_path)
+    assert [name for name, _ in theirs] == [name for name, _ in ours["amd64"]]
+    different = {
+        name: (f"{mine:#x}", f"{value:#x}")
+        for (name, mine), (_, value) in zip(ours["amd64"], theirs, strict=True)
+        if mine != value
+    }
+    assert set(different) <= set(DIFFERENCES), different
