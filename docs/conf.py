@@ -41,6 +41,8 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
+# A name that several packages have ("Access", "Member") is ambiguous in a signature; the link to the nearest is right.
+suppress_warnings = ["ref.python"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -70,13 +72,13 @@ _MODULES = (
 )
 _NAMES = (
     "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
-    "|Sequence|UUID|dict"
+    "|RLock|Sequence|UUID|dict|list|tuple"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"),
-    ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
+    ("py:class", "AnyFile"), ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "PrivateAlgorithm"),
+    ("py:class", "Progress"), ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 
