@@ -60,6 +60,7 @@ PACKAGES = [
     "cloudboot_oci_stream",
     "cloudboot_qemu",
     "cloudboot_virtio",
+    "cloudboot_doom_oracle",
     "cloudboot_uefi_host",
     "cloudboot_probes",
 ]
@@ -72,7 +73,7 @@ _MODULES = (
 )
 _NAMES = (
     "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
-    "|RLock|Sequence|UUID|dict|list|tuple"
+    "|NDArray|RLock|Sequence|UUID|dict|list|tuple"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
@@ -126,6 +127,10 @@ def qualify(_: Sphinx, doctree: nodes.document) -> None:
     """Give a bare name the module it has in its own package, since two packages may use the same name."""
     for node in doctree.findall(pending_xref):
         package, target = str(node.get("py:module") or "").split(".")[0], node["reftarget"]
+        if node.get("refdomain") == "py" and target == "type":  # the builtin, not one of the attributes of that name
+            node["refspecific"] = False
+            node["py:module"] = node["py:class"] = None
+            continue
         if node.get("refdomain") == "py" and package in PACKAGES and target.isidentifier():
             own = [vars(module).get(target) for name, module in sys.modules.items() if name.split(".")[0] == package]
             for found in own:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 # Debian package -> what proves that it is there: a program, or a file.
 PROBE = {
+    "gcc": "gcc",  # one pinned Python package has no wheels
     "docker-registry": "docker-registry",
     "grub-common": "grub-mkimage",
     "ovmf": "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -34,7 +35,6 @@ JUDGES = {
     "gcc-riscv64-linux-gnu": "riscv64-linux-gnu-gcc",
     "fish": "fish",
     "fuse3": "fusermount3",
-    "gcc": "gcc",
     "gdisk": "sgdisk",
     "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
@@ -82,6 +82,7 @@ FOREIGN_JUDGES = {
     "efi-shell-x64": ("amd64", FOREIGN / "usr/share/efi-shell-x64/shellx64.efi"),
     "efi-shell-aa64": ("amd64", FOREIGN / "usr/share/efi-shell-aa64/shellaa64.efi"),
     "efi-shell-riscv64": ("amd64", FOREIGN / "usr/share/efi-shell-riscv64/shellriscv64.efi"),
+    "efi-shell-loongarch64": ("amd64", FOREIGN / "usr/share/efi-shell-loongarch64/shellloongarch64.efi"),
     "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
     "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
     "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_oci_stream.__main__ import main
+from cloudboot_oci_stream.commands import main, program
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = random.Random(13).randbytes(1_000_003)
@@ -128,8 +128,8 @@ def test_progress_is_for_terminals(disk: Path, tmp_path: Path) -> None:
     os.close(terminal)
     shown = os.read(reader, 10_000)
     os.close(reader)
-    assert b"push: 1.0 of 1.0 MiB (100 %)" in shown
-    assert b"MiB/s" in shown
+    assert b"push: 976.6 KiB of 976.6 KiB (100 %)" in shown
+    assert b"B/s" in shown
     assert done.stdout.startswith(b"sha256:")
 
 
@@ -149,7 +149,28 @@ def test_progress_is_for_terminals(disk: Path, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert main([*arguments, "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("cloudboot-oci-stream: error: ")
+    facts = json.loads(captured.out)
+    assert (facts["error"], facts["exit_code"]) == ("UsageError", 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["--help", "--version", "--man-page", *[f"{name} --help" for name in program().commands]]
+)
+def test_what_describes_the_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(name.split()) == 0
+    captured = capsys.readouterr()
+    assert "oci-stream" in captured.out
+    assert not captured.err
+    if name == "--help":
+        for code in (0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 130):
+            assert f"\n  {code:3}  " in captured.out
+
+
+def test_options_stand_anywhere(disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "push", "--chunk", "100000", str(disk), "--title", "x", f"oci:{tmp_path}/images:v1"]) == 0
+    assert json.loads(capsys.readouterr().out)["size"]
+    assert main(["psuh", str(disk)]) == 2
+    assert "did you mean push?" in capsys.readouterr().err

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-_QUOTED = re.compile(r"```text\n\$ cloudboot((?: \w+)*) --help\n.*?```", re.DOTALL)
+_QUOTED = re.compile(r"```text\n\$ cloudboot((?: [\w-]+)*) --help\n.*?```", re.DOTALL)
 _COMMANDS = [
-    "", " copy", " demo", " image", " image build", " image inspect", " inspect", " probe", " pull", " push",
-    " sign", " verify",
+    "", " copy", " demo", " image", " image boot-entries", " image build", " image inspect", " inspect", " probe",
+    " pull", " push", " sign", " verify",
 ]  # fmt: skip
 
 

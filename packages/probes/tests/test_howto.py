@@ -1,4 +1,4 @@
-"""The how-to pages: every command in them runs and prints what the page says; ``python tests/test_howto.py`` renews them."""
+"""Every command of the how-to pages runs and prints what the page says; ``python tests/test_howto.py`` renews them."""
 
 from __future__ import annotations
 

@@ -277,6 +277,28 @@ def test_edk2_issue_6901_several_instances_keep_their_ends() -> None:
         _ = path.nodes
 
 
+def test_edk2_issue_9422_missing_strings_are_not_read_past_the_node() -> None:
+    # EDK2 looked for the strings of AcpiEx behind the node when the node had none.
+    for strings in (b"", b"HID\0", b"HID\0UID\0", b"HID\0UID\0CID"):
+        body = bytes.fromhex("d041030a05000000d041080a") + strings
+        data = b"\2\2" + (4 + len(body)).to_bytes(2, "little") + body + END_ENTIRE
+        path = DevicePath.parse(data)
+        assert path.nodes == (GenericNode(2, 2, body),)
+        assert str(path) == path.text(display=True) == f"AcpiPath(2,{body.hex().upper()})"
+        assert DevicePath.from_text(str(path)).pack() == data
+
+
+@pytest.mark.parametrize("key", sorted(_KINDS))
+def test_efivar_pull_264_every_kind_of_node_is_kept_at_every_size(key: tuple[int, int]) -> None:
+    # efivar's formatters used a node's size without looking whether it was an error.
+    for size in range(80):
+        data = bytes(key) + (4 + size).to_bytes(2, "little") + bytes(size) + END_ENTIRE
+        path = DevicePath.parse(data)
+        assert path.pack() == data
+        assert DevicePath.from_text(str(path)) == path
+        path.text(display=True, shortcuts=True)
+
+
 def test_efibootmgr_issue_133_unknown_node_types_are_kept() -> None:
     # efivar refused whole boot entries over one node of a type it did not know.
     data = bytes.fromhex("060106000102") + END_ENTIRE

@@ -34,11 +34,13 @@ from cloudboot_uefi_abi.variables import (
     describe,
     efivarfs_file,
     efivarfs_name,
+    format_store,
     option_number,
     pack_boot_order,
     pack_signature_lists,
     parse_signature_lists,
     variable_from_efivarfs,
+    variables_from_dump,
 )
 from cloudboot_uefi_abi.variables.authentication import signed_contents
 
@@ -86,6 +88,9 @@ def test_debian_s_stores_are_virt_firmware_s(name: str, tmp_path: Path) -> None:
     theirs = as_judge_reads(tmp_path, flash)
     key = lambda each: (each["guid"], each["name"])  # noqa: E731 -- the order of two lists
     assert sorted(map(as_json, ours.variables), key=key) == sorted(theirs, key=key)
+    assert variables_from_dump(flash) == ours.variables
+    dumped = {(each.name, each.vendor): each for each in variables_from_dump((tmp_path / "vars.json").read_bytes())}
+    assert dumped == {(each.name, each.vendor): each for each in ours.variables}
     assert (name.count(".") == 1) == (not theirs)  # OVMF_VARS.fd and OVMF_VARS_4M.fd are empty
 
 
@@ -334,3 +339,14 @@ def test_any_bytes_are_lists_or_a_typed_error(data: bytes) -> None:
         assert pack_signature_lists(parse_signature_lists(data)) == data
     with contextlib.suppress(LoadOptionError, TruncatedError, DevicePathError):
         assert LoadOption.parse(data).pack() == data
+
+
+def test_a_formatted_store_is_debian_s_empty_one(tmp_path: Path) -> None:
+    ours, theirs = format_store(), store("OVMF_VARS_4M.fd")
+    assert len(ours) == len(theirs)
+    assert ours[:0x40000] == theirs[:0x40000]
+    variable = Variable("Timeout", GLOBAL, b"\5\0")
+    assert as_judge_reads(tmp_path, VariableStore.parse(ours).replace([variable])) == [as_json(variable)]
+    for sizes in ((0x84001, 0x40000), (0x1000, 0x2000), (0x1000, 0)):
+        with pytest.raises(RangeError, match="multiples"):
+            format_store(*sizes)

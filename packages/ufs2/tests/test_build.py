@@ -36,8 +36,8 @@ from cloudboot_ufs2 import (
     plan,
     required_size,
 )
-from cloudboot_ufs2.content import FileContent
-from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.builder.content import FileContent
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree
 
 
@@ -325,7 +325,7 @@ def test_an_exception_leaves_no_file(size: int, tmp_path: Path) -> None:
             super().copy(*arguments, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cloudboot_ufs2.source.FileContent", Growing)
+        patch.setattr("cloudboot_ufs2.builder.source.FileContent", Growing)
         with pytest.raises(SourceChangedError) as caught:
             build(tmp_path / "image", folder)
     assert caught.value.member == str(folder / "grows")

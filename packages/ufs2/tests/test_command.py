@@ -67,7 +67,7 @@ def test_info_and_check(image: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["info", image, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["block_size"] == 16384
     assert main(["check", image]) == 0
-    assert capsys.readouterr().out.endswith("clean\n")
+    assert capsys.readouterr().out.endswith("no problems found\n")
     editor = Editor(Path(image).read_bytes())
     editor.change_inode(editor.find("/short"), di_nlink=3)
     (tmp_path / "bad").write_bytes(editor.data)
@@ -229,3 +229,59 @@ def test_changing_in_place(tree: Path, tmp_path: Path, capsys: pytest.CaptureFix
     os.mkfifo(tmp_path / "pipe")
     assert main(["put", image, str(tmp_path / "pipe"), "/pipe"]) == BAD_INPUT
     assert "pipe" in capsys.readouterr().err
+
+
+def test_options_stand_before_and_after_paths(image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = None
+    for words in (
+        ["ls", image, "/etc", "--json", "-R"],
+        ["ls", "--json", image, "-R", "/etc"],
+        ["ls", "-R", image, "--json", "/etc"],
+    ):
+        capsys.readouterr()
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        expected = expected or out
+        assert out == expected
+
+
+def test_wrong_usage_and_errors_as_json(image: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(["ls", image, "--json", "--no-such-option"])
+    assert caught.value.code == 2
+    assert json.loads(capsys.readouterr().out)["error"] == "UsageError"
+    assert main(["ls", image, "/missing", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"] == "FileNotFoundError"
+    assert main(["newfs", str(tmp_path / "new"), "--size", "8M", "-m", "200"]) == 2
+    (tmp_path / "zeros").write_bytes(bytes(1 << 20))
+    for extra in ([], ["--offset", "0"]):
+        assert main(["check", str(tmp_path / "zeros"), *extra]) == 3
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+
+
+def test_without_numpy_everything_but_checking_and_changing_works(image: str, tree: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; sys.modules['numpy'] = None; sys.modules['google_crc32c'] = None\n"
+        "from cloudboot_ufs2.__main__ import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+
+    other = str(tmp_path / "other")
+    assert command("build", other, str(tree), "--label", "root", "-b", "16k", "--size", "32M").returncode == 0
+    assert Path(other).read_bytes() == Path(image).read_bytes()
+    assert "short" in command("ls", other).stdout
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(Path(other).read_bytes(), 1))
+    assert command("cat", str(tmp_path / "packed.gz"), "/short").stdout == "short\n"
+    assert command("extract", other, str(tmp_path / "all.tar")).returncode == 0
+    refused = command("check", other)
+    assert refused.returncode == 5
+    assert "cloudboot-ufs2[fast]" in refused.stderr

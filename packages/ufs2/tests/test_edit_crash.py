@@ -8,9 +8,8 @@ import pytest
 
 from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
-from cloudboot_ufs2.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC, SBLOCK_UFS2
-from cloudboot_ufs2.crashing import BIG, OPERATIONS
-from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.builder.members import Member
+from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC, SBLOCK_UFS2
 from cloudboot_ufs2.testing import (
     AFTER_A_CUT,
     AFTER_A_CUT_IN_A_MOVE,
@@ -20,6 +19,7 @@ from cloudboot_ufs2.testing import (
     image_of,
     pattern,
 )
+from cloudboot_ufs2.testing.crashing import BIG, OPERATIONS
 
 
 @pytest.mark.parametrize("fragment", [512, 4096])

@@ -29,8 +29,8 @@ from cloudboot_ufs2 import (
     newfs,
 )
 from cloudboot_ufs2.__main__ import main
+from cloudboot_ufs2.editor.shared import open_shared
 from cloudboot_ufs2.fsspecfs import UFS2FileSystem
-from cloudboot_ufs2.shared import open_shared
 from cloudboot_ufs2.testing import Editor, editable_image, image_of, pattern
 from cloudboot_vfs.errors import TreeError
 

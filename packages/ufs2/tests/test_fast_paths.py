@@ -29,15 +29,14 @@ from cloudboot_ufs2 import (
     SourceChangedError,
     build,
     check,
-    hashes,
     plan,
-    workers,
-    writer,
 )
+from cloudboot_ufs2.builder import workers, writer
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.commands import COMMANDS
-from cloudboot_ufs2.directory import names_in, records
-from cloudboot_ufs2.hashes import check_hash, hashes_of
-from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.layout import hashes
+from cloudboot_ufs2.layout.directory import names_in, records
+from cloudboot_ufs2.layout.hashes import check_hash, hashes_of
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image
 
 MEBIBYTE = 1 << 20
@@ -53,7 +52,7 @@ def test_commands_that_read_and_build_start_without_numpy(words: str, tmp_path: 
     places = {"IMAGE": tmp_path / "image", "NEW": tmp_path / "new", "TREE": tmp_path / "tree"}
     program = (
         "import sys; from cloudboot_ufs2.__main__ import main; code = main(sys.argv[1:])\n"
-        "heavy = {'numpy', 'tarfile', 'tempfile', 'cloudboot_ufs2.edit'} & sys.modules.keys()\n"
+        "heavy = {'numpy', 'tarfile', 'tempfile', 'cloudboot_ufs2.editor.edit'} & sys.modules.keys()\n"
         "print(code, sorted(heavy), file=sys.stderr)"
     )
     done = subprocess.run(
@@ -66,7 +65,7 @@ def test_commands_that_read_and_build_start_without_numpy(words: str, tmp_path: 
 
 def test_every_public_name_is_there_whatever_was_imported_before() -> None:
     program = (
-        "import cloudboot_ufs2.check, cloudboot_ufs2.extract, cloudboot_ufs2 as package\n"
+        "import cloudboot_ufs2.checker.check, cloudboot_ufs2.exporter.extract, cloudboot_ufs2 as package\n"
         "import types\n"
         "for name in package.__all__:\n"
         "    assert not isinstance(getattr(package, name), types.ModuleType), name\n"

@@ -17,7 +17,7 @@ import pytest
 
 from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import UFS2, Directory, File, HardLink, Options, Symlink, WritableUFS2, newfs
-from cloudboot_ufs2.records import Cg
+from cloudboot_ufs2.layout.records import Cg
 from cloudboot_ufs2.testing import image_of, small_tree
 
 GOLDEN = Path(__file__).parent / "golden"

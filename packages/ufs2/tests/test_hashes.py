@@ -7,7 +7,7 @@ from crccheck.crc import Crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_ufs2.hashes import check_hash, check_hash_plain, check_hashes
+from cloudboot_ufs2.layout.hashes import check_hash, check_hash_plain, check_hashes
 
 
 @given(st.binary(max_size=2000))

@@ -9,7 +9,7 @@ import pytest
 
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, Symlink, build, check
-from cloudboot_ufs2.members import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import pattern
 
 

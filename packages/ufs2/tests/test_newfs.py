@@ -22,10 +22,10 @@ from cloudboot_ufs2 import (
     newfs,
 )
 from cloudboot_ufs2.__main__ import main
-from cloudboot_ufs2.constants import SF_IMMUTABLE, SF_NOUNLINK, SUJ_MIN, UF_NODUMP
+from cloudboot_ufs2.builder.journal import journal_size
 from cloudboot_ufs2.errors import ReadOnlyError
-from cloudboot_ufs2.geometry import plan
-from cloudboot_ufs2.journal import journal_size
+from cloudboot_ufs2.layout.constants import SF_IMMUTABLE, SF_NOUNLINK, SUJ_MIN, UF_NODUMP
+from cloudboot_ufs2.layout.geometry import plan
 from cloudboot_ufs2.testing import image_of
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from cloudboot_ufs2 import NoSpaceError, Options, WritableUFS2, check
-from cloudboot_ufs2.policy import directory_group, overflow, roomy_group
-from cloudboot_ufs2.records import Csum, CsumTotal, Fs
+from cloudboot_ufs2.editor.policy import directory_group, overflow, roomy_group
+from cloudboot_ufs2.layout.records import Csum, CsumTotal, Fs
 from cloudboot_ufs2.testing import editable_image, pattern
 
 OPTIONS = Options(block_size=4096, fragment_size=4096, density=4096, minfree=0, timestamp=1, snap_directory=False)

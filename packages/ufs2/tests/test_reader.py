@@ -35,10 +35,10 @@ from cloudboot_ufs2 import (
     check,
     errors,
 )
-from cloudboot_ufs2.constants import SF_SNAPSHOT
+from cloudboot_ufs2.builder.members import Symlink
 from cloudboot_ufs2.errors import PathError
-from cloudboot_ufs2.extattr import pack_attributes
-from cloudboot_ufs2.members import Symlink
+from cloudboot_ufs2.layout.constants import SF_SNAPSHOT
+from cloudboot_ufs2.reader.extattr import pack_attributes
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image
 
 KERNEL = pattern(3 * (1 << 20) + 12345, seed=1)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import cloudboot_ufs2.layout as declarations
+import cloudboot_ufs2.layout.structs as declarations
 from cloudboot_records.declaration import construct_of, layouts
 from cloudboot_records.generate import generate
-from cloudboot_ufs2 import records
-from cloudboot_ufs2.records import Cg, Fs, Ufs1Dinode, Ufs2Dinode
+from cloudboot_ufs2.layout import records
+from cloudboot_ufs2.layout.records import Cg, Fs, Ufs1Dinode, Ufs2Dinode
 
 
 def test_the_records_are_those_declared() -> None:

@@ -15,10 +15,10 @@ from cloudboot_base.command import BAD_INPUT, NO_SPACE, OK
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, File, HardLink, NoSpaceError, Options, Symlink, WritableUFS2, build, check
 from cloudboot_ufs2.__main__ import main
-from cloudboot_ufs2.constants import FS_NEEDSFSCK
-from cloudboot_ufs2.copyin import copy_in
-from cloudboot_ufs2.members import Member
-from cloudboot_ufs2.room import need_of
+from cloudboot_ufs2.builder.members import Member
+from cloudboot_ufs2.editor.copyin import copy_in
+from cloudboot_ufs2.editor.room import need_of
+from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK
 from cloudboot_ufs2.testing import AFTER_A_CUT, Journal, assert_clean, editable_image, pattern, totals
 
 SMALL = Options(block_size=4096, fragment_size=512)
@@ -273,7 +273,7 @@ def test_chmod_chown_and_touch(full: str, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_modes_are_those_of_chmod(before: int, text: str, tmp_path: Path) -> None:
-    from cloudboot_ufs2.modes import changed_mode
+    from cloudboot_ufs2.editor.modes import changed_mode
 
     host = tmp_path / "file"
     host.write_bytes(b"")

@@ -18,7 +18,7 @@ import pytest
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, SourceError, build, check, extract
 from cloudboot_ufs2.__main__ import main
-from cloudboot_ufs2.builder import Built
+from cloudboot_ufs2.builder.builder import Built
 from cloudboot_ufs2.testing import pattern
 
 END = bytes(1024)

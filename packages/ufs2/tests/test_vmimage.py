@@ -25,8 +25,8 @@ from cloudboot_ufs2 import (
     open_image,
     open_volume,
 )
-from cloudboot_ufs2.mapoffsets import map_offsets
-from cloudboot_ufs2.spool import SpooledVolume
+from cloudboot_ufs2.layout.mapoffsets import map_offsets
+from cloudboot_ufs2.reader.spool import SpooledVolume
 from cloudboot_ufs2.testing import Editor, sample_image
 
 MEBIBYTE = 1 << 20

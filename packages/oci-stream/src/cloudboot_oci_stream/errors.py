@@ -51,6 +51,7 @@
     |       +-- CertificateLogError     no trusted certificate log vouches for the certificate (the SCT)
     |       +-- TransparencyLogError    entry, inclusion proof, checkpoint or promise of the log do not hold
     |       +-- SigningTimeError        no trusted time of signing
+    +-- MissingExtraError           signatures are asked for, and the extra that they need is not installed
     +-- SigstoreError               a service of Sigstore did not do its part
         +-- TrustRootError          the trust root could not be had
         +-- SigningError            no signature could be made
@@ -65,6 +66,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
 from cloudboot_base.command import printable
+from cloudboot_base.exit_codes import NO_SPACE, SYSTEM, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,7 +133,7 @@ class OciError(Error):
 class InvalidReferenceError(OciError, ValueError):
     """The text names no image."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class DescriptorError(OciError, ValueError):
@@ -141,7 +143,7 @@ class DescriptorError(OciError, ValueError):
 class NoRoomError(OciError):
     """The bytes do not fit where they are to go."""
 
-    exit_code = 4
+    exit_code = NO_SPACE
 
 
 class BufferTooSmallError(NoRoomError, ValueError):
@@ -300,7 +302,7 @@ class TokenServiceError(CredentialError):
 class InsecureError(OciError):
     """Plain HTTP to another machine, without leave."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class TransportError(OciError, ConnectionError):
@@ -380,7 +382,7 @@ class SlowPeerError(TransferTimeoutError):
 class PolicyError(OciError, ValueError):
     """A policy, or a key or trust root it names, cannot be used."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class KeyFileError(PolicyError):
@@ -451,6 +453,12 @@ class TransparencyLogError(BadSignatureError):
 
 class SigningTimeError(BadSignatureError):
     """No trusted time of signing: neither a timestamp authority nor the log vouches for one."""
+
+
+class MissingExtraError(OciError):
+    """Signatures are asked for, and the extra that they need is not installed."""
+
+    exit_code = SYSTEM
 
 
 class SigstoreError(OciError):

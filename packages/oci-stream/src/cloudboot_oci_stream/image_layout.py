@@ -18,6 +18,10 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from cloudboot_base import new_file, unnamed_file
+from cloudboot_base.output import PARTIAL
+from cloudboot_base.storage import write_all
+
 from .descriptor import Descriptor, algorithm_of, digest_of
 from .errors import (
     BodyOverflowError,
@@ -28,7 +32,6 @@ from .errors import (
     NotFoundError,
     SizeMismatchError,
 )
-from .files import TEMPORARY, new_file, write_all
 from .manifest import (
     INDEX_TYPE,
     INDEX_TYPES,
@@ -224,7 +227,7 @@ class FolderStore:
         self._prepare(algorithm, deadline)
         hasher = hashlib.new(algorithm)
         nothing = bytes(CHUNK)
-        with self._folder.named(), new_file(self._file(f"blobs/{algorithm}")) as new:
+        with self._folder.named(), unnamed_file(self._file(f"blobs/{algorithm}"), force=True) as new:
             done = 0
             for piece in pieces(source, scratch=bytearray(CHUNK)):
                 deadline.cap(1)
@@ -343,7 +346,7 @@ class FolderStore:
             else:
                 # A push that was killed at its very start leaves nothing but these.
                 strangers = set(os.listdir(self._folder.root)) - {"blobs"}
-                if any(not name.startswith(TEMPORARY) for name in strangers):
+                if any(not name.endswith(PARTIAL) for name in strangers):
                     raise ImageLayoutError(
                         "the folder has other things in it and is no image layout",
                         actual=self._folder.path,
@@ -393,9 +396,8 @@ class FolderStore:
         return data
 
     def _write(self, path: str, data: bytes) -> None:
-        with self._folder.named(), new_file(os.path.dirname(path)) as new:
-            write_all(new.fd, memoryview(data), 0)
-            new.name = path
+        with self._folder.named(), new_file(path, force=True) as fd:
+            write_all(fd, memoryview(data), 0)
 
     @contextlib.contextmanager
     def _locked(self, deadline: Deadline) -> Iterator[None]:

@@ -11,6 +11,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudboot_base import new_file
+from cloudboot_base.storage import write_all
+
 from .access import Access
 from .credentials import (
     HUB_KEY,
@@ -22,7 +25,6 @@ from .credentials import (
     user_file,
 )
 from .errors import CredentialError, InvalidReferenceError
-from .files import new_file, write_all
 from .reference import HUB, RegistryReference, canonical_host, split_host
 from .session import Session
 from .timing import Deadline
@@ -135,9 +137,8 @@ def _changed(path: Path) -> Iterator[dict[str, dict[str, object]]]:
         fcntl.flock(folder, fcntl.LOCK_EX)
         value = read_config(real)
         yield value
-        with new_file(os.fspath(real.parent)) as new:
-            os.fchmod(new.fd, 0o600)
-            write_all(new.fd, memoryview(json.dumps(value, indent="\t").encode() + b"\n"), 0)
-            new.name = os.fspath(real)
+        with new_file(real, force=True) as fd:
+            os.fchmod(fd, 0o600)
+            write_all(fd, memoryview(json.dumps(value, indent="\t").encode() + b"\n"), 0)
     finally:
         os.close(folder)

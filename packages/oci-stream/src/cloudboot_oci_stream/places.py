@@ -7,8 +7,9 @@ import errno
 import mmap
 from typing import TYPE_CHECKING, Protocol
 
+from cloudboot_base.storage import write_all
+
 from .errors import NoRoomError
-from .files import write_all
 
 if TYPE_CHECKING:
     from .store import Part

@@ -29,6 +29,7 @@ from .errors import PolicyError, RefusedByPolicyError
 from .inputs import read_input
 from .patterns import FOLDER, ImageNames, ImagePattern, image_name, matches, stated_names, stated_patterns
 from .reference import LayoutReference
+from .signatures.extra import require_extra
 from .signatures.payloads import SIGN_PREDICATE
 from .timing import Deadline
 
@@ -186,8 +187,10 @@ class Policy:
 
         Raises:
             PolicyError: it cannot be used.
+            MissingExtraError: the extra ``sign`` is not installed.
             OSError: a key it names cannot be read.
         """
+        require_extra()
         table = _toml(data)
         if (version := table.pop("version", None)) != 1 or isinstance(version, bool):
             raise PolicyError("an unknown version of policy", expected="version = 1")
@@ -225,6 +228,7 @@ class Policy:
             PolicyError: nobody is named, half an identity, or a key that cannot be used.
             OSError: a key cannot be read.
         """
+        require_extra()
         from .signatures.keys import PublicKey
 
         identities = []

@@ -12,9 +12,10 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
+from cloudboot_base import new_file
+
 from .descriptor import Descriptor, algorithm_of
 from .errors import BufferTooSmallError, DescriptorError, DigestMismatchError, about
-from .files import check_target, new_file
 from .hasher import Hasher
 from .lanes import Lanes, Terms
 from .places import MappedFile, Memory
@@ -113,13 +114,11 @@ def fetch_blob_to_file(
     terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     target = os.fspath(path)
-    check_target(target, force=force)
     with (
         about(reference=store.reference, digest=described.digest),
-        new_file(os.path.dirname(target) or ".", durable=True, replace=force) as new,
+        new_file(target, force=force, durable=True) as fd,
     ):
-        fill_file(store, described, new.fd, terms)
-        new.name = target
+        fill_file(store, described, fd, terms)
     return described.size
 
 

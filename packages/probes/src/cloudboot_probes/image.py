@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_base import WritableStorage
-    from cloudboot_ufs2.builder import Source
+    from cloudboot_ufs2.builder.builder import Source
 
     from .manifest import Manifest
     from .recipe import Recipe

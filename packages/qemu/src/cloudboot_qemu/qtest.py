@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from .architectures import ARCHITECTURES
 from .drives import fdset_path
-from .errors import MachineFailedError, ProgramMissingError
+from .errors import MachineFailedError, ProgramMissingError, QmpError
 from .supervisor import Channels, Supervisor, guarded
 
 if TYPE_CHECKING:
@@ -345,6 +345,17 @@ class QtestMachine:
         where = {} if device is None else {"device": device, "head": head}
         self.qmp("screendump", {"filename": fdset_path(_SCREEN_SET), "format": "ppm", **where})
         return os.pread(self._screen, os.fstat(self._screen).st_size, 0)
+
+    def quit(self, timeout: float = 10.0) -> None:
+        """Have QEMU end by itself, so that it completes the files it writes.
+
+        Raises:
+            MachineFailedError: it does not end within ``timeout`` seconds.
+        """
+        with contextlib.suppress(QmpError):  # it may be gone before it answers
+            self.qmp("quit")
+        if not self._supervisor.wait(timeout):
+            raise MachineFailedError(f"QEMU does not end within {timeout:g} s", status=None, stderr=self.stderr)
 
     def close(self) -> None:
         """Kill QEMU and give everything back. Safe to call more than once."""

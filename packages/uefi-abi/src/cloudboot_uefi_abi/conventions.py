@@ -159,7 +159,7 @@ RISCV_LP64D: Final = CallingConvention(
     entry_misalignment=0,
     shadow_space=0,
     extends_narrow_arguments=True,
-    state=("x3 is gp and x4 is tp", "the rounding mode in fcsr is preserved"),
+    state=("x3 is gp and x4 is tp", "fcsr has thread storage duration"),
 )
 
 LOONGARCH_LP64D: Final = CallingConvention(

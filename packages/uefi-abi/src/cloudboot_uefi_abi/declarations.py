@@ -86,7 +86,7 @@ _TYPES: Final[dict[str, Type]] = {
     "VOID": Type("VOID", Kind.VOID, 0, 1),
     **_scalars(Kind.UNSIGNED, 1, "UINT8"),
     **_scalars(Kind.UNSIGNED, 2, "UINT16"),
-    **_scalars(Kind.UNSIGNED, 4, "UINT32 EFI_KEY_TOGGLE_STATE32"),
+    **_scalars(Kind.UNSIGNED, 4, "UINT32"),
     **_scalars(Kind.UNSIGNED, 8, "UINT64 UINTN EFI_TPL EFI_LBA EFI_PHYSICAL_ADDRESS EFI_VIRTUAL_ADDRESS"),
     **_scalars(Kind.UNSIGNED, 1, "EFI_KEY_TOGGLE_STATE"),
     **_scalars(Kind.UNSIGNED, 4, "EFI_TCG2_EVENT_LOG_FORMAT EFI_TCG2_EVENT_LOG_BITMAP EFI_TCG2_EVENT_ALGORITHM_BITMAP"),

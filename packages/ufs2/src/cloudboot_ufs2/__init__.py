@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_vfs import DirEntry, Region, Stat
 
-from .check import check
-from .compare import Difference, compare
+from .checker.check import check
 from .errors import (
     AttributeAreaError,
     AttributeNotFoundError,
@@ -40,24 +39,25 @@ from .errors import (
     Ufs2Error,
     UnsupportedError,
 )  # fmt: skip
-from .extract import Extraction, Skipped, extract
-from .reader import UFS2
-from .verify import Verification, verify
+from .exporter.compare import Difference, compare
+from .exporter.extract import Extraction, Skipped, extract
+from .exporter.verify import Verification, verify
+from .reader.reader import UFS2
 
 if TYPE_CHECKING:
-    from .builder import Built, build, newfs, required_size
-    from .copyin import CopiedIn, copy_in
-    from .copyout import CopiedOut, copy_out
-    from .edit import WritableUFS2
-    from .extattr import Attribute
-    from .file import UFS2File
-    from .geometry import Geometry, plan
-    from .livefile import LiveFile
-    from .members import Directory, File, HardLink, Special, Symlink
-    from .options import Options
-    from .preen import Repaired, repair
-    from .presets import FREEBSD_BOOT, Preset
-    from .vmimage import open_image, open_volume
+    from .builder.builder import Built, build, newfs, required_size
+    from .builder.members import Directory, File, HardLink, Special, Symlink
+    from .editor.copyin import CopiedIn, copy_in
+    from .editor.edit import WritableUFS2
+    from .editor.livefile import LiveFile
+    from .editor.preen import Repaired, repair
+    from .exporter.copyout import CopiedOut, copy_out
+    from .exporter.presets import FREEBSD_BOOT, Preset
+    from .layout.geometry import Geometry, plan
+    from .layout.options import Options
+    from .reader.extattr import Attribute
+    from .reader.file import UFS2File
+    from .reader.vmimage import open_image, open_volume
 
 __all__ = [
     "FREEBSD_BOOT",
@@ -128,19 +128,19 @@ __all__ = [
 # What is imported when it is first asked for (PEP 562): with all of it a command that only reads would start in twice
 # the time. Functions that bear the name of their module are not among them: importing the module would hide them.
 _LATER = {
-    "builder": ("Built", "build", "newfs", "required_size"),
-    "copyin": ("CopiedIn", "copy_in"),
-    "copyout": ("CopiedOut", "copy_out"),
-    "edit": ("WritableUFS2",),
-    "extattr": ("Attribute",),
-    "file": ("UFS2File",),
-    "geometry": ("Geometry", "plan"),
-    "livefile": ("LiveFile",),
-    "members": ("Directory", "File", "HardLink", "Special", "Symlink"),
-    "options": ("Options",),
-    "preen": ("Repaired", "repair"),
-    "presets": ("FREEBSD_BOOT", "Preset"),
-    "vmimage": ("open_image", "open_volume"),
+    "builder.builder": ("Built", "build", "newfs", "required_size"),
+    "editor.copyin": ("CopiedIn", "copy_in"),
+    "exporter.copyout": ("CopiedOut", "copy_out"),
+    "editor.edit": ("WritableUFS2",),
+    "reader.extattr": ("Attribute",),
+    "reader.file": ("UFS2File",),
+    "layout.geometry": ("Geometry", "plan"),
+    "editor.livefile": ("LiveFile",),
+    "builder.members": ("Directory", "File", "HardLink", "Special", "Symlink"),
+    "layout.options": ("Options",),
+    "editor.preen": ("Repaired", "repair"),
+    "exporter.presets": ("FREEBSD_BOOT", "Preset"),
+    "reader.vmimage": ("open_image", "open_volume"),
 }
 
 if not TYPE_CHECKING:  # a type checker knows the names from above, and that there are no others

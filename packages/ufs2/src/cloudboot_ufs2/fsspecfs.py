@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cloudboot_vfs.fsspecfs import VolumeFileSystem
 
-from .reader import UFS2
-from .shared import open_shared
+from .editor.shared import open_shared
+from .reader.reader import UFS2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cloudboot_vfs import FileSystem
     from cloudboot_vfs.shared import SharedVolume
 
-    from .shared import Source
+    from .editor.shared import Source
 
 
 class UFS2FileSystem(VolumeFileSystem):

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from cloudboot_vfs.pyfs import VolumeFS, VolumeOpener
 
-from .builder import newfs
-from .options import Options
-from .shared import open_shared
+from .builder.builder import newfs
+from .editor.shared import open_shared
+from .layout.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_vfs.pyfs import Where
 
-    from .reader import UFS2
-    from .shared import Source
+    from .editor.shared import Source
+    from .reader.reader import UFS2
 
 
 class UFS2FS(VolumeFS):

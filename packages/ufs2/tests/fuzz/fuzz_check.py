@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from cloudboot_ufs2 import check
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
+from cloudboot_ufs2.testing.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_check.txt")

@@ -16,8 +16,8 @@ from cloudboot_base import FormatError, MemoryStorage
 from cloudboot_disk_image import Qcow2
 from cloudboot_disk_image.compression import zstandard
 from cloudboot_ufs2 import open_image
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 from cloudboot_ufs2.testing import pattern
+from cloudboot_ufs2.testing.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_container.txt")

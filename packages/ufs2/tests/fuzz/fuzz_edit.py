@@ -13,8 +13,8 @@ import stat
 from pathlib import Path
 
 from cloudboot_ufs2 import UFS2, Ufs2Error, WritableUFS2, check
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
 from cloudboot_ufs2.testing import pattern
+from cloudboot_ufs2.testing.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_edit.txt")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloudboot_ufs2 import UFS2, Ufs2Error
-from cloudboot_ufs2.fuzzing import Patches, compressed_images, fuzz, read_corpus
+from cloudboot_ufs2.testing.fuzzing import Patches, compressed_images, fuzz, read_corpus
 
 PATCHES = Patches(compressed_images(Path(__file__).parents[1] / "golden"))
 CORPUS = read_corpus(Path(__file__).parent / "corpus" / "fuzz_read.txt")

@@ -58,13 +58,3 @@ class NTFSFile(io.RawIOBase):
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
-
-    def write(self, data: Buffer, /) -> int:
-        """Refused: the volume is read-only."""
-        del data
-        raise io.UnsupportedOperation("write")
-
-    def truncate(self, size: int | None = None, /) -> int:
-        """Refused: the volume is read-only."""
-        del size
-        raise io.UnsupportedOperation("truncate")

@@ -21,6 +21,7 @@ from cloudboot_oci_stream.store import Store, open_store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import BUNDLE_TYPE
+from .extra import require_extra
 from .find import SIGNATURE_ANNOTATION, signature_tag
 from .payloads import SIGN_PREDICATE, SIMPLE_SIGNING_TYPE, build_simple_signing, build_statement
 
@@ -100,6 +101,7 @@ def sign_stored(
     deadline: Deadline,
 ) -> list[Descriptor]:
     """Sign ``subject``, which need not be there yet, in the store's repository; the artifacts with the signatures."""
+    require_extra()
     if name is None and isinstance(store.reference, RegistryReference):
         name = signing_name(store.reference)
     artifacts = []

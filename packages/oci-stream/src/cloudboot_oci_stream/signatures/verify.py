@@ -25,6 +25,7 @@ from cloudboot_oci_stream.store import Store, open_store
 from cloudboot_oci_stream.timing import Deadline
 
 from .bundle import Bundle, Message, hint_of, parse_bundle
+from .extra import require_extra
 from .find import Candidate, find_signatures
 from .payloads import Claim, parse_simple_signing, parse_statement
 
@@ -118,6 +119,7 @@ def verify_stored(
     store: Store, policy: Policy, deadline: Deadline, resume: Resume | None = None
 ) -> tuple[Document, Verification]:
     """The manifest or index that the store's reference names, and what ``policy`` says of it; the same errors."""
+    require_extra()
     with about(reference=store.reference):
         rule = policy.rule_for(store.reference, store.real_folder)
         document = persist(lambda: store.read_manifest(None, deadline), deadline, resume)

@@ -159,8 +159,8 @@ def probe(parser: CommandParser) -> None:
     )  # fmt: skip
     machine.add_argument("--memory", type=memory, default=1 << 30, metavar="SIZE", help="Its memory (default: 1G).")
     machine.add_argument(
-        "--timeout", type=seconds, default=300.0, metavar="SECONDS",
-        help="From power-on to the last gate (default: 300).",
+        "--timeout", type=seconds, metavar="SECONDS",
+        help="From power-on to the last gate (default: 300, and 0.02 for each entry of the image's manifest).",
     )  # fmt: skip
     _policy(parser)
     _access(parser)
@@ -253,6 +253,17 @@ def image_inspect(parser: CommandParser) -> None:
     parser.add_argument(
         "--check", action=argparse.BooleanOptionalAction, default=True, help="Recompute every invariant."
     )
+    _access(parser)
+
+
+def image_boot_entries(parser: CommandParser) -> None:
+    """``cloudboot image boot-entries``."""
+    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or one in a registry.")
+    parser.add_argument(
+        "--variables", required=True, type=path_of, metavar="DUMP",
+        help="The firmware's variables: a flash image, JSON, or a folder of efivarfs files.",
+    )  # fmt: skip
+    _architecture(parser)
     _access(parser)
 
 

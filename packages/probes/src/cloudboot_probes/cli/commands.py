@@ -78,6 +78,11 @@ _IMAGE = {
         arguments.image_inspect,
         "image:inspect",
     ),
+    "boot-entries": Command(
+        "Tell which boot entry starts from a disk, and why the others do not; exit 1 if none does.",
+        arguments.image_boot_entries,
+        "boot_entries:main",
+    ),
 }
 ROOT = Group(
     PURPOSE,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from .authentication import AuthenticatedUpdate
 from .boot import BootEntry, boot_entries, boot_order, option_number, pack_boot_order
 from .description import describe
+from .dump import variables_from_dump, variables_from_json
 from .efivarfs import efivarfs_file, efivarfs_name, variable_from_efivarfs
 from .signatures import Signature, SignatureList, pack_signature_lists, parse_signature_lists
-from .store import StoredVariable, VariableStore
+from .store import StoredVariable, VariableStore, format_store
 from .variable import Variable
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
     "describe",
     "efivarfs_file",
     "efivarfs_name",
+    "format_store",
     "option_number",
     "pack_boot_order",
     "pack_signature_lists",
     "parse_signature_lists",
     "variable_from_efivarfs",
+    "variables_from_dump",
+    "variables_from_json",
 ]

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["StoredVariable", "VariableStore"]
+__all__ = ["StoredVariable", "VariableStore", "format_store"]
 
 START_ID: Final = 0x55AA
 ADDED: Final = 0x3F
 _TRANSITION: Final = 0x01  # cleared while a new copy is being written
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
+_FLASH_ATTRIBUTES: Final = 0x0004FEFF  # readable, writable, erased to ones; aligned to 16 bytes
 _NV_DATA: Final = GUIDS["EFI_SYSTEM_NV_DATA_FV"]
 _AUTHENTICATED: Final = GUIDS["EFI_AUTHENTICATED_VARIABLE"]
 _PLAIN: Final = GUIDS["EFI_VARIABLE"]
@@ -142,6 +143,35 @@ class VariableStore:
             )  # fmt: skip
         packed += b"\xff" * (self.size - len(packed))
         return self.flash[: self.start] + bytes(packed) + self.flash[self.start + self.size :]
+
+
+def format_store(flash_size: int = 0x84000, store_size: int = 0x40000, *, block_size: int = 0x1000) -> bytes:
+    """An empty, authenticated store as EDK2 firmware expects it in flash; the default sizes are OVMF's 4 MiB build's.
+
+    Args:
+        flash_size: bytes of the flash, which becomes one firmware volume.
+        store_size: bytes of the volume's header and the store; what follows is erased, for fault-tolerant writes.
+        block_size: bytes of a block of the flash, of which both sizes are multiples.
+
+    Raises:
+        RangeError: the sizes are not such multiples, or the store does not fit.
+    """
+    if flash_size % block_size or store_size % block_size or not 0 < store_size <= flash_size:
+        raise RangeError(
+            "the sizes are not multiples of a block, or the store does not fit the flash",
+            structure="EFI_FIRMWARE_VOLUME_HEADER", field="FvLength", expected=f"a multiple of {block_size}",
+            actual=flash_size,
+        )  # fmt: skip
+    blocks = struct.pack("<4I", flash_size // block_size, block_size, 0, 0)
+    size = EFI_FIRMWARE_VOLUME_HEADER.SIZE + len(blocks)
+    volume = EFI_FIRMWARE_VOLUME_HEADER(
+        FileSystemGuid=_NV_DATA, FvLength=flash_size, Signature=b"_FVH", Attributes=_FLASH_ATTRIBUTES,
+        HeaderLength=size, Revision=2,
+    )  # fmt: skip
+    total = sum(word[0] for word in struct.iter_unpack("<H", volume.pack() + blocks))
+    volume.Checksum = -total & 0xFFFF
+    store = VARIABLE_STORE_HEADER(_AUTHENTICATED, store_size - size, _FORMATTED, _HEALTHY)
+    return (volume.pack() + blocks + store.pack()).ljust(flash_size, b"\xff")
 
 
 def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2 import errors
-from cloudboot_ufs2.copyin import copy_in
-from cloudboot_ufs2.edit import WritableUFS2
-from cloudboot_ufs2.modes import changed_mode
-from cloudboot_ufs2.shared import open_shared
+from cloudboot_ufs2.editor.copyin import copy_in
+from cloudboot_ufs2.editor.edit import WritableUFS2
+from cloudboot_ufs2.editor.modes import changed_mode
+from cloudboot_ufs2.editor.shared import open_shared
 
 from .common import owner_argument, owner_change
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_disk_image import InstalledReaders
-from cloudboot_ufs2.constants import DEV_BSIZE, SBLOCKSEARCH
-from cloudboot_ufs2.reader import UFS2
-from cloudboot_ufs2.vmimage import open_volume
+from cloudboot_ufs2.layout.constants import DEV_BSIZE, SBLOCKSEARCH
+from cloudboot_ufs2.reader.reader import UFS2
+from cloudboot_ufs2.reader.vmimage import open_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import command
-from cloudboot_ufs2.options import Options
+from cloudboot_ufs2.layout.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
-from cloudboot_ufs2.builder import build, newfs
-from cloudboot_ufs2.constants import DEV_BSIZE
+from cloudboot_ufs2.builder.builder import build, newfs
+from cloudboot_ufs2.layout.constants import DEV_BSIZE
 
 from .common import owner_argument
 from .layout import add_layout, layout_of
@@ -17,7 +17,7 @@ from .layout import add_layout, layout_of
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_ufs2.builder import Built, Source
+    from cloudboot_ufs2.builder.builder import Built, Source
 
     from . import Commands
 

@@ -13,15 +13,17 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cloudboot_base import command
-from cloudboot_ufs2.check import check
+from cloudboot_ufs2.checker.check import check
+from cloudboot_ufs2.errors import SuperblockError
+from cloudboot_ufs2.reader.backup import find_backup
 
 from .common import add_image, escaped, storage, superblock_of, volume
 
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_ufs2.file import UFS2File
-    from cloudboot_ufs2.reader import UFS2
+    from cloudboot_ufs2.reader.file import UFS2File
+    from cloudboot_ufs2.reader.reader import UFS2
     from cloudboot_vfs import Stat
 
     from . import Commands
@@ -163,7 +165,7 @@ def _send(file: UFS2File) -> None:
 
 
 def _get(options: argparse.Namespace) -> int:
-    from cloudboot_ufs2.copyout import copy_out
+    from cloudboot_ufs2.exporter.copyout import copy_out
 
     progress = command.Progress("writing")
     with volume(options) as found:
@@ -221,11 +223,9 @@ def _info(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     with storage(options, keep_free=True) as opened:
         findings = check(opened, superblock=superblock_of(options), freebsd=options.freebsd)
-    if options.json:
-        command.print_json([finding.as_dict() for finding in findings])
-    else:
-        for finding in findings:
-            print(command.printable(str(finding)))
-        if not findings:
-            print(f"{os.fspath(options.image)}: clean")
-    return command.CHECK_FAILED if findings else command.OK
+        alone = len(findings) == 1 and findings[0].kind in ("superblock-magic", "unsupported")
+        alone = alone and find_backup(opened) is None
+    if alone:
+        found = findings[0]
+        raise SuperblockError(found.message, structure=found.structure, field=found.field, offset=found.offset)
+    return command.print_findings(os.fspath(options.image), findings, as_json=options.json)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
 from cloudboot_disk_image import Place, installed_readers, window
-from cloudboot_ufs2.constants import DEV_BSIZE
+from cloudboot_ufs2.editor.preen import repair
 from cloudboot_ufs2.errors import RepairRefusedError
-from cloudboot_ufs2.partition import find_volume
-from cloudboot_ufs2.preen import repair
+from cloudboot_ufs2.layout.constants import DEV_BSIZE
+from cloudboot_ufs2.reader.partition import find_volume
 
 if TYPE_CHECKING:
     import argparse
@@ -62,5 +62,5 @@ def _repair(options: argparse.Namespace) -> int:
         for action in done.actions:
             print(f"{'would be done: ' if options.dry_run else ''}{command.printable(action)}")
         if not done.actions:
-            print(f"{options.image}: clean")
+            print(f"{options.image}: no problems found")
     return command.CHECK_FAILED if options.dry_run and done.actions else command.OK

@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
-from cloudboot_ufs2.compare import FIELDS, Difference, compare
-from cloudboot_ufs2.extract import extract
-from cloudboot_ufs2.presets import PRESETS
-from cloudboot_ufs2.verify import verify
+from cloudboot_ufs2.exporter.compare import FIELDS, Difference, compare
+from cloudboot_ufs2.exporter.extract import extract
+from cloudboot_ufs2.exporter.presets import PRESETS
+from cloudboot_ufs2.exporter.verify import verify
 
 from .common import add_image, escaped, volume
 

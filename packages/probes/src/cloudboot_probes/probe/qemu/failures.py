@@ -116,7 +116,7 @@ def own_failure(session: QemuSession, text: str) -> BootError:
 
 def timed_out(session: QemuSession, awaited: str) -> BootError:
     """The error where the time is over."""
-    seconds = session.probe.options.timeout
+    seconds = session.probe.time_limit
     if not session.machine.transcript.length:
         return _silent(session, f"within {seconds:g} s")
     return BootTimeoutError(

@@ -1,0 +1,1 @@
+"""The ``cloudboot-doom-oracle`` command."""

@@ -1,0 +1,250 @@
+"""``cloudboot-doom-oracle``: harvest oracles, verify them, and compare captures.
+
+Exit codes: 0 done and all gates passed, 1 a gate failed or a comparison differs, 2 wrong usage, 3 damaged input, 5 the
+system refused, 30 to 34 what :mod:`..errors` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudboot_base import Verdict, new_file
+from cloudboot_base.command import CHECK_FAILED, OK, Progress, add_common_arguments, print_json, run
+from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
+from cloudboot_doom_oracle.errors import OracleError
+from cloudboot_doom_oracle.gates import EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
+from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
+from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
+from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
+from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
+
+from .options import add_run_options, open_script, open_wad, tics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudboot_base import Gate
+    from cloudboot_doom_oracle.oracle import Harvest
+
+PROGRAM = "cloudboot-doom-oracle"
+
+
+def harvest_command(options: argparse.Namespace) -> int:
+    """Run the engine and write an oracle, or compare its audio log."""
+    wad, script = open_wad(options.wad), open_script(options.script)
+    progress = Progress("tic", options.checkpoints[-1], unit="tics")
+    try:
+        made = harvest(wad, script, options.checkpoints, seed=options.seed, pin=not options.no_pin, progress=progress)
+    finally:
+        progress.close()
+    if options.out:
+        write_oracle(made, options.out, force=options.force)
+    _tell_harvest(options, made)
+    if options.verify_audio_log is None:
+        return OK
+    expected = Path(options.verify_audio_log).read_bytes()
+    if expected == made.audio_log:
+        print("audio log: equal", file=sys.stderr)
+        return OK
+    ours, fresh = (text.decode("utf-8", "replace").splitlines() for text in (expected, made.audio_log))
+    print("\n".join(difflib.unified_diff(ours, fresh, options.verify_audio_log, "fresh", lineterm="")), file=sys.stderr)
+    return CHECK_FAILED
+
+
+def _tell_harvest(options: argparse.Namespace, made: Harvest) -> None:
+    manifest = made.manifest
+    if options.json:
+        facts = dataclasses.asdict(manifest)
+        print_json({**facts, "frames": len(made.frames), "pinned": made.pinned, "outvoted": made.outvoted})
+        return
+    print(f"{manifest.wad}: {manifest.gore_version}, {len(made.frames)} frames, seed {manifest.seed}")
+    for point in manifest.checkpoints:
+        print(
+            f"tic {point.tic:6}  {point.frame_hash[:16]}  prndindex {point.prndindex:3}  mrndindex {point.mrndindex:3}"
+        )
+    if not made.pinned:
+        print(f"addresses were randomised: three runs voted, {made.outvoted} frames had a dissenter")
+
+
+def verify_command(options: argparse.Namespace) -> int:
+    """Run the gates over an oracle."""
+    oracle = read_oracle(options.oracle)
+    context = Context(
+        oracle,
+        open_wad(options.wad),
+        open_script(options.script),
+        pin=not options.no_pin,
+        architecture=options.arch,
+        sample_every=options.sample_every,
+    )
+    gates: list[Gate] = []
+    parts = [(ENGINE_STAGE, EXACT_STAGES)]
+    if not options.no_guest:
+        parts.append((DEVICES_STAGE, GUEST_STAGES))
+    for first, others in parts:
+        for gate in run_gates(first, others, context):
+            gates.append(gate)
+            if not options.json:
+                _tell_gate(gate, verbose=options.verbose)
+    passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)
+    if options.json:
+        print_json({"passed": passed, "gates": [gate.as_dict() for gate in gates]})
+    if options.report:
+        from cloudboot_doom_oracle.report import render_report
+
+        with new_file(options.report, force=True) as fd:
+            os.write(fd, render_report(context, gates).encode())
+        print(f"{PROGRAM}: wrote {options.report}", file=sys.stderr)
+    return OK if passed else CHECK_FAILED
+
+
+def _tell_gate(gate: Gate, *, verbose: bool) -> None:
+    print(f"{str(gate.verdict).upper():14} {gate.name:14} {gate.seconds:6.2f} s  {gate.claim}")
+    if gate.reason:
+        print(f"{'':15}{gate.reason}")
+    if gate.error:
+        print(f"{'':15}{gate.error.get('message')}")
+    if verbose or gate.error:
+        for name, value in gate.evidence.items():
+            print(f"{'':15}{name}: {value}")
+
+
+def add_checkpoint_command(options: argparse.Namespace) -> int:
+    """Harvest again with more checkpoints, and replace the oracle."""
+    oracle = read_oracle(options.oracle)
+    wad, script = open_wad(options.wad), open_script(options.script)
+    oracle.check_made_from(wad, script)
+    points = sorted({*(point.tic for point in oracle.manifest.checkpoints), *options.tics})
+    made = harvest(wad, script, points, seed=oracle.manifest.seed, pin=not options.no_pin)
+    shared = min(len(oracle.frames), len(made.frames))
+    divergence = first_divergence(oracle.frames[:shared], made.frames[:shared])
+    if divergence is not None:
+        raise OracleError(f"the new run is another from tic {divergence.tic} on; the oracle is left as it is")
+    write_oracle(made, options.oracle, force=True)
+    _tell_harvest(options, made)
+    return OK
+
+
+def diff_command(options: argparse.Namespace) -> int:
+    """The first tic at which two oracles differ."""
+    ours, theirs = read_oracle(options.one), read_oracle(options.other)
+    divergence = first_divergence(ours.frames, theirs.frames)
+    same_sounds = ours.audio_log == theirs.audio_log
+    if options.json:
+        print_json({"divergence": divergence and divergence.as_dict(), "audio_logs_equal": same_sounds})
+    elif divergence is None:
+        print(f"{len(ours.frames)} frames are equal; the audio logs are {'equal' if same_sounds else 'not'}")
+    else:
+        print(f"frame {divergence.number} at tic {divergence.tic} is the first that differs")
+        print(f"oracle   {divergence.expected}\nother    {divergence.actual}\n{divergence.diagnosis}")
+    return OK if divergence is None and same_sounds else CHECK_FAILED
+
+
+def audio_command(options: argparse.Namespace) -> int:
+    """Compare the loudness of a capture with that of a reference."""
+    reference, capture = read_wav(options.reference), read_wav(options.capture)
+    compared = compare_envelopes(
+        reference, capture, window_seconds=options.window_seconds, tolerance_db=options.tolerance_db
+    )
+    passed = compared.passes(options.min_ratio)
+    if options.json:
+        both = {"reference": statistics(reference), "capture": statistics(capture)}
+        facts = {name: dataclasses.asdict(value) for name, value in both.items()}
+        print_json({"passed": passed, **dataclasses.asdict(compared), "statistics": facts})
+    else:
+        differences = f"max_diff={compared.max_diff_db:.1f} dB mean_diff={compared.mean_diff_db:.1f} dB"
+        print(f"ratio={compared.ratio:.3f} {differences}")
+        print("PASS" if passed else "FAIL")
+    return OK if passed else CHECK_FAILED
+
+
+def input_command(options: argparse.Namespace) -> int:
+    """Compare the screendumps of a run without keys and of one with keys."""
+    compared = compare_inputs(Path(options.baseline), Path(options.keypress), options.seconds)
+    if options.json:
+        print_json(dataclasses.asdict(compared))
+    else:
+        for second, chi2 in compared.chi2.items():
+            print(f"t{second:<4} chi2 {chi2:10.1f}  top-5 changed {compared.delta[second]:.2f}")
+        print(f"ratio {compared.ratio:.2f}\nVERDICT={compared.verdict}")
+    return CHECK_FAILED if compared.verdict == "FAIL" else OK
+
+
+def screen_command(options: argparse.Namespace) -> int:
+    """Compare captures of a free-running guest with a guest oracle."""
+    results = compare_screens(read_oracle(options.oracle), Path(options.captures))
+    if options.json:
+        print_json([{**dataclasses.asdict(result), "passed": result.passed} for result in results])
+    else:
+        for result in results:
+            print(f"tic {result.tic:6}  chi2 {result.chi2:10.1f}  {'PASS' if result.passed else 'FAIL'}")
+    return OK if all(result.passed for result in results) else CHECK_FAILED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="deterministic DOOM runs as test oracles")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    made = commands.add_parser("harvest", help="run the engine and write an oracle")
+    made.add_argument("--out", metavar="FOLDER", help="where the oracle goes; nothing is written without it")
+    made.add_argument("--seed", type=int, default=0, help="index at which the random tables start (default: 0)")
+    made.add_argument("--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS")
+    made.add_argument("--verify-audio-log", metavar="FILE", help="compare the audio log with this one")
+    made.add_argument("--force", action="store_true", help="replace an oracle")
+    add_run_options(made)
+    made.set_defaults(main=harvest_command)
+    verify = commands.add_parser("verify", help="run the gates over an oracle")
+    verify.add_argument("oracle")
+    verify.add_argument("--no-guest", action="store_true", help="gates A and C-1 only: no machine")
+    verify.add_argument("--arch", default="amd64", choices=("amd64", "arm64", "riscv64", "loong64"))
+    verify.add_argument("--sample-every", type=int, default=0, metavar="N", help="also look at every N-th frame")
+    verify.add_argument("--report", metavar="FILE", help="write an HTML report")
+    add_run_options(verify)
+    verify.set_defaults(main=verify_command)
+    add = commands.add_parser("add-checkpoint", help="harvest again with more checkpoints")
+    add.add_argument("oracle")
+    add.add_argument("tics", type=tics)
+    add_run_options(add)
+    add.set_defaults(main=add_checkpoint_command)
+    diff = commands.add_parser("diff", help="the first tic at which two oracles differ")
+    diff.add_argument("one")
+    diff.add_argument("other")
+    diff.set_defaults(main=diff_command)
+    audio = commands.add_parser("audio", help="compare the loudness of two recordings")
+    audio.add_argument("verb", choices=["verify"])
+    audio.add_argument("--reference", required=True)
+    audio.add_argument("--capture", required=True)
+    audio.add_argument("--tolerance-db", type=float, default=6.0)
+    audio.add_argument("--min-ratio", type=float, default=0.95)
+    audio.add_argument("--window-seconds", type=float, default=1.0)
+    audio.set_defaults(main=audio_command)
+    keys = commands.add_parser("input", help="compare screendumps without and with keys")
+    keys.add_argument("verb", choices=["verify"])
+    keys.add_argument("--baseline", required=True, metavar="FOLDER")
+    keys.add_argument("--keypress", required=True, metavar="FOLDER")
+    keys.add_argument("--seconds", type=tics, default=list(INPUT_SECONDS))
+    keys.set_defaults(main=input_command)
+    screen = commands.add_parser("screen", help="compare captures of a free-running guest by histograms")
+    screen.add_argument("verb", choices=["verify"])
+    screen.add_argument("oracle", help="an oracle that was harvested from a guest")
+    screen.add_argument("captures", help="a folder of screendumps, named as the oracle's frames")
+    screen.set_defaults(main=screen_command)
+    for command in commands.choices.values():
+        add_common_arguments(command)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code."""
+    options = build_parser().parse_args(arguments)
+    return run(PROGRAM, options.main, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

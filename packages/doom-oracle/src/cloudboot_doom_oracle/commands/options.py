@@ -1,0 +1,51 @@
+"""Options that several commands have, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cloudboot_base import MissingDependencyError
+from cloudboot_doom_oracle.script import Script, parse_script
+from cloudboot_doom_oracle.wad import Wad, find_wads
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """``--wad``, ``--script`` and ``--no-pin``."""
+    parser.add_argument("--wad", help="an IWAD (default: that of an installed package)")
+    parser.add_argument("--script", metavar="FILE", help="lines of <tic>:keydown:KEY and <tic>:keyup:KEY")
+    parser.add_argument("--no-pin", action="store_true", help="keep address randomisation; three runs vote")
+
+
+def open_wad(path: str | None) -> Wad:
+    """The WAD of ``--wad``, or the first that is installed.
+
+    Raises:
+        MissingDependencyError: none was given, and none is installed.
+        WadError: it is no IWAD.
+    """
+    if path is not None:
+        return Wad(path)
+    found = find_wads()
+    if not found:
+        raise MissingDependencyError(
+            "no IWAD was found", hint="pip install vizdoom, apt install freedoom, or --wad FILE"
+        )
+    return Wad(found[0])
+
+
+def open_script(path: str | None) -> Script:
+    """The script of ``--script``, or an empty one.
+
+    Raises:
+        ScriptError: a line of it cannot be used.
+    """
+    return Script() if path is None else parse_script(Path(path).read_text(encoding="utf-8"))
+
+
+def tics(text: str) -> list[int]:
+    """``"1,35,70"`` for argparse: tics that rise."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of tics like 1,35,70")
+    return sorted({int(part) for part in parts})

@@ -1,0 +1,57 @@
+"""What the gates of one verification share, and how they run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base import Gate, Stage, Verdict, run_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cloudboot_doom_oracle.oracle import Harvest, Oracle
+    from cloudboot_doom_oracle.script import Script
+    from cloudboot_doom_oracle.wad import Wad
+
+    from .guest import GuestRun
+
+
+@dataclasses.dataclass
+class Context:
+    """An oracle, what it is compared with, and what the gates found so far.
+
+    ``fresh`` is the harvest of this verification, ``guest`` what came through the devices. ``pictures`` are for the
+    report: a tic with expected and actual pixels.
+    """
+
+    oracle: Oracle
+    wad: Wad
+    script: Script
+    pin: bool = True
+    architecture: str = "amd64"
+    sample_every: int = 0
+    fresh: Harvest | None = None
+    guest: GuestRun | None = None
+    pictures: dict[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def run(self) -> Harvest:
+        """The fresh harvest; the first stage made it."""
+        if self.fresh is None:
+            raise RuntimeError("the engine stage has not run")
+        return self.fresh
+
+
+def run_gates(first: Stage[Context], others: Sequence[Stage[Context]], context: Context) -> Iterator[Gate]:
+    """Run ``first``; if it passes, run each of the others, whatever becomes of the ones before it.
+
+    A failure of one comparison says nothing about another. Without the run that is compared there is nothing to do.
+    """
+    gate = next(iter(run_stages([first], context)))
+    yield gate
+    for stage in others:
+        if gate.verdict is not Verdict.PASS:
+            yield Gate(stage.name, stage.claim, Verdict.NOT_REACHED)
+        else:
+            yield from run_stages([stage], context)

@@ -1,0 +1,188 @@
+"""Gates for captures of guests that run free: their timing is not the oracle's, so equality is out of reach.
+
+The screen is compared by histograms of the canvas, sound by the loudness of each second (:mod:`..audio.envelope`), and
+input by what a key changes between two runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cloudboot_base import UsageError
+from cloudboot_doom_oracle.errors import ManifestError
+from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, ppm_name, read_ppm
+
+from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cloudboot_doom_oracle.oracle import Oracle
+    from cloudboot_doom_oracle.oracle.manifest import Manifest
+    from cloudboot_doom_oracle.wad import Wad
+
+TOLERANCE_CHI2: Final = 50_000.0
+INPUT_SECONDS: Final = (15, 16, 30, 45, 60)
+"""When screendumps are taken; keys are pressed at the first."""
+INPUT_KEYS: Final = ("ret", "esc", "down", "ret")
+_COLOURS: Final = 32
+_TOP: Final = 5
+_STRICT_RATIO: Final = 10.0
+_STRICT_DELTA: Final = 0.5
+
+
+def canvas_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The 320x200 canvas of a screendump: rows 300 to 499, columns 480 to 799 of 1280x800. A canvas is itself.
+
+    Raises:
+        UsageError: the picture has another size.
+    """
+    height, width = picture.shape[:2]
+    if (width, height) == (CANVAS_WIDTH, CANVAS_HEIGHT):
+        return picture
+    if (width, height) != SCREEN:
+        raise UsageError(f"a screendump of {width}x{height}; 1280x800 or the canvas of 320x200 is needed")
+    return picture[CANVAS_Y : CANVAS_Y + CANVAS_HEIGHT, CANVAS_X : CANVAS_X + CANVAS_WIDTH]
+
+
+def histogram(canvas: NDArray[np.uint8]) -> Counter[int]:
+    """How many pixels have each colour, as 0xRRGGBB."""
+    flat = canvas.reshape(-1, 3).astype(np.int64)
+    values, counts = np.unique(flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2], return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def chi_square(ours: Counter[int], theirs: Counter[int], colours: int | None = None) -> float:
+    """The chi-square distance of two histograms, over all colours or the union of their most frequent ones."""
+    keys = (
+        set(ours) | set(theirs)
+        if colours is None
+        else {colour for side in (ours, theirs) for colour, _ in side.most_common(colours)}
+    )
+    return float(sum((ours[key] - theirs[key]) ** 2 / (ours[key] + theirs[key]) for key in keys))
+
+
+def top_delta(ours: Counter[int], theirs: Counter[int]) -> float:
+    """1 minus the Jaccard index of the five most frequent colours: 0 the same five, 1 no common one."""
+    left, right = ({colour for colour, _ in side.most_common(_TOP)} for side in (ours, theirs))
+    return 1 - len(left & right) / len(left | right)
+
+
+def palette_signature(canvas: NDArray[np.uint8], wad: Wad) -> float:
+    """The share of pixels whose colour is in one of the WAD's palettes: 1.0 for what this game can draw."""
+    palettes = np.frombuffer(wad.lump("PLAYPAL"), np.uint8).reshape(-1, 3).astype(np.int64)
+    known = set((palettes[:, 0] << 16 | palettes[:, 1] << 8 | palettes[:, 2]).tolist())
+    counts = histogram(canvas)
+    return sum(count for colour, count in counts.items() if colour in known) / counts.total()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScreenComparison:
+    """One checkpoint of a guest oracle and a capture."""
+
+    tic: int
+    chi2: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the distance is within the tolerance."""
+        return self.chi2 <= self.tolerance
+
+
+def load_picture(path: Path) -> NDArray[np.uint8]:
+    """The canvas in a PPM file.
+
+    Raises:
+        ManifestError: it is no PPM, or is cut short.
+        UsageError: it has another size.
+        OSError: it cannot be read.
+    """
+    return canvas_of(read_ppm(path.read_bytes(), os.fspath(path)))
+
+
+def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparison]:
+    """Compare the checkpoints of a guest oracle with pictures of the same names in ``captures``.
+
+    Raises:
+        ManifestError: the oracle has no tolerance, so it was not made from a guest, or a picture is damaged.
+    """
+    tolerance = guest_oracle.manifest.tolerance_chi2
+    if tolerance is None:
+        raise ManifestError("the oracle was not harvested from a guest", structure="manifest", field="tolerance_chi2")
+    results = []
+    for checkpoint in guest_oracle.manifest.checkpoints:
+        expected = histogram(guest_oracle.picture(checkpoint))
+        actual = histogram(load_picture(captures / checkpoint.frame_ppm))
+        results.append(ScreenComparison(checkpoint.tic, chi_square(expected, actual), tolerance))
+    return results
+
+
+def guest_oracle_files(
+    oracle: Oracle, captures: Mapping[int, NDArray[np.uint8]], tolerance: float = TOLERANCE_CHI2
+) -> dict[str, bytes]:
+    """The files of a guest oracle: the canvas of each checkpoint as it was captured, and a manifest with the tolerance.
+
+    Raises:
+        UsageError: a checkpoint has no capture.
+    """
+    import hashlib
+
+    checkpoints = []
+    files = {}
+    for checkpoint in oracle.manifest.checkpoints:
+        if checkpoint.tic not in captures:
+            raise UsageError(f"there is no capture of tic {checkpoint.tic}")
+        canvas = np.ascontiguousarray(canvas_of(captures[checkpoint.tic]))
+        digest = hashlib.sha256(canvas.tobytes()).hexdigest()
+        files[ppm_name(checkpoint.tic)] = ppm_bytes(canvas)
+        checkpoints.append(dataclasses.replace(checkpoint, frame_hash=digest))
+    manifest: Manifest = dataclasses.replace(
+        oracle.manifest, checkpoints=tuple(checkpoints), deterministic=False, tolerance_chi2=tolerance
+    )
+    return {MANIFEST: manifest.to_json().encode(), **files}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputComparison:
+    """Two runs, one with keys. ``chi2`` and ``delta`` are by second; ``verdict`` is PASS-STRICT, PASS or FAIL."""
+
+    chi2: dict[int, float]
+    delta: dict[int, float]
+    ratio: float
+    verdict: str
+
+
+def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPUT_SECONDS) -> InputComparison:
+    """Compare screendumps ``t15.ppm``, ... of two runs; keys were pressed right after the first.
+
+    The first pair shows how much two runs differ by themselves. PASS-STRICT: the largest later distance is at least ten
+    times that, and at least half of the five most frequent colours changed. PASS: it is larger by a factor of two.
+
+    Raises:
+        UsageError: fewer than two moments, or a picture of another size.
+        ManifestError: a picture is damaged.
+    """
+    if len(seconds) < 2:
+        raise UsageError("at least two moments are needed: before the keys, and after")
+    chi2, delta = {}, {}
+    for second in seconds:
+        ours, theirs = (histogram(load_picture(folder / f"t{second}.ppm")) for folder in (baseline, keypress))
+        chi2[second] = chi_square(ours, theirs, _COLOURS)
+        delta[second] = top_delta(ours, theirs)
+    before, *after = seconds
+    ratio = max(chi2[second] for second in after) / max(chi2[before], 1.0)
+    largest = max(delta[second] for second in after)
+    if ratio >= _STRICT_RATIO and largest >= _STRICT_DELTA:
+        verdict = "PASS-STRICT"
+    else:
+        verdict = "PASS" if ratio >= 2 else "FAIL"
+    return InputComparison(chi2, delta, ratio, verdict)

@@ -1,0 +1,6 @@
+"""The report: one HTML file with pictures, envelopes and every gate."""
+
+from .html import render_report
+from .png import animated_png, png
+
+__all__ = ["animated_png", "png", "render_report"]

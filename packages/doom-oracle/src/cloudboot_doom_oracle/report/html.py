@@ -1,0 +1,122 @@
+"""Rendering gates, pictures and envelopes into one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from cloudboot_base import Verdict
+from cloudboot_doom_oracle.audio.envelope import envelope
+
+from .png import animated_png, png
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cloudboot_base import Gate
+    from cloudboot_doom_oracle.audio.wav import Wav
+    from cloudboot_doom_oracle.gates import Context
+
+_STYLE: Final = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222;background:#fff}
+table{border-collapse:collapse;width:100%;margin:1em 0}td,th{border-bottom:1px solid #ddd;padding:.3em .6em;
+text-align:left;vertical-align:top}pre{margin:0;white-space:pre-wrap;font-size:12px}.pass{color:#17692b}
+.fail{color:#b00020;font-weight:bold}img{image-rendering:pixelated;width:320px;height:200px;background:#000}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}td,th{border-color:#444}.pass{color:#6cc982}
+.fail{color:#ff7b8a}}
+"""
+_LIMITS: Final = (
+    (
+        "Gate A proves that this engine, WAD, script and seed give the same frames and random indices again. "
+        "It does not prove that another engine would: engines agree on the title picture and part in the first demo."
+    ),
+    (
+        "Gate B proves that frames reach a display unchanged through virtio-gpu, driven in lock-step. "
+        "It proves nothing about a guest operating system's driver, or about firmware's access to PCI devices."
+    ),
+    (
+        "Gate C-1 proves which sounds the engine asks for. Gate C-2 proves that their samples reach a sound "
+        "card's back end. Neither proves how they sound, and music is logged and not played."
+    ),
+    "The random indices alone are a weak gate: keys that are one tic late change frames and leave them equal.",
+    "The input gates prove that keys arrive and change frames. They say nothing about latency.",
+)
+
+
+def _image(picture: bytes, title: str) -> str:
+    data = base64.b64encode(picture).decode()
+    return f'<img alt="{html.escape(title)}" title="{html.escape(title)}" src="data:image/png;base64,{data}">'
+
+
+def _difference(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """White where the pictures differ."""
+    differs = (ours != theirs).any(axis=2)
+    return np.repeat(np.where(differs, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _pictures(context: Context) -> str:
+    rows = []
+    for tic, (ours, theirs) in sorted(context.pictures.items()):
+        difference = _difference(ours, theirs)
+        count = int((difference[:, :, 0] > 0).sum())
+        cells = [_image(png(ours), f"oracle, tic {tic}"), _image(png(theirs), f"capture, tic {tic}")]
+        cells.append(_image(png(difference), f"difference, tic {tic}"))
+        if count:
+            cells[2] = _image(animated_png([ours, theirs, difference]), f"oracle, capture, difference, tic {tic}")
+        checkpoint = next(c for c in context.oracle.manifest.checkpoints if c.tic == tic)
+        indices = f"prndindex {checkpoint.prndindex}<br>mrndindex {checkpoint.mrndindex}"
+        facts = f"tic {tic}<br>{indices}<br>{count} pixels differ"
+        rows.append("<tr><td>" + facts + "</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "<tr><th>checkpoint</th><th>oracle</th><th>capture</th><th>difference</th></tr>"
+    return f"<h2>Checkpoints</h2><table>{head}{''.join(rows)}</table>"
+
+
+def _envelope(sound: Wav) -> str:
+    """A polyline of the loudness in dBFS, from -90 to 0, a point for each second."""
+    levels = envelope(sound, 1.0)
+    points = " ".join(f"{10 * index},{min(90.0, -level):.1f}" for index, level in enumerate(levels))
+    width = max(10, 10 * len(levels))
+    return (
+        "<h2>Sound</h2><p>Loudness of each second, 0 to -90 dBFS.</p>"
+        f'<svg viewBox="0 0 {width} 90" width="100%" height="120" preserveAspectRatio="none" role="img">'
+        f'<polyline fill="none" stroke="#c33" stroke-width="1" points="{points}"/></svg>'
+    )
+
+
+def _gate(gate: Gate) -> str:
+    facts = gate.as_dict()
+    told = {name: facts[name] for name in ("evidence", "error", "reason") if facts.get(name)}
+    style = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}.get(gate.verdict, "")
+    text = html.escape(json.dumps(told, indent=1, ensure_ascii=False))
+    return (
+        f'<tr><td class="{style}">{gate.verdict}</td><td>{html.escape(gate.name)}</td>'
+        f"<td>{html.escape(gate.claim)}<pre>{text}</pre></td><td>{gate.seconds:.2f} s</td></tr>"
+    )
+
+
+def render_report(context: Context, gates: Sequence[Gate]) -> str:
+    """The report as HTML."""
+    manifest = context.oracle.manifest
+    made = {
+        "engine": manifest.gore_version,
+        "WAD": f"{manifest.wad}, {manifest.wad_bytes} bytes, sha256 {manifest.wad_hash}",
+        "script": f"sha256 {manifest.script_hash}",
+        "seed": manifest.seed,
+    }
+    facts = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in made.items())
+    passed = sum(gate.verdict is Verdict.PASS for gate in gates)
+    head = "<tr><th></th><th>gate</th><th>claim and evidence</th><th></th></tr>"
+    limits = "".join(f"<li>{html.escape(text)}</li>" for text in _LIMITS)
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {passed} of {len(gates)} gates passed</h1>"
+        f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}</table>"
+        f"{_pictures(context)}{_envelope(context.oracle.exact_sound)}"
+        f"<h2>What this does not prove</h2><ul>{limits}</ul>\n"
+    )

@@ -1,0 +1,126 @@
+"""Options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, Self
+
+from cloudboot_base.command import Progress, print_json
+from cloudboot_oci_stream.access import Access
+from cloudboot_oci_stream.inputs import read_line
+from cloudboot_oci_stream.retry import Resume
+from cloudboot_oci_stream.timing import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def add_access_options(parser: argparse.ArgumentParser) -> None:
+    """How a registry is reached, and for how long it is tried."""
+    access = parser.add_argument_group("access")
+    access.add_argument("--insecure", action="store_true", help="Use plain HTTP, to any machine.")
+    access.add_argument("--username", metavar="NAME", help="The user name; by default what was logged in with.")
+    access.add_argument("--password-stdin", action="store_true", help="Read the password from stdin.")
+    access.add_argument(
+        "--auth-file", metavar="FILE", help="Use this credentials file instead of those of docker and podman."
+    )
+    access.add_argument(
+        "--token-host",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="A token service on another host that may be given the credentials. May be repeated.",
+    )
+    access.add_argument(
+        "--ca-file", metavar="FILE", help="Certificate authorities to trust besides the system's (PEM)."
+    )
+    access.add_argument("--client-certificate", metavar="FILE", help="The certificate to show to the registry (PEM).")
+    access.add_argument("--client-key", metavar="FILE", help="The key of that certificate, if it is in another file.")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="Give up after so long.")
+    limits.add_argument(
+        "--stall", type=_seconds, metavar="SECONDS", help="Give a connection up after so long without a byte (30)."
+    )
+    limits.add_argument("--retries", type=_count, metavar="N", help="Try again so often in a row without progress (8).")
+
+
+def access_of(options: argparse.Namespace, limit: Deadline, password: str | None = None) -> Access:
+    """The access that the options describe; the password is read from stdin if they say so."""
+    if password is None and options.password_stdin:
+        password = read_line(sys.stdin.fileno(), limit)
+    access = Access(
+        insecure=True if options.insecure else None,
+        username=options.username,
+        password=password,
+        auth_file=options.auth_file,
+        ca_file=options.ca_file,
+        client_certificate=options.client_certificate,
+        client_key=options.client_key,
+        token_hosts=options.token_host,
+    )
+    return dataclasses.replace(access, stall=options.stall) if options.stall else access
+
+
+def limit_of(options: argparse.Namespace) -> Deadline:
+    """The deadline of the command, from now on."""
+    return Deadline(options.timeout)
+
+
+def resume_of(options: argparse.Namespace) -> Resume:
+    """How often a transfer may break."""
+    return Resume() if options.retries is None else Resume(attempts=options.retries)
+
+
+class Meter:
+    """Shows how far a transfer is, on a terminal."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._line: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` bytes are there."""
+        if self._line is None:
+            self._line = Progress(self._label, total)
+        self._line(done)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.close()
+
+
+def show(options: argparse.Namespace, facts: Mapping[str, object], text: str) -> int:
+    """Print the result; the exit code."""
+    if options.json:
+        print_json(facts)
+    else:
+        print(text)
+    return 0
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = _count(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _count(text: str) -> int:
+    if re.fullmatch("[0-9]{1,15}", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text) if text.isascii() else math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time to wait")
+    return seconds

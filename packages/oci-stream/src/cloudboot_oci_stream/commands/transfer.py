@@ -1,0 +1,215 @@
+"""``push``, ``pull``, ``copy`` and ``inspect``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from cloudboot_base import new_file, refuse_existing
+from cloudboot_base.command import notice, printable
+from cloudboot_base.storage import write_all
+
+from .options import Meter, access_of, add_access_options, limit_of, positive, resume_of, show
+from .signing import (
+    add_policy_options,
+    add_signing_options,
+    formats_of,
+    listed_refusals,
+    policy_of,
+    signer_of,
+)
+
+if TYPE_CHECKING:
+    from cloudboot_base.program import Program
+    from cloudboot_oci_stream.lanes import Ranges
+
+_COPY = 1 << 20
+
+
+def add_commands(program: Program) -> None:
+    """Add the commands of this module."""
+    push = program.command("push", _push, "Push a disk image.")
+    push.add_argument("file", metavar="FILE", help="The disk image; - reads it from stdin.")
+    push.add_argument("reference", metavar="REFERENCE", help="Where it goes.")
+    push.add_argument("--title", metavar="NAME", help="The file name that others see; by default that of FILE.")
+    push.add_argument(
+        "--annotation",
+        type=_annotation,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="An annotation of the manifest. May be repeated.",
+    )
+    push.add_argument(
+        "--created", metavar="TIME", help="The time of creation to write down (RFC 3339); by default none."
+    )
+    push.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
+    add_signing_options(push, key="--sign", prefix="sign-")
+    add_access_options(push)
+
+    pull = program.command("pull", _pull, "Fetch a disk image and verify it.")
+    pull.add_argument("reference", metavar="REFERENCE", help="The image.")
+    pull.add_argument("-o", "--output", metavar="FILE", help="Write it here; by default it is only verified.")
+    pull.add_argument("--force", action="store_true", help="Replace FILE.")
+    pull.add_argument(
+        "--ranges", type=_ranges, default="auto", metavar="N", help="Connections at once; by default as many as pay."
+    )
+    pull.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    add_policy_options(pull)
+    add_access_options(pull)
+
+    copy = program.command("copy", _copy, "Copy an image to another place, without a change of its digests.")
+    copy.add_argument("source", metavar="SOURCE", help="The image.")
+    copy.add_argument("target", metavar="TARGET", help="Where it goes.")
+    copy.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
+    copy.add_argument("--platform", metavar="OS/ARCH", help="Copy only the manifest for this, of an index.")
+    copy.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
+    add_access_options(copy)
+
+    inspect = program.command("inspect", _inspect, "Describe an image without fetching it.")
+    inspect.add_argument("reference", metavar="REFERENCE", help="The image.")
+    inspect.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    add_access_options(inspect)
+
+
+def _push(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.push import push_image
+
+    limit = limit_of(options)
+    signer = signer_of(options, limit)
+    with Meter("push") as progress:
+        manifest = push_image(
+            sys.stdin.fileno() if options.file == "-" else options.file,
+            options.reference,
+            title=options.title,
+            annotations=dict(options.annotation),
+            created=options.created,
+            chunk=options.chunk,
+            access=access_of(options, limit),
+            progress=progress,
+            deadline=limit,
+            resume=resume_of(options),
+            sign=signer,
+            signature_formats=formats_of(options),
+        )
+    facts = {"reference": options.reference, "digest": manifest.digest, "size": manifest.size}
+    return show(options, facts, manifest.digest)
+
+
+def _pull(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.image import fetch_image
+
+    output, limit = options.output, limit_of(options)
+    if output is not None:
+        refuse_existing(output, force=options.force)
+    policy = policy_of(options, limit)
+    start = time.monotonic()
+    with Meter("pull") as progress, listed_refusals():
+        image = fetch_image(
+            options.reference,
+            platform=options.platform,
+            access=access_of(options, limit),
+            progress=progress,
+            deadline=limit,
+            resume=resume_of(options),
+            policy=policy,
+            ranges=options.ranges,
+        )
+    with image:
+        seconds = time.monotonic() - start
+        if output is not None:
+            # The image as it was pushed, without the padding a block device needs.
+            with (
+                image.view[: image.descriptor.size] as view,
+                new_file(output, force=options.force, durable=True) as fd,
+            ):
+                for offset in range(0, len(view), _COPY):
+                    with view[offset : offset + _COPY] as piece:
+                        write_all(fd, piece, offset)
+        facts: dict[str, object] = {
+            "reference": str(image.reference),
+            "manifest": image.digest,
+            "layer": image.descriptor.as_json(),
+            "annotations": dict(image.manifest.annotations),
+            "output": output,
+            "seconds": round(seconds, 3),
+        }
+        if image.verification is not None:
+            facts["verification"] = image.verification.as_dict()
+        return show(options, facts, f"{image.digest}: {image.descriptor.size} bytes verified in {seconds:.2f} s")
+
+
+def _copy(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.copy import copy_image
+
+    limit = limit_of(options)
+    with Meter("copy") as progress:
+        copied = copy_image(
+            options.source,
+            options.target,
+            platform=options.platform,
+            access=access_of(options, limit),
+            referrers=options.referrers,
+            chunk=options.chunk,
+            progress=progress,
+            deadline=limit,
+            resume=resume_of(options),
+        )
+    facts = {
+        "source": options.source,
+        "target": options.target,
+        "digest": copied.descriptor.digest,
+        "media_type": copied.descriptor.media_type,
+        "sent": copied.sent,
+        "mounted": copied.mounted,
+        "present": copied.present,
+        "referrers": copied.referrers,
+        "left": [{"digest": digest, "reason": reason} for digest, reason in copied.left],
+    }
+    text = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
+    if options.referrers:
+        text += f", {copied.referrers} referrers"
+    for digest, reason in copied.left:
+        notice("cloudboot-oci-stream", printable(f"left behind: {digest}: {reason}"))
+    return show(options, facts, f"{copied.descriptor.digest}: {text}")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.descriptor import Platform
+    from cloudboot_oci_stream.image import resolve
+    from cloudboot_oci_stream.store import open_store
+
+    limit = limit_of(options)
+    platform = Platform.parse(options.platform) if options.platform else None
+    store = open_store(options.reference, access_of(options, limit))
+    document, manifest, layer = resolve(store, platform=platform, deadline=limit, resume=resume_of(options))
+    facts = {
+        "reference": options.reference,
+        "manifest": document.digest,
+        "media_type": document.media_type,
+        "artifact_type": manifest.artifact_type,
+        "annotations": dict(manifest.annotations),
+        "layer": layer.as_json(),
+    }
+    lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}", f"layer     {layer.digest}"]
+    lines += [f"size      {layer.size}"] + [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
+    return show(options, facts, "\n".join(map(printable, lines)))
+
+
+def _annotation(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _ranges(text: str) -> Ranges:
+    from cloudboot_oci_stream.lanes import MOST_RANGES
+
+    if text == "auto":
+        return "auto"
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:9]) <= MOST_RANGES:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor 1 to {MOST_RANGES}")
+    return int(text)

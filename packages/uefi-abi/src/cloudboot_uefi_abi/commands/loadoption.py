@@ -1,0 +1,80 @@
+"""``loadoption``: boot options, from bytes and from files of efivarfs."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_base import UsageError
+from cloudboot_base.command import OK, print_json, printable
+from cloudboot_uefi_abi.errors import VariableError
+from cloudboot_uefi_abi.load_option import LoadOption
+from cloudboot_uefi_abi.variables import variable_from_efivarfs
+
+from .devpath import path_facts
+from .source import read_file
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cloudboot_base.program import Program
+
+__all__ = ["add", "option_facts"]
+
+_HEX: Final = re.compile(r"([0-9a-fA-F]{2}){6,}")
+
+
+def add(program: Program) -> None:
+    """Add the command."""
+    parser = program.command("loadoption", run, "Print the contents of Boot#### variables.")
+    parser.add_argument(
+        "option", nargs="+", metavar="OPTION", help="File (of efivarfs, or the bytes alone), or hexadecimal bytes."
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every option."""
+    facts = []
+    for given in options.option:
+        option = LoadOption.parse(_bytes(given))
+        facts.append(option_facts(option))
+        if not options.json:
+            _print(option)
+    if options.json:
+        print_json(facts)
+    return OK
+
+
+def _bytes(given: str) -> bytes:
+    if os.path.exists(given):
+        data = read_file(given)
+        try:
+            return variable_from_efivarfs(os.path.basename(given), data).data
+        except VariableError:
+            return data
+    if _HEX.fullmatch(given):
+        return bytes.fromhex(given)
+    raise UsageError(f"{given} is neither a file nor hexadecimal bytes")
+
+
+def _print(option: LoadOption) -> None:
+    print(f"description:  {printable(option.description)}")
+    print(f"attributes:   {int(option.attributes):#x}{' (active)' if option.active else ''}")
+    for path in option.paths:
+        print(f"device path:  {printable(str(path))}")
+    if option.optional_data:
+        text = option.optional_text
+        print(f"data:         {printable(repr(text)) if text else option.optional_data.hex()}")
+
+
+def option_facts(option: LoadOption) -> dict[str, object]:
+    """A load option for ``--json``."""
+    return {
+        "description": option.description,
+        "active": option.active,
+        "attributes": int(option.attributes),
+        "paths": [path_facts(path) for path in option.paths],
+        "optional_data": option.optional_data.hex(),
+        "optional_text": option.optional_text,
+    }

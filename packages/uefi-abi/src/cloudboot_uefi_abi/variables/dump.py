@@ -1,0 +1,54 @@
+"""Variables out of a dump: a flash image, or the JSON that virt-firmware and QEMU's variable service write."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from cloudboot_uefi_abi.constants import VariableAttribute
+from cloudboot_uefi_abi.errors import VariableError
+from cloudboot_uefi_abi.layout.records import EFI_TIME
+
+from .store import VariableStore
+from .variable import Variable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["variables_from_dump", "variables_from_json"]
+
+
+def variables_from_dump(data: Buffer) -> tuple[Variable, ...]:
+    """The variables of a flash image, or of a JSON document, whichever ``data`` is.
+
+    Raises:
+        VariableError: it is neither, or malformed.
+        TruncatedError: the flash ends inside a header.
+    """
+    raw = bytes(memoryview(data).cast("B"))
+    return variables_from_json(raw) if raw.lstrip()[:1] == b"{" else VariableStore.parse(raw).variables
+
+
+def variables_from_json(data: bytes) -> tuple[Variable, ...]:
+    """The variables of a JSON document: ``{"variables": [{"name", "guid", "attr", "data", "time"?}, ...]}``.
+
+    Data and time are hexadecimal.
+
+    Raises:
+        VariableError: not such a document.
+    """
+    try:
+        rows: Any = json.loads(data)["variables"]
+        return tuple(
+            Variable(
+                str(row["name"]),
+                UUID(row["guid"]),
+                bytes.fromhex(row["data"]),
+                VariableAttribute(int(row["attr"])),
+                EFI_TIME.unpack_from(bytes.fromhex(row["time"])) if "time" in row else EFI_TIME(),
+            )
+            for row in rows
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError) as error:
+        raise VariableError(f"not a JSON document of variables: {error}", structure="JSON") from None

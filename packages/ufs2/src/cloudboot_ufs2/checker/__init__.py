@@ -1,0 +1,1 @@
+"""Every invariant recomputed, and what of a repair needs nothing but that."""

@@ -1,0 +1,1 @@
+"""Changing a file system in place, and repairing one."""

@@ -1,0 +1,138 @@
+"""An open file of a file system that is being changed."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from cloudboot_ufs2.reader.file import UFS2File
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from cloudboot_base import Storage
+    from cloudboot_ufs2.reader.blocks import BlockMap
+
+    from .edit import WritableUFS2
+
+
+class LiveFile(UFS2File):
+    """The bytes of a file, as they are now. Each call is one step: threads share a file as they share the volume."""
+
+    def __init__(
+        self,
+        volume: WritableUFS2,
+        storage: Storage,
+        blocks: BlockMap,
+        number: int,
+        *,
+        readable: bool = True,
+        writable: bool = False,
+        append: bool = False,
+        replacing: bool = False,
+    ) -> None:
+        inode = volume.read_inode(number)
+        super().__init__(storage, volume.geometry, blocks, inode, number)
+        self._volume = volume
+        self._generation = inode.di_gen
+        self._seen = volume.changes
+        self._readable, self._writable, self._append, self._replacing = readable, writable, append, replacing
+        if append:
+            self._position = inode.di_size
+
+    def __del__(self) -> None:
+        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes.
+
+        Raises:
+            StaleFileError: the file has been removed.
+        """
+        with self._volume.lock:
+            self._refresh()
+            return self._size
+
+    def _refresh(self) -> None:
+        if self._seen != self._volume.changes:
+            self._inode = self._volume.current_inode(self._number, self._generation)
+            self._size = self._inode.di_size
+            self._forget_runs()
+            self._seen = self._volume.changes
+
+    def readable(self) -> bool:
+        """Whether the mode allows reading."""
+        return self._readable
+
+    def writable(self) -> bool:
+        """Whether the mode allows writing."""
+        return self._writable
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        with self._volume.lock:
+            self._refresh()
+            return super().seek(offset, whence)
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read as much as fits and is there; 0 at the end."""
+        with self._volume.lock:
+            return super().readinto(buffer)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``; fewer at the end."""
+        with self._volume.lock:
+            self._refresh()
+            return super().read_at(offset, size)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> int:
+        """Fill ``buffer`` from ``offset`` as far as the file goes; the number of bytes."""
+        if not self._readable:
+            raise io.UnsupportedOperation("the file is not open for reading")
+        with self._volume.lock:
+            self._refresh()
+            return super().readinto_at(offset, buffer)
+
+    def write(self, data: Buffer, /) -> int:
+        """Write all of ``data`` at the position, or at the end if the file was opened to append."""
+        count = memoryview(data).nbytes
+        with self._volume.lock:
+            start = None if self._append else self._position
+            if self._volume.busy:
+                # A buffer that the garbage collector empties in the middle of an operation waits for its end.
+                kept = bytes(data)
+                self._volume.when_idle(lambda: self._write_late(start, kept))
+                self._position += count
+            else:
+                self._position = self._write(start, data)
+        return count
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write all of ``data`` at ``offset``; the position stays."""
+        if offset < 0:
+            raise ValueError(f"negative offset {offset}")
+        with self._volume.lock:
+            self._write(offset, data)
+
+    def _write(self, offset: int | None, data: Buffer) -> int:
+        self._require_writable()
+        return self._volume.write_inode(self._number, offset, data, replacing=self._replacing)
+
+    def _write_late(self, offset: int | None, data: bytes) -> None:
+        self._volume.write_inode(self._number, offset, data, self._generation, replacing=self._replacing)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
+        with self._volume.lock:
+            self._require_writable()
+            size = self._position if size is None else size
+            self._volume.truncate_inode(self._number, size)
+        return size
+
+    def _require_writable(self) -> None:
+        if not self._writable:
+            raise io.UnsupportedOperation("the file is not open for writing")
+        if self.closed:
+            raise ValueError("the file is closed")
+        self._refresh()

@@ -1,0 +1,1 @@
+"""What leaves a file system: archives, copies, comparisons."""

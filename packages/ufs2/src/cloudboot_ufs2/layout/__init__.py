@@ -1,0 +1,1 @@
+"""What stands on the disk: declarations, generated records, and one module for each noun of the specification."""

@@ -1,0 +1,1 @@
+"""Opening and reading a file system, wherever it is."""
