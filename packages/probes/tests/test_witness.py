@@ -101,12 +101,18 @@ def test_a_damaged_kernel_is_read_or_refused(offset: int, mask: int) -> None:
         (bzimage(gzip.compress(elf()))[:-2000], "outside"),
         (bzimage(gzip.compress(b"MZ" + bytes(100))), "not an ELF"),
         (bzimage(gzip.compress(elf(flags=4))), "no executable segment"),
-        (bzimage(gzip.compress(bytes(600 << 20), 1)), "more than"),
     ],
 )
 def test_what_is_no_kernel_is_refused_by_name(data: bytes, words: str) -> None:
     with pytest.raises(KernelFormatError, match=words):
         unpack(data)
+
+
+def test_a_kernel_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudboot_probes.witness.kernel._MAX_KERNEL", 1 << 20)
+    for compress in (gzip.compress, bz2.compress, lzma.compress):
+        with pytest.raises(KernelFormatError, match="more than 1048576 bytes"):
+            unpack(bzimage(compress(bytes(8 << 20))))
 
 
 @pytest.fixture
