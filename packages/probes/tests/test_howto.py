@@ -52,7 +52,8 @@ def renewed(document: str, folder: Path) -> str:
 
 def pages(root: Path) -> dict[str, Path]:
     """Every page of the folder that has commands."""
-    return {path.stem: path for path in sorted((root / "docs" / "how-to").glob("*.md")) if _BLOCK.search(path.read_text())}
+    found = sorted((root / "docs" / "how-to").glob("*.md"))
+    return {path.stem: path for path in found if _BLOCK.search(path.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize("name", PAGES)
