@@ -25,6 +25,7 @@ PROBE = {
 JUDGES = {
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
+    "chocolate-doom": "/usr/games/chocolate-doom",
     "cpio": "cpio",
     "chromium": "chromium",
     "dosfstools": "fsck.fat",
@@ -60,6 +61,7 @@ JUDGES = {
     "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
     "zsh": "zsh",
+    "xz-utils": "xz",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {
@@ -82,6 +84,7 @@ FOREIGN_JUDGES = {
     "efi-shell-x64": ("amd64", FOREIGN / "usr/share/efi-shell-x64/shellx64.efi"),
     "efi-shell-aa64": ("amd64", FOREIGN / "usr/share/efi-shell-aa64/shellaa64.efi"),
     "efi-shell-riscv64": ("amd64", FOREIGN / "usr/share/efi-shell-riscv64/shellriscv64.efi"),
+    "efi-shell-loongarch64": ("amd64", FOREIGN / "usr/share/efi-shell-loongarch64/shellloongarch64.efi"),
     "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
     "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
     "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),

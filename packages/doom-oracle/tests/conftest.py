@@ -5,22 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloudboot_doom_oracle import Oracle, Script, Wad, find_wads, harvest, parse_script, read_oracle, write_oracle
+from cloudboot_doom_oracle.testing import SCRIPT
 
-SCRIPT = """
-# start a game on the first map, walk, fire
-20:keydown:enter
-22:keyup:enter
-30:keydown:enter
-32:keyup:enter
-40:keydown:enter
-42:keyup:enter
-50:keydown:enter
-52:keyup:enter
-120:keydown:up
-130:keydown:fire
-150:keyup:fire
-160:keyup:up
-"""
 CHECKPOINTS = (1, 35, 70, 140, 160)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from cloudboot_base.testing import judge
 from cloudboot_doom_oracle import CDoomEngine, EngineError, Script, Wad, parse_script
 from cloudboot_doom_oracle.engine.process import run_engine
 from cloudboot_doom_oracle.oracle import run_once
@@ -88,3 +91,20 @@ def test_an_engine_that_refuses_its_wad_says_why(tmp_path: Path, wad: Wad) -> No
         CDoomEngine(Wad(tmp_path / "small.wad")) as engine,
     ):
         next(iter(engine.frames()))
+
+
+@pytest.mark.parametrize("demo", ["demo1", "demo3"])
+def test_another_engine_counts_the_same_tics_of_a_demo(wad: Wad, tmp_path: Path, demo: str) -> None:
+    """The judge is Debian's chocolate-doom: a demo ends where the player left, so one tic astray is another number."""
+    program = judge("chocolate-doom", "chocolate-doom")
+    environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "HOME": str(tmp_path)}
+    command = [program, "-iwad", str(wad.path), "-timedemo", demo, "-nosound", "-nodraw", "-nogui"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    theirs = re.search(r"timed (\d+) gametics", done.stdout + done.stderr)
+    assert theirs is not None, done.stdout[-500:]
+    with CDoomEngine(wad, arguments=["-timedemo", demo]) as engine, pytest.raises(EngineError) as caught:
+        for _ in engine.frames():
+            pass
+    ours = re.search(r"timed (\d+) gametics", str(caught.value))
+    assert ours is not None, str(caught.value)
+    assert ours[1] == theirs[1]

@@ -19,6 +19,7 @@ from cloudboot_doom_oracle import GuestError, Oracle, Script, Wad
 from cloudboot_doom_oracle.gates import GUEST_STAGES, Context, run_gates
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE, GuestRun
 from cloudboot_doom_oracle.gates.rig import ScreenRig, play_through_sound, wav_body
+from cloudboot_doom_oracle.gates.soak import soak
 
 pytestmark = pytest.mark.live
 
@@ -81,7 +82,7 @@ def test_a_machine_that_is_killed_in_the_middle_is_an_error() -> None:
                 rig.show(picture)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_default_checkpoints_pass_every_gate(wad: Wad, tmp_path: Path) -> None:
     """1,050 tics of the demo loop: O-1 to O-9 as the protocol states them."""
     command: list[str | Path] = [sys.executable, "-m", "cloudboot_doom_oracle"]
@@ -95,3 +96,8 @@ def test_the_default_checkpoints_pass_every_gate(wad: Wad, tmp_path: Path) -> No
     assert {name: told[f"O-{name}"] for name in range(1, 10)} == dict.fromkeys(range(1, 10), "pass")
     assert told["keys"] == "not-applicable"
     assert page.stat().st_size > 100_000
+
+
+def test_a_short_soak(wad: Wad) -> None:
+    done = soak(wad, Script(), 150, sample_every=25)
+    assert (done.flushes, done.screendumps, done.allocations) == (done.frames, done.frames // 25, 0)

@@ -1,6 +1,7 @@
 """The command, run as a user runs it."""
 
 import datetime as dt
+import gzip
 import io
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_base.testing import judge, run
 from cloudboot_fat.__main__ import main
 from cloudboot_fat.commands import program
 from cloudboot_fat.testing import fsck, mcopy_out, mtools
@@ -265,3 +267,55 @@ def test_a_deep_path(image: Path) -> None:
     assert fat("cat", image, deep + "/file") == Path(__file__).read_bytes()
     fat("mkdir", image, "/" + "/".join(["long directory name"] * 300), code=3)
     fsck(image)
+
+
+def test_what_does_not_fit_leaves_everything_as_it_was(tmp_path: Path, folder: Path) -> None:
+    image = tmp_path / "full.img"
+    fat("build", image, folder)  # as small as can be
+    before = image.read_bytes()
+    other = tmp_path / "other"
+    for name, data in TREE.items():
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_bytes(data[::-1])
+    assert "--in-place" in fat_said("put", image, other / "EFI/BOOT/BOOTX64.EFI", "/EFI/BOOT", "--force", code=4)[1]
+    assert "bytes more" in fat_said("put", image, other, "/", "--force", code=4)[1]
+    assert "bytes more" in fat_said("put", image, other, "/new", code=4)[1]
+    assert image.read_bytes() == before
+    fat("put", image, other, "/", "--in-place")
+    assert mcopy_out(image, tmp_path / "out") == {f"/{name}": data[::-1] for name, data in TREE.items()}
+    fsck(image)
+
+
+def test_partitions_and_containers(tmp_path: Path, folder: Path, image: Path) -> None:
+    disk = tmp_path / "disk.img"
+    with disk.open("wb") as file:
+        file.truncate(24 << 20)
+    parts = ["-n", "1:2048:+1M", "-t", "1:8300", "-n", "2:8192:+8M", "-t", "2:ef00", "-c", "2:EFI system"]
+    run(judge("sgdisk", "gdisk"), "-o", *parts, disk)
+    fat("ls", disk, code=3)  # the ESP holds no volume yet
+    facts = json.loads(fat("build", disk, folder, "--partition", "esp", "--force", "--label", "inside", "--json"))
+    assert (facts["size"], facts["hidden_sectors"], facts["label"]) == (8 << 20, 8192, "INSIDE")
+    run(judge("sgdisk", "gdisk"), "-v", disk)
+    assert mtools("mtype", disk, "::/a long name.txt", at=8192 * 512) == "text"
+    for which in ((), ("--partition", "2"), ("--partition", "EFI system"), ("--partition", "esp"), ("--offset", "4M")):
+        assert fat("cat", disk, "/A LONG NAME.TXT", *which) == b"text"
+    fat("put", disk, folder / "a long name.txt", "/EFI")
+    fat("ls", disk, "--partition", "1", code=3)
+    fat("ls", disk, "--partition", "3", code=3)
+    fat("ls", disk, "--partition", "2", "--offset", "4M", code=2)
+    fat("format", tmp_path / "new.img", "--partition", "2", "--size", "4M", code=2)
+    # The same disk in other containers can be read, and is not changed.
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", disk, tmp_path / "disk.qcow2")
+    (tmp_path / "disk.img.gz").write_bytes(gzip.compress(disk.read_bytes(), 1))
+    for packed in (tmp_path / "disk.qcow2", tmp_path / "disk.img.gz"):
+        before = packed.read_bytes()
+        assert fat("cat", packed, "/EFI/a long name.txt") == b"text"
+        assert b"no problems" in fat("check", packed)
+        fat("rm", packed, "/EFI/a long name.txt", code=3)
+        assert packed.read_bytes() == before
+    # The primary table is lost: the backup says where the ESP is.
+    with disk.open("r+b") as file:
+        file.seek(512)
+        file.write(bytes(512))
+    out, said = fat_said("cat", disk, "/EFI/a long name.txt")
+    assert (out, "the backup was read" in said) == (b"text", True)

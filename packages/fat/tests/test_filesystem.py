@@ -106,7 +106,13 @@ def test_a_full_volume_changes_nothing_and_recovers(volume: Made, tmp_path: Path
     with pytest.raises(NoSpaceError):
         fs.mkdir("/new")
     # There is no room for another copy, but for one in its place.
-    fs.write_file("/fill", b"\1" * free)
+    full = bytes(data)
+    with pytest.raises(NoSpaceError) as caught:
+        fs.write_file("/fill", b"\1" * free)
+    assert "--in-place" in (caught.value.hint or "")
+    assert caught.value.actual == 0
+    assert data == full
+    fs.write_file("/fill", b"\1" * free, in_place=True)
     assert fs.read_file("/fill") == b"\1" * free
     judge_it(data, tmp_path)
     fs.remove("/fill")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
+from cloudboot_base.testing import judge, run
 from cloudboot_gpt import PartitionSpec, create, partition_types, plan, read
 from cloudboot_gpt.__main__ import main
 from cloudboot_gpt.commands import program
@@ -268,3 +270,36 @@ def test_the_module_runs(image: Path) -> None:
         [sys.executable, "-m", "cloudboot_gpt", "show", image, "--json"], capture_output=True, check=True
     )
     assert json.loads(done.stdout) == TABLE.as_dict()
+
+
+def test_other_containers_are_read_and_not_changed(capsys: Capture, image: Path, tmp_path: Path) -> None:
+    qcow2, packed = tmp_path / "disk.qcow2", tmp_path / "disk.img.gz"
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", image, qcow2)
+    packed.write_bytes(gzip.compress(DISK))
+    # qemu-img rounds a disk up to whole clusters of the image, so that the table no longer reaches its end.
+    assert command_json(capsys, "show", packed) == TABLE.as_dict()
+    assert command_json(capsys, "show", qcow2)["partitions"] == TABLE.as_dict()["partitions"]
+    assert command(capsys, "check", packed)[0] == OK
+    for path in (qcow2, packed):
+        before = path.read_bytes()
+        output = tmp_path / "out"
+        assert command(capsys, "extract", path, "2", output, "--force")[0] == OK
+        assert output.read_bytes() == b"\2" * (96 << 10)
+        for words in (("repair",), ("grow",), ("resize", "3", "max")):
+            code, _, err = command(capsys, words[0], path, *words[1:])
+            assert (code, "can be read, and not changed" in err) == (BAD_INPUT, True)
+        assert path.read_bytes() == before
+
+
+def test_a_disk_with_a_plain_mbr(capsys: Capture, tmp_path: Path) -> None:
+    disk = tmp_path / "mbr.img"
+    disk.write_bytes(bytes(8 << 20))
+    script = b"label: dos\nlabel-id: 0x12345678\nsize=2MiB,type=ef\nsize=1MiB,type=83\n"
+    run(judge("sfdisk", "fdisk"), "-q", disk, stdin=script)
+    code, out, err = command(capsys, "show", disk)
+    assert (code, err) == (OK, "")
+    assert "Disk identifier (MBR): 0x12345678" in out
+    assert [each["type_name"] for each in command_json(capsys, "show", disk)["partitions"]] == ["esp", "linux"]
+    assert command(capsys, "extract", disk, "linux", tmp_path / "out")[0] == OK
+    assert (tmp_path / "out").stat().st_size == 1 << 20
+    assert command(capsys, "check", disk)[0] == BAD_INPUT

@@ -107,3 +107,24 @@ def test_streams_are_told_of_and_written(tmp_path: Path, ntfs: Command) -> None:
     cloudboot_ntfs.build(tmp_path / "image", {"/a": cloudboot_ntfs.File(b"1", streams={"s": b"stream"})})
     assert ntfs("cat", tmp_path / "image", "/a", "--stream", "s") == "stream"
     assert "1 data stream not copied" in ntfs("get", tmp_path / "image", "/a", tmp_path / "out")
+
+
+def test_changes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    image = tmp_path / "image"
+    ntfs("format", image, "--size", "16M")
+    ntfs("put", image, folder, "/in", "--timestamp", "1700000000")
+    assert "--force" in ntfs("put", image, folder, "/in", code=3)
+    ntfs("put", image, folder, "/in", "--force")
+    ntfs("mkdir", image, "/one/two")
+    ntfs("mv", image, "/in/note.txt", "/one/two/Moved.txt")
+    ntfs("ln", image, "/one/two/moved.txt", "/hard")
+    ntfs("ln", image, "-s", "one/two", "/soft")
+    ntfs("rm", image, "/in", code=3)
+    ntfs("rm", image, "-r", "/in/Windows")
+    ntfs("rm", image, "/in/link")
+    assert ntfs("check", image) == "clean\n"
+    assert ntfs("cat", image, "/hard") == ntfs("cat", image, "/soft/moved.txt") == "hello"
+    with mounted(image, "ro") as inside:
+        assert sorted(path.name for path in inside.iterdir()) == ["hard", "in", "one", "soft"]
+        assert (inside / "hard").stat().st_nlink == 2
+        assert [path.name for path in (inside / "in").iterdir()] == ["same.txt"]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream.testing import docker_registry
+from cloudboot_probes.cli import main
+from cloudboot_probes.cli.completion import candidates
+from cloudboot_probes.describe import opened
 
 FORCE = {"qcow2": "cluster_size=64k", "vpc": "force_size=on"}
 
@@ -225,3 +233,211 @@ def test_a_failed_probe_still_writes_its_reports(small: Path, tmp_path: Path) ->
     assert "0 of 13 gates passed" in done.stdout
     assert "0 of 13 gates passed" in report.read_text()
     assert 'failures="1"' in junit.read_text()
+
+
+def within(folder: Path, arguments: Sequence[str]) -> tuple[object, str, str]:
+    """Exit code, stdout and stderr of the command, run in this process: a tenth of the time of one of its own."""
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+        pytest.raises(SystemExit) as caught,
+    ):
+        main(arguments)
+    return caught.value.code, out.getvalue(), err.getvalue()
+
+
+def with_manifest(image: Path, target: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A copy of the image with another manifest on its ESP; everything else stays sound."""
+    shutil.copy(image, target)
+    with opened(str(image)) as disk:
+        document = json.loads(disk.esp.read_file("/EFI/cloudboot/manifest.json"))
+        offset = disk.esp_partition.offset
+    changed = change(document)
+    data = changed if isinstance(changed, bytes) else json.dumps(document).encode()
+    (target.parent / "manifest.json").write_bytes(data)
+    run(judge("mcopy", "mtools"), "-D", "o", "-i", f"{target}@@{offset}", target.parent / "manifest.json",
+        "::/EFI/cloudboot/manifest.json")  # fmt: skip
+    return target
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document["root"][0].__setitem__("mode", "abc"),
+        lambda document: document["esp"]["/EFI/BOOT/BOOTX64.EFI"].__setitem__("size", float("inf")),
+        lambda document: document.__setitem__("sources", [{"version": "1"}]),
+        lambda document: document.__setitem__("system", "\ud800"),
+        lambda document: document.__setitem__("schema", True),
+        lambda document: document.__setitem__("root", {}),
+        lambda document: b"\xff\xfe",
+        lambda document: b"[" * 200_000,
+        lambda document: b"",
+    ],
+)
+def test_a_malformed_manifest_fails_the_header_gate(
+    small: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    bad = with_manifest(small, tmp_path / "bad.img", change)
+    refused = cloudboot("image", "inspect", bad, code=3)
+    assert "manifest" in refused.stderr
+    facts = json.loads(cloudboot("image", "inspect", bad, "--json", code=3).stdout)
+    assert (facts["error"], facts["exit_code"]) == ("ManifestError", 3)
+    reference = f"oci:{tmp_path / 'layout'}:v1"
+    cloudboot("push", bad, reference)
+    report, junit = tmp_path / "report.html", tmp_path / "junit.xml"
+    done = cloudboot("probe", "linux", reference, "--json", "--report", report, "--junit", junit, code=1)
+    gates = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [gate["verdict"] for gate in gates[:5]] == ["pass", "pass", "pass", "fail", "not-reached"]
+    assert gates[3]["error"]["error"] == "ManifestError"
+    assert 'failures="1"' in junit.read_text()
+    assert "ManifestError" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("probe", "linux", "oci:x:v1", "--policy"),
+        ("probe", "linux", "oci:x:v1", "--auth-file"),
+        ("image", "build", "custom", "--loader"),
+        ("image", "build", "linux", "--kernel"),
+        ("image", "build", "linux", "--initrd"),
+        ("image", "build", "custom", "--root"),
+        ("image", "build"),
+        ("image", "inspect"),
+        ("push", "oci:x:v1"),
+        ("pull", "oci:x:v1", "--ca-file"),
+        ("sign", "oci:x:v1", "--key"),
+        ("verify", "oci:x:v1", "--key"),
+    ],
+)
+def test_a_path_that_is_no_file_is_refused_at_once(tmp_path: Path, words: tuple[str, ...]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "folder"):
+        if path.name == "folder" and words[-1] == "--root":
+            continue
+        arguments = ["push", str(path), "oci:x:v1"] if words[0] == "push" else [*words, str(path)]
+        code, out, err = within(tmp_path, arguments)
+        assert code in {2, 5}, err
+        assert str(path) in err
+        assert out == ""
+        assert not (tmp_path / "disk.img").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("probe", "linux", "x", "--timeout", "0"), "seconds"),
+        (("probe", "linux", "x", "--timeout", "nan"), "seconds"),
+        (("probe", "linux", "x", "--timeout", "inf"), "seconds"),
+        (("probe", "linux", "x", "--timeout", "\u0663\u0660"), "seconds"),
+        (("probe", "linux", "x", "--memory", "0"), "memory"),
+        (("probe", "linux", "x", "--memory", "999999T"), "memory"),
+        (("probe", "linux", "x", "--memory", "\u0661G"), "is not a size"),
+        (("probe", "linux", "x", "--accelerator", "hvf"), "--accelerator"),
+        (("probe", "linux", "x", "--firmware", "quemu"), "did you mean qemu?"),
+        (("probe", "linus", "x"), "did you mean linux?"),
+        (("probe", "linux", "x", "--reprot", "y"), "did you mean --report?"),
+        (("prob", "linux", "x"), "did you mean probe?"),
+        (("image", "biuld"), "did you mean build?"),
+        (("probe",), "SYSTEM"),
+        (("image", "build", "--timestamp", "99999999999999"), "between 1970 and 2107"),
+        (("image", "build", "--timestamp", "\u0661"), "whole number"),
+        (("image", "build", "--root-free", "-1"), "percent"),
+        (("image", "build", "linx"), "did you mean linux?"),
+        (("probe", "linux", "x", "--report", "r", "--junit", "./r"), "same file"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_way_out(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    code, out, err = within(tmp_path, arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "\ncloudboot: hint: " in err or "same file" in words
+    code, out, _ = within(tmp_path, [*arguments, "--json"])
+    assert json.loads(out)["exit_code"] == code == 2
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("option", ["--report", "--junit", "--console", "--record"])
+def test_an_output_that_cannot_be_written_fails_before_the_boot(small: Path, tmp_path: Path, option: str) -> None:
+    reference = f"oci:{tmp_path / 'layout'}:v1"
+    cloudboot("push", small, reference)
+    for path in (tmp_path / "none" / "out", tmp_path):
+        done = cloudboot("probe", "linux", reference, option, path, code=5)
+        assert str(path.parent if path.name == "out" else path) in done.stderr
+        assert "resolve" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ('system = "linus"', "did you mean linux?"),
+        ('architecture = "amd46"', "did you mean amd64?"),
+        ('[esp.files]\n"/efi/CloudBoot/manifest.json" = "loader.efi"', "manifest goes"),
+        ('system = "linux"\n[root.files]\n"boot/vmlinuz" = "loader.efi"', "made by the linux system"),
+        ("timestamp = -1", "between 1970 and 2107"),
+        ('[root]\nfree = "lots"', "percentage"),
+        ('[root]\nlable = "x"', "did you mean label?"),
+    ],
+)
+def test_recipes_are_checked_before_anything_is_built(tmp_path: Path, recipe: str, words: str) -> None:
+    (tmp_path / "loader.efi").write_bytes(b"MZ")
+    (tmp_path / "mine.toml").write_text(recipe)
+    code, _, err = within(tmp_path, ["image", "build", "mine.toml"])
+    assert code == 2
+    assert words in err
+    assert not (tmp_path / "disk.img").exists()
+
+
+def test_a_root_has_free_room_unless_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with (tmp_path / "root" / "file").open("wb") as file:
+        file.write(os.urandom(40 << 20))
+    sizes = []
+    for flags in (("--root-free", "0"), (), ("--root-free", "50%")):
+        done = cloudboot("image", "build", "custom", "--root", "root", *flags, "--json", "--dry-run", cwd=tmp_path)
+        sizes.append(json.loads(done.stdout)["partitions"][1]["size"])
+    assert sizes[0] * 1.04 < sizes[1] < sizes[0] * 1.08
+    assert sizes[0] * 1.48 < sizes[2] < sizes[0] * 1.54
+
+
+def test_warnings_name_what_will_not_boot(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "loader.efi").write_bytes(b"MZ" + bytes(1000))
+    done = cloudboot("image", "build", "custom", "--root", "root", "-o", "none.img", cwd=tmp_path)
+    assert "warning: the ESP has no /EFI/BOOT/BOOTX64.EFI" in done.stderr
+    done = cloudboot("image", "build", "custom", "--root", "root", "--loader", "loader.efi", cwd=tmp_path)
+    assert "warning: /EFI/BOOT/BOOTX64.EFI is no EFI program" in done.stderr
+    assert "is no EFI program" in cloudboot("image", "inspect", "disk.img", cwd=tmp_path).stderr
+    (tmp_path / "noise").write_bytes(b"noise" * 1000)
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", tmp_path / "disk.img", tmp_path / "disk.qcow2")
+    for name, words in (("noise", "no disk image"), ("disk.qcow2", "is a qcow2 image"), ("disk.img", "")):
+        done = cloudboot("push", name, "oci:store:v1", cwd=tmp_path)
+        assert words in done.stderr
+        assert ("warning" in done.stderr) is bool(words)
+
+
+def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:
+    for words, offered in (
+        (["p"], ["probe", "pull", "push"]),
+        (["image", ""], ["build", "inspect"]),
+        (["probe", "l"], ["linux"]),
+        (["probe", "linux", "oci:x", "--re"], ["--record", "--report"]),
+        (["probe", "linux", "oci:x", "--accelerator", ""], ["auto", "kvm", "tcg"]),
+        (["probe", "linux", "oci:x", "--report", ""], []),
+        (["--completion", ""], ["bash", "fish", "zsh"]),
+        (["nonsense", ""], []),
+    ):
+        assert candidates(words) == offered
+    _, script, _ = within(tmp_path, ["--completion", "bash"])
+    script += "\nCOMP_WORDS=(cloudboot image b)\nCOMP_CWORD=2\n_cloudboot\necho ${COMPREPLY[@]}\n"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    assert run(judge("env", "coreutils"), f"PATH={path}", judge("bash", "bash"), "-c", script) == "build\n"
+
+
+def test_the_manual_page_names_every_command() -> None:
+    page = cloudboot("--man-page").stdout
+    for name in ("image build", "image inspect", "probe", "sign"):
+        assert f".SS {name} " in page
+    assert "--root\\-free" in page or "\\-\\-root\\-free" in page

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import pytest
 
 from cloudboot_base import FormatError, GateFailedError
 from cloudboot_base.gates import Gate, Stage, Verdict, run_stages, unfinished
 from cloudboot_oci_stream.errors import DigestMismatchError
-from cloudboot_probes.probe import Boot, Header, Outcome, Record
+from cloudboot_probes.probe import Boot, Header, Outcome, Probe, Record
 from cloudboot_probes.probe.staging import stage
 from cloudboot_probes.render.json import document
 from cloudboot_probes.render.junit import junit
@@ -81,6 +82,9 @@ def test_a_run_that_ends_early_has_all_of_its_gates() -> None:
     assert gates[2].as_dict()["reason"] == "interrupted"
 
 
+NOBODY = cast("Probe", None)
+
+
 def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> None:
     def run(_: object) -> Mapping[str, object]:
         """It holds.
@@ -90,7 +94,7 @@ def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> N
         """
         raise KeyError("x")
 
-    (gate,) = run_stages([stage("one", run, headline="{bytes} bytes")], None)  # type: ignore[misc]
+    (gate,) = run_stages([stage("one", run, headline="{bytes} bytes")], NOBODY)
     assert (gate.claim, gate.leaves_open) == ("It holds.", "What it does not look at.")
     assert gate.verdict is Verdict.FAIL
     assert gate.error is not None
@@ -103,7 +107,7 @@ def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> N
         """It holds."""
         return {"bytes": 7}
 
-    (gate,) = run_stages([stage("one", well, headline="{bytes} bytes")], None)  # type: ignore[misc]
+    (gate,) = run_stages([stage("one", well, headline="{bytes} bytes")], NOBODY)
     assert (gate.headline, gate.started is not None) == ("7 bytes", True)
 
 

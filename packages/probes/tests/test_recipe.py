@@ -67,7 +67,7 @@ def test_source_date_epoch_dates_the_image(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_systems_are_data() -> None:
-    assert systems.names() == ("freebsd", "linux", "netbsd", "openbsd", "windows")
+    assert systems.names() == ("demo", "freebsd", "linux", "netbsd", "openbsd", "windows")
     for name in systems.names():
         system = systems.load(name)
         assert all(path.startswith("/EFI/") for paths in system.loaders.values() for path in paths)

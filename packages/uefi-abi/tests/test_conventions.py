@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from cloudboot_base.testing import judge, run
 from cloudboot_uefi_abi.conventions import (
     AAPCS64,
     CONVENTIONS,
     LOONGARCH_LP64D,
     MS_X64,
     RISCV_LP64D,
+    CallingConvention,
     Register,
     StackSlot,
 )
@@ -56,3 +60,70 @@ def test_every_register_has_one_role() -> None:
         assert not saved & {register.name for register in convention.volatile}, convention.name
         expected = 16 if convention is MS_X64 else totals[convention.name] + (convention is AAPCS64)
         assert len(integer) == expected, convention.name
+
+
+# A function that changes every register it may: what the compiler saves is what a callee has to preserve.
+_COMPILERS = {
+    MS_X64: ("gcc", "gcc", "__attribute__((ms_abi))"),
+    AAPCS64: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", ""),
+    RISCV_LP64D: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu", ""),
+}
+_CHANGED = {
+    MS_X64: ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+    + [f"xmm{n}" for n in range(16)],
+    AAPCS64: [f"x{n}" for n in range(30) if n != 18] + [f"v{n}" for n in range(32)],
+    RISCV_LP64D: [f"x{n}" for n in range(5, 32)] + [f"f{n}" for n in range(32)],
+}
+_SAVES = {
+    MS_X64: r"push(?:q)?\s+%(\w+)|mova?ps\s+%(xmm\d+), ",
+    AAPCS64: r"st[rp]\s+((?:[xd]\d+(?:, )?)+), \[sp",
+    RISCV_LP64D: r"f?sd\s+(f?s\d+),",
+}
+# The assembler's names of RISC-V registers (psABI, chapter 1).
+_RISCV = {f"s{n}": f"x{8 + n if n < 2 else 16 + n}" for n in range(12)}
+_RISCV |= {f"fs{n}": f"f{8 + n if n < 2 else 16 + n}" for n in range(12)}
+
+
+def assembled(convention: CallingConvention, source: str) -> str:
+    """The assembly a compiler makes of ``source``; on amd64 and riscv64 without a frame pointer."""
+    program, package, _ = _COMPILERS[convention]
+    options = ["-O2", "-fno-asynchronous-unwind-tables", "-S", "-o", "-"]
+    if convention is not AAPCS64:
+        options.append("-fomit-frame-pointer")
+    return run(judge(program, package), *options, "-xc", "-", stdin=source.encode())
+
+
+@pytest.mark.parametrize("convention", _COMPILERS, ids=lambda each: each.name)
+def test_a_compiler_saves_the_registers_that_are_callee_saved(convention: CallingConvention) -> None:
+    clobbers = ", ".join(f'"{name}"' for name in _CHANGED[convention])
+    attribute = _COMPILERS[convention][2]
+    source = f'{attribute} void f(void) {{ __asm__ volatile ("" ::: {clobbers}); }}'
+    # GCC does not take x29 for clobbered; a function that calls others saves it, with the return address.
+    text = assembled(convention, f"{source} {attribute} void g(void); {attribute} void h(void) {{ g(); g(); }}")
+    saved = {
+        _RISCV.get(name, name)
+        for found in re.findall(_SAVES[convention], text)
+        for group in ([found] if isinstance(found, str) else found)
+        for name in re.findall(r"\w+", group)
+    }
+    saved -= {convention.return_address.name if convention.return_address else ""}
+    assert saved == {register.name for register in convention.callee_saved + convention.floating_callee_saved}
+
+
+@pytest.mark.parametrize("convention", _COMPILERS, ids=lambda each: each.name)
+def test_a_compiler_finds_arguments_at_their_places(convention: CallingConvention) -> None:
+    count = len(convention.integer_arguments)
+    names = [f"a{index}" for index in range(count + 2)]
+    declared = ", ".join(f"unsigned long long {name}" for name in names)
+    for index in (count, count + 1):
+        head = f"{_COMPILERS[convention][2]} unsigned long long f({declared})"
+        text = assembled(convention, f"{head} {{ return {names[index]}; }}")
+        place = convention.place(index)
+        assert isinstance(place, StackSlot)
+        offset = f"{place.offset}" if place.offset else ""
+        written = {
+            MS_X64: f"{offset}(%rsp), %rax",
+            AAPCS64: f"x0, [sp, {offset}]" if offset else "x0, [sp]",
+            RISCV_LP64D: f"a0,{place.offset}(sp)",
+        }
+        assert written[convention] in text

@@ -10,14 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
+from cloudboot_base import FormatError, Storage, UsageError, Window, new_file, new_image, open_storage
 from cloudboot_base.command import OK, notice, print_findings, print_json, printable, size_argument
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks
+from cloudboot_disk_image import (
+    InstalledReaders,
+    PartitionError,
+    Place,
+    UnsupportedContainerError,
+    choose,
+    in_place,
+    open_partition,
+    read_partitions,
+    window,
+)
 
-from . import builder, errors, times, tree
+from . import builder, errors, geometry, names, times, tree
 from .check import check
 from .filesystem import FatFileSystem
+from .geometry import ENTRY_SIZE
 from .paths import join, require_length, split
 from .plan import FormatOptions
 from .reader import FatReader
@@ -38,13 +50,14 @@ def program() -> Program:
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
         added = made.command(name, main, purpose)
-        added.add_argument("image", metavar="IMAGE", help="Volume, or disk image with --offset.")
+        added.add_argument("image", metavar="IMAGE", help="Volume, or a disk that has one in a partition.")
         added.add_argument(
-            "--offset",
-            type=size_argument,
-            default=0,
-            metavar="SIZE",
-            help="Where the volume starts in IMAGE, in bytes.",
+            "--partition",
+            metavar="NUMBER|NAME|TYPE",
+            help="The partition, instead of the first of a type that holds FAT.",
+        )
+        added.add_argument(
+            "--offset", type=size_argument, metavar="SIZE", help="Where the volume starts in IMAGE, in bytes."
         )
         added.add_argument("--codepage", default="cp437", help="Code page of short names (default: cp437).")
         return added
@@ -67,6 +80,11 @@ def program() -> Program:
     added.add_argument("source", metavar="SOURCE", help="File or folder of the host; links are followed.")
     added.add_argument("path", metavar="PATH", help="Its path in the volume, or a directory to put a file into.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
+    added.add_argument(
+        "--in-place",
+        action="store_true",
+        help="Replace files where they lie if there is no room for both; an interruption loses the old bytes.",
+    )
     _add_timestamp(added, "now")
     added = command("mkdir", _mkdir, "Make a directory and those above it.")
     added.add_argument("path", metavar="PATH", help="Directory of the volume.")
@@ -154,16 +172,60 @@ def _timestamp(options: argparse.Namespace, otherwise: dt.datetime) -> dt.dateti
     return moment
 
 
+#: Partition types that hold FAT, as a rule: the ESP, Microsoft's basic data, and their types in an MBR.
+_TYPES = {
+    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",
+    "0xef", "0x01", "0x04", "0x06", "0x0b", "0x0c", "0x0e",
+}  # fmt: skip
+
+
+def _find(disk: Storage) -> Place:
+    """Where the volume of a disk is: at its start, or in the first partition of a type that holds FAT.
+
+    Raises:
+        PartitionError: the disk has partitions, and none of such a type.
+    """
+    try:
+        geometry.parse(disk.read_at(0, 512))
+        return Place(0, None)
+    except FormatError:
+        pass
+    try:
+        table = read_partitions(disk, InstalledReaders())
+    except PartitionError:
+        return Place(0, None)  # neither: the reader says what is wrong with the boot sector
+    _tell(table)
+    for each in table.partitions:
+        if (f"{each.type:#04x}" if isinstance(each.type, int) else str(each.type)) in _TYPES:
+            return Place(each.offset, each.size)
+    raise PartitionError("no partition of a type that holds FAT", hint="name one with --partition")
+
+
+def _tell(table: object) -> None:
+    for sentence in getattr(table, "notices", ()):
+        notice(PROGRAM, sentence)
+
+
+def _place(options: argparse.Namespace, disk: Storage) -> Place:
+    """Where the volume is in a disk that is changed, or formatted."""
+    if options.partition is not None and options.offset is not None:
+        raise UsageError("--partition and --offset are two answers to one question")
+    if options.offset is not None:
+        if options.offset > disk.size:
+            raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {disk.size} bytes")
+        return Place(options.offset, None)
+    if options.partition is None:
+        return _find(disk)
+    table = read_partitions(disk, InstalledReaders())
+    _tell(table)
+    chosen = choose(table.partitions, options.partition)
+    return Place(chosen.offset, chosen.size)
+
+
 @contextmanager
-def _volume(options: argparse.Namespace, *, writable: bool = False) -> Iterator[Storage]:
-    with open_storage(options.image, writable=writable) as opened:
-        yield _window(opened.storage, options.offset)
-
-
-def _window(storage: Storage, offset: int) -> Storage:
-    if offset > storage.size:
-        raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {storage.size} bytes")
-    return Window(storage, offset, storage.size - offset) if offset else storage
+def _volume(options: argparse.Namespace) -> Iterator[Storage]:
+    with open_partition(options.image, find=lambda disk: _place(options, disk)) as storage:
+        yield storage
 
 
 @contextmanager
@@ -175,8 +237,20 @@ def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
 @contextmanager
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
-    with _volume(options, writable=True) as storage:
-        yield FatFileSystem(storage, codepage=options.codepage, timestamp=moment)
+    with open_storage(options.image, writable=True) as opened:
+        _require_raw(opened.storage)
+        volume = window(opened.storage, _place(options, opened.storage))
+        yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
+
+
+def _require_raw(storage: Storage) -> None:
+    disk = in_place(storage)
+    if disk is None or disk.format != "raw":
+        kind = "compressed" if disk is None else disk.format
+        raise UnsupportedContainerError(
+            f"a {kind} image can be read, and not changed",
+            hint="make a raw image of it first, with qemu-img or gzip -d",
+        )
 
 
 # Making volumes
@@ -190,7 +264,7 @@ def _build(options: argparse.Namespace) -> int:
     return _make(options, options.source)
 
 
-def _format_options(options: argparse.Namespace, *, fresh: bool) -> FormatOptions:
+def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) -> FormatOptions:
     hidden = options.hidden_sectors
     try:
         return FormatOptions(
@@ -200,7 +274,7 @@ def _format_options(options: argparse.Namespace, *, fresh: bool) -> FormatOption
             label=options.label,
             serial=options.serial,
             timestamp=_timestamp(options, times.EPOCH),
-            hidden_sectors=options.offset // options.sector_size if hidden is None else hidden,
+            hidden_sectors=offset // options.sector_size if hidden is None else hidden,
             fresh=fresh,
         )
     except errors.InvalidNameError as error:
@@ -216,47 +290,54 @@ def _make(options: argparse.Namespace, content: tree.Tree) -> int:
         if not options.force:
             raise FileExistsError(17, "the file exists; --force writes to it", str(target))
         with open_storage(target, writable=True) as opened:
-            size = opened.storage.size - options.offset if options.size is None else options.size
-            if not 0 <= options.offset + size <= opened.storage.size or size < 0:
-                raise UsageError("--offset and --size reach behind the end of IMAGE")
-            volume = Window(opened.storage, options.offset, size)
-            fs = builder.build(volume, content, _format_options(options, fresh=False))
+            storage = opened.storage
+            named = options.partition is not None or options.offset is not None
+            place = _place(options, storage) if named else Place(0, None)
+            room = storage.size - place.offset if place.size is None else place.size
+            size = room if options.size is None else options.size
+            if not 0 <= size <= room:
+                raise UsageError("--size reaches behind the end of the volume's place", hint=f"it has {room} bytes")
+            volume = Window(storage, place.offset, size)
+            fs = builder.build(volume, content, _format_options(options, place.offset, fresh=False))
             return _describe(fs, options)
-    settings = _format_options(options, fresh=True)
+    if options.partition is not None:
+        raise UsageError("--partition needs an IMAGE that exists", hint="make the disk with cloudboot-gpt create")
+    offset = options.offset or 0
+    settings = _format_options(options, offset, fresh=True)
     size = options.size
     if size is None:
         if not content:
             raise UsageError("a new IMAGE needs --size", hint="such as --size 64M")
         size = builder.required_size(content, settings)
-    with new_image(target, options.offset + size) as image:
-        return _describe(builder.build(Window(image, options.offset, size), content, settings), options)
+    with new_image(target, offset + size) as image:
+        return _describe(builder.build(Window(image, offset, size), content, settings), options)
 
 
 # Reading
 
 
 def _facts(fs: FatReader) -> dict[str, object]:
-    geometry = fs.geometry
+    facts = fs.geometry
     free = fs.free_clusters()
     serial = fs.serial
     return {
-        "type": f"FAT{geometry.fat_type}",
+        "type": f"FAT{facts.fat_type}",
         "label": fs.label,
         "serial": None if serial is None else f"{serial >> 16:04X}-{serial & 0xFFFF:04X}",
-        "size": geometry.size,
-        "sector_size": geometry.sector_size,
-        "cluster_size": geometry.cluster_size,
-        "clusters": geometry.clusters,
+        "size": facts.size,
+        "sector_size": facts.sector_size,
+        "cluster_size": facts.cluster_size,
+        "clusters": facts.clusters,
         "free_clusters": free,
-        "free": free * geometry.cluster_size,
-        "reserved_sectors": geometry.reserved_sectors,
-        "fats": geometry.fats,
-        "fat_sectors": geometry.fat_sectors,
-        "root_entries": geometry.root_entries,
-        "hidden_sectors": geometry.hidden_sectors,
-        "media": f"{geometry.media:#04x}",
-        "sectors_per_track": geometry.sectors_per_track,
-        "heads": geometry.heads,
+        "free": free * facts.cluster_size,
+        "reserved_sectors": facts.reserved_sectors,
+        "fats": facts.fats,
+        "fat_sectors": facts.fat_sectors,
+        "root_entries": facts.root_entries,
+        "hidden_sectors": facts.hidden_sectors,
+        "media": f"{facts.media:#04x}",
+        "sectors_per_track": facts.sectors_per_track,
+        "heads": facts.heads,
     }
 
 
@@ -356,11 +437,14 @@ def _put(options: argparse.Namespace) -> int:
         if not os.path.isdir(options.source):
             name = Path(options.source).resolve().name if options.source.endswith("/") else Path(options.source).name
             path = _into(fs, options.path, name)
-            fs.write_file(path, Path(options.source), overwrite=options.force)
+            force = options.force or options.in_place
+            fs.write_file(path, Path(options.source), overwrite=force, in_place=options.in_place)
             return _done(options, {"files": 1, "path": path})
         copied = 0
         source = tree.load(options.source)
         top = _absolute(options.path)
+        if not options.in_place:
+            _require_room(fs, top, source)
         fs.makedirs(top)
         pending = [(top, source)]
         while pending:
@@ -371,9 +455,42 @@ def _put(options: argparse.Namespace) -> int:
                     fs.mkdir(inner, exist_ok=True)
                     pending.append((inner, node))
                 else:
-                    fs.write_file(inner, node.source, overwrite=options.force)
+                    force = options.force or options.in_place
+                    fs.write_file(inner, node.source, overwrite=force, in_place=options.in_place)
                     copied += 1
     return _done(options, {"files": copied, "path": top})
+
+
+def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
+    """See to it that a whole folder fits, so that none is left half copied. What is replaced is freed file by file.
+
+    Raises:
+        NoSpaceError: it does not fit; the error says how much is missing.
+    """
+    size = fs.geometry.cluster_size
+    free = lowest = fs.free_clusters()
+    pending = [(top, source)]
+    while pending:
+        path, folder = pending.pop()
+        exists = fs.exists(path)
+        new = [node for node in folder.ordered() if not (exists and fs.exists(join(path, node.name)))]
+        slots = sum(1 + names.long_entry_count(node.name) for node in new)
+        free -= -(-slots * ENTRY_SIZE // size) if exists else max(1, -(-(slots + 2) * ENTRY_SIZE // size))
+        for node in folder.ordered():
+            inner = join(path, node.name)
+            if isinstance(node, tree.DirectoryNode):
+                pending.append((inner, node))
+                continue
+            free -= -(-node.size // size)
+            lowest = min(lowest, free)
+            if exists and fs.exists(inner):
+                free += -(-fs.stat(inner).size // size)
+        lowest = min(lowest, free)
+    if lowest < 0:
+        raise errors.NoSpaceError(
+            "there is not room for the folder", field=top, expected=f"{-lowest * size} bytes more",
+            hint="what is replaced stays until its replacement is written; --in-place overwrites it",
+        )  # fmt: skip
 
 
 def _into(fs: FatReader, path: str, name: str) -> str:

@@ -2,8 +2,8 @@
 
 Data go to free clusters first; then are written: the FATs with the new chains, the directory, the FATs without the old
 chains, FSInfo. So a directory entry never points at free clusters, and whatever stops an operation, what was there is
-there under its old name or its new one. One exception: a file that is replaced while there is not room for both its old
-and its new bytes is overwritten in place.
+there under its old name or its new one. A file that is replaced needs room for its old and its new bytes at once,
+unless the caller asks to have it overwritten in place.
 """
 
 from __future__ import annotations
@@ -56,9 +56,18 @@ class FatFileSystem(FatReader):
     # Files
 
     def write_file(
-        self, path: str, content: Content, *, timestamp: dt.datetime | None = None, overwrite: bool = True
+        self,
+        path: str,
+        content: Content,
+        *,
+        timestamp: dt.datetime | None = None,
+        overwrite: bool = True,
+        in_place: bool = False,
     ) -> DirEntry:
         """Write a whole file: bytes, a storage, or the host file at a path. Its directory must exist.
+
+        What is replaced stays whole until its replacement is. With ``in_place`` a file is overwritten where it lies if
+        there is no room for both; then an interruption, or a source that fails, loses the old bytes.
 
         Raises:
             FileExistsError: it exists and ``overwrite`` is false.
@@ -79,7 +88,7 @@ class FatFileSystem(FatReader):
             if source.size > MAX_FILE_SIZE:
                 raise errors.FileTooLargeError("a FAT file has less than 4 GiB", field=path, actual=source.size)
             old = [] if known is None or known.cluster == 0 else self._chain(known.cluster)
-            runs = self._replace(old, -(-source.size // self.geometry.cluster_size))
+            runs = self._replace(old, -(-source.size // self.geometry.cluster_size), in_place=in_place)
             self._write_data(storage, runs, source)
             cluster = runs[0].cluster if runs else 0
             stamp = self._stamp if timestamp is None else times.encode(timestamp)
@@ -348,26 +357,29 @@ class FatFileSystem(FatReader):
             self._free, self._free_count = free, free.count(1)
         return self._free
 
-    def _replace(self, old: list[Run], count: int) -> list[Run]:
+    def _replace(self, old: list[Run], count: int, *, in_place: bool = False) -> list[Run]:
         """Take ``count`` clusters, and free those of ``old`` once nothing points at them any more.
 
-        The same ones are taken only where there are too few others; those of ``old`` are then free at once.
+        With ``in_place`` the same ones are taken where there are too few others; ``old`` is then free at once.
 
         Raises:
             NoSpaceError: there are too few all the same.
         """
         free = self._free_map()
         runs = self._find(free, count)
-        if runs is not None:
-            self._to_free += old
-        else:
+        if runs is None and in_place:
             self._release(old)
             runs = self._find(free, count)
+        else:
+            self._to_free += old
         if runs is None:
+            size = self.geometry.cluster_size
+            enough = in_place or count > self._free_count + sum(run.length for run in old)
             raise errors.NoSpaceError(
                 "the volume is full",
-                expected=f"{count * self.geometry.cluster_size} bytes",
-                actual=self._free_count * self.geometry.cluster_size,
+                expected=f"{count * size} bytes, which is {(count - self._free_count) * size} more",
+                actual=self._free_count * size,
+                hint=None if enough else "the old file stays until the new one is written; --in-place overwrites it",
             )
         for run in runs:
             free[run.cluster : run.cluster + run.length] = bytes(run.length)

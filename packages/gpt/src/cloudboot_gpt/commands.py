@@ -20,7 +20,8 @@ from cloudboot_base.command import (
 )
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.program import Program
-from cloudboot_base.storage import descriptor_of
+from cloudboot_base.storage import chunks, descriptor_of
+from cloudboot_disk_image import UnsupportedContainerError, in_place, open_disk
 
 from . import partition_types
 from .change import grow, resize
@@ -125,8 +126,9 @@ def _read(options: argparse.Namespace, source: str | Storage) -> Table | MBRTabl
 
 
 def _show(options: argparse.Namespace) -> int:
-    table = _read(options, options.image)
-    said = notices(options.image, sector_size=options.sector_size) if isinstance(table, Table) else _faults(table)
+    with open_disk(options.image) as disk:
+        table = _read(options, disk.storage)
+        said = notices(disk.storage, sector_size=options.sector_size) if isinstance(table, Table) else _faults(table)
     _print_table(options, table, said)
     return OK
 
@@ -136,17 +138,19 @@ def _faults(table: MBRTable) -> list[str]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    return print_findings(options.image, check(options.image, sector_size=options.sector_size), as_json=options.json)
+    with open_disk(options.image) as disk:
+        findings = check(disk.storage, sector_size=options.sector_size)
+    return print_findings(options.image, findings, as_json=options.json)
 
 
 def _extract(options: argparse.Namespace) -> int:
-    with open_storage(options.image) as opened:
-        table = _read(options, opened.storage)
+    with open_disk(options.image) as disk:
+        table = _read(options, disk.storage)
         partition = _select(table, options.partition)
         for fault in table.faults:
             if fault.partition == partition.number:
                 notice(PROGRAM, f"partition {partition.number}: {fault.message}")
-        window = partition.window(opened.storage)
+        window = partition.window(disk.storage)
         with new_image(options.output, partition.size, force=options.force) as output:
             _copy(window, output, 0)
     if options.json:
@@ -182,13 +186,26 @@ def _select(table: Table | MBRTable, text: str) -> Partition | MBRPartition:
 # Changing
 
 
+def _require_raw(path: str) -> None:
+    with open_storage(path) as opened:
+        disk = in_place(opened.storage)
+    if disk is None or disk.format != "raw":
+        kind = "compressed" if disk is None else disk.format
+        raise UnsupportedContainerError(
+            f"a {kind} image can be read, and not changed",
+            hint="make a raw image of it first, with qemu-img or gzip -d",
+        )
+
+
 def _repair(options: argparse.Namespace) -> int:
+    _require_raw(options.image)
     actions = repair(options.image, sector_size=options.sector_size, dry_run=options.dry_run, force=options.force)
     said = [] if options.dry_run else notices(options.image, sector_size=options.sector_size)
     return _print_actions(options, actions, f"{options.image}: nothing to repair", said)
 
 
 def _grow(options: argparse.Namespace) -> int:
+    _require_raw(options.image)
     with ExitStack() as stack:
         if options.size is not None:
             stack.enter_context(_enlarged(options.image, options.size, options.dry_run))
@@ -212,6 +229,7 @@ def _enlarged(path: str, size: int, dry_run: bool) -> ExitStack:
 
 
 def _resize(options: argparse.Namespace) -> int:
+    _require_raw(options.image)
     try:
         size = None if options.size == "max" else parse_size(options.size)
     except ValueError as error:
@@ -287,10 +305,14 @@ def _parse_partition(text: str, stack: ExitStack) -> tuple[PartitionSpec, Storag
 
 
 def _copy(source: Storage, target: FileStorage, offset: int) -> None:
-    """Copy a file or a part of one to ``offset`` of a new file; holes stay holes."""
+    """Copy a file, or a part of a disk, to ``offset`` of a new file; holes of a file stay holes."""
     place = descriptor_of(source)
     if place is None:
-        raise TypeError("the command copies files")
+        for piece in chunks(source):
+            if any(piece):
+                target.write_at(offset, piece)
+            offset += len(piece)
+        return
     fd, start = place
     copy_from_file(fd, target, offset, source.size, source_offset=start, skip_holes=True)
 

@@ -6,7 +6,6 @@ followed by a name, cut to 128 bits, with the version and variant bits set.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -25,7 +24,9 @@ _ZEROS: Final = bytes(1 << 20)
 
 def uuid8(namespace: UUID, name: bytes) -> UUID:
     """The version 8 UUID of ``name`` in ``namespace`` (RFC 9562 sections 5.8 and B.2)."""
-    digest = bytearray(hashlib.sha256(namespace.bytes + name).digest()[:16])
+    from hashlib import sha256  # 3 ms, which reading a table need not spend
+
+    digest = bytearray(sha256(namespace.bytes + name).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return UUID(bytes=bytes(digest))
@@ -54,13 +55,15 @@ def content_digest(content: bytes | Storage, size: int) -> bytes:
     Raises:
         SpecificationError: a digest of another length than 32 bytes, or a storage larger than the partition.
     """
+    from hashlib import sha256
+
     if isinstance(content, bytes):
-        if len(content) != hashlib.sha256().digest_size:
+        if len(content) != sha256().digest_size:
             raise SpecificationError("a content digest is a SHA-256 digest", expected=32, actual=len(content))
         return content
     if content.size > size:
         raise SpecificationError("the content is larger than its partition", expected=size, actual=content.size)
-    digest = hashlib.sha256()
+    digest = sha256()
     for chunk in chunks(content):
         digest.update(chunk)
     rest = size - content.size

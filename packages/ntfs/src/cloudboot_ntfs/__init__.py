@@ -1,6 +1,7 @@
 """NTFS, registry hives and boot configurations of Windows in Python.
 
 :func:`format` and :func:`build` make volumes, :class:`NTFS` reads them,
+:class:`WritableNTFS` changes them,
 :func:`check` finds what is wrong with them. Hives are in :mod:`.registry` and boot
 configurations in :mod:`.bcd`; neither needs a file system. The doubles of builtin errors (``FileNotFoundError`` and so
 on) stand in :mod:`.errors`.
@@ -10,6 +11,7 @@ from .builder.build import Built, build, format, required_size  # noqa: A004 -- 
 from .builder.members import Directory, File, HardLink, Reparse, Symlink
 from .builder.options import Options
 from .checker import check
+from .editor import WritableNTFS
 from .errors import NtfsError
 from .layout.boot import Geometry
 from .layout.constants import FileAttribute
@@ -33,6 +35,7 @@ __all__ = [
     "StreamInfo",
     "Symlink",
     "UsnRecord",
+    "WritableNTFS",
     "build",
     "check",
     "format",

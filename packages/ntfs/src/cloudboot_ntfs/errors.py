@@ -29,6 +29,11 @@ cloudboot_base.FormatError
     +-- IsADirectoryError       also the builtin of that name
     +-- SymlinkLoopError        more than 40 links on one path (also an OSError, ELOOP)
     +-- StreamNotFoundError     no data stream of that name (also an OSError, ENODATA)
+    +-- FileExistsError         also the builtin of that name
+    +-- DirectoryNotEmptyError  a directory that should go holds something (also an OSError, ENOTEMPTY)
+    +-- PathError               a path or a move that cannot be (also a ValueError, EINVAL)
+    +-- TooManyLinksError       a file has as many names as it can (also an OSError, EMLINK)
+    +-- ReadOnlyError           a volume or file that must not be changed as it is (also an OSError, EROFS)
     +-- OptionError             an option that cannot be met (also a ValueError)
     +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
     +-- SourceError             a member of the tree or archive that cannot be stored
@@ -168,6 +173,36 @@ class StreamNotFoundError(NtfsError, OSError):
     """The file has no data stream of that name."""
 
     errno = errno.ENODATA
+
+
+class FileExistsError(NtfsError, builtins.FileExistsError):  # noqa: A001 -- a double of the builtin, on purpose
+    """The name is taken."""
+
+    errno = errno.EEXIST
+
+
+class DirectoryNotEmptyError(NtfsError, OSError):
+    """A directory that should be removed or replaced holds something."""
+
+    errno = errno.ENOTEMPTY
+
+
+class PathError(NtfsError, ValueError):
+    """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
+
+    errno = errno.EINVAL
+
+
+class TooManyLinksError(NtfsError, OSError):
+    """A file has as many names as it can have."""
+
+    errno = errno.EMLINK
+
+
+class ReadOnlyError(NtfsError, OSError):
+    """The volume, or a file of it, must not be changed as it is."""
+
+    errno = errno.EROFS
 
 
 class OptionError(NtfsError, ValueError):

@@ -15,6 +15,7 @@ Every error is one line, with ``hint`` saying what a person can do next where th
 from __future__ import annotations
 
 from cloudboot_base import Error
+from cloudboot_base.exit_codes import BAD_INPUT, SYSTEM
 
 
 class QemuError(Error):
@@ -26,6 +27,8 @@ class QemuError(Error):
 class ProgramMissingError(QemuError):
     """A program this package runs is not on PATH."""
 
+    exit_code = SYSTEM
+
     def __init__(self, program: str, *, package: str) -> None:
         self.program = program
         self.package = package
@@ -34,6 +37,8 @@ class ProgramMissingError(QemuError):
 
 class FirmwareMissingError(QemuError):
     """No UEFI firmware image was found for an architecture."""
+
+    exit_code = SYSTEM
 
     def __init__(self, architecture: str, *, package: str, hint: str | None = None) -> None:
         self.architecture = architecture
@@ -89,3 +94,5 @@ class QmpError(QemuError):
 
 class ImageError(QemuError, ValueError):
     """A drive's source cannot be opened the way it was asked for."""
+
+    exit_code = BAD_INPUT

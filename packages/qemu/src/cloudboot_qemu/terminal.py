@@ -63,7 +63,9 @@ class PlainText:
     def _plain(self, data: bytes, end: int) -> bytes:
         pieces: list[bytes] = []
         position = 0
-        for token in _TOKEN.finditer(data, 0, end):
+        for token in _TOKEN.finditer(data):  # all of it: what ends a string may be the beginning of what waits
+            if token.start() >= end:
+                break
             self._emit(pieces, data[position : token.start()])
             position = token.end()
             text = token[0]

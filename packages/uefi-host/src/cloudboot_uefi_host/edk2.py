@@ -6,13 +6,16 @@ text, the HII database, string collation.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from cloudboot_base import MissingDependencyError
 from cloudboot_uefi_abi.declarations import structure
 from cloudboot_uefi_abi.device_path import DevicePath, FilePath
 from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.layout.records import EFI_TABLE_HEADER
 from cloudboot_uefi_abi.status import is_error
 
 from .errors import ServiceError
@@ -63,6 +66,39 @@ _PCD: Final = structure(
 """The getters of the platform configuration database; what follows them in the specification, nobody here calls."""
 
 
+_DXE_SERVICES: Final = structure(
+    "DXE_SERVICES",
+    "PI 1.8 volume 2 section 7.1",
+    "EFI_TABLE_HEADER Hdr;"
+    + "".join(
+        f"EFI_STATUS {name}(VOID);"
+        for name in (
+            "AddMemorySpace", "AllocateMemorySpace", "FreeMemorySpace", "RemoveMemorySpace",
+            "GetMemorySpaceDescriptor", "SetMemorySpaceAttributes", "GetMemorySpaceMap", "AddIoSpace",
+            "AllocateIoSpace", "FreeIoSpace", "RemoveIoSpace", "GetIoSpaceDescriptor", "GetIoSpaceMap", "Dispatch",
+            "Schedule", "Trust", "ProcessFirmwareVolume", "SetMemorySpaceCapabilities",
+        )
+    ),
+    signature=b"DXE_SERV",
+)  # fmt: skip
+"""The table that debug builds of EDK2's modules demand. Every service answers EFI_UNSUPPORTED, so that no arguments are
+declared."""
+_DXE_GUID: Final = UUID("05ad34ba-6f02-4214-952e-4da0398e2bb9")
+_HOB_GUID: Final = UUID("7739f24c-93d7-11d4-9a3a-0090273fc14d")
+_HOB_HANDOFF, _HOB_HANDOFF_SIZE, _HOB_END, _HOB_END_SIZE = 1, 56, 0xFFFF, 8
+
+
+def publish_dxe_tables(firmware: Firmware) -> None:
+    """The configuration tables that modules of EDK2 look for: DXE services, and an empty list of hand-off blocks."""
+    header = EFI_TABLE_HEADER(Signature=_DXE_SERVICES.signature or b"", HeaderSize=_DXE_SERVICES.size).pack()
+    table = firmware.publisher.publish(_DXE_SERVICES, {}, {"Hdr": header})
+    firmware.install_configuration_table(_DXE_GUID.bytes_le, table)
+    blocks = struct.pack("<HHI48x", _HOB_HANDOFF, _HOB_HANDOFF_SIZE, 0) + struct.pack(
+        "<HHI", _HOB_END, _HOB_END_SIZE, 0
+    )
+    firmware.install_configuration_table(_HOB_GUID.bytes_le, firmware.allocator.place(blocks))
+
+
 def publish_platform_configuration(firmware: Firmware) -> None:
     """A platform configuration database with the values that modules built for QEMU's machines ask for.
 
@@ -103,6 +139,7 @@ def load_drivers(firmware: Firmware, modules: Mapping[str, Module], names: Seque
     """
     if not firmware.with_protocol("PCD_PROTOCOL"):
         publish_platform_configuration(firmware)
+        publish_dxe_tables(firmware)
     images = []
     for name in names:
         image = firmware.images.load(

@@ -56,6 +56,7 @@ class Firmware(Core):
         trap_null: makes accesses to page 0 of amd64 faults. Firmware maps that page, and programs read it.
         drivers: publishes Python's Disk IO, partition and FAT drivers.
         epoch: what the clock shows at power on, in seconds since 1970.
+        back_end: ``unicorn`` or ``gdb``; by default the fastest that is installed.
 
     Raises:
         UsageError: the architecture is not known, or the memory too small.
@@ -72,12 +73,14 @@ class Firmware(Core):
         trap_null: bool = False,
         drivers: bool = True,
         epoch: int = DEFAULT_EPOCH,
+        back_end: str | None = None,
     ) -> None:
         described = architecture_of(architecture)
         if memory < MIN_MEMORY or memory % PAGE:
             raise UsageError(f"{memory} bytes of memory are too few, or no whole pages", hint="32 MiB or more")
         clock = Clock(epoch=epoch, frequency=_FREQUENCIES[architecture])
-        processor = create(architecture, memory, clock)
+        memory = min(memory, described.max_memory)
+        processor = create(architecture, memory, clock, back_end)
         machine = Machine(processor, budget=budget or Budget(), trace=Trace(listener))
         super().__init__(machine, clock)
         if trap_null and described.name == "amd64":
@@ -141,6 +144,7 @@ class Firmware(Core):
     def _link(self) -> None:
         """What the parts of the core need of the tables."""
         self.images.system_table = self.system_table
+        self.install_table = self.install_configuration_table
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
         self.machine.on_slice = self._after_slice

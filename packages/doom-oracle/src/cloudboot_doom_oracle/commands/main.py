@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cloudboot_doom_oracle.oracle import Harvest
 
 PROGRAM = "cloudboot-doom-oracle"
+ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 
 
 def harvest_command(options: argparse.Namespace) -> int:
@@ -187,6 +188,40 @@ def screen_command(options: argparse.Namespace) -> int:
     return OK if all(result.passed for result in results) else CHECK_FAILED
 
 
+def soak_command(options: argparse.Namespace) -> int:
+    """Run many tics through the display."""
+    from cloudboot_doom_oracle.gates.soak import soak
+
+    progress = Progress("tic", options.tics, unit="tics")
+    try:
+        done = soak(
+            open_wad(options.wad),
+            open_script(options.script),
+            options.tics,
+            sample_every=options.sample_every,
+            architecture=options.arch,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    if options.json:
+        print_json(dataclasses.asdict(done))
+    else:
+        print(f"{done.frames} frames to tic {done.tics} in {done.seconds:.1f} s: {done.flushes} flushes, 0 errors")
+        print(
+            f"{done.screendumps} screendumps equal, {done.allocations} allocations, QEMU grew {done.growth >> 10} KiB"
+        )
+    return OK
+
+
+def play_command(options: argparse.Namespace) -> int:
+    """Play in the terminal."""
+    from .play import play
+
+    play(open_wad(options.wad))
+    return OK
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description="deterministic DOOM runs as test oracles")
@@ -202,7 +237,7 @@ def build_parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="run the gates over an oracle")
     verify.add_argument("oracle")
     verify.add_argument("--no-guest", action="store_true", help="gates A and C-1 only: no machine")
-    verify.add_argument("--arch", default="amd64", choices=("amd64", "arm64", "riscv64", "loong64"))
+    verify.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
     verify.add_argument("--sample-every", type=int, default=0, metavar="N", help="also look at every N-th frame")
     verify.add_argument("--report", metavar="FILE", help="write an HTML report")
     add_run_options(verify)
@@ -235,6 +270,15 @@ def build_parser() -> argparse.ArgumentParser:
     screen.add_argument("oracle", help="an oracle that was harvested from a guest")
     screen.add_argument("captures", help="a folder of screendumps, named as the oracle's frames")
     screen.set_defaults(main=screen_command)
+    long = commands.add_parser("soak", help="run many tics through the display, every frame to its fence")
+    long.add_argument("--tics", type=int, default=10_000)
+    long.add_argument("--sample-every", type=int, default=200, metavar="N", help="look at every N-th frame")
+    long.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
+    add_run_options(long)
+    long.set_defaults(main=soak_command)
+    playing = commands.add_parser("play", help="play in the terminal: arrows, f fires, space opens, Ctrl-C ends")
+    playing.add_argument("--wad", help="an IWAD (default: that of an installed package)")
+    playing.set_defaults(main=play_command)
     for command in commands.choices.values():
         add_common_arguments(command)
     return parser

@@ -244,10 +244,10 @@ class Child:
         except BaseException:  # noqa: BLE001 -- the engine would swallow it
             _die()
 
-    def run(self) -> None:
+    def run(self, arguments: list[str]) -> None:
         """Run the game; it ends with the process."""
         self.object.integer("singletics").value = 1
-        self._engine.main(["doom", "-iwad", os.fspath(self._wad.path)])
+        self._engine.main(["doom", "-iwad", os.fspath(self._wad.path), *arguments])
 
 
 def _guarded(function: Any) -> Any:
@@ -293,11 +293,11 @@ def _pin() -> bool:
 
 def main() -> None:
     """Run what the arguments say."""
-    path, out, answers, seed, pin = sys.argv[1:]
+    path, out, answers, seed, pin, *arguments = sys.argv[1:]
     pinned = _pin() if pin == "1" else False
     child = Child(Wad(path), int(seed), int(out), int(answers))
     child.hello(pinned=pinned)
-    child.run()
+    child.run(arguments)
 
 
 if __name__ == "__main__":

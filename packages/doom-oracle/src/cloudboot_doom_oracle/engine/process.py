@@ -71,6 +71,7 @@ class CDoomEngine:
         seed: int = 0,
         pin: bool = True,
         timeout: float = 30.0,
+        arguments: Sequence[str] = (),
     ) -> None:
         """Start a run.
 
@@ -80,6 +81,7 @@ class CDoomEngine:
             seed: index at which the random tables start, and start again with each new game.
             pin: run without address randomisation where the kernel allows that.
             timeout: seconds the engine may take for one tic.
+            arguments: further arguments of the engine, ``-timedemo demo1`` for example.
 
         Raises:
             MissingDependencyError: cydoomgeneric or pyelftools is not installed.
@@ -103,10 +105,10 @@ class CDoomEngine:
             stack.callback(os.close, self._from_child)
             its_in, self._to_child = os.pipe2(os.O_CLOEXEC)
             stack.callback(os.close, self._to_child)
-            arguments = [os.path.abspath(wad.path), str(its_out), str(its_in), str(seed), "1" if pin else "0"]
+            words = [os.path.abspath(wad.path), str(its_out), str(its_in), str(seed), "1" if pin else "0", *arguments]
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "cloudboot_doom_oracle.engine.child", *arguments],
+                    [sys.executable, "-m", "cloudboot_doom_oracle.engine.child", *words],
                     pass_fds=[its_out, its_in],
                     stdin=subprocess.DEVNULL,
                     stdout=self._output,

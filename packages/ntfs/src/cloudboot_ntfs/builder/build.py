@@ -248,10 +248,10 @@ class _Volume:
                 flags = item.flags if is_base else int(RecordFlag.IN_USE)
                 self._special[number] = [(base, own, links, flags, item.sequence if is_base else 1)]
 
-    def _new_record(self) -> int:
+    def _new_record(self) -> tuple[int, int]:
         number = self._plan.next_record
         self._plan.next_record += 1
-        return number
+        return number, 1
 
     def _store_list(self, listed: bytes) -> bytes:
         lcn = self._take(len(listed), lambda storage, at: storage.write_at(at, listed))

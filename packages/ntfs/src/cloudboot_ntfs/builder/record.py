@@ -49,8 +49,9 @@ def pack(
     links: int = 0,
     flags: int = RecordFlag.IN_USE,
     base: int = 0,
+    update: int = 1,
 ) -> bytes:
-    """One record, protected. The attributes fit, and are in order."""
+    """One record, protected by the update sequence number ``update``. The attributes fit, and are in order."""
     start = header_size(record_size)
     body = bytearray()
     for instance, each in enumerate(attributes):
@@ -71,7 +72,7 @@ def pack(
         record_number=number,
     )
     record = bytearray((head.pack().ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
-    protect(record)
+    protect(record, update)
     return bytes(record)
 
 
@@ -86,6 +87,7 @@ class Spread(NamedTuple):
     """The records of one file: the base record first."""
 
     records: list[tuple[int, list[Packed]]]
+    sequences: dict[int, int]
 
 
 def spread(
@@ -94,7 +96,7 @@ def spread(
     attributes: Sequence[Packed],
     *,
     record_size: int,
-    new_record: Callable[[], int],
+    new_record: Callable[[], tuple[int, int]],
     store: Callable[[bytes], bytes],
 ) -> Spread:
     """Distribute attributes that do not fit one record.
@@ -106,17 +108,20 @@ def spread(
         sequence: of the base record.
         attributes: all of them, in order.
         record_size: bytes.
-        new_record: gives the number of a record that nothing uses; its sequence number is 1.
+        new_record: gives the number of a record that nothing uses, and its sequence number.
         store: gives the bytes of a non-resident attribute list with this content.
     """
     room = capacity(record_size)
     stay = [each for each in attributes if each.type in (Type.STANDARD_INFORMATION, Type.INDEX_ROOT)]
     move = [each for each in attributes if each not in stay]
     extensions: list[tuple[int, list[Packed]]] = []
+    sequences = {number: sequence}
     used = room + 1
     for each in move:
         if used + len(each.data) > room or each.lowest_vcn:
-            extensions.append((new_record(), []))
+            other, life = new_record()
+            sequences[other] = life
+            extensions.append((other, []))
             used = 0
         extensions[-1][1].append(each)
         used += len(each.data)
@@ -125,14 +130,14 @@ def spread(
     for index, each in enumerate(stay):
         entries.append((each, reference(number, sequence), index if index == 0 else index + 1))
     for extension, own in extensions:
-        entries += [(each, reference(extension, 1), index) for index, each in enumerate(own)]
+        entries += [(each, reference(extension, sequences[extension]), index) for index, each in enumerate(own)]
     entries.sort(key=lambda entry: entry[0].sort_key())
     listed = b"".join(_list_entry(each, where, instance) for each, where, instance in entries)
     data = pack_resident(Type.ATTRIBUTE_LIST, listed)
     if len(data) + sum(len(each.data) for each in stay) > room:
         data = store(listed)
     base = [stay[0], Packed(Type.ATTRIBUTE_LIST, "", data), *stay[1:]]
-    return Spread([(number, base), *extensions])
+    return Spread([(number, base), *extensions], sequences)
 
 
 def _list_entry(each: Packed, where: int, instance: int) -> bytes:

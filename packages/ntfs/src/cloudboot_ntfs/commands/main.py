@@ -1,4 +1,4 @@
-"""``cloudboot-ntfs``: format, build, read and check NTFS volumes."""
+"""``cloudboot-ntfs``: format, build, read, change and check NTFS volumes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.command import add_common_arguments, run, size_argument
 
-from . import making, reading
+from . import changing, making, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +65,30 @@ def _parser() -> argparse.ArgumentParser:
     added = reader("sddl", reading.sddl, "print the security descriptor of a file")
     added.add_argument("path", metavar="PATH")
     reader("usn", reading.usn, "list the changes that the volume's journal tells of")
+
+    def changer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
+        added = command(name, main, purpose)
+        added.add_argument("--offset", type=size_argument, help="where the volume starts in IMAGE, in bytes")
+        added.add_argument("--size", type=size_argument, help="how long it is (default: all that follows)")
+        added.add_argument("--timestamp", type=int, default=0, help="time of the change, in seconds since 1970")
+        return added
+
+    added = changer("put", changing.put, "copy a file or folder into the volume")
+    added.add_argument("source", metavar="SOURCE", help="file or folder of the host; links stay links")
+    added.add_argument("path", metavar="PATH", help="its path in the volume")
+    added.add_argument("--force", action="store_true", help="replace files that exist")
+    added = changer("mkdir", changing.mkdir, "make a directory and those above it")
+    added.add_argument("path", metavar="PATH")
+    added = changer("rm", changing.rm, "remove a file or an empty directory")
+    added.add_argument("path", metavar="PATH")
+    added.add_argument("-r", "--recursive", action="store_true", help="and everything below it")
+    added = changer("mv", changing.mv, "move a file or directory to another name")
+    added.add_argument("path", metavar="PATH")
+    added.add_argument("target", metavar="TARGET", help="its new path; a file there is replaced")
+    added = changer("ln", changing.ln, "give a file another name, or make a symbolic link")
+    added.add_argument("target", metavar="TARGET", help="path of the file, or what the symbolic link leads to")
+    added.add_argument("path", metavar="PATH", help="the new name")
+    added.add_argument("-s", "--symbolic", action="store_true", help="make a symbolic link")
     return parser
 
 

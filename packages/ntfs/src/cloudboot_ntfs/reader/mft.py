@@ -101,6 +101,12 @@ class Mft:
     def __init__(self, storage: Storage, geometry: Geometry) -> None:
         self.storage, self.geometry = storage, geometry
         self._data: Stream | None = None
+        self.count = 0
+        self.reload()
+
+    def reload(self) -> None:
+        """Read again where the records stand, after $MFT has grown."""
+        storage, geometry = self.storage, self.geometry
         size = geometry.record_size
         first = parse_record(storage.read_at(geometry.mft_lcn * geometry.cluster_size, size), 0)
         self._data = self._whole_data(first)

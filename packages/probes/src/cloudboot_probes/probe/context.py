@@ -25,18 +25,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_TIMEOUT, _TIMEOUT_PER_ENTRY = 300.0, 0.02
+
 
 @dataclass(frozen=True)
 class ProbeOptions:
     """How to probe. ``timeout`` is in seconds from power-on to the last gate, ``memory`` in bytes.
 
+    Without a ``timeout`` there are 300 s, and 20 ms more for each entry that the image's manifest lists.
     ``policy`` says whose signatures the image needs; without one, none is looked at.
     """
 
     architecture: str = "amd64"
     accelerator: Literal["tcg", "kvm", "auto"] = "tcg"
     memory: int = 1 << 30
-    timeout: float = 300.0
+    timeout: float | None = None
     access: Access | None = None
     policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
@@ -116,6 +119,14 @@ class Probe:
         # Begun last, ended first: a machine goes before the memory its disk is in.
         self._session = session
         self._stack.callback(session.close)
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds from power-on to the last gate."""
+        if self.options.timeout is not None:
+            return self.options.timeout
+        manifest = self._disk.manifest if self._disk is not None else None
+        return _TIMEOUT + _TIMEOUT_PER_ENTRY * (len(manifest.root) if manifest is not None else 0)
 
     @property
     def booted(self) -> bool:

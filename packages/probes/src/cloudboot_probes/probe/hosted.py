@@ -64,7 +64,7 @@ class HostedSession:
                 root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
                 open_root=_open_root if system.root_file_system in _UFS else None,
                 memory=options.memory,
-                budget=Budget(seconds=options.timeout),
+                budget=Budget(seconds=probe.time_limit),
             )
         )
 

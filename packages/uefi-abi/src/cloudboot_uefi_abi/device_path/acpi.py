@@ -59,7 +59,7 @@ class Acpi(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<II")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``PciRoot(0x0)``, ``Acpi(PNP0C0F,0x3)``, or ``Acpi(0x12345678,0x3)`` where the _HID is not a PNP number."""
         if self.hid & 0xFFFF != _PNP:
             return f"Acpi(0x{self.hid:08X},0x{self.uid:X})"
@@ -126,29 +126,38 @@ class AcpiExtended(Node):
             text.encode("latin-1") + b"\0" for text in strings
         )
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
+    def _plain(self) -> str:
         """``AcpiEx(HID,CID,UID,HIDSTR,CIDSTR,UIDSTR)``, or ``AcpiExp(HID,CID,UIDSTR)`` where only UIDSTR is given."""
-        roots = {value >> 16 for value in (self.hid, self.cid) if value & 0xFFFF == _PNP}
-        if display and 0x0A03 in roots and self.hid >> 16 != 0x0A08:
-            return f"PciRoot({self.uid_string})"
-        if display and 0x0A08 in roots:
-            return f"PcieRoot({self.uid_string})"
+        if self._uid_string_only():
+            return self._expanded()
         hid, cid = eisa_text(self.hid), eisa_text(self.cid)
-        if self.uid_string and not self.hid_string and not self.cid_string:
-            return f"AcpiExp({hid},{cid if self.cid else '0'},{self.uid_string})"
-        if display:
-            uid = self.uid_string or f"0x{self.uid:X}"
-            return f"AcpiEx({self.hid_string or hid},{self.cid_string or cid},{uid})"
         return f"AcpiEx({hid},{cid},0x{self.uid:X},{self.hid_string},{self.cid_string},{self.uid_string})"
+
+    def _displayed(self) -> str:
+        """``PciRoot(UIDSTR)`` and ``PcieRoot(UIDSTR)`` for root bridges, and strings in place of the numbers."""
+        roots = {value >> 16 for value in (self.hid, self.cid) if value & 0xFFFF == _PNP}
+        if 0x0A03 in roots and self.hid >> 16 != 0x0A08:
+            return f"PciRoot({self.uid_string})"
+        if 0x0A08 in roots:
+            return f"PcieRoot({self.uid_string})"
+        if self._uid_string_only():
+            return self._expanded()
+        hid, cid = self.hid_string or eisa_text(self.hid), self.cid_string or eisa_text(self.cid)
+        return f"AcpiEx({hid},{cid},{self.uid_string or f'0x{self.uid:X}'})"
+
+    def _uid_string_only(self) -> bool:
+        return bool(self.uid_string) and not self.hid_string and not self.cid_string
+
+    def _expanded(self) -> str:
+        return f"AcpiExp({eisa_text(self.hid)},{eisa_text(self.cid) if self.cid else '0'},{self.uid_string})"
 
     def is_lossless(self) -> bool:
         """Identifiers of three letters, strings that can stand in an argument, and no _UID that AcpiExp leaves out."""
         strings = (self.hid_string, self.uid_string, self.cid_string)
-        short = bool(self.uid_string) and not self.hid_string and not self.cid_string
         return (
             _is_eisa(self.hid)
             and _is_eisa(self.cid)
-            and not (short and self.uid)
+            and not (self._uid_string_only() and self.uid)
             and all(is_plain(text) and text == text.strip(" ") for text in strings)
         )
 
@@ -184,7 +193,7 @@ class AcpiAdr(Node):
         """The numbers."""
         return self._packed(struct.Struct(f"<{len(self.addresses)}I"), *self.addresses)
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``AcpiAdr(0x80010100,0x80010200)``."""
         return f"AcpiAdr({','.join(f'0x{address:X}' for address in self.addresses)})"
 
@@ -206,7 +215,7 @@ class NvdimmAcpiAdr(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<I")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``NvdimmAcpiAdr(0x11)``."""
         return f"NvdimmAcpiAdr(0x{self.handle:X})"
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Arguments", "guid_from", "guid_text", "ipv4_text", "ipv6_text", "is_plain"]
 
-_INTEGER = re.compile(r"0[xX]([0-9a-fA-F]+)|([0-9]+)")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX = re.compile(r"([0-9a-fA-F]{2})*")
 _PLAIN = re.compile(r"[ -'*+\--~]*")
@@ -30,6 +29,11 @@ def is_plain(text: str) -> bool:
 def guid_from(data: bytes) -> UUID:
     """The GUID that sixteen bytes are; few differ in the paths of one machine, and making one takes microseconds."""
     return UUID(bytes_le=data)
+
+
+@functools.lru_cache(maxsize=1024)
+def _guid(text: str) -> UUID:
+    return UUID(text)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -109,10 +113,14 @@ class Arguments:
             DevicePathError: not an integer, or too large.
         """
         text = self.word(None if default is None else str(default))
-        found = _INTEGER.fullmatch(text)
-        if found is None or len(text) > 24:
+        # Letters and digits only: int() would also take signs, blanks and underscores.
+        plain = text.isalnum() and text.isascii() and len(text) <= 24
+        try:
+            value = int(text, 16 if text[:2] in {"0x", "0X"} else 10) if plain else -1
+        except ValueError:
+            value = -1
+        if value < 0:
             raise self.error("not an integer", actual=text)
-        value = int(found[1], 16) if found[1] else int(found[2])
         if value >> bits:
             raise self.error("the integer is too large", expected=f"at most {bits} bits", actual=value)
         return value
@@ -134,7 +142,7 @@ class Arguments:
         text = self.word()
         if _GUID.fullmatch(text) is None:
             raise self.error("not a GUID", actual=text)
-        return UUID(text)
+        return _guid(text)
 
     def hexdump(self, size: int | None = None, default: str | None = None) -> bytes:
         """Bytes in hexadecimal, ``size`` of them if that is given; ``0x`` in front is passed over.

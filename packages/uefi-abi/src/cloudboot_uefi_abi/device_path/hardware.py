@@ -27,7 +27,7 @@ class Pci(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<BB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Pci(0x1F,0x2)``: device, function."""
         return f"Pci(0x{self.device:X},0x{self.function:X})"
 
@@ -47,7 +47,7 @@ class PcCard(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<B")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``PcCard(0x3)``."""
         return f"PcCard(0x{self.function:X})"
 
@@ -68,7 +68,7 @@ class MemoryMapped(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``MemoryMapped(0xB,0x1000,0x1FFF)``."""
         return f"MemoryMapped(0x{self.memory_type:X},0x{self.start:X},0x{self.end:X})"
 
@@ -98,7 +98,7 @@ class VendorNode(Node):
         """The GUID and the data."""
         return self.guid.bytes_le + self.data
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``VenHw(C10DDB00-...,AABB)``; without data the comma is left out."""
         data = f",{self.data.hex().upper()}" if self.data else ""
         return f"{self.NAME}({guid_text(self.guid)}{data})"
@@ -126,7 +126,7 @@ class Controller(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<I")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Ctrl(0x7)``."""
         return f"Ctrl(0x{self.number:X})"
 
@@ -146,7 +146,7 @@ class Bmc(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<BQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``BMC(0x1,0xCA2)``."""
         return f"BMC(0x{self.interface_type:X},0x{self.base_address:X})"
 

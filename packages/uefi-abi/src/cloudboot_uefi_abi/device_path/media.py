@@ -57,16 +57,20 @@ class HardDrive(Node):
         """The partition's GUID, or ``None`` where the signature is not one."""
         return guid_from(self.signature) if self.signature_type == 2 else None
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``HD(1,GPT,C10DDB00-...,0x800,0x8000)``; for display without start and size."""
+    def _plain(self) -> str:
+        """``HD(1,GPT,C10DDB00-...,0x800,0x8000)``."""
+        return f"HD({self._named()},0x{self.start:X},0x{self.size:X})"
+
+    def _displayed(self) -> str:
+        """Without start and size."""
+        return f"HD({self._named()})"
+
+    def _named(self) -> str:
         if self.signature_type == 2:
-            named = f"GPT,{guid_text(guid_from(self.signature))}"
-        elif self.signature_type == 1:
-            named = f"MBR,0x{int.from_bytes(self.signature[:4], 'little'):08X}"
-        else:
-            named = f"{self.signature_type},0"
-        rest = "" if display else f",0x{self.start:X},0x{self.size:X}"
-        return f"HD({self.partition},{named}{rest})"
+            return f"{self.partition},GPT,{guid_text(guid_from(self.signature))}"
+        if self.signature_type == 1:
+            return f"{self.partition},MBR,0x{int.from_bytes(self.signature[:4], 'little'):08X}"
+        return f"{self.partition},{self.signature_type},0"
 
     def is_lossless(self) -> bool:
         """The format agrees with the signature's type, and nothing follows an MBR's signature."""
@@ -101,10 +105,13 @@ class CdRom(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``CDROM(0x1,0x50,0x1000)``; for display the entry only."""
-        rest = "" if display else f",0x{self.start:X},0x{self.size:X}"
-        return f"CDROM(0x{self.entry:X}{rest})"
+    def _plain(self) -> str:
+        """``CDROM(0x1,0x50,0x1000)``."""
+        return f"CDROM(0x{self.entry:X},0x{self.start:X},0x{self.size:X})"
+
+    def _displayed(self) -> str:
+        """The entry only."""
+        return f"CDROM(0x{self.entry:X})"
 
 
 @keyword("CDROM")
@@ -146,7 +153,7 @@ class FilePath(Node):
         """The text and its null."""
         return self.path.encode("utf-16-le", "surrogatepass") + b"\0\0"
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """The path itself."""
         return self.path
 
@@ -190,7 +197,7 @@ class Firmware(Node):
         """The GUID."""
         return self.guid.bytes_le
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Fv(7CB8BDC9-...)``."""
         return f"{self.NAME}({guid_text(self.guid)})"
 
@@ -238,7 +245,7 @@ class Offset(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Offset(0x10,0x20)``."""
         return f"Offset(0x{self.start:X},0x{self.end:X})"
 
@@ -285,7 +292,7 @@ class RamDisk(Node):
         """The fields."""
         return self._packed(self.LAYOUT, self.start, self.end, self.disk_type.bytes_le, self.instance)
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``VirtualDisk(0x1000,0x1FFF,0)``, or ``RamDisk(...)`` with the type's GUID."""
         name = _DISK_NAMES.get(self.disk_type)
         kind = "" if name else f",{guid_text(self.disk_type)}"
@@ -334,11 +341,16 @@ class Bbs(Node):
             self._packed(self.LAYOUT, self.device_type, self.status_flags) + self.description.encode("latin-1") + b"\0"
         )
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``BBS(HD,disk,0x0)``; for display without the flags."""
-        name = _BBS_NAMES.get(self.device_type) or f"0x{self.device_type:X}"
-        rest = "" if display else f",0x{self.status_flags:X}"
-        return f"BBS({name},{self.description}{rest})"
+    def _plain(self) -> str:
+        """``BBS(HD,disk,0x0)``."""
+        return f"BBS({self._named()},0x{self.status_flags:X})"
+
+    def _displayed(self) -> str:
+        """Without the flags."""
+        return f"BBS({self._named()})"
+
+    def _named(self) -> str:
+        return f"{_BBS_NAMES.get(self.device_type) or f'0x{self.device_type:X}'},{self.description}"
 
     def is_lossless(self) -> bool:
         """The description can stand in an argument."""

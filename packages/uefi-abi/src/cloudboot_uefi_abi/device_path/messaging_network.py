@@ -47,7 +47,7 @@ class Infiniband(Node):
         """The fields."""
         return self._packed(self.LAYOUT, self.flags, self.port_guid.bytes_le, self.service, self.target, self.device)
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Infiniband(0x3,C10DDB00-...,0x1,0x2,0x3)``."""
         numbers = f"0x{self.service:X},0x{self.target:X},0x{self.device:X}"
         return f"Infiniband(0x{self.flags:X},{guid_text(self.port_guid)},{numbers})"
@@ -69,7 +69,7 @@ class MacAddress(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<32sB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``MAC(525400123456,0x1)``: six bytes for types 0 and 1, all 32 for the others."""
         size = 6 if self.interface_type <= 1 else 32
         return f"MAC({self.address[:size].hex().upper()},0x{self.interface_type:X})"
@@ -125,16 +125,17 @@ class Ipv4(Node):
             return self._packed(self.SHORT, *head)
         return self._packed(self.LAYOUT, *head, self.gateway, self.subnet_mask)
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``IPv4(10.0.2.2,UDP,Static,10.0.2.15,10.0.2.1,255.255.255.0)``; for display the remote address only."""
-        return self._text(display, 0, 0)
+    def _plain(self) -> str:
+        """``IPv4(10.0.2.2,UDP,Static,10.0.2.15,10.0.2.1,255.255.255.0)``."""
+        return self._with_ports(0, 0)
 
-    def _text(self, display: bool, local_port: int, remote_port: int) -> str:
-        remote = ipv4_text(self.remote, remote_port)
-        if display:
-            return f"IPv4({remote})"
-        origin = "Static" if self.static else "DHCP"
-        text = f"IPv4({remote},{_protocol_text(self.protocol)},{origin},{ipv4_text(self.local, local_port)}"
+    def _displayed(self) -> str:
+        """The remote address only."""
+        return f"IPv4({ipv4_text(self.remote)})"
+
+    def _with_ports(self, local_port: int, remote_port: int) -> str:
+        remote, local = ipv4_text(self.remote, remote_port), ipv4_text(self.local, local_port)
+        text = f"IPv4({remote},{_protocol_text(self.protocol)},{'Static' if self.static else 'DHCP'},{local}"
         if self.gateway is None or self.subnet_mask is None:
             return text + ")"
         return f"{text},{ipv4_text(self.gateway)},{ipv4_text(self.subnet_mask)})"
@@ -143,11 +144,11 @@ class Ipv4(Node):
         """The node has its full length, and no ports, which EDK2's text has not."""
         return self.gateway is not None and self.static <= 1 and not self.local_port and not self.remote_port
 
-    def exact(self, *, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """As :meth:`text`, with ports where there are any, as the specification writes them (section 10.6.1.6)."""
+    def _exact(self) -> str:
+        """With the ports, where there are any, as the specification writes them (section 10.6.1.6)."""
         if self.gateway is None or self.static > 1:
             return generic_text(self)
-        return self._text(False, self.local_port, self.remote_port)
+        return self._with_ports(self.local_port, self.remote_port)
 
 
 @keyword("IPv4")
@@ -179,27 +180,29 @@ class Ipv6(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<16s16sHHHBB16s")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``IPv6(remote,UDP,Static,local,0x40,gateway)``; for display the remote address only."""
-        return self._text(display, 0, 0)
+    def _plain(self) -> str:
+        """``IPv6(remote,UDP,Static,local,0x40,gateway)``."""
+        return self._with_ports(0, 0)
 
-    def _text(self, display: bool, local_port: int, remote_port: int) -> str:
-        remote = ipv6_text(self.remote, remote_port)
-        if display:
-            return f"IPv6({remote})"
+    def _displayed(self) -> str:
+        """The remote address only."""
+        return f"IPv6({ipv6_text(self.remote)})"
+
+    def _with_ports(self, local_port: int, remote_port: int) -> str:
+        remote, local = ipv6_text(self.remote, remote_port), ipv6_text(self.local, local_port)
         origin = _ORIGIN_NAMES.get(self.origin, "StatefulAutoConfigure")
-        local, gateway = ipv6_text(self.local, local_port), ipv6_text(self.gateway)
-        return f"IPv6({remote},{_protocol_text(self.protocol)},{origin},{local},0x{self.prefix_length:X},{gateway})"
+        tail = f"{origin},{local},0x{self.prefix_length:X},{ipv6_text(self.gateway)}"
+        return f"IPv6({remote},{_protocol_text(self.protocol)},{tail})"
 
     def is_lossless(self) -> bool:
         """There are no ports, which EDK2's text has not."""
         return self.origin in _ORIGIN_NAMES and not self.local_port and not self.remote_port
 
-    def exact(self, *, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """As :meth:`text`, with ports where there are any, as the specification writes them (section 10.6.1.6)."""
+    def _exact(self) -> str:
+        """With the ports, where there are any, as the specification writes them (section 10.6.1.6)."""
         if self.origin not in _ORIGIN_NAMES:
             return generic_text(self)
-        return self._text(False, self.local_port, self.remote_port)
+        return self._with_ports(self.local_port, self.remote_port)
 
 
 @keyword("IPv6")
@@ -220,7 +223,7 @@ class Vlan(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<H")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Vlan(100)``."""
         return f"Vlan({self.vlan_id})"
 
@@ -246,7 +249,7 @@ class Uri(Node):
         """The URI, without a null."""
         return self.uri.encode("latin-1")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Uri(http://x.y/z)``."""
         return f"Uri({self.uri})"
 
@@ -272,7 +275,7 @@ class Bluetooth(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<6s")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Bluetooth(112233445566)``."""
         return f"Bluetooth({self.address.hex().upper()})"
 
@@ -292,7 +295,7 @@ class BluetoothLe(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<6sB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``BluetoothLE(112233445566,0x01)``."""
         return f"BluetoothLE({self.address.hex().upper()},0x{self.address_type:02X})"
 
@@ -311,7 +314,7 @@ class Wifi(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<32s")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Wi-Fi(ssid)``."""
         return f"Wi-Fi({self.ssid.partition(bytes(1))[0].decode('latin-1')})"
 
@@ -348,7 +351,7 @@ class Dns(Node):
         """The flag and the addresses."""
         return self._packed(struct.Struct("<B" + "16s" * len(self.servers)), self.is_ipv6, *self.servers)
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Dns(8.8.8.8)``."""
         servers = (ipv6_text(server) if self.is_ipv6 else ipv4_text(server[:4]) for server in self.servers)
         return f"Dns({','.join(servers)})"
@@ -401,7 +404,7 @@ class RestService(Node):
         vendor = b"" if self.vendor is None else self.vendor.bytes_le + self.data
         return self._packed(self.LAYOUT, self.service, self.access_mode) + vendor
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``RestService(0x1,0x2)``, or ``RestService(0xFF,0x1,GUID,DATA)``."""
         vendor = "" if self.vendor is None else f",{guid_text(self.vendor)}"
         data = f",{self.data.hex().upper()}" if self.data else ""

@@ -32,7 +32,7 @@ class Usb(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<BB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``USB(0x4,0x0)``."""
         return f"USB(0x{self.port:X},0x{self.interface:X})"
 
@@ -63,7 +63,7 @@ class UsbClass(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<HHBBB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``UsbMassStorage(0xFFFF,0xFFFF,0x1,0x2)``; a class without a name as ``UsbClass(...)``."""
         ids, protocol = f"0x{self.vendor:X},0x{self.product:X}", f"0x{self.protocol:X}"
         name = _CLASSES.get(self.device_class)
@@ -127,7 +127,7 @@ class UsbWwid(Node):
         head = self._packed(self.LAYOUT, self.interface, self.vendor, self.product)
         return head + self.serial.encode("utf-16-le", "surrogatepass")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``UsbWwid(0x1234,0x5678,0x1,"WW")``."""
         serial = self.serial.partition("\0")[0]
         return f'UsbWwid(0x{self.vendor:X},0x{self.product:X},0x{self.interface:X},"{serial}")'
@@ -164,7 +164,7 @@ class Uart(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQBBB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Uart(115200,8,N,1)``."""
         baud, bits = self.baud or "DEFAULT", self.data_bits or "DEFAULT"
         return f"Uart({baud},{bits},{_PARITY_NAMES.get(self.parity, 'x')},{_STOP_NAMES.get(self.stop_bits, 'x')})"
@@ -202,12 +202,8 @@ class VendorMessage(VendorNode):
 
     NAME: ClassVar[str] = "VenMsg"
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:
-        """``VenMsg(E0C14753-...)``; with shortcuts ``VenPcAnsi()``, ``UartFlowCtrl(Hardware)``, ``SAS(...)``."""
-        short = self._shortcut() if shortcuts else None
-        return short or VendorNode.text(self, display=display)
-
     def _shortcut(self) -> str | None:
+        """``VenPcAnsi()``, ``UartFlowCtrl(Hardware)``, ``SAS(...)`` and the like, where they hold all of the data."""
         name = _TERMINAL_NAMES.get(self.guid)
         if name is not None:
             return None if self.data else f"{name}()"

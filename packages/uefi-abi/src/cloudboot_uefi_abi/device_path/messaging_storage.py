@@ -30,12 +30,14 @@ class Ata(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<BBH")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- no shortcuts
-        """``Ata(Secondary,Master,0x0)``; for display the logical unit only."""
-        if display:
-            return f"Ata(0x{self.lun:X})"
+    def _plain(self) -> str:
+        """``Ata(Secondary,Master,0x0)``."""
         controller = "Secondary" if self.controller == 1 else "Primary"
         return f"Ata({controller},{'Slave' if self.drive == 1 else 'Master'},0x{self.lun:X})"
+
+    def _displayed(self) -> str:
+        """The logical unit only."""
+        return f"Ata(0x{self.lun:X})"
 
     def is_lossless(self) -> bool:
         """Controller and drive are 0 or 1."""
@@ -58,7 +60,7 @@ class Scsi(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<HH")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Scsi(0x3,0x1)``."""
         return f"Scsi(0x{self.target:X},0x{self.lun:X})"
 
@@ -79,7 +81,7 @@ class FibreChannel(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Fibre(0x1234,0x5)``."""
         return f"Fibre(0x{self.wwn:X},0x{self.lun:X})"
 
@@ -104,7 +106,7 @@ class FibreChannelEx(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<I8s8s")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``FibreEx(0x0001020304050607,0x08090A0B0C0D0E0F)``."""
         return f"FibreEx(0x{self.wwn.hex().upper()},0x{self.lun.hex().upper()})"
 
@@ -128,7 +130,7 @@ class Ieee1394(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<IQ")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``I1394(123456789ABCDEF0)``."""
         return f"I1394({self.identifier:016X})"
 
@@ -151,7 +153,7 @@ class I2o(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<I")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``I2O(0x9)``."""
         return f"I2O(0x{self.tid:X})"
 
@@ -170,7 +172,7 @@ class LogicalUnit(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<B")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Unit(0x5)``."""
         return f"Unit(0x{self.lun:X})"
 
@@ -191,7 +193,7 @@ class Sata(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<HHH")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Sata(0x1,0xFFFF,0x0)``."""
         return f"Sata(0x{self.port:X},0x{self.multiplier_port:X},0x{self.lun:X})"
 
@@ -231,7 +233,7 @@ class Iscsi(Node):
         head = self._packed(self.LAYOUT, self.protocol, self.options, self.lun, self.portal_group)
         return head + self.target.encode("latin-1") + b"\0"
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``iSCSI(iqn.2020-01.x:y,0x1,0x0000000000000001,None,None,CHAP_BI,TCP)``."""
         header = "CRC32C" if self.options & 0x0002 else "None"
         data = "CRC32C" if self.options & 0x0008 else "None"
@@ -321,7 +323,7 @@ class SasEx(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<8s8sHH")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``SasEx(0x0001020304050607,0x08090A0B0C0D0E0F,0x3,SAS,Internal,Direct,0x2)``."""
         address, lun = self.address.hex().upper(), self.lun.hex().upper()
         return f"SasEx(0x{address},0x{lun},0x{self.port:X},{topology_text(self.topology)})"
@@ -347,7 +349,7 @@ class Nvme(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<I8s")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``NVMe(0x1,EF-CD-AB-89-67-45-23-01)``."""
         return f"NVMe(0x{self.namespace:X},{self.eui64[::-1].hex('-').upper()})"
 
@@ -374,7 +376,7 @@ class Ufs(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<BB")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``UFS(0x1,0x2)``."""
         return f"UFS(0x{self.target:X},0x{self.lun:X})"
 
@@ -393,7 +395,7 @@ class Sd(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<B")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``SD(0x1)``."""
         return f"SD(0x{self.slot:X})"
 
@@ -412,7 +414,7 @@ class Emmc(Node):
 
     LAYOUT: ClassVar[struct.Struct] = struct.Struct("<B")
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``eMMC(0x2)``."""
         return f"eMMC(0x{self.slot:X})"
 
@@ -440,7 +442,7 @@ class Nvdimm(Node):
         """The UUID."""
         return self.uuid.bytes_le
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``NVDIMM(C10DDB00-...)``."""
         return f"NVDIMM({guid_text(self.uuid)})"
 
@@ -480,7 +482,7 @@ class NvmeOverFabrics(Node):
         """The identifier and the name."""
         return self._packed(self.LAYOUT, self.identifier_type, self.identifier) + self.subsystem.encode() + b"\0"
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``NVMEoF(nqn.2014-08.org:x,urn:uuid:...)``; an EUI-64 or NGUID in hexadecimal."""
         kind = self.identifier_type
         if kind == _UUID_TYPE:

@@ -90,18 +90,35 @@ class Node:
         ``display`` gives the shorter form that is not meant to be parsed, ``shortcuts`` the forms that depend on more
         than type and sub-type (UEFI 2.10 section 10.6.3).
         """
-        raise NotImplementedError  # every kind has its own
-
-    def is_lossless(self) -> bool:
-        """Whether parsing :meth:`text` gives this node."""
-        return True
+        short = self._shortcut() if shortcuts else None
+        return short or (self._displayed() if display else self._plain())
 
     def exact(self, *, shortcuts: bool = False) -> str:
         """A text of the specification that parses into exactly this node.
 
         It is :meth:`text` where that loses nothing, and otherwise the generic form with all bytes, ``Msg(11,...)``.
         """
-        return self.text(shortcuts=shortcuts) if self.is_lossless() else generic_text(self)
+        short = self._shortcut() if shortcuts else None
+        return short or self._exact()
+
+    def is_lossless(self) -> bool:
+        """Whether parsing :meth:`text` gives this node."""
+        return True
+
+    def _plain(self) -> str:
+        """The text without display form and shortcuts."""
+        raise NotImplementedError  # every kind has its own
+
+    def _displayed(self) -> str:
+        """The text for display, where it is another."""
+        return self._plain()
+
+    def _shortcut(self) -> str | None:
+        """The short form, which loses nothing, where there is one."""
+        return None
+
+    def _exact(self) -> str:
+        return self._plain() if self.is_lossless() else generic_text(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,7 @@ class GenericNode(Node):
         """The bytes after the head."""
         return self.data
 
-    def text(self, *, display: bool = False, shortcuts: bool = False) -> str:  # noqa: ARG002 -- one form only
+    def _plain(self) -> str:
         """``Msg(99,010203)``; of an unknown type ``Path(6,1,0102)``."""
         return generic_text(self)
 

@@ -24,7 +24,7 @@ class Architecture:
     ``machine`` is the machine type in a PE header, ``removable_name`` the file name in ``\EFI\BOOT`` (UEFI 2.10
     section 3.5.1.1), ``ram_base`` where RAM starts. ``trap_code`` is the code of one trap: the instruction the back end
     stops at, ``trap_size`` bytes long, then a return. ``registers`` are those a report shows, ``runtime_alignment`` the
-    granularity of runtime memory in bytes (section 2.3.6).
+    granularity of runtime memory in bytes (section 2.3.6), ``max_memory`` the bytes in one piece from ``ram_base`` on.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Architecture:
     trap_size: int
     registers: tuple[str, ...]
     runtime_alignment: int = 4096
+    max_memory: int = 1 << 40
 
     @cached_property
     def convention(self) -> CallingConvention:
@@ -115,11 +116,12 @@ LOONG64: Final = Architecture(
     name="loong64",
     machine=Machine.LOONGARCH64,
     removable_name="BOOTLOONGARCH64.EFI",
-    ram_base=0,
+    ram_base=0x20_0000,
     pc="pc",
     trap_code=bytes.fromhex("000040032000004c"),  # nop; jr ra
     trap_size=4,
     registers=(*_numbered("r", 1, 31), "pc"),
+    max_memory=252 << 20,
 )
 
 ARCHITECTURES: Final = {each.name: each for each in (AMD64, ARM64, RISCV64, LOONG64)}

@@ -86,7 +86,7 @@ class QemuSession:
 
     def remaining(self) -> float:
         """Seconds left until the probe's timeout."""
-        return max(0.0, self.probe.options.timeout - self.machine.elapsed)
+        return max(0.0, self.probe.time_limit - self.machine.elapsed)
 
     def expect(self, pattern: str, awaited: str, *, failed: Sequence[str | None] = ()) -> Expected:
         """Wait for ``pattern``; what a failure looks like ends the wait at once, the system's own among them.

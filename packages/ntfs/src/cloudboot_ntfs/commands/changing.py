@@ -1,0 +1,101 @@
+"""The commands that change a volume in place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from cloudboot_base.command import OK
+from cloudboot_ntfs import errors
+from cloudboot_ntfs.editor import WritableNTFS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
+    with (
+        WritableNTFS(
+            options.image, offset=options.offset or 0, size=options.size, timestamp_ns=options.timestamp * 1_000_000_000
+        ) as volume,
+        volume.changing(),
+    ):
+        yield volume
+
+
+def put(options: argparse.Namespace) -> int:
+    """``put``."""
+    with _changing(options) as volume:
+        pending = [(options.source, "/" + options.path.strip("/"))]
+        while pending:
+            source, path = pending.pop()
+            status = os.lstat(source)
+            there = volume.exists(path)
+            if stat.S_ISDIR(status.st_mode):
+                if not there:
+                    volume.mkdir(path)
+                pending += [
+                    (os.path.join(source, name), f"{path}/{name}") for name in sorted(os.listdir(source), reverse=True)
+                ]
+                continue
+            if there and not options.force:
+                raise errors.FileExistsError(f"{path}: the file exists; --force replaces it")
+            if stat.S_ISLNK(status.st_mode):
+                if there:
+                    volume.unlink(path)
+                volume.symlink(os.readlink(source), path, is_directory=os.path.isdir(source))
+            elif stat.S_ISREG(status.st_mode):
+                with open(source, "rb") as file:
+                    volume.write_file(path, file)
+                volume.utime(path, mtime_ns=status.st_mtime_ns)
+            else:
+                raise errors.SourceError("not a file, folder or link", member=source)
+    return OK
+
+
+def mkdir(options: argparse.Namespace) -> int:
+    """``mkdir``."""
+    with _changing(options) as volume:
+        volume.makedirs(options.path, exist_ok=True)
+    return OK
+
+
+def rm(options: argparse.Namespace) -> int:
+    """``rm``."""
+    with _changing(options) as volume:
+        number = volume.find(options.path, follow_symlinks=False)
+        if not options.recursive or not stat.S_ISDIR(volume.stat_inode(number).st_mode):
+            if stat.S_ISDIR(volume.stat_inode(number).st_mode):
+                volume.rmdir(options.path)
+            else:
+                volume.unlink(options.path)
+            return OK
+        folders = []
+        for folder, _, others in volume.walk(options.path):
+            folders.append(folder)
+            for entry in others:
+                volume.unlink(entry.path)
+        for folder in reversed(folders):
+            volume.rmdir(folder)
+    return OK
+
+
+def mv(options: argparse.Namespace) -> int:
+    """``mv``."""
+    with _changing(options) as volume:
+        volume.rename(options.path, options.target)
+    return OK
+
+
+def ln(options: argparse.Namespace) -> int:
+    """``ln``."""
+    with _changing(options) as volume:
+        if options.symbolic:
+            volume.symlink(options.target, options.path)
+        else:
+            volume.link(options.target, options.path)
+    return OK

@@ -1,0 +1,5 @@
+"""Changing a volume in place."""
+
+from .volume import WritableNTFS
+
+__all__ = ["WritableNTFS"]

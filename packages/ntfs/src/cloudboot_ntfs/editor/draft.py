@@ -1,0 +1,109 @@
+"""A file's records taken apart, changed, and put together again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from cloudboot_ntfs.builder.record import Packed
+from cloudboot_ntfs.layout import attribute, filename, fixup, runlist
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, Type
+from cloudboot_ntfs.layout.records import StandardInformation
+from cloudboot_ntfs.reader.mft import parse_record
+
+if TYPE_CHECKING:
+    from cloudboot_ntfs.layout.filename import Name
+    from cloudboot_ntfs.layout.runlist import Run
+    from cloudboot_ntfs.reader.mft import Mft, Record
+
+
+@dataclasses.dataclass(slots=True)
+class Draft:
+    """The attributes of a file without the attribute list, and the records that they came from."""
+
+    number: int
+    sequence: int
+    flags: int
+    attributes: list[Packed]
+    extensions: list[tuple[int, int]] = dataclasses.field(default_factory=list)  #: (record, sequence)
+    list_runs: list[Run] = dataclasses.field(default_factory=list)
+    is_new: bool = False
+
+    def all(self, kind: int, name: str | None = None) -> list[Packed]:
+        """The attributes of a type, and of a name where one is given."""
+        return [each for each in self.attributes if each.type == kind and name in (None, each.name)]
+
+    def remove(self, kind: int, name: str | None = None) -> None:
+        """Take attributes away."""
+        gone = self.all(kind, name)
+        self.attributes = [each for each in self.attributes if each not in gone]
+
+    def replace(self, kind: int, name: str, parts: list[Packed]) -> None:
+        """Put ``parts`` in place of an attribute, or beside the others where there is none."""
+        self.remove(kind, name)
+        self.attributes += parts
+
+    def names(self) -> list[Name]:
+        """The names."""
+        return [filename.parse(value(each), record=self.number) for each in self.all(Type.FILE_NAME)]
+
+    def information(self) -> StandardInformation:
+        """$STANDARD_INFORMATION."""
+        found = self.all(Type.STANDARD_INFORMATION)
+        data = value(found[0]) if found else b""
+        return StandardInformation.unpack_from(data.ljust(StandardInformation.SIZE, b"\0"))
+
+
+def parsed(each: Packed) -> attribute.Attribute:
+    """A packed attribute, taken apart."""
+    data = each.data + b"\xff\xff\xff\xff"
+    return next(iter(attribute.parse(data, 0, len(data), number=0)))
+
+
+def value(each: Packed) -> bytes:
+    """The value of a resident attribute."""
+    return parsed(each).value
+
+
+def runs_of(parts: list[Packed], clusters: int) -> list[Run]:
+    """The runs of the parts of an attribute; none of a resident one."""
+    runs: list[Run] = []
+    for each in sorted(parts, key=lambda part: part.lowest_vcn):
+        found = parsed(each)
+        if not found.resident:
+            runs += runlist.decode(found.pairs, found.lowest_vcn, clusters)
+    return runs
+
+
+def load(mft: Mft, number: int) -> Draft:
+    """The draft of a file.
+
+    Raises:
+        RecordError, FixupError, AttributeFormatError: its records are damaged.
+    """
+    base = mft.file(number)  # refuses what does not hold together
+    own, raw = _taken_apart(mft, number)
+    draft = Draft(number, base.sequence, base.flags, [])
+    listed = [each for each in own.attributes if each.type == Type.ATTRIBUTE_LIST]
+    records = [(own, raw)]
+    if listed:
+        others = {entry[2] & REFERENCE_MASK for entry in mft.list_entries(listed[0], number)} - {number}
+        for other in sorted(others):
+            records.append(_taken_apart(mft, other))
+            draft.extensions.append((other, records[-1][0].sequence))
+        if not listed[0].resident:
+            draft.list_runs = runlist.decode(listed[0].pairs, 0, mft.geometry.clusters)
+    for record, block in records:
+        for each in record.attributes:
+            if each.type != Type.ATTRIBUTE_LIST:
+                data = bytes(block[each.offset : each.offset + each.length])
+                draft.attributes.append(Packed(each.type, each.name, data, each.lowest_vcn))
+    return draft
+
+
+def _taken_apart(mft: Mft, number: int) -> tuple[Record, bytearray]:
+    raw = mft.raw(number)
+    record = parse_record(raw, number)
+    block = bytearray(raw)
+    fixup.restore(block, "RecordHeader")
+    return record, block

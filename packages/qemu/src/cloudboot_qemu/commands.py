@@ -1,0 +1,136 @@
+"""``cloudboot-qemu``: list firmware, run an image with its console on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_base.command import CHECK_FAILED, OK, notice, parse_size, print_json
+from cloudboot_base.program import Program
+
+from .architectures import ARCHITECTURES
+from .errors import ExpectTimeoutError, MachineEndedError
+from .firmware import list_firmware
+from .launch import MAX_MEMORY
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+PROGRAM = "cloudboot-qemu"
+_MACHINE = 12
+_INTERFACES = ("virtio", "nvme", "ahci", "usb")
+_GLANCE = 0.1  # seconds between two looks at the console
+_FOREVER = 10 * 365 * 86400.0
+
+
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(
+        PROGRAM, "cloudboot-qemu", "Run QEMU machines with UEFI firmware.",
+        exit_codes={
+            CHECK_FAILED: "The text did not appear, or there is no firmware.",
+            _MACHINE: "The machine could not be started, or broke down.",
+        },
+    )  # fmt: skip
+    firmware = made.command("firmware", _firmware, "List the firmware found; a star marks what fits a plain machine.")
+    firmware.add_argument("--arch", choices=tuple(ARCHITECTURES), help="Only firmware of this architecture.")
+    run = made.command("run", _run, "Run a disk image and copy its console to stdout.")
+    run.add_argument("image", metavar="IMAGE", help="Raw disk image or block device.")
+    run.add_argument("--arch", choices=tuple(ARCHITECTURES), default="amd64", help="Architecture (default: amd64).")
+    run.add_argument(
+        "--accel", choices=("tcg", "kvm", "auto"), default="tcg",
+        help="Emulate, use KVM, or use KVM where it runs guest code (default: tcg).",
+    )  # fmt: skip
+    run.add_argument("--memory", type=_memory, default=1 << 30, metavar="MIB|SIZE", help="Memory (default: 1024).")
+    run.add_argument(
+        "--timeout", type=_seconds, default=_FOREVER, metavar="SECONDS", help="Time limit (default: none)."
+    )
+    run.add_argument("--expect", type=_pattern, metavar="REGEX", help="Succeed when this appears on the console.")
+    run.add_argument("--interface", choices=_INTERFACES, default="virtio", help="How the guest sees the disk.")
+    run.add_argument("--writable", action="store_true", help="Let the guest change the image.")
+    return made
+
+
+def _firmware(options: argparse.Namespace) -> int:
+    found = list_firmware(options.arch)
+    if options.json:
+        print_json([firmware.as_dict() for firmware in found])
+        return OK if found else CHECK_FAILED
+    for firmware in found:
+        store = firmware.variables or "-"
+        mark = "*" if firmware.plain else " "
+        print(f"{firmware.architecture:8} {mark} {firmware.executable}  {store}  ({firmware.source})")
+    if not found:
+        packages = sorted({row.firmware_package for row in ARCHITECTURES.values()})
+        notice(PROGRAM, f"no UEFI firmware was found; on Debian: apt install {' '.join(packages)}")
+        return CHECK_FAILED
+    return OK
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .drives import Drive
+    from .machine import Machine  # 80 ms with its QMP client, which --help and firmware do without
+
+    console = sys.stderr.buffer if options.json else sys.stdout.buffer
+    drive = Drive(options.image, interface=options.interface, readonly=not options.writable)
+    with Machine([drive], architecture=options.arch, accelerator=options.accel, memory=options.memory) as machine:
+        for text in machine.notices:
+            notice(PROGRAM, text)
+        outcome = _follow(machine, options.expect, options.timeout, console)
+        if options.json:
+            print_json({**outcome, "block_trace": [access.as_dict() for access in machine.block_trace()]})
+    return OK if outcome["ok"] else CHECK_FAILED
+
+
+def _follow(
+    machine: Machine, pattern: re.Pattern[bytes] | None, timeout: float, console: BinaryIO
+) -> dict[str, object]:
+    position = 0
+    outcome: dict[str, object] | None = None
+    while outcome is None:
+        try:
+            # Without a pattern: one that never matches, so that only time and the machine's end are left.
+            found = machine.expect(pattern or rb"(?!)", min(_GLANCE, max(timeout - machine.elapsed, 0)))
+            outcome = {"ok": True, "matched": found.match[0].decode("utf-8", "replace"), "seconds": found.time}
+        except ExpectTimeoutError:
+            if machine.elapsed >= timeout:
+                outcome = {"ok": False, "problem": f"timeout after {timeout:g} s", "seconds": machine.elapsed}
+        except MachineEndedError as error:
+            outcome = {"ok": pattern is None, "ended": error.reason, "seconds": machine.elapsed}
+        position, data = machine.transcript.raw_since(position)
+        console.write(data)
+        console.flush()
+    told = ", ".join(f"{name} {value}" for name, value in outcome.items() if name != "ok")
+    print(f"\n{PROGRAM}: {told}", file=sys.stderr)
+    return outcome
+
+
+def _pattern(text: str) -> re.Pattern[bytes]:
+    try:
+        return re.compile(text.encode())
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
+
+
+def _memory(text: str) -> int:
+    """Mebibytes as a plain number, or a size with a suffix."""
+    try:
+        count = int(text) << 20 if text.isascii() and text.isdigit() and len(text) < 12 else parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 1 << 20 <= count <= MAX_MEMORY or count % (1 << 20):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a machine's memory: 1 MiB to 1 TiB in whole mebibytes")
+    return count
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _FOREVER:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
