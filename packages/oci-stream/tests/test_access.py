@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from cloudboot_oci_stream import Access, OciError, Resume, fetch_image, push_image
-from cloudboot_oci_stream.access import Origin
-from cloudboot_oci_stream.challenge import read_challenges
+from cloudboot_oci_stream import Access, OciError, RetryPolicy, fetch_image, push_image
 from cloudboot_oci_stream.errors import (
     CredentialError,
     InsecureError,
     TransferTimeoutError,
     UnauthorizedError,
 )
+from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.challenge import read_challenges
+from cloudboot_oci_stream.http.transport import Transport
 from cloudboot_oci_stream.testing import FaultyRegistry
-from cloudboot_oci_stream.transport import Transport
 
 DISK = random.Random(5).randbytes(700_000)
 USERS = {"joe": "s3cret:with:colons"}
@@ -218,7 +218,7 @@ def test_no_secret_in_errors_or_logs(
     for target in (f"{guarded.storage_host}/blob?X-Signature=hidden", "ann:hidden@127.0.0.1:1/blob?X-Signature=hidden"):
         guarded.faults.redirect = f"http://{target}"
         with pytest.raises(OciError) as caught:
-            pulled(guarded, access=JOE, resume=Resume(attempts=0))
+            pulled(guarded, access=JOE, retry=RetryPolicy(attempts=0))
         told += str(caught.value) + json.dumps(caught.value.as_dict())
     assert "127.0.0.1:1/blob" in told
     told += caplog.text + "".join(capfd.readouterr())
@@ -246,7 +246,7 @@ def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int
     bearer.faults.token = answer
     for access in (JOE, Access()):
         with pytest.raises(CredentialError):
-            pulled(bearer, access=access, resume=Resume(attempts=0))
+            pulled(bearer, access=access, retry=RetryPolicy(attempts=0))
 
 
 @pytest.mark.parametrize(
@@ -266,14 +266,14 @@ def test_token_services_that_give_none(bearer: FaultyRegistry, answer: tuple[int
 def test_challenges_that_lead_nowhere(bearer: FaultyRegistry, challenge: str, error: type[OciError]) -> None:
     bearer.faults.challenge = challenge
     with pytest.raises(error):
-        pulled(bearer, access=JOE, resume=Resume(attempts=0))
+        pulled(bearer, access=JOE, retry=RetryPolicy(attempts=0))
 
 
 def test_a_token_service_that_does_not_answer(bearer: FaultyRegistry) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         bearer.faults.challenge = f'Bearer realm="http://127.0.0.1:{silent.getsockname()[1]}/token"'
         with pytest.raises(TransferTimeoutError):
-            pulled(bearer, access=Access(stall=0.3), resume=Resume(attempts=0))
+            pulled(bearer, access=Access(stall=0.3), retry=RetryPolicy(attempts=0))
 
 
 def test_an_anonymous_token() -> None:

@@ -18,7 +18,7 @@ from cloudboot_oci_stream import (
     KeySigner,
     OciError,
     Policy,
-    Resume,
+    RetryPolicy,
     Rule,
     copy_image,
     fetch_image,
@@ -28,7 +28,7 @@ from cloudboot_oci_stream import (
     sign_image,
     verify_signature,
 )
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import (
     DescriptorError,
     DigestMismatchError,
@@ -37,11 +37,11 @@ from cloudboot_oci_stream.errors import (
     UnauthorizedError,
     UnsignedError,
 )
-from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
-from cloudboot_oci_stream.referrers import cosign_tags, list_referrers, push_referrer, referrers_tag
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
+from cloudboot_oci_stream.stores.referrers import cosign_tags, list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.testing import FaultyRegistry, Server, docker_registry
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
-from cloudboot_oci_stream.timing import Deadline
 
 DISK = random.Random(19).randbytes(2_000_003)
 
@@ -175,7 +175,7 @@ def test_what_is_overcome(faults: dict[str, Any], chunk: int | None) -> None:
         push_image(DISK, f"{one.host}/a:v1")
         for name, value in faults.items():
             setattr(other.faults if name == "upload_cuts" else one.faults, name, value)
-        copy_image(f"{one.host}/a:v1", f"{other.host}/b:v1", chunk=chunk, resume=Resume(pause=0.001))
+        copy_image(f"{one.host}/a:v1", f"{other.host}/b:v1", chunk=chunk, retry=RetryPolicy(pause=0.001))
         assert_copied(f"{one.host}/a:v1", f"{other.host}/b:v1")
 
 

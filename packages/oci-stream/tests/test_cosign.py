@@ -28,13 +28,13 @@ from cloudboot_oci_stream import (
     sign_image,
     verify_signature,
 )
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import KeyFileError, UntrustedError
-from cloudboot_oci_stream.referrers import push_referrer
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import SIGN_PREDICATE, build_statement
+from cloudboot_oci_stream.stores.referrers import push_referrer
 from cloudboot_oci_stream.testing import Server, docker_registry
 from cloudboot_oci_stream.testing.sigstore import LocalSigstore
-from cloudboot_oci_stream.timing import Deadline
 
 DISK = b"\x55\xaa" * 300
 PASSWORD = b"correct horse"

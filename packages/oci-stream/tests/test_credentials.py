@@ -22,8 +22,8 @@ import pytest
 
 from cloudboot_base.testing import judge
 from cloudboot_oci_stream import Access, fetch_image, login, logout, push_image
-from cloudboot_oci_stream.challenge import read_challenges
 from cloudboot_oci_stream.errors import CredentialError, OciError, TransferTimeoutError, UnauthorizedError
+from cloudboot_oci_stream.http.challenge import read_challenges
 from cloudboot_oci_stream.testing import FaultyRegistry, Server, docker_registry
 
 DISK = bytes(range(256)) * 64

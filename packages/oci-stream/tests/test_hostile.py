@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from cloudboot_oci_stream import Access, Resume, fetch_image, open_store, push_image, resolve
+from cloudboot_oci_stream import Access, RetryPolicy, fetch_image, open_store, push_image, resolve
 from cloudboot_oci_stream.errors import ContentEncodingError, DescriptorError, OciError, ProtocolError
-from cloudboot_oci_stream.manifest import canonical
+from cloudboot_oci_stream.spec.manifest import canonical
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = bytes(range(256)) * 1000
-ONCE = Resume(attempts=0)
+ONCE = RetryPolicy(attempts=0)
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
 
 def pulled(registry: FaultyRegistry) -> bytes:
-    with fetch_image(f"{registry.host}/team/disk:v1", resume=ONCE, deadline=20) as image:
+    with fetch_image(f"{registry.host}/team/disk:v1", retry=ONCE, deadline=20) as image:
         return bytes(image.view[: image.descriptor.size])
 
 
@@ -173,7 +173,7 @@ def test_a_registry_that_repeats_what_it_was_told(registry: FaultyRegistry) -> N
             registry.faults.answers = [(status, extra)]
             registry.faults.message = f"you sent s3cret-word as {encoded}"
             with pytest.raises(OciError) as caught:
-                fetch_image(f"{registry.host}/team/disk:v1", access=access, resume=ONCE)
+                fetch_image(f"{registry.host}/team/disk:v1", access=access, retry=ONCE)
             told.append(f"{caught.value} {caught.value.hint} {json.dumps(caught.value.as_dict())}")
     assert len(told) == 24
     assert not [text for text in told if "s3cret-word" in text or encoded in text]

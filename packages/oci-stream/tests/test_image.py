@@ -26,12 +26,11 @@ from cloudboot_oci_stream import (
     Access,
     Descriptor,
     OciError,
-    Resume,
+    RetryPolicy,
     copy_image,
     fetch_image,
     push_image,
 )
-from cloudboot_oci_stream.descriptor import digest_of
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     DigestMismatchError,
@@ -45,7 +44,8 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
 )
 from cloudboot_oci_stream.image import SECTOR
-from cloudboot_oci_stream.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import DOCKER_MANIFEST_TYPE, EMPTY_CONFIG, INDEX_TYPE, MANIFEST_TYPE
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = random.Random(7).randbytes(1_500_001)
@@ -615,4 +615,4 @@ def test_options_reach_the_transfer(registry: FaultyRegistry) -> None:
     push_image(DISK, f"{registry.host}/team/disk:v1")
     registry.faults.cuts = [100_000]
     with pytest.raises(ShortBodyError):
-        fetch_image(f"{registry.host}/team/disk:v1", resume=Resume(attempts=0), access=Access(stall=5))
+        fetch_image(f"{registry.host}/team/disk:v1", retry=RetryPolicy(attempts=0), access=Access(stall=5))

@@ -18,8 +18,7 @@ import oras.provider
 import pytest
 
 from cloudboot_base.testing import judge, run
-from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, Resume, copy_image, fetch_image, push_image
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, RetryPolicy, copy_image, fetch_image, push_image
 from cloudboot_oci_stream.errors import (
     CertificateError,
     CredentialError,
@@ -28,6 +27,7 @@ from cloudboot_oci_stream.errors import (
     TransportError,
     UnauthorizedError,
 )
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import Server, docker_registry, pull_through_cache
 
 DISK = random.Random(11).randbytes(5_000_001)
@@ -177,7 +177,7 @@ def test_tls(tmp_path: Path) -> None:
         push_image(DISK, f"{server.host}/e:v1", access=known)
         assert_image(f"{server.host}/e:v1", known)
         with pytest.raises(TransportError):
-            fetch_image(f"{server.host}/e:v1", access=Access(ca_file=certificate), resume=Resume(attempts=0))
+            fetch_image(f"{server.host}/e:v1", access=Access(ca_file=certificate), retry=RetryPolicy(attempts=0))
         for broken in (Access(ca_file=key), Access(ca_file=tmp_path / "none"), Access(client_certificate=certificate)):
             with pytest.raises(CredentialError):
                 fetch_image(f"{server.host}/e:v1", access=broken)

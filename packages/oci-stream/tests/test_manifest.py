@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudboot_oci_stream import ARTIFACT_TYPE, LAYER_TYPE, Descriptor, Document, OciError, Platform
-from cloudboot_oci_stream.descriptor import check_digest, digest_of
 from cloudboot_oci_stream.errors import (
     DescriptorError,
     ManifestSyntaxError,
     ManifestTooLargeError,
     NotAnImageError,
 )
-from cloudboot_oci_stream.manifest import (
+from cloudboot_oci_stream.spec.descriptor import check_digest, digest_of
+from cloudboot_oci_stream.spec.manifest import (
     INDEX_TYPE,
     LARGEST_MANIFEST,
     MANIFEST_TYPE,

@@ -10,8 +10,8 @@ import pytest
 
 from cloudboot_base.testing import judge
 from cloudboot_oci_stream import Access, copy_image, fetch_image, push_image
-from cloudboot_oci_stream.access import TOKEN_HOSTS, Origin, is_token_host
 from cloudboot_oci_stream.errors import CertificateError, CredentialError, RedirectError
+from cloudboot_oci_stream.http.access import TOKEN_HOSTS, Origin, is_token_host
 from cloudboot_oci_stream.testing import FaultyRegistry, server_certificate
 
 DISK = bytes(range(256)) * 2000
@@ -90,7 +90,7 @@ def test_whose_token_services_are_trusted(
 
 
 def test_public_registries_are_named_in_their_canonical_form() -> None:
-    from cloudboot_oci_stream.reference import canonical_host
+    from cloudboot_oci_stream.spec.reference import canonical_host
 
     assert [canonical_host(name) for name in TOKEN_HOSTS] == list(TOKEN_HOSTS)
 
@@ -172,7 +172,7 @@ def test_other_requests_are_not_redirected_to_another_server(registry: FaultyReg
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "0.0.0.0", "2130706433", "169.254.169.254", "localhost"])
 def test_a_registry_elsewhere_does_not_send_the_client_to_this_machine(host: str) -> None:
     from cloudboot_oci_stream import RegistryReference
-    from cloudboot_oci_stream.session import Session
+    from cloudboot_oci_stream.http.session import Session
 
     session = Session(RegistryReference("registry.example", "team/disk"), Access())
     with pytest.raises(RedirectError, match="own machine"):

@@ -21,8 +21,8 @@ from cloudboot_oci_stream.errors import (
     RefusedByPolicyError,
     SizeMismatchError,
 )
-from cloudboot_oci_stream.patterns import can_match
-from cloudboot_oci_stream.reference import RegistryReference, canonical_host
+from cloudboot_oci_stream.signatures.patterns import can_match
+from cloudboot_oci_stream.spec.reference import RegistryReference, canonical_host
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -19,8 +19,8 @@ from cloudboot_oci_stream import (
     verify_signature,
 )
 from cloudboot_oci_stream.errors import KeyFileError, PolicyError, RefusedByPolicyError, UnsignedError
-from cloudboot_oci_stream.patterns import image_name, matches
-from cloudboot_oci_stream.policy import LARGEST_POLICY
+from cloudboot_oci_stream.signatures.patterns import image_name, matches
+from cloudboot_oci_stream.signatures.policy import LARGEST_POLICY
 from cloudboot_oci_stream.testing.sigstore import new_key, private_pem
 
 OURS = KeySigner.from_pem(private_pem(new_key()))

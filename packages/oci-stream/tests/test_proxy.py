@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base.testing import judge
-from cloudboot_oci_stream import Access, Resume, fetch_image, proxy, push_image
-from cloudboot_oci_stream.access import Origin
+from cloudboot_oci_stream import Access, RetryPolicy, fetch_image, push_image
 from cloudboot_oci_stream.errors import ProxyError
-from cloudboot_oci_stream.proxy import is_exempt, proxy_for
+from cloudboot_oci_stream.http import proxy
+from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.proxy import is_exempt, proxy_for
 from cloudboot_oci_stream.testing import FaultyRegistry, killed_with_us, server_certificate
 
 DISK = bytes(range(256)) * 1000
-ONCE = Resume(attempts=0)
+ONCE = RetryPolicy(attempts=0)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ def test_a_proxy_that_wants_a_password(
 def test_no_proxy_there(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://joe:secret@127.0.0.1:1")
     with pytest.raises(ProxyError, match=r"no connection to the proxy http://127\.0\.0\.1:1"):
-        fetch_image(f"{registry.host}/team/disk:v1", resume=ONCE)
+        fetch_image(f"{registry.host}/team/disk:v1", retry=ONCE)
 
 
 @pytest.mark.parametrize(

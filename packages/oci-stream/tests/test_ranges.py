@@ -12,14 +12,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloudboot_oci_stream import Access, Descriptor, OciError, Resume, fetch_blob_to_buffer, fetch_image, push_image
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream import (
+    Access,
+    Descriptor,
+    OciError,
+    RetryPolicy,
+    fetch_blob_to_buffer,
+    fetch_image,
+    push_image,
+)
 from cloudboot_oci_stream.errors import DigestMismatchError, RateLimitedError, ShortBodyError
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DATA = random.Random(17).randbytes(3_000_017)
 SIZE = len(DATA)
-QUICK = Resume(attempts=2, pause=0.001)
+QUICK = RetryPolicy(attempts=2, pause=0.001)
 
 
 def descriptor(data: bytes = DATA) -> Descriptor:
@@ -29,7 +37,7 @@ def descriptor(data: bytes = DATA) -> Descriptor:
 def fetch(registry: FaultyRegistry, ranges: Any, data: bytes = DATA, **options: Any) -> bytearray:
     registry.add_blob(data)
     buffer = bytearray(b"\xaa") * len(data)
-    options = {"resume": QUICK, **options}
+    options = {"retry": QUICK, **options}
     fetch_blob_to_buffer(descriptor(data), buffer, f"{registry.host}/d", ranges=ranges, **options)
     assert buffer == data
     return buffer
@@ -93,14 +101,14 @@ def test_a_slow_connection_is_relieved(registry: FaultyRegistry) -> None:
 def test_what_is_overcome(registry: FaultyRegistry, faults: dict[str, Any]) -> None:
     for name, value in faults.items():
         setattr(registry.faults, name, value)
-    fetch(registry, 4, resume=Resume(pause=0.02))
+    fetch(registry, 4, retry=RetryPolicy(pause=0.02))
     assert no_thread_is_left()
 
 
 def test_helpers_give_way_to_the_first_connection(registry: FaultyRegistry) -> None:
     """A registry that takes one connection may have given it to a helper, for longer than anybody would try again."""
     registry.faults.connections, registry.faults.rate = 1, 2 << 20
-    fetch(registry, 4, resume=Resume(attempts=2, pause=0.02))
+    fetch(registry, 4, retry=RetryPolicy(attempts=2, pause=0.02))
     assert no_thread_is_left()
 
 
@@ -125,7 +133,7 @@ def test_what_is_not(registry: FaultyRegistry, faults: dict[str, Any], error: ty
     buffer = bytearray(b"\xaa") * SIZE
     with pytest.raises(error):
         fetch_blob_to_buffer(
-            descriptor(), buffer, f"{registry.host}/d", ranges=4, resume=QUICK, access=Access(stall=0.2)
+            descriptor(), buffer, f"{registry.host}/d", ranges=4, retry=QUICK, access=Access(stall=0.2)
         )
     assert buffer == bytes(SIZE)
     assert no_thread_is_left()
@@ -169,7 +177,7 @@ def test_random_faults_give_the_bytes_or_a_wiped_buffer(registry: FaultyRegistry
         setattr(registry.faults, name, value)
     buffer = bytearray(b"\xaa") * SIZE
     try:
-        fetch_blob_to_buffer(descriptor(), buffer, f"{registry.host}/d", ranges=lanes, resume=QUICK)
+        fetch_blob_to_buffer(descriptor(), buffer, f"{registry.host}/d", ranges=lanes, retry=QUICK)
     except OciError:
         assert buffer == bytes(SIZE)
     else:

@@ -25,12 +25,12 @@ from cloudboot_oci_stream import (
     Access,
     Descriptor,
     OciError,
-    Resume,
+    RetryPolicy,
     fetch_blob_to_buffer,
     fetch_blob_to_file,
     iter_blob,
 )
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.download.receive import wipe
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     BufferTooSmallError,
@@ -52,12 +52,12 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
     TransportError,
 )
-from cloudboot_oci_stream.receive import wipe
+from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DATA = random.Random(2).randbytes(900_001)
 SIZE = len(DATA)
-QUICK = Resume(attempts=2, pause=0.001)
+QUICK = RetryPolicy(attempts=2, pause=0.001)
 IMPATIENT = Access(stall=0.25)
 UNTOUCHED = 0xAA
 
@@ -68,7 +68,7 @@ def descriptor(data: bytes = DATA, algorithm: str = "sha256") -> Descriptor:
 
 def fetch(registry: FaultyRegistry, wanted: Descriptor | None = None, **options: Any) -> bytearray:
     buffer = bytearray([UNTOUCHED]) * (SIZE + 100)
-    options = {"resume": QUICK, "access": IMPATIENT, **options}
+    options = {"retry": QUICK, "access": IMPATIENT, **options}
     source = f"{registry.host}/team/disk"
     assert fetch_blob_to_buffer(wanted or descriptor(), buffer, source, **options) == SIZE
     return buffer
@@ -157,7 +157,7 @@ def test_faults(registry: FaultyRegistry, faults: dict[str, Any], error: type[Oc
             registry.blobs.clear()
 
     with pytest.raises(error) as caught:
-        fetch_blob_to_buffer(descriptor(), buffer, source, resume=QUICK, access=IMPATIENT, progress=forget)
+        fetch_blob_to_buffer(descriptor(), buffer, source, retry=QUICK, access=IMPATIENT, progress=forget)
     assert bytes(buffer[:SIZE]) == bytes(SIZE), "bytes that were never verified are still there"
     assert set(buffer[SIZE:]) == {UNTOUCHED}
     assert caught.value.reference == source
@@ -213,7 +213,7 @@ def test_random_faults_give_the_bytes_or_a_wiped_buffer(registry: FaultyRegistry
         setattr(registry.faults, name, value)
     buffer = bytearray([UNTOUCHED]) * SIZE
     try:
-        fetch_blob_to_buffer(descriptor(), buffer, f"{registry.host}/d", resume=QUICK, access=Access(stall=0.1))
+        fetch_blob_to_buffer(descriptor(), buffer, f"{registry.host}/d", retry=QUICK, access=Access(stall=0.1))
     except OciError:
         assert buffer == bytes(SIZE)
     else:
@@ -224,7 +224,7 @@ def test_random_faults_give_the_bytes_or_a_wiped_buffer(registry: FaultyRegistry
 def test_a_thousand_random_cuts(registry: FaultyRegistry) -> None:
     registry.add_blob(DATA)
     registry.faults.cuts = sorted(random.Random(3).sample(range(SIZE), 1000))
-    assert_fetched(fetch(registry, resume=Resume(attempts=1000, pause=0.0), access=None))
+    assert_fetched(fetch(registry, retry=RetryPolicy(attempts=1000, pause=0.0), access=None))
     assert registry.faults.cuts == []
     assert len(registry.seen) == 1001
 
@@ -360,14 +360,14 @@ def test_answers_that_do_not_end(start: bytes, rest: bytes) -> None:
         buffer = bytearray([UNTOUCHED]) * 1
         source = f"127.0.0.1:{server.server_address[1]}/d"
         with pytest.raises(OciError):
-            fetch_blob_to_buffer(descriptor(b"1"), buffer, source, resume=QUICK)
+            fetch_blob_to_buffer(descriptor(b"1"), buffer, source, retry=QUICK)
         assert buffer == b"\0"
         server.shutdown()
 
 
 def test_nobody_listens() -> None:
     with pytest.raises(TransportError, match="refused"):
-        fetch_blob_to_buffer(descriptor(), bytearray(SIZE), "127.0.0.1:1/d", resume=QUICK)
+        fetch_blob_to_buffer(descriptor(), bytearray(SIZE), "127.0.0.1:1/d", retry=QUICK)
 
 
 def test_force_replaces_files_only(registry: FaultyRegistry, tmp_path: Path) -> None:
@@ -458,7 +458,9 @@ def test_what_had_come_of_a_large_read_is_kept(registry: FaultyRegistry, kind: s
         registry.faults.stalls = list(marks)
     else:
         registry.faults.cuts, registry.faults.reset = list(marks), True
-    assert_fetched(fetch(registry, access=Access(stall=0.1), resume=Resume(attempts=3, progress=50_000, pause=0.001)))
+    assert_fetched(
+        fetch(registry, access=Access(stall=0.1), retry=RetryPolicy(attempts=3, progress=50_000, pause=0.001))
+    )
     if kind == "timeout":
         assert [seen.headers.get("range") for seen in registry.seen[1:]] == [f"bytes={m}-{SIZE - 1}" for m in marks]
 
@@ -497,7 +499,7 @@ def test_a_handshake_is_under_the_deadline() -> None:
         start = time.monotonic()
         with pytest.raises((TransferTimeoutError, TransportError)):
             fetch_blob_to_buffer(
-                descriptor(), bytearray(SIZE), source, access=Access(insecure=False), deadline=0.5, resume=QUICK
+                descriptor(), bytearray(SIZE), source, access=Access(insecure=False), deadline=0.5, retry=QUICK
             )
         assert time.monotonic() - start < 2
         server.shutdown()

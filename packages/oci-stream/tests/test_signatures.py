@@ -21,7 +21,7 @@ from cloudboot_oci_stream import (
     KeySigner,
     Policy,
     PublicKey,
-    Resume,
+    RetryPolicy,
     Rule,
     copy_image,
     fetch_image,
@@ -30,7 +30,7 @@ from cloudboot_oci_stream import (
     sign_image,
     verify_signature,
 )
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import (
     ForgedSignatureError,
     KeyFileError,
@@ -41,15 +41,15 @@ from cloudboot_oci_stream.errors import (
     UntrustedError,
     WrongSubjectError,
 )
-from cloudboot_oci_stream.image_layout import REF_NAME
-from cloudboot_oci_stream.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
-from cloudboot_oci_stream.referrers import list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.signatures import find, verify
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import build_statement
 from cloudboot_oci_stream.signatures.sign import Format
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, MANIFEST_TYPE, canonical
+from cloudboot_oci_stream.stores.folder import REF_NAME
+from cloudboot_oci_stream.stores.referrers import list_referrers, push_referrer, referrers_tag
 from cloudboot_oci_stream.testing import FaultyRegistry, docker_registry
-from cloudboot_oci_stream.timing import Deadline
 
 DISK = b"\x55\xaa" * 300
 EACH: list[Format] = ["bundle", "cosign"]
@@ -356,15 +356,15 @@ def test_a_signature_beside_an_artifact_that_cannot_be_read(registry: FaultyRegi
     layer = (BUNDLE_TYPE, b"x")
     locked = push_referrer(open_store(reference), pushed, [layer], artifact_type=BUNDLE_TYPE, deadline=Deadline())
     registry.faults.manifest_answers[locked.digest] = status
-    once = Resume(attempts=0)
-    verify_signature(reference, POLICY, resume=once)
+    once = RetryPolicy(attempts=0)
+    verify_signature(reference, POLICY, retry=once)
     with pytest.raises(UntrustedError):
-        verify_signature(reference, Policy([Rule(keys=[OTHER.public])]), resume=once)
+        verify_signature(reference, Policy([Rule(keys=[OTHER.public])]), retry=once)
     # A copy takes what it can, and says what it left.
-    copied = copy_image(reference, f"{registry.host}/copy:v1", referrers=True, resume=once)
+    copied = copy_image(reference, f"{registry.host}/copy:v1", referrers=True, retry=once)
     assert [digest for digest, _ in copied.left] == [locked.digest]
     assert copied.referrers == 1
-    verify_signature(f"{registry.host}/copy:v1", Policy([Rule(keys=[OURS.public], signed_as=["**"])]), resume=once)
+    verify_signature(f"{registry.host}/copy:v1", Policy([Rule(keys=[OURS.public], signed_as=["**"])]), retry=once)
 
 
 def test_a_folder_with_a_colon_in_its_name(tmp_path: Path) -> None:

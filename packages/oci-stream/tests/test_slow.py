@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cloudboot_oci_stream import Access, Policy, Resume, fetch_image, push_image
+from cloudboot_oci_stream import Access, Policy, RetryPolicy, fetch_image, push_image
 from cloudboot_oci_stream.errors import (
     KeyFileError,
     NotAnImageError,
@@ -28,7 +28,7 @@ from cloudboot_oci_stream.errors import (
 from cloudboot_oci_stream.testing import FaultyRegistry
 
 DISK = bytes(range(256)) * 1000
-ONCE = Resume(attempts=0)
+ONCE = RetryPolicy(attempts=0)
 
 
 class _Front:
@@ -132,7 +132,7 @@ def test_an_answer_that_never_comes(registry: FaultyRegistry) -> None:
     with front(registry, act) as before:
         access = Access(stall=0.3, answer=1.0)
         with pytest.raises(TransferTimeoutError):
-            push_image(DISK, f"{before.host}/team/disk:v1", access=access, resume=ONCE)
+            push_image(DISK, f"{before.host}/team/disk:v1", access=access, retry=ONCE)
         ended.set()
 
 
@@ -183,7 +183,7 @@ def test_a_send_buffer_that_drains_slowly() -> None:
     """All of it fits into the kernel's buffers, and the peer takes longer than the limit to take it from there."""
     sink = _Sink()
     sink.start()
-    push_image(b"x" * 60_000, f"{sink.host}/team/disk:v1", access=Access(stall=1.5, answer=1.5), resume=ONCE)
+    push_image(b"x" * 60_000, f"{sink.host}/team/disk:v1", access=Access(stall=1.5, answer=1.5), retry=ONCE)
     sink.listener.close()
 
 
@@ -191,7 +191,7 @@ def test_a_peer_that_stops_taking() -> None:
     sink = _Sink(stops_at=100_000)
     sink.start()
     with pytest.raises(TransferTimeoutError):
-        push_image(b"x" * (40 << 20), f"{sink.host}/team/disk:v1", access=Access(stall=0.5), resume=ONCE)
+        push_image(b"x" * (40 << 20), f"{sink.host}/team/disk:v1", access=Access(stall=0.5), retry=ONCE)
     sink.ended.set()
     sink.listener.close()
 

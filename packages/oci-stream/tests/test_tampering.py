@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cloudboot_base.testing import judge
 from cloudboot_oci_stream import Descriptor, Identity, KeySigner, Policy, Rule, Trust, open_store, push_image
 from cloudboot_oci_stream import verify_signature as verify
-from cloudboot_oci_stream.descriptor import digest_of
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import BadSignatureError, UntrustedError
 from cloudboot_oci_stream.errors import CertificateLogError as CertificateLog
 from cloudboot_oci_stream.errors import ForgedSignatureError as Forged
@@ -35,7 +35,6 @@ from cloudboot_oci_stream.errors import TransparencyLogError as Log
 from cloudboot_oci_stream.errors import UnsupportedSignatureError as Unsupported
 from cloudboot_oci_stream.errors import WrongSignerError as Signer
 from cloudboot_oci_stream.errors import WrongSubjectError as Subject
-from cloudboot_oci_stream.referrers import push_referrer
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import (
     IN_TOTO_TYPE,
@@ -44,8 +43,9 @@ from cloudboot_oci_stream.signatures.payloads import (
     build_statement,
     pre_authentication_encoding,
 )
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.stores.referrers import push_referrer
 from cloudboot_oci_stream.testing.sigstore import LocalSigstore, new_key, private_pem
-from cloudboot_oci_stream.timing import Deadline
 
 DISK = b"\x55\xaa" * 256
 WHO, ISSUER = "https://example.org/release@refs/tags/v1", "https://issuer.invalid"

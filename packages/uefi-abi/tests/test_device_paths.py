@@ -277,6 +277,15 @@ def test_edk2_issue_6901_several_instances_keep_their_ends() -> None:
         _ = path.nodes
 
 
+def test_edk2_issue_7759_a_file_s_path_without_its_null_is_no_file_s_path() -> None:
+    # EDK2's IsDevicePathValid took such nodes, and its users read on behind them.
+    for body in (b"", b"a", b"a\0", b"a\0b\0", b"a\0\0\0b\0\0\0"):
+        data = b"\4\4" + (4 + len(body)).to_bytes(2, "little") + body + END_ENTIRE
+        path = DevicePath.parse(data)
+        assert path.nodes == (GenericNode(4, 4, body),)
+        assert DevicePath.from_text(str(path)).pack() == path.pack() == data
+
+
 def test_edk2_issue_9422_missing_strings_are_not_read_past_the_node() -> None:
     # EDK2 looked for the strings of AcpiEx behind the node when the node had none.
     for strings in (b"", b"HID\0", b"HID\0UID\0", b"HID\0UID\0CID"):

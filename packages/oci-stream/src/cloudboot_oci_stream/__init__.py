@@ -6,27 +6,28 @@
   :func:`iter_blob` gives it in pieces once all of it is verified;
 - :func:`copy_image` takes it, or anything else a manifest describes, from one place to another;
 - :func:`verify_signature` holds an image against a :class:`Policy` before it is used, :func:`sign_image` signs one;
-- every failure is an :class:`OciError` of a type of its own (:mod:`.errors`).
+- every failure is an :class:`OciError` of a type of its own (:mod:`~cloudboot_oci_stream.errors`).
 """
 
-from .access import Access
-from .copy import Copied, copy_image
-from .descriptor import Descriptor, Platform
-from .errors import OciError
-from .image import Image, Resolved, fetch_image, iter_blob, resolve
-from .login import login, logout
-from .manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
-from .policy import Identity, Policy, Rule, Trust
-from .push import push_image
-from .receive import fetch_blob_to_buffer, fetch_blob_to_file
-from .reference import LayoutReference, Reference, RegistryReference, parse_reference
-from .retry import Resume
-from .signatures.keys import PublicKey
-from .signatures.sign import Signed, sign_image
-from .signatures.signers import IdentitySigner, KeySigner, Signer
-from .signatures.verify import Signature, Verification, verify_signature
-from .source import Source
-from .store import Store, open_store
+from cloudboot_oci_stream.download.copy import Copied, copy_image
+from cloudboot_oci_stream.download.receive import fetch_blob_to_buffer, fetch_blob_to_file
+from cloudboot_oci_stream.errors import OciError
+from cloudboot_oci_stream.http.access import Access
+from cloudboot_oci_stream.http.accounts import login, logout
+from cloudboot_oci_stream.image import Image, Resolved, fetch_image, iter_blob, resolve
+from cloudboot_oci_stream.push import push_image
+from cloudboot_oci_stream.retry import RetryPolicy
+from cloudboot_oci_stream.signatures.keys import PublicKey
+from cloudboot_oci_stream.signatures.policy import Identity, Policy, Rule, Trust
+from cloudboot_oci_stream.signatures.sign import Signed, sign_image
+from cloudboot_oci_stream.signatures.signers import IdentitySigner, KeySigner, Signer
+from cloudboot_oci_stream.signatures.verify import Signature, Verification, verify_signature
+from cloudboot_oci_stream.spec.descriptor import Descriptor, Platform
+from cloudboot_oci_stream.spec.manifest import ARTIFACT_TYPE, LAYER_TYPE, Document, Manifest
+from cloudboot_oci_stream.spec.reference import LayoutReference, Reference, RegistryReference, parse_reference
+from cloudboot_oci_stream.stores.factory import open_store
+from cloudboot_oci_stream.stores.source import Source
+from cloudboot_oci_stream.stores.store import Store
 
 __all__ = [
     "ARTIFACT_TYPE",
@@ -48,7 +49,7 @@ __all__ = [
     "Reference",
     "RegistryReference",
     "Resolved",
-    "Resume",
+    "RetryPolicy",
     "Rule",
     "Signature",
     "Signed",

@@ -9,26 +9,34 @@ import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from .descriptor import Descriptor, Platform
-from .errors import NoRoomError, NotAnImageError, about
-from .lanes import Terms
-from .manifest import INDEX_TYPES, Document, Manifest, choose, image_layer, parse_index, parse_manifest
-from .places import MappedFile, Memory
-from .receive import opened, receive
-from .retry import Resume, persist
-from .signatures.verify import verify_stored
-from .store import Store, open_store
-from .timing import Deadline
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.download.destinations import MappedFile, Memory
+from cloudboot_oci_stream.download.parallel import Terms
+from cloudboot_oci_stream.download.receive import opened, receive
+from cloudboot_oci_stream.errors import NoRoomError, NotAnImageError, about
+from cloudboot_oci_stream.retry import RetryPolicy, retrying
+from cloudboot_oci_stream.signatures.verify import verify_stored
+from cloudboot_oci_stream.spec.descriptor import Descriptor, Platform
+from cloudboot_oci_stream.spec.manifest import (
+    INDEX_TYPES,
+    Document,
+    Manifest,
+    choose,
+    image_layer,
+    parse_index,
+    parse_manifest,
+)
+from cloudboot_oci_stream.stores.factory import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .access import Access
-    from .lanes import Ranges
-    from .policy import Policy
-    from .reference import Reference
-    from .signatures.verify import Verification
-    from .store import Progress
+    from cloudboot_oci_stream.download.parallel import Ranges
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.signatures.policy import Policy
+    from cloudboot_oci_stream.signatures.verify import Verification
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Progress, Store
 
 SECTOR = 512
 """Block devices have whole sectors: an image is padded with zeros to a multiple of this."""
@@ -106,7 +114,7 @@ def resolve(
     *,
     platform: Platform | None = None,
     deadline: Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     document: Document | None = None,
 ) -> Resolved:
     """The manifest of the image that the store's reference names, and the layer that is the image.
@@ -120,12 +128,12 @@ def resolve(
     """
     limit = deadline or Deadline()
     with about(reference=store.reference):
-        document = document or persist(lambda: store.read_manifest(None, limit), limit, resume)
+        document = document or retrying(lambda: store.read_manifest(None, limit), limit, retry)
         for _ in range(_DEEPEST_INDEX):
             if document.media_type not in INDEX_TYPES:
                 break
             entry = choose(parse_index(document), platform)
-            document = persist(functools.partial(store.read_manifest, entry, limit), limit, resume)
+            document = retrying(functools.partial(store.read_manifest, entry, limit), limit, retry)
         else:
             raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
@@ -140,7 +148,7 @@ def fetch_image(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     ranges: Ranges = "auto",
     max_size: int | None = None,
     policy: Policy | None = None,
@@ -156,14 +164,14 @@ def fetch_image(
         InvalidReferenceError: ``reference`` names no image.
         SignatureError: its signatures do not satisfy the policy.
         NoRoomError: the image is larger than ``max_size``, or memory ran out.
-        OciError: it did not come, or not as described; see :mod:`.errors`.
+        OciError: it did not come, or not as described; see :mod:`~cloudboot_oci_stream.errors`.
     """
     store = open_store(reference, access)
     wanted = Platform.parse(platform) if isinstance(platform, str) else platform
     limit = Deadline.of(deadline)
-    terms = Terms(progress=progress, deadline=limit, resume=resume or Resume(), ranges=ranges)
-    document, verification = verify_stored(store, policy, limit, resume) if policy is not None else (None, None)
-    resolved = resolve(store, platform=wanted, deadline=limit, resume=resume, document=document)
+    terms = Terms(progress=progress, deadline=limit, retry=retry or RetryPolicy(), ranges=ranges)
+    document, verification = verify_stored(store, policy, limit, retry) if policy is not None else (None, None)
+    resolved = resolve(store, platform=wanted, deadline=limit, retry=retry, document=document)
     with about(reference=store.reference, digest=resolved.layer.digest):
         _check_room(resolved.layer.size, max_size)
         fd, mapping = filled(store, resolved.layer, terms)
@@ -178,7 +186,7 @@ def iter_blob(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     ranges: Ranges = "auto",
     max_size: int | None = None,
 ) -> Iterator[memoryview]:
@@ -191,7 +199,7 @@ def iter_blob(
         NoRoomError: the blob is larger than ``max_size``, or memory ran out.
         OciError: as :func:`fetch_blob_to_buffer`.
     """
-    terms = Terms(progress=progress, deadline=Deadline.of(deadline), resume=resume or Resume(), ranges=ranges)
+    terms = Terms(progress=progress, deadline=Deadline.of(deadline), retry=retry or RetryPolicy(), ranges=ranges)
     described, store = opened(descriptor, source, access)
     with about(reference=store.reference, digest=described.digest):
         _check_room(described.size, max_size)

@@ -10,12 +10,12 @@ import select
 import stat
 from typing import TYPE_CHECKING
 
-from .errors import TransferTimeoutError
+from cloudboot_oci_stream.errors import TransferTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
 
 STALL = 30.0
 """Seconds without a byte after which a pipe is given up, where the caller has no opinion."""

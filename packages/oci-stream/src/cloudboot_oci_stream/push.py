@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
-from .descriptor import Descriptor, digest_of
-from .errors import NotAnImageError, about
-from .manifest import (
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.errors import NotAnImageError, about
+from cloudboot_oci_stream.signatures.sign import DEFAULT_FORMATS, sign_stored
+from cloudboot_oci_stream.spec.descriptor import Descriptor, digest_of
+from cloudboot_oci_stream.spec.manifest import (
     ARTIFACT_TYPE,
     CREATED,
     EMPTY_JSON,
@@ -16,22 +18,20 @@ from .manifest import (
     TITLE,
     build_manifest,
 )
-from .signatures.sign import DEFAULT_FORMATS, sign_stored
-from .source import Source, Stream, open_source
-from .store import open_store
-from .timing import Deadline
+from cloudboot_oci_stream.stores.factory import open_store
+from cloudboot_oci_stream.stores.source import Source, Stream, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from typing_extensions import Buffer
 
-    from .access import Access
-    from .reference import Reference
-    from .retry import Resume
-    from .signatures.sign import Format
-    from .signatures.signers import Signer
-    from .store import Progress
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.retry import RetryPolicy
+    from cloudboot_oci_stream.signatures.sign import Format
+    from cloudboot_oci_stream.signatures.signers import Signer
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Progress
 
 
 def push_image(
@@ -47,7 +47,7 @@ def push_image(
     access: Access | None = None,
     progress: Progress | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
     sign: Signer | None = None,
     signature_formats: Collection[Format] = DEFAULT_FORMATS,
 ) -> Descriptor:
@@ -66,11 +66,11 @@ def push_image(
     Raises:
         ValueError: ``chunk`` is less than 1.
         NotAnImageError: ``image`` is empty.
-        OciError: the registry or folder does not take it; see :mod:`.errors`.
+        OciError: the registry or folder does not take it; see :mod:`~cloudboot_oci_stream.errors`.
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")
-    store = open_store(reference, access, resume)
+    store = open_store(reference, access, retry)
     limit = Deadline.of(deadline)
     if title is None and isinstance(image, str | os.PathLike):
         # A name that is not UTF-8 has no place in JSON; its bytes that are not are replaced.

@@ -6,12 +6,12 @@ import dataclasses
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import OciError, StatusError, TransportError
+from cloudboot_oci_stream.errors import OciError, StatusError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
 
 _FIRST_CONTACTS = 3
 """Attempts at a registry that has never answered: it is more likely to be named wrongly than to be away."""
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class RetryPolicy:
     """How a broken transfer goes on.
 
     ``attempts`` is how often in a row it may break without at least ``progress`` bytes in between; the pauses double
@@ -48,14 +48,16 @@ class Resume:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
-class Patience:
+class Attempts:
     """How often a transfer from ``start`` on may still break, getting further in between."""
 
-    def __init__(self, resume: Resume, deadline: Deadline, start: int, size: int, attempts: int | None = None) -> None:
-        self._resume, self._deadline = resume, deadline
+    def __init__(
+        self, retry: RetryPolicy, deadline: Deadline, start: int, size: int, attempts: int | None = None
+    ) -> None:
+        self._retry, self._deadline = retry, deadline
         if attempts is not None:
-            self._resume = dataclasses.replace(resume, attempts=attempts)
-        self._progress = min(resume.progress, size)
+            self._retry = dataclasses.replace(retry, attempts=attempts)
+        self._progress = min(retry.progress, size)
         self._mark, self._failures = start, 0
 
     def again(self, error: OciError, position: int) -> None:
@@ -69,21 +71,21 @@ class Patience:
             self._failures = 0
         self._mark = position
         self._failures += 1
-        if not self._resume.allows(self._failures, error):
+        if not self._retry.allows(self._failures, error):
             error.offset = position if error.offset is None else error.offset
             raise error
-        self._deadline.sleep(self._resume.seconds(self._failures - 1, error))
+        self._deadline.sleep(self._retry.seconds(self._failures - 1, error))
 
 
-def persist(operation: Callable[[], _Result], deadline: Deadline, resume: Resume | None = None) -> _Result:
+def retrying(operation: Callable[[], _Result], deadline: Deadline, retry: RetryPolicy | None = None) -> _Result:
     """The result of ``operation``, which is called again where its error speaks of a passing condition."""
-    patience = resume or Resume()
+    policy = retry or RetryPolicy()
     failures = 0
     while True:
         try:
             return operation()
         except OciError as error:
             failures += 1
-            if not patience.allows(failures, error):
+            if not policy.allows(failures, error):
                 raise
-            deadline.sleep(patience.seconds(failures - 1, error))
+            deadline.sleep(policy.seconds(failures - 1, error))

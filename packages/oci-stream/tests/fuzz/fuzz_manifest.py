@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from cloudboot_oci_stream import Document, OciError, parse_reference
-from cloudboot_oci_stream.manifest import (
+from cloudboot_oci_stream.spec.manifest import (
     INDEX_TYPE,
     MANIFEST_TYPE,
     choose,

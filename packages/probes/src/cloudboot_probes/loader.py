@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import struct
+from typing import Final
 
-# PE/COFF: machine of each architecture, subsystem of an EFI application (PE format, "Machine types", "Windows
-# subsystem").
-MACHINES = {"amd64": 0x8664, "arm64": 0xAA64, "riscv64": 0x5064, "loong64": 0x6264}
+from cloudboot_base import FormatError
+from cloudboot_uefi_abi.constants import Machine, Subsystem
+from cloudboot_uefi_abi.pe import PEImage
+
+MACHINES: Final = {
+    "amd64": Machine.AMD64, "arm64": Machine.ARM64, "riscv64": Machine.RISCV64, "loong64": Machine.LOONGARCH64,
+}  # fmt: skip
 #: Where firmware without a boot entry looks for a loader (UEFI 2.10, 3.5.1.1).
-REMOVABLE = {
+REMOVABLE: Final = {
     "amd64": "/EFI/BOOT/BOOTX64.EFI",
     "arm64": "/EFI/BOOT/BOOTAA64.EFI",
     "riscv64": "/EFI/BOOT/BOOTRISCV64.EFI",
 }
-EFI_APPLICATION = 10
-_NAMES = {0x14C: "i386", 0x1C2: "arm", **{value: name for name, value in MACHINES.items()}}
+_NAMES: Final = {machine: name for name, machine in MACHINES.items()}
 
 
 def pe_problems(data: bytes, architecture: str) -> list[str]:
     """Why ``data`` is no EFI program for ``architecture``, as ends of sentences; empty where it looks like one."""
-    if data[:2] != b"MZ":
-        return ["is no EFI program: it does not begin with MZ"]
-    at = int.from_bytes(data[0x3C:0x40], "little")
-    if len(data) < 0x40 or data[at : at + 4] != b"PE\0\0":
-        return ["is no EFI program: there is no PE header where its DOS header points"]
-    if len(data) < at + 24 + 70:
-        return ["is no EFI program: its PE header is cut off"]
-    machine, size = struct.unpack_from("<H", data, at + 4)[0], struct.unpack_from("<H", data, at + 20)[0]
-    (subsystem,) = struct.unpack_from("<H", data, at + 24 + 68)
+    try:
+        image = PEImage.parse(data)
+    except FormatError as error:
+        return [f"is no EFI program: {error}"]
     problems = []
-    if machine != MACHINES.get(architecture):
-        problems.append(f"is a program for {_NAMES.get(machine, f'machine {machine:#x}')}, not for {architecture}")
-    if size < 70 or subsystem != EFI_APPLICATION:
-        problems.append(f"is no EFI application: its subsystem is {subsystem}")
+    if image.machine != MACHINES.get(architecture):
+        name = _NAMES.get(image.machine, image.machine.name.lower())
+        problems.append(f"is a program for {name}, not for {architecture}")
+    if image.subsystem is not Subsystem.EFI_APPLICATION:
+        problems.append(f"is no EFI application: its subsystem is {int(image.subsystem)}")
     return problems

@@ -144,6 +144,7 @@ class Firmware(Core):
     def _link(self) -> None:
         """What the parts of the core need of the tables."""
         self.images.system_table = self.system_table
+        self.install_table = self.install_configuration_table
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
         self.machine.on_slice = self._after_slice

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from cloudboot_uefi_abi.declarations import Kind
 
 from .cpu.architecture import TRAP_SIZE
 from .cpu.processor import StopReason
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    from cloudboot_uefi_abi.declarations import Prototype
+    from cloudboot_uefi_abi.declarations import Prototype, Type
 
     from .cpu.processor import Processor, Stop
 
@@ -66,6 +68,15 @@ class Service:
     prototype: Prototype
     function: Callable[..., int | None]
     polls: bool = False
+    #: The arguments that are narrower than a register: what is above them in the register is no part of them.
+    narrow: tuple[tuple[int, Type], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.narrow = tuple(
+            (index, argument.type)
+            for index, argument in enumerate(self.prototype.arguments)
+            if argument.type.size < 8 or argument.type.kind is Kind.SIGNED
+        )
 
 
 class Arguments:
@@ -249,12 +260,12 @@ class Machine:
 
     def _serve(self, service: Service, registers: tuple[int, ...], more: Any, image: str) -> int:
         prototype, trace = service.prototype, self.trace
-        arguments = tuple(
-            [
-                register if argument.type.size == 8 else argument.type.value(register)
-                for argument, register in zip(prototype.arguments, registers, strict=True)
-            ]
-        )
+        arguments = registers
+        if service.narrow:
+            values = list(registers)
+            for index, kind in service.narrow:
+                values[index] = kind.value(registers[index])
+            arguments = tuple(values)
         trace.number += 1
         number, depth = trace.number, self.depth
         trace.counts[service.name] += 1

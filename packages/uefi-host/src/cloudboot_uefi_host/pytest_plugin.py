@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .core.variables import Variable
     from .firmware import Firmware
     from .protocols.graphics import Graphics
+    from .protocols.measured_boot import MeasuredBoot
     from .run import Outcome
 
 
@@ -30,6 +31,7 @@ class HostRun:
 
     firmware: Firmware
     graphics: Graphics
+    measured: MeasuredBoot
     outcome: Outcome
 
     @property
@@ -58,6 +60,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
 
     from . import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
     from .protocols.graphics import publish_graphics
+    from .protocols.measured_boot import publish_measured_boot
     from .protocols.random import publish_random_numbers
     from .testing import boot_disk
 
@@ -77,6 +80,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
         made.append(firmware)
         graphics = publish_graphics(firmware)
         publish_random_numbers(firmware)
+        measured = publish_measured_boot(firmware)
         disk = boot_disk(architecture, program, files)
         device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
         firmware.drivers.connect(device.handle)
@@ -85,7 +89,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
             firmware.images.set_options(image, options.encode("utf-16-le") + b"\0\0")
         firmware.console.type([Typed(expect, typed) for expect, typed in keys])
         firmware.console.until(until)
-        return HostRun(firmware, graphics, start(firmware, image))
+        return HostRun(firmware, graphics, measured, start(firmware, image))
 
     yield run
     for firmware in made:

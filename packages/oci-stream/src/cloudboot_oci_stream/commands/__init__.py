@@ -8,8 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base.program import Program
-
-from . import account, transfer, trust
+from cloudboot_oci_stream.commands import account, transfer, trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,8 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-
-from .options import access_of, add_access_options, limit_of, show
+from cloudboot_oci_stream.commands.options import access_of, add_access_options, limit_of, show
 
 if TYPE_CHECKING:
     import argparse
@@ -25,8 +24,8 @@ def add_commands(program: Program) -> None:
 
 
 def _login(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.http.accounts import login
     from cloudboot_oci_stream.inputs import read_line
-    from cloudboot_oci_stream.login import login
 
     limit = limit_of(options)
     username, password = options.username, None
@@ -45,7 +44,7 @@ def _login(options: argparse.Namespace) -> int:
 
 
 def _logout(options: argparse.Namespace) -> int:
-    from cloudboot_oci_stream.login import logout
+    from cloudboot_oci_stream.http.accounts import logout
 
     limit = limit_of(options)
     places = logout(options.host, access=access_of(options, limit), deadline=limit)

@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from cloudboot_base.command import Progress, print_json
-from cloudboot_oci_stream.access import Access
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.inputs import read_line
-from cloudboot_oci_stream.retry import Resume
-from cloudboot_oci_stream.timing import Deadline
+from cloudboot_oci_stream.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,9 +70,9 @@ def limit_of(options: argparse.Namespace) -> Deadline:
     return Deadline(options.timeout)
 
 
-def resume_of(options: argparse.Namespace) -> Resume:
+def retry_of(options: argparse.Namespace) -> RetryPolicy:
     """How often a transfer may break."""
-    return Resume() if options.retries is None else Resume(attempts=options.retries)
+    return RetryPolicy() if options.retries is None else RetryPolicy(attempts=options.retries)
 
 
 class Meter:

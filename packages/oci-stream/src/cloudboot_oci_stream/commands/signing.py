@@ -7,17 +7,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import KeyFileError, PolicyError, UntrustedError
-from cloudboot_oci_stream.policy import Policy, Trust
 from cloudboot_oci_stream.signatures.keys import read_key_file
+from cloudboot_oci_stream.signatures.policy import Policy, Trust
 from cloudboot_oci_stream.signatures.signers import IdentitySigner, KeySigner, Signer
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_oci_stream.signatures.sign import Format
     from cloudboot_oci_stream.signatures.verify import Verification
-    from cloudboot_oci_stream.timing import Deadline
 
 FORMATS: dict[str, tuple[Format, ...]] = {
     "bundle": ("bundle",),

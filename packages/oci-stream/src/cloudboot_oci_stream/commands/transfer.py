@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 from cloudboot_base import new_file, refuse_existing
 from cloudboot_base.command import notice, printable
 from cloudboot_base.storage import write_all
-
-from .options import Meter, access_of, add_access_options, limit_of, positive, resume_of, show
-from .signing import (
+from cloudboot_oci_stream.commands.options import (
+    Meter,
+    access_of,
+    add_access_options,
+    limit_of,
+    positive,
+    retry_of,
+    show,
+)
+from cloudboot_oci_stream.commands.signing import (
     add_policy_options,
     add_signing_options,
     formats_of,
@@ -23,7 +30,7 @@ from .signing import (
 
 if TYPE_CHECKING:
     from cloudboot_base.program import Program
-    from cloudboot_oci_stream.lanes import Ranges
+    from cloudboot_oci_stream.download.parallel import Ranges
 
 _COPY = 1 << 20
 
@@ -90,7 +97,7 @@ def _push(options: argparse.Namespace) -> int:
             access=access_of(options, limit),
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
             sign=signer,
             signature_formats=formats_of(options),
         )
@@ -113,7 +120,7 @@ def _pull(options: argparse.Namespace) -> int:
             access=access_of(options, limit),
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
             policy=policy,
             ranges=options.ranges,
         )
@@ -142,7 +149,7 @@ def _pull(options: argparse.Namespace) -> int:
 
 
 def _copy(options: argparse.Namespace) -> int:
-    from cloudboot_oci_stream.copy import copy_image
+    from cloudboot_oci_stream.download.copy import copy_image
 
     limit = limit_of(options)
     with Meter("copy") as progress:
@@ -155,7 +162,7 @@ def _copy(options: argparse.Namespace) -> int:
             chunk=options.chunk,
             progress=progress,
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
         )
     facts = {
         "source": options.source,
@@ -177,14 +184,14 @@ def _copy(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from cloudboot_oci_stream.descriptor import Platform
     from cloudboot_oci_stream.image import resolve
-    from cloudboot_oci_stream.store import open_store
+    from cloudboot_oci_stream.spec.descriptor import Platform
+    from cloudboot_oci_stream.stores.factory import open_store
 
     limit = limit_of(options)
     platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, access_of(options, limit))
-    document, manifest, layer = resolve(store, platform=platform, deadline=limit, resume=resume_of(options))
+    document, manifest, layer = resolve(store, platform=platform, deadline=limit, retry=retry_of(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -206,7 +213,7 @@ def _annotation(text: str) -> tuple[str, str]:
 
 
 def _ranges(text: str) -> Ranges:
-    from cloudboot_oci_stream.lanes import MOST_RANGES
+    from cloudboot_oci_stream.download.parallel import MOST_RANGES
 
     if text == "auto":
         return "auto"

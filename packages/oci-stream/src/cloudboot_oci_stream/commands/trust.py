@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudboot_base.command import printable
-
-from .options import access_of, add_access_options, limit_of, resume_of, show
-from .signing import (
+from cloudboot_oci_stream.commands.options import access_of, add_access_options, limit_of, retry_of, show
+from cloudboot_oci_stream.commands.signing import (
     add_policy_options,
     add_rule_options,
     add_signing_options,
@@ -49,7 +48,7 @@ def _verify(options: argparse.Namespace) -> int:
             rule_of(options, limit),
             access=access_of(options, limit),
             deadline=limit,
-            resume=resume_of(options),
+            retry=retry_of(options),
         )
     return show(options, found.as_dict(), "\n".join(map(printable, described(found))))
 
@@ -65,6 +64,6 @@ def _sign(options: argparse.Namespace) -> int:
         name=options.name,
         access=access_of(options, limit),
         deadline=limit,
-        resume=resume_of(options),
+        retry=retry_of(options),
     )
     return show(options, signed.as_dict(), "\n".join(artifact.digest for artifact in signed.artifacts))

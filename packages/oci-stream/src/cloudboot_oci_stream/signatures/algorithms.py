@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from cloudboot_oci_stream.errors import KeyFileError
-
-from .cosign_key import unseal
+from cloudboot_oci_stream.signatures.cosign_key import unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

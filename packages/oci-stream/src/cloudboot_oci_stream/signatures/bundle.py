@@ -10,9 +10,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import BadSignatureError, SignatureFormatError, UnsupportedSignatureError
-from cloudboot_oci_stream.manifest import canonical
-
-from .payloads import IN_TOTO_TYPE, decode_base64, member, parse_object, pre_authentication_encoding
+from cloudboot_oci_stream.signatures.payloads import (
+    IN_TOTO_TYPE,
+    decode_base64,
+    member,
+    parse_object,
+    pre_authentication_encoding,
+)
+from cloudboot_oci_stream.spec.manifest import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,7 @@ import hashlib
 import re
 
 from cloudboot_oci_stream.errors import KeyFileError, SignatureFormatError
-
-from .payloads import decode_base64, member, parse_object
+from cloudboot_oci_stream.signatures.payloads import decode_base64, member, parse_object
 
 _PEM = re.compile(
     rb"-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----([A-Za-z0-9+/=\s]+)"

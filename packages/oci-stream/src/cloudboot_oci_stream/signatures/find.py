@@ -9,28 +9,27 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from cloudboot_oci_stream.download.destinations import Memory
+from cloudboot_oci_stream.download.parallel import Terms
+from cloudboot_oci_stream.download.receive import receive
 from cloudboot_oci_stream.errors import (
     BadSignatureError,
     NotFoundError,
     SignatureFormatError,
 )
-from cloudboot_oci_stream.lanes import Terms
-from cloudboot_oci_stream.manifest import parse_manifest
-from cloudboot_oci_stream.places import Memory
-from cloudboot_oci_stream.receive import receive
-from cloudboot_oci_stream.referrers import UNREADABLE, cosign_tags, list_referrers
-from cloudboot_oci_stream.retry import Resume, persist
-
-from .bundle import BUNDLE_TYPE, LARGEST_BUNDLE
-from .payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
+from cloudboot_oci_stream.retry import RetryPolicy, retrying
+from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE, LARGEST_BUNDLE
+from cloudboot_oci_stream.signatures.payloads import LARGEST_PAYLOAD, SIMPLE_SIGNING_TYPE, decode_base64
+from cloudboot_oci_stream.spec.manifest import parse_manifest
+from cloudboot_oci_stream.stores.referrers import UNREADABLE, cosign_tags, list_referrers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_oci_stream.descriptor import Descriptor
-    from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.store import Store
-    from cloudboot_oci_stream.timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
+    from cloudboot_oci_stream.spec.descriptor import Descriptor
+    from cloudboot_oci_stream.spec.manifest import Document
+    from cloudboot_oci_stream.stores.store import Store
 
 MOST_SIGNATURES = 1 << 14
 """How many signatures are read."""
@@ -64,7 +63,7 @@ def signature_tag(digest: str) -> str | None:
 
 
 def find_signatures(
-    store: Store, digest: str, deadline: Deadline, resume: Resume | None = None
+    store: Store, digest: str, deadline: Deadline, retry: RetryPolicy | None = None
 ) -> Iterator[Candidate | BadSignatureError]:
     """What may be a signature of the manifest ``digest``, or why something that ought to be one is none.
 
@@ -72,7 +71,7 @@ def find_signatures(
         OciError: the registry or folder could not be asked.
     """
     size = 0
-    for count, found in enumerate(_found(store, digest, deadline, resume), 1):
+    for count, found in enumerate(_found(store, digest, deadline, retry), 1):
         yield found
         size += len(found.data) if isinstance(found, Candidate) else 0
         if count >= MOST_SIGNATURES or size >= MOST_BYTES:
@@ -82,21 +81,21 @@ def find_signatures(
 
 
 def _found(
-    store: Store, digest: str, deadline: Deadline, resume: Resume | None
+    store: Store, digest: str, deadline: Deadline, retry: RetryPolicy | None
 ) -> Iterator[Candidate | BadSignatureError]:
-    entries = list_referrers(store, digest, deadline, resume)
+    entries = list_referrers(store, digest, deadline, retry)
     for entry in sorted(entries, key=lambda entry: entry.artifact_type != BUNDLE_TYPE):
-        yield from _in_artifact(store, entry, deadline, resume)
+        yield from _in_artifact(store, entry, deadline, retry)
     if (tag := signature_tag(digest)) is not None:
-        yield from _in_artifact(store.sibling(tag), None, deadline, resume)
+        yield from _in_artifact(store.sibling(tag), None, deadline, retry)
 
 
 def _in_artifact(
-    store: Store, entry: Descriptor | None, deadline: Deadline, resume: Resume | None
+    store: Store, entry: Descriptor | None, deadline: Deadline, retry: RetryPolicy | None
 ) -> Iterator[Candidate | BadSignatureError]:
     """The signatures in one artifact; one that holds other things has none."""
     try:
-        document = persist(lambda: store.read_manifest(entry, deadline), deadline, resume)
+        document = retrying(lambda: store.read_manifest(entry, deadline), deadline, retry)
         layers = parse_manifest(document).layers
     except UNREADABLE as error:
         if entry is not None or not isinstance(error, NotFoundError):
@@ -106,14 +105,14 @@ def _in_artifact(
     for layer in layers:
         if layer.media_type == SIMPLE_SIGNING_TYPE or layer.media_type.startswith(_ANY_BUNDLE):
             try:
-                yield _candidate(store, document, layer, deadline, resume)
+                yield _candidate(store, document, layer, deadline, retry)
             except SignatureFormatError as error:
                 error.digest = layer.digest
                 yield error
 
 
 def _candidate(
-    store: Store, document: Document, layer: Descriptor, deadline: Deadline, resume: Resume | None
+    store: Store, document: Document, layer: Descriptor, deadline: Deadline, retry: RetryPolicy | None
 ) -> Candidate:
     simple = layer.media_type == SIMPLE_SIGNING_TYPE
     limit = LARGEST_PAYLOAD if simple else LARGEST_BUNDLE
@@ -123,7 +122,7 @@ def _candidate(
     data = bytearray(layer.size)
     try:
         with memoryview(data) as view:
-            receive(store, layer, Memory(view), Terms(deadline=deadline, resume=resume or Resume(), ranges=1))
+            receive(store, layer, Memory(view), Terms(deadline=deadline, retry=retry or RetryPolicy(), ranges=1))
     except UNREADABLE as error:
         raise SignatureFormatError(f"a blob that cannot be read: {error.message}") from error
     certified = CERTIFICATE_ANNOTATION in layer.annotations

@@ -44,8 +44,7 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
 )
 from cloudboot_oci_stream.inputs import file_of, read_input
-
-from .bundle import Bundle, Message
+from cloudboot_oci_stream.signatures.bundle import Bundle, Message
 
 if TYPE_CHECKING:
     import os
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-    from cloudboot_oci_stream.policy import Trust
+    from cloudboot_oci_stream.signatures.policy import Trust
 
 LARGEST_TRUST = 4 << 20
 LONGEST_NAME = 2048

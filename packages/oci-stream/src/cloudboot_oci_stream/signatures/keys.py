@@ -12,7 +12,7 @@ from cloudboot_oci_stream.errors import KeyFileError
 from cloudboot_oci_stream.inputs import read_input
 
 if TYPE_CHECKING:
-    from cloudboot_oci_stream.timing import Deadline
+    from cloudboot_oci_stream.deadline import Deadline
 
 LARGEST_FILE = 1 << 16
 
@@ -40,7 +40,7 @@ class PublicKey:
     @classmethod
     def from_pem(cls, pem: bytes, name: str = "key") -> Self:
         """The key in PEM text; the same errors as :meth:`load`."""
-        from .algorithms import load_public
+        from cloudboot_oci_stream.signatures.algorithms import load_public
 
         return cls(name, load_public(pem, name))
 
@@ -56,7 +56,7 @@ class PublicKey:
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether this key made ``signature`` over ``message``."""
-        from .algorithms import verifies
+        from cloudboot_oci_stream.signatures.algorithms import verifies
 
         return verifies(self.spki, signature, message)
 

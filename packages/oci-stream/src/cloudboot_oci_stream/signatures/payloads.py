@@ -12,7 +12,6 @@ import binascii
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cloudboot_oci_stream.descriptor import algorithm_of, check_digest
 from cloudboot_oci_stream.errors import (
     ContentError,
     DescriptorError,
@@ -20,7 +19,8 @@ from cloudboot_oci_stream.errors import (
     UnsupportedSignatureError,
     WrongSubjectError,
 )
-from cloudboot_oci_stream.manifest import canonical, parse_json
+from cloudboot_oci_stream.spec.descriptor import algorithm_of, check_digest
+from cloudboot_oci_stream.spec.manifest import canonical, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,7 +139,7 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def parse_object(data: bytes, limit: int) -> dict[str, object]:
-    """The JSON object in ``data``, under the bounds of :func:`~cloudboot_oci_stream.manifest.parse_json`.
+    """The JSON object in ``data``, under the bounds of :func:`~cloudboot_oci_stream.spec.manifest.parse_json`.
 
     Raises:
         SignatureFormatError: not one, or out of bounds.

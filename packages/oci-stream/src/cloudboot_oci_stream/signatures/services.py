@@ -16,11 +16,10 @@ from sigstore.oidc import ExpiredIdentity, IdentityError, IdentityToken, detect_
 from sigstore.sign import SigningContext
 
 from cloudboot_oci_stream.errors import SigningError, TrustRootError
-
-from .keyless import first_line, load_config
+from cloudboot_oci_stream.signatures.keyless import first_line, load_config
 
 if TYPE_CHECKING:
-    from cloudboot_oci_stream.policy import Trust
+    from cloudboot_oci_stream.signatures.policy import Trust
 
 _FAILURES = (
     SigstoreFailure, ExpiredCertificate, FulcioClientError, RekorClientError, ExpiredIdentity, IdentityError,

@@ -10,30 +10,34 @@ import base64
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from cloudboot_oci_stream.descriptor import Descriptor
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import ManifestTooLargeError, NotFoundError, SigningError, TransportError, about
-from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, MANIFEST_TYPE, canonical, parse_json, parse_manifest
-from cloudboot_oci_stream.patterns import signing_name
-from cloudboot_oci_stream.reference import RegistryReference
-from cloudboot_oci_stream.referrers import push_bytes, push_referrer
-from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store, open_store
-from cloudboot_oci_stream.timing import Deadline
-
-from .bundle import BUNDLE_TYPE
-from .extra import require_extra
-from .find import SIGNATURE_ANNOTATION, signature_tag
-from .payloads import SIGN_PREDICATE, SIMPLE_SIGNING_TYPE, build_simple_signing, build_statement
+from cloudboot_oci_stream.retry import retrying
+from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
+from cloudboot_oci_stream.signatures.extra import require_extra
+from cloudboot_oci_stream.signatures.find import SIGNATURE_ANNOTATION, signature_tag
+from cloudboot_oci_stream.signatures.patterns import signing_name
+from cloudboot_oci_stream.signatures.payloads import (
+    SIGN_PREDICATE,
+    SIMPLE_SIGNING_TYPE,
+    build_simple_signing,
+    build_statement,
+)
+from cloudboot_oci_stream.spec.descriptor import Descriptor
+from cloudboot_oci_stream.spec.manifest import LARGEST_MANIFEST, MANIFEST_TYPE, canonical, parse_json, parse_manifest
+from cloudboot_oci_stream.spec.reference import RegistryReference
+from cloudboot_oci_stream.stores.factory import open_store
+from cloudboot_oci_stream.stores.referrers import push_bytes, push_referrer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cloudboot_oci_stream.access import Access
-    from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.reference import Reference
-    from cloudboot_oci_stream.retry import Resume
-
-    from .signers import Signer
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.retry import RetryPolicy
+    from cloudboot_oci_stream.signatures.signers import Signer
+    from cloudboot_oci_stream.spec.manifest import Document
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Store
 
 Format = Literal["bundle", "cosign"]
 DEFAULT_FORMATS: tuple[Format, ...] = ("bundle",)
@@ -67,7 +71,7 @@ def sign_image(
     name: str | None = None,
     access: Access | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Signed:
     """Sign the manifest or index that ``reference`` names; the signature goes where the image is.
 
@@ -79,10 +83,10 @@ def sign_image(
         SigningError: no signature could be made.
         OciError: the image could not be read, or the signature not be stored.
     """
-    store = open_store(reference, access, resume)
+    store = open_store(reference, access, retry)
     limit = Deadline.of(deadline)
     with about(reference=store.reference):
-        document = persist(lambda: store.read_manifest(None, limit), limit, resume)
+        document = retrying(lambda: store.read_manifest(None, limit), limit, retry)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
         subject = Descriptor(media_type=document.media_type, digest=document.digest, size=len(document.data))

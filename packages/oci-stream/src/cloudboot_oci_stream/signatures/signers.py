@@ -10,16 +10,14 @@ import os
 from typing import TYPE_CHECKING, Protocol, Self
 
 from cloudboot_oci_stream.errors import SigningError
-
-from .bundle import build_key_bundle
-from .keys import PublicKey, read_key_file
-from .payloads import IN_TOTO_TYPE, pre_authentication_encoding
+from cloudboot_oci_stream.signatures.bundle import build_key_bundle
+from cloudboot_oci_stream.signatures.keys import PublicKey, read_key_file
+from cloudboot_oci_stream.signatures.payloads import IN_TOTO_TYPE, pre_authentication_encoding
 
 if TYPE_CHECKING:
-    from cloudboot_oci_stream.policy import Trust
-    from cloudboot_oci_stream.timing import Deadline
-
-    from .algorithms import PrivateAlgorithm
+    from cloudboot_oci_stream.deadline import Deadline
+    from cloudboot_oci_stream.signatures.algorithms import PrivateAlgorithm
+    from cloudboot_oci_stream.signatures.policy import Trust
 
 
 class Signer(Protocol):
@@ -54,7 +52,7 @@ class KeySigner:
     @classmethod
     def from_pem(cls, pem: bytes, name: str = "key", password: bytes | None = None) -> Self:
         """Sign with the key in PEM text; the same errors as :meth:`load`."""
-        from .algorithms import load_private
+        from cloudboot_oci_stream.signatures.algorithms import load_private
 
         key, spki = load_private(pem, name, password)
         return cls(PublicKey(name, spki), key)
@@ -66,7 +64,7 @@ class KeySigner:
 
     def detached(self, payload: bytes) -> bytes:
         """The signature alone."""
-        from .algorithms import sign
+        from cloudboot_oci_stream.signatures.algorithms import sign
 
         return sign(self._key, payload)
 
@@ -89,7 +87,7 @@ class IdentitySigner:
             TrustRootError: the trust configuration cannot be had.
             SigningError: there is no identity, or a service refuses or does not answer.
         """
-        from .services import sign_statement
+        from cloudboot_oci_stream.signatures.services import sign_statement
 
         return sign_statement(self.trust, self.token, statement)
 

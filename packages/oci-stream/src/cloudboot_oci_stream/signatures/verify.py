@@ -7,6 +7,7 @@ import functools
 import hashlib
 from typing import TYPE_CHECKING
 
+from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import (
     BadSignatureError,
     ForgedSignatureError,
@@ -19,27 +20,25 @@ from cloudboot_oci_stream.errors import (
     WrongSubjectError,
     about,
 )
-from cloudboot_oci_stream.manifest import LARGEST_MANIFEST, check_image
-from cloudboot_oci_stream.retry import persist
-from cloudboot_oci_stream.store import Store, open_store
-from cloudboot_oci_stream.timing import Deadline
-
-from .bundle import Bundle, Message, hint_of, parse_bundle
-from .extra import require_extra
-from .find import Candidate, find_signatures
-from .payloads import Claim, parse_simple_signing, parse_statement
+from cloudboot_oci_stream.retry import retrying
+from cloudboot_oci_stream.signatures.bundle import Bundle, Message, hint_of, parse_bundle
+from cloudboot_oci_stream.signatures.extra import require_extra
+from cloudboot_oci_stream.signatures.find import Candidate, find_signatures
+from cloudboot_oci_stream.signatures.payloads import Claim, parse_simple_signing, parse_statement
+from cloudboot_oci_stream.spec.manifest import LARGEST_MANIFEST, check_image
+from cloudboot_oci_stream.stores.factory import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cloudboot_oci_stream.access import Access
-    from cloudboot_oci_stream.manifest import Document
-    from cloudboot_oci_stream.policy import Identity, Policy, Rule, Trust
-    from cloudboot_oci_stream.reference import Reference
-    from cloudboot_oci_stream.retry import Resume
-
-    from .keyless import KeylessVerifier
-    from .keys import PublicKey
+    from cloudboot_oci_stream.http.access import Access
+    from cloudboot_oci_stream.retry import RetryPolicy
+    from cloudboot_oci_stream.signatures.keyless import KeylessVerifier
+    from cloudboot_oci_stream.signatures.keys import PublicKey
+    from cloudboot_oci_stream.signatures.policy import Identity, Policy, Rule, Trust
+    from cloudboot_oci_stream.spec.manifest import Document
+    from cloudboot_oci_stream.spec.reference import Reference
+    from cloudboot_oci_stream.stores.store import Store
 
 
 _MOST_WAITING = 64 << 20
@@ -97,7 +96,7 @@ def verify_signature(
     *,
     access: Access | None = None,
     deadline: float | Deadline | None = None,
-    resume: Resume | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Verification:
     """Resolve ``reference`` once, and demand of the manifest or index it names what ``policy`` wants.
 
@@ -109,25 +108,25 @@ def verify_signature(
         NotAnImageError: it is neither an image manifest nor an index.
         UnsignedError, UntrustedError: it wants signatures that are not there, or not good.
         TrustRootError: the trust root could not be had.
-        OciError: the registry did not answer as it should; see :mod:`.errors`.
+        OciError: the registry did not answer as it should; see :mod:`~cloudboot_oci_stream.errors`.
     """
     store = open_store(reference, access)
-    return verify_stored(store, policy, Deadline.of(deadline), resume)[1]
+    return verify_stored(store, policy, Deadline.of(deadline), retry)[1]
 
 
 def verify_stored(
-    store: Store, policy: Policy, deadline: Deadline, resume: Resume | None = None
+    store: Store, policy: Policy, deadline: Deadline, retry: RetryPolicy | None = None
 ) -> tuple[Document, Verification]:
     """The manifest or index that the store's reference names, and what ``policy`` says of it; the same errors."""
     require_extra()
     with about(reference=store.reference):
         rule = policy.rule_for(store.reference, store.real_folder)
-        document = persist(lambda: store.read_manifest(None, deadline), deadline, resume)
+        document = retrying(lambda: store.read_manifest(None, deadline), deadline, retry)
         if len(document.data) > LARGEST_MANIFEST:
             raise ManifestTooLargeError("the manifest is too large", expected=f"at most {LARGEST_MANIFEST}")
         check_image(document)
         with about(digest=document.digest):
-            signatures = _Judge(store, document, rule, deadline, resume).signatures() if rule.action == "verify" else ()
+            signatures = _Judge(store, document, rule, deadline, retry).signatures() if rule.action == "verify" else ()
         pinned = dataclasses.replace(store.reference, digest=document.digest)
         return document, Verification(
             reference=pinned, digest=document.digest, rule=rule.name, signatures=tuple(signatures)
@@ -137,9 +136,11 @@ def verify_stored(
 class _Judge:
     """One image before one rule."""
 
-    def __init__(self, store: Store, document: Document, rule: Rule, deadline: Deadline, resume: Resume | None) -> None:
+    def __init__(
+        self, store: Store, document: Document, rule: Rule, deadline: Deadline, retry: RetryPolicy | None
+    ) -> None:
         self._store, self._document, self._rule = store, document, rule
-        self._deadline, self._resume = deadline, resume
+        self._deadline, self._retry = deadline, retry
         self._verifiers: dict[Trust, KeylessVerifier] = {}
 
     def signatures(self) -> list[Signature]:
@@ -168,7 +169,7 @@ class _Judge:
         hints = {key.hint for key in self._rule.keys}
         others: list[Candidate] = []
         size = 0
-        for found in find_signatures(self._store, self._document.digest, self._deadline, self._resume):
+        for found in find_signatures(self._store, self._document.digest, self._deadline, self._retry):
             if isinstance(found, BadSignatureError):
                 refusals.append(found)
             elif found.detached is not None or hint_of(found.data) in hints:
@@ -269,7 +270,7 @@ class _Judge:
     def _verifier(self, trust: Trust) -> KeylessVerifier:
         if trust not in self._verifiers:
             # sigstore takes longer to import than most images take to fetch.
-            from .keyless import KeylessVerifier
+            from cloudboot_oci_stream.signatures.keyless import KeylessVerifier
 
             self._verifiers[trust] = KeylessVerifier(trust)
         return self._verifiers[trust]

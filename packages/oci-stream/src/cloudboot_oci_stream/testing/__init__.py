@@ -1,7 +1,7 @@
 """What tests need of a registry: real ones on loopback, and one whose every fault has a switch."""
 
-from .registry import Faults, FaultyRegistry, Seen
-from .servers import (
+from cloudboot_oci_stream.testing.registry import Faults, FaultyRegistry, Seen
+from cloudboot_oci_stream.testing.servers import (
     Server,
     docker_registry,
     find_program,

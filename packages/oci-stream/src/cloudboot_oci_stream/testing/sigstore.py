@@ -28,11 +28,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from cloudboot_oci_stream.manifest import canonical
 from cloudboot_oci_stream.signatures.bundle import BUNDLE_TYPE
 from cloudboot_oci_stream.signatures.payloads import IN_TOTO_TYPE, pre_authentication_encoding
-
-from .servers import find_program
+from cloudboot_oci_stream.spec.manifest import canonical
+from cloudboot_oci_stream.testing.servers import find_program
 
 _ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 _ISSUER_V2 = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")

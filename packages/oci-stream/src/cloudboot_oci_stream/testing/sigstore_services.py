@@ -15,12 +15,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .sigstore import hashed_v2
+from cloudboot_oci_stream.testing.sigstore import hashed_v2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .sigstore import LocalSigstore
+    from cloudboot_oci_stream.testing.sigstore import LocalSigstore
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from .protocols import ProtocolServices
 from .publisher import Publisher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudboot_uefi_host.machine import Machine
 
     from .access import Access
@@ -55,6 +57,8 @@ class Core:
         #: The firmware's own handle: the parent of images it loads, the agent of what it opens.
         self.handle = self.handles.create()
         self.protocols.image = self.handle
+        #: Adds an entry to the configuration table; the firmware sets it.
+        self.install_table: Callable[[bytes, int], bool] = lambda _guid, _pointer: False
         self.protocols.connect = self.drivers.connect
         self.protocols.disconnect = self.drivers.disconnect
 

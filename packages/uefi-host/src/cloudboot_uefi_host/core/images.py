@@ -87,6 +87,7 @@ class ImageServices:
         self.system_table = 0
         self.stop_at_exit = True
         self.boot_services_exited: Callable[[], None] = lambda: None
+        self.on_load: Callable[[Image], None] = lambda _image: None
         machine.image_at = self.name_at
 
     def get(self, handle: int) -> Image | None:
@@ -198,6 +199,7 @@ class ImageServices:
         image = self._enter(pe, path, parent, device, options, (code, data_type), (base, allocation, pages))
         self._images[image.handle] = image
         self.loaded.append(image)
+        self.on_load(image)
         return image
 
     def _check(self, pe: PEImage) -> tuple[MemoryType, MemoryType]:

@@ -1,0 +1,1 @@
+"""Blobs on their way: into memory, into files, from one place to another."""

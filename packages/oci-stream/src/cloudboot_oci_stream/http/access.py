@@ -1,0 +1,143 @@
+"""How a registry is reached, and which parties may see what the user proves an identity with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import ssl
+import urllib.parse
+from typing import TYPE_CHECKING, Self
+
+from cloudboot_oci_stream.errors import CredentialError, ProtocolError
+from cloudboot_oci_stream.inputs import file_of, read_input
+from cloudboot_oci_stream.spec.reference import canonical_host, split_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_LARGEST_PEM = 16 << 20
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+TOKEN_HOSTS = {
+    "docker.io": ("auth.docker.io",),
+    "registry.gitlab.com": ("gitlab.com",),
+    "docker.elastic.co": ("docker-auth.elastic.co",),
+    "registry.digitalocean.com": ("api.digitalocean.com",),
+    "registry.connect.redhat.com": ("sso.redhat.com",),
+}
+"""Public registries whose token service has another host. All others are expected to give tokens on their own."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a registry is reached.
+
+    ``insecure`` is plain HTTP: ``None`` uses it for this machine's own registries only (unless TLS material is
+    given), true for any, false for none. ``username`` and ``password`` go before what the docker and podman
+    configuration holds; ``auth_file`` replaces where that is looked for.
+
+    Credentials and the client certificate are shown to the registry's own origin only, and to the token services
+    named in ``token_hosts`` (``HOST`` or ``HOST:PORT``) or known for that registry (:data:`TOKEN_HOSTS`). ``ca_file``
+    adds to the system's certificate authorities.
+
+    ``stall`` is in seconds without a byte in either direction, and the limit for each attempt to connect;
+    ``answer`` is in seconds that a registry may take to answer once all of an upload was sent; ``minimum_rate`` is in
+    bytes a second over ``stall`` seconds.
+    """
+
+    insecure: bool | None = None
+    username: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
+    auth_file: str | os.PathLike[str] | None = None
+    ca_file: str | os.PathLike[str] | None = None
+    client_certificate: str | os.PathLike[str] | None = None
+    client_key: str | os.PathLike[str] | None = None
+    token_hosts: Collection[str] = ()
+    stall: float = 30.0
+    answer: float = 600.0
+    minimum_rate: float = 1024.0
+
+    @property
+    def has_tls_material(self) -> bool:
+        """Whether a certificate authority or a client certificate is given."""
+        return self.ca_file is not None or self.client_certificate is not None
+
+    def tls_context(self, *, is_trusted: bool) -> ssl.SSLContext:
+        """A context that verifies peers against the system's authorities and the given ones.
+
+        The client certificate is loaded only where the peer is one that may see it.
+
+        Raises:
+            CredentialError: a certificate or key cannot be read.
+        """
+        try:
+            context = ssl.create_default_context()
+            if self.ca_file is not None:
+                context.load_verify_locations(cadata=read_input(self.ca_file, _LARGEST_PEM).decode("ascii", "replace"))
+            if self.client_certificate is not None and is_trusted:
+                with contextlib.ExitStack() as files:
+                    certificate = files.enter_context(file_of(read_input(self.client_certificate, _LARGEST_PEM)))
+                    key = self.client_key and files.enter_context(file_of(read_input(self.client_key, _LARGEST_PEM)))
+                    # Without a function for the password OpenSSL would ask for it on the terminal and wait for ever.
+                    context.load_cert_chain(certificate, key, password=lambda: b"")
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            name = error.filename or " or ".join(
+                os.fspath(path) for path in (self.ca_file, self.client_certificate, self.client_key) if path
+            )
+            raise CredentialError(f"a certificate or key cannot be used: {reason}", hint=f"look at {name}") from error
+        return context
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: credentials never leave the one they were made for."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The origin of ``url``.
+
+        Raises:
+            ProtocolError: it has none. The message does not quote the URL, which may hold a password.
+        """
+        try:
+            parts = urllib.parse.urlsplit(url)
+            scheme = parts.scheme.lower()
+            port = parts.port or _DEFAULT_PORTS.get(scheme, 0)
+        except ValueError:
+            raise ProtocolError("a URL whose host or port is malformed") from None
+        if not parts.hostname:
+            raise ProtocolError("a URL without a host")
+        return cls(scheme, parts.hostname.lower().rstrip("."), port)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def is_token_host(realm: Origin, registry: Origin, registry_name: str, allowed: Collection[str]) -> bool:
+    """Whether the token service ``realm`` may be given credentials that are for ``registry``.
+
+    Its own origin may, and so may the hosts in ``allowed`` and those known for the registry ``registry_name``; none of
+    them over plain HTTP where the registry itself has TLS.
+
+    Raises:
+        InvalidReferenceError: an entry of ``allowed`` is not a host.
+    """
+    if realm == registry:
+        return True
+    if realm.scheme != "https" and registry.scheme == "https":
+        return False
+    known = TOKEN_HOSTS.get(canonical_host(registry_name), ())
+    if realm.scheme == "https" and realm.port == _DEFAULT_PORTS["https"] and realm.host in known:
+        return True
+    for text in allowed:
+        name, port = split_host(text)
+        if (name.lower().rstrip("."), port or _DEFAULT_PORTS[realm.scheme]) == (realm.host, realm.port):
+            return True
+    return False

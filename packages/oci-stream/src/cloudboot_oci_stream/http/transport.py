@@ -1,0 +1,416 @@
+"""One HTTP/1.1 exchange: a connection, a request, a response whose bytes go where the caller says.
+
+The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds stands between
+it and the socket, so that every byte of head and body alike is under the deadline and the rate limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import re
+import ssl
+import urllib.parse
+from typing import TYPE_CHECKING, Protocol, Self
+
+from cloudboot_oci_stream.errors import (
+    CertificateError,
+    InsecureError,
+    OciError,
+    ProtocolError,
+    ProxyError,
+    TransferTimeoutError,
+    TransportError,
+)
+from cloudboot_oci_stream.http.access import Access, Origin
+from cloudboot_oci_stream.http.connect import dial
+from cloudboot_oci_stream.http.proxy import Proxy, proxy_for
+from cloudboot_oci_stream.http.watched import WatchedSocket
+from cloudboot_oci_stream.spec.reference import is_loopback
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from cloudboot_oci_stream.deadline import Deadline
+
+USER_AGENT = "cloudboot-oci-stream"
+
+FOREIGN = (OSError, http.client.HTTPException, ValueError)
+"""What comes up from below; ValueError is what http.client says of malformed headers."""
+
+_PIECE = 1 << 16
+_LONGEST_LINE = 1 << 12
+_SHORTEST_SECRET = 4
+"""Anything shorter is in every text by chance."""
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_LENGTH = re.compile(r"[0-9]{1,19}")
+_COMMITTING = frozenset({"PUT", "PATCH"})
+"""Methods after whose body a registry may have to store all of it before it answers."""
+
+
+class Body(Protocol):
+    """What a request sends; ``pieces`` can be asked for again when the request must be repeated."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def pieces(self) -> Iterator[memoryview]:
+        """All of it, in order."""
+
+
+class _StrictResponse(http.client.HTTPResponse):
+    """The parser of ``http.client``, without what it takes for a number or an answer and no other client does."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer itself, after any number of interim ones (RFC 9110 section 15.2)."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            if not 100 <= status < 200 or status == 101:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE) not in {b"\r\n", b"\n", b""}:
+                pass
+
+    def _read_next_chunk_size(self) -> int:
+        """The size of the next chunk: up to 16 hexadecimal digits and nothing else (RFC 9112 section 7.1)."""
+        line = self.fp.readline(_LONGEST_LINE)
+        found = _CHUNK_SIZE.match(line)
+        if found is None:
+            if not line:
+                raise ValueError("no chunk")
+            raise ProtocolError("the size of a chunk is malformed", expected="1 to 16 hexadecimal digits")
+        return int(found[1], 16)
+
+
+class Response:
+    """A status, headers, and a body not read yet."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        url: str,
+        connection: http.client.HTTPConnection,
+        inner: http.client.HTTPResponse,
+        sock: WatchedSocket,
+    ) -> None:
+        self._transport = transport
+        self.url = url
+        self.status = inner.status
+        self.headers = inner.headers
+        self.length = inner.length
+        """What is left of the body by its ``Content-Length``; ``None`` if the peer did not say."""
+        self._connection, self._inner, self._sock = connection, inner, sock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connection, whatever of the body is unread."""
+        self._inner.close()
+        self._connection.close()
+
+    def expect(self, size: int) -> None:
+        """Allow a body of up to ``size`` bytes; nearly nothing is let in before."""
+        self._sock.allow(size)
+
+    def readinto(self, view: memoryview) -> int:
+        """Read what has come into ``view``; 0 at the end of the body, be it the announced one or not.
+
+        Raises:
+            TransportError: the connection broke.
+            TransferTimeoutError: a limit was passed.
+        """
+        # Called for every few packets, so without the cost of a context manager.
+        try:
+            if not self._inner.chunked:
+                return self._inner.readinto(view)
+            # Here http.client's readinto takes a short read for a broken connection.
+            piece = self._inner.read1(min(len(view), _PIECE))
+        except OciError:
+            raise
+        except FOREIGN as error:
+            raise self._transport.translated(error, self.url) from error
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def read_bounded(self, limit: int) -> bytes:
+        """The whole body if it has at most ``limit`` bytes, else its first ``limit + 1``."""
+        self.expect(limit)
+        with self._transport.mapped(self.url):
+            data = bytearray()
+            while len(data) <= limit:
+                piece = self._inner.read(min(_PIECE, limit + 1 - len(data)))
+                if not piece:
+                    break
+                data += piece
+        return bytes(data)
+
+    def read_soon(self, limit: int, seconds: float) -> bytes:
+        """What comes of the body within about ``seconds``: error bodies lie about their length."""
+        self._sock.limit(seconds)
+        data = b""
+        with contextlib.suppress(OciError), self._transport.mapped(self.url):
+            while len(data) < limit:
+                piece = self._inner.read1(limit - len(data))
+                if not piece:
+                    break
+                data += piece
+                if data.endswith((b"}", b"}\n")):
+                    break
+        return data
+
+
+class Transport:
+    """Makes connections the way an :class:`Access` says."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._secrets: set[str] = set()
+        self._has_answered = False
+
+    def conceal(self, *secrets: str) -> None:
+        """Leave ``secrets`` out of all messages from now on: a peer may repeat what it was sent."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+
+    def revealed(self, text: str) -> str:
+        """``text`` without the secrets in it."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def clean(self, error: OciError) -> None:
+        """Take the secrets out of an error, in which a peer's words may be."""
+        error.message = self.revealed(error.message)
+        for name in ("expected", "actual"):
+            value = getattr(error, name)
+            if value is not None and not isinstance(value, int):
+                setattr(error, name, self.revealed(str(value)))
+
+    def check_allowed(self, origin: Origin) -> None:
+        """Refuse plain HTTP to other machines, unless it was asked for.
+
+        Raises:
+            InsecureError: it was not.
+        """
+        if origin.scheme == "http" and not self._access.insecure and not is_loopback(origin.host):
+            raise InsecureError(
+                f"plain HTTP to {origin.host}",
+                hint="allow it with insecure=True (--insecure), or use a registry with TLS",
+            )
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+        deadline: Deadline,
+        is_trusted: bool,
+    ) -> Response:
+        """Send one request and read the head of the response. No redirect is followed, no credential added.
+
+        ``is_trusted`` tells whether the peer may see the client certificate.
+
+        Raises:
+            InsecureError: plain HTTP to another machine.
+            ProxyError: the proxy does not pass the request on.
+            TransportError: no connection, it broke, or what came is not HTTP.
+            TransferTimeoutError: a limit was passed.
+        """
+        origin = Origin.of(url)
+        self.check_allowed(origin)
+        proxy = proxy_for(origin)
+        head = _head(method, _target(url, origin, proxy), headers, body)
+        if proxy and origin.scheme == "http":
+            head.headers.update(proxy.headers)
+        with self.mapped(url):
+            raw = self._connect(origin, proxy, deadline, is_trusted=is_trusted)
+        connection: http.client.HTTPConnection
+        if isinstance(raw, ssl.SSLSocket):
+            connection = http.client.HTTPSConnection(origin.host, origin.port, context=raw.context)
+        else:
+            connection = http.client.HTTPConnection(origin.host, origin.port)
+        connection.response_class = _StrictResponse
+        sock = WatchedSocket(raw, self._access, deadline)
+        # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
+        connection.sock = sock
+        inner: http.client.HTTPResponse | None = None
+        try:
+            inner = self._send(connection, url, head, body)
+            if inner is None:
+                if method in _COMMITTING:
+                    sock.expect_answer(self._access.answer)
+                with self.mapped(url):
+                    inner = connection.getresponse()
+            _check_framing(inner, proxy)
+            self._has_answered = True
+            return Response(self, url, connection, inner, sock)
+        except BaseException:
+            if inner is not None:
+                inner.close()
+            connection.close()
+            raise
+
+    def _connect(self, origin: Origin, proxy: Proxy | None, deadline: Deadline, *, is_trusted: bool) -> socket.socket:
+        """A connection to ``origin`` or its proxy; through TLS, if that is the scheme of ``origin``."""
+        where = proxy.origin if proxy else origin
+        try:
+            sock = dial(where.host, where.port, deadline, self._access.stall)
+        except OSError as error:
+            if proxy is None or isinstance(error, OciError):
+                raise
+            raise ProxyError(f"no connection to the proxy {proxy.origin}: {_reason(error)}") from error
+        try:
+            if origin.scheme != "https":
+                return sock
+            if proxy:
+                self._tunnel(sock, proxy, origin, deadline)
+            if is_trusted not in self._contexts:
+                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted)
+            sock = self._contexts[is_trusted].wrap_socket(
+                sock, server_hostname=origin.host, do_handshake_on_connect=False
+            )
+            deadline.attach(sock)
+            sock.settimeout(deadline.cap(self._access.stall))  # of the whole handshake
+            sock.do_handshake()
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _tunnel(self, sock: socket.socket, proxy: Proxy, origin: Origin, deadline: Deadline) -> None:
+        """Ask a proxy to pass everything on to ``origin`` (RFC 9110 section 9.3.6)."""
+        host = f"[{origin.host}]" if ":" in origin.host else origin.host
+        lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
+        lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
+        watched = WatchedSocket(sock, self._access, deadline)
+        watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+            answer.begin()
+            if not 200 <= answer.status < 300:
+                raise proxy_refusal(proxy.origin, answer.status)
+
+    def _send(
+        self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
+    ) -> http.client.HTTPResponse | None:
+        """Send a request; a response only if the peer answered before all of it was sent."""
+        with self.mapped(url):
+            connection.putrequest(head.method, head.target, skip_accept_encoding=True)
+            for name, value in head.headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+        for piece in body.pieces() if body else ():
+            with self.mapped(url):
+                try:
+                    connection.send(piece)
+                except (BrokenPipeError, ConnectionResetError) as broken:
+                    # A registry that refuses an upload answers and closes without reading the rest.
+                    try:
+                        return connection.getresponse()
+                    except (OSError, http.client.HTTPException):
+                        raise broken from None
+        return None
+
+    @contextlib.contextmanager
+    def mapped(self, url: str) -> Iterator[None]:
+        """Every error of the network, the TLS layer and the HTTP parser as one of ours."""
+        try:
+            yield
+        except OciError:
+            raise
+        except FOREIGN as error:
+            raise self.translated(error, url) from error
+
+    def translated(self, error: Exception, url: str) -> OciError:
+        """An error of the network, the TLS layer or the HTTP parser as one of ours."""
+        where = self.revealed(shown(url))
+        if isinstance(error, TimeoutError):
+            return TransferTimeoutError(f"no byte moved in time: {where}")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return CertificateError(
+                f"the certificate of {where} does not verify: {error.verify_message}",
+                hint="add its authority with ca_file (--ca-file)",
+            )
+        return TransportError(f"{where}: {_reason(error)}", is_first_contact=not self._has_answered)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Head:
+    method: str
+    target: str
+    headers: dict[str, str]
+
+
+def _head(method: str, target: str, headers: Mapping[str, str], body: Body | None) -> _Head:
+    fixed = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"}
+    if body is not None or method in {"POST", "PUT", "PATCH"}:
+        fixed["Content-Length"] = str(body.size if body else 0)
+    return _Head(method, target, fixed | dict(headers))
+
+
+def _target(url: str, origin: Origin, proxy: Proxy | None) -> str:
+    """The request's target: a path, or the whole URL where a proxy is to fetch it (RFC 9112 section 3.2)."""
+    parts = urllib.parse.urlsplit(url)
+    target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    if parts.query:
+        target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+    return f"{origin}{target}" if proxy and origin.scheme == "http" else target
+
+
+def _check_framing(response: http.client.HTTPResponse, proxy: Proxy | None) -> None:
+    """Refuse a body whose end two readers would find in different places (RFC 9112 section 6).
+
+    Raises:
+        ProxyError: the answer is the proxy's own, which wants a password.
+        ProtocolError: a length that is no number, several lengths, or a coding other than chunks.
+    """
+    if proxy and response.status == 407:
+        raise proxy_refusal(proxy.origin, response.status)
+    lengths = set(response.headers.get_all("Content-Length") or ())
+    if len(lengths) > 1 or any(_LENGTH.fullmatch(length) is None for length in lengths):
+        raise ProtocolError("the Content-Length is not one number", actual=", ".join(sorted(lengths)))
+    codings = {coding.strip().lower() for coding in response.headers.get_all("Transfer-Encoding") or ()}
+    if not codings <= {"chunked", "identity"}:
+        raise ProtocolError("an unknown Transfer-Encoding", expected="chunked", actual=", ".join(sorted(codings)))
+
+
+def proxy_refusal(proxy: Origin, status: int) -> ProxyError:
+    """The error for a proxy that answers a request to pass something on with ``status``."""
+    hint = None
+    if status == 407:
+        hint = "put user name and password into the variable that names the proxy: http://USER:PASSWORD@HOST:PORT"
+    return ProxyError(f"the proxy {proxy} answers {status}", status=status, hint=hint)
+
+
+def shown(url: str) -> str:
+    """``url`` for a message: user, password and query are nobody's business, and a signature is in one of them."""
+    scheme, mark, rest = url.partition("#")[0].partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + mark + authority.rpartition("@")[2] + slash + path
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in words that are not the peer's and do not repeat what it was asked."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return f"TLS: {error.reason.replace('_', ' ').lower()}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection ended in the middle of the answer"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "the connection ended before an answer"
+    if isinstance(error, http.client.HTTPException | ValueError):
+        return f"the answer is not HTTP ({type(error).__name__})"
+    return type(error).__name__
+
+
+def header_values(headers: http.client.HTTPMessage, name: str) -> Iterable[str]:
+    """All values of a header that may occur several times."""
+    return headers.get_all(name) or ()

@@ -1,0 +1,1 @@
+"""What the OCI specifications define: references, descriptors, manifests and indexes."""

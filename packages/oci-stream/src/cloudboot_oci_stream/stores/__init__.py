@@ -1,0 +1,1 @@
+"""Places that hold images: repositories of registries, and folders."""

@@ -1,0 +1,81 @@
+"""Lists that a registry hands out page by page (OCI Distribution Specification 1.1, "Listing Referrers")."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from typing import TYPE_CHECKING
+
+from cloudboot_oci_stream.errors import ContentError, DescriptorError, ProtocolError, RedirectError, StatusError
+from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.spec.descriptor import digest_of
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index
+
+if TYPE_CHECKING:
+    from cloudboot_oci_stream.deadline import Deadline
+    from cloudboot_oci_stream.http.session import Session
+    from cloudboot_oci_stream.http.transport import Response
+    from cloudboot_oci_stream.spec.descriptor import Descriptor
+
+MOST_PAGES = 256
+MOST_REFERRERS = 1 << 14
+
+# Without the API a registry answers 404 by the specification; others are seen, and GHCR's 303 leads nowhere.
+_NO_API = frozenset({303, 400, 403, 404, 405, 406, 410, 501})
+_NEXT = re.compile(r'<([^<>"]*)>(?:\s*;\s*[a-zA-Z]+="?[^",;\s]*"?)*\s*;\s*rel="?next"?', re.IGNORECASE)
+
+
+def read_pages(session: Session, path: str, deadline: Deadline) -> list[Descriptor] | None:
+    """The entries of a list of referrers, all pages of it; ``None`` if the first answer shows that there is no API.
+
+    Raises:
+        ProtocolError: too many pages or entries, a page on another server, or a later page that is none.
+        OciError: the registry could not be asked.
+    """
+    try:
+        page, following = _read(session, session.url(path), deadline)
+    except (StatusError, RedirectError, ContentError, DescriptorError) as error:
+        if isinstance(error, StatusError) and error.status not in _NO_API:
+            raise
+        return None
+    entries = page
+    seen = {session.url(path)}
+    while following is not None and len(entries) <= MOST_REFERRERS:
+        if following in seen or len(seen) == MOST_PAGES:
+            raise ProtocolError("the list of referrers does not end", expected=f"at most {MOST_PAGES} pages")
+        seen.add(following)
+        page, following = _read(session, following, deadline)
+        entries += page
+    if len(entries) > MOST_REFERRERS:
+        raise ProtocolError("too many referrers", expected=f"at most {MOST_REFERRERS}", actual=len(entries))
+    return entries
+
+
+def _read(session: Session, url: str, deadline: Deadline) -> tuple[list[Descriptor], str | None]:
+    """The entries of one page, and where the next one is."""
+    headers = {"Accept": INDEX_TYPE}
+    accept = frozenset({200, 303})
+    with session.request("GET", url, headers=headers, deadline=deadline, accept=accept) as response:
+        if response.status != 200:
+            raise StatusError("no list of referrers", status=response.status)
+        return _entries(response), _next(session, response)
+
+
+def _entries(response: Response) -> list[Descriptor]:
+    data = response.read_bounded(LARGEST_MANIFEST)
+    media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
+    return parse_index(Document(data, media_type, digest_of(data)))
+
+
+def _next(session: Session, response: Response) -> str | None:
+    """The URL of the next page, from the ``Link`` header (RFC 8288)."""
+    for value in response.headers.get_all("Link") or ():
+        if found := _NEXT.search(value):
+            try:
+                url: str = urllib.parse.urljoin(response.url, found[1]).partition("#")[0]
+            except ValueError:
+                raise ProtocolError("a Link that is not a URL") from None
+            if Origin.of(url) != session.origin:
+                raise ProtocolError("the next page is on another server", expected=str(session.origin))
+            return url
+    return None
