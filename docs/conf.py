@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 project = "cloudboot"
 author = "The cloudboot developers"
 project_copyright = author
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "cloudboot"
@@ -30,7 +30,7 @@ html_css_files = ["code.css"]
 html_show_sourcelink = False
 html_copy_source = False
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
@@ -41,6 +41,8 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
+# A name that several packages have ("Access", "Member") is ambiguous in a signature; the link to the nearest is right.
+suppress_warnings = ["ref.python"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -71,14 +73,14 @@ _MODULES = (
 )
 _NAMES = (
     "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
-    "|NDArray|Sequence|UUID|dict"
+    "|NDArray|RLock|Sequence|UUID|dict|list|tuple"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "Content"), ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "Main"),
-    ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"),
-    ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
+    ("py:class", "AnyFile"), ("py:class", "Content"), ("py:class", "Decoded"), ("py:class", "ElementValue"),
+    ("py:class", "Main"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"),
+    ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 

@@ -61,6 +61,7 @@ JUDGES = {
     "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
     "zsh": "zsh",
+    "xz-utils": "xz",
 }
 BACKPORTS_PROBE = {"qemu-system-x86": "qemu-system-x86_64"}
 BACKPORTS_JUDGES = {

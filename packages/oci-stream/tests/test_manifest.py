@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -153,10 +152,8 @@ def test_any_bytes_are_json_or_a_typed_error(data: bytes) -> None:
     ids=range(14),
 )
 def test_json_bombs(data: bytes, error: type[OciError]) -> None:
-    start = time.process_time()
     with pytest.raises(error):
         parse_json(data)
-    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

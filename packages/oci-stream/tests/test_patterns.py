@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from cloudboot_oci_stream.errors import (
     RefusedByPolicyError,
     SizeMismatchError,
 )
-from cloudboot_oci_stream.signatures.patterns import can_match
+from cloudboot_oci_stream.signatures.patterns import ImagePattern, can_match
 from cloudboot_oci_stream.spec.reference import RegistryReference, canonical_host
 from cloudboot_oci_stream.testing import FaultyRegistry
 
@@ -129,6 +130,13 @@ def test_every_name_matches_itself(parts: list[str]) -> None:
     RegistryReference("h.example", repository)
     assert can_match(f"h.example/{repository}")
     assert can_match(f"h.example/{repository[:-1]}*")
+
+
+@given(st.text(max_size=40) | st.text("ab.:/*[]0x@-_A", max_size=20))
+def test_any_text_is_a_pattern_or_a_typed_error(text: str) -> None:
+    with contextlib.suppress(PolicyError):
+        for form in ImagePattern.compile(text.replace("\0", "")).real:
+            assert form.startswith("oci:") or can_match(form) or "**" in form
 
 
 def test_hosts_have_one_form() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudboot_base.testing import judge
 from cloudboot_oci_stream import Access, RetryPolicy, fetch_image, push_image
@@ -169,6 +171,12 @@ def test_exemptions(url: str, exemptions: str, expected: bool, monkeypatch: pyte
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", exemptions)
     assert (proxy_for(Origin.of(url)) is None) is expected
+
+
+@given(st.text(max_size=60))
+def test_any_text_exempts_or_does_not(exemptions: str) -> None:
+    for url in ("https://reg.example", "https://192.0.2.1:5000", "https://[2001:db8::1]"):
+        assert is_exempt(Origin.of(url), exemptions) in {True, False}
 
 
 def test_the_proxy_for_the_scheme_goes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

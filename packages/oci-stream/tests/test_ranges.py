@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -77,9 +76,7 @@ def test_a_slow_connection_is_relieved(registry: FaultyRegistry) -> None:
     data = DATA * 6
     registry.add_blob(data)
     registry.faults.stalls = [100]
-    start = time.monotonic()
     fetch(registry, 2, data, access=Access(stall=2.0))
-    assert time.monotonic() - start < 6
     assert len(registry.seen) >= 3
 
 

@@ -274,7 +274,7 @@ def test_a_crowd_of_other_artifacts(tmp_path: Path) -> None:
     verify_signature(reference, POLICY)
 
 
-@pytest.mark.parametrize("signer", ["p256", "rsa"])
+@pytest.mark.parametrize("signer", ["p256"])
 def test_a_good_signature_behind_a_flood_of_bad_ones(tmp_path: Path, signer: str) -> None:
     """Bundles with other keys' hints, with none, with this key's hint and a wrong signature, and with no JSON."""
     reference = f"oci:{tmp_path}/images:v1"
@@ -282,7 +282,7 @@ def test_a_good_signature_behind_a_flood_of_bad_ones(tmp_path: Path, signer: str
     store = open_store(reference)
     statement = build_statement(pushed.digest, None)
     good = json.loads(SIGNERS[signer].bundle(statement))
-    for number in range(150):
+    for number in range(100):
         forged = json.loads(OTHER.bundle(statement))
         forged["dsseEnvelope"]["signatures"][0]["sig"] = base64.b64encode(b"%d" % number * 20).decode()
         if number % 3 == 1:

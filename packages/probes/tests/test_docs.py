@@ -12,8 +12,9 @@ import pytest
 
 _QUOTED = re.compile(r"```text\n\$ cloudboot((?: [\w-]+)*) --help\n.*?```", re.DOTALL)
 _COMMANDS = [
-    "", " copy", " demo", " image", " image boot-entries", " image build", " image inspect", " inspect", " probe",
-    " pull", " push", " sign", " verify",
+    "", " copy", " demo", " doom", " doom probe", " image", " image boot-entries", " image build",
+    " image inspect", " inspect", " probe", " pull", " push", " sign", " verify", " virtio", " virtio bench",
+    " virtio devices", " virtio record",
 ]  # fmt: skip
 
 

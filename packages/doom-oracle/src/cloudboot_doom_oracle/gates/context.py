@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudboot_base import Gate, Stage, Verdict, run_stages
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cloudboot_doom_oracle.wad import Wad
 
     from .guest import GuestRun
+
+Shared = TypeVar("Shared")
 
 
 @dataclasses.dataclass
@@ -43,7 +45,7 @@ class Context:
         return self.fresh
 
 
-def run_gates(first: Stage[Context], others: Sequence[Stage[Context]], context: Context) -> Iterator[Gate]:
+def run_gates(first: Stage[Shared], others: Sequence[Stage[Shared]], context: Shared) -> Iterator[Gate]:
     """Run ``first``; if it passes, run each of the others, whatever becomes of the ones before it.
 
     A failure of one comparison says nothing about another. Without the run that is compared there is nothing to do.

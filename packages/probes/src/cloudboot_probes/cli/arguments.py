@@ -342,3 +342,38 @@ def sign(parser: CommandParser) -> None:
     _signature(parser)
     parser.add_argument("--name", metavar="TEXT", help="The repository the signature names (default: the image's own).")
     _access(parser)
+
+
+def virtio(parser: CommandParser) -> None:
+    """``cloudboot virtio devices`` and ``cloudboot virtio bench``."""
+    parser.add_argument(
+        "--architecture", choices=("amd64", "arm64", "riscv64", "loong64"), default="amd64",
+        help="The machine (default: amd64).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ring", choices=("split", "packed"), default="packed", help="Kind of rings (default: packed)."
+    )
+
+
+def virtio_record(parser: CommandParser) -> None:
+    """``cloudboot virtio record``."""
+    parser.add_argument("device", choices=("blk", "gpu", "rng"), help="The device that works.")
+    parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="Where the recording goes.")
+    parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
+    virtio(parser)
+
+
+def doom_probe(parser: CommandParser) -> None:
+    """``cloudboot doom probe``."""
+    parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
+    parser.add_argument(
+        "--script", type=existing_file, metavar="FILE", help="Keys: <tic>:keydown:KEY, <tic>:keyup:KEY."
+    )
+    parser.add_argument(
+        "--oracle", type=input_folder, metavar="FOLDER", help="Compare with this one, not with a new one."
+    )
+    parser.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
+    parser.add_argument(
+        "--architecture", choices=("amd64", "arm64", "riscv64", "loong64"), default="amd64",
+        help="The machine (default: amd64).",
+    )  # fmt: skip

@@ -84,6 +84,20 @@ _IMAGE = {
         "boot_entries:main",
     ),
 }
+_DOOM = {
+    "probe": Command(
+        "Run the game through virtio devices; exit 0 only if every gate passes.", arguments.doom_probe, "doom:probe"
+    ),
+}
+_VIRTIO = {
+    "devices": Command("Bring up the virtio devices of a machine without a guest.", arguments.virtio, "virtio:devices"),
+    "record": Command(
+        "Record a device's queues at work; cloudboot-virtio replay plays the file.",
+        arguments.virtio_record,
+        "virtio:record",
+    ),
+    "bench": Command("Count what virtio devices do in a second.", arguments.virtio, "virtio:bench"),
+}
 ROOT = Group(
     PURPOSE,
     {
@@ -97,6 +111,7 @@ ROOT = Group(
             arguments.demo,
             "demo:main",
         ),
+        "doom": Group("The game as an oracle for virtual devices.", _DOOM),
         "image": Group("Build disk images and look into them.", _IMAGE),
         "push": Command("Push a disk image as the single layer of an OCI artifact.", arguments.push, "transfer:push"),
         "pull": Command(
@@ -120,6 +135,7 @@ ROOT = Group(
         "sign": Command(
             "Sign an image that was pushed; the signature is stored beside it.", arguments.sign, "signatures:sign"
         ),
+        "virtio": Group("Drive virtio devices without a guest.", _VIRTIO),
     },
 )
 

@@ -33,6 +33,8 @@ EXIT_CODES = {
     MACHINE: "A machine could not be started.",
     13: "The signatures do not satisfy the policy.",
     14: "A service of Sigstore, or its trust root, failed.",
+    25: "A virtio device or its queue failed (25 to 29).",
+    30: "The game, its engine or an oracle failed (30 to 34).",
     INTERRUPTED: "The command was interrupted.",
 }
 _TICK = 1.0  # seconds between two looks at a status line

@@ -20,6 +20,7 @@ from cloudboot_probes.errors import (
     NoBootOptionError,
     SystemFailedError,
 )
+from cloudboot_probes.witness.handover import find_handover
 from cloudboot_qemu import QemuError
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ _KINDS: tuple[tuple[str, type[BootError], str], ...] = (
 #: A prompt stands at the end of the text, and nothing follows it.
 _PROMPTS = (b"Shell> ", b"grub> ", b"grub rescue> ")
 
-_ERROR_AFTER = 4.0  # seconds without any progress behind a loader's error; some are followed by a boot all the same
-_PROMPT_AFTER = 8.0  # seconds without any progress behind a prompt
-_WAITING_AFTER = 30.0  # seconds in which nothing is printed, read, or computed
-_BUSY_SHARE = 0.2  # of a processor: less than that is waiting
-_CIRCLE_AFTER = 90.0  # seconds of a processor's time in which nothing is printed or read
+# Seconds of a processor's time (used) are the same on a busy host; seconds of the clock (quiet) are not.
+_PROMPT_AFTER = 3.0  # quiet, behind a prompt: nothing goes on from there by itself
+_ERROR_AFTER = 12.0  # used, behind a loader's error; some are followed by a boot all the same
+_WAITING_AFTER = 30.0  # quiet, with the processor halted at each look
+_CIRCLE_AFTER = 90.0  # used, in which nothing is printed or read
+_ANY_KEY = b"Press any key to continue"
 _DUMP_TIME = 1.0  # seconds for the rest of an exception's dump
 
 
@@ -165,6 +167,7 @@ class Watch:
         self._seen = (-1, -1)
         self._since = 0.0
         self._spent = 0.0
+        self._halted = True
 
     def __call__(self) -> None:
         """Look.
@@ -176,29 +179,44 @@ class Watch:
         seen = (machine.transcript.length, machine.block_count)
         now, spent = time.monotonic(), machine.cpu_seconds()
         if seen != self._seen:
-            self._seen, self._since, self._spent = seen, now, spent
+            self._seen, self._since, self._spent, self._halted = seen, now, spent, True
             return
         quiet, used = now - self._since, spent - self._spent
-        if quiet >= _ERROR_AFTER:
-            self._look_for_error()
+        tail = machine.transcript.tail(4000).encode()
         if quiet >= _PROMPT_AFTER:
-            self._look_for_prompt()
-        if quiet >= _WAITING_AFTER and used < _BUSY_SHARE * quiet:
-            raise self._stalled(f"it has printed, read and computed nothing for {quiet:.0f} s")
+            self._look_for_prompt(tail)
+        if _ANY_KEY in tail[tail.rfind(b"\n", 0, -1) :] or used >= _ERROR_AFTER:
+            self._look_for_error(tail)
+        # A processor that is halted at every look waits; one that the host gives no time to does not.
+        self._halted = self._halted and self._is_halted()
+        if quiet >= _WAITING_AFTER and self._halted:
+            raise self._stalled(f"it has printed and read nothing for {quiet:.0f} s, and its processor is halted")
         if used >= _CIRCLE_AFTER:
             raise self._stalled(f"its processor ran for {used:.0f} s without printing or reading anything")
 
-    def _look_for_error(self) -> None:
-        pattern = self._session.probe.system.loader_failed_pattern
-        if pattern and "kernel" not in self._session.probe.marks:
-            found = re.search(pattern.encode(), self._session.machine.transcript.tail(4000).encode())
-            if found is not None:
-                raise own_failure(self._session, found[0].decode("utf-8", "replace").strip())
+    def _is_halted(self) -> bool:
+        try:
+            sample = self._session.machine.sample()
+        except QemuError:
+            return False
+        return sample is not None and sample.halted
 
-    def _look_for_prompt(self) -> None:
-        tail = self._session.machine.transcript.tail(200).encode()
+    def _look_for_error(self, tail: bytes) -> None:
+        pattern = self._session.probe.system.loader_failed_pattern
+        if not pattern or ("loader" in self._session.probe.marks and self._released()):
+            return
+        found = re.search(pattern.encode(), tail)
+        if found is not None:
+            raise own_failure(self._session, found[0].decode("utf-8", "replace").strip())
+
+    def _released(self) -> bool:
+        """Whether a kernel has taken over: its own silence says nothing of a loader's error before it."""
+        return find_handover(self._session.negotiations(), self._session.probe.marks["loader"]) is not None
+
+    def _look_for_prompt(self, tail: bytes) -> None:
         line = tail[tail.rfind(b"\n") + 1 :]
         if line in self._prompts:
+            self._look_for_error(tail)
             name = line.decode().strip()
             raise LoaderPromptError(
                 f"a prompt waits for somebody to type before {self._awaited}: {name}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError
 from cloudboot_base.command import counted
-from cloudboot_probes.errors import AccountError
+from cloudboot_probes.errors import AccountError, KernelFormatError
 from cloudboot_probes.probe.account import BEGIN, END, AccountReader, compare, size_limit
 from cloudboot_probes.probe.staging import stage
 from cloudboot_probes.witness import kernel as witness
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cloudboot_probes.probe.account import Account
     from cloudboot_probes.probe.context import Probe
     from cloudboot_probes.witness.handover import Handover
-    from cloudboot_probes.witness.kernel import FoundText
+    from cloudboot_probes.witness.kernel import FoundText, KernelText
 
     from .session import QemuSession
 
@@ -43,7 +43,8 @@ def kernel_banner(probe: Probe) -> Mapping[str, object]:
     was changed in a few places still passes.
     """
     session, system = session_of(probe), probe.system
-    kernel = witness.unpack(_kernel_file(probe))
+    # While the machine boots; what is wrong with the file is the machine's to say first.
+    kernel, problem = _unpacked(probe)
     if system.banner_pattern is None:
         raise GateFailedError(f"no banner of {system.name} is known")
     seen = session.expect(
@@ -55,6 +56,8 @@ def kernel_banner(probe: Probe) -> Mapping[str, object]:
         "at": round(at, 2),
         "since_command": session.since_command(at),
     }
+    if kernel is None:
+        raise problem or GateFailedError("the kernel was not unpacked", evidence=evidence)
     handover = _released(session, evidence)
     session.mark("kernel", handover.released)
     evidence["firmware_released_disk_at"] = round(handover.released, 2)
@@ -190,6 +193,13 @@ class _Heard:
                 hint="build the image again: this version reads accounts of its own form only",
             )
         return self._account
+
+
+def _unpacked(probe: Probe) -> tuple[KernelText | None, KernelFormatError | None]:
+    try:
+        return witness.unpack(_kernel_file(probe)), None
+    except KernelFormatError as error:
+        return None, error
 
 
 def _kernel_file(probe: Probe) -> bytes:

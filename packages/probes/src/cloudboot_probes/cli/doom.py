@@ -1,0 +1,74 @@
+"""``cloudboot doom``: the game's frames, sounds and keys through virtio devices."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudboot_base import MissingDependencyError, Verdict, new_file
+from cloudboot_base.command import CHECK_FAILED, OK
+from cloudboot_probes.render.terminal import gate_lines
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from cloudboot_base import Gate
+
+    from .console import Console
+
+
+def probe(options: argparse.Namespace, console: Console) -> int:
+    """Bring the devices up, then run all gates over an oracle: the one given, or one harvested now."""
+    try:
+        import cloudboot_doom_oracle as doom
+        from cloudboot_doom_oracle.gates import Context
+        from cloudboot_doom_oracle.report import render_report
+    except ImportError:
+        raise MissingDependencyError(
+            "cloudboot-doom-oracle is not installed", hint="pip install 'cloudboot-probes[doom]'"
+        ) from None
+    path = options.wad or next(iter(doom.find_wads()), None)
+    if path is None:
+        raise MissingDependencyError("no IWAD was found", hint="pip install vizdoom, apt install freedoom, or --wad")
+    wad = doom.Wad(path)
+    script = doom.Script() if options.script is None else doom.parse_script(options.script.read_text(encoding="utf-8"))
+    gates: list[Gate] = []
+    with tempfile.TemporaryDirectory(prefix="cloudboot-doom-") as folder:
+        oracle = options.oracle
+        if oracle is None:
+            console.say("cloudboot: harvesting an oracle: the engine runs to its last checkpoint")
+            oracle = Path(folder) / "oracle"
+            doom.write_oracle(doom.harvest(wad, script), oracle)
+        context = Context(doom.read_oracle(oracle), wad, script, architecture=options.architecture)
+        for gate in _gates(context):
+            gates.append(gate)
+            _show(gate, console)
+        if options.report is not None:
+            with new_file(options.report, force=True) as fd:
+                os.write(fd, render_report(context, gates).encode())
+            console.say(f"cloudboot: wrote {options.report}")
+    passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)
+    return OK if passed else CHECK_FAILED
+
+
+def _gates(context: object) -> Iterator[Gate]:
+    from cloudboot_doom_oracle.gates import EXACT_STAGES, GUEST_STAGES, Context, run_gates
+    from cloudboot_doom_oracle.gates.bringup import BRINGUP_STAGES, FIND_STAGE, Bench
+    from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
+    from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
+
+    assert isinstance(context, Context)  # noqa: S101 -- for the type checker: the import stays in here
+    with Bench(context.architecture) as bench:
+        yield from run_gates(FIND_STAGE, BRINGUP_STAGES, bench)
+    yield from run_gates(ENGINE_STAGE, EXACT_STAGES, context)
+    yield from run_gates(DEVICES_STAGE, GUEST_STAGES, context)
+
+
+def _show(gate: Gate, console: Console) -> None:
+    if console.json:
+        console.line(gate.as_dict())
+    else:
+        console.lines(gate_lines(gate, console.width, color=console.color))

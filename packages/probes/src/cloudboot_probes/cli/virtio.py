@@ -1,0 +1,150 @@
+"""``cloudboot virtio``: virtio devices of a machine without a guest, driven from this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base import MissingDependencyError, refuse_existing
+from cloudboot_base.command import OK
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from .console import Console
+
+_DISK = 8 << 20
+_ROUND = 0.5  # seconds of each measurement
+_SLOTS = {"rng": 3, "gpu": 4, "blk": 5, "input": 6, "console": 7, "net": 8, "sound": 9}
+
+
+@contextlib.contextmanager
+def _machine(options: argparse.Namespace) -> Iterator[tuple[Any, Any, int]]:
+    """A machine with one device of each kind, its PCI bus, and the ring features that were asked for."""
+    try:
+        from cloudboot_virtio import RING_FEATURES, Feature, PciHost
+    except ImportError:
+        raise MissingDependencyError(
+            "cloudboot-virtio is not installed", hint="pip install 'cloudboot-probes[virtio]'"
+        ) from None
+    from cloudboot_qemu.qtest import QtestMachine
+
+    disk = os.memfd_create("disk")
+    try:
+        os.ftruncate(disk, _DISK)
+        devices = [
+            "virtio-rng-pci,addr=3,packed=on",
+            "virtio-gpu-pci,id=gpu0,addr=4,xres=1280,yres=800,packed=on",
+            "virtio-blk-pci,addr=5,drive=d0,serial=cloudboot,packed=on",
+            "virtio-keyboard-pci,addr=6,packed=on",
+            "virtio-serial-pci,addr=7,id=vs0,max_ports=1,packed=on",
+            "virtio-net-pci,addr=8,netdev=n0,packed=on",
+            "virtio-sound-pci,addr=9,streams=1,audiodev=s0,packed=on",
+        ]
+        extra = [
+            *("-drive", f"if=none,id=d0,format=raw,file=/proc/self/fd/{disk}"),
+            *("-netdev", "user,id=n0,restrict=on", "-audiodev", "none,id=s0"),
+        ]
+        with QtestMachine(devices, architecture=options.architecture, extra=extra, descriptors=[disk]) as machine:
+            features = RING_FEATURES if options.ring == "packed" else RING_FEATURES & ~Feature.RING_PACKED
+            yield machine, PciHost(machine), int(features)
+    finally:
+        os.close(disk)
+
+
+def devices(options: argparse.Namespace, console: Console) -> int:
+    """Bring every device up, and tell what it says of itself."""
+    from cloudboot_virtio import drivers
+
+    rows = []
+    with _machine(options) as (machine, host, features):
+        kinds: dict[str, tuple[Any, Callable[[Any], str]]] = {
+            "rng": (drivers.RngDriver, lambda driver: f"{len(driver.read(64))} random bytes"),
+            "gpu": (drivers.GpuDriver, lambda driver: f"{driver.modes()[0].width}x{driver.modes()[0].height}"),
+            "blk": (drivers.BlockDriver, lambda driver: f"{driver.info.capacity} bytes, serial {driver.serial()}"),
+            "input": (drivers.InputDriver, lambda driver: driver.name),
+            "console": (drivers.ConsoleDriver, lambda driver: f"{len(driver.ports)} port"),
+            "net": (drivers.NetDriver, lambda driver: driver.mac.hex(":")),
+            "sound": (drivers.SoundDriver, lambda driver: f"{driver.streams} stream"),
+        }
+        for name, (kind, tell) in kinds.items():
+            before = machine.round_trips
+            driver = kind(host.open(_SLOTS[name]), features=features)
+            trips = machine.round_trips - before
+            queues = {index: queue.size for index, queue in driver.transport.queues.items()}
+            told = {"device": name, "slot": _SLOTS[name], "features": int(driver.features), "queues": queues}
+            rows.append({**told, "round_trips": trips, "says": tell(driver)})
+            driver.shut_down()
+    if console.json:
+        console.result(rows)
+    else:
+        line = "{device:8} slot {slot}  features {features:#013x}  {round_trips:3} round trips  {says}"
+        console.lines(line.format(**row) for row in rows)
+    return OK
+
+
+def record(options: argparse.Namespace, console: Console) -> int:
+    """Record a device at work."""
+    refuse_existing(options.output, force=options.force)
+    with _machine(options) as (_, host, features):
+        from cloudboot_virtio import BlockDriver, GpuDriver, RngDriver
+        from cloudboot_virtio.recording import record as recording
+
+        kind = {"blk": BlockDriver, "gpu": GpuDriver, "rng": RngDriver}[options.device]
+        driver: Any = kind(host.open(_SLOTS[options.device]), features=features)
+        with recording(options.output, driver.transport, force=options.force) as recorder:
+            _work(options.device, driver)
+    if console.json:
+        console.result({"recording": os.fspath(options.output), "events": recorder.events})
+    else:
+        console.print(f"{options.output}: {recorder.events} events")
+    return OK
+
+
+def _work(device: str, driver: Any) -> None:
+    if device == "rng":
+        driver.read(10_000)
+    elif device == "blk":
+        driver.write(0, bytes(range(256)) * 64)
+        driver.read(0, 16384)
+        driver.flush()
+    else:
+        screen = driver.create(64, 32)
+        driver.set_scanout(screen)
+        for _ in range(10):
+            driver.show(screen)
+
+
+def bench(options: argparse.Namespace, console: Console) -> int:
+    """Flushes and reads in a second, beside the machine's round trips."""
+    with _machine(options) as (machine, host, features):
+        from cloudboot_virtio import BlockDriver, GpuDriver
+
+        gpu = GpuDriver(host.open(4), features=features)
+        screen = gpu.create(1280, 800)
+        gpu.set_scanout(screen)
+        disk = BlockDriver(host.open(5), features=features)
+        address = machine.memory_base + (1 << 20)
+        timed: dict[str, Callable[[], object]] = {
+            "qtest round trip": lambda: machine.read(address, 4),
+            "gpu transfer and flush 320x200": lambda: gpu.flush(screen, 480, 300, 320, 200),
+            "gpu transfer and flush 1280x800": lambda: gpu.show(screen),
+            "blk read 4 KiB": lambda: disk.read(0, 4096),
+        }
+        rates = {name: _rate(call) for name, call in timed.items()}
+    if console.json:
+        console.result(rates)
+    else:
+        console.lines(f"{name:32} {rate:8.0f} a second" for name, rate in rates.items())
+    return OK
+
+
+def _rate(call: Callable[[], object]) -> float:
+    count, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < _ROUND:
+        call()
+        count += 1
+    return count / (time.perf_counter() - begin)

@@ -1,0 +1,67 @@
+"""``cloudboot virtio`` and ``cloudboot doom`` against QEMU's devices."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudboot_base.testing import judge
+
+pytestmark = pytest.mark.live
+
+
+def cloudboot(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("cloudboot")
+    return subprocess.run([program, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_every_device_comes_up(ring: str) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    done = cloudboot("virtio", "devices", "--ring", ring, "--json")
+    assert done.returncode == 0, done.stderr
+    found = {row["device"]: row for row in json.loads(done.stdout)}
+    assert list(found) == ["rng", "gpu", "blk", "input", "console", "net", "sound"]
+    assert {bool(row["features"] >> 34 & 1) for row in found.values()} == {ring == "packed"}
+    assert max(row["round_trips"] for row in found.values()) <= 200
+    assert found["gpu"]["says"] == "1280x800"
+
+
+@pytest.mark.parametrize("device", ["blk", "gpu", "rng"])
+def test_a_recording_is_replayed_without_a_machine(device: str, tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    done = cloudboot("virtio", "record", device, "-o", tmp_path / "recording", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["events"] > 10
+    again = cloudboot("virtio", "record", device, "-o", tmp_path / "recording")
+    assert again.returncode == 5
+    command = [sys.executable, "-m", "cloudboot_virtio", "replay", str(tmp_path / "recording"), "--json"]
+    replayed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert replayed.returncode == 0, replayed.stdout
+    told = json.loads(replayed.stdout)
+    assert told["submitted"] == told["completed"] > 0
+
+
+def test_the_game_through_all_gates_of_a_short_oracle(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    command = [sys.executable, "-m", "cloudboot_doom_oracle", "harvest", "--checkpoints", "1,35,70", "--out"]
+    subprocess.run([*command, tmp_path / "oracle"], check=True, capture_output=True)
+    words: list[str | Path] = [
+        "doom",
+        "probe",
+        "--oracle",
+        tmp_path / "oracle",
+        "--report",
+        tmp_path / "report.html",
+        "--json",
+    ]
+    done = cloudboot(*words)
+    gates = {gate["gate"]: gate["verdict"] for gate in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0, gates
+    assert [name for name, verdict in gates.items() if verdict != "pass"] == ["O-3", "O-4", "O-5", "keys"]
+    assert {gates[name] for name in ("devices-found", "gpu-up", "sound-running", "input-up", "O-6", "O-9")} == {"pass"}
+    assert (tmp_path / "report.html").stat().st_size > 10_000
