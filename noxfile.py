@@ -41,6 +41,11 @@ nox.options.error_on_missing_interpreters = True
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
+def source_of(package: str) -> Path:
+    """A package's source folder; another module may stand beside it."""
+    return ROOT / "packages" / package / "src" / f"cloudboot_{package.replace('-', '_')}"
+
+
 def folder(distribution: str) -> str | None:
     """The folder of a distribution of this workspace, or ``None`` for anybody else's."""
     name = distribution.removeprefix("cloudboot-")
@@ -112,7 +117,7 @@ def lint(session: nox.Session, package: str) -> None:
 def types(session: nox.Session, package: str) -> None:
     """Mypy, strict, over the sources and the tests of one package."""
     install(session, package, *test_requirements(package), "mypy", "construct-typing", "types-requests")
-    source = next((ROOT / "packages" / package / "src").iterdir())
+    source = source_of(package)
     session.run("mypy", str(source.relative_to(ROOT)))
     session.run("mypy", f"packages/{package}/tests")
 
@@ -132,7 +137,7 @@ def coverage(session: nox.Session, package: str) -> None:
     """Branch coverage of one package by its own suite, which fails below 90 %."""
     install(session, package, *test_requirements(package))
     data = {"COVERAGE_FILE": str(Path(session.create_tmp()).resolve() / "data")}
-    source = next((ROOT / "packages" / package / "src").iterdir()).name
+    source = source_of(package).name
     run = ("python", "-m", "coverage", "run", "--branch", f"--source={source}", "--parallel-mode", "-m", "pytest")
     session.run(*run, HANG, "-m", "not live and not long", "--quiet", f"packages/{package}/tests", env=data)
     session.run("python", "-m", "coverage", "combine", "--quiet", env=data)
@@ -172,7 +177,7 @@ def wheel(session: nox.Session, package: str) -> None:
     # By path: a name could be served by an index.
     others = [str(wheel_of(session, other)) for other in siblings(package)]
     built = wheel_of(session, package)
-    source = next((ROOT / "packages" / package / "src").iterdir())
+    source = source_of(package)
     # First without extras: what the package needs it has to declare.
     session.install("--quiet", "--constraint", str(PINS), "--reinstall", str(built), *others)
     session.run("python", "-I", "-c", f"import {source.name}")
@@ -215,7 +220,7 @@ def dist(session: nox.Session, package: str) -> None:
     made = [str(path) for path in sorted(target.iterdir()) if path.suffix in {".whl", ".gz"}]
     session.run("twine", "check", "--strict", *made)
     others = [str(wheel_of(session, other)) for other in siblings(package)]
-    module = next((ROOT / "packages" / package / "src").iterdir()).name
+    module = source_of(package).name
     for path in made:
         session.install("--quiet", "--constraint", str(PINS), "--reinstall", path, *others)
         session.run("python", "-I", "-c", f"import {module}")

@@ -117,9 +117,8 @@ def main() -> int:
         if each.milliseconds is not None:
             limits.append(f"{each.milliseconds:g} ms")
             over += best > each.milliseconds
-        print(
-            f"{each.distribution:16} {size / MB:12.1f} {best:8.0f} {best - min(bare):13.0f}  {', '.join(limits)}".rstrip()
-        )
+        row = f"{each.distribution:16} {size / MB:12.1f} {best:8.0f} {best - min(bare):13.0f}  {', '.join(limits)}"
+        print(row.rstrip())
     return 1 if over else 0
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 project = "cloudboot"
 author = "The cloudboot developers"
 project_copyright = author
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx_design", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "cloudboot"
@@ -30,7 +30,7 @@ html_css_files = ["code.css"]
 html_show_sourcelink = False
 html_copy_source = False
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
@@ -41,6 +41,8 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
+# A name that several packages have ("Access", "Member") is ambiguous in a signature; the link to the nearest is right.
+suppress_warnings = ["ref.python"]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -71,13 +73,14 @@ _MODULES = (
 )
 _NAMES = (
     "AnyConstruct|BinaryIO|Buffer|Callable|ClassVar|Console|IO|Iterable|Iterator|Literal|Mapping|ModuleType|Path|Self"
-    "|NDArray|Sequence|UUID|dict"
+    "|NDArray|RLock|Sequence|UUID|dict|list|tuple"
 )
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"),
-    ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
+    ("py:class", "AnyFile"), ("py:class", "Content"), ("py:class", "Decoded"), ("py:class", "ElementValue"),
+    ("py:class", "Main"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"),
+    ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 
@@ -123,11 +126,10 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: n
 
 def qualify(_: Sphinx, doctree: nodes.document) -> None:
     """Give a bare name the module it has in its own package, since two packages may use the same name."""
-    for node in doctree.findall(pending_xref):
+    for node in list(doctree.findall(pending_xref)):
         package, target = str(node.get("py:module") or "").split(".")[0], node["reftarget"]
         if node.get("refdomain") == "py" and target == "type":  # the builtin, not one of the attributes of that name
-            node["refspecific"] = False
-            node["py:module"] = node["py:class"] = None
+            node.replace_self(node.children)
             continue
         if node.get("refdomain") == "py" and package in PACKAGES and target.isidentifier():
             own = [vars(module).get(target) for name, module in sys.modules.items() if name.split(".")[0] == package]

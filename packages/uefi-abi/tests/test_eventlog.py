@@ -79,6 +79,13 @@ def test_the_image_that_ran_is_the_one_that_was_measured() -> None:
         assert digest == authenticode_digest(image, algorithm.name.lower())
 
 
+def test_the_replayed_pcrs_are_the_tpm_s() -> None:
+    lines = (DATA / "eventlog-pcrs.txt").read_text().splitlines()
+    read = {int(pcr): digest for _, pcr, digest in (line.split() for line in lines)}
+    assert len(read) == 8
+    assert ours(EventLog.parse(raw("pcrs-agile")))["sha256"] == read
+
+
 def test_descriptions() -> None:
     texts = [describe_event(event) for event in EventLog.parse(raw("secureboot-agile")).events]
     assert texts[0] == "Spec ID Event03"

@@ -148,7 +148,7 @@ class WritableFileSystem(FileSystem, Protocol):
         """Call ``action`` at once, or at the end of the operation under way."""
 
     def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> WritableOpenFile:
-        """Open a file in one of the binary modes of :func:`open`.
+        """Open a file in one of the binary modes of :func:`io.open`.
 
         ``replacing`` says that it will take the place of another file, for which the format's reserve may be used.
         """

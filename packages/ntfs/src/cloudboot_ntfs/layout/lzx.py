@@ -162,14 +162,26 @@ def _block(
     if not width:
         raise CompressionError("a code without symbols", structure="LZX", offset=bits.position)
     mask = (1 << width) - 1
-    while len(out) < end:
-        bits.need(width)
-        entry = table[bits.bits >> bits.available - width & mask]
-        bits.available -= entry & 31
+    data, append = bits.data, out.append
+    # The state of the bits is kept in local names, and put back where others read on: this loop is most of the time.
+    word, available, position = bits.bits, bits.available, bits.position
+    limit = len(data) + 8
+    length = len(out)
+    while length < end:
+        if available < width:
+            if position > limit:
+                raise CompressionError("the data ends early", structure="LZX", offset=position)
+            word = (word << 16 | int.from_bytes(data[position : position + 2], "little")) & 0xFFFFFFFFFFFF
+            position += 2
+            available += 16
+        entry = table[word >> available - width & mask]
+        available -= entry & 31
         symbol = entry >> 5
         if symbol < 256:
-            out.append(symbol)
+            append(symbol)
+            length += 1
             continue
+        bits.bits, bits.available, bits.position = word, available, position
         symbol -= 256
         count, slot = symbol & 7, symbol >> 3
         if count == 7:
@@ -178,15 +190,18 @@ def _block(
             count += bits.symbol(length_code)
         count += 2
         distance = _distance(bits, slot, aligned, recent)
-        start = len(out) - distance
-        if start < 0 or len(out) + count > end:
+        word, available, position = bits.bits, bits.available, bits.position
+        start = length - distance
+        if start < 0 or length + count > end:
             raise CompressionError(
-                "a reference to what is not there", structure="LZX", expected=len(out), actual=distance
+                "a reference to what is not there", structure="LZX", expected=length, actual=distance
             )
         if distance >= count:
             out += out[start : start + count]
         else:
             out += (out[start:] * (count // distance + 1))[:count]
+        length += count
+    bits.bits, bits.available, bits.position = word, available, position
 
 
 def _distance(bits: _Bits, slot: int, aligned: tuple[list[int], int] | None, recent: list[int]) -> int:

@@ -53,8 +53,6 @@ class NTFSFile(io.RawIOBase):
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Read as much as fits and is there; 0 at the end."""
-        view = memoryview(buffer).cast("B")
-        data = self._stream.read_at(self._position, len(view))
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        count = self._stream.readinto_at(self._position, memoryview(buffer).cast("B"))
+        self._position += count
+        return count

@@ -128,6 +128,12 @@ class WofStream:
         whole = b"".join(self._at(index) for index in range(first, last + 1))
         return whole[offset - first * self._chunk :][:size]
 
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        """Fill ``view`` from ``offset``, as far as the content goes; how many bytes. Errors as :meth:`read_at`."""
+        data = self.read_at(offset, len(view))
+        view[: len(data)] = data
+        return len(data)
+
     def _at(self, index: int) -> bytes:
         if self._kept[0] == index:
             return self._kept[1]

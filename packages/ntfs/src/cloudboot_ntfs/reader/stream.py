@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: More bytes than any single read should ask for; a file with holes can be larger than memory.
 _MAX_READ = 1 << 31
+#: Bytes of a compression unit at most; Windows has 16 clusters of at most 4 KiB.
+_MAX_UNIT = 1 << 24
+_OTHER_FLAGS = AttributeFlag.COMPRESSED | AttributeFlag.ENCRYPTED
 
 
 class Stream:
@@ -97,8 +100,20 @@ class Stream:
         self._fill(memoryview(out)[:known], offset)
         return bytes(out)
 
+    def readinto_at(self, offset: int, view: memoryview) -> int:
+        """Fill ``view`` from ``offset``, as far as the content goes; how many bytes. Errors as :meth:`read_at`."""
+        if self._value is not None or self._flags & _OTHER_FLAGS or not 0 <= offset < self.size:
+            data = self.read_at(offset, len(view))
+            view[: len(data)] = data
+            return len(data)
+        size = min(len(view), self.size - offset)
+        known = max(0, min(size, self._initialized - offset))
+        self._fill(view[:known], offset)
+        view[known:size] = bytes(size - known)
+        return size
+
     def _fill(self, view: memoryview, offset: int) -> None:
-        """Read what is stored; holes stay as they are."""
+        """Read what is stored; holes, and what no run covers, are zeros."""
         cluster, done = self._cluster, 0
         index = bisect.bisect_right(self._starts, offset // cluster) - 1
         while done < len(view) and 0 <= index < len(self._runs):
@@ -106,8 +121,10 @@ class Stream:
             inside = offset + done - run.vcn * cluster
             count = min(len(view) - done, run.length * cluster - inside)
             if count <= 0:
-                return
-            if run.lcn is not None:
+                break
+            if run.lcn is None:
+                view[done : done + count] = bytes(count)
+            else:
                 place = run.lcn * cluster + inside
                 storage = self._storage
                 if storage is None or place + count > storage.size:
@@ -117,6 +134,7 @@ class Stream:
                 storage.readinto_at(place, view[done : done + count])
             done += count
             index += 1
+        view[done:] = bytes(len(view) - done)
 
     def _read_compressed(self, offset: int, size: int) -> bytes:
         unit = self._cluster << self._unit
@@ -207,7 +225,8 @@ def merge(storage: Storage, geometry: Geometry, parts: Sequence[Attribute], *, c
             "the runs do not cover the allocated size", structure="NonResidentHeader", field="allocated_size",
             expected=following * geometry.cluster_size, actual=first.allocated_size,
         )  # fmt: skip
-    if first.compression_unit > 16:
+    is_packed = first.flags & AttributeFlag.COMPRESSED
+    if first.compression_unit > 16 or (is_packed and geometry.cluster_size << first.compression_unit > _MAX_UNIT):
         raise AttributeFormatError(
             "the compression unit cannot be", structure="NonResidentHeader", field="compression_unit",
             actual=first.compression_unit,

@@ -1,4 +1,4 @@
-"""Partitions: a Block IO child for each entry of a GPT or an MBR (UEFI 2.10 chapter 5, section 13.18)."""
+"""Partitions: a Block IO child for each entry of a GPT, an MBR or a boot catalogue (UEFI 2.10 chapter 5, 13.3.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import cloudboot_gpt
 from cloudboot_base import Error, Window
 from cloudboot_gpt.records import MasterBootRecord
-from cloudboot_uefi_abi.device_path import HardDrive
+from cloudboot_uefi_abi.device_path import CdRom, HardDrive
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.protocols.storage import EFI_PARTITION_INFO_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
@@ -19,6 +19,7 @@ from cloudboot_uefi_host.protocols.block_io import BlockDevice, publish_block_io
 
 from .binding import BLOCK_IO, DEVICE_PATH, DISK_IO, Driver
 from .disk_io import DiskIoStorage, Media
+from .el_torito import SECTOR, read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,13 +82,14 @@ class Partition(Driver):
         return Status.SUCCESS
 
     def _partitions(self, storage: DiskIoStorage) -> Iterator[_Found]:
-        """The partitions of the first table that is valid: GPT, then MBR."""
+        """The partitions of the first table that is valid: GPT, then MBR, then a CD's boot catalogue."""
         try:
             # As EDK2 does: any MBR with a protective entry, and the backup table where the primary is damaged.
             table = cloudboot_gpt.read(storage, sector_size=storage.block_size, backup="allow", mbr="hybrid")
         except Error as error:
             self.core.problems.append(f"no GPT: {error}")
-            yield from self._mbr(storage)
+            found = list(self._mbr(storage))
+            yield from found or self._el_torito(storage)
             return
         for partition in table.partitions:
             node = HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid).pack()
@@ -97,6 +99,20 @@ class Partition(Driver):
             )  # fmt: skip
             system = partition.type == GUIDS["EFI_PART_TYPE_EFI_SYSTEM_PART"]
             yield _Found(node, partition.first_lba, partition.blocks, self._info(_INFO_GPT, entry, system=system))
+
+    def _el_torito(self, storage: DiskIoStorage) -> Iterator[_Found]:
+        """The boot images of a CD, as CDROM nodes; block numbers are the medium's own."""
+        try:
+            entries = read_catalogue(storage)
+        except Error as error:
+            self.core.problems.append(f"no boot catalogue: {error}")
+            return
+        block = storage.block_size
+        for entry in entries:
+            start = entry.sector * SECTOR
+            size = entry.size or storage.size - start
+            node = CdRom(entry.number, start // block, size // block).pack()
+            yield _Found(node, start // block, size // block, self._info(_INFO_OTHER, b"", system=True))
 
     def _mbr(self, storage: DiskIoStorage) -> Iterator[_Found]:
         try:

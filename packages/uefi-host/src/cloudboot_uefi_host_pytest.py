@@ -18,11 +18,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .core.variables import Variable
-    from .firmware import Firmware
-    from .protocols.graphics import Graphics
-    from .protocols.measured_boot import MeasuredBoot
-    from .run import Outcome
+    from cloudboot_uefi_host.core.variables import Variable
+    from cloudboot_uefi_host.firmware import Firmware
+    from cloudboot_uefi_host.protocols.graphics import Graphics
+    from cloudboot_uefi_host.protocols.measured_boot import MeasuredBoot
+    from cloudboot_uefi_host.run import Outcome
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
     (contents by path) are beside it; ``keys`` are pairs of a regular expression and keys to type; ``until`` ends the
     run once that text was printed; ``options`` are its LoadOptions as text; ``seconds`` is the wall time it may use.
     """
-    from cloudboot_base import MemoryStorage  # here: a plugin is imported in every test run of an environment
-
-    from . import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
-    from .protocols.graphics import publish_graphics
-    from .protocols.measured_boot import publish_measured_boot
-    from .protocols.random import publish_random_numbers
-    from .testing import boot_disk
+    from cloudboot_base import MemoryStorage  # here: pytest imports this module at the start of every run
+    from cloudboot_uefi_host import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
+    from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
+    from cloudboot_uefi_host.protocols.graphics import publish_graphics
+    from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
+    from cloudboot_uefi_host.protocols.random import publish_random_numbers
+    from cloudboot_uefi_host.testing import boot_disk
 
     made: list[Firmware] = []
 
@@ -80,6 +80,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
         made.append(firmware)
         graphics = publish_graphics(firmware)
         publish_random_numbers(firmware)
+        publish_device_path_text(firmware)
         measured = publish_measured_boot(firmware)
         disk = boot_disk(architecture, program, files)
         device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())

@@ -1,0 +1,111 @@
+"""What a program finds in the processor, and that it finds the same in every run and every process."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import judge
+from cloudboot_uefi_abi.status import Status
+from cloudboot_uefi_host import (
+    Budget,
+    Firmware,
+    boot_path,
+    file_systems_below,
+    publish_block_io,
+    start,
+    unpublish_block_io,
+    vendor_path,
+)
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
+from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.programs import standin
+from cloudboot_uefi_host.testing import boot_disk
+
+ARCHITECTURES = ("amd64", "arm64", "riscv64")
+SOURCE = Path(__file__).parent / "programs" / "state.c"
+#: Counter ticks of a stall of one second.
+SECOND = {"amd64": 1_000_000_000, "arm64": 62_500_000, "riscv64": 10_000_000}
+
+
+def state(architecture: str) -> dict[str, int]:
+    """What the program prints."""
+    for program in COMPILERS[architecture][:2]:
+        judge(program, COMPILERS[architecture][2])
+    with Firmware(architecture, memory=64 << 20, budget=Budget(seconds=60)) as firmware:
+        image = firmware.images.load(compile_program(architecture, SOURCE), END, parent=firmware.handle)
+        assert start(firmware, image).status == Status.SUCCESS
+        return {name: int(value, 16) for name, value in re.findall(r"([\w-]+) ([0-9a-f]{16})", firmware.console.text)}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_counters_are_virtual_and_repeat(architecture: str) -> None:
+    first, second = state(architecture), state(architecture)
+    assert first == second
+    assert "end" in first
+    assert 0 < first["counter"] < first["second"]
+    assert SECOND[architecture] <= first["stalled"] < 1.01 * SECOND[architecture]
+
+
+def test_amd64_has_what_the_specification_promises() -> None:
+    seen = state("amd64")
+    assert seen["cr0"] & 0x80000001 == 0x80000001, "protected mode with paging (section 2.3.4)"
+    assert seen["cr4"] & 0x620 == 0x620, "PAE, OSFXSR, OSXMMEXCPT"
+    assert seen["maps-2m"] & ~0xFFF == 0x200000, "an identity mapping"
+    assert (seen["cs"], seen["ds"], seen["gdt-limit"]) == (0x38, 0x30, 63)
+    assert seen["gdt-code"] & 0x00FF9B0000000000 == 0x00AF9A0000000000 & 0x00FF9B0000000000, "a 64-bit code segment"
+    assert (seen["x87"], seen["mxcsr"], seen["direction"]) == (0x37F, 0x1F80, 0)
+    assert (seen["rdrand"], seen["rdseed"], seen["sse2"]) == (0, 0, 1)
+
+
+TRACED = """
+import hashlib, sys
+from cloudboot_base import MemoryStorage
+from cloudboot_uefi_host import Firmware, boot_path, publish_block_io, start, vendor_path
+from cloudboot_uefi_host.programs import standin
+from cloudboot_uefi_host.testing import boot_disk
+for name in ("amd64", "arm64", "riscv64"):
+    digest = hashlib.sha256()
+    with Firmware(name, listener=lambda record: digest.update(str(record).encode())) as firmware:
+        disk = boot_disk(name, standin(name))
+        device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
+        firmware.drivers.connect(device.handle)
+        start(firmware, firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle))
+    print(name, firmware.trace.number, digest.hexdigest())
+"""
+
+
+def test_traces_are_the_same_in_every_process() -> None:
+    seen = set()
+    for seed in ("0", "1"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", TRACED], check=True, capture_output=True, env=environment)
+        seen.add(done.stdout)
+    assert len(seen) == 1
+    (printed,) = seen
+    assert printed.count(b"\n") == 3
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_disk_is_taken_away_with_its_partitions_and_file_systems(architecture: str) -> None:
+    with Firmware(architecture, memory=64 << 20) as firmware:
+        device = publish_block_io(
+            firmware, MemoryStorage(boot_disk(architecture, standin(architecture))), vendor_path()
+        )
+        before = set(firmware.handles)
+        for _ in range(3):
+            assert firmware.drivers.connect(device.handle) == Status.SUCCESS
+            assert len(file_systems_below(firmware, device.path)) == 1
+            assert firmware.drivers.disconnect(device.handle) == Status.SUCCESS
+            assert set(firmware.handles) == before
+        firmware.drivers.connect(device.handle)
+        image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
+        assert unpublish_block_io(firmware, device) == Status.SUCCESS
+        assert device.handle not in firmware.handles
+        assert file_systems_below(firmware, device.path) == []
+        # The loader is in memory already; the device it names is gone.
+        assert start(firmware, image).status == Status.LOAD_ERROR
