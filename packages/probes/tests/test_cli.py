@@ -231,7 +231,7 @@ def test_a_failed_probe_still_writes_its_reports(small: Path, tmp_path: Path) ->
     done = cloudboot("probe", "linux", f"oci:{tmp_path}/none:v1", "--report", report, "--junit", junit, code=1)
     assert "FAIL resolve" in done.stdout
     assert "0 of 13 gates passed" in done.stdout
-    assert "0 of 13 gates passed" in report.read_text()
+    assert "0 of 13 gates" in report.read_text()
     assert 'failures="1"' in junit.read_text()
 
 
