@@ -284,7 +284,7 @@ def test_a_target_has_1_to_1023_bytes() -> None:
             volume.symlink(target, "/link")
 
 
-@pytest.mark.parametrize(("freebsd", "most"), [(14, 32767), (15, 65500)])
+@pytest.mark.parametrize(("freebsd", "most"), [(14, 32767), pytest.param(15, 65500, marks=pytest.mark.slow)])
 def test_an_inode_has_as_many_names_as_freebsd_counts(freebsd: int, most: int) -> None:
     tree: dict[str, Member] = {"a": b"a", **{f"d/{number:05}": HardLink("a") for number in range(most - 2)}}
     image = editable_image(tree, Options(block_size=32768, freebsd=freebsd), size=32 * MEBIBYTE)

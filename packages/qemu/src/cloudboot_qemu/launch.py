@@ -6,10 +6,10 @@ import dataclasses
 import datetime
 import os
 import shutil
-import socket
 from typing import TYPE_CHECKING, Literal
 
 from . import kvm
+from .descriptors import memory_file, pipe, socket_pair
 from .drives import Drive, drive_arguments, fdset_path, open_source
 from .errors import FirmwareMissingError, ProgramMissingError
 from .firmware import architecture_named
@@ -112,17 +112,17 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         raise ProgramMissingError(row.program, package=row.program_package)
     variables = _variable_store(description, ours)
     memory = _memory(description, ours)
-    screen = _memory_file("screen", b"", ours)
+    screen = memory_file("screen", b"", ours)
     screen_out = _reopened(screen, os.O_WRONLY, ours)
     sources = []
     for drive in description.drives:
         source = open_source(drive)
         lent.callback(os.close, source)
         sources.append(source)
-    monitor, monitor_theirs = _socket_pair(ours, lent)
-    console, console_theirs = _socket_pair(ours, lent)
-    trace, trace_theirs = _pipe(ours, lent)
-    stderr, stderr_theirs = _pipe(ours, lent)
+    monitor, monitor_theirs = socket_pair(ours, lent)
+    console, console_theirs = socket_pair(ours, lent)
+    trace, trace_theirs = pipe(ours, lent)
+    stderr, stderr_theirs = pipe(ours, lent)
     command = [
         program,
         *("-name", description.name, "-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"),
@@ -139,20 +139,6 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
     inherited += [fd for fd in (variables, memory) if fd is not None]
     channels = Channels(monitor, console, trace, stderr)
     return Launch(guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables, memory))
-
-
-def _socket_pair(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socket.socket, int]:
-    mine, theirs = socket.socketpair()
-    ours.callback(mine.close)
-    lent.callback(theirs.close)
-    return mine, theirs.fileno()
-
-
-def _pipe(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[int, int]:
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    ours.callback(os.close, reading)
-    lent.callback(os.close, writing)
-    return reading, writing
 
 
 def screen_path() -> str:
@@ -203,22 +189,13 @@ def _variable_store(description: Description, ours: contextlib.ExitStack) -> int
         package = architecture_named(description.architecture).firmware_package
         hint = f"{error.filename}: {error.strerror}"
         raise FirmwareMissingError(description.architecture, package=package, hint=hint) from error
-    return _memory_file("variables", content, ours)
-
-
-def _memory_file(name: str, content: bytes, ours: contextlib.ExitStack) -> int:
-    fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    ours.callback(os.close, fd)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-    return fd
+    return memory_file("variables", content, ours)
 
 
 def _memory(description: Description, ours: contextlib.ExitStack) -> int | None:
     if not description.shared_memory:
         return None
-    fd = _memory_file("memory", b"", ours)
+    fd = memory_file("memory", b"", ours)
     os.ftruncate(fd, description.memory)
     return fd
 

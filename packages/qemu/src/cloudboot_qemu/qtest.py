@@ -11,15 +11,16 @@ import dataclasses
 import mmap
 import os
 import shutil
-import socket
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from .architectures import ARCHITECTURES
+from .descriptors import memory_file, pipe, socket_pair
 from .drives import fdset_path
 from .errors import MachineFailedError, ProgramMissingError, QmpError
 from .supervisor import Channels, Supervisor, guarded
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
@@ -208,10 +209,10 @@ class QtestMachine:
             raise ValueError(f"this board has {self.board.memory} bytes of RAM or more, in mebibytes, not {size}")
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as ours:
-            ram = _memory_file("guest-ram", b"", ours)
+            ram = memory_file("guest-ram", b"", ours)
             os.ftruncate(ram, size)
             self._map = mmap.mmap(ram, min(size, self.board.low_memory))
-            self._screen = _memory_file("screen", b"", ours)
+            self._screen = memory_file("screen", b"", ours)
             self._screen_out = os.open(f"/proc/self/fd/{self._screen}", os.O_WRONLY | os.O_CLOEXEC)
             ours.callback(os.close, self._screen_out)
             words = [word for device in devices for word in ("-device", device)]
@@ -233,9 +234,9 @@ class QtestMachine:
         if program is None:
             raise ProgramMissingError(row.program, package=row.program_package)
         with contextlib.ExitStack() as lent:
-            idle = _memory_file("idle", self.board.idle, lent)
-            (monitor, its_monitor), (console, _), (qtest, its_qtest) = (_pair(ours, lent) for _ in range(3))
-            (trace, _), (stderr, its_stderr) = (_pipe(ours, lent) for _ in range(2))
+            idle = memory_file("idle", self.board.idle, lent)
+            (monitor, its_monitor), (console, _), (qtest, its_qtest) = (socket_pair(ours, lent) for _ in range(3))
+            (trace, _), (stderr, its_stderr) = (pipe(ours, lent) for _ in range(2))
             backend = f"memory-backend-file,id=ram0,size={size},mem-path=/proc/self/fd/{ram},share=on"
             command = [
                 program,
@@ -378,24 +379,3 @@ def _answered(reply: bytes | None) -> bytes:
 
 def _number(reply: bytes | None) -> int:
     return int(_answered(reply), 16)
-
-
-def _memory_file(name: str, content: bytes, stack: contextlib.ExitStack) -> int:
-    fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    stack.callback(os.close, fd)
-    os.write(fd, content)
-    return fd
-
-
-def _pair(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socket.socket, int]:
-    mine, theirs = socket.socketpair()
-    ours.callback(mine.close)
-    lent.callback(theirs.close)
-    return mine, theirs.fileno()
-
-
-def _pipe(ours: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[int, int]:
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    ours.callback(os.close, reading)
-    lent.callback(os.close, writing)
-    return reading, writing

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from cloudboot_vfs import DirEntry, Region, Stat
 
-from .checker.check import check
 from .errors import (
     AttributeAreaError,
     AttributeNotFoundError,
@@ -39,24 +38,25 @@ from .errors import (
     Ufs2Error,
     UnsupportedError,
 )  # fmt: skip
-from .exporter.compare import Difference, compare
-from .exporter.extract import Extraction, Skipped, extract
-from .exporter.verify import Verification, verify
-from .reader.reader import UFS2
 
 if TYPE_CHECKING:
     from .builder.builder import Built, build, newfs, required_size
     from .builder.members import Directory, File, HardLink, Special, Symlink
+    from .checker.check import check
     from .editor.copyin import CopiedIn, copy_in
     from .editor.edit import WritableUFS2
     from .editor.livefile import LiveFile
     from .editor.preen import Repaired, repair
+    from .exporter.compare import Difference, compare
     from .exporter.copyout import CopiedOut, copy_out
+    from .exporter.extract import Extraction, Skipped, extract
     from .exporter.presets import FREEBSD_BOOT, Preset
+    from .exporter.verify import Verification, verify
     from .layout.geometry import Geometry, plan
     from .layout.options import Options
     from .reader.extattr import Attribute
     from .reader.file import UFS2File
+    from .reader.reader import UFS2
     from .reader.vmimage import open_image, open_volume
 
 __all__ = [
@@ -128,6 +128,11 @@ __all__ = [
 # What is imported when it is first asked for (PEP 562): with all of it a command that only reads would start in twice
 # the time. Functions that bear the name of their module are not among them: importing the module would hide them.
 _LATER = {
+    "checker.check": ("check",),
+    "exporter.compare": ("Difference", "compare"),
+    "exporter.extract": ("Extraction", "Skipped", "extract"),
+    "exporter.verify": ("Verification", "verify"),
+    "reader.reader": ("UFS2",),
     "builder.builder": ("Built", "build", "newfs", "required_size"),
     "editor.copyin": ("CopiedIn", "copy_in"),
     "exporter.copyout": ("CopiedOut", "copy_out"),
