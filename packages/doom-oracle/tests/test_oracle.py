@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -60,9 +62,16 @@ def test_another_frame_is_found_with_its_tic(wad: Wad, script: Script, damaged: 
     at = next(index for index, row in enumerate(frames) if row[0] == 100)
     frames[at][1] = "0" * 64
     (damaged / "frames.json").write_text(json.dumps(frames))
-    _, gates = verify(read_oracle(damaged), wad, script)
+    context, gates = verify(read_oracle(damaged), wad, script)
     assert gates["A"].verdict is Verdict.PASS
     assert gates["A-every-frame"].verdict is Verdict.FAIL
+    (difference,) = context.differences
+    assert difference.tic == 100
+    assert hashlib.sha256(difference.after.tobytes()).hexdigest() == context.run.frames[at].frame_hash
+    assert hashlib.sha256(difference.before.tobytes()).hexdigest() == context.run.frames[at - 1].frame_hash
+    page = render_report(context, list(gates.values()))
+    assert "First differences" in page
+    assert b"acTL" in base64.b64decode(page.split("data:image/png;base64,")[1].split('"')[0])
     told = gates["A-every-frame"].evidence["first_divergence"]
     assert isinstance(told, dict)
     assert told["tic"] == 100

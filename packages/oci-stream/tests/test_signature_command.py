@@ -103,7 +103,7 @@ def test_nobody_has_to_sign(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     (folder / "open.toml").write_text('version = 1\ndefault = "accept"\n')
     capsys.readouterr()
     assert main(["verify", "oci:images:v1", "--policy", "open.toml"]) == 0
-    assert "by nobody" in capsys.readouterr().out
+    assert "no signature is needed" in capsys.readouterr().out
     (folder / "open.toml").write_text('version = 1\ndefault = "refuse"\n')
     assert main(["verify", "oci:images:v1", "--policy", "open.toml"]) == 13
     assert main(["verify", "oci:images:v1"]) == 2

@@ -18,7 +18,9 @@ _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 #: What follows from the version of a loader, or from the time of a file: GUIDs, digests, sizes.
-_VARIES = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b\d{5,}\b")
+_VARIES = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b\d{5,}\b|\d{4}-\d\d-\d\d[ T]\d\d:\d\d\S*"
+)
 
 
 def shape(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -23,12 +24,15 @@ from cloudboot_uefi_host import (
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import Module, read_modules
+from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
 from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
 from cloudboot_uefi_host.protocols.random import publish_random_numbers
 from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader, judge_file
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
+#: The vendor GUID of systemd-boot's variables.
+SYSTEMD = UUID("4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")
 SHELLS = {"amd64": "x64", "arm64": "aa64", "riscv64": "riscv64"}
 
 
@@ -100,15 +104,20 @@ def test_systemd_boot_counts_down_and_chain_loads_grub(tmp_path: Path) -> None:
         "/grub.efi": grub,
     }
     with Firmware("amd64", budget=Budget(seconds=60)) as firmware:
+        publish_device_path_text(firmware)
         firmware.console.until("chained-GRUB")
         _, outcome = boot(firmware, boot_disk("amd64", loader, files))
         text, waited = firmware.console.text, firmware.clock.seconds()
+        identifier = firmware.variables.get("LoaderImageIdentifier", SYSTEMD.bytes_le)
         by = [piece.image for piece in firmware.console.printed if "chained-GRUB" in piece.text]
     assert outcome.ending is Ending.TEXT_SEEN
     assert "The first entry" in text
     assert "Boot in 5 s." in text
     assert 5 <= waited < 7
     assert by == ["grub.efi"]
+    # systemd-boot stores the text of its own path, as our EFI_DEVICE_PATH_TO_TEXT_PROTOCOL gives it.
+    assert identifier is not None
+    assert identifier.data.decode("utf-16-le").rstrip("\0") == r"\EFI\BOOT\BOOTX64.EFI"
 
 
 def test_memtest_takes_the_machine_over_and_gets_its_screen() -> None:

@@ -17,7 +17,7 @@
     +-- ImageLayoutError            a folder is not an OCI image layout
     +-- RegistryError               the registry answered, but not with what was asked
     |   +-- ProtocolError           an answer that breaks HTTP or the distribution specification
-    |   |   +-- ContentEncodingError   a body in an encoding nobody asked for
+    |   |   +-- ContentEncodingError   a body in an encoding that was not asked for
     |   |   +-- ContentRangeError      another range than the one requested
     |   +-- StatusError             a status outside 2xx, with the registry's own code and message
     |       +-- UnauthorizedError   401 and 403 (also a PermissionError)
@@ -45,7 +45,7 @@
     |       +-- SignatureFormatError    not the JSON, base64, or shape of a signature, or out of bounds
     |       +-- UnsupportedSignatureError  a kind or version this package does not verify
     |       +-- WrongSubjectError       it is about another image, or says so of another repository
-    |       +-- WrongSignerError        nobody the rule names
+    |       +-- WrongSignerError        the signer is not one that the rule names
     |       +-- ForgedSignatureError    the signature does not fit what it is said to sign
     |       +-- SigningCertificateError the certificate does not lead to the trusted root, or not at that time
     |       +-- CertificateLogError     no trusted certificate log vouches for the certificate (the SCT)
@@ -189,7 +189,7 @@ class NotAnImageError(ContentError):
 
 
 class ManifestTooLargeError(ContentError):
-    """A manifest larger than 4 MiB, the size every registry must accept and nobody needs."""
+    """A manifest larger than 4 MiB, the size that every registry must accept."""
 
 
 class ManifestSyntaxError(ContentError):
@@ -211,7 +211,7 @@ class ProtocolError(RegistryError):
 
 
 class ContentEncodingError(ProtocolError):
-    """A blob in an encoding nobody asked for: its bytes could not be the ones that were hashed."""
+    """A body in an encoding that was not asked for: its bytes are not the ones that were hashed."""
 
 
 class ContentRangeError(ProtocolError):
@@ -432,7 +432,7 @@ class WrongSubjectError(BadSignatureError):
 
 
 class WrongSignerError(BadSignatureError):
-    """Signed by nobody whom the rule names."""
+    """The signer is not one that the rule names."""
 
 
 class ForgedSignatureError(BadSignatureError):

@@ -54,7 +54,7 @@ class Resolved(NamedTuple):
 
 
 class Image:
-    """A verified disk image. Owns its memory: a sealed memfd that nobody can change any more, mapped read-only.
+    """A verified disk image. Owns its memory: a memfd that is sealed read-only, and mapped read-only.
 
     ``view`` is the image (a read-only :class:`memoryview` of :attr:`size` bytes), ``fd`` the memfd, opened read-only;
     :attr:`path` is a name under which another process of the same user can open it while this one lives. ``digest`` is
@@ -123,7 +123,7 @@ def resolve(
     names, where it was read already: then it is not asked for again.
 
     Raises:
-        NotFoundError: there is none of that name.
+        NotFoundError: the registry or folder has no image of that name.
         ContentError: what there is, is no disk image.
     """
     limit = deadline or Deadline()
@@ -155,7 +155,7 @@ def fetch_image(
 ) -> Image:
     """Fetch the disk image that ``reference`` names into memory of its own.
 
-    Nothing of it can be seen before its size and digest are verified, and nobody can change it afterwards.
+    The image is handed out once its size and digest are verified, in memory that is sealed read-only.
     ``deadline`` is in seconds from now; ``max_size`` in bytes, by default what this machine has of memory to spare.
     With a ``policy``, the manifest's signatures are verified before a byte of the image is asked for, and the manifest
     that was verified is the one that is used.
@@ -192,7 +192,7 @@ def iter_blob(
 ) -> Iterator[memoryview]:
     """Fetch the blob that ``descriptor`` describes, and then give it in read-only pieces of ``size`` bytes.
 
-    The first piece comes when the last byte is verified: bytes handed out as they arrive would be bytes nobody has
+    The first piece comes when the last byte is verified: bytes handed out as they arrive would not have been
     verified. All of it is in memory meanwhile, which lasts as long as the iterator and the pieces.
 
     Raises:
@@ -248,7 +248,7 @@ def filled(store: Store, layer: Descriptor, terms: Terms) -> tuple[int, mmap.mma
         readable = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.ftruncate(writable, size)
-            # Of a descriptor that is itself read-only, since F_SEAL_WRITE needs that nobody could write to a mapping.
+            # Of a descriptor that is itself read-only, since F_SEAL_WRITE fails while a writable mapping exists.
             mapping = mmap.mmap(readable, size, prot=mmap.PROT_READ)
         except (OSError, OverflowError) as error:
             raise NoRoomError("no memory for the image", actual=size) from error

@@ -24,6 +24,7 @@ from .firmware import DEFAULT_MEMORY, Firmware
 from .machine import Budget
 from .paths import file_path, file_systems_below, vendor_path
 from .protocols.block_io import publish_block_io
+from .protocols.device_path_text import publish_device_path_text
 from .protocols.file_system import publish_file_system
 from .protocols.graphics import publish_graphics
 from .protocols.random import publish_random_numbers
@@ -85,6 +86,7 @@ class HostedBoot:
         self.firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
         self.graphics: Graphics = publish_graphics(self.firmware)
         publish_random_numbers(self.firmware)
+        publish_device_path_text(self.firmware)
         self.device: BlockDevice | None = None
         self.esp = 0
         self.loader = ""

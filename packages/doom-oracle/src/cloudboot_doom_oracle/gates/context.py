@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared")
 
 
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A frame that is not what it must be, for the report: ``before`` and ``after`` are pictures of one size.
+
+    ``meaning`` says what the two are; ``events`` are the sound events around ``tic``.
+    """
+
+    tic: int
+    meaning: str
+    before: Any
+    after: Any
+    events: Sequence[dict[str, object]]
+
+
 @dataclasses.dataclass
 class Context:
     """An oracle, what it is compared with, and what the gates found so far.
@@ -36,6 +50,7 @@ class Context:
     fresh: Harvest | None = None
     guest: GuestRun | None = None
     pictures: dict[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
+    differences: list[Difference] = dataclasses.field(default_factory=list)
 
     @property
     def run(self) -> Harvest:

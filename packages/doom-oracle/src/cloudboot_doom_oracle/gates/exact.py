@@ -6,15 +6,18 @@ import difflib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError, Stage
+from cloudboot_doom_oracle.engine.process import CDoomEngine, keys_of
 from cloudboot_doom_oracle.oracle import harvest
 from cloudboot_doom_oracle.oracle.write import files_of
 
+from .context import Difference
 from .diverge import events_around, first_divergence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .context import Context
+    from .diverge import Divergence
 
 _DIFF_LINES = 40
 
@@ -73,12 +76,29 @@ def every_frame(context: Context) -> Mapping[str, object]:
     """Gate A over the whole run: not checkpoints only."""
     divergence = first_divergence(context.oracle.frames, context.run.frames)
     if divergence is not None:
-        evidence = {
-            "first_divergence": divergence.as_dict(),
-            "events_around": events_around(context.run.events, divergence.tic),
-        }
+        around = events_around(context.run.events, divergence.tic)
+        evidence = {"first_divergence": divergence.as_dict(), "events_around": around}
+        _show(context, divergence, around)
         raise GateFailedError(f"frame {divergence.number} at tic {divergence.tic} differs", evidence=evidence)
     return {"frames": len(context.run.frames), "last_tic": context.run.frames[-1].tic}
+
+
+def _show(context: Context, divergence: Divergence, around: Sequence[dict[str, object]]) -> None:
+    """Run the engine up to the divergence and keep its last equal and its first different frame for the report."""
+    before = None
+    with CDoomEngine(
+        context.wad, keys_of(context.script), seed=context.oracle.manifest.seed, pin=context.pin
+    ) as engine:
+        for frame in engine.frames():
+            if frame.number == divergence.number:
+                after = frame.rgb()
+                meaning = "the last frame that is equal, and the first that differs, in the new run"
+                shown = after if before is None else before
+                context.differences.append(Difference(frame.tic, meaning, shown, after, around))
+                return
+            if frame.number > len(context.run.frames):
+                return
+            before = frame.rgb()
 
 
 def harvest_again(context: Context) -> Mapping[str, object]:

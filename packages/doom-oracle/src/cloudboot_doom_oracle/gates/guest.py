@@ -10,13 +10,17 @@ from cloudboot_base import GateFailedError, Stage
 from cloudboot_doom_oracle.engine.process import CDoomEngine
 from cloudboot_doom_oracle.oracle import FrameRecord
 
-from .diverge import first_divergence
+from .context import Difference
+from .diverge import events_around, first_divergence
 from .rig import ScreenRig, play_through_sound, wav_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .context import Context
+
+
+_MOST_DIFFERENCES = 5
 
 
 @dataclasses.dataclass
@@ -64,6 +68,10 @@ def run_through_devices(context: Context) -> GuestRun:
                     canvas, black = rig.look()
                     digest = hashlib.sha256(canvas.tobytes()).hexdigest()
                     run.shown.append((frame.number, digest, black))
+                    if digest != run.frames[-1].frame_hash and len(context.differences) < _MOST_DIFFERENCES:
+                        around = events_around(engine.sounds(), frame.tic)
+                        meaning = "what the engine drew, and what the display shows"
+                        context.differences.append(Difference(frame.tic, meaning, rgb, canvas, around))
                     while due and frame.tic >= due[0]:
                         tic = due.pop(0)
                         run.checkpoints[tic] = digest

@@ -77,6 +77,19 @@ def _pictures(context: Context) -> str:
     return f"<h2>Checkpoints</h2><table>{head}{''.join(rows)}</table>"
 
 
+def _differences(context: Context) -> str:
+    """Frames that are not what they must be: an animation of before, after and difference, and the events around."""
+    parts = []
+    for found in context.differences:
+        frames = [found.before, found.after, _difference(found.before, found.after)]
+        image = _image(animated_png(frames), f"tic {found.tic}: {found.meaning}")
+        events = html.escape(json.dumps(list(found.events), indent=1))
+        parts.append(f"<tr><td>tic {found.tic}<br>{html.escape(found.meaning)}, and where they differ</td>")
+        parts.append(f"<td>{image}</td><td><pre>{events}</pre></td></tr>")
+    head = "<tr><th>tic</th><th>before, after, difference</th><th>sound events around it</th></tr>"
+    return f"<h2>First differences</h2><table>{head}{''.join(parts)}</table>" if parts else ""
+
+
 def _envelope(sound: Wav) -> str:
     """A polyline of the loudness in dBFS, from -90 to 0, a point for each second."""
     levels = envelope(sound, 1.0)
@@ -117,6 +130,6 @@ def render_report(context: Context, gates: Sequence[Gate]) -> str:
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {passed} of {len(gates)} gates passed</h1>"
         f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}</table>"
-        f"{_pictures(context)}{_envelope(context.oracle.exact_sound)}"
+        f"{_differences(context)}{_pictures(context)}{_envelope(context.oracle.exact_sound)}"
         f"<h2>What this does not prove</h2><ul>{limits}</ul>\n"
     )

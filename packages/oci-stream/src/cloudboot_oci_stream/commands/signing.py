@@ -107,7 +107,7 @@ def rule_of(options: argparse.Namespace, limit: Deadline) -> Policy:
 
 
 def signer_of(options: argparse.Namespace, limit: Deadline) -> Signer | None:
-    """Who signs; ``None`` if nobody is named.
+    """The signer that the options name; ``None`` if they name none.
 
     Raises:
         KeyFileError: the key cannot be used.
@@ -138,7 +138,7 @@ def needed_signer(options: argparse.Namespace, limit: Deadline) -> Signer:
     """Who signs, where somebody has to; the errors of :func:`signer_of`."""
     signer = signer_of(options, limit)
     if signer is None:
-        raise KeyFileError("nobody is named who signs", hint="give a key or an identity")
+        raise KeyFileError("no signer is named", hint="give a key or an identity")
     return signer
 
 
@@ -159,4 +159,4 @@ def described(found: Verification) -> list[str]:
     for signature in found.signatures:
         by = f" by {signature.issuer}" if signature.issuer else ""
         lines.append(f"signed    {signature.signer}{by}")
-    return lines if found.signatures else [*lines, "signed    by nobody, and nobody has to"]
+    return lines if found.signatures else [*lines, "signed    no signature is needed"]

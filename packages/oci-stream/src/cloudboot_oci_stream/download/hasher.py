@@ -36,7 +36,7 @@ class Hasher:
 
     @property
     def rate(self) -> float:
-        """Bytes a second while it has work; 0 as long as nobody knows."""
+        """Bytes a second while it has work; 0 before the first measurement."""
         return self._rate
 
     def advance(self, frontier: int) -> None:

@@ -175,7 +175,7 @@ class Lanes:
         """Have so many lanes in all, as far as the registry takes them and there is something for them to do."""
         while 1 + len(self._helpers) < min(lanes, self._most):
             lane = _Lane(0, 0, self._place.landing(is_first=False), self._deadline.branch())
-            # First among the lanes, then given a range, so that nobody takes the range for received in between.
+            # First among the lanes, then given a range, so that the range never counts as received in between.
             self._helpers.append(lane)
             if not self._take(lane):
                 self._helpers.pop()

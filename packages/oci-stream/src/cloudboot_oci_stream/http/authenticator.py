@@ -141,7 +141,7 @@ class Authenticator:
 
         Raises:
             InsecureError: the registry has TLS and the token service does not.
-            CredentialError: it is another party, and nobody has named it.
+            CredentialError: the token service is on another server, and is not on the list of those allowed.
         """
         if self._origin.scheme == "https" and realm.scheme != "https":
             raise InsecureError("the registry sends its users to a token service without TLS", actual=str(realm))

@@ -390,7 +390,7 @@ def proxy_refusal(proxy: Origin, status: int) -> ProxyError:
 
 
 def shown(url: str) -> str:
-    """``url`` for a message: user, password and query are nobody's business, and a signature is in one of them."""
+    """``url`` for a message, without user, password, query and fragment, which may hold secrets."""
     scheme, mark, rest = url.partition("#")[0].partition("?")[0].partition("://")
     authority, slash, path = rest.partition("/")
     return scheme + mark + authority.rpartition("@")[2] + slash + path

@@ -55,7 +55,7 @@ def _parameters(value: dict[str, object]) -> tuple[bytes, bytes, int]:
     """Salt, nonce, and scrypt's cost.
 
     Raises:
-        SignatureFormatError, ValueError: other algorithms, or costs that nobody should pay.
+        SignatureFormatError, ValueError: other algorithms, or a cost that is too high.
     """
     kdf, cipher = member(value, "kdf"), member(value, "cipher")
     if (kdf.get("name"), cipher.get("name")) != ("scrypt", "nacl/secretbox"):

@@ -58,14 +58,14 @@ class Candidate:
 
 
 def signature_tag(digest: str) -> str | None:
-    """Cosign's tag for the signatures of a manifest; for digests that make no tag there is none."""
+    """Cosign's tag for the signatures of a manifest; ``None`` for digests of which no tag can be made."""
     return next(iter(cosign_tags(digest)), None)
 
 
 def find_signatures(
     store: Store, digest: str, deadline: Deadline, retry: RetryPolicy | None = None
 ) -> Iterator[Candidate | BadSignatureError]:
-    """What may be a signature of the manifest ``digest``, or why something that ought to be one is none.
+    """What may be a signature of the manifest ``digest``, or why something that ought to be a signature is not one.
 
     Raises:
         OciError: the registry or folder could not be asked.

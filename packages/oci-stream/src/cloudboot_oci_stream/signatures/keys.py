@@ -51,7 +51,7 @@ class PublicKey:
 
     @property
     def hint(self) -> str:
-        """What cosign writes beside a signature to say which key made it; nobody has to believe it."""
+        """What cosign writes beside a signature to say which key made it. It is not verified."""
         return base64.b64encode(hashlib.sha256(self.spki).digest()).decode()
 
     def verifies(self, signature: bytes, message: bytes) -> bool:

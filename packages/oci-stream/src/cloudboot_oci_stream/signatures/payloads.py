@@ -2,7 +2,7 @@
 
 Two forms: the simple signing payload of cosign's ``.sig`` tags (``containers/image``, "atomic signature embedded
 JSON"), and in-toto statements in DSSE envelopes. Both are parsed without leniency: a claim that two readers could take
-for different ones is none.
+for different ones is refused.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def decode_base64(value: object, what: str) -> bytes:
     """The bytes of a base64 text, with no character in it that does not belong.
 
     Raises:
-        SignatureFormatError: it is none, or empty.
+        SignatureFormatError: the text is not base64, or is empty.
     """
     try:
         data = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
@@ -187,7 +187,7 @@ def member(value: Mapping[str, object], name: str) -> dict[str, object]:
     """The object that ``value`` has under ``name``.
 
     Raises:
-        SignatureFormatError: there is none.
+        SignatureFormatError: the member is missing or is not an object.
     """
     found = value.get(name)
     if not isinstance(found, dict):

@@ -56,7 +56,7 @@ class Trust:
 
     Either ``file``, a trusted root (or a client's trust configuration) in Sigstore's JSON, or ``tuf``: ``production``,
     ``staging``, or the URL of a TUF repository whose first root metadata is ``root``. ``offline`` takes what an earlier
-    update left, and asks nobody.
+    update left, without a connection.
 
     Raises:
         PolicyError: not exactly one of the two, or ``root`` where it has no meaning.
@@ -233,7 +233,7 @@ class Policy:
         Without ``trust_root`` (a file), certificates are proved by Sigstore's public instance.
 
         Raises:
-            PolicyError: nobody is named, half an identity, or a key that cannot be used.
+            PolicyError: neither a key nor an identity is given, half an identity is, or a key cannot be used.
             OSError: a key cannot be read.
         """
         require_extra()
@@ -251,7 +251,7 @@ class Policy:
         """The first rule that is for the image; ``folder`` is the real path of its folder, where that is open already.
 
         Raises:
-            RefusedByPolicyError: it refuses the image, or there is none and the default refuses.
+            RefusedByPolicyError: the rule refuses the image, or no rule is for it and the default refuses.
         """
         rule = next((rule for rule in self.rules if rule.covers(reference, folder)), None)
         if rule is None and self.default == "accept":

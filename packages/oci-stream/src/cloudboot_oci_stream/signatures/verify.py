@@ -72,7 +72,7 @@ class Verification:
     """What a policy says of an image: ``reference`` names it by the ``digest`` that was verified.
 
     ``rule`` is the rule that decided. ``signatures`` are those that were needed to satisfy it, one for each signer;
-    there are none only where the policy accepts the image without.
+    the tuple is empty only if the policy accepts the image without signatures.
     """
 
     reference: Reference

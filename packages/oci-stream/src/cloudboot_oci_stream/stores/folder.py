@@ -116,7 +116,7 @@ class _Folder:
             return False
 
     def make(self) -> None:
-        """Make the folder where there is none."""
+        """Make the folder if it does not exist."""
         if self._root is None:
             os.makedirs(self.path, exist_ok=True)
 
@@ -150,7 +150,7 @@ class FolderStore:
         """The path of the folder, its links followed: of the one that is open, wherever its name points meanwhile.
 
         Raises:
-            ImageLayoutError: there is none.
+            ImageLayoutError: the folder does not exist.
         """
         return os.readlink(self._folder.root)
 
@@ -277,7 +277,7 @@ class FolderStore:
         return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None), self._folder)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
-        """The manifests in the folder's index whose ``subject`` is ``digest``; those that cannot be read are none."""
+        """The manifests in the folder's index whose ``subject`` is ``digest``; unreadable ones are left out."""
         found = []
         for entry in self._entries():
             deadline.cap(1)
@@ -333,7 +333,7 @@ class FolderStore:
         return index, entries if isinstance(entries, list) else []
 
     def _prepare(self, algorithm: str, deadline: Deadline) -> None:
-        """Make the folder an image layout, if it is none; one of another version is not touched.
+        """Make the folder an image layout if it is not one yet; a layout of another version is left alone.
 
         Raises:
             ImageLayoutError: another version, or a folder with other things in it.

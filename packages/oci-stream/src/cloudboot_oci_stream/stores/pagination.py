@@ -29,7 +29,7 @@ def read_pages(session: Session, path: str, deadline: Deadline) -> list[Descript
     """The entries of a list of referrers, all pages of it; ``None`` if the first answer shows that there is no API.
 
     Raises:
-        ProtocolError: too many pages or entries, a page on another server, or a later page that is none.
+        ProtocolError: too many pages or entries, a page on another server, or a later page that is not an index.
         OciError: the registry could not be asked.
     """
     try:

@@ -224,7 +224,7 @@ class RegistryStore:
         digest: str | None = None,
         is_named: bool = True,
     ) -> str:
-        """Store a manifest: under the reference's tag, or by its digest where there is none or it is not to be named.
+        """Store a manifest: under the reference's tag, or by its digest if it has no tag or is not to be set.
 
         Raises:
             DigestMismatchError: the registry stored something else, or the reference names another digest.
@@ -283,7 +283,7 @@ def _decoded(data: bytes, response: Response) -> bytes:
     if encoding == "identity":
         return data
     if encoding not in {"gzip", "x-gzip"}:
-        raise ContentEncodingError("a body in an encoding nobody asked for", expected="identity", actual=encoding)
+        raise ContentEncodingError("a body in an encoding that was not asked for", expected="identity", actual=encoding)
     try:
         return zlib.decompressobj(wbits=31).decompress(data, LARGEST_MANIFEST + 1)
     except zlib.error:
@@ -310,7 +310,7 @@ def _check_range(response: Response, start: int, stop: int, size: int) -> None:
 def _check_body(response: Response, size: int) -> None:
     encoding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
     if encoding != "identity":
-        raise ContentEncodingError("a body in an encoding nobody asked for", expected="identity", actual=encoding)
+        raise ContentEncodingError("a body in an encoding that was not asked for", expected="identity", actual=encoding)
     if response.length is not None and response.length != size:
         kind = BodyOverflowError if response.length > size else SizeMismatchError
         raise kind("the registry announces another size", expected=size, actual=response.length)

@@ -91,7 +91,7 @@ class _Seekable:
 
 
 class Stream:
-    """Bytes that come once, from an iterator, nobody knows how many.
+    """Bytes that can be read once, from an iterator; how many there are is not known before its end.
 
     A *window* of them is kept, so that the last few can be sent again.
     """

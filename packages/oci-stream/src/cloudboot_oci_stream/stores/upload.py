@@ -1,4 +1,4 @@
-"""Uploads of blobs to a registry: in one request, in chunks, or of a stream whose end nobody knows."""
+"""Uploads of blobs to a registry: in one request, in chunks, or of a stream of unknown size."""
 
 from __future__ import annotations
 
