@@ -78,8 +78,9 @@ _NAMES = (
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "AnyFile"), ("py:class", "Decoded"), ("py:class", "ElementValue"), ("py:class", "PrivateAlgorithm"),
-    ("py:class", "Progress"), ("py:class", "Ranges"), ("py:class", "Source"), ("py:class", "Tree"),
+    ("py:class", "AnyFile"), ("py:class", "Content"), ("py:class", "Decoded"), ("py:class", "ElementValue"),
+    ("py:class", "Main"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"),
+    ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 
@@ -125,11 +126,10 @@ def resolve(app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: n
 
 def qualify(_: Sphinx, doctree: nodes.document) -> None:
     """Give a bare name the module it has in its own package, since two packages may use the same name."""
-    for node in doctree.findall(pending_xref):
+    for node in list(doctree.findall(pending_xref)):
         package, target = str(node.get("py:module") or "").split(".")[0], node["reftarget"]
         if node.get("refdomain") == "py" and target == "type":  # the builtin, not one of the attributes of that name
-            node["refspecific"] = False
-            node["py:module"] = node["py:class"] = None
+            node.replace_self(node.children)
             continue
         if node.get("refdomain") == "py" and package in PACKAGES and target.isidentifier():
             own = [vars(module).get(target) for name, module in sys.modules.items() if name.split(".")[0] == package]

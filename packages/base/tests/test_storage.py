@@ -254,15 +254,15 @@ def test_chunks_of_a_sparse_file_are_its_bytes_without_reading_holes(tmp_path: P
             read += size
             return super().read_at(offset, size)
 
-    with path.open("rb") as file:
-        file.seek(77)
-        storage: Storage = Counting(file.fileno())
+    with path.open("rb") as reading:
+        reading.seek(77)
+        storage: Storage = Counting(reading.fileno())
         start = (5 << 20) - 3 if window else 0
         if window:
             storage = Window(storage, start, size - start)
         assert b"".join(chunks(storage)) == whole[start:]
         assert b"".join(chunks(storage, 10, 40 << 20, 12345)) == whole[start + 10 : start + 10 + (40 << 20)]
-        assert file.tell() == 77
+        assert reading.tell() == 77
     assert read < 8 << 20
 
 

@@ -310,3 +310,12 @@ def test_format_is_an_empty_volume_that_can_be_written(tmp_path: Path) -> None:
         assert volume.geometry.serial == 0x1122334455667788
         for number in range(8, 200):
             assert volume.read_file(f"/file {number}") == pattern(number * 50, number)
+
+
+def test_only_the_first_part_of_an_attribute_has_a_compression_unit(plain: Path) -> None:
+    """Linux' ntfs3 refuses a file whose later parts have one; a kernel found this, and no other judge did."""
+    with ntfs.NTFS(plain) as volume:
+        record = volume.mft.file(volume.find("/holes"))
+        parts = sorted((each for each in record.attributes if each.type == 0x80), key=lambda each: each.lowest_vcn)
+    assert len(parts) > 3
+    assert [part.compression_unit for part in parts] == [4] + [0] * (len(parts) - 1)

@@ -201,7 +201,7 @@ def test_ovmf_starts_the_entry_that_was_chosen(disk: Path, tmp_path: Path) -> No
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as machine:
         assert machine.stdout is not None
         try:
-            while b"BdsDxe: starting" not in seen and len(seen) < 1 << 16:
+            while b"\n" not in seen.partition(b"BdsDxe: starting")[2] and len(seen) < 1 << 16:
                 part = os.read(machine.stdout.fileno(), 4096)
                 if not part:
                     break

@@ -231,7 +231,7 @@ def test_a_failed_probe_still_writes_its_reports(small: Path, tmp_path: Path) ->
     done = cloudboot("probe", "linux", f"oci:{tmp_path}/none:v1", "--report", report, "--junit", junit, code=1)
     assert "FAIL resolve" in done.stdout
     assert "0 of 13 gates passed" in done.stdout
-    assert "0 of 13 gates passed" in report.read_text()
+    assert "0 of 13 gates" in report.read_text()
     assert 'failures="1"' in junit.read_text()
 
 
@@ -421,7 +421,7 @@ def test_warnings_name_what_will_not_boot(tmp_path: Path) -> None:
 def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:
     for words, offered in (
         (["p"], ["probe", "pull", "push"]),
-        (["image", ""], ["build", "inspect"]),
+        (["image", ""], ["boot-entries", "build", "inspect"]),
         (["probe", "l"], ["linux"]),
         (["probe", "linux", "oci:x", "--re"], ["--record", "--report"]),
         (["probe", "linux", "oci:x", "--accelerator", ""], ["auto", "kvm", "tcg"]),

@@ -97,7 +97,8 @@ def judge_outputs(folder: Path, outcome: str) -> None:
     assert record["outcome"] == outcome
     assert [gate["gate"] for gate in record["gates"]] == NAMES
     page = (folder / "report.html").read_text()
-    assert page.count('class="not-reached"') == len(NAMES)
+    assert page.count("</svg>not reached</span>") == len(NAMES)
+    assert {name for name in NAMES if f'id="gate-{name}"' in page} == set(NAMES)
     assert 'class="verdict pass"' not in page
 
 

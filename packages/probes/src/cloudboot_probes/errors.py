@@ -8,7 +8,7 @@ CloudbootError (a cloudboot_base.Error)
 
 GateFailedError (of cloudboot_base; exit code 1)
 +-- AccountError            what the kernel reports of its root cannot be used
-+-- DefectError             an exception nobody expected: a defect of this program
++-- DefectError             an unexpected exception: a defect of this program
 +-- BootError               the machine did something else than to boot; "verdict" is its stable name
     +-- NoBootOptionError   the firmware found nothing to start, or could not start it
     +-- LoaderCrashedError  the firmware caught an exception of the processor
@@ -67,7 +67,7 @@ class AccountError(GateFailedError):
 
 
 class DefectError(GateFailedError):
-    """An exception nobody expected, in a stage: a defect of this program, told as the gate's failure."""
+    """An unexpected exception in a stage: a defect of this program, reported as the gate's failure."""
 
     def __init__(self, error: Exception, trace: Sequence[str]) -> None:
         super().__init__(

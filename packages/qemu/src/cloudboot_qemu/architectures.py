@@ -16,7 +16,7 @@ class Architecture:
     ``machine_types`` are names as they stand in QEMU's firmware descriptors, matched against their patterns.
     ``firmware`` are (executable, variable store) pairs to look for where no descriptor fits, best first; an empty
     second part is an executable that needs none. ``ram`` gives (guest physical address, offset in the RAM, length) of
-    each part of so many bytes of RAM; ``None`` where nobody has looked.
+    each part of so many bytes of RAM; ``None`` where that was not looked up.
     """
 
     name: str

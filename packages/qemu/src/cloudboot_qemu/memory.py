@@ -33,7 +33,7 @@ class GuestMemory:
         return os.pread(self._fd, min(size, max(self.size - offset, 0)), offset)
 
     def offset_of(self, address: int) -> int | None:
-        """Where the RAM has the guest's physical ``address``; ``None`` where it is a device's, or nobody's."""
+        """Where the RAM has the guest's physical ``address``; ``None`` where there is no RAM."""
         for base, start, length in self._places:
             if base <= address < base + length:
                 return start + address - base

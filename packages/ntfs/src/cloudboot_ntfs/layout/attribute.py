@@ -173,7 +173,7 @@ def pack_non_resident(
         lowest_vcn,
         lowest_vcn + clusters - 1,
         start,
-        compression_unit,
+        compression_unit if first else 0,  # the first part speaks for all of them
         bytes(5),
         allocated if first else 0,
         size if first else 0,

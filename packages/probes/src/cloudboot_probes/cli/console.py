@@ -1,4 +1,4 @@
-"""How every command speaks: results on stdout, progress and diagnostics on stderr, an error in one line with a code."""
+"""The output of every command: results on stdout, progress and diagnostics on stderr, one line for an error."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _colored(stream: TextIO) -> bool:
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress where stderr is no terminal."""
 
 
 def _progress_text(label: str, done: int, total: int, seconds: float) -> str:

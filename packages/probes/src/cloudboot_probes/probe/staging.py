@@ -31,7 +31,7 @@ def stage(
     The first paragraph of ``run``'s docstring is the claim that passing proves; a paragraph that begins with "Leaves
     open: " what it does not. ``headline`` is a format string over the evidence.
 
-    Whatever goes wrong in a stage is its gate's: an exception that is nobody's error becomes a
+    Whatever goes wrong in a stage is its gate's: an exception that is no Error of this project becomes a
     :class:`~cloudboot_probes.errors.DefectError`, so that a run that meets a defect of this program still has all of
     its gates and reports.
     """
