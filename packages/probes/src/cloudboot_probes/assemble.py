@@ -27,6 +27,8 @@ EspFile = bytes | Path
 MAX_LOADER = 64 << 20
 _WORD = re.compile(r"[A-Za-z0-9._-]+")
 
+_FIRST_FAT_TIME = 315_532_800  # 1980-01-01 in UTC
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -94,7 +96,12 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
         recipe=recipe.as_dict(),
     )
     esp[MANIFEST_PATH] = manifest.as_bytes()
-    return Contents(esp, root, tar, manifest, tuple(_loader_warnings(recipe, esp)))
+    return Contents(esp, root, tar, manifest, (*_loader_warnings(recipe, esp), *_time_warnings(recipe)))
+
+
+def _time_warnings(recipe: Recipe) -> Iterator[str]:
+    if recipe.timestamp < _FIRST_FAT_TIME:
+        yield f"FAT stores no time before 1980: the timestamp {recipe.timestamp} becomes 1980-01-01 in the ESP"
 
 
 def _loader_warnings(recipe: Recipe, esp: Mapping[str, EspFile]) -> Iterator[str]:
