@@ -421,7 +421,7 @@ def test_warnings_name_what_will_not_boot(tmp_path: Path) -> None:
 def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:
     for words, offered in (
         (["p"], ["probe", "pull", "push"]),
-        (["image", "i"], ["inspect"]),
+        (["image", ""], ["boot-entries", "build", "inspect"]),
         (["probe", "l"], ["linux"]),
         (["probe", "linux", "oci:x", "--re"], ["--record", "--report"]),
         (["probe", "linux", "oci:x", "--accelerator", ""], ["auto", "kvm", "tcg"]),

@@ -145,7 +145,7 @@ class LateAndOutOfOrder(RuleBasedStateMachine):
 
 
 TestLateAndOutOfOrder = LateAndOutOfOrder.TestCase
-TestLateAndOutOfOrder.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestLateAndOutOfOrder.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
 
 
 @pytest.mark.parametrize("features", FEATURES)

@@ -86,6 +86,13 @@ def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.A
     parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
     parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
     parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the change; by default now")
+    parser.add_argument(
+        "--freebsd",
+        type=int,
+        default=14,
+        metavar="VERSION",
+        help="the oldest FreeBSD that is to read it (15: 65500 links)",
+    )
     parser.add_argument("--use-reserve", action="store_true", help="use the space that minfree keeps")
     command.add_common_arguments(parser)
     parser.set_defaults(run=run)
@@ -105,6 +112,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
             partition=options.partition,
             clock=clock,
             use_reserve=options.use_reserve,
+            freebsd=options.freebsd,
         )
     ) as mounted:
         volume = mounted.volume

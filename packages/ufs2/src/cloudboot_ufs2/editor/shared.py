@@ -36,6 +36,7 @@ def open_shared(
     verify: bool = True,
     clock: Callable[[], int] | None = None,
     use_reserve: bool = False,
+    freebsd: int = 14,
 ) -> SharedVolume:
     """Open a file system for several threads.
 
@@ -49,6 +50,7 @@ def open_shared(
         verify: whether check-hashes are compared.
         clock: the time in nanoseconds, for what is changed; see :meth:`.WritableUFS2.open`.
         use_reserve: use the space that minfree keeps.
+        freebsd: the oldest FreeBSD that is to read it, which limits links.
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
@@ -67,7 +69,7 @@ def open_shared(
             else:
                 place = Place(offset or 0, size)
             there = window(disk, place)
-            volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve)
+            volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve, freebsd=freebsd)
         else:
             readers = installed_readers()
             where = open_volume(source, offset=offset, size=size, partition=partition, readers=readers)
