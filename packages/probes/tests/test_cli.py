@@ -431,7 +431,7 @@ def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:
     ):
         assert candidates(words) == offered
     _, script, _ = within(tmp_path, ["--completion", "bash"])
-    script += "\nCOMP_WORDS=(cloudboot image b)\nCOMP_CWORD=2\n_cloudboot\necho ${COMPREPLY[@]}\n"
+    script += "\nCOMP_WORDS=(cloudboot image bu)\nCOMP_CWORD=2\n_cloudboot\necho ${COMPREPLY[@]}\n"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     assert run(judge("env", "coreutils"), f"PATH={path}", judge("bash", "bash"), "-c", script) == "build\n"
 

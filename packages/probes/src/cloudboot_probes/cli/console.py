@@ -33,6 +33,7 @@ EXIT_CODES = {
     MACHINE: "A machine could not be started.",
     13: "The signatures do not satisfy the policy.",
     14: "A service of Sigstore, or its trust root, failed.",
+    20: "The hosted firmware, or what ran in it, failed (20 to 23).",
     25: "A virtio device or its queue failed (25 to 29).",
     30: "The game, its engine or an oracle failed (30 to 34).",
     INTERRUPTED: "The command was interrupted.",
