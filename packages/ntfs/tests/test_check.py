@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +101,6 @@ def test_any_damage_ends_in_findings(healthy: bytes, seed: int) -> None:
     for _ in range(chance.randint(1, 6)):
         place = patient.record_offset(chance.choice(records)) + chance.randrange(400)
         patient.data[place] = chance.choice([0, 1, 0xFF, chance.randrange(256)])
-    started = time.process_time()
-    ntfs.check(bytes(patient.data))
-    assert time.process_time() - started < 60  # bounded: no loop of the volume's own making
+    for finding in ntfs.check(bytes(patient.data)):  # it ends: a test that hangs is ended, and fails
+        assert finding.kind
+        assert str(finding)
