@@ -25,13 +25,26 @@ FLUSHES = 4000
 STALLS = {500, 1500, 2500}
 
 
+def stop(pid: int) -> None:
+    """Let QEMU stand still. The signal takes effect later than it is sent: wait until every thread has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    while True:
+        states = []
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii", errors="replace") as file:
+                states.append(file.read().rpartition(")")[2].split()[0])
+        if set(states) <= {"T", "t"}:
+            return
+        time.sleep(0.0005)
+
+
 def machine() -> QtestMachine:
     judge("qemu-system-x86_64", "qemu-system-x86")
     return QtestMachine(["virtio-gpu-pci,id=gpu0,addr=4,packed=on", "virtio-rng-pci,addr=5"])
 
 
 def test_a_timeout_taken_for_a_completion_fails_for_ever() -> None:
-    """The failure that the rule prevents: thousands of errors out of three stalls of 20 ms."""
+    """The failure that the rule prevents: thousands of wrong completions out of three stalls of 20 ms."""
     with machine() as qemu:
         host = PciHost(qemu)
         naive = NaiveGpu(host.open(4))
@@ -45,16 +58,21 @@ def test_a_timeout_taken_for_a_completion_fails_for_ever() -> None:
         assert [naive.send(*command) for command in set_up] == ["ok"] * 3
         naive._budget = 0.002
         seen: Counter[str] = Counter()
+        wrong = 0  # commands that took another's completion for their own
         for number in range(FLUSHES):
+            wrong += naive.surplus > 0
             if number in STALLS:
-                os.kill(qemu.pid, signal.SIGSTOP)
-            seen[naive.send(0x104, struct.pack("<6I", 160, 100, 320, 200, 1, 0))] += 1
+                stop(qemu.pid)
+            # A transfer of the whole screen: the device needs longer for it than the driver to look at the used ring.
+            seen[naive.send(0x105, struct.pack("<4IQ2I", 0, 0, WIDTH, HEIGHT, 0, 1, 0))] += 1
             if number in STALLS:
                 time.sleep(STALL)
                 os.kill(qemu.pid, signal.SIGCONT)
             qemu.read(0, 4)  # as long as the device is idle between two frames, it has seen everything
         assert seen["timeout"] >= 1
-        assert seen["error"] > FLUSHES // 2, seen
+        # Whether such a command reads zeros or, by luck, its own answer, depends on who is faster.
+        assert seen["error"] > 0, seen
+        assert wrong > FLUSHES // 2, wrong
 
 
 @pytest.mark.parametrize("features", [RING_FEATURES, RING_FEATURES & ~Feature.RING_PACKED])
@@ -69,7 +87,7 @@ def test_a_timeout_that_reclaims_nothing_loses_nothing(features: int) -> None:
         gpu.timeout = 0.002
         for number in range(FLUSHES):
             if number in STALLS:
-                os.kill(qemu.pid, signal.SIGSTOP)
+                stop(qemu.pid)
             screen.pixels[number : number + 1] = bytes([number & 0xFF])
             gpu.start_flush(screen, 0, 0, WIDTH, 1, fenced=True)
             gpu.kick()
@@ -113,7 +131,9 @@ def test_random_stops_with_many_commands_in_flight(features: int) -> None:
         thread = threading.Thread(target=stopper)
         thread.start()
         try:
-            for number in range(300):
+            number = 0
+            while number < 300 or stops < 10:
+                number += 1
                 screen.pixels[:16] = bytes([number & 0xFF]) * 16
                 for _ in range(7):
                     gpu.start_flush(screen, 0, 0, 4, 1, fenced=True)
@@ -121,9 +141,8 @@ def test_random_stops_with_many_commands_in_flight(features: int) -> None:
         finally:
             over.set()
             thread.join()
-        assert stops > 3
-        assert gpu.commands == 2 * 7 * 300 + 3
-        assert ppm_pixels(qemu.screendump("gpu0"))[2][:12] == bytes([299 & 0xFF]) * 12
+        assert gpu.commands == 2 * 7 * number + 3
+        assert ppm_pixels(qemu.screendump("gpu0"))[2][:12] == bytes([number & 0xFF]) * 12
 
 
 def test_a_device_reset_after_a_stall_is_a_new_start() -> None:
@@ -133,7 +152,7 @@ def test_a_device_reset_after_a_stall_is_a_new_start() -> None:
         screen = gpu.create(WIDTH, HEIGHT)
         gpu.set_scanout(screen)
         gpu.timeout = rng.timeout = 0.01
-        os.kill(qemu.pid, signal.SIGSTOP)
+        stop(qemu.pid)
         gpu.start_flush(screen, 0, 0, WIDTH, HEIGHT)
         with pytest.raises(CompletionTimeoutError):
             gpu.finish()

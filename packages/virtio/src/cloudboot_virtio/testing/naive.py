@@ -43,6 +43,14 @@ class NaiveGpu:
         self._next_available = self._next_used = 0
         self._budget = budget
 
+    @property
+    def surplus(self) -> int:
+        """Used entries that the driver has not taken although no command of its own is under way.
+
+        With one of them, every command takes the completion of the one before it for its own.
+        """
+        return (self._used_half[1] - self._next_used) & 0xFFFF
+
     def send(self, command: int, body: bytes) -> str:
         """Execute a command: ``"ok"``, ``"error"`` or ``"timeout"``."""
         request = virtio_gpu_ctrl_hdr(type=command).pack() + body
