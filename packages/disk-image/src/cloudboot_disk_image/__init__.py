@@ -9,6 +9,7 @@ from .errors import (
     ContainerError,
     ContainerTruncatedError,
     DiskImageError,
+    PartitionChoiceError,
     PartitionError,
     UnsupportedContainerError,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "DynamicVHD",
     "InstalledReaders",
     "Partition",
+    "PartitionChoiceError",
     "PartitionError",
     "PartitionReader",
     "PartitionTable",

@@ -4,12 +4,14 @@ DiskImageError (a cloudboot_base.FormatError)
 +-- ContainerError              a damaged container: a compressed stream, a qcow2 or VHD image
 |   +-- ContainerTruncatedError the file ends before what its container promises (also a TruncatedError)
 +-- UnsupportedContainerError   well-formed, but of a kind that is not read; the hint says what to do
-+-- PartitionError              there is no such partition, or none that could be chosen
++-- PartitionError              no partition table, or no partition of a fitting type
+    +-- PartitionChoiceError    no partition is named so, or several are (exit code 2)
 """
 
 from __future__ import annotations
 
 from cloudboot_base import FormatError, TruncatedError
+from cloudboot_base.exit_codes import USAGE
 
 
 class DiskImageError(FormatError):
@@ -29,4 +31,10 @@ class UnsupportedContainerError(DiskImageError):
 
 
 class PartitionError(DiskImageError):
-    """There is no such partition, no partition table, or more than one partition that fits."""
+    """There is no partition table that can be read, or no partition of a fitting type."""
+
+
+class PartitionChoiceError(PartitionError):
+    """No partition has the name, number, GUID or type asked for, or several have it."""
+
+    exit_code = USAGE

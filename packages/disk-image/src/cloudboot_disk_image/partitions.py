@@ -8,11 +8,11 @@ TruncatedError) and returns a :class:`PartitionTable`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from cloudboot_base import FormatError, Storage
 
-from .errors import PartitionError
+from .errors import PartitionChoiceError, PartitionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -67,6 +67,7 @@ class PartitionTable(Protocol):
 
 
 PartitionReader = Callable[[Storage], PartitionTable]
+Chosen = TypeVar("Chosen", bound=Partition)
 
 
 class Place(NamedTuple):
@@ -108,11 +109,11 @@ def read_partitions(disk: Storage, readers: Iterable[PartitionReader]) -> Partit
     raise PartitionError("nothing is installed that reads partition tables", hint=_HINT)
 
 
-def choose(partitions: Sequence[Partition], wanted: str) -> Partition:
+def choose(partitions: Sequence[Chosen], wanted: str) -> Chosen:
     """The partition that ``wanted`` names: by number, name, GUID, or type (an alias such as ``esp``, or its GUID).
 
     Raises:
-        PartitionError: none is named so, or several are.
+        PartitionChoiceError: none is named so, or several are.
     """
     text = wanted.strip()
     if text.isascii() and text.isdigit():
@@ -120,7 +121,7 @@ def choose(partitions: Sequence[Partition], wanted: str) -> Partition:
     else:
         found = [each for each in partitions if each.name and each.name == wanted]
         if not found:
-            lowered = text.lower()
+            lowered = text.lower().replace("_", "-")
             found = [
                 each for each in partitions if lowered in {str(each.guid or "").lower(), *_type_words(each)} - {""}
             ]
@@ -131,7 +132,9 @@ def choose(partitions: Sequence[Partition], wanted: str) -> Partition:
     else:
         problem = f"no partition number {text}" if text.isdigit() else "no partition is named so"
     hint = "name one by its number, name, GUID or type: " + described(partitions)
-    raise PartitionError(problem, field="partition", expected=wanted, actual=described(found or partitions), hint=hint)
+    raise PartitionChoiceError(
+        problem, field="partition", expected=wanted, actual=described(found or partitions), hint=hint
+    )
 
 
 def described(partitions: Sequence[Partition]) -> str:

@@ -21,7 +21,7 @@ from cloudboot_base.command import (
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks, descriptor_of
-from cloudboot_disk_image import UnsupportedContainerError, in_place, open_disk
+from cloudboot_disk_image import UnsupportedContainerError, choose, in_place, open_disk
 
 from . import partition_types
 from .change import grow, resize
@@ -63,11 +63,11 @@ def program() -> Program:
     added.add_argument("--size", type=size_argument, metavar="SIZE", help="Make the image file so large first.")
     _add_changing(added, "Write over what stands at the end of the disk.")
     added = command("resize", _resize, "Move the end of a partition; what is in the partition is not touched.")
-    added.add_argument("partition", metavar="PARTITION", help="Its number, type (an alias or a GUID) or unique GUID.")
+    added.add_argument("partition", metavar="PARTITION", help="Its number, name, GUID or type (an alias or a GUID).")
     added.add_argument("size", metavar="SIZE", help="The new size, such as 2G, or max for all free blocks behind it.")
     _add_changing(added, "Allow a smaller size, which cuts off what stands at the end.")
     added = command("extract", _extract, "Copy one partition into a file.")
-    added.add_argument("partition", metavar="PARTITION", help="Its number, type (an alias or a GUID) or unique GUID.")
+    added.add_argument("partition", metavar="PARTITION", help="Its number, name, GUID or type (an alias or a GUID).")
     added.add_argument("output", metavar="OUTPUT", help="File to write.")
     added.add_argument("--force", action="store_true", help="Replace OUTPUT if it exists.")
     _add_reading(added)
@@ -146,7 +146,8 @@ def _check(options: argparse.Namespace) -> int:
 def _extract(options: argparse.Namespace) -> int:
     with open_disk(options.image) as disk:
         table = _read(options, disk.storage)
-        partition = _select(table, options.partition)
+        partitions: Sequence[Partition | MBRPartition] = table.partitions
+        partition = choose(partitions, options.partition)
         for fault in table.faults:
             if fault.partition == partition.number:
                 notice(PROGRAM, f"partition {partition.number}: {fault.message}")
@@ -158,29 +159,6 @@ def _extract(options: argparse.Namespace) -> int:
     else:
         print(f"{options.output}: partition {partition.number}, {amount(partition.size)}")
     return OK
-
-
-def _select(table: Table | MBRTable, text: str) -> Partition | MBRPartition:
-    """The partition a person means.
-
-    Raises:
-        SpecificationError: there is none.
-    """
-    found: Partition | MBRPartition | None
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        found = table.partition(int(text))
-    elif isinstance(table, MBRTable):
-        wanted = text.lower().replace("_", "-")
-        found = next((each for each in table.partitions if wanted in {each.type_name, f"{each.type:#04x}"}), None)
-    else:
-        guid = partition_types.parse(text)
-        found = next((partition for partition in table.partitions if partition.guid == guid), table.find(guid))
-    if found is None:
-        numbers = ", ".join(f"{each.number} ({each.type_name or each.type})" for each in table.partitions)
-        raise SpecificationError(
-            "the disk has no such partition", actual=text, hint=f"it has {numbers}" if numbers else "it has none"
-        )
-    return found
 
 
 # Changing
@@ -235,7 +213,7 @@ def _resize(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise SpecificationError(str(error), hint="write a size such as 2G, or max") from None
     table = read(options.image, sector_size=options.sector_size, mbr="hybrid")
-    number = _select(table, options.partition).number
+    number = choose(table.partitions, options.partition).number
     actions = resize(
         options.image, number, size,
         sector_size=options.sector_size, dry_run=options.dry_run, force=options.force,

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2 import errors
-from cloudboot_ufs2.editor.copyin import copy_in
-from cloudboot_ufs2.editor.edit import WritableUFS2
 from cloudboot_ufs2.editor.modes import changed_mode
-from cloudboot_ufs2.editor.shared import open_shared
 
 from .common import owner_argument, owner_change
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from cloudboot_ufs2.editor.edit import WritableUFS2
 
     from . import Commands
 
@@ -84,7 +83,9 @@ def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.A
     size = command.size_argument
     parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
     parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
-    parser.add_argument("--partition", type=int, metavar="NUMBER", help="the partition, instead of the first with UFS")
+    parser.add_argument(
+        "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
+    )
     parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the change; by default now")
     parser.add_argument(
         "--freebsd",
@@ -101,6 +102,10 @@ def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.A
 
 @contextlib.contextmanager
 def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
+    # Here, since the editor needs numpy, which help and wrong usage do without.
+    from cloudboot_ufs2.editor.edit import WritableUFS2
+    from cloudboot_ufs2.editor.shared import open_shared
+
     moment = options.timestamp
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
     with contextlib.closing(
@@ -129,6 +134,8 @@ def _done(options: argparse.Namespace, **facts: object) -> int:
 
 def _put(options: argparse.Namespace) -> int:
     with _writable(options) as volume:
+        from cloudboot_ufs2.editor.copyin import copy_in
+
         done = copy_in(
             volume,
             options.source,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
 from cloudboot_disk_image import Place, installed_readers, window
-from cloudboot_ufs2.editor.preen import repair
 from cloudboot_ufs2.errors import RepairRefusedError
 from cloudboot_ufs2.layout.constants import DEV_BSIZE
 from cloudboot_ufs2.reader.partition import find_volume
@@ -36,6 +35,8 @@ def add(commands: Commands) -> None:
 
 
 def _repair(options: argparse.Namespace) -> int:
+    from cloudboot_ufs2.editor.preen import repair  # which needs numpy; help does without
+
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
         if options.offset is None and options.size is None:
