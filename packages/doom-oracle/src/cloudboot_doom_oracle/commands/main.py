@@ -24,6 +24,7 @@ from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
 
+from .guest import add_guest_harvest
 from .options import add_run_options, open_script, open_wad, tics
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--force", action="store_true", help="replace an oracle")
     add_run_options(made)
     made.set_defaults(main=harvest_command)
+    add_guest_harvest(commands)
     verify = commands.add_parser("verify", help="run the gates over an oracle")
     verify.add_argument("oracle")
     verify.add_argument("--no-guest", action="store_true", help="gates A and C-1 only: no machine")

@@ -15,7 +15,7 @@ import numpy as np
 
 from cloudboot_base import UsageError
 from cloudboot_doom_oracle.errors import ManifestError
-from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, ppm_name, read_ppm
+from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, read_ppm
 
 from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
 
@@ -143,7 +143,7 @@ def guest_oracle_files(
             raise UsageError(f"there is no capture of tic {checkpoint.tic}")
         canvas = np.ascontiguousarray(canvas_of(captures[checkpoint.tic]))
         digest = hashlib.sha256(canvas.tobytes()).hexdigest()
-        files[ppm_name(checkpoint.tic)] = ppm_bytes(canvas)
+        files[checkpoint.frame_ppm] = ppm_bytes(canvas)
         checkpoints.append(dataclasses.replace(checkpoint, frame_hash=digest))
     manifest: Manifest = dataclasses.replace(
         oracle.manifest, checkpoints=tuple(checkpoints), deterministic=False, tolerance_chi2=tolerance

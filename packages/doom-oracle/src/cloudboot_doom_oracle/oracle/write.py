@@ -18,6 +18,8 @@ from cloudboot_doom_oracle.audio.wav import wav_bytes
 from .files import AUDIO_LOG, FRAMES, MANIFEST, MIXER_LOG, MUSIC_LOG, REFERENCE, REFERENCE_EXACT, ppm_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .harvest import Harvest
 
 _UP = 4  # 11,025 to 44,100 frames a second
@@ -44,6 +46,15 @@ def files_of(harvest: Harvest) -> dict[str, bytes]:
 
 
 def write_oracle(harvest: Harvest, folder: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write an oracle with :func:`write_files`.
+
+    Raises:
+        FileExistsError: as :func:`write_files` says.
+    """
+    write_files(files_of(harvest), folder, force=force)
+
+
+def write_files(files: Mapping[str, bytes], folder: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write all files to a new folder and give it its name at the end. With ``force`` an older oracle is replaced then.
 
     Raises:
@@ -59,7 +70,7 @@ def write_oracle(harvest: Harvest, folder: str | os.PathLike[str], *, force: boo
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
     try:
-        for name, content_bytes in files_of(harvest).items():
+        for name, content_bytes in files.items():
             (partial / name).write_bytes(content_bytes)
         partial.chmod(0o755)
         if target.exists():

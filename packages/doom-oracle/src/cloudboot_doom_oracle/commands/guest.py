@@ -1,0 +1,74 @@
+"""``guest-harvest``: a guest oracle from a folder of screendumps."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudboot_base import UsageError
+from cloudboot_base.command import OK, print_json
+from cloudboot_doom_oracle.gates.tolerant import TOLERANCE_CHI2, guest_oracle_files, load_picture
+from cloudboot_doom_oracle.oracle import read_oracle
+from cloudboot_doom_oracle.oracle.files import MANIFEST
+from cloudboot_doom_oracle.oracle.write import write_files
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+
+def _tolerance(text: str) -> float:
+    """A chi-square distance for argparse: finite and not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a chi-square distance: a finite number of 0 or more")
+    return value
+
+
+def _check_target(target: Path, captures: Path) -> None:
+    """Raise unless ``target`` can be replaced without the loss of a host oracle or of the captures.
+
+    Raises:
+        UsageError: the folder holds the captures, or an oracle that was not harvested from a guest.
+        ManifestError: the manifest in the folder is damaged.
+    """
+    if captures.resolve().is_relative_to(target.resolve()):
+        raise UsageError("the captures are in the folder that is to be written", path=os.fspath(target))
+    if (target / MANIFEST).exists() and read_oracle(target).manifest.tolerance_chi2 is None:
+        raise UsageError("the folder holds an oracle that was not harvested from a guest", path=os.fspath(target))
+
+
+def guest_harvest_command(options: argparse.Namespace) -> int:
+    """Write a guest oracle: the canvas of each screendump, and a manifest with ``tolerance_chi2``."""
+    target, captures = Path(options.folder), Path(options.captures)
+    _check_target(target, captures)
+    oracle = read_oracle(options.oracle)
+    pictures = {point.tic: load_picture(captures / point.frame_ppm) for point in oracle.manifest.checkpoints}
+    write_files(guest_oracle_files(oracle, pictures, options.tolerance_chi2), target, force=options.force)
+    manifest = read_oracle(target).manifest
+    if options.json:
+        print_json(dataclasses.asdict(manifest))
+        return OK
+    print(f"{target}: {len(manifest.checkpoints)} captures, tolerance_chi2 {manifest.tolerance_chi2}")
+    for point in manifest.checkpoints:
+        print(f"tic {point.tic:6}  {point.frame_hash[:16]}")
+    return OK
+
+
+def add_guest_harvest(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    made = commands.add_parser("guest-harvest", help="write a guest oracle from a folder of screendumps")
+    made.add_argument("folder", help="where the guest oracle goes")
+    made.add_argument("--oracle", required=True, metavar="FOLDER", help="the oracle whose checkpoints were captured")
+    made.add_argument(
+        "--captures", required=True, metavar="FOLDER", help="screendumps (PPM), named as the oracle's frames"
+    )
+    made.add_argument("--tolerance-chi2", type=_tolerance, default=TOLERANCE_CHI2, metavar="N")
+    made.add_argument("--force", action="store_true", help="replace a guest oracle")
+    made.set_defaults(main=guest_harvest_command)
