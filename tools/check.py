@@ -79,7 +79,9 @@ def sessions(names: list[str]) -> list[str]:
     Raises:
         SystemExit: A name that no session has.
     """
-    listed = subprocess.run([NOX, "--list", "--json", "--session", *names], cwd=ROOT, stdout=subprocess.PIPE)
+    listed = subprocess.run(
+        [NOX, "--list", "--json", "--session", *names], check=False, cwd=ROOT, stdout=subprocess.PIPE
+    )
     if listed.returncode:
         sys.exit(listed.returncode)  # nox has said which name it does not know
     known = [(entry["name"], entry["session"]) for entry in json.loads(listed.stdout)]
