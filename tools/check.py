@@ -74,11 +74,20 @@ class Runner:
 
 
 def sessions(names: list[str]) -> list[str]:
-    """Every session with one of these names, those that take long first."""
+    """Every session with one of these names, ``tests`` or ``tests(gpt)``, those that take long first.
+
+    Raises:
+        SystemExit: A name that no session has.
+    """
     listed = subprocess.run(
-        [NOX, "--list", "--json", "--session", *names], cwd=ROOT, check=True, stdout=subprocess.PIPE
-    ).stdout
-    found = [(entry["name"], entry["session"]) for entry in json.loads(listed) if entry["name"] in names]
+        [NOX, "--list", "--json", "--session", *names], check=False, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    if listed.returncode:
+        sys.exit(listed.returncode)  # nox has said which name it does not know
+    known = [(entry["name"], entry["session"]) for entry in json.loads(listed.stdout)]
+    if missing := [name for name in names if not any(name in entry for entry in known)]:
+        sys.exit(f"check: no nox session is named {', '.join(missing)}; 'nox --list' shows them")
+    found = [entry for entry in known if any(name in entry for name in names)]
 
     def weight(entry: tuple[str, str]) -> float:
         name, session = entry
@@ -91,7 +100,7 @@ def sessions(names: list[str]) -> list[str]:
 def main() -> int:
     """Run the sessions and print a table of how they ended."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="+", help="names of nox sessions")
+    parser.add_argument("names", nargs="+", help="names of nox sessions, all packages (tests) or one ('tests(gpt)')")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many run at the same time")
     known, posargs = parser.parse_known_args()
     posargs = [word for word in posargs if word != "--"]
