@@ -440,7 +440,7 @@ def _stretches(storage: Storage, offset: int, end: int) -> Iterator[tuple[int, i
 
 
 def _next_data(fd: int, start: int, end: int) -> tuple[int, int] | tuple[None, None]:
-    """Where the next data of a file begins and ends, no further than ``end``; ``None`` where nobody can tell."""
+    """Where the next data of a file begins and ends, no further than ``end``; ``None`` if the system cannot tell."""
     if os.fstat(fd).st_size < end:  # a missing end must be noticed, not taken for a hole
         return None, None
     try:

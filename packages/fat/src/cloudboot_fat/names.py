@@ -185,7 +185,7 @@ def lead_bytes(codepage: str) -> frozenset[int]:
     """The bytes that begin a character of two bytes: none in most code pages, many in cp932, cp936, cp949 and cp950.
 
     Raises:
-        OptionError: Python knows no such code page, or it is none that DOS could use.
+        OptionError: Python has no codec for this code page, or DOS cannot use it.
     """
     wrong = OptionError("no such code page", field="codepage", expected="such as cp437", actual=codepage)
     try:

@@ -1,6 +1,6 @@
 """Partitions of an MBR: the four records of a plain or hybrid one, and the logical partitions of an extended record.
 
-UEFI 2.10 section 5.2.1 describes the MBR. Extended boot records are nobody's standard; they are read as Linux and
+UEFI 2.10 section 5.2.1 describes the MBR. No standard describes extended boot records; they are read as Linux and
 util-linux read them: in each, the first record places a logical partition relative to the extended boot record itself,
 and the second names the next extended boot record relative to the start of the extended partition.
 """

@@ -170,5 +170,5 @@ def _occupied(copy: CopyName, lba: int, sector_size: int, message: str, hint: st
     return OccupiedError(
         message,
         lba=lba, copy=copy, offset=lba * sector_size,
-        hint=hint or "look at the block; if nobody needs it, --force writes over it",
+        hint=hint or "examine the block first; --force overwrites it",
     )  # fmt: skip

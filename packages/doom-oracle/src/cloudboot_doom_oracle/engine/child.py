@@ -258,7 +258,7 @@ def _guarded(function: Any) -> Any:
             return function(*arguments)
         except BrokenPipeError:
             os._exit(0)
-        except BaseException:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001 -- ctypes would print and ignore it
             _die()
 
     return call

@@ -14,7 +14,7 @@ from .context import Difference
 from .diverge import events_around, first_divergence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .context import Context
     from .diverge import Divergence
@@ -132,7 +132,9 @@ def audio_log_equal(context: Context) -> Mapping[str, object]:
     return evidence
 
 
-def _missing(*tics: int):  # type: ignore[no-untyped-def]
+def _missing(*tics: int) -> Callable[[Context], str | None]:
+    """The reason not to run a gate: the oracle lacks a checkpoint at one of ``tics``."""
+
     def reason(context: Context) -> str | None:
         there = {checkpoint.tic for checkpoint in context.oracle.manifest.checkpoints}
         absent = [tic for tic in tics if tic not in there]

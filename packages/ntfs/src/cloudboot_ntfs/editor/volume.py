@@ -321,7 +321,7 @@ class WritableNTFS(NTFS):
             self._table.store(draft)
 
     def chmod(self, path: str, mode: int) -> None:
-        """Make a file read-only where nobody may write it, and writable otherwise; NTFS keeps no more of a mode."""
+        """Set the read-only attribute if no write bit is set in the mode, clear it otherwise. NTFS keeps no other."""
         status = self.stat(path)
         if stat.S_ISDIR(status.st_mode):
             return
