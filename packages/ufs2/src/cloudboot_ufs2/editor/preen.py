@@ -26,8 +26,8 @@ from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.layout.superblock import find_superblock, pack_superblock
 from cloudboot_ufs2.reader.backup import find_backup, read_backup
+from cloudboot_vfs.exclusive import claim
 
-from .exclusive import claim
 from .reconnect import reconnect
 
 if TYPE_CHECKING:
