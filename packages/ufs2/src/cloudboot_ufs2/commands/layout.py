@@ -68,8 +68,8 @@ def add_layout(parser: CommandParser) -> None:
         parser.add_argument(letter, word, dest=field, action="store_true", help=text)
     parser.add_argument(
         "-o", dest="fs_options", action=_FsOptions, default={}, metavar="OPTION[,OPTION...]",
-        help="Words with commas between them: space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, density, minfree, optimization, "
-        "avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version.",
+        help="Words with commas between them: space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, "
+        "density, minfree, optimization, avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version.",
     )  # fmt: skip
     parser.add_argument("-L", "--label", default="", metavar="LABEL", help="Volume label.")
     parser.add_argument("--journal-size", type=command.size_argument, metavar="SIZE", help="Size of the journal of -j.")

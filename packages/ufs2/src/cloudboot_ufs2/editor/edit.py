@@ -38,11 +38,11 @@ from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.reader.extattr import attribute_of
 from cloudboot_ufs2.reader.opening import require_writable, storage_of
 from cloudboot_ufs2.reader.reader import UFS2
+from cloudboot_vfs.exclusive import claim, run_deferred
 
 from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .dirwrite import empty_directory
-from .exclusive import claim, run_deferred
 from .live import Space
 from .livefile import LiveFile
 from .locked import LockedUFS2
@@ -154,7 +154,7 @@ class WritableUFS2(LockedUFS2):
             storage = storage_of(stack, source, offset=offset, size=size, writable=True)
             if not isinstance(storage, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
-            claim(storage, stack)
+            claim(storage, stack, ReadOnlyError)
             volume = cls(storage, verify=verify, clock=clock, use_reserve=use_reserve, durable=durable, freebsd=freebsd)
             volume._stack.push(stack.pop_all().__exit__)
             return volume

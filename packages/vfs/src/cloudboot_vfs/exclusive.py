@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
 from cloudboot_base.storage import descriptor_of
-from cloudboot_ufs2.errors import ReadOnlyError
+
+from .errors import ReadOnlyError
 
 if TYPE_CHECKING:
     import contextlib
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
 
 
-def claim(storage: Storage, stack: contextlib.ExitStack) -> None:
+def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOnlyError] = ReadOnlyError) -> None:
     """Keep other writers away from ``storage`` until ``stack`` is closed, where it is a file.
+
+    Args:
+        storage: what is to be written to.
+        stack: gives the lock back when it is closed.
+        error_type: what is raised; a file-system package's own kind of :class:`.ReadOnlyError`.
 
     Raises:
         ReadOnlyError: somebody else is writing to it.
@@ -30,7 +36,7 @@ def claim(storage: Storage, stack: contextlib.ExitStack) -> None:
     try:
         fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ReadOnlyError(
+        raise error_type(
             "somebody else is writing to the image",
             hint="close the other writer; threads of one program share the file system that is open",
         ) from error
