@@ -20,8 +20,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from .command import EXIT_CODES, add_common_arguments, failed, run
-from .errors import UsageError
+from .command import EXIT_CODES, add_common_arguments, failed, report_interrupt, run
+from .errors import UsageError, interrupted
 from .exit_codes import OK, USAGE
 
 if TYPE_CHECKING:
@@ -179,6 +179,10 @@ class Program:
             return failed(self.name, error, as_json=as_json)
         except SystemExit as leave:  # --help
             return leave.code if isinstance(leave.code, int) else USAGE
+        except (Exception, KeyboardInterrupt) as error:
+            if not interrupted(error):
+                raise
+            return report_interrupt(self.name)
         return run(self.name, parser.main, options)
 
     def _find(self, words: list[str]) -> CommandParser | None:
