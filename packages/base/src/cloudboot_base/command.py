@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from .errors import Error, error_facts, plain
+from .errors import Error, error_facts, interrupted, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
@@ -166,7 +166,11 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
     try:
         code = main(options)
         sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
-    except (Error, OSError) as error:
+    except Exception as error:
+        if interrupted(error):
+            return report_interrupt(program)
+        if not isinstance(error, Error | OSError):
+            raise
         if isinstance(error, BrokenPipeError):
             # The reader of our output went away; point stdout at nothing so that the interpreter's flush is silent.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -177,9 +181,14 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
             traceback.print_exc()
         return failed(program, error, as_json=getattr(options, "json", False))
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return report_interrupt(program)
     return code
+
+
+def report_interrupt(program: str) -> int:
+    """The one line that says so on stderr; gives the exit code."""
+    print(f"{program}: interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def failed(program: str, error: Error | OSError, *, as_json: bool = False) -> int:

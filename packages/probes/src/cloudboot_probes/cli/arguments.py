@@ -240,6 +240,22 @@ def build(parser: CommandParser) -> None:
         "--grub-modules", type=input_folder, metavar="FOLDER", help="GRUB's x86_64-efi folder instead of Debian's."
     )
     linux.add_argument("--arguments", metavar="TEXT", help="Kernel arguments.")
+    _windows(parser)
+
+
+def _windows(parser: CommandParser) -> None:
+    group = parser.add_argument_group("windows")
+    group.add_argument(
+        "--from", type=input_tree, dest="source_from", metavar="PATH",
+        help="Windows' files: a folder, a WIM (with wimlib's programs), or a disk image.",
+    )  # fmt: skip
+    group.add_argument("--index", type=whole, metavar="NUMBER", help="Image of the WIM (default: 1).")
+    group.add_argument("--bcd", type=input_file, metavar="FILE", help="Boot configuration instead of a new one.")
+    group.add_argument("--locale", metavar="NAME", help="Language of the boot menu (default: the source's).")
+    group.add_argument(
+        "--stand-in", action="store_true",
+        help="Cloudboot's stand-in, where there is no boot manager; without --from a demonstration.",
+    )  # fmt: skip
 
 
 def percentage(text: str) -> int:

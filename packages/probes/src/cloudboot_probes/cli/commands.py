@@ -263,7 +263,7 @@ def whole_program() -> Program:
             if isinstance(command, Group):
                 add(command, below)
             else:
-                program.commands[below] = command.parser(below)
+                program.add(command.parser(below))
 
     add(ROOT, "")
     return program

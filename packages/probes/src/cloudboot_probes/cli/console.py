@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cloudboot_base import Error
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
-from cloudboot_base.errors import error_facts, plain
+from cloudboot_base.errors import error_facts, interrupted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -230,7 +230,12 @@ def run_reported(console: Console, main: Callable[[], int]) -> int:
         # The reader of our output went away; stdout at nothing keeps the interpreter's last flush silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except (Error, OSError) as error:
+    except Exception as error:
+        if interrupted(error):
+            console.say("cloudboot: interrupted")
+            return INTERRUPTED
+        if not isinstance(error, Error | OSError):
+            raise
         if console.verbose:
             import traceback  # 8 ms, for --verbose only
 

@@ -48,6 +48,11 @@ def build(options: argparse.Namespace, console: Console) -> int:
             "files": {**made.root.files, **dict(options.root_file or ())},
         },
         linux={name: getattr(options, name) for name in ("kernel", "initrd", "grub_modules", "arguments")},
+        windows={
+            "source": options.source_from,
+            "stand_in": options.stand_in or None,
+            **{name: getattr(options, name) for name in ("bcd", "locale", "index")},
+        },
     )
     planned = images.plan(changed, console.say)
     for warning in planned.contents.warnings:
