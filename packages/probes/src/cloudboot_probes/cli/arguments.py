@@ -249,7 +249,7 @@ def _windows(parser: CommandParser) -> None:
         "--from", type=input_tree, dest="source_from", metavar="PATH",
         help="Windows' files: a folder, a WIM (with wimlib's programs), or a disk image.",
     )  # fmt: skip
-    group.add_argument("--index", type=whole, metavar="NUMBER", help="Image of the WIM (default: 1).")
+    group.add_argument("--index", type=whole_argument, metavar="NUMBER", help="Image of the WIM (default: 1).")
     group.add_argument("--bcd", type=input_file, metavar="FILE", help="Boot configuration instead of a new one.")
     group.add_argument("--locale", metavar="NAME", help="Language of the boot menu (default: the source's).")
     group.add_argument(
