@@ -212,16 +212,19 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
 
 
 def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
-    """The same of an NTFS volume. What stands in a record belongs to the MFT, and hard links count once."""
+    """The same of an NTFS volume: its system files, and the contents of files.
+
+    What stands in a record belongs to the MFT, and hard links count once.
+    """
     for region in volume.regions():
         yield region.kind, False, region.offset, region.length
     seen: set[int] = set()
-    for _, folders, files in volume.walk():
-        for entry in (*folders, *files):
-            if entry.inode not in seen:
+    for _, _, files in volume.walk():
+        for entry in files:
+            if entry.inode not in seen and "" in volume.stream_names(entry.inode):
                 seen.add(entry.inode)
                 for extent in volume.extents(entry.path, follow_symlinks=False):
-                    yield entry.path, entry.is_file(), *extent
+                    yield entry.path, True, *extent
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

@@ -35,7 +35,11 @@ def boot_manager(found: Examination) -> Mapping[str, object]:
 
     Leaves open: Who signed it. Firmware with Secure Boot on starts it only if it trusts the signer.
     """
-    facts = examine_program(found.boot_manager, paths.BOOT_MANAGER, found.architecture)
+    try:
+        facts = examine_program(found.boot_manager, paths.BOOT_MANAGER, found.architecture)
+    except WindowsBootError as error:
+        # The firmware starts nothing then, and has no such code.
+        raise WindowsBootError(error.message, file=error.file, evidence=error.evidence) from None
     return {"esp": f"FAT{found.disk.esp.geometry.fat_type}, partition {found.disk.esp_partition.number}", **facts}
 
 
