@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -120,7 +120,12 @@ def test_one_writer_and_many_readers(image: Path, fs: NTFSFileSystem) -> None:
     reader = fsspec.filesystem("ntfs", fo=str(image))
     assert pickle.loads(pickle.dumps(reader)).cat("/file") == b"first"
     assert fs.fsid == reader.fsid
-    for change in (lambda: reader.pipe("/file", b""), lambda: reader.rm("/file"), lambda: reader.mkdir("/more")):
+    changes: list[Callable[[], object]] = [
+        lambda: reader.pipe("/file", b""),
+        lambda: reader.rm("/file"),
+        lambda: reader.mkdir("/more"),
+    ]
+    for change in changes:
         with pytest.raises(ReadOnlyError):
             change()
 

@@ -134,7 +134,9 @@ def test_urls(image: Path, tmp_path: Path) -> None:
     before = time.time()
     with fs.open_fs(f"ntfs://{tmp_path}/new?size=8M&clock=now", create=True) as opened:
         opened.touch("made")
-        assert before - 1 <= opened.getinfo("made", ["details"]).raw["details"]["created"] <= time.time() + 1
+        created = opened.getinfo("made", ["details"]).created
+        assert created is not None
+        assert before - 1 <= created.timestamp() <= time.time() + 1
     assert ntfs.check(tmp_path / "new") == []
     with pytest.raises(errors.CreateFailed):
         fs.open_fs(f"ntfs://{tmp_path}/none")

@@ -41,6 +41,15 @@ class Plan:
     table: gpt.Table
     specs: tuple[gpt.PartitionSpec, ...]
 
+    def fill(self, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
+        """Write the partitions, then the table, into fresh ``storage`` (it reads as zeros) of the planned size."""
+        recipe, contents = self.recipe, self.contents
+        esp, root = (partition.window(storage) for partition in self.table.partitions)
+        fat.build(esp, contents.esp, esp_options(recipe, self.table.partitions[0].first_lba))
+        ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
+        table = gpt.plan(self.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=(esp, root))
+        return gpt.create(storage, table)
+
     def as_dict(self) -> dict[str, object]:
         """The plan, ready for JSON."""
         manifest = self.contents.manifest
@@ -87,6 +96,10 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
         PackageMissingError: a Debian package cannot be had.
     """
     check(recipe)
+    if recipe.system == "windows":
+        from .windows.image import plan as plan_windows  # it extends what is in this module
+
+        return plan_windows(recipe, say)
     contents = compose(recipe, say)
     root_size = recipe.root.size
     if root_size is None:
@@ -109,31 +122,23 @@ def build(
         OSError: the disk is full, a source cannot be read.
     """
     with new_image(output, planned.table.size, force=force) as storage:
-        table = fill(planned, storage, progress)
+        table = planned.fill(storage, progress)
         digest = hashlib.sha256()
         for piece in chunks(storage):
             digest.update(piece)
     return Built(table, planned.contents.manifest, digest.hexdigest())
 
 
-def fill(planned: Plan, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
-    """Write the partitions and then the table into fresh ``storage`` (it reads as zeros) of the planned size."""
-    recipe, contents = planned.recipe, planned.contents
-    esp, root = (partition.window(storage) for partition in planned.table.partitions)
-    fat.build(
-        esp,
-        contents.esp,
-        fat.FormatOptions(
-            sector_size=recipe.sector_size,
-            label=recipe.esp.label,
-            timestamp=dt.datetime.fromtimestamp(recipe.timestamp, dt.UTC),
-            hidden_sectors=planned.table.partitions[0].first_lba,
-            fresh=True,
-        ),
+def esp_options(recipe: Recipe, first_lba: int, fat_type: fat.FatType | None = None) -> fat.FormatOptions:
+    """How the ESP is formatted: a fresh volume behind ``first_lba`` sectors."""
+    return fat.FormatOptions(
+        fat_type=fat_type,
+        sector_size=recipe.sector_size,
+        label=recipe.esp.label,
+        timestamp=dt.datetime.fromtimestamp(recipe.timestamp, dt.UTC),
+        hidden_sectors=first_lba,
+        fresh=True,
     )
-    ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
-    table = gpt.plan(planned.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=(esp, root))
-    return gpt.create(storage, table)
 
 
 def _source(contents: Contents) -> Source:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import sys
 from typing import TYPE_CHECKING
 
+from cloudboot_base import Error
 from cloudboot_base.storage import descriptor_of
 
 from .errors import ReadOnlyError
@@ -41,14 +43,15 @@ def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOn
     stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)
 
 
-class Late:
-    """Something a destructor wanted done while an operation was under way; dropping this does it.
+def run_deferred(actions: list[Callable[[], object]]) -> None:
+    """Take the actions off the list, the first one first, and call each; it may put others on the list.
 
-    So what goes wrong is reported the way it is for any destructor, and nobody else's call fails for it.
+    They are what destructors wanted done while an operation was under way. The caller of that operation did not ask
+    for them, so an error of one is reported to :func:`sys.excepthook` and not raised.
     """
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        self._action = action
-
-    def __del__(self) -> None:
-        self._action()
+    while actions:
+        action = actions.pop(0)
+        try:
+            action()
+        except (Error, OSError, ValueError) as error:
+            sys.excepthook(type(error), error, error.__traceback__)

@@ -24,7 +24,7 @@ from cloudboot_ntfs.layout.names import require_name, require_windows_name
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_ntfs.reader.volume import Child
-from cloudboot_vfs.exclusive import Late, claim
+from cloudboot_vfs.exclusive import claim, run_deferred
 
 from .content import Contents
 from .draft import Draft, load, parsed, value
@@ -76,7 +76,7 @@ class Editor(LockedNTFS):
         self._table = Table(self, target)
         self._contents = Contents(self, self._table)
         self._batch = self._active = 0
-        self._late: list[Late] = []
+        self._deferred: list[Callable[[], object]] = []
         self._closed = False
         self.changes = 0  #: operations so far
 
@@ -102,7 +102,7 @@ class Editor(LockedNTFS):
         """Do something now, or after the operation that is under way: destructors run in the middle of anything."""
         with self.lock:
             if self.busy:
-                self._late.append(Late(action))
+                self._deferred.append(action)
             else:
                 action()
 
@@ -151,8 +151,7 @@ class Editor(LockedNTFS):
         if not self._batch:
             self._directories.clear()
             self._table.finish()
-        while self._late:
-            del self._late[0]
+        run_deferred(self._deferred)
 
     # Names
 

@@ -18,7 +18,7 @@ class System:
     last. The patterns are regular expressions for the serial line, with a group named ``evidence`` around what a report
     should show; one that is ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are
     matched with whole lines. ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the
-    root file system.
+    root file system. ``text_console`` says that the machine is to have no display.
     """
 
     name: str
@@ -38,6 +38,7 @@ class System:
     failed_pattern: str | None
     panic_pattern: str | None
     loader_failed_pattern: str | None
+    text_console: bool = False
 
     def loader_paths(self, architecture: str) -> tuple[str, ...]:
         """The paths of the loader on the ESP, the system's own first.
@@ -99,4 +100,5 @@ def load(name: str) -> System:
         failed_pattern=serial.get("failed"),
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
+        text_console=data.get("text-console", False),
     )

@@ -90,7 +90,7 @@ def repair(
         if not dry_run:
             if not isinstance(volume, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
-            claim(volume, stack)
+            claim(volume, stack, ReadOnlyError)
         work = _Repair(volume, superblock, link_max(freebsd))
         work.run()
         changes = work.overlay.changes()
