@@ -186,6 +186,11 @@ class Editor(LockedNTFS):
                 self._put_information(draft, information)
                 self._table.store(draft)
 
+    def mark_dirty(self) -> None:
+        """Mark the volume dirty until its owner has looked at it."""
+        with self.lock:
+            self._table.mark_dirty()
+
     # Names
 
     def lookup(self, directory: int, name: str) -> Child | None:
@@ -376,6 +381,8 @@ class Editor(LockedNTFS):
             return
         if draft.all(Type.REPARSE_POINT):
             self._table.reparse_index(remove=self._reparse_key(draft))
+        for each in draft.all(Type.OBJECT_ID):
+            self._table.forget_object_id(value(each)[:16])
         self._table.discard(draft)
         self._touched.discard(draft.number)
 

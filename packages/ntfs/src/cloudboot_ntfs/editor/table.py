@@ -57,6 +57,7 @@ class Table:
         self._trees: collections.OrderedDict[tuple[int, str], Tree] = collections.OrderedDict()
         self._reparse: int | None = None
         self._hint = _FIRST_GIVEN
+        self._fresh: set[int] = set()  #: records taken since the last that was written
         self._is_marked = False
         self._was_dirty = volume.is_dirty
         self._is_broken = False
@@ -123,12 +124,28 @@ class Table:
                 self._stage.write()
                 self.space.bitmap.write_given()
                 self._records.write_given()
+                self._fresh.clear()
                 self._hint = _FIRST_GIVEN
             if is_last:
                 self._mark(dirty=False)
         except BaseException:
             self._is_broken = True
             raise
+
+    def mark_dirty(self) -> None:
+        """Mark the volume dirty, whatever is changed afterwards."""
+        self._was_dirty = True
+        self._mark(dirty=True)
+
+    def mark_clean(self) -> None:
+        """Take the mark away, whoever made it."""
+        self._was_dirty, self._is_marked = False, True
+        self._mark(dirty=False)
+
+    @property
+    def storage(self) -> Stage:
+        """What everything is written to."""
+        return self._stage
 
     def _mark(self, *, dirty: bool) -> None:
         if self._is_marked == dirty:
@@ -176,6 +193,12 @@ class Table:
         if remove is not None:
             index.remove(remove)
 
+    def forget_object_id(self, object_id: bytes) -> None:
+        """Take an object id out of $ObjId:$O, where the volume has it."""
+        found = self._volume.lookup(Number.EXTEND, "$ObjId")
+        if found is not None:
+            self.index(found.number, "$O").remove(object_id)
+
     # Records
 
     def new_record(self) -> tuple[int, int]:
@@ -188,6 +211,7 @@ class Table:
             for start in (self._hint, _FIRST_GIVEN):
                 for number, _ in self._records.free_ranges(start):
                     self._records.set(number, 1)
+                    self._fresh.add(number)
                     self._hint = number + 1
                     raw = self._volume.mft.raw(number)
                     sequence = struct.unpack_from("<H", raw, 16)[0] if raw[:4] == b"FILE" else 1
@@ -209,7 +233,8 @@ class Table:
             self._write(draft.number, attributes, draft.sequence, links, draft.flags, 0)
             draft.extensions = []
         else:
-            reused = iter(old)
+            # What is on the disk stays as it is until the base record no longer names it.
+            reused = iter([each for each in old if each[0] in self._fresh])
             found = spread(
                 draft.number, draft.sequence, attributes, record_size=size,
                 new_record=lambda: next(reused, None) or self.new_record(), store=self._store_list,
@@ -222,7 +247,7 @@ class Table:
         kept = {number for number, _ in draft.extensions}
         for number, sequence in old:
             if number not in kept:
-                self._free(number, sequence)
+                self.free_record(number, sequence)
         draft.is_new = False
 
     def discard(self, draft: Draft) -> None:
@@ -232,12 +257,12 @@ class Table:
             self.space.release(runs_of(draft.all(kind, name), clusters))
         self.space.release(draft.list_runs)
         self._trees.pop((draft.number, "$I30"), None)
-        self._free(draft.number, draft.sequence)
+        self.free_record(draft.number, draft.sequence)
         for number, sequence in draft.extensions:
-            self._free(number, sequence)
+            self.free_record(number, sequence)
 
-    def _free(self, number: int, sequence: int) -> None:
-        """A record that is not in use has the sequence number of its next life; 0 is passed over."""
+    def free_record(self, number: int, sequence: int) -> None:
+        """Give back a record. What is not in use has the sequence number of its next life; 0 is passed over."""
         following = sequence + 1 & 0xFFFF or 1
         self._write(number, [], following, 0, 0, 0)
         self._records.clear_later(number, 1)

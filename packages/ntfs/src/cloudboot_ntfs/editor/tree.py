@@ -55,11 +55,16 @@ class Item(NamedTuple):
     order: tuple[object, ...]
     key: bytes
     reference: int
+    data: bytes = b""  #: of other indexes than $I30
 
     @property
     def size(self) -> int:
         """Bytes in a node without a node below it."""
-        return -(-(16 + len(self.key)) // 8) * 8
+        return -(-(16 + len(self.key) + len(self.data)) // 8) * 8
+
+    def pack(self) -> bytes:
+        """The entry without a node below it."""
+        return pack_entry(self.key, reference=self.reference, data=self.data)
 
 
 class Node:
@@ -79,7 +84,7 @@ class Node:
 
 
 class Tree:
-    """The index ``$I30`` or ``$R`` of a file."""
+    """An index of a file: ``$I30``, or one whose keys are sorted as numbers (``$R``, ``$O``)."""
 
     def __init__(self, volume: NTFS, table: Table, number: int, name: str) -> None:
         self._volume, self._table, self.number, self.name = volume, table, number, name
@@ -121,10 +126,15 @@ class Tree:
         if self.name == "$I30":
             name = key[66 : 66 + 2 * key[64]].decode("utf-16-le", "surrogatepass")
             return self._volume.fold(name), name
-        return struct.unpack("<III", key)
+        return struct.unpack(f"<{len(key) // 4}I", key[: len(key) & ~3])
 
     def _made(self, vcn: int | None, entries: list[Entry], update: int = 0) -> Node:
-        items = [Item(self._order(entry.key), entry.key, entry.reference) for entry in entries if not entry.is_last]
+        of_names = self.name == "$I30"
+        items = [
+            Item(self._order(entry.key), entry.key, entry.reference if of_names else 0, entry.data)
+            for entry in entries
+            if not entry.is_last
+        ]
         children = [entry.child for entry in entries if entry.child is not None]
         if children and len(children) != len(entries):
             raise IndexFormatError(
@@ -433,7 +443,7 @@ class Tree:
     def _packed(self, node: Node) -> list[bytes]:
         packed = []
         for index, item in enumerate(node.items):
-            entry = pack_entry(item.key, reference=item.reference if self.name == "$I30" else 0)
+            entry = item.pack()
             packed.append(entry if node.children is None else with_child(entry, node.children[index]))
         return [*packed, pack_last(None if node.children is None else node.children[-1])]
 
