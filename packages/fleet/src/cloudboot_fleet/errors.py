@@ -1,15 +1,15 @@
 """What goes wrong with a campaign, before it starts and while it runs.
 
-    Error (cloudboot_base)
-    +-- FleetError               the base of this package's errors
-        +-- MatrixError          the matrix file cannot be used (also a ValueError)
-        +-- PinError             an input of a cell cannot be pinned to a digest
-        +-- ResourceError        no worker has what a cell needs
-        +-- ClusterError         there is no scheduler, or no worker came
-        |   +-- InsecureError    a scheduler that is not on this machine, without TLS
-        +-- CampaignError        the campaign's folder is in use, or is not one
-        +-- ResultError          a stored result is damaged, or could not be stored
-        +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
+Error (cloudboot_base)
++-- FleetError               the base of this package's errors
+    +-- MatrixError          the matrix file cannot be used (also a ValueError)
+    +-- PinError             an input of a cell cannot be pinned to a digest
+    +-- ResourceError        no worker has what a cell needs
+    +-- ClusterError         there is no scheduler, or no worker came
+    |   +-- InsecureError    a scheduler that is not on this machine, without TLS
+    +-- CampaignError        the campaign's folder is in use, or is not one
+    +-- ResultError          a stored result is damaged, or could not be stored
+    +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ _LOG_KEPT = 1 << 20  # the last bytes of a cell's log that are kept
 _KILLED = {"cancelled": Status.CANCELLED, "timeout": Status.TIMEOUT, "processes": Status.LIMIT, "memory": Status.LIMIT}
 
 
+#: The plugin of each worker in this process.
+_PLUGINS: dict[str, CellPlugin] = {}
+
+
 class CellPlugin(WorkerPlugin):
     """Keeps a fork server beside a worker, and ends the process of a cell that was cancelled.
 
@@ -47,16 +51,21 @@ class CellPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Start the fork server; Dask calls this in the worker's main thread."""
         self.server = ForkServer(Path(self._scratch) if self._scratch else None)
-        worker.cloudboot_fleet = self
+        _PLUGINS[str(worker.id)] = self
 
-    def teardown(self, worker: Worker) -> None:  # noqa: ARG002  # Dask's signature
+    def teardown(self, worker: Worker) -> None:
         """End every cell."""
+        _PLUGINS.pop(str(worker.id), None)
         if self.server is not None:
             self.server.close()
 
-    def transition(self, key: str, start: str, finish: str, **_: Any) -> None:
+    def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
         """Kill the cell of a task that leaves ``executing`` without an end of its own."""
-        if start in {"executing", "long-running"} and finish in {"cancelled", "released", "resumed"} and self.server is not None:
+        if (
+            start in {"executing", "long-running"}
+            and finish in {"cancelled", "released", "resumed"}
+            and self.server is not None
+        ):
             self.server.kill(str(key))
 
 
@@ -66,7 +75,7 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
     Whatever goes wrong is in the result; only a lost worker raises, in the client.
     """
     worker = get_worker()
-    plugin: CellPlugin = worker.cloudboot_fleet
+    plugin = _PLUGINS[str(worker.id)]
     started = time.time()
     facts = {
         "key": cell["key"],
@@ -83,7 +92,7 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
         if plugin.server is None:
             raise ForkServerError("the worker has no fork server")
         with plugin.server.scratch(cell["key"]) as scratch:
-            ending = plugin.server.run(worker.get_current_task(), cell, scratch)
+            ending = plugin.server.run(str(worker.get_current_task()), cell, scratch)
             result = {
                 **facts, "inputs": cell["inputs"], "digests": cell["digests"], "versions": cell["versions"],
                 "seconds": round(ending.seconds, 3), "peak": ending.peak, **_outcome(ending, scratch).as_dict(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import queue
 import time
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,8 @@ class DaskExecutor:
         self, connect: Callable[[], Client], place: str, *, finish: bool = False, scratch: str | None = None
     ) -> None:
         self._connect, self._results, self._finish, self._scratch = connect, place, finish, scratch
-        self._ended: queue.SimpleQueue[tuple[str, Future]] = queue.SimpleQueue()
-        self._futures: dict[str, Future] = {}
+        self._ended: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
+        self._futures: dict[str, Future[Any]] = {}
         self._slots = (0.0, 0)
         self._client = self._connected()
 
@@ -58,8 +59,9 @@ class DaskExecutor:
     @property
     def dashboard(self) -> str | None:
         """The address of the scheduler's page, where it has one."""
-        services = self._client.scheduler_info(n_workers=0).get("services", {}) if self._client.status == "running" else {}
-        return self._client.dashboard_link if services.get("dashboard") else None
+        if self._client.status != "running" or importlib.util.find_spec("bokeh") is None:
+            return None
+        return str(self._client.dashboard_link)
 
     @property
     def slots(self) -> int:
@@ -103,7 +105,9 @@ class DaskExecutor:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                key, future = self._ended.get(timeout=None if found else max(0.001, deadline - time.monotonic()), block=not found)
+                key, future = self._ended.get(
+                    timeout=None if found else max(0.001, deadline - time.monotonic()), block=not found
+                )
             except queue.Empty:
                 break
             if self._futures.get(key) is not future and future is not _GONE:
@@ -145,7 +149,7 @@ class DaskExecutor:
 _GONE: Any = object()
 
 
-def _ending(key: str, future: Future) -> Finished | Lost:
+def _ending(key: str, future: Future[Any]) -> Finished | Lost:
     if future is _GONE:
         return Lost(key, None, "the scheduler was lost", counts=False)
     if future.status == "finished":

@@ -157,7 +157,9 @@ class Campaign:
     def _submit(self, flight: _Flight) -> None:
         flight.since = time.monotonic()
         self.flying[flight.pinned.key] = flight
-        avoid = [each["worker"] for each in flight.history if each.get("worker") and each.get("status") == Status.BROKEN]
+        avoid = [
+            each["worker"] for each in flight.history if each.get("worker") and each.get("status") == Status.BROKEN
+        ]
         self.executor.submit(flight.pinned, flight.attempt, avoid)
 
     def _take(self, ending: Finished | Lost) -> None:
@@ -184,7 +186,9 @@ class Campaign:
 
     def _again(self, flight: _Flight, result: dict[str, Any]) -> bool:
         """Note a failed attempt; whether there will be another."""
-        facts = {name: result[name] for name in ("status", "worker", "cause", "seconds") if name in result}
+        facts: dict[str, Any] = {
+            name: result[name] for name in ("status", "worker", "cause", "seconds") if name in result
+        }
         flight.history.append({"attempt": flight.attempt, **facts})
         if flight.attempt > flight.pinned.cell.retries or self.ended_early is not None:
             return False

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from cloudboot_base import new_file
@@ -14,6 +13,7 @@ from cloudboot_fleet.errors import CampaignError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
 _MARK = {"cloudboot-fleet-campaign": 1}

@@ -66,18 +66,14 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
     if where == "local":
         resources = {**_resources(matrix), **dict(options.resource or ())}
         workers = options.workers or matrix.cluster.get("workers") or os.cpu_count() or 1
-        with tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-", dir=scratch) as folder:
-            with local_cluster(workers, resources, Path(folder)) as cluster:
-                yield Opened(lambda: Client(cluster, set_as_default=False), scratch)
+        with (
+            tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-", dir=scratch) as folder,
+            local_cluster(workers, resources, Path(folder)) as cluster,
+        ):
+            yield Opened(lambda: Client(cluster, set_as_default=False), scratch)
         return
     if options.resource:
         raise UsageError("--resource is for local workers", hint="workers elsewhere state theirs when they start")
-    if where in {"slurm", "kubernetes"}:
-        from .batch import batch_cluster
-
-        with batch_cluster(where, matrix, tls, options.workers) as cluster:
-            yield Opened(lambda: Client(cluster, set_as_default=False), scratch, 3600.0)
-        return
     check_address(where, tls)
     security = security_of(tls)
 
@@ -95,16 +91,3 @@ def _resources(matrix: Matrix) -> dict[str, float]:
     if not isinstance(table, dict) or not all(isinstance(amount, int | float) for amount in table.values()):
         raise MatrixError("[cluster] resources is not a table of numbers")
     return {str(name): float(amount) for name, amount in table.items()}
-
-
-def dry_run(where: str, matrix: Matrix, tls: Tls | None, workers: int | None) -> str:
-    """What would be submitted to SLURM or Kubernetes.
-
-    Raises:
-        UsageError: the scheduler is another.
-    """
-    if where not in {"slurm", "kubernetes"}:
-        raise UsageError("--dry-run shows what is submitted to slurm or kubernetes", hint="cloudboot fleet plan MATRIX")
-    from .batch import submission
-
-    return submission(where, matrix, tls, workers)

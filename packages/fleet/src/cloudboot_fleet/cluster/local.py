@@ -24,13 +24,17 @@ CONFIG = {
 }
 
 
+def has_dashboard() -> bool:
+    """Whether Dask can show its page; it needs bokeh."""
+    return importlib.util.find_spec("bokeh") is not None
+
+
 @contextlib.contextmanager
 def local_cluster(workers: int, resources: Mapping[str, float], folder: Path) -> Iterator[LocalCluster]:
     """So many worker processes, each of which runs one cell at a time; ``folder`` is for Dask's own files."""
     import dask
     from distributed import LocalCluster
 
-    dashboard = "127.0.0.1:0" if importlib.util.find_spec("bokeh") is not None else None
     level = logging.ERROR if os.environ.get("CLOUDBOOT_FLEET_LOG") else logging.CRITICAL
     with (
         dask.config.set(CONFIG),
@@ -39,7 +43,10 @@ def local_cluster(workers: int, resources: Mapping[str, float], folder: Path) ->
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=dashboard,
+            # Without an address of its own, each process answers HTTP on all interfaces.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": has_dashboard()},
             resources={SLOT: 1, **resources},
             memory_limit=0,
             local_directory=str(folder),

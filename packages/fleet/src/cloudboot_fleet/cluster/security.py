@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_fleet.errors import InsecureError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from distributed.security import Security
 
 

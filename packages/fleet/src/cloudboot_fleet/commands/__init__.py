@@ -1,4 +1,4 @@
-"""``cloudboot fleet``: the commands, which cloudboot-probes finds through the entry point ``cloudboot_probes.commands``."""
+"""``cloudboot fleet``: the commands; cloudboot-probes finds them by the entry point ``cloudboot_probes.commands``."""
 
 from .declared import GROUP
 

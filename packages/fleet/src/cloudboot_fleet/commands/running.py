@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import UsageError, new_file
+from cloudboot_base import Error, UsageError, new_file
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, printable
-from cloudboot_fleet.campaign import Campaign, CampaignFolder, Tally
+from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import opened
 from cloudboot_fleet.cluster.needs import check_needs, check_place
 from cloudboot_fleet.matrix import Matrix, Pins, load
+from cloudboot_fleet.render import Ended
 from cloudboot_fleet.render.html import write_report
 from cloudboot_fleet.render.junit import write_junit
 from cloudboot_fleet.render.terminal import cell_line, status_line
@@ -32,11 +34,6 @@ def main(options: argparse.Namespace, console: Console) -> int:
     """Run a campaign."""
     matrix = load(options.matrix)
     tls = tls_of(options, matrix)
-    if options.dry_run:
-        from cloudboot_fleet.cluster.choice import dry_run
-
-        console.print(dry_run(options.scheduler, matrix, tls, options.workers), end="")
-        return OK
     with _folder(options, matrix) as folder:
         folder.lock(matrix.name, str(Path(options.matrix).resolve()))
         pins = Pins(matrix.folder)
@@ -48,7 +45,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):
             results.folder.mkdir(parents=True, exist_ok=True)
-        return _run(options, console, matrix, pins, total, folder, results, tls)
+        return _run(options, console, _Prepared(matrix, pins, total, folder, results, tls))
 
 
 def tls_of(options: argparse.Namespace, matrix: Matrix | None = None) -> Tls | None:
@@ -60,7 +57,9 @@ def tls_of(options: argparse.Namespace, matrix: Matrix | None = None) -> Tls | N
     given = {"ca": options.tls_ca, "certificate": options.tls_certificate, "key": options.tls_key}
     if matrix is not None:
         table = matrix.cluster.get("tls", {})
-        given = {name: value or (matrix.folder / table[name] if name in table else None) for name, value in given.items()}
+        given = {
+            name: value or (matrix.folder / table[name] if name in table else None) for name, value in given.items()
+        }
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
         return None
@@ -77,18 +76,28 @@ def _folder(options: argparse.Namespace, matrix: Matrix) -> CampaignFolder:
     return CampaignFolder.new(options.folder or Path(f"{matrix.name}.fleet"))
 
 
-def _run(
-    options: argparse.Namespace, console: Console, matrix: Matrix, pins: Pins, total: int, folder: CampaignFolder,
-    results: Results, tls: Tls | None,
-) -> int:  # fmt: skip
+@dataclass(frozen=True)
+class _Prepared:
+    """Everything that is known before the first worker starts."""
+
+    matrix: Matrix
+    pins: Pins
+    total: int
+    folder: CampaignFolder
+    results: Results
+    tls: Tls | None
+
+
+def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int:
+    matrix, folder, results = ready.matrix, ready.folder, ready.results
     start = time.monotonic()
     interrupted = False
-    outputs = {options.report or folder.path / "report.html": write_report}
+    outputs: dict[Path, Any] = {options.report or folder.path / "report.html": write_report}
     if options.junit is not None:
         outputs[options.junit] = write_junit
     with contextlib.ExitStack() as stack:
         with console.waiting("starting workers"):
-            cluster = stack.enter_context(opened(options, matrix, tls))
+            cluster = stack.enter_context(opened(options, matrix, ready.tls))
             executor = DaskExecutor(
                 cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch
             )
@@ -99,13 +108,13 @@ def _run(
         if executor.dashboard:
             console.say(f"cloudboot: dashboard: {executor.dashboard}")
 
-        def listen(result: dict[str, Any], kept: bool) -> None:  # noqa: FBT001  # the engine's listener
+        def listen(result: dict[str, Any], kept: bool) -> None:
             if kept:
                 _fetch(results, result, folder, console)
             console.line(result) if console.json else console.print(cell_line(result, color=console.color))
 
         campaign = Campaign(
-            matrix, pins, results, folder, executor, total=total, listener=listen,
+            matrix, ready.pins, results, folder, executor, total=ready.total, listener=listen,
             progress=lambda running: console.status(status_line(running)),
         )  # fmt: skip
         try:
@@ -114,8 +123,8 @@ def _run(
             interrupted = True
         finally:
             console.status("")
-    seconds = time.monotonic() - start
-    return _finish(console, campaign.tally, folder, outputs, matrix, seconds, interrupted=interrupted)
+    ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
+    return _finish(console, ended, outputs, interrupted=interrupted)
 
 
 def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, console: Console) -> None:
@@ -126,17 +135,15 @@ def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, con
         return
     try:
         results.fetch(result["key"], target)
-    except Exception as error:  # noqa: BLE001  # the result is where it was stored; only the link will be missing
+    except (Error, OSError) as error:  # the result is where it was stored; only the link will be missing
         console.warn(f"the files of {result['name']} could not be fetched: {error}")
 
 
-def _finish(
-    console: Console, tally: Tally, folder: CampaignFolder, outputs: dict[Path, Any], matrix: Matrix, seconds: float, *,
-    interrupted: bool,
-) -> int:  # fmt: skip
+def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interrupted: bool) -> int:
+    tally, folder, seconds = ended.tally, ended.folder, ended.seconds
     for path, write in outputs.items():
-        with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as file:
-            write(file, matrix, tally, folder, seconds, base=Path(os.path.abspath(path)).parent)
+        with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
+            write(file, ended, Path(os.path.abspath(path)).parent)
     if console.json:
         console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base.command import OK
 from cloudboot_fleet.cluster import check_address, security_of
-from cloudboot_fleet.cluster.local import CONFIG
+from cloudboot_fleet.cluster.local import CONFIG, has_dashboard
 from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.worker import SLOT
 
@@ -45,7 +45,7 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
                 Nanny(
                     options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
                     resources={SLOT: 1, **dict(options.resource or ())},
-                    local_directory=str(options.scratch or folder), death_timeout=10,
+                    local_directory=str(options.scratch or folder), death_timeout=10, dashboard_address="127.0.0.1:0",
                 )
                 for _ in range(options.workers)
             ]  # fmt: skip
@@ -84,7 +84,12 @@ async def _schedule(address: str, console: Console, security: Any) -> None:
     host, _, port = rest.rpartition(":")
     with dask.config.set(CONFIG):
         async with Scheduler(
-            host=host, port=int(port), protocol=f"{scheme}://", security=security, dashboard=False, dashboard_address=None
+            host=host,
+            port=int(port),
+            protocol=f"{scheme}://",
+            security=security,
+            dashboard=has_dashboard(),
+            dashboard_address="127.0.0.1:0",
         ) as running:
             console.print(str(running.address))
             await stopped.wait()

@@ -56,7 +56,14 @@ class ForkServer:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cloudboot_fleet.forkserver", str(theirs.fileno()), str(self.folder), str(os.getpid())],
+                [
+                    sys.executable,
+                    "-m",
+                    "cloudboot_fleet.forkserver",
+                    str(theirs.fileno()),
+                    str(self.folder),
+                    str(os.getpid()),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,

@@ -75,7 +75,7 @@ def descendants(root: int, processes: Mapping[int, Process]) -> list[Process]:
     children: dict[int, list[Process]] = {}
     for process in processes.values():
         children.setdefault(process.parent, []).append(process)
-    found = {process.pid: process for process in processes.values() if process.session == root or process.pid == root}
+    found = {process.pid: process for process in processes.values() if root in (process.session, process.pid)}
     waiting = list(found)
     while waiting:
         for child in children.get(waiting.pop(), ()):

@@ -65,10 +65,10 @@ class Server:
         signal.signal(signal.SIGTERM, self._terminated)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not self._over:
-            ready, _, _ = select.select([self._link, wake], [], [], _LOOK if self._cells else None)
+            ready, _, _ = select.select([self._link.fileno(), wake], [], [], _LOOK if self._cells else None)
             if wake in ready:
                 os.read(wake, 4096)
-            if self._link in ready:
+            if self._link.fileno() in ready:
                 self._receive()
             self._reap()
             self._look()
@@ -77,7 +77,7 @@ class Server:
         self._reap()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _terminated(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's arguments
+    def _terminated(self, _number: int, _frame: FrameType | None) -> None:
         self._over = True
 
     def _receive(self) -> None:

@@ -253,7 +253,9 @@ def _check_values(block: Block, values: Mapping[str, Value]) -> None:
         given = [name for name in names if name in values]
         if len(given) != 1:
             told = "more than one of" if given else "none of" if len(names) > 1 else "no"
-            raise MatrixError(f"[[cells]] {block.number}: a cell of the kind {block.kind.name} has {told} {', '.join(names)}")
+            raise MatrixError(
+                f"[[cells]] {block.number}: a cell of the kind {block.kind.name} has {told} {', '.join(names)}"
+            )
 
 
 def _matches(values: Mapping[str, Value], case: Mapping[str, Value]) -> bool:
@@ -269,9 +271,7 @@ def _filled(values: Mapping[str, Value]) -> dict[str, Value]:
             raise MatrixError(f"{found[0]} names no value of the cell")
         return str(other)
 
-    return {
-        name: _FIELD.sub(replaced, value) if isinstance(value, str) else value for name, value in values.items()
-    }
+    return {name: _FIELD.sub(replaced, value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _known(table: Mapping[str, object], known: Iterable[str], where: str) -> None:
@@ -283,12 +283,13 @@ def _known(table: Mapping[str, object], known: Iterable[str], where: str) -> Non
 
 
 def _table(value: object, where: str) -> dict[str, Any]:
-    return _typed(value, dict, where)
+    found: dict[str, Any] = _typed(value, dict, where)
+    return found
 
 
 def _typed(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        words = {dict: "a table", list: "a list", str: "text"}
+        words: dict[type, str] = {dict: "a table", list: "a list", str: "text"}
         raise MatrixError(f"{where} is {printable(repr(value))[:80]}, not {words.get(kind, kind.__name__)}")
     return value
 

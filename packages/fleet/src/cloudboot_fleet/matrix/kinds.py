@@ -21,7 +21,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of task. ``needs`` lists sets of parameters of which exactly one is given; ``runs`` is ``module:function``.
+    """A kind of task, and the function that runs it (``module:function``).
+
+    ``needs`` lists sets of parameters of which exactly one is given.
 
     ``packages`` are the distributions whose versions are part of a cell's digest.
     """
@@ -93,7 +95,7 @@ KINDS: dict[str, Kind] = {
             "cloudboot_fleet.tasks.fuzz:run",
             (
                 Parameter("harness", "file"),
-                Parameter("stateful"),
+                Parameter("stateful", types=(str, bool)),
                 Parameter("corpus", "tree"),
                 Parameter("seconds", types=_NUMBER),
                 Parameter("runs", types=(int,)),

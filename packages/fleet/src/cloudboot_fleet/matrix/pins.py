@@ -12,7 +12,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Error
@@ -23,7 +22,8 @@ from .cells import Cell, Pinned, Value, canonical
 from .kinds import KINDS, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from cloudboot_oci_stream import Access
 
@@ -42,6 +42,13 @@ class Pins:
         self._folder = folder.resolve()
         self._access = access
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
+        self._ways: dict[str, Callable[[str], tuple[str, str]]] = {
+            "image": self._image,
+            "recipe": self._recipe,
+            "file": self._file,
+            "tree": self._tree,
+            "wad": self._wad,
+        }
 
     def __len__(self) -> int:
         return len(self._known)
@@ -80,7 +87,7 @@ class Pins:
         place = (parameter.pin, f"{text} {architecture}".strip())
         if place not in self._known:
             try:
-                self._known[place] = _WAYS[parameter.pin](self, text)
+                self._known[place] = self._ways[parameter.pin](text)
             except (Error, OSError) as error:
                 told = str(error) if isinstance(error, Error) else error.strerror or str(error)
                 hint = getattr(error, "hint", None)
@@ -164,15 +171,6 @@ class Pins:
             self._known.update({(str(way), str(text)): (str(given), str(digest)) for way, text, given, digest in rows})
         except (TypeError, ValueError):
             raise PinError(f"{path} is not a table of pins") from None
-
-
-_WAYS = {
-    "image": Pins._image,  # noqa: SLF001  # the class's own methods, by the way of pinning
-    "recipe": Pins._recipe,  # noqa: SLF001
-    "file": Pins._file,  # noqa: SLF001
-    "tree": Pins._tree,  # noqa: SLF001
-    "wad": Pins._wad,  # noqa: SLF001
-}
 
 
 @functools.cache

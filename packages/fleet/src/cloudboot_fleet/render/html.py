@@ -1,4 +1,4 @@
-"""The matrix as one HTML page: verdict, failures by cause, a table for each block of cells, links to each cell's report.
+"""The matrix as one HTML page: verdict, failures by cause, a table for each block of cells, links to reports of cells.
 
 The journal is read line by line. Up to :data:`MOST_CELLS` every cell has its place in a table; beyond that the page has
 counts for each value of each axis, and the cells that did not pass.
@@ -11,7 +11,6 @@ import importlib.metadata
 import importlib.resources
 import os
 from collections import Counter
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from cloudboot_base.command import counted
@@ -20,10 +19,13 @@ from cloudboot_probes.render.report import markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from cloudboot_fleet.campaign import CampaignFolder, Tally
     from cloudboot_fleet.matrix import Matrix
     from cloudboot_fleet.matrix.document import Block
+
+    from .ended import Ended
 
 MOST_CELLS = 4000
 _MOST_COLUMNS, _MOST_LISTED = 12, 1000
@@ -34,14 +36,15 @@ _STYLE = """
 """
 
 
-def write_report(
-    file: IO[str], matrix: Matrix, tally: Tally, folder: CampaignFolder, seconds: float, *, base: Path
-) -> None:
+def write_report(file: IO[str], ended: Ended, base: Path) -> None:
     """Write the page; ``base`` is the folder it is written to, which links start from."""
+    matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
     links = _Links(folder.cells, base)
     kind = "pass" if tally.passed else "fail"
     word = "Passed" if tally.passed else "Failed" if tally.done == tally.total else "Not finished"
-    style = importlib.resources.files("cloudboot_probes.render.report").joinpath("style.css").read_text(encoding="utf-8")
+    style = (
+        importlib.resources.files("cloudboot_probes.render.report").joinpath("style.css").read_text(encoding="utf-8")
+    )
     title = f"{word}: {tally.counts[Status.PASSED]} of {tally.total} cells, {matrix.name}"
     version = importlib.metadata.version("cloudboot-fleet")
     moment = dt.datetime.now(dt.UTC)
@@ -97,7 +100,9 @@ def _write_causes(file: IO[str], tally: Tally, links: _Links) -> None:
     if not causes:
         return
     first = min(
-        (cause.first for cause in causes if cause.first.get("started_at")), key=lambda each: each["started_at"], default=None
+        (cause.first for cause in causes if cause.first.get("started_at")),
+        key=lambda each: each["started_at"],
+        default=None,
     )
     file.write('<section id="why" class="why" aria-labelledby="h-why"><h2 id="h-why">Why cells failed</h2>')
     if first is not None:
@@ -157,7 +162,9 @@ def _write_table(file: IO[str], block: Block, results: list[dict[str, Any]], lin
         rows.setdefault(row, {}).setdefault(place, []).append(each)
     file.write('<div class="scroll" tabindex="0"><table class="tb mx"><thead><tr>')
     file.write("".join(f'<th scope="col">{markup.text(name)}</th>' for name in names or ["cell"]))
-    file.write("".join(f'<th scope="col">{markup.text(f"{column} {head}" if column else "result")}</th>' for head in heads))
+    file.write(
+        "".join(f'<th scope="col">{markup.text(f"{column} {head}" if column else "result")}</th>' for head in heads)
+    )
     file.write("</tr></thead><tbody>\n")
     for row, cells in rows.items():
         file.write("<tr>" + "".join(f'<th scope="row">{markup.text(value)}</th>' for value in row or [block.kind.name]))
@@ -189,10 +196,14 @@ def _write_counts(file: IO[str], folder: CampaignFolder, links: _Links) -> None:
             if place in counts or len(counts) < _MOST_LISTED:
                 counts.setdefault(place, Counter())[result["status"]] += 1
     file.write('<p class="lead">Too many cells for a table: counts for each value of each axis.</p>')
-    file.write('<table class="tb"><thead><tr><th>kind</th><th>axis</th><th>value</th><th>cells</th></tr></thead><tbody>')
+    file.write(
+        '<table class="tb"><thead><tr><th>kind</th><th>axis</th><th>value</th><th>cells</th></tr></thead><tbody>'
+    )
     for (kind, name, value), found in sorted(counts.items()):
         told = ", ".join(f"{count} {status}" for status, count in sorted(found.items()))
-        file.write(f"<tr><th>{kind}</th><td>{markup.text(name)}</td><td>{markup.text(value)}</td><td>{told}</td></tr>\n")
+        file.write(
+            f"<tr><th>{kind}</th><td>{markup.text(name)}</td><td>{markup.text(value)}</td><td>{told}</td></tr>\n"
+        )
     file.write("</tbody></table><h3>Cells that did not pass</h3><ul>")
     file.writelines(_bad(folder, links))
     file.write("</ul>")

@@ -41,7 +41,9 @@ class RegistryResults:
     def __init__(self, reference: str, access: Access | None = None, retry: RetryPolicy | None = None) -> None:
         parsed = parse_reference(reference)
         if parsed.tag is not None or parsed.digest is not None:
-            raise ResultError(f"{reference} names one image; results go to a whole repository", hint="leave out the tag")
+            raise ResultError(
+                f"{reference} names one image; results go to a whole repository", hint="leave out the tag"
+            )
         self._reference, self._access = parsed, access
         self._retry = retry or RetryPolicy()
         self.is_folder = reference.startswith("oci:")
@@ -99,7 +101,9 @@ class RegistryResults:
                 digest, size = store.write_blob(layer, algorithm="sha256", progress=None, chunk=None, deadline=deadline)
                 store.write_blob(config, algorithm="sha256", progress=None, chunk=None, deadline=deadline)
         described = Descriptor(media_type=LAYER_TYPE, digest=digest, size=size)
-        data = build_manifest(described, annotations={ANNOTATION: json.dumps(_short(result))}, artifact_type=ARTIFACT_TYPE)
+        data = build_manifest(
+            described, annotations={ANNOTATION: json.dumps(_short(result))}, artifact_type=ARTIFACT_TYPE
+        )
         store.write_manifest(data, media_type=MANIFEST_TYPE, artifact_type=ARTIFACT_TYPE, deadline=deadline)
         return True
 

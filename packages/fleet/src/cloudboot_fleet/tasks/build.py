@@ -74,7 +74,7 @@ STAGES = (
 )
 
 
-def run(cell: dict[str, Any], folder: Path) -> Outcome:  # noqa: ARG001  # the signature of every task
+def run(cell: dict[str, Any], _folder: Path) -> Outcome:
     """Build, check and push an image; the image itself is not kept."""
     build = _Build(cell["inputs"], Path.cwd())
     gates = list(run_stages(STAGES, build))

@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(cell: dict[str, Any], folder: Path) -> Outcome:  # noqa: ARG001  # the signature of every task
+def run(_cell: dict[str, Any], _folder: Path) -> Outcome:
     """Pass."""
     return Outcome(Status.PASSED)

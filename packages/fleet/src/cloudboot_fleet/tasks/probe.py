@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Verdict, run_stages
 from cloudboot_base.command import parse_size
+from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
 from cloudboot_oci_stream import Policy, push_image
 from cloudboot_probes import systems
 from cloudboot_probes.probe import Probe, ProbeOptions, Recorder, default_firmware, stages
@@ -17,16 +18,17 @@ from cloudboot_probes.render.junit import junit
 from cloudboot_probes.render.report import report
 
 from .build import built
-from .result import TRANSIENT, Outcome, Status
+from .result import Outcome, Status
 
 if TYPE_CHECKING:
     from cloudboot_probes.probe import Record
 
-#: Errors of gates that speak of the registry or the machine, by the classes' names.
-_SYSTEM = frozenset(
-    {"TransportError", "TransferTimeoutError", "SlowPeerError", "RateLimitedError", "ProxyError", "MissingDependencyError",
-     "ProgramMissingError", "FirmwareMissingError", "NoRoomError", "OSError"}
-)  # fmt: skip
+#: Errors of gates that speak of the registry or the machine, by the classes' names, with their exit codes.
+_SYSTEM = {
+    "TransportError": 10, "ProxyError": 10, "TransferTimeoutError": 11, "SlowPeerError": 11, "RateLimitedError": 9,
+    "MissingDependencyError": SYSTEM, "ProgramMissingError": SYSTEM, "FirmwareMissingError": SYSTEM, "OSError": SYSTEM,
+    "NoRoomError": NO_SPACE,
+}  # fmt: skip
 
 
 def run(cell: dict[str, Any], folder: Path) -> Outcome:
@@ -59,9 +61,10 @@ def run(cell: dict[str, Any], folder: Path) -> Outcome:
         _keep(record, folder)
     outcome = Outcome.of_gates(record.gates, summary=record.summary, firmware=firmware)
     bad = next((gate for gate in record.gates if gate.verdict is Verdict.FAIL), None)
-    if bad is not None and bad.error is not None and bad.error.get("error") in _SYSTEM:
-        return Outcome(Status.BROKEN, outcome.gates, outcome.reached, outcome.cause, min(TRANSIENT), outcome.facts)
-    return outcome
+    code = _SYSTEM.get(str((bad.error or {}).get("error"))) if bad is not None else None
+    if code is None:
+        return outcome
+    return Outcome(Status.BROKEN, outcome.gates, outcome.reached, outcome.cause, code, outcome.facts)
 
 
 def _image(inputs: dict[str, Any]) -> str:

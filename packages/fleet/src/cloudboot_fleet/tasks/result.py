@@ -19,10 +19,10 @@ SCHEMA = 1
 class Status(enum.StrEnum):
     """How a cell ended.
 
-    ``PASSED`` and ``FAILED`` follow from the inputs and are kept. ``ERROR`` is an input that cannot be used or a defect
-    of the task. ``TIMEOUT`` and ``LIMIT`` say that the cell was killed at a limit. ``BROKEN`` is a failure of the system
-    around the cell, ``LOST`` that every worker that ran it died, ``CANCELLED`` and ``NOT_RUN`` that it has not run to
-    its end; these are run again when the campaign is resumed.
+    ``PASSED`` and ``FAILED`` follow from the inputs and are kept, as is ``ERROR``: an input that cannot be used, or a
+    defect of the task. The others are run again when the campaign is resumed: the cell was killed at a limit
+    (``TIMEOUT``, ``LIMIT``), the system around it failed (``BROKEN``), every worker that ran it died (``LOST``), or it
+    did not come to its end (``CANCELLED``, ``NOT_RUN``).
     """
 
     PASSED = "passed"

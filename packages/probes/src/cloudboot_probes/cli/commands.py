@@ -148,7 +148,7 @@ ENTRY_POINTS = "cloudboot_probes.commands"
 
 
 def complete(group: Group) -> Group:
-    """``group``; the root with what other distributions add, which is looked up when no own command fits, or for help."""
+    """``group``; the root with what other distributions add: looked up for help, and when no own command fits."""
     if group is not ROOT:
         return group
     from importlib.metadata import entry_points  # 15 ms, which no command of this package needs
