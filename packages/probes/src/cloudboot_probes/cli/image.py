@@ -13,7 +13,7 @@ from cloudboot_probes.describe import Description, describe, opened
 from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.render.text import Style
 
-from .signatures import access
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -88,7 +88,7 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
     """Show what is in an image."""
     with (
         console.progress("fetching") as progress,
-        opened(options.image, access(options), progress) as disk,
+        opened(options.image, *reach(options), progress=progress) as disk,
     ):
         description = describe(disk, check=options.check)
     if console.json:
