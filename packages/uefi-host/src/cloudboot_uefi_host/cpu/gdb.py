@@ -2,14 +2,16 @@
 
 QEMU is a child process, found on the path. A service call takes about a millisecond; it is the only back end for
 loong64. Traps do not take a breakpoint each: the code of a trap puts its own address into a scratch register and jumps
-to one place, where the only breakpoint is. Instructions cannot be counted, so timers do not reach a program that makes
-no service calls.
+to one place, where the only breakpoint is. Instructions cannot be counted: a limit of them is a slice of wall time
+here, so a program that waits for a timer without a service call is stopped at another place in each run.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import re
+import select
 import shutil
 import socket
 import struct
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS: Final = 20.0
 _REPLY_SECONDS: Final = 30.0
+_SLICE_SECONDS: Final = 0.02
 _MASK64: Final = (1 << 64) - 1
 
 
@@ -100,7 +103,7 @@ _MACHINES: Final = {
         "qemu-system-loongarch64", "qemu-system-misc", ("-machine", "virt,memory-backend=ram", "-cpu", "la464"),
         (*_numbered("r", 32), "orig_a0", "pc", "badv"), "r12", _loong64_trap,
         struct.pack("<I", 0x04000020 | 2 << 10 | 12),  # csrwr t0, euen
-        (("r12", 1),), 0,
+        (("r12", 7),), 0,  # FPE, SXE and ASXE: compilers use the vector registers without being asked
     ),
 }  # fmt: skip
 
@@ -132,15 +135,28 @@ class _Connection:
         self.command("QStartNoAckMode")
         self._acknowledge = False
 
-    def command(self, text: str, *, patient: bool = False) -> str:
-        """Send a packet and give the reply; ``patient`` waits without end."""
-        data = text.encode()
+    def command(self, text: str) -> str:
+        """Send a packet and give the reply."""
         try:
-            self._socket.settimeout(None if patient else _REPLY_SECONDS)
-            self._socket.sendall(b"$%s#%02x" % (data, sum(data) & 0xFF))
+            self._send(text)
             return self._reply()
         except OSError as error:
             raise BackEndError(f"QEMU's gdbstub does not answer: {error}") from error
+
+    def resume(self, seconds: float | None) -> tuple[str, bool]:
+        """Run until something stops the machine, or for ``seconds``: the reply, and whether the time was over."""
+        try:
+            self._send("c")
+            ready, _, _ = select.select([self._socket], [], [], seconds)
+            if not ready:
+                self.stop()  # one that comes after another stop is ignored
+            return self._reply(), not ready
+        except OSError as error:
+            raise BackEndError(f"QEMU's gdbstub does not answer: {error}") from error
+
+    def _send(self, text: str) -> None:
+        data = text.encode()
+        self._socket.sendall(b"$%s#%02x" % (data, sum(data) & 0xFF))
 
     def _reply(self) -> str:
         while True:
@@ -163,6 +179,30 @@ class _Connection:
     def close(self) -> None:
         """End the connection."""
         self._socket.close()
+
+    def features(self, annex: str) -> str:
+        """A file of the target's description."""
+        parts: list[str] = []
+        while True:
+            answer = self.command(f"qXfer:features:read:{annex}:{sum(map(len, parts)):x},ffb")
+            if answer[:1] not in {"m", "l"}:
+                raise BackEndError(f"QEMU's gdbstub has no description {annex}: {answer!r}")
+            parts.append(answer[1:])
+            if answer[0] == "l":
+                return "".join(parts)
+
+
+def _described(connection: _Connection) -> dict[str, tuple[int, int]]:
+    """The number and the bits of every register in the target's description, by its name."""
+    found: dict[str, tuple[int, int]] = {}
+    number = 0
+    for annex in re.findall(r'<xi:include href="([^"]+)"', connection.features("target.xml")):
+        for element in re.findall(r"<reg\s[^>]*>", connection.features(annex)):
+            facts = dict(re.findall(r'(\w+)="([^"]*)"', element))
+            number = int(facts.get("regnum", number))
+            found[facts["name"]] = number, int(facts["bitsize"])
+            number += 1
+    return found
 
 
 class GdbProcessor:
@@ -187,6 +227,7 @@ class GdbProcessor:
             )
         self._known: dict[str, int] | None = None
         self._changed: dict[str, int] = {}
+        self._others: dict[str, tuple[int, int]] | None = None
         self._common = 0
         self._traps = range(0)
         self._interrupted = False
@@ -243,11 +284,29 @@ class GdbProcessor:
         return self._known
 
     def read(self, register: str) -> int:
-        """The value of a general register; other registers read as 0."""
-        return self._registers().get(register, 0)
+        """The value of a register."""
+        known = self._registers().get(register)
+        if known is not None:
+            return known
+        number, _ = self._other(register)
+        return int.from_bytes(bytes.fromhex(self._connection.command(f"p{number:x}")), "little")
+
+    def _other(self, register: str) -> tuple[int, int]:
+        """The number and the bits of a register that is none of the general ones."""
+        if self._others is None:
+            self._others = _described(self._connection)
+        if register not in self._others:
+            raise BackEndError(f"QEMU's gdbstub knows no register {register}")
+        return self._others[register]
 
     def write(self, register: str, value: int) -> None:
-        """Set a general register."""
+        """Set a register."""
+        if register not in self._machine.registers:
+            number, bits = self._other(register)
+            data = (value & (1 << bits) - 1).to_bytes(bits // 8, "little")
+            if self._connection.command(f"P{number:x}={data.hex()}") != "OK":
+                raise BackEndError(f"QEMU refused to set {register}")
+            return
         value &= _MASK64
         self._changed[register] = value
         if self._known is not None:
@@ -299,18 +358,19 @@ class GdbProcessor:
     # Execution
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
-        """Execute from ``pc`` until the breakpoint or an exception; ``instructions`` cannot be counted here."""
-        del instructions
+        """Execute from ``pc`` until the breakpoint or an exception; ``instructions`` are a slice of time."""
         self._interrupted = False
         self.write(self.architecture.pc, pc)
         self._flush()
         self._known = None
-        answer = self._connection.command("c", patient=True)
+        answer, over = self._connection.resume(_SLICE_SECONDS if instructions else None)
         at = self.read(self.architecture.pc)
         if at == self._common:
             return Stop(StopReason.TRAP, self.read(self._machine.scratch))
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
+        if over:
+            return Stop(StopReason.INSTRUCTIONS, at)
         return Stop(StopReason.FAULT, at, f"the processor stopped with signal {answer[1:3] or '?'}")
 
     @property
