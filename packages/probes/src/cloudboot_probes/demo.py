@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudboot_uefi_host.programs import standin_path
+from cloudboot_uefi_host.programs import program_path
 
 from . import image, recipe, systems
 
@@ -29,7 +29,7 @@ def build(architecture: str, folder: Path) -> Path:
         made,
         name="demo",
         architecture=architecture,
-        esp=replace(made.esp, files={loader: standin_path(architecture)}),
+        esp=replace(made.esp, files={loader: program_path("standin", architecture)}),
         root=replace(made.root, files={"boot/loader.conf": configuration}, size=4 * recipe.MIB),
     )
     image.build(image.plan(made), disk, force=True)

@@ -10,7 +10,7 @@ from cloudboot_uefi_abi.constants import OpenProtocolAttribute as OpenAttribute
 from .memory_map import MemoryType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .events import Event, Events
     from .pool import Pool
@@ -116,6 +116,17 @@ class Handles:
             return None
         protocols[protocol] = Interface(pointer)
         self.announce(handle, protocol)
+        return handle
+
+    def publish(self, interfaces: Mapping[bytes, int]) -> int:
+        """A new handle with these protocols.
+
+        Raises:
+            MemoryError: the pool is used up.
+        """
+        handle = self.create()
+        for protocol, pointer in interfaces.items():
+            self.install(handle, protocol, pointer)
         return handle
 
     def announce(self, handle: int, protocol: bytes) -> None:
