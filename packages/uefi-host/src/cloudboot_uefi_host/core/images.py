@@ -68,6 +68,11 @@ class Image:
     status: int | None = None
 
 
+def image_name(path: bytes) -> str:
+    """The last part of the file name in an image's device path; empty where it names no file."""
+    return (file_name([node for node in nodes(path) if node[:2] == b"\x04\x04"]) or "").rpartition("\\")[2]
+
+
 class ImageServices:
     """The images of one machine. ``system_table`` is set by the firmware, ``boot_services_exited`` called by this."""
 
@@ -263,7 +268,7 @@ class ImageServices:
         handle = self._handles.create()
         self._handles.install(handle, LOADED_IMAGE, interface)
         self._handles.install(handle, LOADED_IMAGE_DEVICE_PATH, self._allocator.place(path) if below else 0)
-        name = (file_name([node for node in below if node[:2] == b"\x04\x04"]) or "").rpartition("\\")[2]
+        name = image_name(path)
         return Image(
             handle, name or f"image-{len(self.loaded) + 1}", Subsystem(pe.subsystem), base, pe.size_of_image,
             base + pe.entry_point, interface, allocation, pages, device, path,

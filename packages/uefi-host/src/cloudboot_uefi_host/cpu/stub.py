@@ -27,6 +27,9 @@ _REPLY_SECONDS: Final = 30.0
 _SLICE_SECONDS: Final = 0.5
 _MASK64: Final = (1 << 64) - 1
 _INTERRUPT: Final = b"\x03"
+_SIGINT, _SIGTRAP = "02", "05"
+_SPURIOUS: Final = 16
+"""Attempts to go on from a stop without a cause: QEMU may report one stop twice, the second time when it runs again."""
 #: Registers that are constant, or none of a program's.
 _FIXED: Final = frozenset({"r0", "orig_a0", "badv"})
 
@@ -219,10 +222,14 @@ class StubProcessor:
     # Execution
 
     def step(self) -> None:
-        """Execute the instruction at the program counter."""
-        self._flush()
-        self._connection.resume("s")
-        self._known = None
+        """Execute the instruction at the program counter, which is no jump to itself."""
+        pc = self.read(self.architecture.pc)
+        for _ in range(_SPURIOUS):
+            self._flush()
+            self._connection.resume("s")
+            self._known = None
+            if self.read(self.architecture.pc) != pc:
+                return
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
         """Execute from ``pc`` until a breakpoint, an exception, or the end of the slice."""
@@ -230,18 +237,22 @@ class StubProcessor:
         self.write(self.architecture.pc, pc)
         if pc in self._watched:
             self.step()  # a breakpoint at the program counter would stop the processor at once
-        self._flush()
-        self._known = None
-        answer = self._connection.resume("c", _SLICE_SECONDS if instructions else None)
-        at = self.read(self.architecture.pc)
-        if at == self._common:
-            return Stop(StopReason.TRAP, self.read(self._layout.scratch))
-        if self._interrupted:
-            return Stop(StopReason.INTERRUPTED, at)
-        if at in self._watched:
-            return Stop(StopReason.WATCHED, at)
-        if instructions and answer[1:3] == "02":  # SIGINT: the end of the slice
-            return Stop(StopReason.INSTRUCTIONS, at)
+        at, answer = pc, ""
+        for _ in range(_SPURIOUS):
+            self._flush()
+            self._known = None
+            answer = self._connection.resume("c", _SLICE_SECONDS if instructions else None)
+            at = self.read(self.architecture.pc)
+            if at == self._common:
+                return Stop(StopReason.TRAP, self.read(self._layout.scratch))
+            if self._interrupted:
+                return Stop(StopReason.INTERRUPTED, at)
+            if at in self._watched:
+                return Stop(StopReason.WATCHED, at)
+            if instructions and answer[1:3] == _SIGINT:
+                return Stop(StopReason.INSTRUCTIONS, at)
+            if answer[1:3] != _SIGTRAP:
+                break
         return Stop(StopReason.FAULT, at, f"the processor stopped with signal {answer[1:3] or '?'}")
 
     def interrupt(self) -> None:
