@@ -202,6 +202,7 @@ def build(parser: CommandParser) -> None:
     _output(parser)
     parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
     content = parser.add_argument_group("content")
+    medium(content)
     content.add_argument(
         "--loader", type=input_file, metavar="FILE", help="EFI program, put where the firmware looks for one."
     )
@@ -216,7 +217,9 @@ def build(parser: CommandParser) -> None:
         metavar="/PATH=FILE",
         help="A file of the root; can be repeated.",
     )
+    content.add_argument("--esp-only", action="store_true", default=None, help="An ESP and no root.")
     shape = parser.add_argument_group("shape")
+    shape.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), help="Whose loader (default: amd64).")
     shape.add_argument("--esp-size", type=size, metavar="SIZE", help="Size of the ESP.")
     shape.add_argument("--root-size", type=size, metavar="SIZE", help="Size of the root (default: what it needs).")
     shape.add_argument(
@@ -237,6 +240,23 @@ def build(parser: CommandParser) -> None:
         "--grub-modules", type=input_folder, metavar="FOLDER", help="GRUB's x86_64-efi folder instead of Debian's."
     )
     linux.add_argument("--arguments", metavar="TEXT", help="Kernel arguments.")
+
+
+def medium(group: argparse._ArgumentGroup) -> None:
+    """Where the system's own files come from."""
+    group.add_argument(
+        "--from", dest="medium", metavar="PATH|URL",
+        help="Installation medium: an ISO image, a disk image, a folder, a tar archive.",
+    )  # fmt: skip
+    group.add_argument("--sha256", type=digest, metavar="HEX", help="What the medium has to hash to; a URL needs it.")
+
+
+def digest(text: str) -> str:
+    """A SHA-256 in hexadecimal digits."""
+    value = text.strip().lower().removeprefix("sha256:")
+    if len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a SHA-256 in 64 hexadecimal digits")
+    return value
 
 
 def percentage(text: str) -> int:
