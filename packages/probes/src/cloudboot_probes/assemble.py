@@ -76,7 +76,9 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     root |= {path.strip("/"): source for path, source in _present(recipe.root.files).items()}
     tree = recipe.root.source
     if recipe.esp_only and (root or tree is not None):
-        raise RecipeError("a disk with an ESP alone has no root for files", hint="leave out esp-only, or the root's files")
+        raise RecipeError(
+            "a disk with an ESP alone has no root for files", hint="leave out esp-only, or the root's files"
+        )
     tar = None
     if tree is not None and not tree.exists():
         raise RecipeError(f"{tree} is not there")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cloudboot_fat as fat
@@ -121,7 +120,7 @@ def build(
     """
     with new_image(output, planned.table.size, force=force) as storage:
         table = fill(planned, storage, progress)
-        readers = read_back(storage, planned.contents.manifest, Path(output).absolute().parent)
+        readers = read_back(storage, planned.contents.manifest)
         digest = hashlib.sha256()
         for piece in chunks(storage):
             digest.update(piece)

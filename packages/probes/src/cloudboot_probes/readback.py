@@ -1,8 +1,9 @@
 """A finished disk held against the account of what went into it, before the disk has its name.
 
-Every file system is checked, and every file of both is read back and compared with the manifest, whose hashes come from
-the sources. Readers that nobody here wrote read them again where they are installed: GRUB's the ESP and the files that a
-loader needs, The Sleuth Kit's every file of the root. Where such a program is installed and disagrees, there is no image.
+Every file system is checked, and every file of both is read back and compared with the manifest, whose hashes come
+from the sources. Readers that nobody here wrote read them again where they are installed: GRUB's the ESP and the files
+that a loader needs, The Sleuth Kit's every file of the root. Where such a program is installed and disagrees, there is
+no image.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_base import FormatError
+from cloudboot_base import FormatError, new_image
+from cloudboot_base.copying import copy_from_file
 from cloudboot_base.exit_codes import CHECK_FAILED
+from cloudboot_base.storage import descriptor_of
 
 from .disk import Disk
 from .errors import CloudbootError
+from .manifest import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +49,8 @@ class ReadBackError(CloudbootError):
     exit_code = CHECK_FAILED
 
 
-def read_back(storage: Storage, manifest: Manifest, folder: Path) -> list[str]:
+def read_back(storage: Storage, manifest: Manifest) -> list[str]:
     """Check a disk and compare every file of it with the manifest; the names of the other readers that agreed.
-
-    ``folder`` is on the file system that the storage is a file of.
 
     Raises:
         ReadBackError: a check found something, a file differs, or an installed reader disagrees.
@@ -61,12 +63,10 @@ def read_back(storage: Storage, manifest: Manifest, folder: Path) -> list[str]:
             raise ReadBackError(f"read back, {problem}")
     except FormatError as error:
         raise ReadBackError(f"the disk cannot be read back: {error}") from error
-    return _read_by_others(storage, disk, manifest, folder)
+    return _read_by_others(storage, disk, manifest)
 
 
 def _esp_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
-    from .manifest import PATH
-
     wanted = dict(manifest.esp)
     for folder, _, files in disk.esp.walk():
         for entry in files:
@@ -104,7 +104,7 @@ def _root_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
 
 def _differences(volume: FileSystem, path: str, expected: ManifestEntry) -> Iterator[str]:
     status = volume.stat(path, follow_symlinks=False)
-    facts = [
+    facts: list[tuple[str, int | None, int]] = [
         ("mode", expected.mode, status.st_mode),
         ("owner", expected.uid, status.st_uid),
         ("group", expected.gid, status.st_gid),
@@ -130,41 +130,31 @@ def _digest(file: OpenFile | Storage) -> tuple[int, str]:
     return file.size, digest.hexdigest()
 
 
-def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest, folder: Path) -> list[str]:
-    fileno = getattr(storage, "fileno", None)
-    if fileno is None:
+def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest) -> list[str]:
+    behind = descriptor_of(storage)
+    if behind is None or behind[1]:
         return []
-    agreed = []
-    with _named(fileno(), folder) as path:
-        if path is not None and disk.table.sector_size == 512 and shutil.which("grub-fstest") is not None:
+    fd, agreed = behind[0], []
+    if disk.table.sector_size == 512 and shutil.which("grub-fstest") is not None:
+        with _named_copy(fd, storage.size) as path:
             _read_by_grub(path, disk, manifest)
-            agreed.append("grub-fstest")
+        agreed.append("grub-fstest")
     if disk.root_partition is not None and shutil.which("tsk_recover") is not None:
-        _read_by_sleuthkit(f"/proc/{os.getpid()}/fd/{fileno()}", disk.root_partition, disk.table.sector_size, manifest)
+        _read_by_sleuthkit(f"/proc/{os.getpid()}/fd/{fd}", disk.root_partition, disk.table.sector_size, manifest)
         agreed.append("tsk_recover")
     return agreed
 
 
 @contextlib.contextmanager
-def _named(fd: int, folder: Path) -> Iterator[Path | None]:
-    """A path of an open file for programs that resolve links; ``None`` where a file without a name cannot be given one.
+def _named_copy(fd: int, size: int) -> Iterator[Path]:
+    """A sparse copy of an open file: GRUB resolves links, and the output has no name yet.
 
-    The file gets a second, hidden name in the folder of the output, for as long as the block takes.
+    The output cannot have a second name for a while: once that is removed, the kernel gives the file no other.
     """
-    own = Path(f"/proc/self/fd/{fd}")
-    current = Path(os.readlink(own))
-    if current.exists() and current.samefile(own):
-        yield current
-        return
-    with tempfile.TemporaryDirectory(prefix=".cloudboot-", dir=folder) as name:
-        place = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        path: Path | None = Path(name) / "disk.img"
-        try:  # a directory descriptor makes CPython call linkat(), which follows /proc/self/fd to the file
-            os.link(own, "disk.img", src_dir_fd=place, dst_dir_fd=place, follow_symlinks=True)
-        except OSError:
-            path = None
-        finally:
-            os.close(place)
+    with tempfile.TemporaryDirectory(prefix="cloudboot-grub-") as name:
+        path = Path(name) / "disk.img"
+        with new_image(path, size) as copy:
+            copy_from_file(fd, copy, 0, size, skip_holes=True)
         yield path
 
 
@@ -199,8 +189,8 @@ def _read_by_sleuthkit(place: str, partition: Partition, sector_size: int, manif
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ReadBackError(f"The Sleuth Kit cannot read the root: {reason}")
         for entry in manifest.root.values():
-            if entry.sha256 is None or not _plain(entry.path):
-                continue
+            if not entry.size or entry.sha256 is None or not _plain(entry.path):
+                continue  # tsk_recover writes no empty files
             copy = Path(name) / entry.path.lstrip("/")
             if not copy.is_file():
                 raise ReadBackError(f"The Sleuth Kit does not find {entry.path} in the root")

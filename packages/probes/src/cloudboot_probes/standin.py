@@ -1,4 +1,4 @@
-"""The parts of the ``demo`` recipe: the stand-in loader that is shipped with cloudboot_uefi_host, and its configuration."""
+"""The parts of the ``demo`` recipe: the stand-in loader that cloudboot_uefi_host ships, and its configuration."""
 
 from __future__ import annotations
 

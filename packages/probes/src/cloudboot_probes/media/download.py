@@ -32,6 +32,7 @@ _PIECE: Final = 1 << 20
 _STALL: Final = 60.0
 _MAX_REDIRECTS: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_AGAIN: Final = "run the command again: it goes on where it stopped"
 
 
 def is_url(text: str) -> bool:
@@ -54,7 +55,7 @@ def verify_file(path: Path, sha256: str) -> None:
 
 
 def download(url: str, sha256: str, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Path:
-    """The file at ``url``, from the cache or the network; ``progress`` is told bytes done and bytes in all (0: unknown).
+    """The file at ``url``, from the cache or the network; ``progress`` is told bytes done and in all (0: unknown).
 
     Raises:
         DownloadError: the URL is not one of http, or the server does not give the file.
@@ -90,7 +91,9 @@ def _receive(url: str, file: IO[bytes], progress: Callable[[int, int], None]) ->
     """Append what is missing to ``file``."""
     start = file.seek(0, os.SEEK_END)
     with _open(url, start) as answer:
-        if start and (answer.status != 206 or not (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")):
+        if start and (
+            answer.status != 206 or not (answer.headers["Content-Range"] or "").startswith(f"bytes {start}-")
+        ):
             file.truncate(0)
             start = 0
         if answer.status == 416:  # there is nothing behind what is here already
@@ -109,7 +112,8 @@ def _receive(url: str, file: IO[bytes], progress: Callable[[int, int], None]) ->
             raise _failed(url, error) from None
         if total and done != total:
             raise DownloadError(
-                f"{_shown(url)} ended after {done} of {total} bytes", hint="run the command again: it goes on from there"
+                f"{_shown(url)} ended after {done} of {total} bytes",
+                hint="run the command again: it goes on from there",
             )
 
 
@@ -130,7 +134,9 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
     first = _parts(url)
     current = first
     for _ in range(_MAX_REDIRECTS + 1):
-        request = urllib.request.Request(_without_account(current), headers={"User-Agent": "cloudboot"})
+        request = urllib.request.Request(  # noqa: S310 -- _parts has let http and https alone through
+            _without_account(current), headers={"User-Agent": "cloudboot"}
+        )
         if start:
             request.add_header("Range", f"bytes={start}-")
         if first.username is not None and _origin(current) == _origin(first):
@@ -158,17 +164,18 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
 
 def _failed(url: str, error: Exception) -> DownloadError:
     reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return DownloadError(f"{_shown(url)}: {reason}", hint="run the command again: it goes on where it stopped")
+    return DownloadError(f"{_shown(url)}: {reason}", hint=_AGAIN)
 
 
 def _parts(url: str) -> urllib.parse.SplitResult:
+    wrong = DownloadError(f"{_shown(url)} is not a URL of https or http")
     try:
         parts = urllib.parse.urlsplit(url)
-        usable = parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        port = parts.port
     except ValueError:
-        usable = False
-    if not usable or any(letter <= " " for letter in url):
-        raise DownloadError(f"{_shown(url)} is not a URL of https or http")
+        raise wrong from None
+    if parts.scheme not in SCHEMES or not parts.hostname or port == 0 or any(letter <= " " for letter in url):
+        raise wrong
     return parts
 
 

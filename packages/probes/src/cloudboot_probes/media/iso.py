@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SECTOR: Final = 2048
 _FIRST_DESCRIPTOR: Final = 16 * SECTOR
+_ALL_SECTORS: Final = (1 << 32) * SECTOR
 _STANDARD: Final = b"CD001"
 _MAX_ENTRIES: Final = 4_000_000
 _MAX_DEPTH: Final = 255
@@ -48,10 +49,40 @@ def is_iso(storage: Storage) -> bool:
     return storage.read_at(_FIRST_DESCRIPTOR, 6)[1:6] == _STANDARD
 
 
+class _Endless(io.BytesIO):
+    """The medium as pycdlib reads it: it states more bytes than sectors can be numbered, and has those it has.
+
+    pycdlib shortens files that reach beyond the end of a medium, silently. It does not know where this one ends, so
+    that what is recorded can be compared with what is there.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self._storage, self._position = storage, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to ``offset``."""
+        base = (0, self._position, _ALL_SECTORS)[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The position, in bytes."""
+        return self._position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Up to ``size`` bytes, fewer at the end of the medium."""
+        there = max(0, self._storage.size - self._position)
+        data = self._storage.read_at(self._position, there if size is None or size < 0 else min(size, there))
+        self._position += len(data)
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class IsoEntry:
-    """A directory record. ``path`` begins with ``/``; ``stored`` is how pycdlib is asked for it; ``mtime`` is in seconds.
+    """A directory record.
 
+    ``path`` begins with ``/``; ``stored`` is how pycdlib is asked for it; ``mtime`` is in seconds since 1970.
     ``links`` counts the names of the file, ``extent`` is the sector of its first byte; ``whole`` says that the others
     follow it: a file of 4 GiB and more is in several extents.
     """
@@ -72,8 +103,8 @@ class IsoEntry:
 class IsoTree:
     """The files of an ISO 9660 volume.
 
-    Rock Ridge has POSIX names, modes, owners, times and symbolic links. Joliet has only names and times. Plain names are
-    in upper case with a version: they are shown in lower case without it, as Linux and FreeBSD mount them.
+    Rock Ridge has POSIX names, modes, owners, times and symbolic links. Joliet has only names and times. Plain names
+    are in upper case with a version: they are shown in lower case without it, as Linux and FreeBSD mount them.
 
     Raises:
         MissingDependencyError: pycdlib is not installed.
@@ -92,7 +123,7 @@ class IsoTree:
         self._storage = storage
         self._iso = pycdlib.PyCdlib()
         with self._reading("the volume"):
-            self._iso.open_fp(io.BufferedReader(StorageFile(storage), 1 << 16))
+            self._iso.open_fp(_Endless(storage))
             self._key = (
                 "rr_path" if self._iso.has_rock_ridge() else "joliet_path" if self._iso.has_joliet() else "iso_path"
             )
@@ -212,6 +243,7 @@ class IsoTree:
                 "a name cannot be one of a file", structure="Directory Record", field="File Identifier",
                 actual=ascii(visible),
             )  # fmt: skip
+        whole = record.data_continuation is None and not record.xattr_len
         size, extent = int(record.get_data_length()), int(record.extent_location())
         folder = bool(record.is_dir())
         mode = (stat.S_IFDIR | 0o755) if folder else (stat.S_IFREG | 0o644)
@@ -226,7 +258,7 @@ class IsoTree:
                 mode, target = stat.S_IFLNK | 0o777, os.fsdecode(ridge.symlink_path())
             elif folder != stat.S_ISDIR(mode):
                 mode = stat.S_IMODE(mode) | (stat.S_IFDIR if folder else stat.S_IFREG)
-        if stat.S_ISREG(mode) and size and extent * SECTOR + size > self._storage.size:
+        if (stat.S_ISREG(mode) or folder) and size and extent * SECTOR + size > self._storage.size:
             raise IsoError(
                 f"{shown}/{visible} reaches beyond the end of the medium", structure="Directory Record",
                 field="Extent Location", expected=f"at most {self._storage.size}", actual=extent * SECTOR + size,
@@ -234,7 +266,7 @@ class IsoTree:
         return IsoEntry(
             f"{shown}/{visible}", f"{stored.rstrip('/')}/{name}", mode, uid, gid, _modified(record, ridge),
             0 if target is not None or folder else size, extent, links,
-            record.data_continuation is None and not record.xattr_len, target,
+            whole, target,
         )  # fmt: skip
 
 

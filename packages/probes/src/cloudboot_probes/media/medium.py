@@ -37,8 +37,8 @@ class Medium:
     """What was found on a medium.
 
     ``format`` is what it is: ``tree``, ``tar``, ``iso9660``, or the container of a disk image (``raw``, ``qcow2``,
-    ``xz`` ...). ``volumes`` are in the order they are looked through. ``problems`` say which parts could not be read, and
-    why; ``bios`` names what starts it on a BIOS, if there is such a thing.
+    ``xz`` ...). ``volumes`` are in the order they are looked through. ``problems`` say which parts could not be read,
+    and why; ``bios`` names what starts it on a BIOS, if there is such a thing.
     """
 
     name: str

@@ -34,8 +34,8 @@ def prepared(
 ) -> Iterator[Recipe]:
     """``recipe`` with the loader and the root of the medium at ``path``, which stay where they are within the block.
 
-    A loader that the recipe has already is kept, and so is a source of the root. ``sha256`` is the medium's, where it is
-    known.
+    A loader that the recipe has already is kept, and so is a source of the root. ``sha256`` is the medium's, where it
+    is known.
 
     Raises:
         RecipeError: the recipe's system takes nothing from a medium.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import FormatError
@@ -14,6 +13,7 @@ from .errors import MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cloudboot_fat import FatReader
     from cloudboot_vfs import FileSystem

@@ -124,7 +124,8 @@ def header(probe: Probe) -> Mapping[str, object]:
     }
     if disk.root is not None:
         evidence["root"] = {"label": disk.root.label, "block_size": disk.root.geometry.block_size}
-    findings = [f"{where}: {finding}" for where, finding in disk.findings()]
+    tolerated = probe.system.tolerated_findings
+    findings = [f"{where}: {finding}" for where, finding in disk.findings() if finding.kind not in tolerated]
     evidence["findings"] = len(findings)
     if findings:
         evidence["found"] = findings[:_SHOWN_FINDINGS]

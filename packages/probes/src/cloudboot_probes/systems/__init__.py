@@ -15,10 +15,11 @@ class System:
     """What an operating system's boot looks like from outside.
 
     ``loaders`` maps an architecture to the loader's paths on the ESP, the system's own first, that of removable media
-    last; ``medium_loaders`` the paths in an installed system or on its installation medium. The patterns are regular expressions for the serial line, with a group named ``evidence`` around what a report
-    should show; one that is ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are
-    matched with whole lines. ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the
-    root file system.
+    last; ``medium_loaders`` the paths in an installed system or on its installation medium. The patterns are regular
+    expressions for the serial line, with a group named ``evidence`` around what a report should show; one that is
+    ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are matched with whole lines.
+    ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
+    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind.
     """
 
     name: str
@@ -30,6 +31,7 @@ class System:
     root_file_system: str
     kernel: str
     gates: tuple[str, ...]
+    tolerated_findings: frozenset[str]
     prompts: tuple[str, ...]
     loader_files: tuple[str, ...]
     loader_pattern: str
@@ -96,6 +98,7 @@ def load(name: str) -> System:
         root_file_system=data["root-file-system"],
         kernel=data["kernel"],
         gates=tuple(data.get("gates", ())),
+        tolerated_findings=frozenset(data.get("tolerated-findings", ())),
         prompts=tuple(data.get("prompts", ())),
         loader_files=tuple(data.get("loader-reads", ())),
         loader_pattern=serial["loader"],
