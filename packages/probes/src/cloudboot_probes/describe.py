@@ -19,6 +19,9 @@ from .systems import load, names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from cloudboot_oci_stream import RetryPolicy
+    from cloudboot_oci_stream.deadline import Deadline
+
     from .manifest import Manifest
 
 
@@ -49,7 +52,12 @@ class Description:
 
 @contextlib.contextmanager
 def opened(
-    image: str, access: Access | None = None, progress: Callable[[int, int], None] | None = None
+    image: str,
+    access: Access | None = None,
+    deadline: Deadline | None = None,
+    retry: RetryPolicy | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Disk]:
     """The disk that ``image`` names: a file (raw, compressed, qcow2 or VHD) if there is one, else a reference.
 
@@ -63,7 +71,7 @@ def opened(
         with open_disk(image) as disk:
             yield Disk.open(disk.storage)
     else:
-        with fetch_image(image, access=access, progress=progress) as fetched:
+        with fetch_image(image, access=access, deadline=deadline, retry=retry, progress=progress) as fetched:
             yield Disk.open(MemoryStorage(fetched.view))
 
 

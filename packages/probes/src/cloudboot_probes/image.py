@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from cloudboot_base import WritableStorage
+    from cloudboot_base import Storage, WritableStorage
     from cloudboot_ufs2.builder.builder import Source
 
     from .manifest import Manifest
@@ -41,6 +41,24 @@ class Plan:
     contents: Contents
     table: gpt.Table
     specs: tuple[gpt.PartitionSpec, ...]
+
+    def fill(self, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
+        """Write the partitions, then the table, into fresh ``storage`` (it reads as zeros) of the planned size."""
+        recipe, contents = self.recipe, self.contents
+        windows = [partition.window(storage) for partition in self.table.partitions]
+        fat.build(windows[0], contents.esp, esp_options(recipe, self.table.partitions[0].first_lba))
+        for root in windows[1:]:
+            ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
+        table = gpt.plan(self.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=windows)
+        return gpt.create(storage, table)
+
+    def read_back(self, storage: Storage) -> list[str]:
+        """Check the written disk and compare every file with the manifest; the names of other readers that agreed.
+
+        Raises:
+            ReadBackError: the disk does not hold what was planned.
+        """
+        return read_back(storage, self.contents.manifest)
 
     def as_dict(self) -> dict[str, object]:
         """The plan, ready for JSON."""
@@ -90,6 +108,10 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
         PackageMissingError: a Debian package cannot be had.
     """
     check(recipe)
+    if recipe.system == "windows":
+        from .windows.image import plan as plan_windows  # it extends what is in this module
+
+        return plan_windows(recipe, say)
     contents = compose(recipe, say)
     specs = [gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")]
     if not recipe.esp_only:
@@ -119,33 +141,24 @@ def build(
         OSError: the disk is full, a source cannot be read.
     """
     with new_image(output, planned.table.size, force=force) as storage:
-        table = fill(planned, storage, progress)
-        readers = read_back(storage, planned.contents.manifest)
+        table = planned.fill(storage, progress)
+        readers = planned.read_back(storage)
         digest = hashlib.sha256()
         for piece in chunks(storage):
             digest.update(piece)
     return Built(table, planned.contents.manifest, digest.hexdigest(), tuple(readers))
 
 
-def fill(planned: Plan, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
-    """Write the partitions and then the table into fresh ``storage`` (it reads as zeros) of the planned size."""
-    recipe, contents = planned.recipe, planned.contents
-    windows = [partition.window(storage) for partition in planned.table.partitions]
-    fat.build(
-        windows[0],
-        contents.esp,
-        fat.FormatOptions(
-            sector_size=recipe.sector_size,
-            label=recipe.esp.label,
-            timestamp=dt.datetime.fromtimestamp(recipe.timestamp, dt.UTC),
-            hidden_sectors=planned.table.partitions[0].first_lba,
-            fresh=True,
-        ),
+def esp_options(recipe: Recipe, first_lba: int, fat_type: fat.FatType | None = None) -> fat.FormatOptions:
+    """How the ESP is formatted: a fresh volume behind ``first_lba`` sectors."""
+    return fat.FormatOptions(
+        fat_type=fat_type,
+        sector_size=recipe.sector_size,
+        label=recipe.esp.label,
+        timestamp=dt.datetime.fromtimestamp(recipe.timestamp, dt.UTC),
+        hidden_sectors=first_lba,
+        fresh=True,
     )
-    for root in windows[1:]:
-        ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
-    table = gpt.plan(planned.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=windows)
-    return gpt.create(storage, table)
 
 
 def _source(contents: Contents) -> Source:

@@ -49,8 +49,10 @@ class ReadBackError(CloudbootError):
     exit_code = CHECK_FAILED
 
 
-def read_back(storage: Storage, manifest: Manifest) -> list[str]:
+def read_back(storage: Storage, manifest: Manifest, *, root: bool = True) -> list[str]:
     """Check a disk and compare every file of it with the manifest; the names of the other readers that agreed.
+
+    Without ``root`` that is the partition table and the ESP: the root is a file system of another kind.
 
     Raises:
         ReadBackError: a check found something, a file differs, or an installed reader disagrees.
@@ -59,7 +61,9 @@ def read_back(storage: Storage, manifest: Manifest) -> list[str]:
         disk = Disk.open(storage)
         for where, finding in disk.findings():
             raise ReadBackError(f"the {where} breaks its format: {finding}")
-        for problem in (*_esp_differences(disk, manifest), *_root_differences(disk, manifest)):
+        for problem in _esp_differences(disk, manifest):
+            raise ReadBackError(f"read back, {problem}")
+        for problem in _root_differences(disk, manifest) if root else ():
             raise ReadBackError(f"read back, {problem}")
     except FormatError as error:
         raise ReadBackError(f"the disk cannot be read back: {error}") from error

@@ -14,7 +14,7 @@ from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.render.text import Style
 
 from . import media
-from .signatures import access
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -51,6 +51,10 @@ def build(options: argparse.Namespace, console: Console) -> int:
             "files": {**made.root.files, **dict(options.root_file or ())},
         },
         linux={name: getattr(options, name) for name in ("kernel", "initrd", "grub_modules", "arguments")},
+        windows={
+            "stand_in": options.stand_in or None,
+            **{name: getattr(options, name) for name in ("bcd", "locale", "index")},
+        },
     )
     with media.resolved(changed, options, console) as whole:
         return _build(whole, options, console)
@@ -91,7 +95,7 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
     """Show what is in an image."""
     with (
         console.progress("fetching") as progress,
-        opened(options.image, access(options), progress) as disk,
+        opened(options.image, *reach(options), progress=progress) as disk,
     ):
         description = describe(disk, check=options.check)
     if console.json:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
+from cloudboot_probes.inputs import check_file
 from cloudboot_probes.media.download import download, is_url, verify_file
 from cloudboot_probes.media.prepare import SYSTEMS, prepared
 
@@ -45,7 +47,12 @@ def resolved(recipe: Recipe, options: argparse.Namespace, console: Console) -> I
             path = download(source, options.sha256, progress=progress)
     else:
         path = Path(source)
+        if not path.is_dir():
+            check_file(path)
         if options.sha256 is not None:
             verify_file(path, options.sha256)
+    if recipe.system == "windows":
+        yield dataclasses.replace(recipe, windows=dataclasses.replace(recipe.windows, source=path))
+        return
     with prepared(recipe, path, sha256=options.sha256, say=lambda text: console.say(f"cloudboot: {text}")) as made:
         yield made

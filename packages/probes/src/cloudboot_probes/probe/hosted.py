@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import cloudboot_gpt as gpt
+import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from cloudboot_probes.systems import System
     from cloudboot_vfs import FileSystem
 
-#: What :class:`~cloudboot_probes.systems.System` calls file systems that cloudboot_ufs2 reads.
-_UFS = frozenset({"ufs2", "ffs"})
+#: What reads a root, by what :class:`~cloudboot_probes.systems.System` calls its file system.
+_OPENERS: Mapping[str, Callable[[Storage], FileSystem]] = {"ufs2": ufs2.UFS2, "ffs": ufs2.UFS2, "ntfs": ntfs.NTFS}
 _HEADLINES = {
     "publish-block-io": "{disk}, {processor}",
     "connect-controller": "{status}, children {children}",
@@ -41,10 +42,6 @@ _HEADLINES = {
     "loader-banner": "{banner}",
 }
 _ENDS = "the firmware in this process runs loaders: it ends where the operating system takes the machine over"
-
-
-def _open_root(storage: Storage) -> FileSystem:
-    return ufs2.UFS2(storage)
 
 
 class HostedSession:
@@ -62,7 +59,7 @@ class HostedSession:
                 banner=system.loader_pattern,
                 failures=[pattern for pattern in (system.loader_failed_pattern, system.panic_pattern) if pattern],
                 root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
-                open_root=_open_root if system.root_file_system in _UFS else None,
+                open_root=_OPENERS.get(system.root_file_system),
                 memory=options.memory,
                 budget=Budget(seconds=probe.time_limit),
             )

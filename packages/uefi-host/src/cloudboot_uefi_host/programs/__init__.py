@@ -8,6 +8,7 @@ from typing import Final
 from cloudboot_uefi_host.cpu.architecture import architecture_of
 
 SOURCE: Final = Path(__file__).parent / "standin.c"
+BOOT_MANAGER_SOURCE: Final = Path(__file__).parent / "bootmgr.c"
 
 
 def standin_path(architecture: str) -> Path:
@@ -16,7 +17,7 @@ def standin_path(architecture: str) -> Path:
     Raises:
         UsageError: the architecture is not known.
     """
-    return Path(__file__).parent / f"standin-{architecture_of(architecture).name}.efi"
+    return _built(SOURCE, architecture)
 
 
 def standin(architecture: str) -> bytes:
@@ -26,3 +27,25 @@ def standin(architecture: str) -> bytes:
         OSError: there is none for this architecture.
     """
     return standin_path(architecture).read_bytes()
+
+
+def boot_manager_path(architecture: str) -> Path:
+    """Where the built stand-in for Windows' boot manager is; there is one for amd64 and one for arm64.
+
+    Raises:
+        UsageError: the architecture is not known.
+    """
+    return _built(BOOT_MANAGER_SOURCE, architecture)
+
+
+def boot_manager(architecture: str) -> bytes:
+    """The stand-in for Windows' boot manager: it follows the boot configuration to a loader, or shows a status code.
+
+    Raises:
+        OSError: there is none for this architecture.
+    """
+    return boot_manager_path(architecture).read_bytes()
+
+
+def _built(source: Path, architecture: str) -> Path:
+    return source.with_name(f"{source.stem}-{architecture_of(architecture).name}.efi")
