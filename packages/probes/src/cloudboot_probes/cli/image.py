@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK, counted, printable
+from cloudboot_base.gates import Verdict
 from cloudboot_probes import image as images
 from cloudboot_probes import recipe as recipes
 from cloudboot_probes.describe import Description, describe, opened
 from cloudboot_probes.loader import REMOVABLE
+from cloudboot_probes.render.terminal import gate_lines
 from cloudboot_probes.render.text import Style
 
 from . import media
@@ -102,7 +104,8 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
         console.result(description.as_dict())
     else:
         _print_description(console, description)
-    return CHECK_FAILED if description.findings else OK
+    failed = any(gate.verdict is Verdict.FAIL for gate in description.components)
+    return CHECK_FAILED if description.findings or failed else OK
 
 
 def _print_plan(console: Console, planned: images.Plan, output: Path) -> None:
@@ -160,6 +163,11 @@ def _print_description(console: Console, description: Description) -> None:
     for finding in description.findings:
         mark = Style.BAD.wrap("! ") if console.color else "! "
         console.print(mark + printable(finding))
+    if description.components:
+        console.print(_bold(console, "what Windows' boot needs"))
+        for gate in description.components:
+            console.lines(gate_lines(gate, console.width, color=console.color))
+        console.print()
     if description.checked:
         count = len(description.findings)
         console.print(f"{counted(count, 'defect')} found" if count else "no defect found")

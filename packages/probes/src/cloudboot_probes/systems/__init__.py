@@ -19,7 +19,8 @@ class System:
     expressions for the serial line, with a group named ``evidence`` around what a report should show; one that is
     ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are matched with whole lines.
     ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
-    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind.
+    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind. ``text_console`` says
+    that the machine is to have no display.
     """
 
     name: str
@@ -41,6 +42,7 @@ class System:
     failed_pattern: str | None
     panic_pattern: str | None
     loader_failed_pattern: str | None
+    text_console: bool = False
 
     def loader_paths(self, architecture: str) -> tuple[str, ...]:
         """The paths of the loader on the ESP, the system's own first.
@@ -108,4 +110,5 @@ def load(name: str) -> System:
         failed_pattern=serial.get("failed"),
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
+        text_console=data.get("text-console", False),
     )
