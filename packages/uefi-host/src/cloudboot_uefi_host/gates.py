@@ -57,7 +57,7 @@ class BootPlan:
     ``loaders`` are paths on the ESP with ``/``, the first that is there is started. ``root_types`` are the GPT types of
     a root partition, ``open_root`` opens its file system. ``banner`` is a regular expression for the loader's own text
     with an optional group ``evidence``; ``failures`` are texts of a loader that gives up. ``keys`` are typed, ``until``
-    ends the run once it was printed.
+    ends the run once it was printed. Without ``graphics`` there is no display: what a loader shows is text.
     """
 
     architecture: str
@@ -70,6 +70,7 @@ class BootPlan:
     keys: Sequence[Typed] = ()
     until: str | None = None
     options: str = ""
+    graphics: bool = True
     memory: int = DEFAULT_MEMORY
     budget: Budget = field(default_factory=Budget)
 
@@ -126,7 +127,7 @@ class HostedBoot(FirmwareBoot):
 
     def __init__(self, plan: BootPlan) -> None:
         firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
-        self.graphics: Graphics = publish_graphics(firmware)
+        self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
         super().__init__(plan, firmware)

@@ -180,11 +180,10 @@ class Session:
 
     def _advice(self) -> str:
         """What to do about a request that was not authorised."""
-        host = self._reference.host
         found = self._authenticator.found if self._authenticator else None
         if found:
             return f"check who may use the repository; the credentials sent are from {found}"
-        return f"log in with 'cloudboot-oci-stream login {host}', or check who may use the repository"
+        return f"{self._access.login_hint(self._reference.host)}, or check who may use the repository"
 
 
 def location(response: Response) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from cloudboot_uefi_host.cpu.architecture import architecture_of
 
-PROGRAMS: Final = {"standin": ("amd64", "arm64", "riscv64"), "agent": ("amd64",)}
+PROGRAMS: Final = {"standin": ("amd64", "arm64", "riscv64"), "bootmgr": ("amd64", "arm64"), "agent": ("amd64",)}
 """The programs, and the architectures each is shipped for."""
 
 
@@ -37,3 +37,12 @@ def standin(architecture: str) -> bytes:
 def agent() -> bytes:
     """The program through which :mod:`cloudboot_uefi_host.live` calls a firmware's services (amd64)."""
     return program_path("agent", "amd64").read_bytes()
+
+
+def boot_manager(architecture: str) -> bytes:
+    """The stand-in for Windows' boot manager: it follows the boot configuration to a loader, or shows a status code.
+
+    Raises:
+        OSError: there is none for this architecture.
+    """
+    return program_path("bootmgr", architecture).read_bytes()
