@@ -37,6 +37,7 @@ JUDGES = {
     "fish": "fish",
     "fuse3": "fusermount3",
     "gdisk": "sgdisk",
+    "genisoimage": "genisoimage",
     "gnu-efi": "/usr/include/efi/efi.h",
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/ufs2.mod",
     "libarchive-tools": "bsdtar",
@@ -60,6 +61,7 @@ JUDGES = {
     "tinyproxy": "tinyproxy",
     "tpm2-tools": "tpm2_eventlog",
     "wimtools": "wimcapture",
+    "xorriso": "xorriso",
     "zsh": "zsh",
     "xz-utils": "xz",
 }
