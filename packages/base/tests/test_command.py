@@ -27,7 +27,7 @@ from cloudboot_base.command import (
     report,
     run,
 )
-from cloudboot_base.errors import Finding, FormatError
+from cloudboot_base.errors import Finding, FormatError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,22 @@ def test_errors_become_a_line_and_a_code(
     if not isinstance(error, KeyboardInterrupt):
         run("prog", fail, parser.parse_args(["-v"]))
         assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("replacement", [AttributeError("gone"), OSError(5, "Input/output error"), UsageError("no")])
+def test_what_a_finally_raises_in_place_of_an_interrupt_is_the_interrupt(
+    replacement: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: argparse.Namespace) -> int:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise replacement
+
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    assert run("prog", fail, parser.parse_args([])) == INTERRUPTED
+    assert capsys.readouterr().err == "prog: interrupted\n"
 
 
 @pytest.mark.parametrize("buffered", ["", "1"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudboot_base import FormatError, UsageError
-from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE, print_findings
+from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE, print_findings
 from cloudboot_base.errors import Finding
 from cloudboot_base.program import Program
 from cloudboot_base.testing import judge, run
@@ -41,6 +41,18 @@ def made() -> Program:
     failing = program.command("fail", _fail, "Fail.")
     failing.add_argument("image", metavar="IMAGE", help="The image.")
     return program
+
+
+def test_an_interrupt_while_the_words_are_read_is_one_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """argparse's intermixed parsing cleans up in a ``finally`` that raises when it was interrupted early."""
+    program = made()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program.commands["list"], "format_usage", interrupt)
+    assert program.run(["list", "a.img"]) == INTERRUPTED
+    assert capsys.readouterr().err == "cloudboot-sample: interrupted\n"
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def test_the_default_checkpoints_pass_every_gate(wad: Wad, tmp_path: Path) -> No
     assert {name: told[f"O-{name}"] for name in range(1, 10)} == dict.fromkeys(range(1, 10), "pass")
     assert told["keys"] == "not-applicable"
     assert page.stat().st_size > 100_000
+    assert page.read_text().count("<polyline") == 2
 
 
 def test_a_short_soak(wad: Wad) -> None:

@@ -49,6 +49,8 @@ def test_all_exact_gates_pass(wad: Wad, script: Script, oracle: Oracle) -> None:
     page = render_report(context, list(gates.values()))
     assert page.count("data:image/png;base64,") == 3 * len(CHECKPOINTS)
     assert "What this does not prove" in page
+    assert page.count("<polyline") == 1  # nothing was played
+    assert "<td>the picture of tic 160</td><td>refused" in page
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -71,6 +71,21 @@ def test_every_packages_errors_become_gates(error: Exception, facts: dict[str, o
 def test_a_defect_of_the_program_is_not_a_verdict(error: BaseException) -> None:
     with pytest.raises(type(error)):
         list(run_stages([Stage("one", "", raising(error))], []))
+
+
+@pytest.mark.parametrize("replacement", [AttributeError("gone"), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("make", [lambda run: Stage("one", "", run), lambda run: cast("Stage[Any]", stage("one", run))])
+def test_what_a_finally_raises_in_place_of_an_interrupt_ends_the_run(
+    replacement: Exception, make: Callable[..., Stage[Any]]
+) -> None:
+    def run(_: object) -> Mapping[str, object]:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise replacement
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run_stages([make(run)], []))
 
 
 def test_a_run_that_ends_early_has_all_of_its_gates() -> None:

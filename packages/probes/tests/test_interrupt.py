@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cloudboot_probes.cli import main
 
 NAMES = [
     "resolve", "fetch", "verify", "header", "publish-block-io", "connect-controller", "sfs-child", "load-image",
@@ -132,3 +135,18 @@ def test_an_interrupt_during_start_up_is_one_line(tmp_path: Path, delay: float) 
         )  # fmt: skip
     assert done.returncode == 130
     assert done.stderr == "cloudboot: interrupted\n"
+
+
+def test_an_interrupt_that_a_library_replaces_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """argparse's intermixed parsing cleans up in a ``finally`` that raises when it was interrupted early."""
+
+    def interrupt(_: argparse.ArgumentParser) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(argparse.ArgumentParser, "format_usage", interrupt)
+    with pytest.raises(SystemExit) as left:
+        main(["probe", "linux", "127.0.0.1:1/a/b:v1"])
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "cloudboot: interrupted\n"

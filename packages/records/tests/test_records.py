@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -130,6 +132,19 @@ def test_generated_classes_round_trip(records: ModuleType) -> None:
     buffer = bytearray(records.Shape.SIZE + 1)
     shape.pack_into(buffer, 1, "little")
     assert buffer[1:] == expected
+
+
+def test_generated_classes_compare_and_show_themselves_as_dataclasses_do(records: ModuleType) -> None:
+    fields = ["x", "y"]
+    judge = dataclasses.make_dataclass("Point", fields)
+    for left, right in itertools.product([(1, 2), (1, 3), (2, 2)], repeat=2):
+        assert (records.Point(*left) == records.Point(*right)) is (judge(*left) == judge(*right))
+    assert [field.name for field in dataclasses.fields(records.Point)] == fields
+    assert repr(records.Point(1, -2)) == repr(judge(1, -2))
+    assert records.Point(1, 2) != judge(1, 2)
+    for each in (records.Point, judge):
+        with pytest.raises(TypeError):
+            hash(each(1, 2))
 
 
 def test_generated_classes_are_slotted(records: ModuleType) -> None:

@@ -8,12 +8,13 @@ lines.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from .errors import Error, error_facts, plain
+from .errors import Error, error_facts, interrupted, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "add_common_arguments",
     "amount",
+    "count_argument",
     "counted",
     "exit_code",
     "failed",
@@ -43,9 +45,14 @@ __all__ = [
     "printable",
     "report",
     "run",
+    "seconds_argument",
     "size_argument",
+    "whole_argument",
 ]
 
+
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
+_LONGEST = 10 * 365 * 86400.0  # seconds
 
 #: What the exit codes mean that every command shares.
 EXIT_CODES = {
@@ -121,6 +128,33 @@ def size_argument(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def seconds_argument(text: str) -> float:
+    """A time limit above 0, in seconds, for :mod:`argparse`."""
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def whole_argument(text: str) -> int:
+    """A whole number of 64 bits with a sign, in ASCII digits, for :mod:`argparse`."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19 or not _FIRST <= int(text) <= _LAST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def count_argument(text: str) -> int:
+    """A whole number from 0 on, for :mod:`argparse`."""
+    value = whole_argument(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than 0")
+    return value
+
+
 def exit_code(error: BaseException) -> int:
     """The exit code an error stands for."""
     return error.exit_code if isinstance(error, Error) else SYSTEM
@@ -132,7 +166,11 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
     try:
         code = main(options)
         sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
-    except (Error, OSError) as error:
+    except Exception as error:
+        if interrupted(error):
+            return report_interrupt(program)
+        if not isinstance(error, Error | OSError):
+            raise
         if isinstance(error, BrokenPipeError):
             # The reader of our output went away; point stdout at nothing so that the interpreter's flush is silent.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -143,9 +181,14 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
             traceback.print_exc()
         return failed(program, error, as_json=getattr(options, "json", False))
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return report_interrupt(program)
     return code
+
+
+def report_interrupt(program: str) -> int:
+    """The one line that says so on stderr; gives the exit code."""
+    print(f"{program}: interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def failed(program: str, error: Error | OSError, *, as_json: bool = False) -> int:

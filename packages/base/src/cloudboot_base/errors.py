@@ -169,6 +169,18 @@ class BudgetError(FormatError):
     """Reading took more steps or bytes than a valid input needs: a loop, or sizes made to exhaust the reader."""
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether ``error`` is an interrupt, or took the place of one.
+
+    What a ``finally`` raises while an interrupt passes through it (in :mod:`argparse`, for one) replaces the interrupt,
+    which then stands only in its context.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__context__
+    return seen is not None
+
+
 def place_text(where: Mapping[str, int | str]) -> str:
     """``"lba 1 entry 3: "`` for ``{"lba": 1, "entry": 3}``, or nothing."""
     return " ".join(f"{name} {_shown(value)}" for name, value in where.items()) + ": " if where else ""

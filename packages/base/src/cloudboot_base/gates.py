@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .errors import Error, error_facts, plain
+from .errors import Error, error_facts, interrupted, plain
 from .exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def run_stages(stages: Sequence[Stage[Context]], context: Context) -> Iterator[G
     """Run the stages in order, each as its gate is asked for; after the first failure none runs.
 
     An :class:`~cloudboot_base.Error` or an :class:`OSError` that a stage raises becomes a failed gate. Any other
-    exception is a defect of the program and passes through, as an interrupt does: :func:`unfinished` gives the gates
-    that are missing then.
+    exception is a defect of the program and passes through, as an interrupt does (and what took the place of one):
+    :func:`unfinished` gives the gates that are missing then.
     """
     begin = time.monotonic()
     failed: str | None = None
@@ -116,7 +116,11 @@ def run_stages(stages: Sequence[Stage[Context]], context: Context) -> Iterator[G
         error: Mapping[str, object] | None = None
         try:
             evidence = stage.run(context)
-        except (Error, OSError) as problem:
+        except Exception as problem:
+            if interrupted(problem):
+                raise KeyboardInterrupt from problem
+            if not isinstance(problem, Error | OSError):
+                raise
             failed = stage.name
             evidence = problem.evidence if isinstance(problem, GateFailedError) else {}
             error = error_facts(problem)

@@ -8,36 +8,65 @@ manual page from the same declarations.
     show = program.command("show", print_table, "Print the partition table.")
     show.add_argument("image", metavar="IMAGE", help="Disk image or block device.")
     sys.exit(program.run())
+
+A program whose commands need much declares them by :meth:`Program.defer`: what a command needs is then imported when
+that command is named.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from .command import EXIT_CODES, add_common_arguments, failed, run
-from .errors import UsageError
+from .command import EXIT_CODES, add_common_arguments, failed, report_interrupt, run
+from .errors import UsageError, interrupted
 from .exit_codes import OK, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Main = Callable[[argparse.Namespace], int]
+    #: Adds the arguments of a command to its parser and gives the function that runs it.
+    Declare = Callable[["CommandParser"], Main]
 
 SHELLS: Final = ("bash", "fish", "zsh")
 
 
-class CommandParser(argparse.ArgumentParser):
-    """The arguments of one command. Wrong usage is raised as :class:`~cloudboot_base.UsageError`."""
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. argparse asks shutil for the width, which takes 5 ms to import."""
 
-    def __init__(self, program: str, name: str, purpose: str, main: Main) -> None:
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    """Columns: those of the environment variable, else those of the terminal, else 80."""
+    text = os.environ.get("COLUMNS", "")
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80 if sys.__stdout__ is not None else 80
+    except (OSError, ValueError):  # not a terminal, or closed
+        return 80
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of one command. Wrong usage is raised as :class:`~cloudboot_base.UsageError`.
+
+    ``help_flags`` are for a command that has another use for ``-h``.
+    """
+
+    def __init__(
+        self, program: str, name: str, purpose: str, main: Main, *, help_flags: Sequence[str] = ("-h", "--help")
+    ) -> None:
         super().__init__(
             prog=f"{program} {name}", description=purpose, add_help=False, allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )  # fmt: skip
         self.name, self.purpose, self.main = name, purpose, main
-        self.add_argument("-h", "--help", action="help", help="Print this text.")
+        self.add_argument(*help_flags, action="help", help="Print this text.")
         add_common_arguments(self)
 
     def error(self, message: str) -> NoReturn:
@@ -80,6 +109,18 @@ def _restored(value: object, literal: Sequence[str]) -> object:
     return [_restored(each, literal) for each in value] if isinstance(value, list) else value
 
 
+def _undeclared(_: argparse.Namespace) -> int:
+    raise AssertionError("the command is declared before it runs")
+
+
+class _Deferred(NamedTuple):
+    """A command that is not declared yet."""
+
+    purpose: str
+    declare: Declare
+    help_flags: Sequence[str]
+
+
 class Program:
     """A command with sub-commands.
 
@@ -95,13 +136,34 @@ class Program:
     ) -> None:
         self.name, self.distribution, self.purpose = name, distribution, purpose
         self.exit_codes = {**EXIT_CODES, **(exit_codes or {})}
-        self.commands: dict[str, CommandParser] = {}
+        self._commands: dict[str, CommandParser | _Deferred] = {}
 
     def command(self, name: str, main: Main, purpose: str) -> CommandParser:
         """Add a command; ``main`` gets its options and returns the exit code."""
         parser = CommandParser(self.name, name, purpose, main)
-        self.commands[name] = parser
+        self._commands[name] = parser
         return parser
+
+    def defer(self, name: str, purpose: str, declare: Declare, *, help_flags: Sequence[str] = ("-h", "--help")) -> None:
+        """Add a command whose arguments ``declare`` adds to a parser, once that command is named."""
+        self._commands[name] = _Deferred(purpose, declare, help_flags)
+
+    def add(self, parser: CommandParser) -> None:
+        """Add a command whose parser was made elsewhere."""
+        self._commands[parser.name] = parser
+
+    @property
+    def commands(self) -> dict[str, CommandParser]:
+        """The parsers of all commands, in the order they were added."""
+        return {name: self._parser(name) for name in self._commands}
+
+    def _parser(self, name: str) -> CommandParser:
+        found = self._commands[name]
+        if isinstance(found, _Deferred):
+            parser = CommandParser(self.name, name, found.purpose, _undeclared, help_flags=found.help_flags)
+            parser.main = found.declare(parser)
+            self._commands[name] = found = parser
+        return found
 
     def run(self, arguments: Sequence[str] | None = None) -> int:
         """Run a command line and give the exit code."""
@@ -117,6 +179,10 @@ class Program:
             return failed(self.name, error, as_json=as_json)
         except SystemExit as leave:  # --help
             return leave.code if isinstance(leave.code, int) else USAGE
+        except (Exception, KeyboardInterrupt) as error:
+            if not interrupted(error):
+                raise
+            return report_interrupt(self.name)
         return run(self.name, parser.main, options)
 
     def _find(self, words: list[str]) -> CommandParser | None:
@@ -128,14 +194,14 @@ class Program:
         elif words and words[0] in {"--completion", "--man-page"}:
             self._generate(words)
         elif not words:
-            raise UsageError("no command is given", hint=f"the commands are {', '.join(self.commands)}")
+            raise UsageError("no command is given", hint=f"the commands are {', '.join(self._commands)}")
         elif words[0].startswith("-"):
             raise UsageError(f"unknown option {words[0]}", hint=f"{self.name} --help lists the commands and options")
-        elif words[0] not in self.commands:
-            hint = suggestion(words[0], self.commands) or f"the commands are {', '.join(self.commands)}"
+        elif words[0] not in self._commands:
+            hint = suggestion(words[0], self._commands) or f"the commands are {', '.join(self._commands)}"
             raise UsageError(f"unknown command {words[0]}", hint=hint)
         else:
-            return self.commands[words[0]]
+            return self._parser(words[0])
         return None
 
     def _generate(self, words: Sequence[str]) -> None:
@@ -157,9 +223,9 @@ class Program:
 
     def help(self) -> str:
         """What ``--help`` prints."""
-        width = max(len(name) for name in self.commands)
+        width = max(len(name) for name in self._commands)
         lines = [f"usage: {self.name} COMMAND [OPTION]... [ARGUMENT]...", "", self.purpose, "", "commands:"]
-        lines += [f"  {name:{width}}  {parser.purpose}" for name, parser in self.commands.items()]
+        lines += [f"  {name:{width}}  {each.purpose}" for name, each in self._commands.items()]
         lines += ["", "options:"]
         lines += [f"  {flags:25}  {text}" for flags, text in GLOBAL_OPTIONS]
         lines += ["", "exit codes:"]

@@ -13,7 +13,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Qcow2Header(Record):
     """The header of a qcow2 image (112 bytes)"""
 
@@ -100,7 +100,7 @@ class Qcow2Header(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VHDFooter(Record):
     """The footer of a VHD, its last 512 bytes; a dynamic disk begins with a copy (512 bytes)"""
 
@@ -183,7 +183,7 @@ class VHDFooter(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VHDParentLocator(Record):
     """Where a differencing disk looks for its parent (24 bytes)"""
 
@@ -220,7 +220,7 @@ class VHDParentLocator(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VHDDynamicHeader(Record):
     """The header of a dynamic VHD (1024 bytes)"""
 

@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BPB(Record):
     """BIOS parameter block: the part common to FAT12, FAT16 and FAT32. (36 bytes)"""
 
@@ -90,7 +90,7 @@ class BPB(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ExtendedBootRecord(Record):
     """Extended boot record: drive number, serial number and label. (26 bytes)"""
 
@@ -136,7 +136,7 @@ class ExtendedBootRecord(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BPB32(Record):
     """BIOS parameter block: the part only FAT32 has. (28 bytes)"""
 
@@ -185,7 +185,7 @@ class BPB32(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FSInfo(Record):
     """File system information sector of FAT32. (512 bytes)"""
 
@@ -233,7 +233,7 @@ class FSInfo(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DirectoryEntry(Record):
     """Directory entry with a short name. (32 bytes)"""
 
@@ -295,7 +295,7 @@ class DirectoryEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LongNameEntry(Record):
     """Directory entry with 13 characters of a long name. (32 bytes)"""
 

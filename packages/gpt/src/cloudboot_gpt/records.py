@@ -13,7 +13,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class MBRPartitionRecord(Record):
     """A legacy MBR partition record, UEFI 2.10 table 5.2 (16 bytes)"""
 
@@ -55,7 +55,7 @@ class MBRPartitionRecord(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class MasterBootRecord(Record):
     """The legacy or protective MBR, UEFI 2.10 tables 5.1 and 5.3 (512 bytes)"""
 
@@ -99,7 +99,7 @@ class MasterBootRecord(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GPTHeader(Record):
     """The GPT header, UEFI 2.10 table 5.5; the rest of its block is reserved and zero (92 bytes)"""
 
@@ -168,7 +168,7 @@ class GPTHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GPTPartitionEntry(Record):
     """A partition entry, UEFI 2.10 table 5.6 (128 bytes)"""
 

@@ -21,19 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 if TYPE_CHECKING:
-    Part = TypeVar("Part", "Recipe", "EspRecipe", "RootRecipe", "LinuxRecipe")
+    Part = TypeVar("Part", "Recipe", "EspRecipe", "RootRecipe", "LinuxRecipe", "WindowsRecipe")
 Value = TypeVar("Value")
 
 MIB = 1 << 20
 MAX_RECIPE = 1 << 20
 _SIZES = {"size", "block_size", "fragment_size", "sector_size"}
-_NUMBERS = {"density", "minfree", "timestamp"}
+_NUMBERS = {"density", "minfree", "timestamp", "index"}
 _SHARES = {"free"}
-_SYSTEMS, _ARCHITECTURES = ("custom", "linux"), ("amd64", "arm64", "riscv64")
+_SYSTEMS = ("custom", "demo", "freebsd", "linux", "netbsd", "openbsd", "windows")
+_ARCHITECTURES = ("amd64", "arm64", "riscv64")
 # What a file system's times and a GPT's GUIDs can be made of: 1970 to the end of FAT's calendar, 2107-12-31.
 _LAST_TIMESTAMP = 4354819198
-_PATHS = {"source", "kernel", "initrd", "grub_modules"}
+_PATHS = {"source", "kernel", "initrd", "grub_modules", "bcd"}
 _FILES = {"files"}
+_SWITCHES = {"esp_only", "stand_in"}
+_TABLES = ("esp", "root", "linux", "windows")
 #: 1980-01-01T00:00:00Z, the first moment a FAT directory entry can state.
 DEFAULT_TIMESTAMP = 315532800
 
@@ -78,8 +81,29 @@ class LinuxRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowsRecipe:
+    """What the ``windows`` system is made from.
+
+    ``source`` is a folder, a WIM (its image ``index``) or a disk image with an NTFS partition. ``bcd`` is a store to
+    take instead of a new one; its devices are pointed at the partitions of the image. ``locale`` is by default en-US,
+    or the first that the source has. ``stand_in`` takes cloudboot's stand-in for Windows' boot manager where neither
+    the source nor the recipe has a loader, and a demonstration tree where there is no source.
+    """
+
+    source: Path | None = None
+    index: int = 1
+    bcd: Path | None = None
+    locale: str | None = None
+    stand_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole recipe. ``seed`` fixes the GUIDs; without one they follow from the content."""
+    """A whole recipe. ``seed`` fixes the GUIDs; without one they follow from the content.
+
+    With ``esp_only`` the disk has no root. ``sources`` is what the manifest records of where the content came from; a
+    file cannot state it.
+    """
 
     name: str
     system: str = "custom"
@@ -87,9 +111,12 @@ class Recipe:
     sector_size: int = 512
     timestamp: int = DEFAULT_TIMESTAMP
     seed: str | None = None
+    esp_only: bool = False
+    sources: tuple[Mapping[str, str], ...] = ()
     esp: EspRecipe = field(default_factory=EspRecipe)
     root: RootRecipe = field(default_factory=RootRecipe)
     linux: LinuxRecipe = field(default_factory=LinuxRecipe)
+    windows: WindowsRecipe = field(default_factory=WindowsRecipe)
 
     def as_dict(self) -> dict[str, object]:
         """What the manifest records: nothing that differs between two machines with the same input."""
@@ -98,6 +125,7 @@ class Recipe:
             "sector_size": self.sector_size,
             "timestamp": self.timestamp,
             "seed": self.seed,
+            **({"esp_only": True} if self.esp_only else {}),
             "esp": {"size": self.esp.size, "label": self.esp.label},
             "root": {
                 "label": self.root.label,
@@ -148,7 +176,7 @@ def parse(text: str, name: str, base: Path) -> Recipe:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"recipe {name}: {error}") from None
-    tables = {key: _table(document.pop(key, {}), key) for key in ("esp", "root", "linux")}
+    tables = {key: _table(document.pop(key, {}), key) for key in _TABLES}
     if "root-free" in document:
         tables["root"].setdefault("free", document.pop("root-free"))
     recipe = _fill(Recipe(name, timestamp=_default_timestamp()), document, "recipe", base)
@@ -157,6 +185,7 @@ def parse(text: str, name: str, base: Path) -> Recipe:
         esp=_fill(recipe.esp, tables["esp"], "esp", base),
         root=_fill(recipe.root, tables["root"], "root", base),
         linux=_fill(recipe.linux, tables["linux"], "linux", base),
+        windows=_fill(recipe.windows, tables["windows"], "windows", base),
     )
 
 
@@ -207,7 +236,7 @@ def _table(value: object, name: str) -> dict[str, Any]:
 
 def _fill(part: Part, values: Mapping[str, Any], where: str, base: Path) -> Part:
     """``part`` with the values of one table of the recipe."""
-    known = {item.name for item in dataclasses.fields(part)} - {"esp", "root", "linux"}
+    known = {item.name for item in dataclasses.fields(part)} - {*_TABLES, "sources"}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
@@ -230,6 +259,10 @@ def _converted(name: str, value: object, base: Path) -> object:
         return parse_size(_expected(value, str, "a size"))
     if name in _NUMBERS:
         return _expected(value, int, "a whole number")
+    if name in _SWITCHES:
+        if not isinstance(value, bool):
+            raise TypeError(f"{value!r} is not true or false")
+        return value
     if name in _SHARES:
         text = value.removesuffix("%").strip() if isinstance(value, str) else value
         if isinstance(text, str) and text.isascii() and text.isdigit():

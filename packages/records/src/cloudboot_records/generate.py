@@ -62,7 +62,7 @@ def _imports(found: Iterable[RecordLayout], fields: list[Field]) -> Iterator[str
 
 def _record(layout: RecordLayout, doc: str) -> str:
     base = "EitherOrderRecord" if layout.byteorder == "either" else "Record"
-    lines = ["@dataclass(slots=True)", f"class {layout.name}({base}):"]
+    lines = ["@dataclass(slots=True, eq=False, repr=False)", f"class {layout.name}({base}):"]
     summary = doc or f"The ``{layout.name}`` record."
     lines.append(f'    """{summary} ({layout.size} bytes)"""')
     lines.append("")

@@ -34,6 +34,20 @@ class AnyRecord:
     def _values(self) -> tuple[Any, ...]:
         raise NotImplementedError  # every generated record has its own
 
+    # Here and not in every generated class, as dataclass would have it: that compiles two methods for each of them
+    # whenever they are imported, a millisecond for a record of twelve fields.
+
+    def __eq__(self, other: object) -> bool:
+        if self.__class__ is not other.__class__:
+            return NotImplemented
+        return all(getattr(self, field.name) == getattr(other, field.name) for field in self.LAYOUT.fields)
+
+    __hash__ = None  # type: ignore[assignment]  # a record can be changed
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in self.LAYOUT.fields)
+        return f"{type(self).__qualname__}({values})"
+
     @classmethod
     def _unpack(cls, form: struct.Struct, buffer: Buffer, offset: int, base: int | None) -> Self:
         if offset < 0:  # struct would count from the end

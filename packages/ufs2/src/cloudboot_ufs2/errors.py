@@ -218,6 +218,10 @@ class RepairRefusedError(Ufs2Error):
             hint="FreeBSD's fsck_ffs asks what to do about each; get and extract save what can be read",
         )
 
+    def facts(self) -> dict[str, object]:
+        """Those of a format error, and the findings."""
+        return {**super().facts(), "findings": [finding.as_dict() for finding in self.findings]}
+
 
 class SourceError(Ufs2Error):
     """A member of the tree or archive cannot be stored; ``member`` names it."""

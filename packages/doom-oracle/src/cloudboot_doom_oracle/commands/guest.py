@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,19 +14,12 @@ from cloudboot_doom_oracle.oracle import read_oracle
 from cloudboot_doom_oracle.oracle.files import MANIFEST
 from cloudboot_doom_oracle.oracle.write import write_files
 
+from .options import chi2_argument
+
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction
+    import argparse
 
-
-def _tolerance(text: str) -> float:
-    """A chi-square distance for argparse: finite and not negative."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a chi-square distance: a finite number of 0 or more")
-    return value
+    from cloudboot_base.program import Program
 
 
 def _check_target(target: Path, captures: Path) -> None:
@@ -61,14 +52,13 @@ def guest_harvest_command(options: argparse.Namespace) -> int:
     return OK
 
 
-def add_guest_harvest(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser."""
-    made = commands.add_parser("guest-harvest", help="write a guest oracle from a folder of screendumps")
-    made.add_argument("folder", help="where the guest oracle goes")
-    made.add_argument("--oracle", required=True, metavar="FOLDER", help="the oracle whose checkpoints were captured")
+def add_guest_harvest(program: Program) -> None:
+    """Add the command."""
+    made = program.command("guest-harvest", guest_harvest_command, "Write a guest oracle from a folder of screendumps.")
+    made.add_argument("folder", metavar="FOLDER", help="Where the guest oracle goes.")
+    made.add_argument("--oracle", required=True, metavar="ORACLE", help="The oracle whose checkpoints were captured.")
     made.add_argument(
-        "--captures", required=True, metavar="FOLDER", help="screendumps (PPM), named as the oracle's frames"
+        "--captures", required=True, metavar="FOLDER", help="Screendumps (PPM), named as the oracle's frames."
     )
-    made.add_argument("--tolerance-chi2", type=_tolerance, default=TOLERANCE_CHI2, metavar="N")
-    made.add_argument("--force", action="store_true", help="replace a guest oracle")
-    made.set_defaults(main=guest_harvest_command)
+    made.add_argument("--tolerance-chi2", type=chi2_argument, default=TOLERANCE_CHI2, metavar="N")
+    made.add_argument("--force", action="store_true", help="Replace a guest oracle.")

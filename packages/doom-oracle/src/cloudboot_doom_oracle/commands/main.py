@@ -6,7 +6,6 @@ system refused, 30 to 34 what :mod:`..errors` says.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import difflib
 import os
@@ -15,19 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Verdict, new_file
-from cloudboot_base.command import CHECK_FAILED, OK, Progress, add_common_arguments, print_json, run
+from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json
+from cloudboot_base.program import Program
 from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
 from cloudboot_doom_oracle.gates import EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
+from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
 
 from .guest import add_guest_harvest
+from .judging import add_audio_options, add_judging
 from .options import add_run_options, open_script, open_wad, tics
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from cloudboot_base import Gate
@@ -96,7 +99,8 @@ def verify_command(options: argparse.Namespace) -> int:
                 _tell_gate(gate, verbose=options.verbose)
     passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)
     if options.json:
-        print_json({"passed": passed, "gates": [gate.as_dict() for gate in gates]})
+        facts = {"gates": [gate.as_dict() for gate in gates], "calibration": dataclasses.asdict(calibrate(oracle))}
+        print_json({"passed": passed, **facts})
     if options.report:
         from cloudboot_doom_oracle.report import render_report
 
@@ -223,73 +227,69 @@ def play_command(options: argparse.Namespace) -> int:
     return OK
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="deterministic DOOM runs as test oracles")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    made = commands.add_parser("harvest", help="run the engine and write an oracle")
-    made.add_argument("--out", metavar="FOLDER", help="where the oracle goes; nothing is written without it")
-    made.add_argument("--seed", type=int, default=0, help="index at which the random tables start (default: 0)")
+def build_program() -> Program:
+    """The command and its sub-commands."""
+    program = Program(
+        PROGRAM,
+        PROGRAM,
+        "Deterministic DOOM runs as test oracles.",
+        exit_codes={
+            30: "The oracle, the engine or a device cannot be used, in general.",
+            31: "The engine did not start, died, or hung.",
+            32: "A device or its machine failed.",
+            33: "The oracle was made from another WAD or script.",
+        },
+    )
+    made = program.command("harvest", harvest_command, "Run the engine and write an oracle.")
+    made.add_argument("--out", metavar="FOLDER", help="Where the oracle goes; nothing is written without it.")
+    made.add_argument("--seed", type=int, default=0, help="Index at which the random tables start (default: 0).")
     made.add_argument("--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS")
-    made.add_argument("--verify-audio-log", metavar="FILE", help="compare the audio log with this one")
-    made.add_argument("--force", action="store_true", help="replace an oracle")
+    made.add_argument("--verify-audio-log", metavar="FILE", help="Compare the audio log with this one.")
+    made.add_argument("--force", action="store_true", help="Replace an oracle.")
     add_run_options(made)
-    made.set_defaults(main=harvest_command)
-    add_guest_harvest(commands)
-    verify = commands.add_parser("verify", help="run the gates over an oracle")
-    verify.add_argument("oracle")
-    verify.add_argument("--no-guest", action="store_true", help="gates A and C-1 only: no machine")
+    add_guest_harvest(program)
+    verify = program.command("verify", verify_command, "Run the gates over an oracle.")
+    verify.add_argument("oracle", metavar="ORACLE")
+    verify.add_argument("--no-guest", action="store_true", help="Gates A and C-1 only: no machine.")
     verify.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
-    verify.add_argument("--sample-every", type=int, default=0, metavar="N", help="also look at every N-th frame")
-    verify.add_argument("--report", metavar="FILE", help="write an HTML report")
+    verify.add_argument("--sample-every", type=int, default=0, metavar="N", help="Also look at every N-th frame.")
+    verify.add_argument("--report", metavar="FILE", help="Write an HTML report.")
     add_run_options(verify)
-    verify.set_defaults(main=verify_command)
-    add = commands.add_parser("add-checkpoint", help="harvest again with more checkpoints")
-    add.add_argument("oracle")
-    add.add_argument("tics", type=tics)
+    add_judging(program)
+    add = program.command("add-checkpoint", add_checkpoint_command, "Harvest again with more checkpoints.")
+    add.add_argument("oracle", metavar="ORACLE")
+    add.add_argument("tics", type=tics, metavar="TICS")
     add_run_options(add)
-    add.set_defaults(main=add_checkpoint_command)
-    diff = commands.add_parser("diff", help="the first tic at which two oracles differ")
-    diff.add_argument("one")
-    diff.add_argument("other")
-    diff.set_defaults(main=diff_command)
-    audio = commands.add_parser("audio", help="compare the loudness of two recordings")
+    diff = program.command("diff", diff_command, "Find the first tic at which two oracles differ.")
+    diff.add_argument("one", metavar="ORACLE")
+    diff.add_argument("other", metavar="ORACLE")
+    audio = program.command("audio", audio_command, "Compare the loudness of two recordings.")
     audio.add_argument("verb", choices=["verify"])
-    audio.add_argument("--reference", required=True)
-    audio.add_argument("--capture", required=True)
-    audio.add_argument("--tolerance-db", type=float, default=6.0)
-    audio.add_argument("--min-ratio", type=float, default=0.95)
-    audio.add_argument("--window-seconds", type=float, default=1.0)
-    audio.set_defaults(main=audio_command)
-    keys = commands.add_parser("input", help="compare screendumps without and with keys")
+    audio.add_argument("--reference", required=True, metavar="WAV")
+    audio.add_argument("--capture", required=True, metavar="WAV")
+    add_audio_options(audio)
+    keys = program.command("input", input_command, "Compare screendumps without and with keys.")
     keys.add_argument("verb", choices=["verify"])
     keys.add_argument("--baseline", required=True, metavar="FOLDER")
     keys.add_argument("--keypress", required=True, metavar="FOLDER")
     keys.add_argument("--seconds", type=tics, default=list(INPUT_SECONDS))
-    keys.set_defaults(main=input_command)
-    screen = commands.add_parser("screen", help="compare captures of a free-running guest by histograms")
+    screen = program.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
     screen.add_argument("verb", choices=["verify"])
-    screen.add_argument("oracle", help="an oracle that was harvested from a guest")
-    screen.add_argument("captures", help="a folder of screendumps, named as the oracle's frames")
-    screen.set_defaults(main=screen_command)
-    long = commands.add_parser("soak", help="run many tics through the display, every frame to its fence")
+    screen.add_argument("oracle", metavar="ORACLE", help="An oracle that was harvested from a guest.")
+    screen.add_argument("captures", metavar="FOLDER", help="Screendumps, named as the oracle's frames.")
+    long = program.command("soak", soak_command, "Run many tics through the display, every frame to its fence.")
     long.add_argument("--tics", type=int, default=10_000)
-    long.add_argument("--sample-every", type=int, default=200, metavar="N", help="look at every N-th frame")
+    long.add_argument("--sample-every", type=int, default=200, metavar="N", help="Look at every N-th frame.")
     long.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
     add_run_options(long)
-    long.set_defaults(main=soak_command)
-    playing = commands.add_parser("play", help="play in the terminal: arrows, f fires, space opens, Ctrl-C ends")
-    playing.add_argument("--wad", help="an IWAD (default: that of an installed package)")
-    playing.set_defaults(main=play_command)
-    for command in commands.choices.values():
-        add_common_arguments(command)
-    return parser
+    playing = program.command("play", play_command, "Play in the terminal: arrows, f fires, space opens, Ctrl-C ends.")
+    playing.add_argument("--wad", help="An IWAD (default: that of an installed package).")
+    return program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
-    options = build_parser().parse_args(arguments)
-    return run(PROGRAM, options.main, options)
+    return build_program().run(arguments)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from cloudboot_base import MissingDependencyError
@@ -12,9 +13,9 @@ from cloudboot_doom_oracle.wad import Wad, find_wads
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """``--wad``, ``--script`` and ``--no-pin``."""
-    parser.add_argument("--wad", help="an IWAD (default: that of an installed package)")
-    parser.add_argument("--script", metavar="FILE", help="lines of <tic>:keydown:KEY and <tic>:keyup:KEY")
-    parser.add_argument("--no-pin", action="store_true", help="keep address randomisation; three runs vote")
+    parser.add_argument("--wad", help="An IWAD (default: that of an installed package).")
+    parser.add_argument("--script", metavar="FILE", help="Lines of <tic>:keydown:KEY and <tic>:keyup:KEY.")
+    parser.add_argument("--no-pin", action="store_true", help="Keep address randomisation; three runs vote.")
 
 
 def open_wad(path: str | None) -> Wad:
@@ -49,3 +50,14 @@ def tics(text: str) -> list[int]:
     if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of tics like 1,35,70")
     return sorted({int(part) for part in parts})
+
+
+def chi2_argument(text: str) -> float:
+    """A chi-square distance for argparse: finite and not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a chi-square distance: a finite number of 0 or more")
+    return value

@@ -10,6 +10,7 @@ from cloudboot_base import Gate, Stage, Verdict, run_stages
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cloudboot_doom_oracle.audio.wav import Wav
     from cloudboot_doom_oracle.oracle import Harvest, Oracle
     from cloudboot_doom_oracle.script import Script
     from cloudboot_doom_oracle.wad import Wad
@@ -37,8 +38,8 @@ class Difference:
 class Context:
     """An oracle, what it is compared with, and what the gates found so far.
 
-    ``fresh`` is the harvest of this verification, ``guest`` what came through the devices. ``pictures`` are for the
-    report: a tic with expected and actual pixels.
+    ``fresh`` is the harvest of this verification, ``guest`` what came through the devices. ``pictures`` and ``played``
+    are for the report: a tic with expected and actual pixels, and what the sound card's back end recorded.
     """
 
     oracle: Oracle
@@ -49,6 +50,7 @@ class Context:
     sample_every: int = 0
     fresh: Harvest | None = None
     guest: GuestRun | None = None
+    played: Wav | None = None
     pictures: dict[int, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     differences: list[Difference] = dataclasses.field(default_factory=list)
 

@@ -6,7 +6,11 @@ import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cloudboot_base import GateFailedError, Stage
+from cloudboot_doom_oracle.audio.mixer import RATE
+from cloudboot_doom_oracle.audio.wav import Wav
 from cloudboot_doom_oracle.engine.process import CDoomEngine
 from cloudboot_doom_oracle.oracle import FrameRecord
 
@@ -157,7 +161,8 @@ def sound_equal(context: Context) -> Mapping[str, object]:
     """O-9, gate C-2: what QEMU's sound card plays is the oracle's, sample for sample."""
     expected = context.oracle.exact_sound.samples.astype("<i2").tobytes()
     body = wav_body(play_through_sound(expected, context.architecture))
-    evidence: dict[str, object] = {"bytes": len(expected), "played": len(body), "rate": 11025}
+    context.played = Wav(RATE, np.frombuffer(body[: len(body) // 4 * 4], "<i2").reshape(-1, 2).astype(np.int16))
+    evidence: dict[str, object] = {"bytes": len(expected), "played": len(body), "rate": RATE}
     if body[: len(expected)] != expected:
         pairs = zip(expected, body, strict=False)
         at = next(

@@ -5,31 +5,38 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from cloudboot_base import Verdict
 from cloudboot_doom_oracle.audio.envelope import envelope
+from cloudboot_doom_oracle.gates.calibration import calibrate
 
 from .png import animated_png, png
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from cloudboot_base import Gate
     from cloudboot_doom_oracle.audio.wav import Wav
     from cloudboot_doom_oracle.gates import Context
+    from cloudboot_doom_oracle.gates.calibration import Calibration, ScreenCase
 
 _STYLE: Final = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222;background:#fff}
 table{border-collapse:collapse;width:100%;margin:1em 0}td,th{border-bottom:1px solid #ddd;padding:.3em .6em;
 text-align:left;vertical-align:top}pre{margin:0;white-space:pre-wrap;font-size:12px}.pass{color:#17692b}
-.fail{color:#b00020;font-weight:bold}img{image-rendering:pixelated;width:320px;height:200px;background:#000}
+.fail{color:#b00020;font-weight:bold}img{image-rendering:pixelated;width:320px;max-width:100%;height:auto;aspect-ratio:8/5;background:#000}
+pre{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}td,th{border-color:#444}.pass{color:#6cc982}
-.fail{color:#ff7b8a}}
+.fail{color:#ff7b8a}}svg{background:#8881}polyline{fill:none;stroke:#b3261e;stroke-width:1.5;
+vector-effect:non-scaling-stroke}td:last-child{white-space:nowrap}
+.played{stroke:#1a5fb4;stroke-dasharray:4 3}@media(prefers-color-scheme:dark){polyline{stroke:#ff8a80}
+.played{stroke:#8ab4f8}}
 """
 _LIMITS: Final = (
     (
@@ -43,6 +50,10 @@ _LIMITS: Final = (
     (
         "Gate C-1 proves which sounds the engine asks for. Gate C-2 proves that their samples reach a sound "
         "card's back end. Neither proves how they sound, and music is logged and not played."
+    ),
+    (
+        "The tolerant gates compare histograms of colours and the loudness of seconds: they cannot see where on the "
+        "screen something is, which way a sound goes, or anything shorter than a window. The calibration shows it."
     ),
     "The random indices alone are a weak gate: keys that are one tic late change frames and leave them equal.",
     "The input gates prove that keys arrive and change frames. They say nothing about latency.",
@@ -90,27 +101,89 @@ def _differences(context: Context) -> str:
     return f"<h2>First differences</h2><table>{head}{''.join(parts)}</table>" if parts else ""
 
 
-def _envelope(sound: Wav) -> str:
+def _points(sound: Wav) -> str:
     """A polyline of the loudness in dBFS, from -90 to 0, a point for each second."""
-    levels = envelope(sound, 1.0)
-    points = " ".join(f"{10 * index},{min(90.0, -level):.1f}" for index, level in enumerate(levels))
-    width = max(10, 10 * len(levels))
+    return " ".join(f"{10 * index},{min(90.0, -level):.1f}" for index, level in enumerate(envelope(sound, 1.0)))
+
+
+def _envelopes(context: Context) -> str:
+    """The oracle's loudness, and over it, dashed, that of what was played."""
+    expected, played = context.oracle.exact_sound, context.played
+    lines = [f'<polyline class="oracle" points="{_points(expected)}"/>']
+    told = "Loudness of each second of the oracle's recording, 0 to -90 dBFS."
+    if played is not None:
+        lines.append(f'<polyline class="played" points="{_points(played)}"/>')
+        told += " Dashed: what the sound card's back end recorded."
+    width = max(10, 10 * int(expected.seconds))
     return (
-        "<h2>Sound</h2><p>Loudness of each second, 0 to -90 dBFS.</p>"
-        f'<svg viewBox="0 0 {width} 90" width="100%" height="120" preserveAspectRatio="none" role="img">'
-        f'<polyline fill="none" stroke="#c33" stroke-width="1" points="{points}"/></svg>'
+        f'<h2>Sound</h2><p>{told}</p><svg viewBox="0 0 {width} 90" width="100%" height="120" '
+        f'preserveAspectRatio="none" role="img" aria-label="{told}">{"".join(lines)}</svg>'
     )
+
+
+def _calibration(measured: Calibration) -> str:
+    """What the tolerant gates would accept of this oracle: a picture's row for each change, a column for each tic."""
+    changes = list(dict.fromkeys(case.change for case in measured.screens))
+    tics = sorted({case.tic for case in measured.screens})
+    found = {(case.change, case.tic): case for case in measured.screens}
+    rows = []
+    for change in changes:
+        cells = [_accepted(found.get((change, tic))) for tic in tics]
+        rows.append(f"<tr><td>{html.escape(change)}</td>{''.join(cells)}</tr>")
+    head = "<tr><th>change</th>" + "".join(f"<th>tic {tic}</th>" for tic in tics) + "</tr>"
+    sounds = (
+        "".join(
+            f"<tr><td>{html.escape(case.change)}</td><td>{_word(accepted=case.accepted)}</td>"
+            f"<td>{case.ratio:.3f}</td><td>{case.max_diff_db:.1f} dB</td></tr>"
+            for case in measured.sounds
+        )
+        or "<tr><td colspan=4>The recording is shorter than a window.</td></tr>"
+    )
+    return (
+        "<h2>Calibration of the tolerant gates</h2>"
+        "<p>Known changes of this oracle's own data, judged as captures of a free-running guest are. What is accepted "
+        "although it changed is what those gates leave open; the exact gates above refuse all of it.</p>"
+        f"<h3>Screen: chi-square distance, accepted up to {measured.tolerance_chi2:g}</h3>"
+        f"<table>{head}{''.join(rows)}</table>"
+        f"<h3>Sound: within {measured.tolerance_db:g} dB in {measured.min_ratio:.0%} of the windows of "
+        f"{measured.window_seconds:g} s</h3>"
+        "<table><tr><th>change</th><th>verdict</th><th>windows within</th><th>largest difference</th></tr>"
+        f"{sounds}</table>"
+    )
+
+
+def _accepted(case: ScreenCase | None) -> str:
+    return "<td></td>" if case is None else f"<td>{_word(accepted=case.accepted)} {case.chi2:.0f}</td>"
+
+
+def _word(*, accepted: bool) -> str:
+    return "accepted" if accepted else "refused"
+
+
+def _facts(told: Mapping[str, object]) -> str:
+    """A line for each fact; what is nested is written as JSON."""
+    lines = [
+        f"{name}: {value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in told.items()
+    ]
+    return html.escape("\n".join(lines))
 
 
 def _gate(gate: Gate) -> str:
     facts = gate.as_dict()
-    told = {name: facts[name] for name in ("evidence", "error", "reason") if facts.get(name)}
+    told = {**gate.evidence, **{name: facts[name] for name in ("error", "reason") if facts.get(name)}}
     style = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}.get(gate.verdict, "")
-    text = html.escape(json.dumps(told, indent=1, ensure_ascii=False))
     return (
         f'<tr><td class="{style}">{gate.verdict}</td><td>{html.escape(gate.name)}</td>'
-        f"<td>{html.escape(gate.claim)}<pre>{text}</pre></td><td>{gate.seconds:.2f} s</td></tr>"
+        f"<td>{html.escape(gate.claim)}<pre>{_facts(told)}</pre></td><td>{gate.seconds:.2f} s</td></tr>"
     )
+
+
+def _heading(gates: Sequence[Gate]) -> str:
+    """``"12 of 14 gates passed, 2 not applicable"``."""
+    counts = Counter(gate.verdict for gate in gates)
+    rest = [f"{count} {str(verdict).replace('-', ' ')}" for verdict, count in counts.items() if verdict != Verdict.PASS]
+    return ", ".join([f"{counts[Verdict.PASS]} of {len(gates)} gates passed", *rest])
 
 
 def render_report(context: Context, gates: Sequence[Gate]) -> str:
@@ -123,13 +196,14 @@ def render_report(context: Context, gates: Sequence[Gate]) -> str:
         "seed": manifest.seed,
     }
     facts = "".join(f"<tr><th>{name}</th><td>{html.escape(str(value))}</td></tr>" for name, value in made.items())
-    passed = sum(gate.verdict is Verdict.PASS for gate in gates)
     head = "<tr><th></th><th>gate</th><th>claim and evidence</th><th></th></tr>"
     limits = "".join(f"<li>{html.escape(text)}</li>" for text in _LIMITS)
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {passed} of {len(gates)} gates passed</h1>"
-        f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}</table>"
-        f"{_differences(context)}{_pictures(context)}{_envelope(context.oracle.exact_sound)}"
+        f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {_heading(gates)}</h1>"
+        f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}"
+        f"<tr><td></td><td></td><td>all gates</td><td>{sum(gate.seconds for gate in gates):.2f} s</td></tr></table>"
+        f"{_differences(context)}{_pictures(context)}{_envelopes(context)}"
+        f"{_calibration(calibrate(context.oracle))}"
         f"<h2>What this does not prove</h2><ul>{limits}</ul>\n"
     )

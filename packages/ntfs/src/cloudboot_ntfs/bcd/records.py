@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DeviceDescriptor(Record):
     """Head of a device; the GUID of the object with its options stands before it in an element (BL_DEVICE_DESCRIPTOR). (16 bytes)"""
 
@@ -48,7 +48,7 @@ class DeviceDescriptor(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class GptPartition(Record):
     """A partition of a disk with a GPT. (56 bytes)"""
 
@@ -89,7 +89,7 @@ class GptPartition(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class MbrPartition(Record):
     """A partition of a disk with an MBR. (56 bytes)"""
 
@@ -132,7 +132,7 @@ class MbrPartition(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RamDisk(Record):
     """A RAM disk; the descriptor of the file's path follows (BL_LOCAL_DEVICE). (24 bytes)"""
 
@@ -168,7 +168,7 @@ class RamDisk(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FileHead(Record):
     """A file as a device; the descriptor of the file's path follows (BL_LOCAL_DEVICE). (4 bytes)"""
 
@@ -194,7 +194,7 @@ class FileHead(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FilePath(Record):
     """Head of the path of a file; a device follows, and the path (BL_FILE_PATH_DESCRIPTOR). (12 bytes)"""
 

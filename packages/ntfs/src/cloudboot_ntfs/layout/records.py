@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BootSector(Record):
     """First sector of the volume (struct NTFS_BOOT). (512 bytes)"""
 
@@ -117,7 +117,7 @@ class BootSector(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class RecordHeader(Record):
     """Head of an MFT record (struct MFT_REC). (48 bytes)"""
 
@@ -189,7 +189,7 @@ class RecordHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AttributeHeader(Record):
     """Head of every attribute (struct ATTRIB). (16 bytes)"""
 
@@ -235,7 +235,7 @@ class AttributeHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ResidentHeader(Record):
     """What follows the head of a resident attribute (struct ATTR_RESIDENT). (8 bytes)"""
 
@@ -271,7 +271,7 @@ class ResidentHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class NonResidentHeader(Record):
     """What follows the head of a non-resident attribute (struct ATTR_NONRESIDENT). (48 bytes)"""
 
@@ -322,7 +322,7 @@ class NonResidentHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class StandardInformation(Record):
     """$STANDARD_INFORMATION of NTFS 3 (struct ATTR_STD_INFO5); before, its first 48 bytes. (72 bytes)"""
 
@@ -384,7 +384,7 @@ class StandardInformation(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FileName(Record):
     """$FILE_NAME; the name follows (struct ATTR_FILE_NAME). (66 bytes)"""
 
@@ -446,7 +446,7 @@ class FileName(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AttributeListEntry(Record):
     """An entry of $ATTRIBUTE_LIST; the name follows (struct ATTR_LIST_ENTRY). (26 bytes)"""
 
@@ -492,7 +492,7 @@ class AttributeListEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VolumeInformation(Record):
     """$VOLUME_INFORMATION (struct VOLUME_INFO). (12 bytes)"""
 
@@ -527,7 +527,7 @@ class VolumeInformation(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IndexRoot(Record):
     """Head of $INDEX_ROOT; an IndexHeader follows (struct INDEX_ROOT). (16 bytes)"""
 
@@ -567,7 +567,7 @@ class IndexRoot(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IndexHeader(Record):
     """Head of the entries of a node (struct INDEX_HDR). (16 bytes)"""
 
@@ -605,7 +605,7 @@ class IndexHeader(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IndexBlock(Record):
     """Head of an index block; an IndexHeader follows (struct INDEX_BUFFER). (24 bytes)"""
 
@@ -644,7 +644,7 @@ class IndexBlock(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IndexEntry(Record):
     """Head of an index entry; the key follows (struct NTFS_DE). (16 bytes)"""
 
@@ -685,7 +685,7 @@ class IndexEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SdsEntry(Record):
     """Head of a security descriptor in $Secure:$SDS; the data of $SII and $SDH too (struct SECURITY_HDR). (20 bytes)"""
 
@@ -721,7 +721,7 @@ class SdsEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ReparseHead(Record):
     """Head of $REPARSE_POINT (MS-FSCC 2.1.2.2). (8 bytes)"""
 
@@ -753,7 +753,7 @@ class ReparseHead(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AttrDefEntry(Record):
     """An entry of $AttrDef (struct ATTR_DEF_ENTRY). (160 bytes)"""
 
@@ -799,7 +799,7 @@ class AttrDefEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UsnRecord(Record):
     """A record of $UsnJrnl:$J; the name follows (MS-FSCC 2.3.63, USN_RECORD_V2). (60 bytes)"""
 

@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BaseBlock(Record):
     """The first 512 of the 4,096 bytes of the base block; a log begins with them too (section Base block). (512 bytes)"""
 
@@ -110,7 +110,7 @@ class BaseBlock(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class HiveBin(Record):
     """Head of a hive bin (section Hive bin header). (32 bytes)"""
 
@@ -154,7 +154,7 @@ class HiveBin(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KeyNode(Record):
     """A key; its name follows (section Key node). (76 bytes)"""
 
@@ -251,7 +251,7 @@ class KeyNode(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KeyValue(Record):
     """A value; its name follows (section Key value). (20 bytes)"""
 
@@ -299,7 +299,7 @@ class KeyValue(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class KeySecurity(Record):
     """A security descriptor, shared by keys; the descriptor follows (section Key security). (20 bytes)"""
 
@@ -344,7 +344,7 @@ class KeySecurity(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class BigData(Record):
     """Data of more than 16,344 bytes, in segments (section Big data). (8 bytes)"""
 
@@ -377,7 +377,7 @@ class BigData(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class LogEntry(Record):
     """Head of an entry of a new transaction log (section New format). (40 bytes)"""
 
@@ -431,7 +431,7 @@ class LogEntry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class DirtyPage(Record):
     """Where a page of a log entry belongs. (8 bytes)"""
 
@@ -461,7 +461,7 @@ class DirtyPage(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CellHead(Record):
     """Head of a cell. (4 bytes)"""
 
@@ -487,7 +487,7 @@ class CellHead(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class ListHead(Record):
     """Head of a list of subkeys (sections Index leaf, Fast leaf, Hash leaf, Index root). (4 bytes)"""
 

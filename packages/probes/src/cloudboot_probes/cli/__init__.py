@@ -26,8 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from .commands import run
 
         code = run(sys.argv[1:] if arguments is None else list(arguments))
-    except KeyboardInterrupt:
-        # During start-up, or behind what the command itself reported.
+    except BaseException as error:
+        # During start-up, or behind what the command itself reported; what a library's ``finally`` raises in passing
+        # has the interrupt as its context.
+        seen: BaseException | None = error
+        while seen is not None and not isinstance(seen, KeyboardInterrupt):
+            seen = seen.__context__
+        if seen is None:
+            raise
         sys.stderr.write("cloudboot: interrupted\n")
         code = INTERRUPTED
     sys.exit(code)

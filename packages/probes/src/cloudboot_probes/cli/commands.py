@@ -15,7 +15,7 @@ from cloudboot_base.command import OK, exit_code, printable
 from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
 
 from . import arguments
-from .console import EXIT_CODES, Console, report_error, run_reported
+from .console import EXIT_CODES, Console, notices, report_error, run_reported
 
 if TYPE_CHECKING:
     import argparse
@@ -138,6 +138,10 @@ ROOT = Group(
         "sign": Command(
             "Sign an image that was pushed; the signature is stored beside it.", arguments.sign, "signatures:sign"
         ),
+        "login": Command(
+            "Try a user name and a password at a registry, and keep them.", arguments.login, "registry:login"
+        ),
+        "logout": Command("Forget the password that is kept for a registry.", arguments.logout, "registry:logout"),
         "virtio": Group("Drive virtio devices without a guest.", _VIRTIO),
     },
 )
@@ -233,7 +237,14 @@ def run(words: list[str]) -> int:
         return leave.code if isinstance(leave.code, int) else OK
     except BrokenPipeError:
         return OK
-    return run_reported(console, lambda: command.main()(options, console))
+    return run_reported(console, lambda: _noted(command, options, console))
+
+
+def _noted(command: Command, options: argparse.Namespace, console: Console) -> int:
+    """Run a command; what the packages log as warnings are notices on stderr."""
+    main = command.main()
+    with notices(console):
+        return main(options, console)
 
 
 def _run_group(group: Group, name: str, rest: list[str], console: Console) -> int:
@@ -272,7 +283,7 @@ def whole_program() -> Program:
             if isinstance(command, Group):
                 add(command, below)
             else:
-                program.commands[below] = command.parser(below)
+                program.add(command.parser(below))
 
     add(ROOT, "")
     return program

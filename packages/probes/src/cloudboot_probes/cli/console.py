@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cloudboot_base import Error
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
-from cloudboot_base.errors import error_facts, plain
+from cloudboot_base.errors import error_facts, interrupted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -207,6 +207,23 @@ def _dumped(value: object, *, indent: int | None) -> str:
     return text
 
 
+@contextlib.contextmanager
+def notices(console: Console) -> Iterator[None]:
+    """Print what the packages log as warnings in the block, a line each, apart from the status line."""
+    import logging  # 6 ms, and --help needs none
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.say(f"cloudboot: notice: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("cloudboot_oci_stream"), Lines(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def run_reported(console: Console, main: Callable[[], int]) -> int:
     """Call ``main`` and give its exit code; what the packages raise becomes a line on stderr and a code.
 
@@ -218,7 +235,12 @@ def run_reported(console: Console, main: Callable[[], int]) -> int:
         # The reader of our output went away; stdout at nothing keeps the interpreter's last flush silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except (Error, OSError) as error:
+    except Exception as error:
+        if interrupted(error):
+            console.say("cloudboot: interrupted")
+            return INTERRUPTED
+        if not isinstance(error, Error | OSError):
+            raise
         if console.verbose:
             import traceback  # 8 ms, for --verbose only
 
@@ -239,6 +261,8 @@ def report_error(console: Console, error: Error | OSError) -> None:
         text = f"{os.fsdecode(name) if isinstance(name, bytes | str) else name}: {error.strerror}"
     else:
         text = str(error)
+    for refusal in getattr(error, "refusals", ()):
+        console.say(f"cloudboot: refused: {refusal}")
     console.say(f"cloudboot: error: {text}")
     if hint := getattr(error, "hint", None):
         console.say(f"cloudboot: hint: {hint}")

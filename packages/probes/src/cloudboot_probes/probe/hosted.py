@@ -11,9 +11,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import cloudboot_gpt as gpt
+import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
+from cloudboot_probes.probe import windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
 from cloudboot_qemu.picture import png_of_ppm
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from cloudboot_probes.systems import System
     from cloudboot_vfs import FileSystem
 
-#: What :class:`~cloudboot_probes.systems.System` calls file systems that cloudboot_ufs2 reads.
-_UFS = frozenset({"ufs2", "ffs"})
+#: What reads a root, by what :class:`~cloudboot_probes.systems.System` calls its file system.
+_OPENERS: Mapping[str, Callable[[Storage], FileSystem]] = {"ufs2": ufs2.UFS2, "ffs": ufs2.UFS2, "ntfs": ntfs.NTFS}
 _HEADLINES = {
     "publish-block-io": "{disk}, {processor}",
     "connect-controller": "{status}, children {children}",
@@ -41,10 +43,6 @@ _HEADLINES = {
     "loader-banner": "{banner}",
 }
 _ENDS = "the firmware in this process runs loaders: it ends where the operating system takes the machine over"
-
-
-def _open_root(storage: Storage) -> FileSystem:
-    return ufs2.UFS2(storage)
 
 
 class HostedSession:
@@ -62,8 +60,9 @@ class HostedSession:
                 banner=system.loader_pattern,
                 failures=[pattern for pattern in (system.loader_failed_pattern, system.panic_pattern) if pattern],
                 root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
-                open_root=_open_root if system.root_file_system in _UFS else None,
+                open_root=_OPENERS.get(system.root_file_system),
                 memory=options.memory,
+                graphics=not system.text_console,
                 budget=Budget(seconds=probe.time_limit),
             )
         )
@@ -105,7 +104,9 @@ class HostedSession:
         )
 
     def _screenshot(self) -> bytes | None:
-        """The screen as PNG; ``None`` while nothing has been drawn."""
+        """The screen as PNG; ``None`` where there is none, and while nothing has been drawn."""
+        if self.hosted.graphics is None:
+            return None
         pixels = self.hosted.graphics.pixels()
         if zlib.crc32(pixels) == zlib.crc32(bytes(len(pixels))):
             return None
@@ -137,6 +138,10 @@ def _system_gate(_: Probe) -> Mapping[str, object]:
     raise GateFailedError(_ENDS)
 
 
+#: A run in this process is over when its gate is.
+_WINDOWS = windows.stages(settle=lambda _: None)
+
+
 class HostedFirmware:
     """The firmware of cloudboot_uefi_host."""
 
@@ -154,7 +159,9 @@ class HostedFirmware:
             )
             for name in RUNS
         ]
-        return boot + [stage(name, _system_gate, not_applicable=lambda _: _ENDS) for name in system.gates]
+        return boot + [
+            _WINDOWS.get(name) or stage(name, _system_gate, not_applicable=lambda _: _ENDS) for name in system.gates
+        ]
 
 
 FIRMWARE = HostedFirmware()

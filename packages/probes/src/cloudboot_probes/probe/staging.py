@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
+from cloudboot_base.errors import interrupted
 from cloudboot_base.gates import Stage
 from cloudboot_probes.errors import DefectError
 
@@ -44,6 +45,8 @@ def stage(
         except (Error, OSError):
             raise
         except Exception as error:
+            if interrupted(error):
+                raise  # the run ends with it
             raise DefectError(error, traceback.format_exception(error)[-_TRACE:]) from error
 
     return Stage(

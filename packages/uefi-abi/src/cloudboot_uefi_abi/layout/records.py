@@ -14,7 +14,7 @@ from cloudboot_records.record import Record, exactly, guid_bytes
 from cloudboot_uefi_abi.constants import CertificateType, EventType, Machine, MemoryType, PixelFormat, Subsystem
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_TABLE_HEADER(Record):
     """UEFI 2.10 section 4.2 (24 bytes)"""
 
@@ -54,7 +54,7 @@ class EFI_TABLE_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_TIME(Record):
     """UEFI 2.10 section 8.3 (16 bytes)"""
 
@@ -113,7 +113,7 @@ class EFI_TIME(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_TIME_CAPABILITIES(Record):
     """UEFI 2.10 section 8.3 (12 bytes)"""
 
@@ -149,7 +149,7 @@ class EFI_TIME_CAPABILITIES(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_MEMORY_DESCRIPTOR(Record):
     """UEFI 2.10 section 7.2.3; an array's stride is DescriptorSize, not this size (40 bytes)"""
 
@@ -197,7 +197,7 @@ class EFI_MEMORY_DESCRIPTOR(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_OPEN_PROTOCOL_INFORMATION_ENTRY(Record):
     """UEFI 2.10 section 7.3.11 (24 bytes)"""
 
@@ -231,7 +231,7 @@ class EFI_OPEN_PROTOCOL_INFORMATION_ENTRY(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_BLOCK_IO_MEDIA(Record):
     """UEFI 2.10 section 13.9 (48 bytes)"""
 
@@ -300,7 +300,7 @@ class EFI_BLOCK_IO_MEDIA(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_FILE_INFO(Record):
     """UEFI 2.10 section 13.5; FileName, null-terminated UTF-16, follows (80 bytes)"""
 
@@ -355,7 +355,7 @@ class EFI_FILE_INFO(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_FILE_SYSTEM_INFO(Record):
     """UEFI 2.10 section 13.5; VolumeLabel, null-terminated UTF-16, follows at 36 (36 bytes)"""
 
@@ -396,7 +396,7 @@ class EFI_FILE_SYSTEM_INFO(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_INPUT_KEY(Record):
     """UEFI 2.10 section 12.3 (4 bytes)"""
 
@@ -424,7 +424,7 @@ class EFI_INPUT_KEY(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_KEY_DATA(Record):
     """UEFI 2.10 section 12.2; EFI_KEY_STATE stands in place (12 bytes)"""
 
@@ -464,7 +464,7 @@ class EFI_KEY_DATA(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SIMPLE_TEXT_OUTPUT_MODE(Record):
     """UEFI 2.10 section 12.4 (24 bytes)"""
 
@@ -507,7 +507,7 @@ class SIMPLE_TEXT_OUTPUT_MODE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_GRAPHICS_OUTPUT_MODE_INFORMATION(Record):
     """UEFI 2.10 section 12.9; EFI_PIXEL_BITMASK stands in place (36 bytes)"""
 
@@ -566,7 +566,7 @@ class EFI_GRAPHICS_OUTPUT_MODE_INFORMATION(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE(Record):
     """UEFI 2.10 section 12.9 (40 bytes)"""
 
@@ -606,7 +606,7 @@ class EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_SIMPLE_POINTER_MODE(Record):
     """UEFI 2.10 section 12.5 (32 bytes)"""
 
@@ -646,7 +646,7 @@ class EFI_SIMPLE_POINTER_MODE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_SIMPLE_POINTER_STATE(Record):
     """UEFI 2.10 section 12.5 (16 bytes)"""
 
@@ -686,7 +686,7 @@ class EFI_SIMPLE_POINTER_STATE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SERIAL_IO_MODE(Record):
     """UEFI 2.10 section 12.8 (32 bytes)"""
 
@@ -730,7 +730,7 @@ class SERIAL_IO_MODE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_TCG2_BOOT_SERVICE_CAPABILITY(Record):
     """TCG EFI Protocol Specification 1.0 section 6.4 (36 bytes)"""
 
@@ -800,7 +800,7 @@ class EFI_TCG2_BOOT_SERVICE_CAPABILITY(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_TCG2_EVENT(Record):
     """TCG EFI Protocol Specification 1.0 section 6.6; packed; the event data follow (18 bytes)"""
 
@@ -844,7 +844,7 @@ class EFI_TCG2_EVENT(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_DOS_HEADER(Record):
     """PE/COFF section 2.1 (64 bytes)"""
 
@@ -878,7 +878,7 @@ class IMAGE_DOS_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_FILE_HEADER(Record):
     """PE/COFF section 2.3 (20 bytes)"""
 
@@ -929,7 +929,7 @@ class IMAGE_FILE_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_OPTIONAL_HEADER64(Record):
     """PE/COFF section 2.4; the data directories follow (112 bytes)"""
 
@@ -1069,7 +1069,7 @@ class IMAGE_OPTIONAL_HEADER64(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_DATA_DIRECTORY(Record):
     """PE/COFF section 2.4.3 (8 bytes)"""
 
@@ -1097,7 +1097,7 @@ class IMAGE_DATA_DIRECTORY(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_SECTION_HEADER(Record):
     """PE/COFF section 3 (40 bytes)"""
 
@@ -1149,7 +1149,7 @@ class IMAGE_SECTION_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class IMAGE_BASE_RELOCATION(Record):
     """PE/COFF section 5.6; 16-bit entries follow: type in the top 4 bits, offset below (8 bytes)"""
 
@@ -1179,7 +1179,7 @@ class IMAGE_BASE_RELOCATION(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class WIN_CERTIFICATE(Record):
     """UEFI 2.10 section 32.2.4 (8 bytes)"""
 
@@ -1216,7 +1216,7 @@ class WIN_CERTIFICATE(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_FIRMWARE_VOLUME_HEADER(Record):
     """PI 1.8 volume 3 section 3.2.1; the block map follows (56 bytes)"""
 
@@ -1281,7 +1281,7 @@ class EFI_FIRMWARE_VOLUME_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VARIABLE_STORE_HEADER(Record):
     """EDK2 MdeModulePkg, VariableFormat.h (28 bytes)"""
 
@@ -1331,7 +1331,7 @@ class VARIABLE_STORE_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AUTHENTICATED_VARIABLE_HEADER(Record):
     """EDK2 MdeModulePkg, VariableFormat.h; the name and the data follow (60 bytes)"""
 
@@ -1397,7 +1397,7 @@ class AUTHENTICATED_VARIABLE_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class VARIABLE_HEADER(Record):
     """EDK2 MdeModulePkg, VariableFormat.h; stores without authentication (32 bytes)"""
 
@@ -1450,7 +1450,7 @@ class VARIABLE_HEADER(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_SIGNATURE_LIST(Record):
     """UEFI 2.10 section 32.4.1 (28 bytes)"""
 
@@ -1491,7 +1491,7 @@ class EFI_SIGNATURE_LIST(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_LOAD_OPTION(Record):
     """UEFI 2.10 section 3.1.3; Description, FilePathList and OptionalData follow (6 bytes)"""
 
@@ -1519,7 +1519,7 @@ class EFI_LOAD_OPTION(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TCG_PCR_EVENT(Record):
     """TCG PFP 1.05 section 10.2.1; the event data follow (32 bytes)"""
 
@@ -1559,7 +1559,7 @@ class TCG_PCR_EVENT(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TCG_PCR_EVENT2(Record):
     """TCG PFP 1.05 section 10.2.2; digests, EventSize and the event data follow (12 bytes)"""
 
@@ -1594,7 +1594,7 @@ class TCG_PCR_EVENT2(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class TCG_EfiSpecIDEvent(Record):
     """TCG PFP 1.05 section 10.4.5.1; algorithm sizes and vendor information follow (28 bytes)"""
 
@@ -1639,7 +1639,7 @@ class TCG_EfiSpecIDEvent(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UEFI_IMAGE_LOAD_EVENT(Record):
     """TCG PFP 1.05 section 10.2.3; the device path follows (32 bytes)"""
 
@@ -1673,7 +1673,7 @@ class UEFI_IMAGE_LOAD_EVENT(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class UEFI_VARIABLE_DATA(Record):
     """TCG PFP 1.05 section 10.2.6; the name and the data follow (32 bytes)"""
 

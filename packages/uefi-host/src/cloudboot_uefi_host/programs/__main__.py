@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from cloudboot_uefi_host.compiling import COMPILERS, compile_program
-from cloudboot_uefi_host.programs import SOURCE, standin_path
+from cloudboot_uefi_host.compiling import compile_program
+from cloudboot_uefi_host.programs import PROGRAMS, program_path, source
 
 
 def main() -> int:
-    """Compile the stand-in loader for each architecture and write it beside its source."""
-    for architecture in COMPILERS:
-        image = compile_program(architecture, SOURCE)
-        standin_path(architecture).write_bytes(image)
-        sys.stderr.write(f"{standin_path(architecture).name}: {len(image)} bytes\n")
+    """Compile each program for its architectures and write it beside its source."""
+    for name, architectures in PROGRAMS.items():
+        for architecture in architectures:
+            image, path = compile_program(architecture, source(name)), program_path(name, architecture)
+            path.write_bytes(image)
+            sys.stderr.write(f"{path.name}: {len(image)} bytes\n")
     return 0
 
 

@@ -1,34 +1,62 @@
-"""The subcommands of ``python -m cloudboot_ufs2``, by what they do with a file system.
+"""The commands of ``cloudboot-ufs2``, by what they do with a file system.
 
-Each module has an ``add(commands)`` that adds its own to the parser of :mod:`cloudboot_ufs2.__main__`.
+A function that bears the name of a command adds its arguments to a parser and gives the function that runs it. The
+module is imported when its command is named.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_base.program import Program
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+    from cloudboot_base.program import CommandParser, Declare
+
+PROGRAM: Final = "cloudboot-ufs2"
+
+#: Each command: the module it stands in, and its purpose.
+_COMMANDS: Final = {
+    "build": ("making", "Make a file system that holds a folder or a tar archive."),
+    "newfs": ("making", "Make an empty file system."),
+    "ls": ("reading", "List a directory."),
+    "cat": ("reading", "Write a file to stdout."),
+    "get": ("reading", "Copy a file, or a directory with all it holds, out of the file system."),
+    "info": ("reading", "Describe a file system."),
+    "check": ("checking", "List everything wrong with a file system."),
+    "extract": ("taking", "Write a file system, or parts of it, as a tar archive."),
+    "verify": ("taking", "Tell whether FreeBSD can boot from a file system; exit 1 if not."),
+    "diff": ("taking", "Compare with another image or a folder; exit 1 if they differ."),
+    "put": ("changing", "Copy a file, or a folder with all it holds, into the file system."),
+    "mkdir": ("changing", "Make a directory."),
+    "rm": ("changing", "Remove a file, a link or an empty directory."),
+    "ln": ("changing", "Give a file another name, or make a symbolic link."),
+    "mv": ("changing", "Rename a file or directory, by POSIX's rules."),
+    "chmod": ("changing", "Change permissions."),
+    "chown": ("changing", "Change owners."),
+    "touch": ("changing", "Set the times of files, and make those that are missing."),
+    "repair": ("checking", "Repair what fsck_ffs -p repairs, and nothing else: all of it or none."),
+}
+#: newfs(8), whose letters these take, has another use for -h.
+_LONG_HELP_ONLY: Final = frozenset({"build", "newfs"})
 
 
-class Commands(Protocol):
-    """What :meth:`argparse.ArgumentParser.add_subparsers` returns."""
-
-    def add_parser(
-        self,
-        name: str,
-        *,
-        help: str,  # noqa: A002 -- argparse's own name
-        add_help: bool = True,
-    ) -> argparse.ArgumentParser:
-        """A parser for the subcommand ``name``."""
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(PROGRAM, "cloudboot-ufs2", "Make, read, check, repair, compare and change UFS2 file systems.")
+    for name, (module, purpose) in _COMMANDS.items():
+        flags = ("--help",) if name in _LONG_HELP_ONLY else ("-h", "--help")
+        made.defer(name, purpose, _declared_in(module, name), help_flags=flags)
+    return made
 
 
-#: The module of each subcommand, in the order in which help lists them.
-COMMANDS = {
-    "build": "making", "newfs": "making",
-    "ls": "reading", "cat": "reading", "get": "reading", "info": "reading", "check": "reading",
-    "extract": "taking", "verify": "taking", "diff": "taking",
-    "put": "changing", "mkdir": "changing", "rm": "changing", "ln": "changing", "mv": "changing",
-    "chmod": "changing", "chown": "changing", "touch": "changing", "repair": "repairing",
-}  # fmt: skip
+def _declared_in(module: str, name: str) -> Declare:
+    def declare(parser: CommandParser) -> Callable[[argparse.Namespace], int]:
+        found: Declare = getattr(import_module(f".{module}", __name__), name)
+        return found(parser)
+
+    return declare

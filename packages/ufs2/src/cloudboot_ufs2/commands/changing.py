@@ -11,93 +11,117 @@ from cloudboot_base import command
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.editor.modes import changed_mode
 
-from .common import owner_argument, owner_change
+from .common import add_freebsd, add_writable_image, owner_argument, owner_change
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from cloudboot_base.program import CommandParser, Main
     from cloudboot_ufs2.editor.edit import WritableUFS2
 
-    from . import Commands
+
+_PATH = "A path in the file system."
 
 
-def add(commands: Commands) -> None:
-    """Add these subcommands to a parser."""
-    putting = _parser(commands, "put", "copy a file, or a folder with all it holds, into the file system", _put)
-    putting.add_argument("source", help="a file or folder of the host")
-    putting.add_argument(
-        "path", help="what it is to be called in the file system, or a directory for a file to go into"
+def put(parser: CommandParser) -> Main:
+    """Declare ``put``."""
+    _add_common(parser)
+    parser.add_argument("source", metavar="SOURCE", help="A file or folder of the host.")
+    parser.add_argument(
+        "path", metavar="PATH", help="Its path in the file system, or a directory for a file to go into."
     )
-    putting.add_argument("--force", action="store_true", help="replace existing files; each new one is complete first")
-    putting.add_argument(
+    parser.add_argument(
+        "--force", action="store_true", help="Replace files that exist; each new one is complete first."
+    )
+    parser.add_argument(
         "--in-place", action="store_true",
-        help="write into existing files, all of whose names then show the new content; this takes no space beside the "
-        "old content, which is lost if anything fails",
+        help="Write into files that exist, all of whose names then show the new content. This takes no space beside "
+        "the old content, which is lost if anything fails.",
     )  # fmt: skip
-    _owner_option(putting)
-    making = _parser(commands, "mkdir", "make a directory", _mkdir)
-    making.add_argument("path", help="a path in the file system")
-    making.add_argument("-p", "--parents", action="store_true", help="and those above it; it may be there already")
-    _owner_option(making)
-    removing = _parser(commands, "rm", "remove a file, a link or an empty directory", _rm)
-    removing.add_argument("path", help="a path in the file system")
-    removing.add_argument("-r", "--recursive", action="store_true", help="with all that is below it")
-    linking = _parser(commands, "ln", "give a file another name", _ln)
-    linking.add_argument("target", help="the file that is there, or with --symbolic any text")
-    linking.add_argument("path", help="the new name")
-    linking.add_argument("-s", "--symbolic", action="store_true", help="make a symbolic link")
-    _owner_option(linking)
-    moving = _parser(commands, "mv", "rename, by POSIX's rules", _mv)
-    moving.add_argument("source", help="the name that is there")
-    moving.add_argument("target", help="the new name; a file of that name is replaced only with --force")
-    moving.add_argument("--force", action="store_true", help="replace an existing file")
-    _add_inodes(commands)
+    _add_owner(parser)
+    return _put
 
 
-def _add_inodes(commands: Commands) -> None:
-    permitting = _parser(commands, "chmod", "change permissions", _chmod)
-    permitting.add_argument("mode", help="as chmod(1) takes it: 644, 1777, u+x,go-w")
-    _paths(permitting)
-    giving = _parser(commands, "chown", "change owners", _chown)
-    giving.add_argument("owner", type=owner_change, metavar="[UID][:GID]", help="numbers: 0:0, 1001, :5")
-    _paths(giving)
-    giving.add_argument("--no-dereference", action="store_true", help="of symbolic links, not of what they lead to")
-    touching = _parser(commands, "touch", "set times of files, and make those that are missing", _touch)
-    touching.add_argument("paths", nargs="+", metavar="path", help="a path in the file system")
-    touching.add_argument("-c", "--no-create", action="store_true", help="make none")
+def mkdir(parser: CommandParser) -> Main:
+    """Declare ``mkdir``."""
+    _add_common(parser)
+    parser.add_argument("path", metavar="PATH", help=_PATH)
+    parser.add_argument("-p", "--parents", action="store_true", help="Make those above it, too; it may exist.")
+    _add_owner(parser)
+    return _mkdir
 
 
-def _paths(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="path", help="a path in the file system")
-    parser.add_argument("-R", "--recursive", action="store_true", help="and all that is below it")
+def rm(parser: CommandParser) -> Main:
+    """Declare ``rm``."""
+    _add_common(parser)
+    parser.add_argument("path", metavar="PATH", help=_PATH)
+    parser.add_argument("-r", "--recursive", action="store_true", help="Remove everything below it, too.")
+    return _rm
 
 
-def _owner_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="the owner of what is made")
+def ln(parser: CommandParser) -> Main:
+    """Declare ``ln``."""
+    _add_common(parser)
+    parser.add_argument("target", metavar="TARGET", help="A file that exists, or with --symbolic any text.")
+    parser.add_argument("path", metavar="PATH", help="The new name.")
+    parser.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
+    _add_owner(parser)
+    return _ln
 
 
-def _parser(commands: Commands, name: str, text: str, run: object) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text)
-    parser.add_argument("image", help="a raw disk or volume, changed in place")
-    size = command.size_argument
-    parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
-    parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
+def mv(parser: CommandParser) -> Main:
+    """Declare ``mv``."""
+    _add_common(parser)
+    parser.add_argument("path", metavar="PATH", help="The present name.")
     parser.add_argument(
-        "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
+        "target", metavar="TARGET", help="The new name; a file of that name is replaced only with --force."
     )
-    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the change; by default now")
+    parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
+    return _mv
+
+
+def chmod(parser: CommandParser) -> Main:
+    """Declare ``chmod``."""
+    _add_common(parser)
+    parser.add_argument("mode", metavar="MODE", help="As chmod(1) takes it: 644, 1777, u+x,go-w.")
+    _add_paths(parser)
+    return _chmod
+
+
+def chown(parser: CommandParser) -> Main:
+    """Declare ``chown``."""
+    _add_common(parser)
+    parser.add_argument("owner", type=owner_change, metavar="[UID][:GID]", help="Numbers: 0:0, 1001, :5.")
+    _add_paths(parser)
+    parser.add_argument("--no-dereference", action="store_true", help="Change symbolic links, not what they lead to.")
+    return _chown
+
+
+def touch(parser: CommandParser) -> Main:
+    """Declare ``touch``."""
+    _add_common(parser)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=_PATH)
+    parser.add_argument("-c", "--no-create", action="store_true", help="Make no files.")
+    return _touch
+
+
+def _add_paths(parser: CommandParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=_PATH)
+    parser.add_argument("-R", "--recursive", action="store_true", help="Change everything below it, too.")
+
+
+def _add_owner(parser: CommandParser) -> None:
+    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="The owner of what is made.")
+
+
+def _add_common(parser: CommandParser) -> None:
+    add_writable_image(parser)
+    add_freebsd(parser)
     parser.add_argument(
-        "--freebsd",
-        type=int,
-        default=14,
-        metavar="VERSION",
-        help="the oldest FreeBSD that is to read it (15: 65500 links)",
+        "--timestamp", type=int, metavar="SECONDS", help="The time of the change, since 1970 (default: now)."
     )
-    parser.add_argument("--use-reserve", action="store_true", help="use the space that minfree keeps")
-    command.add_common_arguments(parser)
-    parser.set_defaults(run=run)
-    return parser
+    parser.add_argument("--use-reserve", action="store_true", help="Use the space that minfree keeps.")
 
 
 @contextlib.contextmanager
@@ -209,8 +233,8 @@ def _mv(options: argparse.Namespace) -> int:
         taken = _is_there(volume, options.target) and not _is_directory(volume, options.target)
         if taken and not options.force:
             raise errors.FileExistsError("the name is taken", field=options.target, hint="--force replaces it")
-        volume.rename(options.source, options.target)
-    return _done(options, source=options.source, target=options.target)
+        volume.rename(options.path, options.target)
+    return _done(options, path=options.path, target=options.target)
 
 
 def _below(volume: WritableUFS2, options: argparse.Namespace) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
@@ -14,27 +13,60 @@ from cloudboot_ufs2.layout.constants import DEV_BSIZE, SBLOCKSEARCH
 from cloudboot_ufs2.reader.reader import UFS2
 from cloudboot_ufs2.reader.vmimage import open_volume
 
+from . import PROGRAM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
+    from cloudboot_base.program import CommandParser
 
 
-def add_image(parser: argparse.ArgumentParser) -> None:
-    """The image to read, and where in it the file system is."""
-    parser.add_argument("image", help="a disk or volume: raw, compressed (gz, xz, zst, bz2), qcow2 or VHD")
-    size = command.size_argument
-    parser.add_argument("--offset", type=size, metavar="BYTES", help="where it starts; by default it is looked for")
-    parser.add_argument("--size", type=size, metavar="BYTES", help="how long it is")
+def add_place(parser: CommandParser) -> None:
+    """Where in an image the file system is."""
     parser.add_argument(
-        "--partition", metavar="NUMBER|NAME|TYPE", help="the partition, instead of the first of a type that holds UFS"
+        "--offset", type=command.size_argument, metavar="SIZE", help="Where it starts in IMAGE (default: looked for)."
     )
     parser.add_argument(
-        "--superblock", type=int, metavar="SECTOR", help="the backup superblock to use, as fsck_ffs -b; by default one "
-        "is looked for where the superblock is damaged",
+        "--size", type=command.size_argument, metavar="SIZE", help="Its length (default: all that follows)."
+    )
+    parser.add_argument(
+        "--partition", metavar="NUMBER|NAME|TYPE", help="The partition, instead of the first of a type that holds UFS."
+    )
+
+
+def add_image(parser: CommandParser) -> None:
+    """The image to read, and where in it the file system is."""
+    parser.add_argument(
+        "image", metavar="IMAGE", help="A disk or volume: raw, compressed (gz, xz, zst, bz2), qcow2 or VHD."
+    )
+    add_place(parser)
+    add_superblock(parser)
+    parser.add_argument(
+        "--spool", metavar="FOLDER", help="Where a compressed disk is kept while it is read (default: TMPDIR)."
+    )
+
+
+def add_superblock(parser: CommandParser) -> None:
+    """Which superblock to use."""
+    parser.add_argument(
+        "--superblock", type=int, metavar="SECTOR",
+        help="The backup superblock to use, as fsck_ffs -b (default: one is looked for where the first is damaged).",
     )  # fmt: skip
-    parser.add_argument("--spool", metavar="FOLDER", help="where a compressed disk is kept while it is read (TMPDIR)")
-    command.add_common_arguments(parser)
+
+
+def add_writable_image(parser: CommandParser) -> None:
+    """The image to change, and where in it the file system is."""
+    parser.add_argument("image", metavar="IMAGE", help="A raw disk or volume, changed in place.")
+    add_place(parser)
+
+
+def add_freebsd(parser: CommandParser) -> None:
+    """Which FreeBSD has to read the file system."""
+    parser.add_argument(
+        "--freebsd", type=int, default=14, metavar="VERSION",
+        help="The oldest FreeBSD that is to read it; from 15 on a file may have 65500 links (default: 14).",
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -69,9 +101,9 @@ def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UF
     ):
         if options.superblock is None and found.superblock_offset not in SBLOCKSEARCH:
             at = found.superblock_offset
-            print(
-                f"note: the superblock is damaged; the backup in sector {at // DEV_BSIZE} is used. repair restores it",
-                file=sys.stderr,
+            command.notice(
+                PROGRAM,
+                f"the superblock is damaged; the backup in sector {at // DEV_BSIZE} is used. repair restores it",
             )
         yield found
 

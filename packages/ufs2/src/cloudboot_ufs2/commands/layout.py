@@ -11,36 +11,38 @@ from cloudboot_ufs2.layout.options import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloudboot_base.program import CommandParser
+
 _BLOCK_SIZE = 32768
 _FRAGMENTS = 8  # of a block, at most
 # The letters of newfs(8): option, field of Options, what its argument is, help.
 _NUMBERS: tuple[tuple[str, str, str, str, str], ...] = (
-    ("-a", "--max-contiguous", "max_contiguous", "BLOCKS", "blocks a file may have in a row"),
+    ("-a", "--max-contiguous", "max_contiguous", "BLOCKS", "Blocks a file may have in a row."),
     (
         "-b",
         "--block-size",
         "block_size",
-        "BYTES",
-        "4096 to 65536; by default 32768, or eight fragments if those are given",
+        "SIZE",
+        "4096 to 65536 (default: 32768, or eight fragments if those are given).",
     ),
-    ("-c", "--group-blocks", "group_blocks", "FRAGMENTS", "of a cylinder group, at most"),
-    ("-d", "--max-extent", "max_extent", "BYTES", "largest extent"),
-    ("-e", "--max-blocks-per-group", "max_blocks_per_group", "BLOCKS", "of one file in a cylinder group"),
-    ("-f", "--fragment-size", "fragment_size", "BYTES", "an eighth of a block to a block; by default 4096"),
-    ("-g", "--average-file-size", "average_file_size", "BYTES", "what files will have"),
-    ("-h", "--average-files-per-directory", "average_files_per_directory", "FILES", "what directories will hold"),
-    ("-i", "--density", "density", "BYTES", "per inode"),
-    ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "of a cylinder group kept for metadata"),
-    ("-m", "--minfree", "minfree", "PERCENT", "space kept for root"),
-    ("", "--freebsd", "freebsd", "VERSION", "the oldest FreeBSD that is to read it; from 15 on files have 65500 links"),
-    ("-S", "--sector-size", "sector_size", "BYTES", "of the disk; by default 512"),
+    ("-c", "--group-blocks", "group_blocks", "FRAGMENTS", "Largest size of a cylinder group."),
+    ("-d", "--max-extent", "max_extent", "SIZE", "Largest extent."),
+    ("-e", "--max-blocks-per-group", "max_blocks_per_group", "BLOCKS", "Most blocks of one file in a cylinder group."),
+    ("-f", "--fragment-size", "fragment_size", "SIZE", "An eighth of a block to a block (default: 4096)."),
+    ("-g", "--average-file-size", "average_file_size", "SIZE", "Size that files will have on average."),
+    ("-h", "--average-files-per-directory", "average_files_per_directory", "FILES", "Files in a directory on average."),
+    ("-i", "--density", "density", "SIZE", "Bytes of data for each inode."),
+    ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "Part of a cylinder group that is kept for metadata."),
+    ("-m", "--minfree", "minfree", "PERCENT", "Space that is kept for root."),
+    ("", "--freebsd", "freebsd", "VERSION", "The oldest FreeBSD that is to read it (15: 65500 links)."),
+    ("-S", "--sector-size", "sector_size", "SIZE", "Sector size of the disk (default: 512)."),
 )
 _FLAGS: tuple[tuple[str, str, str, str], ...] = (
-    ("-U", "--soft-updates", "soft_updates", "enable soft updates"),
-    ("-j", "--soft-updates-journal", "soft_updates_journal", "enable soft updates and make their journal"),
-    ("-J", "--gjournal", "gjournal", "the volume lies on gjournal"),
-    ("-l", "--multilabel", "multilabel", "enable multilabel MAC"),
-    ("-t", "--trim", "trim", "tell the disk which blocks are freed"),
+    ("-U", "--soft-updates", "soft_updates", "Enable soft updates."),
+    ("-j", "--soft-updates-journal", "soft_updates_journal", "Enable soft updates and make their journal."),
+    ("-J", "--gjournal", "gjournal", "Say that the volume lies on gjournal."),
+    ("-l", "--multilabel", "multilabel", "Enable multilabel MAC."),
+    ("-t", "--trim", "trim", "Have FreeBSD tell the disk which blocks are freed."),
 )
 # The names of makefs(8), and the fields they set.
 _MAKEFS = {
@@ -56,10 +58,9 @@ _MAKEFS = {
 }
 
 
-def add_layout(parser: argparse.ArgumentParser) -> None:
+def add_layout(parser: CommandParser) -> None:
     """Add the options; ``-h`` is one of them, so the parser must have been made without its own."""
-    parser.add_argument("--help", action="help", help="show this help")
-    parser.add_argument("--offset", type=command.size_argument, default=0, metavar="BYTES", help="where it starts")
+    parser.add_argument("--offset", type=command.size_argument, default=0, metavar="SIZE", help="Its start in IMAGE.")
     for letter, word, field, metavar, text in _NUMBERS:
         names = [name for name in (letter, word) if name]
         parser.add_argument(*names, dest=field, type=command.size_argument, metavar=metavar, help=text)
@@ -67,18 +68,17 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(letter, word, dest=field, action="store_true", help=text)
     parser.add_argument(
         "-o", dest="fs_options", action=_FsOptions, default={}, metavar="OPTION[,OPTION...]",
-        help="space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, density, minfree, optimization, "
-        "avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version",
+        help="Words with commas between them: space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, "
+        "density, minfree, optimization, avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version.",
     )  # fmt: skip
-    parser.add_argument("-L", "--label", default="", help="volume label")
-    parser.add_argument("--journal-size", type=command.size_argument, metavar="BYTES", help="of the journal of -j")
-    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="the time of the volume")
-    parser.add_argument("--no-check-hash", action="store_true", help="leave the check-hashes out")
-    parser.add_argument("--big-endian", action="store_true", help="for big-endian machines")
-    parser.add_argument("-E", "--erase", action="store_true", help="write zeros over what was there before")
-    parser.add_argument("-N", "--dry-run", action="store_true", help="say what would be made; write nothing")
-    parser.add_argument("--force", action="store_true", help="replace an existing file, or write into a disk")
-    command.add_common_arguments(parser)
+    parser.add_argument("-L", "--label", default="", metavar="LABEL", help="Volume label.")
+    parser.add_argument("--journal-size", type=command.size_argument, metavar="SIZE", help="Size of the journal of -j.")
+    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="The time of the volume, since 1970.")
+    parser.add_argument("--no-check-hash", action="store_true", help="Leave the check-hashes out.")
+    parser.add_argument("--big-endian", action="store_true", help="Make it for big-endian machines.")
+    parser.add_argument("-E", "--erase", action="store_true", help="Write zeros over what was there before.")
+    parser.add_argument("-N", "--dry-run", action="store_true", help="Say what would be made, and write nothing.")
+    parser.add_argument("--force", action="store_true", help="Replace a file that exists, or write into a disk.")
 
 
 def layout_of(options: argparse.Namespace) -> Options:

@@ -8,71 +8,67 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
-from cloudboot_ufs2.builder.builder import build, newfs
+from cloudboot_ufs2.builder.builder import build as build_volume
+from cloudboot_ufs2.builder.builder import newfs as make_empty
 from cloudboot_ufs2.layout.constants import DEV_BSIZE
 
+from . import PROGRAM
 from .common import owner_argument
 from .layout import add_layout, layout_of
 
 if TYPE_CHECKING:
     import argparse
 
+    from cloudboot_base.program import CommandParser, Main
     from cloudboot_ufs2.builder.builder import Built, Source
 
-    from . import Commands
-
-_IMAGE = "the file to make, or with --offset the disk to write into"
+_IMAGE = "The file to make, or with --offset the disk to write into."
 
 
-def add(commands: Commands) -> None:
-    """Add these subcommands to a parser."""
-    # newfs(8) has another use for -h.
-    _add_build(
-        commands.add_parser("build", help="make a file system that holds a folder or a tar archive", add_help=False)
-    )
-    _add_newfs(commands.add_parser("newfs", help="make an empty file system", add_help=False))
-
-
-def _add_build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help=_IMAGE)
-    parser.add_argument("source", help="a folder, a tar archive (gzip, xz, bzip2 or plain), or - for one on stdin")
+def build(parser: CommandParser) -> Main:
+    """Declare ``build``."""
+    parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
     parser.add_argument(
-        "--size", type=command.size_argument, metavar="BYTES", help="how long it is; by default what it needs"
+        "source", metavar="SOURCE", help="A folder, a tar archive (gzip, xz, bzip2 or plain), or - for one on stdin."
     )
     parser.add_argument(
-        "--free", type=int, default=0, metavar="PERCENT", help="without a size, what stays free besides minfree's share"
+        "--size", type=command.size_argument, metavar="SIZE", help="Its length (default: what the tree needs)."
     )
-    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="the owner of everything")
     parser.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="what to leave out: a name, or a path from the root",
-    )
-    parser.add_argument("--skip-special", action="store_true", help="leave out devices, pipes and sockets")
+        "--free", type=int, default=0, metavar="PERCENT",
+        help="Without --size, the part that stays free besides minfree's share.",
+    )  # fmt: skip
+    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="The owner of everything.")
     parser.add_argument(
-        "--times", choices=("keep", "clamp", "set"), default="keep", help="what --timestamp does to the source's times"
+        "--exclude", action="append", default=[], metavar="GLOB",
+        help="What to leave out: a name, or a path from the root.",
+    )  # fmt: skip
+    parser.add_argument("--skip-special", action="store_true", help="Leave out devices, pipes and sockets.")
+    parser.add_argument(
+        "--times", choices=("keep", "clamp", "set"), default="keep", help="What --timestamp does to the source's times."
     )
     add_layout(parser)
-    parser.set_defaults(run=_build)
+    return _build
 
 
-def _add_newfs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", help=_IMAGE)
+def newfs(parser: CommandParser) -> Main:
+    """Declare ``newfs``."""
+    parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", type=command.size_argument, metavar="BYTES", help="how long it is")
-    size.add_argument("-s", dest="sectors", type=int, metavar="SECTORS", help="how long it is, in sectors as -S says")
-    parser.add_argument("-n", "--no-snap", action="store_true", help="no .snap directory")
+    size.add_argument("--size", type=command.size_argument, metavar="SIZE", help="Its length.")
+    size.add_argument(
+        "-s", dest="sectors", type=int, metavar="SECTORS", help="Its length in sectors of the size that -S gives."
+    )
+    parser.add_argument("-n", "--no-snap", action="store_true", help="Make no .snap directory.")
     add_layout(parser)
-    parser.set_defaults(run=_newfs)
+    return _newfs
 
 
 def _build(options: argparse.Namespace) -> int:
     source: Source = sys.stdin.buffer if options.source == "-" else options.source
     progress = command.Progress("writing")
     try:
-        built = build(
+        built = build_volume(
             options.image,
             source,
             layout_of(options),
@@ -97,7 +93,7 @@ def _build(options: argparse.Namespace) -> int:
 def _newfs(options: argparse.Namespace) -> int:
     layout = dataclasses.replace(layout_of(options), snap_directory=not options.no_snap)
     size = options.size if options.sectors is None else options.sectors * layout.sector_size
-    built = newfs(
+    built = make_empty(
         options.image,
         layout,
         size=size,
@@ -127,7 +123,7 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         "notices": list(built.notices),
     }
     for notice in built.notices:
-        print(f"note: {command.printable(notice)}", file=sys.stderr)
+        command.notice(PROGRAM, notice)
     if options.json:
         command.print_json(facts)
     else:
@@ -139,5 +135,5 @@ def _report(options: argparse.Namespace, built: Built) -> int:
         )
         if options.verbose:
             sectors = ", ".join(str(offset // DEV_BSIZE) for offset in built.backups)
-            print(f"super-block backups (for fsck_ffs -b #) at: {sectors}")
+            print(f"backup superblocks (for fsck_ffs -b) in sectors {sectors}")
     return command.OK

@@ -1,4 +1,4 @@
-"""``ls``, ``cat``, ``get``, ``info`` and ``check``."""
+"""``ls``, ``cat``, ``get`` and ``info``."""
 
 from __future__ import annotations
 
@@ -13,55 +13,51 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cloudboot_base import command
-from cloudboot_ufs2.checker.check import check
-from cloudboot_ufs2.errors import SuperblockError
-from cloudboot_ufs2.reader.backup import find_backup
 
-from .common import add_image, escaped, storage, superblock_of, volume
+from .common import add_image, escaped, volume
 
 if TYPE_CHECKING:
     import argparse
 
+    from cloudboot_base.program import CommandParser, Main
     from cloudboot_ufs2.reader.file import UFS2File
     from cloudboot_ufs2.reader.reader import UFS2
     from cloudboot_vfs import Stat
 
-    from . import Commands
-
-
 _PIPE = 1 << 20  # bytes in a pipe, so that reader and writer seldom wait for each other; Linux allows that to anybody
+_PATH = "A path in the file system"
 
 
-def add(commands: Commands) -> None:
-    """Add these subcommands to a parser."""
-    listing = commands.add_parser("ls", help="list a directory")
-    add_image(listing)
-    listing.add_argument("path", nargs="?", default="/", help="a path in the file system")
-    listing.add_argument("-R", "--recursive", action="store_true", help="everything below, too")
-    listing.set_defaults(run=_ls)
-    printing = commands.add_parser("cat", help="write a file to stdout")
-    add_image(printing)
-    printing.add_argument("path", help="a path in the file system")
-    printing.set_defaults(run=_cat)
-    getting = commands.add_parser("get", help="copy a file, or a directory with all it holds, out of the file system")
-    add_image(getting)
-    getting.add_argument("path", help="a path in the file system")
-    getting.add_argument("target", nargs="?", help="where to; by default its name, in the current folder")
-    getting.add_argument("--force", action="store_true", help="replace an existing file")
-    getting.set_defaults(run=_get)
-    describing = commands.add_parser("info", help="describe a file system")
-    add_image(describing)
-    describing.set_defaults(run=_info)
-    checking = commands.add_parser("check", help="check a file system; exit code 1 if anything is wrong")
-    add_image(checking)
-    checking.add_argument(
-        "--freebsd",
-        type=int,
-        default=14,
-        metavar="VERSION",
-        help="the oldest FreeBSD that is to read it (15: 65500 links)",
+def ls(parser: CommandParser) -> Main:
+    """Declare ``ls``."""
+    add_image(parser)
+    parser.add_argument("path", metavar="PATH", nargs="?", default="/", help=_PATH + " (default: /).")
+    parser.add_argument("-R", "--recursive", action="store_true", help="List everything below it, too.")
+    return _ls
+
+
+def cat(parser: CommandParser) -> Main:
+    """Declare ``cat``."""
+    add_image(parser)
+    parser.add_argument("path", metavar="PATH", help=_PATH + ".")
+    return _cat
+
+
+def get(parser: CommandParser) -> Main:
+    """Declare ``get``."""
+    add_image(parser)
+    parser.add_argument("path", metavar="PATH", help=_PATH + ".")
+    parser.add_argument(
+        "output", metavar="OUTPUT", nargs="?", help="File or folder of the host (default: its name, where you are)."
     )
-    checking.set_defaults(run=_check)
+    parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
+    return _get
+
+
+def info(parser: CommandParser) -> Main:
+    """Declare ``info``."""
+    add_image(parser)
+    return _info
 
 
 class _Row(NamedTuple):
@@ -169,7 +165,7 @@ def _get(options: argparse.Namespace) -> int:
 
     progress = command.Progress("writing")
     with volume(options) as found:
-        target = options.target or os.path.basename(options.path.rstrip("/")) or "root"
+        target = options.output or os.path.basename(options.path.rstrip("/")) or "root"
         try:
             copied = copy_out(found, options.path, target, force=options.force, progress=progress)
         finally:
@@ -218,14 +214,3 @@ def _info(options: argparse.Namespace) -> int:
         for name, value in facts.items():
             print(f"{name.replace('_', ' ')}: {value}")
     return command.OK
-
-
-def _check(options: argparse.Namespace) -> int:
-    with storage(options, keep_free=True) as opened:
-        findings = check(opened, superblock=superblock_of(options), freebsd=options.freebsd)
-        alone = len(findings) == 1 and findings[0].kind in ("superblock-magic", "unsupported")
-        alone = alone and find_backup(opened) is None
-    if alone:
-        found = findings[0]
-        raise SuperblockError(found.message, structure=found.structure, field=found.field, offset=found.offset)
-    return command.print_findings(os.fspath(options.image), findings, as_json=options.json)

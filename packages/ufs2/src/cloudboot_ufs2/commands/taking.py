@@ -9,45 +9,50 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base import command
+from cloudboot_base import UsageError, command
 from cloudboot_ufs2.exporter.compare import FIELDS, Difference, compare
-from cloudboot_ufs2.exporter.extract import extract
+from cloudboot_ufs2.exporter.extract import extract as write_archive
 from cloudboot_ufs2.exporter.presets import PRESETS
-from cloudboot_ufs2.exporter.verify import verify
+from cloudboot_ufs2.exporter.verify import verify as verify_boot
 
 from .common import add_image, escaped, volume
 
 if TYPE_CHECKING:
-    from . import Commands
+    from cloudboot_base.program import CommandParser, Main
 
 
-def add(commands: Commands) -> None:
-    """Add these subcommands to a parser."""
-    taking = commands.add_parser("extract", help="make a tar archive of a file system, or of parts of it")
-    add_image(taking)
-    taking.add_argument("archive", help="the archive to make, or - for stdout")
-    taking.add_argument("patterns", nargs="*", metavar="PATTERN", help="what to take, as boot/kernel/*")
-    taking.add_argument("--preset", choices=sorted(PRESETS), help="take what this names")
-    taking.add_argument("--loader-conf", metavar="FILE", help="the /boot/loader.conf to put in")
-    taking.add_argument("--force", action="store_true", help="replace an existing archive")
-    taking.set_defaults(run=_extract, parser=taking)
-    verifying = commands.add_parser("verify", help="whether FreeBSD can boot from it; exit code 1 if not")
-    add_image(verifying)
+def extract(parser: CommandParser) -> Main:
+    """Declare ``extract``."""
+    add_image(parser)
+    parser.add_argument("archive", metavar="ARCHIVE", help="The archive to make, or - for stdout.")
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="What to take, such as boot/kernel/*.")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="Take what this names.")
+    parser.add_argument("--loader-conf", metavar="FILE", help="The /boot/loader.conf to put in.")
+    parser.add_argument("--force", action="store_true", help="Replace an archive that exists.")
+    return _extract
+
+
+def verify(parser: CommandParser) -> Main:
+    """Declare ``verify``."""
+    add_image(parser)
     for name in ("kernel", "loader-conf"):
-        verifying.add_argument(
-            f"--require-{name}", action=argparse.BooleanOptionalAction, default=True, help="whether it must have one"
+        parser.add_argument(
+            f"--require-{name}", action=argparse.BooleanOptionalAction, default=True, help="Whether it must have one."
         )
-    verifying.set_defaults(run=_verify)
-    comparing = commands.add_parser("diff", help="compare with another image or a folder; exit code 1 if they differ")
-    add_image(comparing)
-    comparing.add_argument("other", help="another image, of which the same options hold, or a folder")
-    comparing.add_argument("--ignore", choices=FIELDS, action="append", default=[], help="what does not count")
-    comparing.set_defaults(run=_diff)
+    return _verify
+
+
+def diff(parser: CommandParser) -> Main:
+    """Declare ``diff``."""
+    add_image(parser)
+    parser.add_argument("other", metavar="OTHER", help="A folder, or another image, which the same options apply to.")
+    parser.add_argument("--ignore", choices=FIELDS, action="append", default=[], help="What does not count.")
+    return _diff
 
 
 def _extract(options: argparse.Namespace) -> int:
     if bool(options.preset) and bool(options.patterns):
-        options.parser.error("a preset or patterns, not both")
+        raise UsageError("a preset or patterns, not both", hint="leave out --preset, or the patterns")
     selection = PRESETS[options.preset] if options.preset else options.patterns or ("*",)
     configuration = None
     if options.loader_conf is not None:
@@ -59,7 +64,7 @@ def _extract(options: argparse.Namespace) -> int:
     progress = command.Progress("writing")
     with volume(options) as found:
         try:
-            done = extract(
+            done = write_archive(
                 found,
                 sys.stdout.buffer if options.archive == "-" else options.archive,
                 selection,
@@ -85,7 +90,9 @@ def _extract(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     with volume(options) as found:
-        result = verify(found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf)
+        result = verify_boot(
+            found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf
+        )
     if options.json:
         command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
     else:

@@ -38,11 +38,11 @@ from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.reader.extattr import attribute_of
 from cloudboot_ufs2.reader.opening import require_writable, storage_of
 from cloudboot_ufs2.reader.reader import UFS2
+from cloudboot_vfs.exclusive import claim, run_deferred
 
 from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .dirwrite import empty_directory
-from .exclusive import Late, claim
 from .live import Space
 from .livefile import LiveFile
 from .locked import LockedUFS2
@@ -111,7 +111,7 @@ class WritableUFS2(LockedUFS2):
                 self._store.journal = UFS2.find(self, "/" + SUJ_FILE.decode(), follow_symlinks=False)
         self.changes = 0  #: operations so far
         self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
-        self._late: list[Late] = []
+        self._deferred: list[Callable[[], object]] = []
         self._closed = False
 
     @classmethod
@@ -154,7 +154,7 @@ class WritableUFS2(LockedUFS2):
             storage = storage_of(stack, source, offset=offset, size=size, writable=True)
             if not isinstance(storage, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
-            claim(storage, stack)
+            claim(storage, stack, ReadOnlyError)
             volume = cls(storage, verify=verify, clock=clock, use_reserve=use_reserve, durable=durable, freebsd=freebsd)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
@@ -172,7 +172,7 @@ class WritableUFS2(LockedUFS2):
         """Do something now, or after the operation that is under way: destructors run in the middle of anything."""
         with self.lock:
             if self.busy:
-                self._late.append(Late(action))
+                self._deferred.append(action)
             else:
                 action()
 
@@ -226,8 +226,7 @@ class WritableUFS2(LockedUFS2):
             finally:
                 self._forget(operation)
                 self.busy = False
-                while self._late:
-                    del self._late[0]
+                run_deferred(self._deferred)
 
     def _forget(self, operation: Operation) -> None:
         """Read again what an operation may have changed when it is needed next."""

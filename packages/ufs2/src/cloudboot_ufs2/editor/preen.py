@@ -26,8 +26,8 @@ from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.layout.superblock import find_superblock, pack_superblock
 from cloudboot_ufs2.reader.backup import find_backup, read_backup
+from cloudboot_vfs.exclusive import claim
 
-from .exclusive import claim
 from .reconnect import reconnect
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def repair(
         if not dry_run:
             if not isinstance(volume, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
-            claim(volume, stack)
+            claim(volume, stack, ReadOnlyError)
         work = _Repair(volume, superblock, link_max(freebsd))
         work.run()
         changes = work.overlay.changes()

@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import EitherOrderRecord, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Csum(EitherOrderRecord):
     """Counters of one cylinder group (fs.h, struct csum). (16 bytes)"""
 
@@ -49,7 +49,7 @@ class Csum(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CsumTotal(EitherOrderRecord):
     """Counters of the whole file system (fs.h, struct csum_total). (64 bytes)"""
 
@@ -95,7 +95,7 @@ class CsumTotal(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class FsRecovery(EitherOrderRecord):
     """What fsck needs to find the backup superblocks; the last 20 bytes before byte 65536 (fs.h, struct fsrecovery). (20 bytes)"""
 
@@ -131,7 +131,7 @@ class FsRecovery(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Fs(EitherOrderRecord):
     """A superblock (fs.h, struct fs). (1376 bytes)"""
 
@@ -568,7 +568,7 @@ class Fs(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Cg(EitherOrderRecord):
     """The head of a cylinder group block (fs.h, struct cg). (168 bytes)"""
 
@@ -710,7 +710,7 @@ class Cg(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Ufs2Dinode(EitherOrderRecord):
     """An inode (dinode.h, struct ufs2_dinode). (256 bytes)"""
 
@@ -840,7 +840,7 @@ class Ufs2Dinode(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Ufs1Dinode(EitherOrderRecord):
     """An inode of UFS1 (dinode.h, struct ufs1_dinode). (128 bytes)"""
 
@@ -936,7 +936,7 @@ class Ufs1Dinode(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Extattr(EitherOrderRecord):
     """The head of an extended attribute; its name follows at once, its content on the next multiple of 8 (extattr.h). (7 bytes)"""
 
@@ -972,7 +972,7 @@ class Extattr(EitherOrderRecord):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Direct(EitherOrderRecord):
     """The head of a directory record; the name and its NUL follow (dir.h, struct direct). (8 bytes)"""
 

@@ -12,7 +12,7 @@ from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtq_desc(Record):
     """Descriptor of a split ring. (16 bytes)"""
 
@@ -50,7 +50,7 @@ class virtq_desc(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtq_used_elem(Record):
     """Entry of the used ring. (8 bytes)"""
 
@@ -80,7 +80,7 @@ class virtq_used_elem(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class pvirtq_desc(Record):
     """Descriptor of a packed ring. (16 bytes)"""
 
@@ -118,7 +118,7 @@ class pvirtq_desc(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_pci_cap(Record):
     """PCI capability that places a virtio structure in a BAR. (16 bytes)"""
 
@@ -175,7 +175,7 @@ class virtio_pci_cap(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_pci_common_cfg(Record):
     """Registers of a modern virtio-pci device. (60 bytes)"""
 
@@ -251,7 +251,7 @@ class virtio_pci_common_cfg(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_net_hdr(Record):
     """Header in front of every frame. (12 bytes)"""
 
@@ -294,7 +294,7 @@ class virtio_net_hdr(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_blk_req(Record):
     """Header of a block request. (16 bytes)"""
 
@@ -327,7 +327,7 @@ class virtio_blk_req(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_blk_discard_write_zeroes(Record):
     """A range to discard or to fill with zeros. (16 bytes)"""
 
@@ -358,7 +358,7 @@ class virtio_blk_discard_write_zeroes(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_console_control(Record):
     """A message about a port. (8 bytes)"""
 
@@ -389,7 +389,7 @@ class virtio_console_control(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_ctrl_hdr(Record):
     """Header of every gpu command and response. (24 bytes)"""
 
@@ -430,7 +430,7 @@ class virtio_gpu_ctrl_hdr(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_rect(Record):
     """Pixels. (16 bytes)"""
 
@@ -464,7 +464,7 @@ class virtio_gpu_rect(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_display_one(Record):
     """One scanout of GET_DISPLAY_INFO. (24 bytes)"""
 
@@ -500,7 +500,7 @@ class virtio_gpu_display_one(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_get_edid(Record):
     """Request of GET_EDID. (8 bytes)"""
 
@@ -528,7 +528,7 @@ class virtio_gpu_get_edid(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_resp_edid(Record):
     """Response of GET_EDID, behind the header. (1032 bytes)"""
 
@@ -559,7 +559,7 @@ class virtio_gpu_resp_edid(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_resource_create_2d(Record):
     """RESOURCE_CREATE_2D, behind the header. (16 bytes)"""
 
@@ -593,7 +593,7 @@ class virtio_gpu_resource_create_2d(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_resource_unref(Record):
     """RESOURCE_UNREF and RESOURCE_DETACH_BACKING. (8 bytes)"""
 
@@ -621,7 +621,7 @@ class virtio_gpu_resource_unref(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_set_scanout(Record):
     """SET_SCANOUT, behind the header. (24 bytes)"""
 
@@ -657,7 +657,7 @@ class virtio_gpu_set_scanout(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_resource_flush(Record):
     """RESOURCE_FLUSH, behind the header. (24 bytes)"""
 
@@ -693,7 +693,7 @@ class virtio_gpu_resource_flush(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_transfer_to_host_2d(Record):
     """TRANSFER_TO_HOST_2D, behind the header. (32 bytes)"""
 
@@ -733,7 +733,7 @@ class virtio_gpu_transfer_to_host_2d(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_resource_attach_backing(Record):
     """RESOURCE_ATTACH_BACKING; memory entries follow. (8 bytes)"""
 
@@ -761,7 +761,7 @@ class virtio_gpu_resource_attach_backing(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_gpu_mem_entry(Record):
     """Guest memory that backs a resource. (16 bytes)"""
 
@@ -792,7 +792,7 @@ class virtio_gpu_mem_entry(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_input_event(Record):
     """An evdev event. (8 bytes)"""
 
@@ -823,7 +823,7 @@ class virtio_input_event(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_snd_query_info(Record):
     """Asks for item information. (16 bytes)"""
 
@@ -857,7 +857,7 @@ class virtio_snd_query_info(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_snd_pcm_info(Record):
     """What a PCM stream can do. (32 bytes)"""
 
@@ -913,7 +913,7 @@ class virtio_snd_pcm_info(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_snd_pcm_hdr(Record):
     """A command to a stream. (8 bytes)"""
 
@@ -941,7 +941,7 @@ class virtio_snd_pcm_hdr(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_snd_pcm_set_params(Record):
     """SET_PARAMS. (24 bytes)"""
 
@@ -990,7 +990,7 @@ class virtio_snd_pcm_set_params(Record):
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class virtio_snd_pcm_status(Record):
     """What comes back with a buffer of samples. (8 bytes)"""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import sys
 from typing import TYPE_CHECKING
 
+from cloudboot_base import Error
 from cloudboot_base.storage import descriptor_of
-from cloudboot_ufs2.errors import ReadOnlyError
+
+from .errors import ReadOnlyError
 
 if TYPE_CHECKING:
     import contextlib
@@ -15,8 +18,13 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
 
 
-def claim(storage: Storage, stack: contextlib.ExitStack) -> None:
+def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOnlyError] = ReadOnlyError) -> None:
     """Keep other writers away from ``storage`` until ``stack`` is closed, where it is a file.
+
+    Args:
+        storage: what is to be written to.
+        stack: gives the lock back when it is closed.
+        error_type: what is raised; a file-system package's own kind of :class:`.ReadOnlyError`.
 
     Raises:
         ReadOnlyError: somebody else is writing to it.
@@ -28,21 +36,22 @@ def claim(storage: Storage, stack: contextlib.ExitStack) -> None:
     try:
         fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ReadOnlyError(
+        raise error_type(
             "somebody else is writing to the image",
             hint="close the other writer; threads of one program share the file system that is open",
         ) from error
     stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)
 
 
-class Late:
-    """Something a destructor wanted done while an operation was under way; dropping this does it.
+def run_deferred(actions: list[Callable[[], object]]) -> None:
+    """Take the actions off the list, the first one first, and call each; it may put others on the list.
 
-    So what goes wrong is reported the way it is for any destructor, and nobody else's call fails for it.
+    They are what destructors wanted done while an operation was under way. The caller of that operation did not ask
+    for them, so an error of one is reported to :func:`sys.excepthook` and not raised.
     """
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        self._action = action
-
-    def __del__(self) -> None:
-        self._action()
+    while actions:
+        action = actions.pop(0)
+        try:
+            action()
+        except (Error, OSError, ValueError) as error:
+            sys.excepthook(type(error), error, error.__traceback__)

@@ -1,0 +1,155 @@
+"""Every file of an NTFS volume with all that the volume keeps of it, to build another volume of."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypedDict
+
+import cloudboot_gpt as gpt
+import cloudboot_ntfs as ntfs
+from cloudboot_base import FormatError, Window
+from cloudboot_ntfs import FileAttribute
+from cloudboot_ntfs.layout.constants import TAG_WOF
+from cloudboot_ntfs.layout.records import ReparseHead
+from cloudboot_probes.errors import RecipeError
+from cloudboot_probes.manifest import ManifestEntry
+from cloudboot_uefi_host.volumes import OpenFileStorage
+
+from .files import WindowsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cloudboot_base import Storage
+    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.reader.entry import Reparse
+    from cloudboot_vfs import DirEntry, Stat
+
+_PIECE: Final = 1 << 20
+#: What a new volume takes over of a file's attributes; the others follow from how its content is stored.
+_KEPT: Final = int(
+    FileAttribute.READONLY | FileAttribute.HIDDEN | FileAttribute.SYSTEM | FileAttribute.ARCHIVE
+    | FileAttribute.NOT_INDEXED
+)  # fmt: skip
+#: What an image of a volume leaves out: the exclusions that DISM and wimlib have by default.
+_LEFT_OUT: Final = frozenset(
+    {"$ntfs.log", "hiberfil.sys", "pagefile.sys", "swapfile.sys", "system volume information", "recycler",
+     "$recycle.bin"}
+)  # fmt: skip
+
+
+def find_volume(storage: Storage, path: Path) -> ntfs.NTFS:
+    """The first NTFS volume of a disk that has Windows in it. The disk may be a volume without a table.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    for place in _places(storage):
+        try:
+            volume = ntfs.NTFS(place)
+        except FormatError:
+            continue
+        if volume.exists("/Windows/System32"):
+            return volume
+    raise RecipeError(
+        f"{path} has no NTFS volume with a folder Windows/System32",
+        hint="give a folder, a WIM, or a disk image (raw, qcow2, VHD) of an installed Windows",
+    )
+
+
+def _places(storage: Storage) -> Iterator[Storage]:
+    yield storage
+    try:
+        partitions = gpt.read_partitions(storage).partitions
+    except FormatError:
+        return
+    for partition in partitions:
+        yield Window(storage, partition.offset, partition.size)
+
+
+def of_volume(volume: ntfs.NTFS) -> WindowsFiles:
+    """The files of a volume, without what DISM leaves out of an image.
+
+    Raises:
+        RecipeError: a file whose content is encrypted or elsewhere.
+        NtfsError: the volume is damaged.
+    """
+    members: dict[str, Member] = {"/": ntfs.Directory(security=volume.sddl("/") or None)}
+    moment = volume.stat("/").st_mtime_ns // 10**9
+    entries = {"/": ManifestEntry("/", stat.S_IFDIR | 0o755, 0, 0, moment)}
+    first: dict[int, str] = {}
+    for _, folders, files in volume.walk():
+        for entry in (*folders, *files):
+            if entry.path[1:].partition("/")[0].casefold() in _LEFT_OUT:
+                continue
+            original = first.setdefault(entry.inode, entry.path)
+            if original != entry.path:
+                members[entry.path] = ntfs.HardLink(original)
+                entries[entry.path] = replace(entries[original], path=entry.path)
+            else:
+                members[entry.path], entries[entry.path] = _member(volume, entry)
+    names = Counter(member.path for member in members.values() if isinstance(member, ntfs.HardLink))
+    for path, account in entries.items():
+        member = members[path]
+        links = 1 + names[member.path if isinstance(member, ntfs.HardLink) else path]
+        if account.size is not None:
+            entries[path] = replace(account, links=links)
+    return WindowsFiles(members, entries, volume.read_file)
+
+
+class _Common(TypedDict):
+    mtime_ns: int
+    attributes: int
+    security: str | None
+    streams: dict[str, bytes]
+
+
+def _member(volume: ntfs.NTFS, entry: DirEntry) -> tuple[Member, ManifestEntry]:
+    facts = volume.stat_inode(entry.inode)
+    reparse = volume.reparse_point_of(volume.mft.file(entry.inode))
+    account = ManifestEntry(entry.path, facts.st_mode, 0, 0, facts.st_mtime_ns // 10**9)
+    common = _common(volume, entry, facts)
+    if facts.st_flags & FileAttribute.ENCRYPTED:
+        raise RecipeError(f"{entry.path} is encrypted by EFS", hint="decrypt it, or leave it out of the source")
+    is_directory = volume.mft.file(entry.inode).is_directory
+    if is_directory or stat.S_ISLNK(facts.st_mode):
+        target = volume.link_target(entry.inode) if stat.S_ISLNK(facts.st_mode) else None
+        account = replace(account, target=target)
+        if reparse is None:
+            return ntfs.Directory(**common), account
+        return ntfs.Reparse(_packed(reparse), is_directory=is_directory, **common), account
+    storage = OpenFileStorage(volume.open_inode(entry.inode, path=entry.path))
+    account = replace(account, size=storage.size, links=1, sha256=_digest(storage))
+    if reparse is None:
+        return ntfs.File(storage, **common), account
+    if reparse.tag != TAG_WOF:
+        raise RecipeError(
+            f"{entry.path} has a reparse point of kind {reparse.tag:#010x}, whose content is elsewhere",
+            hint="leave the file out of the source",
+        )
+    return ntfs.Reparse(_packed(reparse), storage.size, **common), account
+
+
+def _common(volume: ntfs.NTFS, entry: DirEntry, facts: Stat) -> _Common:
+    names = [name for name in volume.stream_names(entry.inode) if name]
+    return {
+        "mtime_ns": facts.st_mtime_ns,
+        "attributes": facts.st_flags & _KEPT,
+        "security": volume.sddl(entry.path, follow_symlinks=False) or None,
+        "streams": {name: volume.open_inode(entry.inode, stream=name).readall() for name in names},
+    }
+
+
+def _packed(reparse: Reparse) -> bytes:
+    return ReparseHead(reparse.tag, len(reparse.data), 0).pack() + reparse.data
+
+
+def _digest(storage: Storage) -> str:
+    digest = hashlib.sha256()
+    for offset in range(0, storage.size, _PIECE):
+        digest.update(storage.read_at(offset, min(_PIECE, storage.size - offset)))
+    return digest.hexdigest()
