@@ -319,7 +319,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
             (errors.PathError, lambda: volume.rmdir("/")),
             (IsADirectoryError, lambda: volume.write_file("/d", b"")),
             (errors.ReadOnlyError, lambda: volume.unlink("/$Bitmap")),
-            (errors.SourceError, lambda: volume.mkdir("/" + "x" * 256)),
+            (errors.NameTooLongError, lambda: volume.mkdir("/" + "x" * 256)),
             (errors.StreamNotFoundError, lambda: volume.remove_stream("/g", "s")),
             (errors.DescriptorError, lambda: volume.set_sddl("/g", "nonsense")),
         ):

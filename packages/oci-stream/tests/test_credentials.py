@@ -358,10 +358,10 @@ def test_log_in_push_and_log_out(guarded: Server, tmp_path: Path) -> None:
     home = Path(os.environ["HOME"])
     done = command("login", guarded.host, "--username", "joe", "--password-stdin", stdin="wrong\n")
     assert done.returncode == 7
-    assert not list(home.rglob("auth.json"))
+    assert not list(home.rglob("*.json"))
     done = command("login", guarded.host, "--username", "joe", "--password-stdin", "--json", stdin="secret\n")
     assert done.returncode == 0, done.stderr
-    file = home / ".config/containers/auth.json"
+    file = home / ".docker/config.json"
     assert json.loads(done.stdout)["kept_in"] == str(file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -376,6 +376,42 @@ def test_log_in_push_and_log_out(guarded: Server, tmp_path: Path) -> None:
     with pytest.raises(UnauthorizedError) as caught:
         fetch_image(f"{guarded.host}/team/disk:v1")
     assert f"cloudboot-oci-stream login {guarded.host}" in (caught.value.hint or "")
+
+
+def test_a_login_replaces_what_would_be_found_before_it(guarded: Server) -> None:
+    """skopeo judges: it reads podman's file first, too."""
+    home = Path(os.environ["HOME"])
+    wrong = {"auth": base64.b64encode(b"joe:old").decode()}
+    podman = configured(home / ".config/containers/auth.json", {"auths": {guarded.host: wrong, "other": wrong}})
+    legacy = configured(home / ".dockercfg", {guarded.host: wrong})
+    asks = [judge("skopeo", "skopeo"), "list-tags", "--tls-verify=false", f"docker://{guarded.host}/team/none"]
+    refused = subprocess.run(asks, check=False, capture_output=True, text=True)
+    assert "unauthorized" in refused.stderr
+    assert login(guarded.host, "joe", "secret") == str(home / ".docker/config.json")
+    assert json.loads(podman.read_text()) == {"auths": {"other": wrong}}
+    assert json.loads(legacy.read_text()) == {guarded.host: wrong}
+    known = subprocess.run(asks, check=False, capture_output=True, text=True)
+    assert "404 (Not Found)" in known.stderr, "skopeo was let in"
+
+
+def test_a_login_makes_the_file_that_the_environment_names(
+    guarded: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new" / "auth.json"
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(file))
+    assert login(guarded.host, "joe", "secret") == str(file)
+    ours = json.loads(file.read_text())
+    file.unlink()
+    words = ["login", "--tls-verify=false", "--username", "joe", "--password-stdin", guarded.host]
+    subprocess.run([judge("skopeo", "skopeo"), *words], input=b"secret", check=True, capture_output=True)
+    assert json.loads(file.read_text()) == ours
+
+
+def test_a_login_fails_where_a_variable_would_hide_it(guarded: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", json.dumps({"auths": {guarded.host: {"auth": AUTH}}}))
+    with pytest.raises(CredentialError, match="DOCKER_AUTH_CONFIG"):
+        login(guarded.host, "joe", "secret")
+    assert not list(Path(os.environ["HOME"]).rglob("*.json"))
 
 
 def test_a_login_keeps_what_else_is_in_the_file(guarded: Server, tmp_path: Path) -> None:

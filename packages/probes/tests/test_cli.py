@@ -54,6 +54,8 @@ def test_help_names_every_command_and_exit_code() -> None:
         "copy",
         "image",
         "inspect",
+        "login",
+        "logout",
         "push",
         "pull",
         "probe",
@@ -421,9 +423,11 @@ def test_warnings_name_what_will_not_boot(tmp_path: Path) -> None:
 def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:
     for words, offered in (
         (["p"], ["probe", "pull", "push"]),
+        (["log"], ["login", "logout"]),
+        (["login", "--pass"], ["--password-stdin"]),
         (["image", ""], ["boot-entries", "build", "inspect"]),
         (["probe", "l"], ["linux"]),
-        (["probe", "linux", "oci:x", "--re"], ["--record", "--report"]),
+        (["probe", "linux", "oci:x", "--rep"], ["--report"]),
         (["probe", "linux", "oci:x", "--accelerator", ""], ["auto", "kvm", "tcg"]),
         (["probe", "linux", "oci:x", "--report", ""], []),
         (["--completion", ""], ["bash", "fish", "zsh"]),

@@ -8,6 +8,7 @@ lines.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "add_common_arguments",
     "amount",
+    "count_argument",
     "counted",
     "exit_code",
     "failed",
@@ -43,9 +45,14 @@ __all__ = [
     "printable",
     "report",
     "run",
+    "seconds_argument",
     "size_argument",
+    "whole_argument",
 ]
 
+
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
+_LONGEST = 10 * 365 * 86400.0  # seconds
 
 #: What the exit codes mean that every command shares.
 EXIT_CODES = {
@@ -119,6 +126,33 @@ def size_argument(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def seconds_argument(text: str) -> float:
+    """A time limit above 0, in seconds, for :mod:`argparse`."""
+    try:
+        value = float(text) if text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def whole_argument(text: str) -> int:
+    """A whole number of 64 bits with a sign, in ASCII digits, for :mod:`argparse`."""
+    digits = text.removeprefix("-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19 or not _FIRST <= int(text) <= _LAST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def count_argument(text: str) -> int:
+    """A whole number from 0 on, for :mod:`argparse`."""
+    value = whole_argument(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than 0")
+    return value
 
 
 def exit_code(error: BaseException) -> int:

@@ -31,9 +31,13 @@ cloudboot_base.FormatError
     +-- StreamNotFoundError     no data stream of that name (also an OSError, ENODATA)
     +-- FileExistsError         also the builtin of that name
     +-- DirectoryNotEmptyError  a directory that should go holds something (also an OSError, ENOTEMPTY)
-    +-- PathError               a path or a move that cannot be (also a ValueError, EINVAL)
+    +-- PathError               a path or a move that cannot be (also cloudboot_vfs' PathError, so a ValueError)
+    |   +-- NameTooLongError    a name of more than 255 UTF-16 units (also an OSError, ENAMETOOLONG)
     +-- TooManyLinksError       a file has as many names as it can (also an OSError, EMLINK)
-    +-- ReadOnlyError           a volume or file that must not be changed as it is (also an OSError, EROFS)
+    +-- FileTooLargeError       a size that no file can have (also an OSError, EFBIG)
+    +-- StaleFileError          an open file has been removed (also an OSError, ESTALE)
+    +-- ContentSizeError        a file claims more bytes than can be read at once (also cloudboot_vfs' of that name)
+    +-- ReadOnlyError           a volume or file that must not be changed as it is (also cloudboot_vfs', EROFS)
     +-- OptionError             an option that cannot be met (also a ValueError)
     +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
     +-- SourceError             a member of the tree or archive that cannot be stored
@@ -47,6 +51,7 @@ import errno
 
 from cloudboot_base import FormatError, TruncatedError
 from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_vfs import errors as vfs
 
 
 class HiveError(FormatError):
@@ -187,10 +192,14 @@ class DirectoryNotEmptyError(NtfsError, OSError):
     errno = errno.ENOTEMPTY
 
 
-class PathError(NtfsError, ValueError):
+class PathError(NtfsError, vfs.PathError):
     """A path that names nothing that can be made, moved or removed, or a move of a directory into itself."""
 
-    errno = errno.EINVAL
+
+class NameTooLongError(PathError, OSError):
+    """A name has more than 255 UTF-16 units."""
+
+    errno = errno.ENAMETOOLONG
 
 
 class TooManyLinksError(NtfsError, OSError):
@@ -199,10 +208,24 @@ class TooManyLinksError(NtfsError, OSError):
     errno = errno.EMLINK
 
 
-class ReadOnlyError(NtfsError, OSError):
-    """The volume, or a file of it, must not be changed as it is."""
+class FileTooLargeError(NtfsError, OSError):
+    """No file can have that size."""
 
-    errno = errno.EROFS
+    errno = errno.EFBIG
+
+
+class StaleFileError(NtfsError, OSError):
+    """An open file has been removed."""
+
+    errno = errno.ESTALE
+
+
+class ContentSizeError(NtfsError, vfs.ContentSizeError):
+    """A file claims more bytes than can be read at once."""
+
+
+class ReadOnlyError(NtfsError, vfs.ReadOnlyError):
+    """The volume, or a file of it, must not be changed as it is."""
 
 
 class OptionError(NtfsError, ValueError):

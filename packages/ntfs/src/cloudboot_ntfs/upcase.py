@@ -55,6 +55,7 @@ def default_table() -> tuple[int, ...]:
     return tuple(table)
 
 
+@functools.cache
 def default_bytes() -> bytes:
     """The table as $UpCase stores it: 65,536 little-endian units."""
     return struct.pack("<65536H", *default_table())
@@ -63,6 +64,11 @@ def default_bytes() -> bytes:
 @functools.cache
 def _default_mapping() -> dict[int, int]:
     return mapping_of(default_table())
+
+
+def mapping_of_bytes(data: bytes) -> dict[int, int]:
+    """:func:`mapping_of` a table as $UpCase stores it; nearly every volume has the same one."""
+    return _default_mapping() if data == default_bytes() else mapping_of(struct.unpack("<65536H", data))
 
 
 def mapping_of(table: tuple[int, ...]) -> dict[int, int]:

@@ -15,9 +15,16 @@ from cloudboot_oci_stream import Access, fetch_image
 from .disk import Disk
 from .errors import CloudbootError
 from .systems import load, names
+from .windows.components import examine
+from .windows.examination import Examination, has_windows, windows_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from cloudboot_base.gates import Gate
+    from cloudboot_oci_stream import RetryPolicy
+    from cloudboot_oci_stream.deadline import Deadline
+    from cloudboot_vfs import FileSystem as VfsFileSystem
 
     from .manifest import Manifest
 
@@ -35,6 +42,8 @@ class Description:
     findings: list[str] = field(default_factory=list)
     checked: bool = True
     warnings: tuple[str, ...] = ()
+    components: tuple[Gate, ...] = ()
+    """What Windows' boot needs of the disk, where it is meant to start Windows."""
 
     def as_dict(self) -> dict[str, object]:
         """The description, ready for JSON."""
@@ -44,12 +53,18 @@ class Description:
             "sources": list(self.sources),
             "findings": self.findings if self.checked else None,
             "warnings": list(self.warnings),
+            **({"windows": [gate.as_dict() for gate in self.components]} if self.components else {}),
         }
 
 
 @contextlib.contextmanager
 def opened(
-    image: str, access: Access | None = None, progress: Callable[[int, int], None] | None = None
+    image: str,
+    access: Access | None = None,
+    deadline: Deadline | None = None,
+    retry: RetryPolicy | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Disk]:
     """The disk that ``image`` names: a file (raw, compressed, qcow2 or VHD) if there is one, else a reference.
 
@@ -63,7 +78,7 @@ def opened(
         with open_disk(image) as disk:
             yield Disk.open(disk.storage)
     else:
-        with fetch_image(image, access=access, progress=progress) as fetched:
+        with fetch_image(image, access=access, deadline=deadline, retry=retry, progress=progress) as fetched:
             yield Disk.open(MemoryStorage(fetched.view))
 
 
@@ -71,7 +86,9 @@ def describe(disk: Disk, *, check: bool = True) -> Description:
     """List partitions, file systems and files; with ``check``, recompute every invariant."""
     findings = [f"{where}: {finding}" for where, finding in disk.findings()] if check else []
     systems: list[FileSystem] = []
-    parts: tuple[tuple[str, Callable[[Disk], FileSystem | None]], ...] = (("ESP", _esp), ("root", _root))
+    parts: tuple[tuple[str, Callable[[Disk], FileSystem | None]], ...] = (
+        ("ESP", _esp), ("root", _root), ("NTFS", _ntfs)
+    )  # fmt: skip
     for name, look in parts:
         try:
             found = look(disk)
@@ -91,7 +108,15 @@ def describe(disk: Disk, *, check: bool = True) -> Description:
         findings=findings,
         checked=check,
         warnings=_loader_warnings(disk, manifest) if check and has_esp else (),
+        components=_components(disk, manifest) if check and has_esp else (),
     )
+
+
+def _components(disk: Disk, manifest: Manifest | None) -> tuple[Gate, ...]:
+    if not has_windows(disk):
+        return ()
+    architecture = manifest.architecture if manifest is not None else windows_architecture(disk)
+    return tuple(examine(Examination(disk, architecture)))
 
 
 def _loader_warnings(disk: Disk, manifest: Manifest | None) -> tuple[str, ...]:
@@ -114,6 +139,19 @@ def _esp(disk: Disk) -> FileSystem:
 
 def _root(disk: Disk) -> FileSystem | None:
     return None if disk.root is None else ("root", root_facts(disk), list(_root_files(disk)))
+
+
+def _ntfs(disk: Disk) -> FileSystem | None:
+    volume = disk.ntfs
+    if volume is None:
+        return None
+    facts = {
+        "type": "NTFS",
+        "label": volume.label,
+        "cluster_size": volume.geometry.cluster_size,
+        "record_size": volume.geometry.record_size,
+    }
+    return "NTFS", facts, list(_files(volume))
 
 
 def _esp_files(disk: Disk) -> Iterator[dict[str, object]]:
@@ -139,13 +177,14 @@ def root_facts(disk: Disk) -> dict[str, object]:
 
 
 def _root_files(disk: Disk) -> Iterator[dict[str, object]]:
-    volume = disk.root
-    if volume is None:
-        return
+    return iter(()) if disk.root is None else _files(disk.root)
+
+
+def _files(volume: VfsFileSystem) -> Iterator[dict[str, object]]:
     for _, folders, files in volume.walk():
         for entry in (*folders, *files):
             status = volume.stat(entry.path, follow_symlinks=False)
             facts = {"path": entry.path, "mode": stat.filemode(status.st_mode), "size": status.st_size}
-            if entry.is_symlink():
+            if stat.S_ISLNK(status.st_mode):
                 facts["target"] = volume.readlink(entry.path)
             yield facts

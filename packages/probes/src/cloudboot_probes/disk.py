@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import cloudboot_fat as fat
 import cloudboot_gpt as gpt
+import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_gpt import partition_types
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudboot_base import Finding, Storage
+
+
+#: The OEM ID of NTFS, at byte 3 of its boot sector.
+_NTFS_SIGNATURE = b"NTFS    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,25 @@ class Disk:
         return ufs2.UFS2(self.root_partition.window(self.storage))
 
     @cached_property
+    def ntfs_partition(self) -> gpt.Partition | None:
+        """The first partition with Microsoft's basic data that has an NTFS boot sector, or ``None``."""
+        for partition in self.table.partitions:
+            if partition.type == partition_types.MICROSOFT_BASIC_DATA:
+                signature = partition.window(self.storage).read_at(3, 8)
+                if signature == _NTFS_SIGNATURE:
+                    return partition
+        return None
+
+    @cached_property
+    def ntfs(self) -> ntfs.NTFS | None:
+        """The NTFS volume, or ``None`` without a partition for one.
+
+        Raises:
+            NtfsError: it is damaged so much that nothing can be found in it.
+        """
+        return None if self.ntfs_partition is None else ntfs.NTFS(self.ntfs_partition.window(self.storage))
+
+    @cached_property
     def manifest(self) -> Manifest | None:
         """What the build said it put there; ``None`` in an image that was built by other means."""
         if not self.esp.exists(PATH):
@@ -91,13 +116,15 @@ class Disk:
             raise ManifestError(f"{PATH} is larger than {MAX_SIZE} bytes")
         return Manifest.from_bytes(self.esp.read_file(PATH))
 
-    def findings(self) -> Iterator[tuple[str, Finding]]:
+    def findings(self, *, with_ntfs: bool = True) -> Iterator[tuple[str, Finding]]:
         """Everything the checkers find wrong, with the name of what they checked."""
         yield from (("GPT", finding) for finding in gpt.check(self.storage))
         yield from (("ESP", finding) for finding in fat.check(self.esp_partition.window(self.storage)))
         if self.root_partition is not None:
             window = self.root_partition.window(self.storage)
             yield from (("root", finding) for finding in ufs2.check(window))
+        if self.ntfs_partition is not None and with_ntfs:
+            yield from (("NTFS", finding) for finding in ntfs.check(self.ntfs_partition.window(self.storage)))
 
     def find_loader(self, paths: Sequence[str], architecture: str) -> Loader:
         """The first of ``paths`` that is on the ESP.
@@ -143,6 +170,12 @@ class Disk:
         yield from _placed(self.esp_partition, esp_extents(self.esp))
         if self.root is not None and self.root_partition is not None:
             yield from _placed(self.root_partition, root_extents(self.root))
+        if self.ntfs_partition is not None:
+            # A volume that is damaged has owners as far as it can be read; the check says what is wrong with it.
+            with contextlib.suppress(ntfs.NtfsError):
+                volume = self.ntfs
+                if volume is not None:
+                    yield from _placed(self.ntfs_partition, ntfs_extents(volume))
 
 
 def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:
@@ -176,6 +209,22 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
                 yield owner, entry.is_file(), *extent
             for offset, length in volume.pointer_blocks(entry.path, follow_symlinks=False):
                 yield f"{entry.path} (pointers)", False, offset, length
+
+
+def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
+    """The same of an NTFS volume: its system files, and the contents of files.
+
+    What stands in a record belongs to the MFT, and hard links count once.
+    """
+    for region in volume.regions():
+        yield region.kind, False, region.offset, region.length
+    seen: set[int] = set()
+    for _, _, files in volume.walk():
+        for entry in files:
+            if entry.inode not in seen and "" in volume.stream_names(entry.inode):
+                seen.add(entry.inode)
+                for extent in volume.extents(entry.path, follow_symlinks=False):
+                    yield entry.path, True, *extent
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

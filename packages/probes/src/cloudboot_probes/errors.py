@@ -8,6 +8,7 @@ CloudbootError (a cloudboot_base.Error)
 
 GateFailedError (of cloudboot_base; exit code 1)
 +-- AccountError            what the kernel reports of its root cannot be used
++-- WindowsBootError        a component of Windows' boot is not there, or not as it must be
 +-- DefectError             an unexpected exception: a defect of this program
 +-- BootError               the machine did something else than to boot; "verdict" is its stable name
     +-- NoBootOptionError   the firmware found nothing to start, or could not start it
@@ -64,6 +65,32 @@ class KernelFormatError(CloudbootError, FormatError):
 
 class AccountError(GateFailedError):
     """What the kernel reports of its root is incomplete, damaged, or far more than was built."""
+
+
+class WindowsBootError(GateFailedError):
+    """A component of Windows' boot is not there, or not as it must be.
+
+    ``status`` is the code that the boot manager or Windows' loader shows then, ``file`` the file it names. Both are
+    ``None`` where the firmware starts nothing, or where Windows starts all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        file: str | None = None,
+        evidence: Mapping[str, object] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, evidence=evidence, hint=hint)
+        self.status, self.file = status, file
+
+    def facts(self) -> dict[str, object]:
+        """The status code and the file on the screen."""
+        status = None if self.status is None else f"{self.status:#010x}"
+        facts = {"status": status, "file": self.file}
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 class DefectError(GateFailedError):

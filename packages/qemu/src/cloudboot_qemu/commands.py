@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
-from cloudboot_base.command import CHECK_FAILED, OK, notice, parse_size, print_json
+from cloudboot_base.command import CHECK_FAILED, OK, notice, parse_size, print_json, seconds_argument
 from cloudboot_base.program import Program
 
 from .architectures import ARCHITECTURES
@@ -46,7 +45,7 @@ def program() -> Program:
     )  # fmt: skip
     run.add_argument("--memory", type=_memory, default=1 << 30, metavar="MIB|SIZE", help="Memory (default: 1024).")
     run.add_argument(
-        "--timeout", type=_seconds, default=_FOREVER, metavar="SECONDS", help="Time limit (default: none)."
+        "--timeout", type=seconds_argument, default=_FOREVER, metavar="SECONDS", help="Time limit (default: none)."
     )
     run.add_argument("--expect", type=_pattern, metavar="REGEX", help="Succeed when this appears on the console.")
     run.add_argument("--interface", choices=_INTERFACES, default="virtio", help="How the guest sees the disk.")
@@ -124,13 +123,3 @@ def _memory(text: str) -> int:
     if not 1 << 20 <= count <= MAX_MEMORY or count % (1 << 20):
         raise argparse.ArgumentTypeError(f"{text!r} is not a machine's memory: 1 MiB to 1 TiB in whole mebibytes")
     return count
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text) if text.isascii() else math.nan
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= _FOREVER:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import FileStorage, Storage
-from cloudboot_ntfs.errors import SourceError
+from cloudboot_ntfs.errors import PathError, SourceError
 from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute
+from cloudboot_ntfs.layout.names import require_name
 from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
 from cloudboot_ntfs.upcase import units, upcase
 
@@ -203,12 +204,10 @@ def check_name(name: str, path: str) -> None:
     Raises:
         SourceError: empty, ``.``, ``..``, too long, or with a slash or a zero.
     """
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise SourceError("a name that no directory can hold", member=path, actual=name)
-    if len(units(name)) > MAX_NAME:
-        raise SourceError(
-            "the name is too long", member=path, expected=f"{MAX_NAME} UTF-16 units", actual=len(units(name))
-        )
+    try:
+        require_name(name, path)
+    except PathError as error:
+        raise SourceError(str(error), member=path) from error
 
 
 def split(path: str) -> list[str]:

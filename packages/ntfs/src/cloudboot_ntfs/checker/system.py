@@ -159,9 +159,11 @@ def check_upcase(context: Context) -> None:
         )
         return
     data = stream.read_at(0, upcase.SIZE)
+    if data == upcase.default_bytes():
+        return
     table = struct.unpack("<65536H", data)
     info = [each.value for each in record.attributes if each.type == Type.DATA and each.name == "$Info"]
-    if info and info[0][8:16] == _TABLE_CHECKSUM and data != upcase.default_bytes():
+    if info and info[0][8:16] == _TABLE_CHECKSUM:
         unit = next(unit for unit, upper in enumerate(upcase.default_table()) if table[unit] != upper)
         context.report(
             "upcase", "the table is not the one that its $Info describes", structure="$UpCase", offset=2 * unit,

@@ -13,6 +13,7 @@ from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printa
 from cloudboot_disk_image import installed_readers, locate, open_partition
 from cloudboot_ntfs.checker import check
 from cloudboot_ntfs.exporter import copy_out, write_tar
+from cloudboot_ntfs.reader.opening import TYPES, is_volume
 from cloudboot_ntfs.reader.volume import NTFS
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from cloudboot_vfs import DirEntry
 
 _PIECE = 1 << 20
-#: Partition types that hold NTFS: Microsoft basic data, Windows recovery, and MBR type 7.
-_TYPES = frozenset({"ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "de94bba4-06d1-4d40-a16a-bfd50179d6ac", "0x7"})
-
-
-def _is_volume(storage: Storage) -> bool:
-    return storage.size >= 512 and storage.read_at(3, 8) == b"NTFS    "
 
 
 @contextlib.contextmanager
@@ -37,7 +32,7 @@ def _storage(options: argparse.Namespace) -> Iterator[Storage]:
     """The volume in whatever file it comes."""
 
     def find(disk: Storage) -> Place:
-        return locate(disk, readers=installed_readers(), whole=_is_volume, types=_TYPES, what="NTFS volume")
+        return locate(disk, readers=installed_readers(), whole=is_volume, types=TYPES, what="NTFS volume")
 
     with open_partition(
         options.image,

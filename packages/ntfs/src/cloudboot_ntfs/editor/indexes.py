@@ -45,6 +45,11 @@ class IndexDraft:
         self.items = [Item(self._order(entry.key), entry.key, entry.reference) for entry in index.entries()]
         self.changed = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no entry."""
+        return not self.items
+
     def _order(self, key: bytes) -> tuple[object, ...]:
         if self.name == "$I30":
             name = filename.parse(key).name

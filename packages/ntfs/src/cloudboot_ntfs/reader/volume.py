@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import struct
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -27,7 +26,7 @@ from cloudboot_ntfs.layout.records import BootSector, VolumeInformation
 from cloudboot_ntfs.layout.records import UsnRecord as UsnHead
 from cloudboot_ntfs.security import to_sddl
 from cloudboot_ntfs.upcase import SIZE as UPCASE_SIZE
-from cloudboot_ntfs.upcase import mapping_of, units
+from cloudboot_ntfs.upcase import mapping_of_bytes, units
 from cloudboot_vfs import DirEntry, Extent, Region, Stat
 
 from . import reparse
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.filename import Name
 
     from .mft import Record
+    from .reparse import WofStream
     from .stream import Stream
 
     Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
@@ -181,7 +181,7 @@ class NTFS:
                 raise errors.RecordError(
                     "$UpCase is too short", structure="$UpCase", expected=UPCASE_SIZE, actual=len(data)
                 )
-            self._upcase = mapping_of(struct.unpack("<65536H", data))
+            self._upcase = mapping_of_bytes(data)
         return self._upcase
 
     def fold(self, name: str) -> str:
@@ -437,25 +437,34 @@ class NTFS:
             raise errors.IsADirectoryError(f"{path or number}: is a directory")
         if not any(each.type == Type.DATA and each.name == stream for each in record.attributes):
             raise errors.StreamNotFoundError(f"{path or number}: no data stream {stream!r}")
+        return NTFSFile(self.stream_of(record, stream), number)
+
+    def stream_of(self, record: Record, stream: str) -> Stream | WofStream:
+        """The content of a data stream of a file; what WOF compressed is decoded.
+
+        Raises:
+            StreamNotFoundError: it has no such stream.
+        """
+        if not any(each.type == Type.DATA and each.name == stream for each in record.attributes):
+            raise errors.StreamNotFoundError(f"{record.number}: no data stream {stream!r}")
         content = self.mft.stream(record, Type.DATA, stream)
-        if not stream:
-            found = self.reparse_point_of(record)
-            if found is not None and found.tag == TAG_WOF:
-                stored = self.mft.stream(record, Type.DATA, reparse.WOF_STREAM)
-                return NTFSFile(reparse.WofStream(stored, content.size, found, record=number), number)
-        return NTFSFile(content, number)
+        found = None if stream else self.reparse_point_of(record)
+        if found is None or found.tag != TAG_WOF:
+            return content
+        stored = self.mft.stream(record, Type.DATA, reparse.WOF_STREAM)
+        return reparse.WofStream(stored, content.size, found, record=record.number)
 
     def read_file(self, path: str, *, limit: int | None = None, stream: str = "") -> bytes:
         """The bytes of a file, or of another of its data streams.
 
         Raises:
-            RecordError: it has more than ``limit`` bytes (by default, as many as the volume), which a file with holes
-                can; read it through :meth:`open_file`.
+            ContentSizeError: it has more than ``limit`` bytes (by default, as many as the volume), which a file with
+                holes can; read it through :meth:`open_file`.
         """
         file = self.open_file(path, stream=stream)
         limit = self.size if limit is None else limit
         if file.size > limit:
-            raise errors.RecordError(
+            raise errors.ContentSizeError(
                 f"{path}: too large", field="data_size", expected=f"at most {limit}", actual=file.size
             )
         return file.read_at(0, file.size)

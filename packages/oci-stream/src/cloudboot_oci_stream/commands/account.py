@@ -6,12 +6,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_oci_stream.commands.options import access_of, add_access_options, limit_of, show
+from cloudboot_oci_stream.commands.options import access_of, add_access_options, limit_of, retry_of, show
+from cloudboot_oci_stream.inputs import read_line
 
 if TYPE_CHECKING:
     import argparse
 
     from cloudboot_base.program import Program
+    from cloudboot_oci_stream.deadline import Deadline
 
 
 def add_commands(program: Program) -> None:
@@ -23,22 +25,39 @@ def add_commands(program: Program) -> None:
         add_access_options(parser)
 
 
-def _login(options: argparse.Namespace) -> int:
-    from cloudboot_oci_stream.http.accounts import login
-    from cloudboot_oci_stream.inputs import read_line
+def asked_for(username: str | None, *, password_stdin: bool, deadline: Deadline) -> tuple[str, str]:
+    """A user name and a password: from the command line and stdin, or asked for where stdin is a terminal.
 
-    limit = limit_of(options)
-    username, password = options.username, None
-    if options.password_stdin:
-        password = read_line(sys.stdin.fileno(), limit)
+    Raises:
+        UsageError: one of them is missing.
+        TransferTimeoutError: the deadline passed while stdin was read.
+    """
+    password = ""
+    if password_stdin:
+        password = read_line(sys.stdin.fileno(), deadline)
     elif sys.stdin.isatty():
         import getpass
 
-        username = username or input("user name: ")
-        password = getpass.getpass("password: ")
+        try:
+            if not username:
+                # Not input(): it would write the question to stdout, where the result goes.
+                print("user name: ", end="", file=sys.stderr, flush=True)
+                username = sys.stdin.readline().strip()
+            password = getpass.getpass("password: ") if username else ""
+        except EOFError:
+            print(file=sys.stderr)
     if not username or not password:
         raise UsageError("there is no user name or no password", hint="give --username NAME and --password-stdin")
-    place = login(options.host, username, password, access=access_of(options, limit, password), deadline=limit)
+    return username, password
+
+
+def _login(options: argparse.Namespace) -> int:
+    from cloudboot_oci_stream.http.accounts import login
+
+    limit = limit_of(options)
+    username, password = asked_for(options.username, password_stdin=options.password_stdin, deadline=limit)
+    access = access_of(options, limit, password)
+    place = login(options.host, username, password, access=access, deadline=limit, retry=retry_of(options))
     facts = {"host": options.host, "username": username, "kept_in": place}
     return show(options, facts, f"logged in to {options.host}; the password is kept in {place}")
 

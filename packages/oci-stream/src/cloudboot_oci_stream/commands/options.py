@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
-import re
 import sys
 from typing import TYPE_CHECKING, Self
 
-from cloudboot_base.command import Progress, print_json
+from cloudboot_base.command import Progress, count_argument, print_json, seconds_argument
 from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.inputs import read_line
@@ -41,11 +39,16 @@ def add_access_options(parser: argparse.ArgumentParser) -> None:
     access.add_argument("--client-certificate", metavar="FILE", help="The certificate to show to the registry (PEM).")
     access.add_argument("--client-key", metavar="FILE", help="The key of that certificate, if it is in another file.")
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="Give up after so long.")
+    limits.add_argument("--timeout", type=seconds_argument, metavar="SECONDS", help="Give up after so long.")
     limits.add_argument(
-        "--stall", type=_seconds, metavar="SECONDS", help="Give a connection up after so long without a byte (30)."
+        "--stall",
+        type=seconds_argument,
+        metavar="SECONDS",
+        help="Give a connection up after so long without a byte (30).",
     )
-    limits.add_argument("--retries", type=_count, metavar="N", help="Try again so often in a row without progress (8).")
+    limits.add_argument(
+        "--retries", type=count_argument, metavar="N", help="Try again so often in a row without progress (8)."
+    )
 
 
 def access_of(options: argparse.Namespace, limit: Deadline, password: str | None = None) -> Access:
@@ -107,20 +110,7 @@ def show(options: argparse.Namespace, facts: Mapping[str, object], text: str) ->
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    number = _count(text)
+    number = count_argument(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
-
-
-def _count(text: str) -> int:
-    if re.fullmatch("[0-9]{1,15}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text) if text.isascii() else math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a time to wait")
-    return seconds

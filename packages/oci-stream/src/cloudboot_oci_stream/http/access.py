@@ -43,7 +43,7 @@ class Access:
 
     ``stall`` is in seconds without a byte in either direction, and the limit for each attempt to connect;
     ``answer`` is in seconds that a registry may take to answer once all of an upload was sent; ``minimum_rate`` is in
-    bytes a second over ``stall`` seconds.
+    bytes a second over ``stall`` seconds. ``login_command`` is the command that hints name; the host follows it.
     """
 
     insecure: bool | None = None
@@ -57,6 +57,11 @@ class Access:
     stall: float = 30.0
     answer: float = 600.0
     minimum_rate: float = 1024.0
+    login_command: str = "cloudboot-oci-stream login"
+
+    def login_hint(self, host: str) -> str:
+        """How a person gives the registry ``host`` a password."""
+        return f"log in with '{self.login_command} {host}'"
 
     @property
     def has_tls_material(self) -> bool:

@@ -18,32 +18,41 @@ from cloudboot_oci_stream.errors import CredentialError, InvalidReferenceError
 from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.http.credentials import (
     HUB_KEY,
+    ConfigFile,
     Finder,
     config_files,
     docker_file,
     normalised_key,
     read_config,
-    user_file,
 )
 from cloudboot_oci_stream.http.session import Session
+from cloudboot_oci_stream.retry import retrying
 from cloudboot_oci_stream.spec.reference import HUB, RegistryReference, canonical_host, split_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_oci_stream.http.helpers import Helper
+    from cloudboot_oci_stream.retry import RetryPolicy
 
 _PROBE = "cloudboot/login"
 """A repository's name; only that of the host has a meaning here."""
 
 
 def login(
-    host: str, username: str, password: str, *, access: Access | None = None, deadline: float | Deadline | None = None
+    host: str,
+    username: str,
+    password: str,
+    *,
+    access: Access | None = None,
+    deadline: float | Deadline | None = None,
+    retry: RetryPolicy | None = None,
 ) -> str:
     """Try ``username`` and ``password`` at the registry ``host`` and keep them; the place where they are kept.
 
-    That is the credential helper that the docker configuration names for the registry, else the file that ``access``
-    or ``REGISTRY_AUTH_FILE`` names, the docker command's where there is one already, or podman's in the home directory.
+    That is the file that ``access`` or ``REGISTRY_AUTH_FILE`` names, else the credential helper of the docker
+    configuration, else the docker configuration itself: docker, podman, skopeo, oras and cosign all read it. Other
+    files lose their entry for the registry where it would be found before the new one.
 
     Raises:
         InvalidReferenceError: ``host`` is not a registry's host.
@@ -54,18 +63,20 @@ def login(
     reference = _reference(host)
     given = dataclasses.replace(access or Access(), username=username, password=password)
     session = Session(reference, given)
-    session.request("GET", session.url(""), deadline=limit).close()
-    if (helper := _helper(reference, given, limit)) is not None:
+    retrying(lambda: session.request("GET", session.url(""), deadline=limit).close(), limit, retry)
+    path, helper = _file(given), _helper(reference, given, limit)
+    stale = _stale(host, given, path if helper is None else None, limit)
+    if helper is not None:
         helper.store(_key(host), username, password, limit)
-        return helper.program
-    path = _file(given)
-    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
-    with _changed(path) as value:
-        auths = value.setdefault("auths", {})
-        for key in [key for key in auths if normalised_key(key) == normalised_key(host)]:
-            del auths[key]
-        auths[_key(host)] = {"auth": auth}
-    return os.fspath(path)
+    else:
+        auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+        with _changed(path) as value:
+            _remove(value, host)
+            value.setdefault("auths", {})[_key(host)] = {"auth": auth}
+    for other in stale:
+        with _changed(other) as value:
+            _remove(value, host)
+    return helper.program if helper is not None else os.fspath(path)
 
 
 def logout(host: str, *, access: Access | None = None, deadline: float | Deadline | None = None) -> list[str]:
@@ -78,16 +89,9 @@ def logout(host: str, *, access: Access | None = None, deadline: float | Deadlin
     limit = Deadline.of(deadline)
     reference, given = _reference(host), access or Access()
     places = []
-    wanted = normalised_key(host)
-    for config in list(config_files(given, limit)):
-        if not any(normalised_key(key) == wanted for key in config.auths):
-            continue
-        if config.path is None:
-            raise CredentialError(f"the credentials are in {config.source}, which is not changed here")
-        with _changed(config.path) as value:
-            auths = value["auths"]
-            for key in [key for key in auths if normalised_key(key) == wanted]:
-                del auths[key]
+    for config in _holding(host, given, limit):
+        with _changed(_changeable(config)) as value:
+            _remove(value, host)
         places.append(config.source)
     helper = _helper(reference, given, limit)
     if helper is not None and helper.get(_key(host), limit) is not None:
@@ -105,6 +109,44 @@ def _reference(host: str) -> RegistryReference:
     return RegistryReference(host, _PROBE)
 
 
+def _holding(host: str, access: Access, deadline: Deadline) -> list[ConfigFile]:
+    """The configurations that have an entry for the registry itself."""
+    wanted = normalised_key(host)
+    return [
+        config
+        for config in config_files(access, deadline)
+        if any(normalised_key(key) == wanted for key in config.auths)
+    ]
+
+
+def _stale(host: str, access: Access, kept_in: Path | None, deadline: Deadline) -> list[Path]:
+    """The files whose entry for the registry is found before that in ``kept_in``, or before that of a helper.
+
+    Raises:
+        CredentialError: an environment variable has one.
+    """
+    if access.auth_file is not None or os.environ.get("REGISTRY_AUTH_FILE"):
+        return []
+    found = []
+    for config in _holding(host, access, deadline):
+        if config.is_legacy or (kept_in is not None and config.path == kept_in):
+            break  # those that follow count less
+        found.append(_changeable(config))
+    return found
+
+
+def _changeable(config: ConfigFile) -> Path:
+    if config.path is None:
+        raise CredentialError(f"the credentials are in {config.source}, which is not changed here")
+    return Path(config.path)
+
+
+def _remove(value: dict[str, dict[str, object]], host: str) -> None:
+    auths, wanted = value.get("auths", {}), normalised_key(host)
+    for key in [key for key in auths if normalised_key(key) == wanted]:
+        del auths[key]
+
+
 def _key(host: str) -> str:
     """The name under which the docker command files the credentials of a registry."""
     return HUB_KEY if canonical_host(host) == HUB else host
@@ -112,7 +154,7 @@ def _key(host: str) -> str:
 
 def _helper(reference: RegistryReference, access: Access, deadline: Deadline) -> Helper | None:
     """The helper that keeps the registry's passwords, where the configuration has one that is installed."""
-    if access.auth_file is not None:
+    if access.auth_file is not None or os.environ.get("REGISTRY_AUTH_FILE"):
         return None
     return Finder(reference, access).keeper(deadline)
 
@@ -122,8 +164,7 @@ def _file(access: Access) -> Path:
         return Path(access.auth_file)
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         return Path(named)
-    docker = docker_file()
-    return docker if docker.exists() or os.environ.get("DOCKER_CONFIG") else user_file()
+    return docker_file()
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ class Authenticator:
             if credential.identity_token is not None:
                 raise CredentialError(
                     "there is an identity token for the registry, which wants a password",
-                    hint=f"log in with 'cloudboot-oci-stream login {self._reference.host}'",
+                    hint=self._access.login_hint(self._reference.host),
                 )
         return None
 
@@ -195,7 +195,7 @@ class Authenticator:
         if self._credential is not None:
             return f"check user name and password; they are from {self._credential.source}"
         problems = "; ".join(self._finder.problems)
-        advice = f"log in with 'cloudboot-oci-stream login {self._reference.host}'"
+        advice = self._access.login_hint(self._reference.host)
         return f"{advice} ({problems})" if problems else advice
 
 

@@ -73,6 +73,9 @@ class ConfigFile:
     path: Path | None = None
     """The file; ``None`` for a variable of the environment, and for a form that is not written any more."""
 
+    is_legacy: bool = False
+    """Whether it is ``~/.dockercfg``, the last one that is looked at."""
+
     @classmethod
     def parse(cls, data: bytes, source: str, path: Path | None = None) -> ConfigFile:
         """The configuration in ``data``; the legacy form of ``~/.dockercfg`` has the names at the top.
@@ -82,13 +85,14 @@ class ConfigFile:
         """
         hint = f"look at {source}"
         value = _object(data, source)
-        if path is not None and path.name == _LEGACY:
+        is_legacy = path is not None and path.name == _LEGACY
+        if is_legacy:
             value, path = {"auths": value}, None
         auths, helpers = (value.get(name) or {} for name in ("auths", "credHelpers"))
         store = value.get("credsStore")
         if not isinstance(auths, dict) or not isinstance(helpers, dict) or not isinstance(store, str | None):
             raise CredentialError("the registry credentials have a member of another kind", hint=hint)
-        return cls(source, auths, helpers, store or None, path)
+        return cls(source, auths, helpers, store or None, path, is_legacy)
 
 
 class Finder:

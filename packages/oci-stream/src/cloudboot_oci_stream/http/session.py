@@ -165,6 +165,8 @@ class Session:
         """The error that a status outside the wanted ones stands for."""
         code, message = _error_body(response)
         status = response.status
+        if status < 400:
+            return StatusError("the specification has another answer for this request", status=status)
         text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
             status, "the registry refuses"
         )
@@ -180,11 +182,10 @@ class Session:
 
     def _advice(self) -> str:
         """What to do about a request that was not authorised."""
-        host = self._reference.host
         found = self._authenticator.found if self._authenticator else None
         if found:
             return f"check who may use the repository; the credentials sent are from {found}"
-        return f"log in with 'cloudboot-oci-stream login {host}', or check who may use the repository"
+        return f"{self._access.login_hint(self._reference.host)}, or check who may use the repository"
 
 
 def location(response: Response) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING
 
-from cloudboot_base.command import parse_size
+from cloudboot_base.command import count_argument, seconds_argument, size_argument, whole_argument
 from cloudboot_probes.inputs import check_file
 
 if TYPE_CHECKING:
@@ -16,42 +15,14 @@ if TYPE_CHECKING:
 
 MAX_MEMORY = 1 << 40
 _REFERENCE = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
-_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
-
-
-def size(text: str) -> int:
-    """A size, in bytes."""
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def memory(text: str) -> int:
     """The memory of a machine, in bytes."""
-    count = size(text)
+    count = size_argument(text)
     if not 1 << 20 <= count <= MAX_MEMORY or count % (1 << 20):
         raise argparse.ArgumentTypeError(f"a machine's memory is 1M to 1T in whole mebibytes, not {text}")
     return count
-
-
-def seconds(text: str) -> float:
-    """A time limit, in seconds."""
-    try:
-        value = float(text) if text.isascii() else math.nan
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 10 * 365 * 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
-
-
-def whole(text: str) -> int:
-    """A whole number in ASCII digits."""
-    digits = text.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 19 or not _FIRST <= int(text) <= _LAST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
 
 
 def path_of(text: str) -> Path:
@@ -112,13 +83,41 @@ def _reference(parser: CommandParser) -> None:
     parser.add_argument("reference", metavar="REFERENCE", help=_REFERENCE)
 
 
-def _access(parser: CommandParser) -> None:
+def _access(parser: argparse.ArgumentParser, timeout: str = "--timeout") -> None:
+    """How a registry is reached; ``timeout`` is the option that limits how long it is tried."""
     group = parser.add_argument_group("registry")
     group.add_argument("--insecure", action="store_true", help="Plain HTTP to a registry that is not on this machine.")
     group.add_argument("--ca-file", type=input_file, metavar="FILE", help="Certificate authorities to trust (PEM).")
+    _auth_file(group)
+    group.add_argument(
+        "--token-host", action="append", default=[], metavar="HOST",
+        help="A token service on another host that may be given the credentials; can be repeated.",
+    )  # fmt: skip
+    group.add_argument(
+        timeout, dest="registry_timeout", type=seconds_argument, metavar="SECONDS",
+        help="Give the transfer up after so long (default: no limit).",
+    )  # fmt: skip
+    group.add_argument(
+        "--stall", type=seconds_argument, metavar="SECONDS",
+        help="Give a connection up after so long without a byte (default: 30).",
+    )  # fmt: skip
+    group.add_argument(
+        "--retries", type=count_argument, metavar="N",
+        help="Try so often again in a row without progress (default: 8).",
+    )  # fmt: skip
+
+
+def _auth_file(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--auth-file", type=input_file, metavar="FILE", help="Credentials instead of docker's and podman's."
     )
+
+
+def _access_defaults() -> dict[str, object]:
+    """What the options of :func:`_access` are where none is given."""
+    parser = argparse.ArgumentParser(add_help=False)
+    _access(parser)
+    return vars(parser.parse_args([]))
 
 
 def _platform(parser: CommandParser) -> None:
@@ -159,11 +158,11 @@ def probe(parser: CommandParser) -> None:
     )  # fmt: skip
     machine.add_argument("--memory", type=memory, default=1 << 30, metavar="SIZE", help="Its memory (default: 1G).")
     machine.add_argument(
-        "--timeout", type=seconds, metavar="SECONDS",
+        "--timeout", type=seconds_argument, metavar="SECONDS",
         help="From power-on to the last gate (default: 300, and 0.02 for each entry of the image's manifest).",
     )  # fmt: skip
     _policy(parser)
-    _access(parser)
+    _access(parser, "--fetch-timeout")
 
 
 def demo(parser: CommandParser) -> None:
@@ -172,7 +171,7 @@ def demo(parser: CommandParser) -> None:
     _reports(parser)
     parser.set_defaults(
         system="demo", firmware="hosted", accelerator="tcg", memory=256 << 20, timeout=60.0, policy=None,
-        insecure=False, ca_file=None, auth_file=None,
+        **_access_defaults(),
     )  # fmt: skip
 
 
@@ -202,6 +201,7 @@ def build(parser: CommandParser) -> None:
     _output(parser)
     parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
     content = parser.add_argument_group("content")
+    medium(content)
     content.add_argument(
         "--loader", type=input_file, metavar="FILE", help="EFI program, put where the firmware looks for one."
     )
@@ -216,19 +216,25 @@ def build(parser: CommandParser) -> None:
         metavar="/PATH=FILE",
         help="A file of the root; can be repeated.",
     )
+    content.add_argument("--esp-only", action="store_true", default=None, help="An ESP and no root.")
     shape = parser.add_argument_group("shape")
-    shape.add_argument("--esp-size", type=size, metavar="SIZE", help="Size of the ESP.")
-    shape.add_argument("--root-size", type=size, metavar="SIZE", help="Size of the root (default: what it needs).")
+    shape.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), help="Whose loader (default: amd64).")
+    shape.add_argument("--esp-size", type=size_argument, metavar="SIZE", help="Size of the ESP.")
+    shape.add_argument(
+        "--root-size", type=size_argument, metavar="SIZE", help="Size of the root (default: what it needs)."
+    )
     shape.add_argument(
         "--root-free", type=percentage, metavar="PERCENT",
         help="Room left in a root of default size, of what its content takes (default: 5).",
     )  # fmt: skip
-    shape.add_argument("--block-size", type=size, metavar="SIZE", help="UFS2 block size, 4096 to 65536.")
-    shape.add_argument("--fragment-size", type=size, metavar="SIZE", help="UFS2 fragment size.")
-    shape.add_argument("--density", type=whole, metavar="BYTES", help="UFS2 bytes per inode.")
+    shape.add_argument("--block-size", type=size_argument, metavar="SIZE", help="UFS2 block size, 4096 to 65536.")
+    shape.add_argument("--fragment-size", type=size_argument, metavar="SIZE", help="UFS2 fragment size.")
+    shape.add_argument("--density", type=whole_argument, metavar="BYTES", help="UFS2 bytes per inode.")
     shape.add_argument("--label", metavar="TEXT", help="UFS2 label.")
-    shape.add_argument("--sector-size", type=whole, metavar="BYTES", help="Logical sector size: 512 or 4096.")
-    shape.add_argument("--timestamp", type=whole, metavar="SECONDS", help="Time of all that is made here, since 1970.")
+    shape.add_argument("--sector-size", type=whole_argument, metavar="BYTES", help="Logical sector size: 512 or 4096.")
+    shape.add_argument(
+        "--timestamp", type=whole_argument, metavar="SECONDS", help="Time of all that is made here, since 1970."
+    )
     shape.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this, not from the content.")
     linux = parser.add_argument_group("linux")
     linux.add_argument("--kernel", type=input_file, metavar="FILE", help="Kernel instead of Debian's.")
@@ -242,11 +248,7 @@ def build(parser: CommandParser) -> None:
 
 def _windows(parser: CommandParser) -> None:
     group = parser.add_argument_group("windows")
-    group.add_argument(
-        "--from", type=input_tree, dest="source_from", metavar="PATH",
-        help="Windows' files: a folder, a WIM (with wimlib's programs), or a disk image.",
-    )  # fmt: skip
-    group.add_argument("--index", type=whole, metavar="NUMBER", help="Image of the WIM (default: 1).")
+    group.add_argument("--index", type=whole_argument, metavar="NUMBER", help="Image of the WIM (default: 1).")
     group.add_argument("--bcd", type=input_file, metavar="FILE", help="Boot configuration instead of a new one.")
     group.add_argument("--locale", metavar="NAME", help="Language of the boot menu (default: the source's).")
     group.add_argument(
@@ -255,9 +257,27 @@ def _windows(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
+def medium(group: argparse._ArgumentGroup) -> None:
+    """Where the system's own files come from."""
+    group.add_argument(
+        "--from", dest="medium", metavar="PATH|URL",
+        help="The system's own files: an ISO or disk image, a folder, a tar archive; of Windows also a WIM (with "
+        "wimlib's programs).",
+    )  # fmt: skip
+    group.add_argument("--sha256", type=digest, metavar="HEX", help="What the medium has to hash to; a URL needs it.")
+
+
+def digest(text: str) -> str:
+    """A SHA-256 in hexadecimal digits."""
+    value = text.strip().lower().removeprefix("sha256:")
+    if len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a SHA-256 in 64 hexadecimal digits")
+    return value
+
+
 def percentage(text: str) -> int:
     """0 to 10,000 percent."""
-    value = whole(text.removesuffix("%"))
+    value = whole_argument(text.removesuffix("%"))
     if not 0 <= value <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 10000 percent")
     return value
@@ -281,6 +301,25 @@ def image_boot_entries(parser: CommandParser) -> None:
     )  # fmt: skip
     _architecture(parser)
     _access(parser)
+
+
+def login(parser: CommandParser) -> None:
+    """``cloudboot login``."""
+    _host(parser)
+    parser.add_argument("--username", metavar="NAME", help="The user name (default: asked for).")
+    parser.add_argument("--password-stdin", action="store_true", help="Read the password from stdin.")
+    _access(parser)
+
+
+def logout(parser: CommandParser) -> None:
+    """``cloudboot logout``; no registry is asked."""
+    _host(parser)
+    parser.set_defaults(**_access_defaults())
+    _auth_file(parser)
+
+
+def _host(parser: CommandParser) -> None:
+    parser.add_argument("host", metavar="HOST", help="The registry: HOST[:PORT].")
 
 
 def push(parser: CommandParser) -> None:

@@ -8,7 +8,7 @@ from cloudboot_base.command import CHECK_FAILED, OK, printable
 from cloudboot_probes.boot_entries import examine, read_variables
 from cloudboot_probes.describe import opened
 
-from .signatures import access
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +21,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     variables = read_variables(options.variables)
     with (
         console.progress("fetching") as progress,
-        opened(options.image, access(options), progress) as disk,
+        opened(options.image, *reach(options), progress=progress) as disk,
     ):
         verdicts = examine(disk, variables, options.architecture)
     chosen = next((verdict for verdict in verdicts if verdict.boots), None)

@@ -142,6 +142,11 @@ class Console:
             thread.join()
             self._set("")
 
+    def status(self, text: str) -> None:
+        """Show ``text`` on the status line, or remove the line; silent where stderr is not a terminal."""
+        if self._live:
+            self._set(text)
+
     def _set(self, text: str) -> None:
         with self._lock:
             self._clear()
@@ -202,6 +207,23 @@ def _dumped(value: object, *, indent: int | None) -> str:
     return text
 
 
+@contextlib.contextmanager
+def notices(console: Console) -> Iterator[None]:
+    """Print what the packages log as warnings in the block, a line each, apart from the status line."""
+    import logging  # 6 ms, and --help needs none
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.say(f"cloudboot: notice: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("cloudboot_oci_stream"), Lines(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def run_reported(console: Console, main: Callable[[], int]) -> int:
     """Call ``main`` and give its exit code; what the packages raise becomes a line on stderr and a code.
 
@@ -239,6 +261,8 @@ def report_error(console: Console, error: Error | OSError) -> None:
         text = f"{os.fsdecode(name) if isinstance(name, bytes | str) else name}: {error.strerror}"
     else:
         text = str(error)
+    for refusal in getattr(error, "refusals", ()):
+        console.say(f"cloudboot: refused: {refusal}")
     console.say(f"cloudboot: error: {text}")
     if hint := getattr(error, "hint", None):
         console.say(f"cloudboot: hint: {hint}")

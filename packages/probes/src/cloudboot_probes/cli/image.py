@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK, counted, printable
+from cloudboot_base.gates import Verdict
 from cloudboot_probes import image as images
 from cloudboot_probes import recipe as recipes
 from cloudboot_probes.describe import Description, describe, opened
 from cloudboot_probes.loader import REMOVABLE
+from cloudboot_probes.render.terminal import gate_lines
 from cloudboot_probes.render.text import Style
 
-from .signatures import access
+from . import media
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -30,12 +33,14 @@ def build(options: argparse.Namespace, console: Console) -> int:
     if not options.dry_run:
         refuse_existing(options.output, force=options.force)
     made = recipes.load(options.recipe)
+    if options.architecture is not None:
+        made = dataclasses.replace(made, architecture=options.architecture)
     esp_files = dict(options.esp_file or ())
     if options.loader is not None:
         esp_files[REMOVABLE[made.architecture]] = options.loader
     changed = _changed(
         made,
-        {name: getattr(options, name) for name in ("sector_size", "timestamp", "seed")},
+        {name: getattr(options, name) for name in ("sector_size", "timestamp", "seed", "esp_only")},
         esp={"size": options.esp_size, "files": {**made.esp.files, **esp_files}},
         root={
             "source": options.root,
@@ -49,12 +54,16 @@ def build(options: argparse.Namespace, console: Console) -> int:
         },
         linux={name: getattr(options, name) for name in ("kernel", "initrd", "grub_modules", "arguments")},
         windows={
-            "source": options.source_from,
             "stand_in": options.stand_in or None,
             **{name: getattr(options, name) for name in ("bcd", "locale", "index")},
         },
     )
-    planned = images.plan(changed, console.say)
+    with media.resolved(changed, options, console) as whole:
+        return _build(whole, options, console)
+
+
+def _build(recipe: Recipe, options: argparse.Namespace, console: Console) -> int:
+    planned = images.plan(recipe, console.say)
     for warning in planned.contents.warnings:
         console.warn(warning)
     if options.dry_run:
@@ -88,14 +97,15 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
     """Show what is in an image."""
     with (
         console.progress("fetching") as progress,
-        opened(options.image, access(options), progress) as disk,
+        opened(options.image, *reach(options), progress=progress) as disk,
     ):
         description = describe(disk, check=options.check)
     if console.json:
         console.result(description.as_dict())
     else:
         _print_description(console, description)
-    return CHECK_FAILED if description.findings else OK
+    failed = any(gate.verdict is Verdict.FAIL for gate in description.components)
+    return CHECK_FAILED if description.findings or failed else OK
 
 
 def _print_plan(console: Console, planned: images.Plan, output: Path) -> None:
@@ -153,9 +163,23 @@ def _print_description(console: Console, description: Description) -> None:
     for finding in description.findings:
         mark = Style.BAD.wrap("! ") if console.color else "! "
         console.print(mark + printable(finding))
+    if description.components:
+        console.print(_bold(console, "what Windows' boot needs"))
+        for gate in description.components:
+            console.lines(gate_lines(gate, console.width, color=console.color))
+        console.print()
+    missing = sum(gate.verdict is Verdict.FAIL for gate in description.components)
+    if missing:
+        console.print(f"{counted(missing, 'component')} of Windows' boot missing or not as it must be")
     if description.checked:
         count = len(description.findings)
-        console.print(f"{counted(count, 'defect')} found" if count else "no defect found")
+        console.print(
+            f"{counted(count, 'defect')} found"
+            if count
+            else "no defect found in the formats"
+            if missing
+            else "no defect found"
+        )
 
 
 def _bold(console: Console, text: str) -> str:

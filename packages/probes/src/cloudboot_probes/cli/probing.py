@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, new_file, run_stages
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
-from cloudboot_oci_stream import Access, Policy
+from cloudboot_oci_stream import Policy
 from cloudboot_probes import systems
 from cloudboot_probes.probe import Outcome, Probe, ProbeOptions, Recorder, default_firmware, stages
 from cloudboot_probes.render.json import document
 from cloudboot_probes.render.junit import junit
 from cloudboot_probes.render.report import report
 from cloudboot_probes.render.terminal import gate_lines, summary_line
+
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -36,13 +38,16 @@ def main(options: argparse.Namespace, console: Console) -> int:
     firmware = options.firmware or default_firmware(system)
     planned = stages(firmware, system)
     outputs = _outputs(options)
+    access, deadline, retry = reach(options)
     with contextlib.ExitStack() as stack:
         chosen = ProbeOptions(
             architecture=options.architecture,
             accelerator=options.accelerator,
             memory=options.memory,
             timeout=options.timeout,
-            access=Access(insecure=options.insecure or None, ca_file=options.ca_file, auth_file=options.auth_file),
+            access=access,
+            deadline=deadline,
+            retry=retry,
             policy=Policy.load(options.policy) if options.policy is not None else None,
             progress=stack.enter_context(console.progress("fetching")),
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, printable
 from cloudboot_oci_stream import (
-    Access,
     IdentitySigner,
     KeySigner,
     Policy,
@@ -16,6 +15,8 @@ from cloudboot_oci_stream import (
     sign_image,
     verify_signature,
 )
+
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -28,24 +29,24 @@ if TYPE_CHECKING:
 Format = Literal["bundle", "cosign"]
 
 
-def access(options: argparse.Namespace) -> Access:
-    """How to reach a registry."""
-    return Access(insecure=options.insecure or None, ca_file=options.ca_file, auth_file=options.auth_file)
-
-
 def verify(options: argparse.Namespace, console: Console) -> int:
     """Verify an image's signatures."""
     single = bool(options.key or options.identity or options.issuer or options.trust_root)
     if (options.policy is None) != single:
         raise UsageError("give either --policy, or --key or --identity with --issuer")
+    access, deadline, retry = reach(options)
     wanted = (
-        Policy.load(options.policy)
+        Policy.load(options.policy, deadline=deadline)
         if options.policy is not None
         else Policy.of_one_rule(
-            keys=options.key or (), subject=options.identity, issuer=options.issuer, trust_root=options.trust_root
+            keys=options.key or (),
+            subject=options.identity,
+            issuer=options.issuer,
+            trust_root=options.trust_root,
+            deadline=deadline,
         )
     )
-    found = verify_signature(options.reference, wanted, access=access(options))
+    found = verify_signature(options.reference, wanted, access=access, deadline=deadline, retry=retry)
     if console.json:
         console.result(found.as_dict())
     else:
@@ -62,12 +63,15 @@ def sign(options: argparse.Namespace, console: Console) -> int:
         if options.key
         else _identity_signer(options.identity_token, options.trust_config)
     )
+    access, deadline, retry = reach(options)
     signed = sign_image(
         options.reference,
         signer,
         formats=formats(options.format),
         name=options.name,
-        access=access(options),
+        access=access,
+        deadline=deadline,
+        retry=retry,
     )
     if console.json:
         console.result(signed.as_dict())

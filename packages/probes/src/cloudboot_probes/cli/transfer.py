@@ -19,7 +19,7 @@ from cloudboot_oci_stream import (
 from cloudboot_probes.transfer import image_problem, write_sparse
 
 from . import signatures
-from .signatures import access
+from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
@@ -33,12 +33,15 @@ def push(options: argparse.Namespace, console: Console) -> int:
     if (problem := image_problem(options.image)) is not None:
         console.warn(f"{options.image} {problem}; it is pushed as it is")
     signer = signatures.key_signer(options.sign, options.key_password_file) if options.sign is not None else None
+    access, deadline, retry = reach(options)
     with console.progress("pushing") as progress:
         manifest = push_image(
             options.image,
             parsed,
-            access=access(options),
+            access=access,
             progress=progress,
+            deadline=deadline,
+            retry=retry,
             sign=signer,
             signature_formats=signatures.formats(options.format),
         )
@@ -51,6 +54,7 @@ def push(options: argparse.Namespace, console: Console) -> int:
 
 def pull(options: argparse.Namespace, console: Console) -> int:
     """Fetch a disk image into a file."""
+    access, deadline, retry = reach(options)
     with new_file(options.output, force=options.force) as fd:
         loaded = Policy.load(options.policy) if options.policy is not None else None
         with (
@@ -58,8 +62,10 @@ def pull(options: argparse.Namespace, console: Console) -> int:
             fetch_image(
                 options.reference,
                 platform=options.platform,
-                access=access(options),
+                access=access,
                 progress=progress,
+                deadline=deadline,
+                retry=retry,
                 policy=loaded,
             ) as image,
         ):
@@ -81,22 +87,28 @@ def pull(options: argparse.Namespace, console: Console) -> int:
 
 def copy(options: argparse.Namespace, console: Console) -> int:
     """Copy an image to another place."""
+    access, deadline, retry = reach(options)
     with console.progress("copying") as progress:
         copied = copy_image(
             options.reference,
             options.target,
             platform=options.platform,
-            access=access(options),
+            access=access,
             referrers=options.referrers,
             progress=progress,
+            deadline=deadline,
+            retry=retry,
         )
     digest = copied.descriptor.digest
+    for left, reason in copied.left:
+        console.warn(f"left behind: {left}: {reason}")
     if console.json:
         facts = {
             "sent": copied.sent,
             "mounted": copied.mounted,
             "present": copied.present,
             "referrers": copied.referrers,
+            "left": [{"digest": digest, "reason": reason} for digest, reason in copied.left],
         }
         console.result({"source": options.reference, "target": options.target, "digest": digest, **facts})
     else:
@@ -109,7 +121,9 @@ def copy(options: argparse.Namespace, console: Console) -> int:
 def inspect(options: argparse.Namespace, console: Console) -> int:
     """Describe an artifact."""
     wanted = Platform.parse(options.platform) if options.platform else None
-    document, manifest, layer = resolve(open_store(options.reference, access(options)), platform=wanted)
+    access, deadline, retry = reach(options)
+    store = open_store(options.reference, access)
+    document, manifest, layer = resolve(store, platform=wanted, deadline=deadline, retry=retry)
     if console.json:
         facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type, "layer": layer.as_json()}
         console.result({"reference": options.reference, **facts, "annotations": dict(manifest.annotations)})

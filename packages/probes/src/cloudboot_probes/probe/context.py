@@ -15,7 +15,8 @@ from .firmware import Boot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudboot_oci_stream import Access, Image, OciError, Policy
+    from cloudboot_oci_stream import Access, Image, OciError, Policy, RetryPolicy
+    from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_probes.blockmap import BlockMap
     from cloudboot_probes.disk import Disk
     from cloudboot_probes.systems import System
@@ -33,7 +34,8 @@ class ProbeOptions:
     """How to probe. ``timeout`` is in seconds from power-on to the last gate, ``memory`` in bytes.
 
     Without a ``timeout`` there are 300 s, and 20 ms more for each entry that the image's manifest lists.
-    ``policy`` says whose signatures the image needs; without one, none is looked at.
+    ``policy`` says whose signatures the image needs; without one, none is looked at. ``deadline`` ends what is asked of
+    the registry, ``retry`` says how often a transfer may break.
     """
 
     architecture: str = "amd64"
@@ -41,6 +43,8 @@ class ProbeOptions:
     memory: int = 1 << 30
     timeout: float | None = None
     access: Access | None = None
+    deadline: Deadline | None = None
+    retry: RetryPolicy | None = None
     policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
 

@@ -29,7 +29,11 @@ BOOT_GATES = (
     "publish-block-io", "connect-controller", "sfs-child", "load-image", "ufs-root", "start-image", "loader-banner",
 )  # fmt: skip
 #: What systems add; the data of each names which.
-SYSTEM_GATES = ("kernel-banner", "root-mounted")
+SYSTEM_GATES = (
+    "kernel-banner", "root-mounted",
+    "boot-manager", "boot-store", "boot-device", "windows-volume", "os-loader", "kernel-files", "requirements",
+    "boot-verdict",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
+from cloudboot_probes.probe import windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
 from cloudboot_qemu.picture import png_of_ppm
@@ -61,6 +62,7 @@ class HostedSession:
                 root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
                 open_root=_OPENERS.get(system.root_file_system),
                 memory=options.memory,
+                graphics=not system.text_console,
                 budget=Budget(seconds=probe.time_limit),
             )
         )
@@ -102,7 +104,9 @@ class HostedSession:
         )
 
     def _screenshot(self) -> bytes | None:
-        """The screen as PNG; ``None`` while nothing has been drawn."""
+        """The screen as PNG; ``None`` where there is none, and while nothing has been drawn."""
+        if self.hosted.graphics is None:
+            return None
         pixels = self.hosted.graphics.pixels()
         if zlib.crc32(pixels) == zlib.crc32(bytes(len(pixels))):
             return None
@@ -134,6 +138,10 @@ def _system_gate(_: Probe) -> Mapping[str, object]:
     raise GateFailedError(_ENDS)
 
 
+#: A run in this process is over when its gate is.
+_WINDOWS = windows.stages(settle=lambda _: None)
+
+
 class HostedFirmware:
     """The firmware of cloudboot_uefi_host."""
 
@@ -151,7 +159,9 @@ class HostedFirmware:
             )
             for name in RUNS
         ]
-        return boot + [stage(name, _system_gate, not_applicable=lambda _: _ENDS) for name in system.gates]
+        return boot + [
+            _WINDOWS.get(name) or stage(name, _system_gate, not_applicable=lambda _: _ENDS) for name in system.gates
+        ]
 
 
 FIRMWARE = HostedFirmware()

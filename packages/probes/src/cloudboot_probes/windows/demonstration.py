@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from cloudboot_ntfs.registry import HiveOptions, Key, Value, build
 from cloudboot_ntfs.registry.constants import ValueType
 from cloudboot_uefi_abi.constants import Subsystem
+from cloudboot_uefi_abi.pe import PEImage, checksum
 from cloudboot_uefi_host.compiling import pe_image
 
 from . import paths
@@ -23,20 +25,30 @@ DRIVERS: Final = (
 )
 _CODE: Final = {"amd64": b"\x31\xc0\xc3", "arm64": b"\x00\x00\x80\xd2\xc0\x03\x5f\xd6"}
 """Return 0."""
+_CHECKSUM: Final = 64
+"""Where CheckSum is in the optional header (PE/COFF section 2.4.2)."""
 
 
 def files(architecture: str) -> WindowsFiles:
     """The tree; its programs are for ``architecture``."""
     code = _CODE.get(architecture, b"")
-    native = pe_image(architecture, code, subsystem=Subsystem.NATIVE)
+    native = _program(architecture, code, Subsystem.NATIVE)
     made = {
-        paths.WINLOAD: pe_image(architecture, code * 4096, subsystem=Subsystem.WINDOWS_BOOT_APPLICATION),
+        paths.WINLOAD: _program(architecture, code * 4096, Subsystem.WINDOWS_BOOT_APPLICATION),
         paths.KERNEL: native,
         **{f"/Windows/System32/drivers/{name}": native for _, name, _ in DRIVERS},
         paths.SYSTEM_HIVE: build(system_hive(), HiveOptions(file_name="\\System32\\Config\\SYSTEM")),
         paths.SOFTWARE_HIVE: build(software_hive(), HiveOptions(file_name="\\System32\\Config\\SOFTWARE")),
     }
     return of_mapping(dict(sorted(made.items())))
+
+
+def _program(architecture: str, code: bytes, subsystem: Subsystem) -> bytes:
+    """A program that states its checksum, as those of Windows do."""
+    data = bytearray(pe_image(architecture, code, subsystem=subsystem))
+    image = PEImage.parse(data)
+    struct.pack_into("<I", data, image.optional_offset + _CHECKSUM, checksum(image))
+    return bytes(data)
 
 
 def system_hive() -> Key:

@@ -1,0 +1,354 @@
+"""What the operations on a volume consist of: their frame, names, and the facts that directories repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_ntfs import errors
+from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.layout.constants import (
+    AttributeFlag,
+    FileAttribute,
+    Namespace,
+    Number,
+    RecordFlag,
+    Type,
+    reference,
+)
+from cloudboot_ntfs.layout.filename import Name, namespace_of
+from cloudboot_ntfs.layout.filename import parse as parse_name
+from cloudboot_ntfs.layout.names import require_name, require_windows_name
+from cloudboot_ntfs.layout.records import StandardInformation
+from cloudboot_ntfs.layout.times import from_unix_ns
+from cloudboot_ntfs.reader.volume import Child
+from cloudboot_vfs.exclusive import claim, run_deferred
+
+from .content import Contents
+from .draft import Draft, load, parsed, value
+from .locked import LockedNTFS
+from .table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloudboot_ntfs.builder.record import Packed
+    from cloudboot_ntfs.reader.volume import Source
+
+_MAX_LINKS: Final = 1024
+
+
+class Editor(LockedNTFS):
+    """A volume with an operation under way now and then; :class:`.WritableNTFS` has the operations."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        offset: int = 0,
+        size: int | None = None,
+        timestamp_ns: int = 0,
+        clock: Callable[[], int] | None = None,
+        case_sensitive: bool = False,
+        windows_names: bool = False,
+        short_names: bool = False,
+        force: bool = False,
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            storage = stack.enter_context(open_storage(source, writable=True)).storage
+            claim(storage, stack, errors.ReadOnlyError)
+            super().__init__(storage, offset=offset, size=size, case_sensitive=case_sensitive)
+            target = self.storage
+            if not isinstance(target, WritableStorage | Window):
+                raise errors.ReadOnlyError("the storage cannot be written")
+            if self.information.major_version < 3:
+                raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
+            if not force and (self.is_dirty or self._log_is_dirty()):
+                raise errors.ReadOnlyError(
+                    "the volume was not unmounted", hint="let its own system or ntfsfix look at it first"
+                )
+            self._closing.push(stack.pop_all())
+        self._clock = clock or (lambda: timestamp_ns)
+        self._time = 0
+        self._windows_names, self._short_names = windows_names, short_names
+        self._table = Table(self, target)
+        self._contents = Contents(self, self._table)
+        self._batch = self._active = 0
+        self._deferred: list[Callable[[], object]] = []
+        self._closed = False
+        self.changes = 0  #: operations so far
+
+    def _log_is_dirty(self) -> bool:
+        stream = self.mft.stream(self.mft.file(Number.LOG_FILE), Type.DATA)
+        head = stream.read_at(0, 4096)
+        if head[:4] != b"RSTR":
+            return False
+        area = struct.unpack_from("<H", head, 24)[0]
+        if area + 16 > len(head):
+            return True
+        in_use, flags = struct.unpack_from("<HH", head, area + 12)
+        return in_use != 0xFFFF and not flags & 2
+
+    # The frame of an operation
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is under way: in this thread, for whoever holds the lock."""
+        return self._active > 0
+
+    def when_idle(self, action: Callable[[], object]) -> None:
+        """Do something now, or after the operation that is under way: destructors run in the middle of anything."""
+        with self.lock:
+            if self.busy:
+                self._deferred.append(action)
+            else:
+                action()
+
+    def close(self) -> None:
+        """Close the file, if a path was given, after the operation that may be under way."""
+        with self.lock:
+            self.when_idle(self._close)
+
+    def _close(self) -> None:
+        self._closed = True
+        super().close()
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """One operation out of all the changes inside; directories are written at its end.
+
+        What was changed before an error stays changed, and the volume is whole.
+        """
+        with self.lock:
+            self._batch += 1
+            try:
+                yield
+            finally:
+                self._batch -= 1
+                self._end()
+
+    @contextlib.contextmanager
+    def _operation(self) -> Iterator[None]:
+        """The frame of every change."""
+        with self.lock:
+            if self._closed:
+                raise ValueError("the volume is closed")
+            if not self._active:
+                self._time = from_unix_ns(self._clock())
+            self._active += 1
+            try:
+                yield
+            finally:
+                self._active -= 1
+                self._end()
+
+    def _end(self) -> None:
+        if self._active:
+            return
+        self.changes += 1
+        if not self._batch:
+            self._directories.clear()
+            self._table.finish()
+        run_deferred(self._deferred)
+
+    # Names
+
+    def lookup(self, directory: int, name: str) -> Child | None:
+        """As :meth:`.NTFS.lookup`, with what was changed in the operation under way."""
+        with self.lock:
+            index = self._table.loaded_index(directory)
+            if index is None:
+                return super().lookup(directory, name)
+            found = [Child(item.reference, parse_name(item.key)) for item in index.named(self.fold(name))]
+            exact = [child for child in found if child.name.name == name]
+            chosen = exact if exact or self._case_sensitive else found
+            return chosen[0] if chosen else None
+
+    def children(self, number: int) -> dict[str, Child]:
+        """As :meth:`.NTFS.children`, with what was changed in the operation under way."""
+        with self.lock:
+            self._table.flush_index(number)
+            return super().children(number)
+
+    def destination(self, path: str) -> str:
+        """The path of what writing to ``path`` makes or changes: a symbolic link leads to another.
+
+        Raises:
+            SymlinkLoopError: more than 40 links.
+        """
+        with self.lock:
+            for _ in range(40):
+                parent, name = self._place(path)
+                child = self.lookup(parent, name)
+                if child is None or not self._is_link(child):
+                    return path
+                target = self.link_target(child.number)
+                path = target if target.startswith("/") else f"{path.rstrip('/').rpartition('/')[0]}/{target}"
+            raise errors.SymlinkLoopError(f"{path}: too many links")
+
+    def _is_link(self, child: Child) -> bool:
+        return child.kind & 0o170000 == 0o120000
+
+    def _place(self, path: str) -> tuple[int, str]:
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if not parts or parts[-1] == "..":
+            raise errors.PathError(f"{path}: names nothing that can be made, moved or removed")
+        parent = self.find("/" + "/".join(parts[:-1]))
+        if not self.mft.file(parent).is_directory:
+            raise errors.NotADirectoryError(f"{path}: goes through what is not a directory")
+        return parent, parts[-1]
+
+    def _new_name(self, path: str) -> tuple[int, str]:
+        if not path.strip("/"):
+            raise errors.FileExistsError(f"{path}: the name is taken")
+        parent, name = self._place(path)
+        self._require_name(name, path)
+        if self.lookup(parent, name) is not None:
+            raise errors.FileExistsError(f"{path}: the name is taken")
+        return parent, name
+
+    def _require_name(self, name: str, path: str) -> None:
+        require_name(name, path)
+        if self._windows_names:
+            require_windows_name(name, path)
+
+    def _existing(self, path: str) -> tuple[int, str, int]:
+        """The directory, the name and the record of what stands at ``path``; a link is not followed."""
+        parent, name = self._place(path)
+        child = self.lookup(parent, name)
+        if child is None:
+            raise errors.FileNotFoundError(f"{path}: no such file or directory")
+        if child.number < 24:
+            raise errors.ReadOnlyError(f"{path}: is a file of the volume itself")
+        self.mft.file(child.number, child.sequence)
+        return parent, child.name.name, child.number
+
+    def _refuse_inside(self, number: int, parent: int, path: str) -> None:
+        seen: set[int] = set()
+        while parent != Number.ROOT and parent not in seen:
+            if parent == number:
+                raise errors.PathError(f"{path}: a directory cannot move into itself")
+            seen.add(parent)
+            parent = load(self.mft, parent).names()[0].parent_record
+
+    # Files
+
+    def _new_file(self, parent: int, flags: int, attributes: int) -> Draft:
+        """The draft of a new file with the security of its directory."""
+        above = load(self.mft, parent)
+        own = above.all(Type.SECURITY_DESCRIPTOR)
+        time = self._time
+        information = StandardInformation(
+            time, time, time, time, int(attributes), security_id=above.information().security_id
+        )
+        number, sequence = self._table.new_record()
+        draft = Draft(
+            number, sequence, int(flags), [resident(Type.STANDARD_INFORMATION, information.pack())], is_new=True
+        )
+        if own and not information.security_id:
+            draft.attributes.append(resident(Type.SECURITY_DESCRIPTOR, value(own[0])))
+        return draft
+
+    def _name(self, draft: Draft, parent: int, name: str, namespace: int) -> Name:
+        information = draft.information()
+        size = allocated = 0
+        data = draft.all(Type.DATA, "")
+        if data and not draft.flags & RecordFlag.DIRECTORY:
+            first = parsed(min(data, key=lambda part: part.lowest_vcn))
+            size = first.data_size
+            allocated = first.allocated_size if first.stored_size is None else first.stored_size
+        attributes = information.attributes
+        if draft.flags & RecordFlag.DIRECTORY:
+            attributes |= FileAttribute.DIRECTORY
+        reparse = draft.all(Type.REPARSE_POINT)
+        tag = int.from_bytes(value(reparse[0])[:4], "little") if reparse else 0
+        above = reference(parent, self.mft.record(parent).sequence)
+        return Name(
+            above, information.created, information.modified, information.changed, information.accessed,
+            allocated, size, int(attributes), tag, namespace, name,
+        )  # fmt: skip
+
+    def _add_name(self, draft: Draft, parent: int, name: str) -> None:
+        made = self._name(draft, parent, name, namespace_of(name))
+        draft.attributes.append(resident(Type.FILE_NAME, made.pack(), indexed=True))
+        self._table.index(parent).add(made.pack(), reference(draft.number, draft.sequence))
+        self._forget(parent)
+
+    def _take_name(self, draft: Draft, parent: int, name: str) -> None:
+        """Take a name away, with the short name beside it."""
+        kept = []
+        is_pair = any(
+            own.parent_record == parent and own.name == name and own.namespace == Namespace.WIN32
+            for own in draft.names()
+        )
+        for each in draft.all(Type.FILE_NAME):
+            own = _parse_name(each)
+            is_it = own.parent_record == parent and own.name == name
+            paired = own.parent_record == parent and own.namespace == Namespace.DOS
+            if is_it or (paired and is_pair):
+                self._table.index(parent).remove(own.pack())
+            else:
+                kept.append(each)
+        draft.remove(Type.FILE_NAME)
+        draft.attributes += kept
+        self._forget(parent)
+
+    def _drop_name(self, draft: Draft, parent: int, name: str) -> None:
+        self._take_name(draft, parent, name)
+        if draft.all(Type.FILE_NAME):
+            self._touch(draft)
+            self._table.store(draft)
+            return
+        if draft.all(Type.REPARSE_POINT):
+            self._table.reparse_index(remove=self._reparse_key(draft))
+        self._table.discard(draft)
+        self._forget(draft.number)
+
+    def _reparse_key(self, draft: Draft) -> bytes:
+        tag = int.from_bytes(value(draft.all(Type.REPARSE_POINT)[0])[:4], "little")
+        return struct.pack("<IQ", tag, reference(draft.number, draft.sequence))
+
+    def _touch(self, draft: Draft, *, modified: bool = False) -> None:
+        """Note the time of a change, and tell every directory that has the file what it repeats."""
+        information = draft.information()
+        information.changed = self._time
+        if modified:
+            information.modified = self._time
+        data = draft.all(Type.DATA, "")
+        if data and not draft.flags & RecordFlag.DIRECTORY:
+            flags = parsed(min(data, key=lambda part: part.lowest_vcn)).flags
+            for bit, mark in (
+                (AttributeFlag.SPARSE, FileAttribute.SPARSE),
+                (AttributeFlag.COMPRESSED, FileAttribute.COMPRESSED),
+            ):
+                information.attributes &= ~int(mark)
+                information.attributes |= int(mark) if flags & bit else 0
+        self._put_information(draft, information)
+        names = draft.names()
+        draft.remove(Type.FILE_NAME)
+        for own in names:
+            renewed = self._name(draft, own.parent_record, own.name, own.namespace)
+            draft.attributes.append(resident(Type.FILE_NAME, renewed.pack(), indexed=True))
+            if draft.number != Number.ROOT:
+                self._table.index(own.parent_record).put_name(renewed, reference(draft.number, draft.sequence))
+                self._forget(own.parent_record)
+
+    def _put_information(self, draft: Draft, information: StandardInformation) -> None:
+        draft.replace(Type.STANDARD_INFORMATION, "", [resident(Type.STANDARD_INFORMATION, information.pack())])
+
+    def _forget(self, number: int) -> None:
+        self._directories.pop(number, None)
+
+    def _check_stream(self, stream: str) -> None:
+        if len(stream) > 255 or set(stream) & set("/\\:\0"):
+            raise errors.PathError(f"{stream!r} is not the name of a stream")
+
+    def _require_link_room(self, draft: Draft, path: str) -> None:
+        if len(draft.names()) >= _MAX_LINKS:
+            raise errors.TooManyLinksError(f"{path}: has as many names as it can have")
+
+
+def _parse_name(each: Packed) -> Name:
+    return parse_name(value(each))

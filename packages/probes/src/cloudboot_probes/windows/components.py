@@ -1,0 +1,193 @@
+"""The components of Windows' boot as stages over one disk: which of them are there, and where the boot would stop.
+
+Each passes on what it saw, or fails with the status code that the boot manager or Windows' loader shows. The stages of
+one disk do not end with the first failure: what does not depend on it is examined, too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Final
+
+from cloudboot_base import Error
+from cloudboot_base.gates import Gate, Stage, Verdict, run_stages
+from cloudboot_ntfs import check as check_ntfs
+from cloudboot_ntfs.bcd.devices import to_text
+from cloudboot_ntfs.bcd.store import object_text
+from cloudboot_probes.errors import WindowsBootError
+
+from . import paths
+from .drivers import boot_drivers, control_set
+from .programs import examine_program
+from .requirements import requirements_of
+from .status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from .examination import Examination
+
+_SHOWN: Final = 20
+
+
+def boot_manager(found: Examination) -> Mapping[str, object]:
+    r"""The ESP has \EFI\Microsoft\Boot\bootmgfw.efi, and it is a whole EFI program for this processor.
+
+    Leaves open: Who signed it. Firmware with Secure Boot on starts it only if it trusts the signer.
+    """
+    try:
+        facts = examine_program(found.boot_manager, paths.BOOT_MANAGER, found.architecture)
+    except WindowsBootError as error:
+        # The firmware starts nothing then, and has no such code.
+        raise WindowsBootError(error.message, file=error.file, evidence=error.evidence) from None
+    return {"esp": f"FAT{found.disk.esp.geometry.fat_type}, partition {found.disk.esp_partition.number}", **facts}
+
+
+def boot_store(found: Examination) -> Mapping[str, object]:
+    r"""\EFI\Microsoft\Boot\BCD is a registry hive that names a loader of Windows to start, and has all it needs.
+
+    Leaves open: The elements that neither the boot manager nor the loader needs.
+    """
+    loader = found.loader
+    return {
+        "objects": sum(1 for _ in found.store.objects()),
+        "default": object_text(loader.guid),
+        "description": loader.get("description"),
+        "path": found.loader_path,
+        "systemroot": found.system_root.replace("/", "\\"),
+    }
+
+
+def boot_device(found: Examination) -> Mapping[str, object]:
+    """The loader's device and Windows' own are partitions of this disk's GPT, by their GUIDs.
+
+    Leaves open: Other disks of the machine.
+    """
+    partition, other = found.partition, found.os_partition
+    device = found.loader.get("device")
+    return {
+        "device": to_text(device) if device is not None else None,  # type: ignore[arg-type]  # _resolved took it for one
+        "partition": f"{partition.number} {partition.type_name or partition.type} {partition.guid}",
+        "osdevice": f"{other.number} {other.type_name or other.type} {other.guid}",
+    }
+
+
+def windows_volume(found: Examination) -> Mapping[str, object]:
+    """The NTFS volume on that partition passes every check.
+
+    Leaves open: Contents of files, which have no checksum in NTFS.
+    """
+    volume = found.volume
+    findings = check_ntfs(found.partition.window(found.disk.storage))
+    evidence: dict[str, object] = {
+        "label": volume.label,
+        "version": f"{volume.information.major_version}.{volume.information.minor_version}",
+        "cluster_size": volume.geometry.cluster_size,
+        "dirty": volume.is_dirty,
+        "findings": len(findings),
+    }
+    if findings:
+        evidence["found"] = [str(finding) for finding in findings[:_SHOWN]]
+        only_dirty = {finding.kind for finding in findings} <= {"volume-dirty", "log-file-dirty"}
+        fixups = [finding for finding in findings if "fixup" in finding.kind]
+        raise WindowsBootError(
+            f"the check found {len(findings)} defects, the first: {findings[0]}",
+            status=Status.UNSUCCESSFUL if fixups else None, evidence=evidence,
+            hint="the boot manager does not look at this; Windows checks the volume when it starts"
+            if only_dirty else "cloudboot-ntfs check lists all of them",
+        )  # fmt: skip
+    return evidence
+
+
+def os_loader(found: Examination) -> Mapping[str, object]:
+    """The loader that the store names is on that volume, and is a whole program for this processor.
+
+    Leaves open: Who signed it; the boot manager refuses a loader that nobody it trusts signed.
+    """
+    path = found.loader_path.replace("\\", "/")
+    return examine_program(found.program(path), path, found.architecture)
+
+
+def kernel_files(found: Examination) -> Mapping[str, object]:
+    """The kernel, the SYSTEM hive and every boot-start driver in it are there, and are whole programs.
+
+    Leaves open: Services that start later, and the drivers that this machine's own devices need.
+    """
+    root = found.system_root
+    kernel = examine_program(
+        found.program(f"{root}/System32/ntoskrnl.exe"), f"{root}/System32/ntoskrnl.exe", found.architecture
+    )
+    path = f"{root}/System32/config/SYSTEM"
+    hive = found.hive(path)
+    evidence: dict[str, object] = {"kernel": kernel["size"], "kernel_sha256": kernel["sha256"]}
+    try:
+        drivers = list(boot_drivers(hive))
+        evidence |= {"control_set": control_set(hive), "boot_drivers": len(drivers)}
+    except Error as error:
+        raise WindowsBootError(
+            f"{path}: {error}", status=Status.REGISTRY_CORRUPT, file=path.replace("/", "\\"), evidence=evidence
+        ) from None
+    problems: list[tuple[WindowsBootError, bool]] = []
+    for driver in drivers:
+        file = f"{root}{driver.path}"
+        try:
+            examine_program(found.program(file), file, found.architecture)
+        except WindowsBootError as error:
+            problems.append((error, driver.is_critical))
+    if problems:
+        evidence["not_usable"] = [
+            f"{problem}{'' if is_critical else ' (not critical)'}" for problem, is_critical in problems
+        ]
+    fatal = next((problem for problem, is_critical in problems if is_critical), None)
+    if fatal is not None:
+        raise WindowsBootError(
+            f"a boot-start driver: {fatal.message}", status=fatal.status, file=fatal.file, evidence=evidence,
+            hint=fatal.hint,
+        )  # fmt: skip
+    return evidence
+
+
+def requirements(found: Examination) -> Mapping[str, object]:
+    """What this Windows demands of a machine beyond its files is met, as far as a start needs it.
+
+    Leaves open: What setup demands; a Windows that is installed starts without that.
+    """
+    return requirements_of(found)
+
+
+#: Each component's name, function, and the components without which it says nothing.
+_TABLE: Final[tuple[tuple[str, Callable[[Examination], Mapping[str, object]], tuple[str, ...], str], ...]] = (
+    ("boot-manager", boot_manager, (), "{path}, {size} bytes"),
+    ("boot-store", boot_store, (), "{description}: {path}"),
+    ("boot-device", boot_device, ("boot-store",), "partition {partition}"),
+    ("windows-volume", windows_volume, ("boot-device",), "{label}, {findings} findings"),
+    ("os-loader", os_loader, ("boot-device",), "{path}, {size} bytes"),
+    ("kernel-files", kernel_files, ("boot-device",), "{boot_drivers} boot-start drivers"),
+    ("requirements", requirements, ("boot-manager", "boot-device", "os-loader"), "{product}"),
+)
+NAMES: Final = tuple(name for name, *_ in _TABLE)
+RUNS: Final = {name: run for name, run, *_ in _TABLE}
+HEADLINES: Final = {name: headline for name, _, _, headline in _TABLE}
+
+
+def examine(found: Examination) -> Iterator[Gate]:
+    """The gate of every component. One that needs what failed is not reached; the others are examined all the same."""
+    failed: set[str] = set()
+    for name, run, needs, headline in _TABLE:
+        paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(run.__doc__ or "").split("\n\n")]
+        stage = Stage(name, paragraphs[0], run, headline=lambda evidence, text=headline: _filled(text, evidence))  # type: ignore[misc]  # mypy does not infer the default's type
+        missing = next((each for each in needs if each in failed), None)
+        if missing is not None:
+            gate = stage.not_reached(f"the component {missing} failed")
+        else:
+            gate = next(run_stages([stage], found))
+        if gate.verdict is not Verdict.PASS:
+            failed.add(name)
+        yield gate
+
+
+def _filled(headline: str, evidence: Mapping[str, object]) -> str | None:
+    try:
+        return headline.format_map(evidence)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,309 @@
+"""Windows disks that are damaged one piece at a time: each names its component and the status code on the screen."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cloudboot_base.gates import Gate, Verdict
+from cloudboot_base.testing import judge
+from cloudboot_ntfs.bcd import GptDevice, Store
+from cloudboot_ntfs.bcd.store import BcdObject
+from cloudboot_ntfs.registry import Hive, Value, build
+from cloudboot_ntfs.testing.damage import Patient, damages
+from cloudboot_oci_stream import push_image
+from cloudboot_probes import image, recipe
+from cloudboot_probes.cli.commands import run as command
+from cloudboot_probes.describe import describe, opened
+from cloudboot_probes.windows import demonstration
+from cloudboot_probes.windows.drivers import boot_drivers
+from cloudboot_probes.windows.status import Status, screens
+
+MIB = 1 << 20
+MANIFEST = "/EFI/cloudboot/manifest.json"
+BCD = "/EFI/Microsoft/Boot/BCD"
+WINLOAD = "/Windows/System32/winload.efi"
+BOOT_MANAGER = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
+
+
+def made(top: Path, *without: str) -> Path:
+    """A disk of the demonstration's files, without some of them."""
+    files = demonstration.files("amd64")
+    tree = top / "tree"
+    for path in files.entries:
+        data = files.read(path)
+        if data is not None and path not in without:
+            (tree / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path[1:]).write_bytes(data)
+    return rebuilt(top)
+
+
+def rebuilt(top: Path) -> Path:
+    """The disk of the tree in a folder."""
+    known = recipe.load("windows")
+    known = replace(
+        known,
+        esp=replace(known.esp, size=36 * MIB),
+        windows=replace(known.windows, stand_in=True, source=top / "tree"),
+    )
+    image.build(image.plan(known), top / "disk.img", force=True)
+    return top / "disk.img"
+
+
+def put(disk: Path, path: str, data: bytes | None) -> None:
+    """Replace a file of the ESP, or remove it; the manifest goes, which states what was there."""
+    with opened(str(disk)) as found:
+        place = f"{disk}@@{found.esp_partition.offset}"
+        has_manifest = found.esp.exists(MANIFEST)
+    if has_manifest:
+        subprocess.run([judge("mdel", "mtools"), "-i", place, f"::{MANIFEST}"], check=True)
+    if data is None:
+        subprocess.run([judge("mdel", "mtools"), "-i", place, f"::{path}"], check=True)
+        return
+    source = disk.with_suffix(".file")
+    source.write_bytes(data)
+    subprocess.run([judge("mcopy", "mtools"), "-o", "-i", place, source, f"::{path}"], check=True)
+
+
+def change(disk: Path, edit: Callable[[Store], object]) -> None:
+    """Change the boot configuration on a disk."""
+    with opened(str(disk)) as found:
+        store = Store.open(found.esp.read_file(BCD))
+    edit(store)
+    put(disk, BCD, store.pack())
+
+
+def unsecured(data: bytes) -> bytes:
+    """A hive whose root has no security cell."""
+    hive = bytearray(data)
+    place = 4096 + struct.unpack_from("<I", hive, 36)[0] + 4
+    struct.pack_into("<I", hive, place + 44, 0xFFFFFFFF)
+    return bytes(hive)
+
+
+def broken_checksum(data: bytes) -> bytes:
+    """A hive whose base block was changed behind its checksum."""
+    hive = bytearray(data)
+    hive[0x30] ^= 1
+    return bytes(hive)
+
+
+def stored(disk: Path, edit: Callable[[bytes], bytes]) -> None:
+    """Change the bytes of the boot configuration on a disk."""
+    with opened(str(disk)) as found:
+        data = found.esp.read_file(BCD)
+    put(disk, BCD, edit(data))
+
+
+def flipped(disk: Path, path: str) -> None:
+    """Flip a bit in the middle of a file of the volume."""
+    with opened(str(disk)) as found:
+        assert found.ntfs is not None
+        assert found.ntfs_partition is not None
+        extent = found.ntfs.extents(path)[0]
+        place = found.ntfs_partition.offset + extent.offset + extent.length // 2
+    with disk.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 0x10]))
+
+
+def volume(disk: Path, damage: Callable[[Patient], object]) -> None:
+    """Damage the NTFS volume."""
+    with opened(str(disk)) as found:
+        assert found.ntfs_partition is not None
+        offset, size = found.ntfs_partition.offset, found.ntfs_partition.size
+        patient = Patient(found.storage.read_at(offset, size))
+    damage(patient)
+    with disk.open("r+b") as file:
+        file.seek(offset)
+        file.write(patient.data)
+
+
+def fixup(disk: Path) -> None:
+    """Break the fixup of winload's record."""
+
+    def damage(patient: Patient) -> None:
+        patient.data[patient.record_offset(patient.find(WINLOAD)) + 510] ^= 0xFF
+
+    volume(disk, damage)
+
+
+def dirty(disk: Path) -> None:
+    """Set the dirty flag of the volume, as a cut of the power leaves it."""
+    volume(disk, next(damage for kind, damage in damages() if kind == "volume-dirty"))
+
+
+def registry(disk: Path) -> None:
+    """Damage the SYSTEM hive: its root's signature."""
+    with opened(str(disk)) as found:
+        assert found.ntfs is not None
+        assert found.ntfs_partition is not None
+        extent = found.ntfs.extents("/Windows/System32/config/SYSTEM")[0]
+        place = found.ntfs_partition.offset + extent.offset
+    with disk.open("r+b") as file:
+        file.seek(place)
+        file.write(b"none")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A damage, the component that names it, its status code, and whether the stand-in gets that far."""
+
+    component: str
+    status: int | None
+    damage: Callable[[Path], object] = lambda _: None
+    without: tuple[str, ...] = ()
+    shown: bool = True
+
+
+OTHER = GptDevice(UUID("01234567-89ab-4def-8123-456789abcdef"), UUID("11234567-89ab-4def-8123-456789abcdef"))
+
+
+def manager(edit: Callable[[BcdObject], object]) -> Callable[[Path], None]:
+    """A damage of the boot manager's object."""
+    return lambda disk: change(disk, lambda store: edit(store.object(BOOT_MANAGER)))
+
+
+def loader(edit: Callable[[BcdObject], object]) -> Callable[[Path], None]:
+    """A damage of the default loader's object."""
+    return lambda disk: change(disk, lambda store: edit(store.object("{default}")))
+
+
+def nothing_to_start(found: BcdObject) -> None:
+    """Neither a default nor a display order."""
+    found.delete("default")
+    found.delete("displayorder")
+
+
+CASES = {
+    "no store": Case("boot-store", 0xC000000F, lambda disk: put(disk, BCD, None)),
+    "a store that is no hive": Case("boot-store", 0xC000000F, lambda disk: put(disk, BCD, b"no hive" * 1000)),
+    "a base block with a wrong checksum": Case("boot-store", 0xC000000F, lambda disk: stored(disk, broken_checksum)),
+    "no security cell": Case("boot-store", 0xC000014C, lambda disk: stored(disk, unsecured)),
+    "no object of the boot manager": Case(
+        "boot-store", 0xC0000034, lambda disk: change(disk, lambda store: store.delete(BOOT_MANAGER))
+    ),
+    "nothing to start": Case("boot-store", 0xC0000098, manager(nothing_to_start)),
+    "no description": Case("boot-store", 0xC0000001, loader(lambda found: found.delete("description"))),
+    "no device": Case("boot-device", 0xC000000E, loader(lambda found: found.delete("device"))),
+    "a partition of another disk": Case("boot-device", 0xC0000225, loader(lambda found: found.set("device", OTHER))),
+    "no loader": Case("os-loader", 0xC000000F, without=(WINLOAD,)),
+    "a flipped bit in the loader": Case("os-loader", 0xC0000221, lambda disk: flipped(disk, WINLOAD)),
+    "a record that was not written whole": Case("windows-volume", 0xC0000001, fixup, shown=False),
+    "a dirty volume": Case("windows-volume", None, dirty, shown=False),
+    "no kernel": Case("kernel-files", 0xC000000F, without=("/Windows/System32/ntoskrnl.exe",), shown=False),
+    "no SYSTEM hive": Case("kernel-files", 0xC000000F, without=("/Windows/System32/config/SYSTEM",), shown=False),
+    "a damaged SYSTEM hive": Case("kernel-files", 0xC000014C, registry, shown=False),
+    "no driver": Case("kernel-files", 0xC000000F, without=("/Windows/System32/drivers/disk.sys",), shown=False),
+    "a flipped bit in the boot manager": Case(
+        "boot-manager", None, lambda disk: put(disk, "/EFI/Microsoft/Boot/bootmgfw.efi", b"MZ"), shown=False
+    ),
+}
+
+
+def table(disk: Path) -> dict[str, Gate]:
+    """The components of a disk by name."""
+    with opened(str(disk)) as found:
+        return {gate.name: gate for gate in describe(found).components}
+
+
+def test_a_whole_disk_has_every_component(tmp_path: Path) -> None:
+    found = table(made(tmp_path))
+    assert {gate.verdict for gate in found.values()} == {Verdict.PASS}
+    assert found["kernel-files"].evidence["boot_drivers"] == len(demonstration.DRIVERS)
+    assert "Windows 10" in str(found["requirements"].evidence["generation"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_damage_has_its_component_and_its_status(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES[name]
+    disk = made(tmp_path, *case.without)
+    case.damage(disk)
+    found = table(disk)
+    first = next(gate for gate in found.values() if gate.verdict is Verdict.FAIL)
+    assert first.name == case.component
+    assert first.error is not None
+    assert first.error.get("status") == (None if case.status is None else f"{case.status:#010x}")
+    assert command(["image", "inspect", str(disk)]) == 1
+    assert case.component in capsys.readouterr().out
+    if not case.shown:
+        return
+    # What the stand-in for the boot manager shows is what the table says of the disk.
+    reference = f"oci:{tmp_path / 'store'}:damaged"
+    put(disk, "/nothing.txt", b"")
+    push_image(disk, reference)
+    record = tmp_path / "record.json"
+    assert command(["probe", "windows", reference, "--record", str(record)]) == 1
+    gates = {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}
+    text = "\n".join(gates["loader-banner"]["evidence"]["console"]) + "\n"
+    assert [screen.status for screen in screens(text)] == [case.status]
+    failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
+    assert [gate["gate"] for gate in failed] == [case.component]
+    assert f"{case.status:#010x}" in failed[0]["evidence"]["screens"][0]
+
+
+def test_a_driver_that_is_not_critical_is_told_and_no_failure(tmp_path: Path) -> None:
+    disk = made(tmp_path, "/Windows/System32/drivers/volsnap.sys")
+    with opened(str(disk)) as found:
+        assert found.ntfs is not None
+        hive = Hive(found.ntfs.read_file("/Windows/System32/config/SYSTEM")).load()
+    assert table(disk)["kernel-files"].verdict is Verdict.FAIL
+    hive.key("ControlSet001\\Services\\volsnap").set(Value.number("ErrorControl", 1))
+    (tmp_path / "tree/Windows/System32/config/SYSTEM").write_bytes(build(hive))
+    disk = rebuilt(tmp_path)
+    gate = table(disk)["kernel-files"]
+    assert gate.verdict is Verdict.PASS
+    assert "volsnap.sys" in str(gate.evidence["not_usable"])
+
+
+def test_every_service_path_that_windows_writes_is_found() -> None:
+    root = demonstration.system_hive()
+    services = root.key("ControlSet001\\Services")
+    written = ["\\SystemRoot\\System32\\drivers\\a.sys", "system32\\DRIVERS\\b.sys", "\\??\\C:\\Windows\\c.sys", ""]
+    for number, path in enumerate(written):
+        key = services.make(f"zz{number}")
+        key.set(Value.number("Start", 0))
+        key.set(Value.number("Type", 2))
+        key.set(Value.text("ImagePath", path))
+    found = {driver.service: driver.path for driver in boot_drivers(Hive(build(root)))}
+    assert [found[f"zz{number}"] for number in range(4)] == [
+        "/System32/drivers/a.sys", "/system32/DRIVERS/b.sys", "/c.sys", "/System32/drivers/zz3.sys",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "status"),
+    [
+        (
+            "Windows failed to start.\n    File: \\EFI\\Microsoft\\Boot\\BCD\n\n    Status: 0xc000000f\n",
+            "\\EFI\\Microsoft\\Boot\\BCD", Status.NO_SUCH_FILE,
+        ),
+        (
+            "Recovery\n\nFile: \\Windows\\system32\\winload.efi\nError code: 0xc0000225\n",
+            "\\Windows\\system32\\winload.efi", Status.NOT_FOUND,
+        ),
+        ("    Statut : 0xC0000221\n", None, Status.IMAGE_CHECKSUM_MISMATCH),
+    ],
+)  # fmt: skip
+def test_screens_are_read_in_every_form(text: str, file: str | None, status: int) -> None:
+    (screen,) = screens(text)
+    assert (screen.file, screen.status) == (file, status)
+    assert f"{status:#010x}" in str(screen)
+    assert screen.cause is not None
+
+
+def test_a_code_without_a_name_is_still_told() -> None:
+    (screen,) = screens("Status: 0xc0430001\n")
+    assert str(screen) == "0xc0430001"
+    assert screen.cause is None
