@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import GateFailedError
 from cloudboot_probes.probe.staging import stage
 
-from . import linux
+from . import linux, windows
 from .session import QemuSession, demand_complete, session_of, summary, text_of
 
 if TYPE_CHECKING:
@@ -149,6 +149,9 @@ def loader_banner(probe: Probe) -> Mapping[str, object]:
     }
 
 
+_SYSTEM_STAGES = {**linux.STAGES, **windows.STAGES}
+
+
 class QemuFirmware:
     """OVMF and its relatives, as their packages bring them, in a QEMU machine."""
 
@@ -166,7 +169,7 @@ class QemuFirmware:
             stage("start-image", start_image, headline="{first_line}"),
             stage("loader-banner", loader_banner, headline="{banner}"),
         ]
-        return boot + [linux.STAGES[name] for name in system.gates]
+        return boot + [_SYSTEM_STAGES[name] for name in system.gates]
 
 
 FIRMWARE = QemuFirmware()
