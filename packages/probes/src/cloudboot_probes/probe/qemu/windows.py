@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cloudboot_probes.probe.context import Probe
 
 #: An error screen's code, or the last line of the stand-in where it comes to the loader.
-_END = r":[ \t]*0x[cC][0-9a-fA-F]{7}|\nOK\n|reads NTFS itself\n"
+_END = r":\s{0,80}0x[cC][0-9a-fA-F]{7}|\nOK\n|reads NTFS itself\n"
 _SETTLED = "boot manager"
 
 
