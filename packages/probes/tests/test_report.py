@@ -73,7 +73,7 @@ def record(*, failed: bool) -> Record:
     gates = [
         Gate(
             name,
-            "The reference names one manifest, whose bytes hash to its digest, with one disk image in it, or one kernel.",
+            "The reference names one manifest, whose bytes hash to its digest, with one disk image in it.",
             Verdict.PASS,
             {
                 "manifest": "sha256:" + "ab" * 32,
