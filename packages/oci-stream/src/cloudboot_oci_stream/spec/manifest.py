@@ -14,10 +14,10 @@ from cloudboot_oci_stream.errors import ManifestSyntaxError, ManifestTooLargeErr
 from cloudboot_oci_stream.spec.descriptor import (
     Descriptor,
     Platform,
-    check_annotations,
     check_media_type,
     digest_of,
     own_annotations,
+    read_annotations,
 )
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def parse_manifest(document: Document) -> Manifest:
         config=Descriptor.from_json(value.get("config")),
         layers=[Descriptor.from_json(layer) for layer in layers],
         artifact_type=check_media_type(artifact_type) if artifact_type else None,
-        annotations=check_annotations(value.get("annotations")),
+        annotations=read_annotations(value.get("annotations")),
     )
 
 
