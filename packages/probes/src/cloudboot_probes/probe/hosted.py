@@ -6,6 +6,7 @@ returns, waits for keys, or takes the machine over.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import zlib
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
-from cloudboot_probes.probe import windows
+from cloudboot_probes.probe import kernel, windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
 from cloudboot_qemu.picture import png_of_ppm
@@ -125,12 +126,37 @@ def _run(name: str) -> Callable[[Probe], Mapping[str, object]]:
     gate = RUNS[name]
 
     def run(probe: Probe) -> Mapping[str, object]:
+        if probe.kernel_layers is not None:
+            return _KERNEL[name](probe)
         if name == "publish-block-io":
             probe.session = HostedSession(probe)
         return gate(_hosted(probe))
 
-    run.__doc__ = inspect.getdoc(gate)
+    run.__doc__ = _CLAIMS.get(name) or inspect.getdoc(gate)
     return run
+
+
+#: The gates of a kernel that comes without a disk; the others do not apply to it.
+_KERNEL: Mapping[str, Callable[[Probe], Mapping[str, object]]] = {
+    "load-image": kernel.load_image,
+    "start-image": kernel.start_image,
+}
+#: What passing proves where that is another thing with a kernel that comes without a disk.
+_CLAIMS = {
+    "load-image": "LoadImage takes the loader by its device path, a kernel of its own from memory: a PE32+ image for "
+    "this processor, relocated.\n\nLeaves open: Signatures; this firmware has no Secure Boot.",
+    "start-image": "StartImage hands over to the loader, and the loader's own calls print text before it comes back; a "
+    "kernel of its own loads its initial RAM disk and calls ExitBootServices.\n\nLeaves open: What the text says.",
+}
+
+
+def _not_applicable(name: str, probe: Probe) -> str | None:
+    """Why a gate does not apply to what is probed; ``None`` if it does."""
+    if probe.kernel_layers is not None:
+        if name == "loader-banner":
+            return kernel.NO_LOADER
+        return None if name in _KERNEL else kernel.NOT_A_DISK
+    return no_root(_hosted(probe)) if name == "ufs-root" else None
 
 
 def _system_gate(_: Probe) -> Mapping[str, object]:
@@ -155,7 +181,7 @@ class HostedFirmware:
                 name,
                 _run(name),
                 headline=_HEADLINES[name],
-                not_applicable=(lambda probe: no_root(_hosted(probe))) if name == "ufs-root" else None,
+                not_applicable=functools.partial(_not_applicable, name),
             )
             for name in RUNS
         ]
