@@ -28,6 +28,7 @@ JUDGES = {
     "chocolate-doom": "/usr/games/chocolate-doom",
     "cpio": "cpio",
     "chromium": "chromium",
+    "clang-19": "clang-19",  # for loong64, which Debian 12 has no gcc for
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",
@@ -43,6 +44,7 @@ JUDGES = {
     "libarchive-tools": "bsdtar",
     "libhivex-bin": "hivexsh",
     "libwin-hivex-perl": "hivexregedit",
+    "lld-19": "ld.lld-19",
     "linux-libc-dev": "/usr/include/linux/virtio_snd.h",
     "makefs": "makefs",
     "mandoc": "mandoc",

@@ -14,7 +14,7 @@ import pytest
 
 from cloudboot_oci_stream.testing import docker_registry
 
-PAGES = ("edit-an-esp", "grow-a-disk", "log-in", "own-image", "read-a-foreign-image", "verify-with-cosign")
+PAGES = ("edit-an-esp", "grow-a-disk", "log-in", "own-image", "read-a-foreign-image", "verify-with-cosign", "windows")
 #: The registry of the pages; the test puts one of its own in its place.
 HOST = "localhost:5000"
 USERS = {"log-in": {"joe": "secret"}}

@@ -168,9 +168,18 @@ def _print_description(console: Console, description: Description) -> None:
         for gate in description.components:
             console.lines(gate_lines(gate, console.width, color=console.color))
         console.print()
+    missing = sum(gate.verdict is Verdict.FAIL for gate in description.components)
+    if missing:
+        console.print(f"{counted(missing, 'component')} of Windows' boot missing or not as it must be")
     if description.checked:
         count = len(description.findings)
-        console.print(f"{counted(count, 'defect')} found" if count else "no defect found")
+        console.print(
+            f"{counted(count, 'defect')} found"
+            if count
+            else "no defect found in the formats"
+            if missing
+            else "no defect found"
+        )
 
 
 def _bold(console: Console, text: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from cloudboot_qemu.picture import png_of_ppm
 from cloudboot_uefi_host.gates import HostedBoot
 
+from . import kernel
 from .uefi import LoaderFirmware, LoaderSession, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .context import Probe
 
@@ -43,9 +44,46 @@ class HostedSession(LoaderSession):
         return png_of_ppm(self.hosted.graphics.screenshot())
 
 
-FIRMWARE = LoaderFirmware(
-    "hosted",
-    "a UEFI in this process",
-    "the firmware in this process runs loaders: it ends where the operating system takes the machine over",
-    HostedSession,
-)
+#: The gates of a kernel that comes without a disk; the others do not apply to it.
+_KERNEL: Mapping[str, Callable[[Probe], Mapping[str, object]]] = {
+    "load-image": kernel.load_image,
+    "start-image": kernel.start_image,
+}
+#: What passing proves where that is another thing with a kernel that comes without a disk.
+_CLAIMS = {
+    "load-image": "LoadImage takes the loader by its device path, a kernel of its own from memory: a PE32+ image for "
+    "this processor, relocated.\n\nLeaves open: Signatures; this firmware has no Secure Boot.",
+    "start-image": "StartImage hands over to the loader, and the loader's own calls print text before it comes back; a "
+    "kernel of its own loads its initial RAM disk and calls ExitBootServices.\n\nLeaves open: What the text says.",
+}
+
+
+class HostedFirmware(LoaderFirmware):
+    """The firmware of cloudboot_uefi_host. It starts kernels as well that are artifacts without a disk."""
+
+    name = "hosted"
+    title = "a UEFI in this process"
+    ends = "the firmware in this process runs loaders: it ends where the operating system takes the machine over"
+
+    def begin(self, probe: Probe) -> LoaderSession:
+        """Make the machine."""
+        return HostedSession(probe)
+
+    def claim(self, name: str) -> str:
+        """What passing a gate proves."""
+        return _CLAIMS.get(name) or super().claim(name)
+
+    def run(self, name: str, probe: Probe) -> Mapping[str, object]:
+        """Run a gate."""
+        return super().run(name, probe) if probe.kernel_layers is None else _KERNEL[name](probe)
+
+    def not_applicable(self, name: str, probe: Probe) -> str | None:
+        """Why a gate does not apply to what is probed; ``None`` if it does."""
+        if probe.kernel_layers is None:
+            return super().not_applicable(name, probe)
+        if name == "loader-banner":
+            return kernel.NO_LOADER
+        return None if name in _KERNEL else kernel.NOT_A_DISK
+
+
+FIRMWARE = HostedFirmware()

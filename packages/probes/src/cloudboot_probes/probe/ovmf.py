@@ -38,9 +38,16 @@ class OvmfSession(LoaderSession):
         }
 
 
-FIRMWARE = LoaderFirmware(
-    "ovmf",
-    "OVMF in a QEMU machine, its boot services called from this process",
-    "the firmware is held by this process: it ends where the operating system takes the machine over",
-    OvmfSession,
-)
+class OvmfFirmware(LoaderFirmware):
+    """OVMF, driven by cloudboot_uefi_host.live."""
+
+    name = "ovmf"
+    title = "OVMF in a QEMU machine, its boot services called from this process"
+    ends = "the firmware is held by this process: it ends where the operating system takes the machine over"
+
+    def begin(self, probe: Probe) -> LoaderSession:
+        """Start the machine."""
+        return OvmfSession(probe)
+
+
+FIRMWARE = OvmfFirmware()

@@ -5,15 +5,16 @@ A probe on one of them ends where the loader ends: it returns, waits for keys, o
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
-from cloudboot_probes.probe import windows
+from cloudboot_probes.probe import kernel, windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
 from cloudboot_uefi_host import Budget
@@ -103,42 +104,62 @@ class LoaderSession:
 class LoaderFirmware:
     """A firmware that ends where the operating system takes the machine over; ``ends`` says so in words."""
 
-    def __init__(self, name: str, title: str, ends: str, begin: Callable[[Probe], LoaderSession]) -> None:
-        self.name, self.title, self._ends, self._begin = name, title, ends, begin
-        #: A run under such a firmware is over when its gate is.
-        self._windows = windows.stages(settle=lambda _: None)
+    name: ClassVar[str]
+    title: ClassVar[str]
+    ends: ClassVar[str]
+
+    def begin(self, probe: Probe) -> LoaderSession:
+        """Start the firmware."""
+        raise NotImplementedError
+
+    def claim(self, name: str) -> str:
+        """What passing a gate proves, and what it leaves open."""
+        return inspect.getdoc(RUNS[name]) or ""
+
+    def run(self, name: str, probe: Probe) -> Mapping[str, object]:
+        """Run a gate."""
+        if name == "publish-block-io":
+            probe.session = self.begin(probe)
+        return RUNS[name](_running(probe))
+
+    def not_applicable(self, name: str, probe: Probe) -> str | None:
+        """Why a gate does not apply to what is probed; ``None`` if it does."""
+        if probe.kernel_layers is not None:
+            return f"{kernel.NOT_A_DISK}; the firmware hosted starts it"
+        return no_root(_running(probe)) if name == "ufs-root" else None
 
     def stages(self, system: System) -> list[Stage[Probe]]:
         """A stage for each gate of every firmware; those the system adds are beyond this one."""
         boot = [
             stage(
                 name,
-                self._run(name),
+                self._function(name),
                 headline=_HEADLINES[name],
-                not_applicable=(lambda probe: no_root(_running(probe))) if name == "ufs-root" else None,
+                not_applicable=functools.partial(self.not_applicable, name),
             )
             for name in RUNS
         ]
-        return boot + [self._windows.get(name) or self._beyond(name) for name in system.gates]
+        return boot + [_WINDOWS.get(name) or self._beyond(name) for name in system.gates]
 
-    def _run(self, name: str) -> Callable[[Probe], Mapping[str, object]]:
-        """The stage function of a gate over a probe; its docstring is the gate's."""
-        gate = RUNS[name]
+    def _function(self, name: str) -> Callable[[Probe], Mapping[str, object]]:
+        """The stage function of a gate over a probe; its docstring is the gate's claim."""
 
         def run(probe: Probe) -> Mapping[str, object]:
-            if name == "publish-block-io":
-                probe.session = self._begin(probe)
-            return gate(_running(probe))
+            return self.run(name, probe)
 
-        run.__doc__ = inspect.getdoc(gate)
+        run.__doc__ = self.claim(name)
         return run
 
     def _beyond(self, name: str) -> Stage[Probe]:
         def run(_: Probe) -> Mapping[str, object]:
             """The operating system's own kernel runs."""
-            raise GateFailedError(self._ends)
+            raise GateFailedError(self.ends)
 
-        return stage(name, run, not_applicable=lambda _: self._ends)
+        return stage(name, run, not_applicable=lambda _: self.ends)
+
+
+#: A run under such a firmware is over when its gate is.
+_WINDOWS = windows.stages(settle=lambda _: None)
 
 
 def _running(probe: Probe) -> FirmwareBoot:

@@ -1,7 +1,8 @@
 """The processor over QEMU's gdbstub: a machine of QEMU without firmware whose memory is shared with this process.
 
 QEMU is a child process, found on the path. A service call takes about a millisecond; it is the only back end for
-loong64. Instructions cannot be counted, so timers do not reach a program that makes no service calls.
+loong64. Instructions cannot be counted: a limit of them is a slice of wall time here, so a program that waits for a
+timer without a service call is stopped at another place in each run.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ _MACHINES: Final = {
         "qemu-system-loongarch64", "qemu-system-misc", ("-machine", "virt,memory-backend=ram", "-cpu", "la464"),
         StubLayout((*_numbered("r", 32), "orig_a0", "pc", "badv"), "r12", _loong64_trap),
         struct.pack("<I", 0x04000020 | 2 << 10 | 12),  # csrwr t0, euen
-        (("r12", 1),), 0,
+        (("r12", 7),), 0,  # FPE, SXE and ASXE: compilers use the vector registers without being asked
     ),
 }  # fmt: skip
 

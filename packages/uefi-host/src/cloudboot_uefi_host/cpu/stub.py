@@ -6,6 +6,7 @@ place, where the only breakpoint is.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -100,6 +101,29 @@ class Connection:
                 raise BackEndError("QEMU has ended")
             self._buffer += more
 
+    def registers(self) -> dict[str, tuple[int, int]]:
+        """The number and the bits of every register in the target's description, by its name."""
+        found: dict[str, tuple[int, int]] = {}
+        number = 0
+        for annex in re.findall(r'<xi:include href="([^"]+)"', self._features("target.xml")):
+            for element in re.findall(r"<reg\s[^>]*>", self._features(annex)):
+                facts = dict(re.findall(r'(\w+)="([^"]*)"', element))
+                number = int(facts.get("regnum", number))
+                found[facts["name"]] = number, int(facts["bitsize"])
+                number += 1
+        return found
+
+    def _features(self, annex: str) -> str:
+        """A file of the target's description."""
+        text = ""
+        while True:
+            answer = self.command(f"qXfer:features:read:{annex}:{len(text):x},ffb")
+            if answer[:1] not in {"m", "l"}:
+                raise BackEndError(f"QEMU's gdbstub has no description {annex}: {answer!r}")
+            text += answer[1:]
+            if answer[0] == "l":
+                return text
+
     def stop(self) -> None:
         """Ask a running machine to stop."""
         self._socket.sendall(_INTERRUPT)
@@ -135,6 +159,7 @@ class StubProcessor:
         self._layout, self._connection = layout, connection
         self._known: dict[str, int] | None = None
         self._changed: dict[str, int] = {}
+        self._others: dict[str, tuple[int, int]] | None = None
         self._common = 0
         self._watched: set[int] = set()
         self._interrupted = False
@@ -149,11 +174,29 @@ class StubProcessor:
         return self._known
 
     def read(self, register: str) -> int:
-        """The value of a general register; other registers read as 0."""
-        return self._registers().get(register, 0)
+        """The value of a register."""
+        known = self._registers().get(register)
+        if known is not None:
+            return known
+        number, _ = self._other(register)
+        return int.from_bytes(bytes.fromhex(self._connection.command(f"p{number:x}")), "little")
+
+    def _other(self, register: str) -> tuple[int, int]:
+        """The number and the bits of a register that is none of the general ones."""
+        if self._others is None:
+            self._others = self._connection.registers()
+        if register not in self._others:
+            raise BackEndError(f"QEMU's gdbstub knows no register {register}")
+        return self._others[register]
 
     def write(self, register: str, value: int) -> None:
-        """Set a general register."""
+        """Set a register."""
+        if register not in self._layout.registers:
+            number, bits = self._other(register)
+            data = (value & (1 << bits) - 1).to_bytes(bits // 8, "little")
+            if self._connection.command(f"P{number:x}={data.hex()}") != "OK":
+                raise BackEndError(f"QEMU refused to set {register}")
+            return
         value &= _MASK64
         self._changed[register] = value
         if self._known is not None:
