@@ -351,6 +351,29 @@ def test_what_follows_a_compressed_archive(compress: Callable[[bytes], bytes], t
     assert content(facts_of_image(tmp_path / "image")) == {"f": b"data"}
 
 
+@pytest.mark.parametrize(
+    ("program", "arguments"), [("xz", ["--format=lzma"]), ("xz", ["-9"]), ("gzip", []), ("bzip2", [])]
+)
+def test_what_compressors_write(program: str, arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(member(b"f", b"data") + END)
+    packed = subprocess.run([judge("xz", "xz-utils"), *arguments, "-c", path], capture_output=True, check=True).stdout
+    (tmp_path / "packed").write_bytes(packed)
+    assert run(judge("bsdtar", "libarchive-tools"), "-tf", tmp_path / "packed") == "f\n"
+    build(tmp_path / "image", tmp_path / "packed")
+    assert content(facts_of_image(tmp_path / "image")) == {"f": b"data"}
+
+
+def test_other_archives_are_named(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"data")
+    for form in ("zip", "7zip"):
+        path = tmp_path / form
+        run(judge("bsdtar", "libarchive-tools"), "-C", tmp_path, f"--format={form}", "-cf", path, "f")
+        with pytest.raises(SourceError, match=f"{form.removesuffix('ip')}.* archive cannot be read") as caught:
+            build(tmp_path / "image", path)
+        assert caught.value.hint == "unpack it first"
+
+
 def test_devices_pipes_and_sockets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name, kind in (("null", tarfile.CHRTYPE), ("sda", tarfile.BLKTYPE), ("pipe", tarfile.FIFOTYPE)):

@@ -52,9 +52,9 @@ class Head:
         """Exactly ``size`` bytes from ``offset``, if they are among the first."""
         if offset < 0 or size < 0 or offset + size > len(self._data):
             raise TruncatedError(
-                "only the start of the disk is there", offset=offset, expected=size,
-                actual=max(0, len(self._data) - offset),
-            )  # fmt: skip
+                f"partitions of a compressed disk are looked for in its first {HEAD_SIZE >> 20} MiB only",
+                hint="decompress it first",
+            )
         return self._data[offset : offset + size]
 
     def readinto_at(self, offset: int, buffer: Buffer) -> None:

@@ -34,6 +34,8 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
     Leaves open: That QEMU shows the guest what is in the memfd. root-mounted compares that file by file.
     """
+    if probe.kernel_layers is not None:
+        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
     session = QemuSession(probe)
     probe.session = session
     machine = session.machine
