@@ -146,8 +146,9 @@ def probe(parser: CommandParser) -> None:
     _reference(parser)
     parser.add_argument(
         "--firmware", metavar="NAME",
-        help="What boots the image: hosted (a UEFI in this process) or qemu (real UEFI firmware in a QEMU machine); "
-        "by default what suits the system.",
+        help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "
+        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); by default what suits the "
+        "system.",
     )  # fmt: skip
     _architecture(parser)
     _reports(parser)

@@ -206,7 +206,7 @@ def start_image(probe: Probe) -> Mapping[str, object]:
         "ending": str(outcome if outcome is not None else failure),
         "calls": dict(firmware.trace.counts.most_common(_SHOWN)),
         "console": lines[-_LINES:],
-        "virtual_seconds": round(firmware.clock.seconds(), 3),
+        "seconds": round(firmware.clock.seconds(), 3),
     }
     if session.initrd is not None:
         evidence["initrd_loaded"] = session.initrd.reads
