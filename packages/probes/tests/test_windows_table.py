@@ -26,6 +26,7 @@ from cloudboot_probes.describe import describe, opened
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.drivers import boot_drivers
 from cloudboot_probes.windows.status import Status, screens
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 
 MIB = 1 << 20
 MANIFEST = "/EFI/cloudboot/manifest.json"
@@ -303,6 +304,38 @@ def test_a_code_without_a_name_is_still_told() -> None:
     (screen,) = screens("Status: 0xc0430001\n")
     assert str(screen) == "0xc0430001"
     assert screen.cause is None
+
+
+def silent(disk: Path) -> None:
+    """Put a boot manager on the disk that reads the volume, prints nothing and takes the machine over."""
+    compiler, objcopy, package, _ = COMPILERS["amd64"]
+    judge(objcopy, "binutils")
+    judge(compiler, package)
+    program = compile_program("amd64", Path(__file__).parent / "programs" / "silent.c")
+    for path in ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI"):
+        put(disk, path, program)
+
+
+def test_a_boot_manager_that_succeeds_prints_nothing(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path)
+    assert {name for name, gate in gates.items() if gate["verdict"] != "pass"} == {"loader-banner"}
+    assert gates["loader-banner"]["verdict"] == "not-applicable"
+    assert gates["start-image"]["evidence"]["ending"] == "boot-services-exited"
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_a_silent_boot_manager_passes_under_qemu(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    skipped = {name for name, gate in gates.items() if gate["verdict"] == "not-applicable"}
+    assert skipped == {"ufs-root", "loader-banner"}
+    assert {gate["verdict"] for name, gate in gates.items() if name not in skipped} == {"pass"}
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
 
 
 @pytest.mark.live
