@@ -186,7 +186,7 @@ def _find(disk: Storage) -> Place:
         PartitionError: the disk has partitions, and none of such a type.
     """
     try:
-        geometry.parse(disk.read_at(0, 512))
+        geometry.parse(disk.read_at(0, min(512, disk.size)))
         return Place(0, None)
     except FormatError:
         pass
