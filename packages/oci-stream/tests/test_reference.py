@@ -68,6 +68,14 @@ def test_refuses(text: str) -> None:
         parse_reference(text)
 
 
+@pytest.mark.parametrize("text", ["./store:v1", "../store", "/srv/images:v1", "~/images", "."])
+def test_a_path_is_told_how_a_folder_is_written(text: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="a path is no reference") as caught:
+        parse_reference(text)
+    assert caught.value.hint == f"a folder of images is oci:{text}"
+    assert isinstance(parse_reference(f"oci:{text}"), LayoutReference)
+
+
 @settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_reference_or_a_typed_error(text: str) -> None:

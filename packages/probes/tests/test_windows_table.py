@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -240,12 +241,7 @@ def test_each_damage_has_its_component_and_its_status(
     if not case.shown:
         return
     # What the stand-in for the boot manager shows is what the table says of the disk.
-    reference = f"oci:{tmp_path / 'store'}:damaged"
-    put(disk, "/nothing.txt", b"")
-    push_image(disk, reference)
-    record = tmp_path / "record.json"
-    assert command(["probe", "windows", reference, "--record", str(record)]) == 1
-    gates = {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}
+    gates = probed(disk, tmp_path)
     text = "\n".join(gates["loader-banner"]["evidence"]["console"]) + "\n"
     assert [screen.status for screen in screens(text)] == [case.status]
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
@@ -307,3 +303,32 @@ def test_a_code_without_a_name_is_still_told() -> None:
     (screen,) = screens("Status: 0xc0430001\n")
     assert str(screen) == "0xc0430001"
     assert screen.cause is None
+
+
+@pytest.mark.live
+def test_edk2_shows_the_stand_in_the_partition_and_its_screens(tmp_path: Path) -> None:
+    """Under OVMF the device paths are EDK2's; what the stand-in reads of the disk is in QEMU's trace."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    assert gates["loader-banner"]["verdict"] == "pass"
+    console = gates["boot-verdict"]["evidence"]["console"]
+    with opened(str(disk)) as found:
+        assert f"   Partition: {found.table.partitions[2].guid}" in console
+    assert gates["boot-verdict"]["evidence"]["store"] == f"{BCD}, 16384 of 16384 bytes read"
+    # OVMF has no driver for NTFS, and the stand-in has none of its own: Windows' boot manager has.
+    assert [name for name, gate in gates.items() if gate["verdict"] == "fail"] == ["boot-verdict"]
+    CASES["a partition of another disk"].damage(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    assert gates["boot-device"]["error"]["status"] == "0xc0000225"
+    assert gates["boot-device"]["evidence"]["screens"][0].startswith(
+        "\\Windows\\system32\\winload.efi: 0xc0000225 STATUS_NOT_FOUND"
+    )
+
+
+def probed(disk: Path, folder: Path, *options: str) -> dict[str, Any]:
+    """The gates of a probe of a disk by name."""
+    reference, record = f"oci:{folder / 'store'}:disk", folder / "record.json"
+    push_image(disk, reference)
+    command(["probe", "windows", reference, "--record", str(record), *options])
+    return {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}

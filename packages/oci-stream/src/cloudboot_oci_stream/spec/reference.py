@@ -107,6 +107,8 @@ def parse_reference(text: str) -> Reference:
         raise InvalidReferenceError("too long for a reference", expected=f"at most {_LONGEST}", actual=len(text))
     if found := _SCHEME.match(text):
         raise InvalidReferenceError("a reference has no scheme", actual=found[0], hint=_without_scheme(text))
+    if text.startswith(("/", ".", "~")):
+        raise InvalidReferenceError("a path is no reference", actual=text, hint=f"a folder of images is oci:{text}")
     if found := _TRANSPORT.match(text):
         raise InvalidReferenceError("images in this form are not read", actual=found[0], hint=_TRANSPORTS[found[0]])
     rest, at, digest = text.partition("@") if not text.startswith("oci:") else _split_layout_digest(text)

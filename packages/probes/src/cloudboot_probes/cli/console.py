@@ -142,6 +142,11 @@ class Console:
             thread.join()
             self._set("")
 
+    def status(self, text: str) -> None:
+        """Show ``text`` on the status line, or remove the line; silent where stderr is not a terminal."""
+        if self._live:
+            self._set(text)
+
     def _set(self, text: str) -> None:
         with self._lock:
             self._clear()

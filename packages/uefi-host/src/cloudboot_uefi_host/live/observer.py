@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BOOT_SERVICES: Final = (
     "AllocatePages", "GetMemoryMap", "WaitForEvent", "InstallProtocolInterface", "HandleProtocol", "LocateHandle",
     "LocateDevicePath", "InstallConfigurationTable", "LoadImage", "StartImage", "Exit", "UnloadImage",
-    "ExitBootServices", "SetWatchdogTimer", "ConnectController", "OpenProtocol", "ProtocolsPerHandle",
+    "ExitBootServices", "SetWatchdogTimer", "ConnectController", "OpenProtocol",
     "LocateHandleBuffer", "LocateProtocol",
 )  # fmt: skip
 """Those that firmware and programs call seldom. A stop takes a millisecond, and the firmware itself raises and restores

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import GateFailedError
 from cloudboot_probes.probe.staging import stage
 
-from . import linux
+from . import linux, windows
 from .session import QemuSession, demand_complete, session_of, summary, text_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
     Leaves open: That QEMU shows the guest what is in the memfd. root-mounted compares that file by file.
     """
+    if probe.kernel_layers is not None:
+        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
     session = QemuSession(probe)
     probe.session = session
     machine = session.machine
@@ -149,6 +151,9 @@ def loader_banner(probe: Probe) -> Mapping[str, object]:
     }
 
 
+_SYSTEM_STAGES = {**linux.STAGES, **windows.STAGES}
+
+
 class QemuFirmware:
     """OVMF and its relatives, as their packages bring them, in a QEMU machine."""
 
@@ -166,7 +171,7 @@ class QemuFirmware:
             stage("start-image", start_image, headline="{first_line}"),
             stage("loader-banner", loader_banner, headline="{banner}"),
         ]
-        return boot + [linux.STAGES[name] for name in system.gates]
+        return boot + [_SYSTEM_STAGES[name] for name in system.gates]
 
 
 FIRMWARE = QemuFirmware()

@@ -38,6 +38,7 @@ class QemuSession:
             accelerator=options.accelerator,
             memory=options.memory,
             shared_memory=True,
+            display=not probe.system.text_console,
             # SMBIOS type 1: firmware and kernels of every architecture hand it on without a driver.
             extra=("-smbios", f"type=1,serial={probe.nonce}"),
         )
