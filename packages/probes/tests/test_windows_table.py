@@ -26,6 +26,7 @@ from cloudboot_probes.describe import describe, opened
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.drivers import boot_drivers
 from cloudboot_probes.windows.status import Status, screens
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 
 MIB = 1 << 20
 MANIFEST = "/EFI/cloudboot/manifest.json"
@@ -305,19 +306,56 @@ def test_a_code_without_a_name_is_still_told() -> None:
     assert screen.cause is None
 
 
+def silent(disk: Path) -> None:
+    """Put a boot manager on the disk that reads the volume, prints nothing and takes the machine over."""
+    compiler, objcopy, package, _ = COMPILERS["amd64"]
+    judge(objcopy, "binutils")
+    judge(compiler, package)
+    program = compile_program("amd64", Path(__file__).parent / "programs" / "silent.c")
+    for path in ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI"):
+        put(disk, path, program)
+
+
+def test_a_boot_manager_that_succeeds_prints_nothing(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path)
+    assert {name for name, gate in gates.items() if gate["verdict"] != "pass"} == {"loader-banner"}
+    assert gates["loader-banner"]["verdict"] == "not-applicable"
+    assert gates["start-image"]["evidence"]["ending"] == "boot-services-exited"
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
 @pytest.mark.live
-def test_edk2_shows_the_stand_in_the_partition_and_its_screens(tmp_path: Path) -> None:
-    """Under OVMF the device paths are EDK2's; what the stand-in reads of the disk is in QEMU's trace."""
+def test_a_silent_boot_manager_passes_under_qemu(tmp_path: Path) -> None:
     judge("qemu-system-x86_64", "qemu-system-x86")
     disk = made(tmp_path)
+    silent(disk)
     gates = probed(disk, tmp_path, "--firmware", "qemu")
-    assert gates["loader-banner"]["verdict"] == "pass"
-    console = gates["boot-verdict"]["evidence"]["console"]
+    skipped = {name for name, gate in gates.items() if gate["verdict"] == "not-applicable"}
+    assert skipped == {"ufs-root", "loader-banner"}
+    assert {gate["verdict"] for name, gate in gates.items() if name not in skipped} == {"pass"}
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_edk2_shows_the_partition_and_our_volume_to_the_stand_in(tmp_path: Path) -> None:
+    """Handles and device paths are EDK2's; NTFS, which it has no driver for, is published on its partition by us."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    gates = probed(disk, tmp_path, "--firmware", "ovmf")
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    evidence = gates["boot-verdict"]["evidence"]
+    assert evidence["store"] == f"{BCD}, 16384 of 16384 bytes read"
+    assert evidence["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
     with opened(str(disk)) as found:
-        assert f"   Partition: {found.table.partitions[2].guid}" in console
-    assert gates["boot-verdict"]["evidence"]["store"] == f"{BCD}, 16384 of 16384 bytes read"
-    # OVMF has no driver for NTFS, and the stand-in has none of its own: Windows' boot manager has.
-    assert [name for name, gate in gates.items() if gate["verdict"] == "fail"] == ["boot-verdict"]
+        assert f"   Partition: {found.table.partitions[2].guid}" in evidence["console"]
+
+
+@pytest.mark.live
+def test_an_error_screen_is_read_from_the_serial_line(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
     CASES["a partition of another disk"].damage(disk)
     gates = probed(disk, tmp_path, "--firmware", "qemu")
     assert gates["boot-device"]["error"]["status"] == "0xc0000225"

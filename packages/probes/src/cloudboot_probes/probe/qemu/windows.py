@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cloudboot_probes.errors import BootError
 from cloudboot_probes.probe import windows
 
-from .session import session_of
+from .session import SILENT, session_of
 
 if TYPE_CHECKING:
     from cloudboot_probes.probe.context import Probe
@@ -24,7 +24,7 @@ def settle(probe: Probe) -> None:
     the disk is for the verdict.
     """
     session = session_of(probe)
-    if _SETTLED in probe.marks:
+    if {_SETTLED, SILENT} & probe.marks.keys():
         return
     try:
         session.mark(_SETTLED, session.expect(_END, "the end of the boot manager's run").time)
