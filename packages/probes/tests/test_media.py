@@ -155,6 +155,21 @@ def test_plain_names_are_read_in_lower_case(tree: Path, tmp_path: Path) -> None:
     assert disk.root.read_file("/etc/empty") == b""
 
 
+def test_an_iso_image_of_makefs_with_deep_folders_and_hard_links(tree: Path, tmp_path: Path) -> None:
+    """makefs makes the BSDs' own ISO images. It moves folders below the eighth level, and shares the bytes of links."""
+    deep = tree / "usr/share/a/b/c/d/e/f/g/h"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("deep")
+    esp = fat_image(tmp_path / "efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    medium = tmp_path / "install.iso"
+    options = f"rockridge,allow-deep-trees,label=BSD,bootimage=i386;{esp},no-emul-boot"
+    run(judge("makefs", "makefs"), "-t", "cd9660", "-o", options, medium, tree)
+    disk = built("freebsd", medium, tmp_path / "disk.img")
+    check_tree(disk, tree)
+    assert disk.root is not None
+    assert disk.root.read_file("/usr/share/a/b/c/d/e/f/g/h/file") == b"deep"
+
+
 @pytest.mark.parametrize("system", OWN)
 def test_each_system_has_its_own_loader_path_and_partition_type(system: str, tree: Path, tmp_path: Path) -> None:
     own = tree / OWN[system]

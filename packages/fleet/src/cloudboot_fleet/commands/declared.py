@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from cloudboot_probes.cli.arguments import input_file, path_of, seconds, whole
+from cloudboot_base.command import seconds_argument, whole_argument
+from cloudboot_probes.cli.arguments import input_file, path_of
 from cloudboot_probes.cli.commands import Command, Group
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _count(text: str) -> int:
-    value = whole(text)
+    value = whole_argument(text)
     if not 1 <= value <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
     return value
@@ -107,7 +108,7 @@ def worker(parser: CommandParser) -> None:
     )
     parser.add_argument("--scratch", type=path_of, metavar="DIR", help="For files of Dask (default: the system's).")
     parser.add_argument(
-        "--patience", type=seconds, default=60.0, metavar="SECONDS",
+        "--patience", type=seconds_argument, default=60.0, metavar="SECONDS",
         help="How long the scheduler may be gone (default: 60).",
     )  # fmt: skip
     _tls(parser)

@@ -146,8 +146,9 @@ def probe(parser: CommandParser) -> None:
     _reference(parser)
     parser.add_argument(
         "--firmware", metavar="NAME",
-        help="What boots the image: hosted (a UEFI in this process) or qemu (real UEFI firmware in a QEMU machine); "
-        "by default what suits the system.",
+        help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "
+        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); by default what suits the "
+        "system.",
     )  # fmt: skip
     _architecture(parser)
     _reports(parser)
@@ -175,11 +176,12 @@ def demo(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def _architecture(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--architecture", choices=("amd64", "arm64", "riscv64"), default="amd64",
-        help="The machine's processor (default: amd64).",
-    )  # fmt: skip
+def _architecture(
+    parser: argparse._ActionsContainer,
+    default: str | None = "amd64",
+    help_text: str = "The machine's processor (default: amd64).",
+) -> None:
+    parser.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), default=default, help=help_text)
 
 
 def _reports(parser: CommandParser) -> None:
@@ -218,7 +220,7 @@ def build(parser: CommandParser) -> None:
     )
     content.add_argument("--esp-only", action="store_true", default=None, help="An ESP and no root.")
     shape = parser.add_argument_group("shape")
-    shape.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), help="Whose loader (default: amd64).")
+    _architecture(shape, None, "Whose loader (default: amd64).")
     shape.add_argument("--esp-size", type=size_argument, metavar="SIZE", help="Size of the ESP.")
     shape.add_argument(
         "--root-size", type=size_argument, metavar="SIZE", help="Size of the root (default: what it needs)."
@@ -324,8 +326,15 @@ def _host(parser: CommandParser) -> None:
 
 def push(parser: CommandParser) -> None:
     """``cloudboot push``."""
-    parser.add_argument("image", type=existing_file, metavar="IMAGE", help="The disk image.")
+    parser.add_argument(
+        "image", type=existing_file, metavar="IMAGE", nargs="?", help="The disk image; left out with --kernel."
+    )
     _reference(parser)
+    kernel = parser.add_argument_group("kernel, instead of a disk image")
+    kernel.add_argument("--kernel", type=existing_file, metavar="FILE", help="A kernel that is an EFI program.")
+    kernel.add_argument("--initrd", type=existing_file, metavar="FILE", help="Its initial RAM disk.")
+    kernel.add_argument("--cmdline", metavar="TEXT", help="Its command line.")
+    _architecture(kernel, None, "Its processor (default: what its PE header says).")
     parser.add_argument("--sign", type=input_file, metavar="KEY", help="Sign it with this private key (PEM).")
     _signature(parser)
     _access(parser)

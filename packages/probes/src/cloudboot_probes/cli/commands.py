@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_base.command import OK, exit_code, printable
+from cloudboot_base.command import OK, exit_code, notice, printable
 from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
 
 from . import arguments
@@ -157,7 +157,12 @@ def complete(group: Group) -> Group:
         return group
     from importlib.metadata import entry_points  # 15 ms, which no command of this package needs
 
-    added = {point.name: point.load() for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name)}
+    added = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+        try:
+            added[point.name] = point.load()
+        except (ImportError, AttributeError) as error:  # of another version than this package, say
+            notice(PROGRAM, f"the command {point.name} of {point.value} cannot be loaded: {error}")
     return Group(ROOT.purpose, {**ROOT.commands, **added})
 
 

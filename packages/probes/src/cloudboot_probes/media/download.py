@@ -147,10 +147,10 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
         except urllib.error.HTTPError as error:
             if error.code == 416 and start:
                 return error  # type: ignore[return-value]  # it has the status, headers and body of an answer
+            error.close()
             if error.code not in _REDIRECTS or not error.headers.get("Location"):
                 raise DownloadError(f"{_shown(url)}: {error.code} {error.reason}") from None
             place = urllib.parse.urljoin(_without_account(current), error.headers["Location"])
-            error.close()
             following = _parts(place)
             if current.scheme == "https" and following.scheme != "https":
                 raise DownloadError(f"{_shown(url)} is redirected from https to {following.scheme}") from None
