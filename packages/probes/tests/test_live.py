@@ -221,7 +221,7 @@ def test_a_loader_that_crashes_is_told_with_its_registers(tmp_path: Path) -> Non
 
 def test_a_prompt_is_told(tmp_path: Path) -> None:
     error = judge_failure(
-        linux_with(tmp_path, loader=grub("echo hello\n", tmp_path)), "loader-banner", "prompt", "waits for somebody"
+        linux_with(tmp_path, loader=grub("echo hello\n", tmp_path)), "loader-banner", "prompt", "waits for input"
     )
     assert "grub>" in str(error["screen"])
 

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("path", metavar="PATH")
     added = reader("sddl", reading.sddl, "print the security descriptor of a file")
     added.add_argument("path", metavar="PATH")
-    reader("usn", reading.usn, "list the changes that the volume's journal tells of")
+    reader("usn", reading.usn, "list the changes in the volume's journal")
 
     def changer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = command(name, main, purpose)
