@@ -22,13 +22,13 @@ PROGRAM: Final = "cloudboot-ufs2"
 #: Each command: the module it stands in, and its purpose.
 _COMMANDS: Final = {
     "build": ("build", "Make a file system that holds a folder or a tar archive."),
-    "newfs": ("build", "Make an empty file system."),
+    "format": ("build", "Make an empty file system."),
     "ls": ("reading", "List a directory."),
     "cat": ("reading", "Write a file to stdout."),
     "get": ("reading", "Copy a file, or a directory with all it holds, out of the file system."),
     "info": ("reading", "Describe a file system."),
     "check": ("checking", "List everything wrong with a file system."),
-    "extract": ("export", "Write a file system, or parts of it, as a tar archive."),
+    "export": ("export", "Write a file system, or parts of it, as a tar archive."),
     "verify": ("export", "Tell whether FreeBSD can boot from a file system; exit 1 if not."),
     "diff": ("export", "Compare with another image or a folder; exit 1 if they differ."),
     "put": ("edit", "Copy a file, or a folder with all it holds, into the file system."),
@@ -42,7 +42,7 @@ _COMMANDS: Final = {
     "repair": ("checking", "Repair what fsck_ffs -p repairs, and nothing else: all of it or none."),
 }
 #: newfs(8), whose letters these take, has another use for -h.
-_LONG_HELP_ONLY: Final = frozenset({"build", "newfs"})
+_LONG_HELP_ONLY: Final = frozenset({"build", "format"})
 
 
 def program() -> Program:
