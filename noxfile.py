@@ -69,13 +69,16 @@ def declared(name: str) -> list[str]:
     return [*project.get("dependencies", []), *(item for group in groups for item in group)]
 
 
-def siblings(name: str) -> list[str]:
-    """The packages of this workspace that ``name`` declares, and those that they declare."""
+def siblings(name: str, above: tuple[str, ...] = ()) -> list[str]:
+    """The packages of this workspace that ``name`` declares, and those that they declare.
+
+    An extra may name a package that needs the one it belongs to; ``above`` has those that are being looked at.
+    """
     found: list[str] = []
     for requirement in declared(name):
         other = folder(requirement_name(requirement))
-        if other is not None and other != name and other not in found:
-            found += [package for package in [*siblings(other), other] if package not in found]
+        if other is not None and other not in {name, *above} and other not in found:
+            found += [package for package in [*siblings(other, (*above, name)), other] if package not in found]
     return found
 
 

@@ -63,6 +63,7 @@ PACKAGES = [
     "cloudboot_doom_oracle",
     "cloudboot_uefi_host",
     "cloudboot_probes",
+    "cloudboot_fleet",
 ]
 
 # Names of Python itself and of dependencies: their inventories would have to come over the network, and the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import dataclasses
+import functools
 import gzip
 import lzma
 import os
@@ -33,6 +34,7 @@ MEBIBYTE = 1 << 20
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "xz": lzma.compress,
+    "lzma": functools.partial(lzma.compress, format=lzma.FORMAT_ALONE),
     "zstd": zstandard().compress,
     "bzip2": bz2.compress,
 }
@@ -82,8 +84,11 @@ def test_what_is_not_read_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     assert caught.value.hint is not None
 
 
+MORE = ((b"Rar!\x1a\x07\x01\0", "RAR"), (b"LZIP\x01", "lzip"), (b"\x1f\x9d\x90", "compress"))
+
+
 def test_archives_are_refused_by_name() -> None:
-    for head, name in ((b"PK\x03\x04", "zip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"\x04\x22\x4d\x18", "lz4")):
+    for head, name in ((b"PK\x03\x04", "zip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"\x04\x22\x4d\x18", "lz4"), *MORE):
         with pytest.raises(UnsupportedContainerError, match=name), open_disk(head + bytes(512)):
             pass
     with (
@@ -91,6 +96,39 @@ def test_archives_are_refused_by_name() -> None:
         open_disk(gzip.compress(gzip.compress(DATA))),
     ):
         pass
+
+
+@pytest.mark.parametrize("preset", range(10))
+def test_the_form_of_the_lzma_utilities_is_read_whatever_the_dictionary(preset: int, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(DATA)
+    run(judge("xz", "xz-utils"), f"-{preset}", "--format=lzma", tmp_path / "disk")
+    with open_disk(tmp_path / "disk.lzma") as disk:
+        assert (disk.format, disk.storage.read_at(0, disk.storage.size)) == ("lzma", DATA)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
+def test_a_tar_archive_with_a_disk_in_it_is_named(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """Images for Google's cloud are disk.raw in a .tar.gz."""
+    (tmp_path / "disk.raw").write_bytes(DATA)
+    for form in ("gnu", "ustar", "pax", "oldgnu"):
+        run(judge("tar", "tar"), "-C", tmp_path, f"--format={form}", "-cf", tmp_path / "disk.tar", "disk.raw")
+        with (
+            pytest.raises(UnsupportedContainerError, match="tar archive") as caught,
+            open_disk(compress((tmp_path / "disk.tar").read_bytes())),
+        ):
+            pass
+        assert "tar -xf" in (caught.value.hint or "")
+
+
+def test_the_hint_to_install_a_reader_is_given_only_where_there_is_none() -> None:
+    def reads_nothing(_: Storage) -> Listing:
+        raise FormatError("no table")
+
+    for readers, words in (([], "pip install"), ([reads_nothing], "--offset")):
+        with pytest.raises(PartitionError) as caught:
+            locate(MemoryStorage(bytes(512)), readers=readers, whole=lambda _: False, types=(), what="UFS")
+        assert (caught.value.hint or "").startswith("pip install") is (words == "pip install")
+        assert words in (caught.value.hint or "")
 
 
 @dataclasses.dataclass(frozen=True)

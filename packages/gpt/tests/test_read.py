@@ -63,11 +63,17 @@ HEADER_CASES = [
         gpt.EntryCountError, {"NumberOfPartitionEntries": 0xFFFFFFFF}, 80, "NumberOfPartitionEntries", "1 to 32768",
         0xFFFFFFFF,
     ),
-    (gpt.EntryArrayPlaceError, {"NumberOfPartitionEntries": 129}, 72, "PartitionEntryLBA", "2 to 1", 2),
+    (
+        gpt.EntryArrayPlaceError, {"NumberOfPartitionEntries": 129}, 80, "NumberOfPartitionEntries",
+        "at most 32 blocks", 33,
+    ),
     (gpt.EntrySizeError, {"SizeOfPartitionEntry": 0}, 84, "SizeOfPartitionEntry", None, 0),
     (gpt.EntrySizeError, {"SizeOfPartitionEntry": 64}, 84, "SizeOfPartitionEntry", None, 64),
     (gpt.EntrySizeError, {"SizeOfPartitionEntry": 192}, 84, "SizeOfPartitionEntry", None, 192),
-    (gpt.EntryCountError, {"SizeOfPartitionEntry": 1 << 31}, 80, "NumberOfPartitionEntries", "1 to 0", 128),
+    (
+        gpt.EntrySizeError, {"SizeOfPartitionEntry": 1 << 31}, 84, "SizeOfPartitionEntry",
+        "128 times a power of two, at most 4194304", 1 << 31,
+    ),
     (gpt.EntryArrayChecksumError, {"PartitionEntryArrayCRC32": 1}, 88, "PartitionEntryArrayCRC32", 1, None),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Volumes changed in place: against a model, and against programs nobody here wrote."""
+"""Volumes changed in place: against a model, and against programs of other projects."""
 
 from __future__ import annotations
 

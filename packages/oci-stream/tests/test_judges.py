@@ -1,4 +1,4 @@
-"""Against programs nobody here wrote: docker-registry and drayage as servers; skopeo, oras and oras-py as clients."""
+"""Against programs of other projects: docker-registry and drayage as servers; skopeo, oras and oras-py as clients."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from cloudboot_oci_stream import LAYER_TYPE, Access, OciError, RetryPolicy, copy
 from cloudboot_oci_stream.errors import (
     CertificateError,
     CredentialError,
+    ImageLayoutError,
     NotAnImageError,
     NotFoundError,
     TransportError,
@@ -268,3 +269,29 @@ def test_the_server_does_not_outlive_a_crash() -> None:
             return
         time.sleep(0.05)
     pytest.fail("docker-registry is still running, or its folder is still there")
+
+
+def test_an_annotation_that_is_null_is_read_as_skopeo_and_oras_read_it(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    blobs = folder / "blobs" / "sha256"
+    (entry,) = index["manifests"]
+    manifest = json.loads((blobs / entry["digest"].removeprefix("sha256:")).read_text())
+    manifest["annotations"]["org.example.empty"] = None
+    data = json.dumps(manifest).encode()
+    entry |= {"digest": digest_of(data), "size": len(data)}
+    (blobs / entry["digest"].removeprefix("sha256:")).write_bytes(data)
+    (folder / "index.json").write_text(json.dumps(index))
+    skopeo, oras = judge("skopeo", "skopeo"), judge("oras", "oras")
+    run(skopeo, "copy", "--insecure-policy", f"oci:{folder}:v1", f"oci:{folder.parent}/skopeo:v1")
+    run(oras, "cp", "--from-oci-layout", "--to-oci-layout", f"{folder}:v1", f"{folder.parent}/oras:v1")
+    for name in (folder.name, "skopeo", "oras"):
+        with fetch_image(f"oci:{folder.parent}/{name}:v1") as image:
+            assert image.manifest.annotations["org.example.empty"] == ""
+
+
+def test_an_archive_of_a_folder_is_named_as_one(folder: Path) -> None:
+    archive = folder.parent / "images.tar"
+    run(judge("tar", "tar"), "-C", folder, "-cf", archive, ".")
+    with pytest.raises(ImageLayoutError, match="not a folder") as caught:
+        fetch_image(f"oci:{archive}:v1")
+    assert "tar -xf" in (caught.value.hint or "")

@@ -68,6 +68,14 @@ def test_refuses(text: str) -> None:
         parse_reference(text)
 
 
+@pytest.mark.parametrize("text", ["./store:v1", "../store", "/srv/images:v1", "~/images", "."])
+def test_a_path_is_told_how_a_folder_is_written(text: str) -> None:
+    with pytest.raises(InvalidReferenceError, match="a path is no reference") as caught:
+        parse_reference(text)
+    assert caught.value.hint == f"a folder of images is oci:{text}"
+    assert isinstance(parse_reference(f"oci:{text}"), LayoutReference)
+
+
 @settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_reference_or_a_typed_error(text: str) -> None:
@@ -108,3 +116,21 @@ def test_round_trip(host: str, repository: str, tag: str | None, digest: str | N
 )
 def test_loopback(host: str, loopback: bool) -> None:
     assert RegistryReference(host, "disk").is_loopback is loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("oci-archive:disk.tar", "tar -xf"),
+        ("oci-archive:/tmp/disk.tar:v1", "tar -xf"),
+        ("dir:/tmp/disk", "skopeo copy"),
+        ("docker-archive:disk.tar:a/b:v1", "skopeo copy"),
+        ("docker-daemon:disk:v1", "skopeo copy"),
+        ("containers-storage:localhost/disk:v1", "skopeo copy"),
+    ],
+)
+def test_forms_of_skopeo_that_are_not_read_are_named(text: str, hint: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_reference(text)
+    assert caught.value.actual == text[: text.index(":") + 1]
+    assert hint in (caught.value.hint or "")

@@ -11,7 +11,7 @@ from cloudboot_probes.errors import RecipeError
 
 
 def test_the_built_in_recipes_parse() -> None:
-    assert recipe.builtin_names() == ["custom", "linux", "windows"]
+    assert recipe.builtin_names() == ["custom", "demo", "freebsd", "linux", "netbsd", "openbsd", "windows"]
     assert recipe.load("linux").system == "linux"
     assert recipe.load("custom").system == "custom"
 
@@ -53,7 +53,7 @@ def test_mistakes_are_named(text: str, message: str) -> None:
 def test_a_missing_file_names_the_built_in_ones(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         recipe.load(str(tmp_path / "none.toml"))
-    assert caught.value.hint == "built in: custom, linux, windows"
+    assert caught.value.hint == "built in: custom, demo, freebsd, linux, netbsd, openbsd, windows"
 
 
 def test_source_date_epoch_dates_the_image(monkeypatch: pytest.MonkeyPatch) -> None:

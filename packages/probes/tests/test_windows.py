@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.bcd import GptDevice, Store
 from cloudboot_oci_stream import push_image
@@ -17,7 +18,10 @@ from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.commands import run as command
 from cloudboot_probes.describe import opened
 from cloudboot_probes.errors import RecipeError
+from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.windows import demonstration
+from cloudboot_uefi_host import Budget, Ending, Firmware, boot_path, publish_block_io, start, vendor_path
+from cloudboot_uefi_host.testing import grub_loader
 
 MIB = 1 << 20
 
@@ -145,6 +149,39 @@ def test_the_stand_in_follows_the_store_to_the_loader(architecture: str, tmp_pat
     console = gates["loader-banner"]["evidence"]["console"]
     assert console[-1] == "OK"
     assert gates["start-image"]["evidence"]["files"]["/Windows/system32/winload.efi"] > 10_000
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_grub_reads_the_volume_through_our_block_io(architecture: str, tmp_path: Path) -> None:
+    """GRUB's own ntfs module hashes files of the volume: no code of ours is between them and Block IO."""
+    tree = write_tree(tmp_path / "tree", architecture)
+    many = tree / "Windows" / "system32" / "drivers"
+    for number in range(300):
+        (many / f"driver{number:04}.sys").write_bytes(b"driver %d\n" % number * 100)
+    (tree / "Windows" / "large.bin").write_bytes(bytes(range(256)) * 4096)
+    wanted = {
+        "/Windows/system32/winload.efi": tree / "Windows/system32/winload.efi",
+        "/Windows/system32/drivers/driver0271.sys": many / "driver0271.sys",
+        "/Windows/large.bin": tree / "Windows/large.bin",
+    }
+    script = "set pager=0\n" + "".join(f"hashsum --hash sha256 (hd0,gpt3){path}\n" for path in wanted) + "echo END\n"
+    loader = tmp_path / "grub.efi"
+    modules = ("part_gpt", "ntfs", "normal", "echo", "hashsum", "gcry_sha256")
+    loader.write_bytes(grub_loader(architecture, tmp_path, script, modules=modules))
+    made = replace(windows(source=tree), architecture=architecture)
+    made = replace(made, esp=replace(made.esp, size=40 * MIB, files={REMOVABLE[architecture]: loader}))
+    image.build(image.plan(made), tmp_path / "disk.img")
+    budget = Budget(seconds=120)
+    storage = MemoryStorage((tmp_path / "disk.img").read_bytes())
+    with Firmware(architecture, budget=budget) as firmware:
+        device = publish_block_io(firmware, storage, vendor_path())
+        firmware.drivers.connect(device.handle)
+        started = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
+        firmware.console.until(r"END\r?\n")
+        assert start(firmware, started).ending is Ending.TEXT_SEEN
+        words = firmware.console.text.split()
+    for path, source in wanted.items():
+        assert words[words.index(f"(hd0,gpt3){path}") - 1] == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
 def test_without_files_there_is_no_image() -> None:

@@ -67,21 +67,31 @@ _COMPILERS = {
     MS_X64: ("gcc", "gcc", "__attribute__((ms_abi))"),
     AAPCS64: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", ""),
     RISCV_LP64D: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu", ""),
+    LOONGARCH_LP64D: ("clang-19", "clang-19", ""),
 }
 _CHANGED = {
     MS_X64: ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
     + [f"xmm{n}" for n in range(16)],
     AAPCS64: [f"x{n}" for n in range(30) if n != 18] + [f"v{n}" for n in range(32)],
     RISCV_LP64D: [f"x{n}" for n in range(5, 32)] + [f"f{n}" for n in range(32)],
+    LOONGARCH_LP64D: [f"$r{n}" for n in range(4, 32) if n != 21] + [f"$f{n}" for n in range(32)],
 }
 _SAVES = {
     MS_X64: r"push(?:q)?\s+%(\w+)|mova?ps\s+%(xmm\d+), ",
     AAPCS64: r"st[rp]\s+((?:[xd]\d+(?:, )?)+), \[sp",
     RISCV_LP64D: r"f?sd\s+(f?s\d+),",
+    LOONGARCH_LP64D: r"f?st\.d\s+\$(f?[sp]\d*),",
 }
-# The assembler's names of RISC-V registers (psABI, chapter 1).
-_RISCV = {f"s{n}": f"x{8 + n if n < 2 else 16 + n}" for n in range(12)}
-_RISCV |= {f"fs{n}": f"f{8 + n if n < 2 else 16 + n}" for n in range(12)}
+# The assembler's names of registers (RISC-V psABI, chapter 1; LoongArch psABI, register convention).
+_NAMES = {
+    MS_X64: {},
+    AAPCS64: {},
+    RISCV_LP64D: {f"s{n}": f"x{8 + n if n < 2 else 16 + n}" for n in range(12)}
+    | {f"fs{n}": f"f{8 + n if n < 2 else 16 + n}" for n in range(12)},
+    LOONGARCH_LP64D: {"fp": "r22"}
+    | {f"s{n}": f"r{23 + n}" for n in range(9)}
+    | {f"fs{n}": f"f{24 + n}" for n in range(8)},
+}
 
 
 def assembled(convention: CallingConvention, source: str) -> str:
@@ -90,6 +100,8 @@ def assembled(convention: CallingConvention, source: str) -> str:
     options = ["-O2", "-fno-asynchronous-unwind-tables", "-S", "-o", "-"]
     if convention is not AAPCS64:
         options.append("-fomit-frame-pointer")
+    if convention is LOONGARCH_LP64D:
+        options.append("--target=loongarch64-linux-gnu")
     return run(judge(program, package), *options, "-xc", "-", stdin=source.encode())
 
 
@@ -101,7 +113,7 @@ def test_a_compiler_saves_the_registers_that_are_callee_saved(convention: Callin
     # GCC does not take x29 for clobbered; a function that calls others saves it, with the return address.
     text = assembled(convention, f"{source} {attribute} void g(void); {attribute} void h(void) {{ g(); g(); }}")
     saved = {
-        _RISCV.get(name, name)
+        _NAMES[convention].get(name, name)
         for found in re.findall(_SAVES[convention], text)
         for group in ([found] if isinstance(found, str) else found)
         for name in re.findall(r"\w+", group)
@@ -125,5 +137,6 @@ def test_a_compiler_finds_arguments_at_their_places(convention: CallingConventio
             MS_X64: f"{offset}(%rsp), %rax",
             AAPCS64: f"x0, [sp, {offset}]" if offset else "x0, [sp]",
             RISCV_LP64D: f"a0,{place.offset}(sp)",
+            LOONGARCH_LP64D: f"$a0, $sp, {place.offset}",
         }
         assert written[convention] in text

@@ -22,6 +22,11 @@ COMPILERS = {
     Machine.AMD64: ("gcc", "gcc"),
     Machine.ARM64: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
     Machine.RISCV64: ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
+    Machine.LOONGARCH64: ("clang-19", "clang-19"),
+}
+MORE = {
+    Machine.AMD64: ["-mno-red-zone"],
+    Machine.LOONGARCH64: ["--target=loongarch64-linux-gnu", "-fuse-ld=lld-19"],
 }
 
 
@@ -30,13 +35,12 @@ def built(machine: Machine, folder: Path) -> bytes:
     compiler = judge(*COMPILERS[machine])
     target = folder / "hello.elf"
     options = "-O2 -ffreestanding -fno-stack-protector -fpie -fshort-wchar -nostdlib -static-pie -Wl,-e,entry"
-    more = ["-mno-red-zone"] if machine is Machine.AMD64 else []
-    run(compiler, *options.split(), *more, "-o", str(target), str(SOURCE))
+    run(compiler, *options.split(), *MORE.get(machine, []), "-o", str(target), str(SOURCE))
     return target.read_bytes()
 
 
 @pytest.mark.parametrize("machine", COMPILERS, ids=lambda machine: machine.name)
-def test_programs_of_three_processors(machine: Machine, tmp_path: Path) -> None:
+def test_programs_of_four_processors(machine: Machine, tmp_path: Path) -> None:
     elf = built(machine, tmp_path)
     data = image_from_elf(elf)
     assert image_from_elf(elf) == data

@@ -1,4 +1,4 @@
-"""A program asks 230 questions of the services; this firmware on three processors and OVMF give the same answers.
+"""A program asks 230 questions of the services; this firmware on four processors and OVMF give the same answers.
 
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """
@@ -18,7 +18,7 @@ from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, s
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.testing import boot_disk, judge_file
 
-ARCHITECTURES = ("amd64", "arm64", "riscv64")
+ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 SOURCE = Path(__file__).parent / "programs" / "conformance.c"
 FILES = {"/hello.txt": b"hello, world\n", "/aa.txt": b""}
 ANSWER = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")
@@ -88,7 +88,7 @@ def ours() -> dict[str, Answers]:
     return {name: hosted(name) for name in ARCHITECTURES}
 
 
-def test_three_processors_give_the_same_answers(ours: dict[str, Answers]) -> None:
+def test_four_processors_give_the_same_answers(ours: dict[str, Answers]) -> None:
     assert len(ours["amd64"]) > 220
     assert ours["arm64"] == ours["amd64"]
     assert ours["riscv64"] == ours["amd64"]

@@ -249,6 +249,8 @@ def content(facts: Facts) -> dict[str, bytes]:
             "global",
         ),
         (pax((b"path", b"")) + member(b"b", b"2"), {"b": b"2"}, ""),
+        # As both; bsdtar complains.
+        (pax((b"path", b"one")) + pax((b"mtime", b"5")) + member(b"b", b"2"), {"b": b"2"}, ""),
         (pax((b"SCHILY.acl.access", b"user::rw-")) + member(b"a", b"1"), {"a": b"1"}, "access control"),
         (pax((b"SCHILY.fflags", b"immutable,uarch")) + member(b"a", b"1"), {"a": b"1"}, "flags"),
         # Signed sums of old tars.
@@ -292,6 +294,8 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
         header(b"loop", b"2", link=b"loop") + member(b"loop/x", b"1"),
         header(b"l", b"2", link=b"nowhere") + member(b"l/x", b"1"),
         directory(b"d/") + member(b"d/f", b"1") + member(b"d", b"2"),
+        member(b"", b"1"),
+        member(b".", b"1"),
     ],
 )
 def test_what_is_refused_is_named(tmp_path: Path, data: bytes) -> None:
@@ -349,6 +353,29 @@ def test_what_follows_a_compressed_archive(compress: Callable[[bytes], bytes], t
     assert run(judge("bsdtar", "libarchive-tools"), "-tf", path) == "f\n"
     build(tmp_path / "image", path)
     assert content(facts_of_image(tmp_path / "image")) == {"f": b"data"}
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"), [("xz", ["--format=lzma"]), ("xz", ["-9"]), ("gzip", []), ("bzip2", [])]
+)
+def test_what_compressors_write(program: str, arguments: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(member(b"f", b"data") + END)
+    packed = subprocess.run([judge("xz", "xz-utils"), *arguments, "-c", path], capture_output=True, check=True).stdout
+    (tmp_path / "packed").write_bytes(packed)
+    assert run(judge("bsdtar", "libarchive-tools"), "-tf", tmp_path / "packed") == "f\n"
+    build(tmp_path / "image", tmp_path / "packed")
+    assert content(facts_of_image(tmp_path / "image")) == {"f": b"data"}
+
+
+def test_other_archives_are_named(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"data")
+    for form in ("zip", "7zip"):
+        path = tmp_path / form
+        run(judge("bsdtar", "libarchive-tools"), "-C", tmp_path, f"--format={form}", "-cf", path, "f")
+        with pytest.raises(SourceError, match=f"{form.removesuffix('ip')}.* archive cannot be read") as caught:
+            build(tmp_path / "image", path)
+        assert caught.value.hint == "unpack it first"
 
 
 def test_devices_pipes_and_sockets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """What the tests of every package need: judges, damaged copies of good images, and documents that tell the truth.
 
-A *judge* is a program nobody here wrote. Where one is missing a test is skipped and says which package to
+A *judge* is a program of another project. Where one is missing a test is skipped and says which package to
 install; where ``CI`` is set the same absence fails, because there a skip would hide a missing proof.
 """
 

@@ -1,4 +1,4 @@
-"""Compressed files, told by their first bytes and read once from front to back: gzip, xz, Zstandard, bzip2.
+"""Compressed files, told by their first bytes and read once from front to back: gzip, xz, LZMA, Zstandard, bzip2.
 
 A decoder is imported when a file needs it: most files that are asked about are not compressed.
 """
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _INPUT, OUTPUT = 1 << 18, 1 << 20
 _XZ_MEMORY = 1 << 30  # a stream made by xz -9 takes 65 MiB to read
-MAGIC_SIZE = 6
+_LZMA_MAGIC = b"\x5d\0"  # lc=3 lp=0 pb=2, which all encoders choose, and the low byte of the dictionary's size
+MAGIC_SIZE = 9
 
 
 class Decoder(Protocol):
@@ -95,6 +96,12 @@ def _xz() -> Decoder:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
+def _lzma() -> Decoder:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_XZ_MEMORY)
+
+
 def _bzip2() -> Decoder:
     import bz2
 
@@ -112,6 +119,16 @@ _DECODERS: tuple[tuple[bytes, Callable[[], Decoder]], ...] = (
     (b"\x28\xb5\x2f\xfd", _zstd),
     (b"BZh", _bzip2),
 )
+#: First bytes of what is not read -> what they begin, and how to get at its content.
+_FOREIGN = (
+    (b"PK\x03\x04", "a zip archive", "unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
+    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "unpack it first: lz4 -d"),
+    (b"LZIP", "a file compressed with lzip", "unpack it first: lzip -d"),
+    (b"\x89LZO\0\r\n\x1a\n", "a file compressed with lzop", "unpack it first: lzop -d"),
+    (b"\x1f\x9d\x90", "a file compressed with compress", "unpack it first: gzip -d"),
+)
 
 
 def _magic_of(make: Callable[[], Decoder]) -> bytes:
@@ -119,17 +136,29 @@ def _magic_of(make: Callable[[], Decoder]) -> bytes:
 
 
 def decoder_for(head: bytes) -> Callable[[], Decoder] | None:
-    """What makes decoders for a file that begins with ``head`` (six bytes will do); ``None`` if it is not compressed.
+    """What makes decoders for a file that begins with ``head`` (:data:`MAGIC_SIZE` bytes); ``None`` if it is plain.
 
     Raises:
-        UnsupportedContainerError: Zstandard, and no module for it.
+        UnsupportedContainerError: an archive or a compression that is not read, or Zstandard and no module for it.
     """
+    for magic, what, hint in _FOREIGN:
+        if head.startswith(magic):
+            raise UnsupportedContainerError(f"{what} cannot be read", offset=0, actual=magic, hint=hint)
+    if _is_lzma(head):
+        return _lzma
     for magic, make in _DECODERS:
         if head.startswith(magic):
             if make is _zstd:
                 zstandard()
             return make
     return None
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Whether a file is in the form of the LZMA utilities, which has no magic number: by what liblzma asks of it."""
+    dictionary = int.from_bytes(head[1:5], "little")
+    above = 1 << dictionary.bit_length() - 1 if dictionary else 0
+    return head.startswith(_LZMA_MAGIC) and dictionary >= 4096 and dictionary in (above, above | above >> 1)
 
 
 def decompressed(

@@ -1,4 +1,4 @@
-"""From a file that somebody has to the bytes of a disk or of a partition of it."""
+"""The bytes of a disk, or of a partition of it, out of an image file of any supported kind."""
 
 from __future__ import annotations
 
@@ -36,12 +36,9 @@ _REFUSED = (
     (b"<<< ", "a VDI image", _QEMU_IMG),
     (b"WithoutFreeSpace", "a Parallels image", _QEMU_IMG),
     (b"WithouFreSpacExt", "a Parallels image", _QEMU_IMG),
-    (b"PK\x03\x04", "a zip archive", "unpack it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "unpack it first: lz4 -d"),
-    (b"LZIP", "a file compressed with lzip", "unpack it first: lzip -d"),
 )
-_HEAD = 32
+_HEAD = 512
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257  # POSIX pax, "ustar Interchange Format"; GNU's has it too
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +57,24 @@ def in_place(stored: Storage) -> Disk | None:
         UnsupportedContainerError: a container of another kind; the hint says what to do.
     """
     head = stored.read_at(0, min(_HEAD, stored.size))
-    for magic, what, hint in _REFUSED:
-        if head.startswith(magic):
-            raise UnsupportedContainerError(f"{what} cannot be read", offset=0, actual=head[: len(magic)], hint=hint)
+    _refuse(head)
     if decoder_for(head[:MAGIC_SIZE]) is not None:
         return None
     if head.startswith(QCOW2_MAGIC):
         return Disk(Qcow2(stored), "qcow2")
     vhd = open_vhd(stored)
     return Disk(stored, "raw") if vhd is None else Disk(vhd, "vhd")
+
+
+def _refuse(head: bytes) -> None:
+    for magic, what, hint in _REFUSED:
+        if head.startswith(magic):
+            raise UnsupportedContainerError(f"{what} cannot be read", offset=0, actual=head[: len(magic)], hint=hint)
+    if head.startswith(_TAR_MAGIC, _TAR_MAGIC_AT):
+        raise UnsupportedContainerError(
+            "a tar archive is not a disk", offset=_TAR_MAGIC_AT, actual=_TAR_MAGIC,
+            hint="unpack it first (tar -xf); the disk is one of its files",
+        )  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -81,9 +87,9 @@ def open_disk(
 ) -> Iterator[Disk]:
     """The disk in ``source``: a path, a binary file, a buffer or a storage.
 
-    A disk compressed with gzip, xz, Zstandard or bzip2 is decompressed once into a nameless sparse file in ``folder``
-    (by default TMPDIR); ``limit`` bounds its size in bytes, and ``progress`` is told how many bytes of the compressed
-    file have been read.
+    A disk compressed with gzip, xz, LZMA, Zstandard or bzip2 is decompressed once into a nameless sparse file in
+    ``folder`` (by default TMPDIR); ``limit`` bounds its size in bytes, and ``progress`` is told how many bytes of the
+    compressed file have been read.
 
     Raises:
         ContainerError: the container is damaged.
@@ -119,6 +125,7 @@ def decompressed_disk(stored: Storage, progress: Callable[[int], None] | None = 
         raise UnsupportedContainerError(
             f"a compressed {what} cannot be read", hint="decompress it; a qcow2 image can be read as it is"
         )
+    _refuse(first[:_HEAD])
     yield first
     yield from pieces
 
@@ -174,7 +181,7 @@ def window(disk: Storage, place: Place) -> Storage:
 
 
 def _compression(stored: Storage) -> str:
-    names = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"\x28\xb5": "zstd", b"BZ": "bzip2"}
+    names = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"\x5d\0": "lzma", b"\x28\xb5": "zstd", b"BZ": "bzip2"}
     return names[stored.read_at(0, 2)]
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 ENTRY_POINTS = "cloudboot.partitions"
-_HINT = "pip install cloudboot-gpt, which reads GPT and MBR; or say where it starts: --offset"
+_NO_READER = "pip install cloudboot-gpt, which reads GPT and MBR; or say where it starts: --offset"
+_NO_TABLE = "if a file system is in it, say where it starts: --offset"
 
 
 class Partition(Protocol):
@@ -105,8 +106,10 @@ def read_partitions(disk: Storage, readers: Iterable[PartitionReader]) -> Partit
         except FormatError as error:
             problem = problem or error
     if problem is not None:
-        raise PartitionError(f"no partition table that can be read: {problem}", hint=problem.hint or _HINT) from problem
-    raise PartitionError("nothing is installed that reads partition tables", hint=_HINT)
+        raise PartitionError(
+            f"no partition table that can be read: {problem}", hint=problem.hint or _NO_TABLE
+        ) from problem
+    raise PartitionError("nothing is installed that reads partition tables", hint=_NO_READER)
 
 
 def choose(partitions: Sequence[Chosen], wanted: str) -> Chosen:
@@ -184,8 +187,9 @@ def locate(
         if _type_text(each.type) in types:
             return Place(each.offset, each.size)
     raise PartitionError(
-        f"no partition of a type that holds {what}", field="partition", actual=described(table.partitions)
-    )
+        f"no partition of a type that holds {what}", field="partition", actual=described(table.partitions),
+        hint="if one of them holds it all the same, name it with --partition",
+    )  # fmt: skip
 
 
 def _type_text(kind: UUID | int) -> str:

@@ -28,6 +28,7 @@ _REFUSED = {
     _EXTERNAL_DATA: "a qcow2 image whose data is in another file",
     _EXTENDED_L2: "a qcow2 image with subclusters",
 }
+_CONVERT = "qemu-img convert -O raw IMAGE disk.img"
 _OFFSET_MASK = (1 << 56) - (1 << 9)
 _COMPRESSED, _ZERO = 1 << 62, 1
 _CACHED_TABLES, _CACHED_CLUSTERS = 64, 32
@@ -46,7 +47,7 @@ class Qcow2(MappedDisk):
     """The virtual disk in a qcow2 image, as read-only storage.
 
     Raises:
-        ContainerError: it is none, or its header or tables cannot be.
+        ContainerError: it is not a qcow2 image, or its header or tables are damaged.
         UnsupportedContainerError: encryption, a backing file, external data, subclusters, or a feature not known.
     """
 
@@ -185,7 +186,8 @@ def _read_header(storage: Storage) -> Qcow2Header:
     if data[:4] != MAGIC:
         raise _wrong("magic", "not a qcow2 image", MAGIC, data[:4])
     if head.version not in (2, 3):
-        raise _unsupported("version", "a qcow2 image of an unknown version", "2 or 3", head.version)
+        hint = _CONVERT if head.version == 1 else None
+        raise _unsupported("version", "a qcow2 image of an unknown version", "2 or 3", head.version, hint=hint)
     if head.version == 2:
         head = Qcow2Header.unpack_from(data[:_V2_SIZE].ljust(Qcow2Header.SIZE, b"\0"))
     elif head.header_length <= _V3_SIZE:
@@ -209,7 +211,7 @@ def _check_features(head: Qcow2Header) -> None:
         )  # fmt: skip
     for bit, message in _REFUSED.items():
         if head.incompatible_features & bit:
-            raise _unsupported("incompatible_features", message, 0, head.incompatible_features)
+            raise _unsupported("incompatible_features", message, 0, head.incompatible_features, hint=_CONVERT)
     if head.incompatible_features & ~(_DIRTY | _COMPRESSION_TYPE):
         raise _unsupported(
             "incompatible_features", "a qcow2 image with unknown features", 0, head.incompatible_features

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import FormatError, Storage, UsageError, Window, new_file, new_image, open_storage
+from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
 from cloudboot_base.command import OK, notice, print_findings, print_json, printable, size_argument
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks
@@ -26,10 +26,11 @@ from cloudboot_disk_image import (
     window,
 )
 
-from . import builder, errors, geometry, names, times, tree
+from . import builder, errors, names, times, tree
 from .check import check
 from .filesystem import FatFileSystem
 from .geometry import ENTRY_SIZE
+from .opening import TYPES, is_volume
 from .paths import join, require_length, split
 from .plan import FormatOptions
 from .reader import FatReader
@@ -172,31 +173,21 @@ def _timestamp(options: argparse.Namespace, otherwise: dt.datetime) -> dt.dateti
     return moment
 
 
-#: Partition types that hold FAT, as a rule: the ESP, Microsoft's basic data, and their types in an MBR.
-_TYPES = {
-    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7",
-    "0xef", "0x01", "0x04", "0x06", "0x0b", "0x0c", "0x0e",
-}  # fmt: skip
-
-
 def _find(disk: Storage) -> Place:
     """Where the volume of a disk is: at its start, or in the first partition of a type that holds FAT.
 
     Raises:
         PartitionError: the disk has partitions, and none of such a type.
     """
-    try:
-        geometry.parse(disk.read_at(0, 512))
+    if is_volume(disk):
         return Place(0, None)
-    except FormatError:
-        pass
     try:
         table = read_partitions(disk, InstalledReaders())
     except PartitionError:
         return Place(0, None)  # neither: the reader says what is wrong with the boot sector
     _tell(table)
     for each in table.partitions:
-        if (f"{each.type:#04x}" if isinstance(each.type, int) else str(each.type)) in _TYPES:
+        if (f"{each.type:#04x}" if isinstance(each.type, int) else str(each.type)) in TYPES:
             return Place(each.offset, each.size)
     raise PartitionError("no partition of a type that holds FAT", hint="name one with --partition")
 

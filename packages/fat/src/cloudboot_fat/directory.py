@@ -59,6 +59,10 @@ class Directory:
         """The entry whose long or short name equals ``name`` as VFAT compares them."""
         return self._by_name.get(names.fold(name))
 
+    def at(self, index: int) -> DirEntry | None:
+        """The entry whose short one is in slot ``index``."""
+        return self._entries.get(index)
+
     def _is_taken(self, short: bytes) -> bool:
         return names.display_short(short, "ascii") in self._by_name  # only ASCII is ever asked for
 

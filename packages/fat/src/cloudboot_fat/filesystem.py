@@ -12,7 +12,7 @@ import io
 import re
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloudboot_base import WritableStorage
 
@@ -26,7 +26,9 @@ from .reader import FatReader
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
 
     from cloudboot_base import Storage
 
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
     from .directory import Directory
     from .extents import Extent
     from .records import DirectoryEntry
+
+
+class Slot(NamedTuple):
+    """Where the entry of a file or directory stands: the first cluster of its directory, and its position there."""
+
+    directory: int
+    position: int
 
 
 class FatFileSystem(FatReader):
@@ -52,6 +61,7 @@ class FatFileSystem(FatReader):
         self._pending: list[tuple[int, bytes]] = []
         self._to_zero: list[Extent] = []
         self._to_free: list[Run] = []
+        self._to_end: list[int] = []
 
     # Files
 
@@ -118,6 +128,122 @@ class FatFileSystem(FatReader):
         if entry.is_dir:
             raise errors.IsADirectoryError("is a directory", field=path)
         self._delete(parent, entry)
+
+    # Parts of files
+
+    def slot_of(self, path: str) -> Slot:
+        """Where the entry of a path stands.
+
+        Raises:
+            OptionError: it is the root directory, which has none.
+            FileNotFoundError, NotADirectoryError: there is nothing.
+        """
+        parent, entry = self._existing(path)
+        return Slot(parent.cluster, entry.index)
+
+    def entry_at(self, slot: Slot) -> DirEntry:
+        """The entry in a slot.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self._in_slot(slot)[1]
+
+    def _in_slot(self, slot: Slot) -> tuple[Directory, DirEntry]:
+        parent = self.directory(slot.directory)
+        entry = parent.at(slot.position)
+        if entry is None:
+            raise errors.FileNotFoundError("no such directory entry", structure="DirectoryEntry", actual=slot)
+        return parent, entry
+
+    def write_into(self, slot: Slot, offset: int, data: Buffer, *, timestamp: dt.datetime | None = None) -> DirEntry:
+        """Write into the file whose entry is in ``slot``, from byte ``offset`` on; it grows as far as needed.
+
+        FAT has no holes: what lies between the old end and ``offset`` is filled with zeros. New clusters are written
+        before the file points at them; those it has are written in place.
+
+        Raises:
+            FileTooLargeError: it would have 4 GiB or more.
+            NoSpaceError: the volume is full.
+            IsADirectoryError, FileNotFoundError: there is no file in the slot.
+            ChainError: its clusters cannot be told.
+        """
+        view = memoryview(data).cast("B")
+        return self._set_size(slot, lambda old: max(old, offset + len(view)), timestamp, offset, view)
+
+    def resize(self, slot: Slot, size: int, *, timestamp: dt.datetime | None = None) -> DirEntry:
+        """Let the file whose entry is in ``slot`` have ``size`` bytes; new ones are zero.
+
+        Raises:
+            As :meth:`write_into`.
+        """
+        return self._set_size(slot, lambda _: size, timestamp, size, memoryview(b""))
+
+    def _set_size(
+        self, slot: Slot, choose: Callable[[int], int], timestamp: dt.datetime | None, offset: int, view: memoryview
+    ) -> DirEntry:
+        with self._change() as storage:
+            parent, entry = self._in_slot(slot)
+            size = choose(entry.size)
+            if entry.is_dir:
+                raise errors.IsADirectoryError("is a directory", field=entry.name)
+            if size > MAX_FILE_SIZE:
+                raise errors.FileTooLargeError("a FAT file has less than 4 GiB", field=entry.name, actual=size)
+            runs = self._fit(entry, size)
+            for at, length in self._pieces(runs, entry.size, offset - entry.size):
+                zero(storage, at, length)
+            done = 0
+            for at, length in self._pieces(runs, offset, len(view)):
+                storage.write_at(at, view[done : done + length])
+                done += length
+            stamp = self._stamp if timestamp is None else times.encode(timestamp)
+            record = first_cluster(entry.record, runs[0].cluster if runs else 0, wide=self.wide)
+            return self._rewrite(parent, entry, _written(record, size, stamp))
+
+    def _fit(self, entry: DirEntry, size: int) -> list[Run]:
+        """The clusters of a file once it has as many as ``size`` bytes need."""
+        runs = self._chain(entry.cluster) if entry.cluster else []
+        wanted = -(-size // self.geometry.cluster_size)
+        missing = wanted - sum(run.length for run in runs)
+        if missing > 0:
+            new = self._replace([], missing)
+            if runs:
+                self.fat.link([Run(runs[-1].cluster + runs[-1].length - 1, 1)], following=new[0].cluster)
+            return runs + new
+        kept: list[Run] = []
+        for run in runs:
+            here = min(run.length, wanted)
+            wanted -= here
+            if here:
+                kept.append(Run(run.cluster, here))
+            if here < run.length:
+                self._to_free.append(Run(run.cluster + here, run.length - here))
+        if kept and missing < 0:  # the chain ends earlier only when the entry no longer claims the rest
+            self._to_end.append(kept[-1].cluster + kept[-1].length - 1)
+        return kept
+
+    def _pieces(self, runs: list[Run], start: int, length: int) -> Iterator[tuple[int, int]]:
+        """Where ``length`` bytes of a file from ``start`` on stand: offset in the volume, and length."""
+        for run in runs:
+            if length <= 0:
+                return
+            offset, size = self.run_extent(run)
+            if start < size:
+                here = min(length, size - start)
+                yield offset + start, here
+                start, length = 0, length - here
+            else:
+                start -= size
+
+    def change_entry(self, slot: Slot, **fields: Any) -> DirEntry:
+        """Set fields of the directory entry in ``slot``, under their names in the specification: ``DIR_Attr``, say.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self._change():
+            parent, entry = self._in_slot(slot)
+            return self._rewrite(parent, entry, replace(entry.record, **fields))
 
     # Directories
 
@@ -192,11 +318,12 @@ class FatFileSystem(FatReader):
     def rename(self, old: str, new: str, *, overwrite: bool = False) -> DirEntry:
         """Move a file or directory. Nothing may stand at ``new``, except what is moved, for another spelling.
 
-        With ``overwrite`` a file takes the place of a file: ``new`` names the old content or the new one, whatever
-        interrupts the change.
+        With ``overwrite`` a file takes the place of a file, and a directory that of an empty one: ``new`` names the old
+        content or the new one, whatever interrupts the change.
 
         Raises:
-            FileExistsError: the path is taken, and not by a file that a file may replace.
+            FileExistsError: the path is taken, and ``overwrite`` is false.
+            IsADirectoryError, NotADirectoryError, DirectoryNotEmptyError: what is there cannot be replaced.
             OptionError: a directory would move into itself, or it is the root directory.
             NoSpaceError: the target directory is full.
             InvalidNameError, FileNotFoundError, NotADirectoryError: a path.
@@ -207,11 +334,13 @@ class FatFileSystem(FatReader):
             target = source  # one object for one directory, even if the cache has dropped it in between
         known = target.find(name)
         if known is not None and known.offset != entry.offset:
-            if not overwrite or known.is_dir or entry.is_dir:
+            if not overwrite:
                 raise errors.FileExistsError("the path is taken", field=new)
-            return self._take_place(source, entry, target, known)
+            self._require_replaceable(entry, known, new)
         if entry.is_dir and self._leads_through(new, entry.cluster):
             raise errors.OptionError("a directory cannot move into itself", field=new)
+        if known is not None and known.offset != entry.offset:
+            return self._take_place(source, entry, target, known)
         names.validate(name)
         with self._change():
             erased = source.erase(entry)
@@ -224,14 +353,27 @@ class FatFileSystem(FatReader):
                 self._point_up(moved, target)
         return moved
 
+    def _require_replaceable(self, entry: DirEntry, known: DirEntry, path: str) -> None:
+        """Refuse to let ``entry`` take the place of ``known`` where rename(2) would."""
+        if known.is_dir and not entry.is_dir:
+            raise errors.IsADirectoryError("is a directory", field=path)
+        if entry.is_dir and not known.is_dir:
+            raise errors.NotADirectoryError("not a directory", field=path)
+        if known.is_dir and self._enter(known, path).entries:
+            raise errors.DirectoryNotEmptyError("the directory is not empty", field=path)
+
     def _take_place(self, source: Directory, entry: DirEntry, target: Directory, known: DirEntry) -> DirEntry:
-        """Let the file ``entry`` take the place of the file ``known``, whose names stay."""
+        """Let ``entry`` take the place of ``known``, whose names stay."""
         with self._change():
             if known.cluster:
                 self._replace(self._chain(known.cluster), 0)
             moved = self._rewrite(target, known, replace(entry.record, DIR_Name=known.record.DIR_Name, DIR_NTRes=0))
             self._pending += source.erase(entry)
             self._remember(source)
+            if known.is_dir:
+                self._cache.pop(known.cluster, None)
+                if source is not target:
+                    self._point_up(moved, target)
         return moved
 
     def _leads_through(self, path: str, cluster: int) -> bool:
@@ -258,8 +400,12 @@ class FatFileSystem(FatReader):
         require_length(path)
         if not parts:
             raise errors.FileExistsError("the root directory is always there", field=path)
-        above = "/".join(parts[:-1])
-        return self._enter(self.stat(above), above), parts[-1]
+        above = "/" + "/".join(parts[:-1])
+        try:
+            return self._enter(self.stat(above), above), parts[-1]
+        except errors.FileNotFoundError as error:
+            error.hint = f"make the directory first: cloudboot-fat mkdir IMAGE {above}"
+            raise
 
     def _existing(self, path: str) -> tuple[Directory, DirEntry]:
         if not split(path):
@@ -326,6 +472,8 @@ class FatFileSystem(FatReader):
             self.fat.flush(storage)
             for offset, raw in _joined(self._pending):
                 storage.write_at(offset, raw)
+            for cluster in self._to_end:
+                self.fat.link([Run(cluster, 1)])
             self._release(self._to_free)
             self.fat.flush(storage)
             self._write_fsinfo(storage)
@@ -335,7 +483,7 @@ class FatFileSystem(FatReader):
             self._free = None
             raise
         finally:
-            self._pending, self._to_zero, self._to_free = [], [], []
+            self._pending, self._to_zero, self._to_free, self._to_end = [], [], [], []
 
     def _write_fsinfo(self, storage: WritableStorage) -> None:
         info = self.fsinfo()

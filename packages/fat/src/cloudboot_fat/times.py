@@ -65,3 +65,15 @@ def nanoseconds(moment: dt.datetime | None) -> int | None:
         return None
     passed = moment - dt.datetime(1970, 1, 1)  # noqa: DTZ001 -- FAT times have no zone
     return (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + passed.microseconds * 1000
+
+
+def moment(nanoseconds: int) -> dt.datetime:
+    """The moment without a zone that is ``nanoseconds`` after 1970 in UTC.
+
+    Raises:
+        RangeError: no calendar has it.
+    """
+    try:
+        return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=nanoseconds // 1000)  # noqa: DTZ001
+    except OverflowError as error:
+        raise RangeError("FAT stores the years 1980 to 2107", field="timestamp", actual=nanoseconds) from error

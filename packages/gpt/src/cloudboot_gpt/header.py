@@ -158,10 +158,10 @@ def truncation(header: GPTHeader, place: Place) -> Iterator[GPTError]:
 
 def _array_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
     size, count = header.SizeOfPartitionEntry, header.NumberOfPartitionEntries
-    if size < GPTPartitionEntry.SIZE or size & (size - 1):
+    if not GPTPartitionEntry.SIZE <= size <= MAX_ARRAY_SIZE or size & (size - 1):
         yield EntrySizeError(
-            "impossible entry size",
-            **_at(place, "SizeOfPartitionEntry"), expected="128 times a power of two", actual=size,
+            "impossible entry size", **_at(place, "SizeOfPartitionEntry"),
+            expected=f"128 times a power of two, at most {MAX_ARRAY_SIZE}", actual=size,
         )  # fmt: skip
         return
     if count == 0 or array_size(header) > MAX_ARRAY_SIZE:
@@ -175,9 +175,14 @@ def _array_faults(header: GPTHeader, place: Place) -> Iterator[GPTError]:
         lowest, end = PRIMARY_LBA + 1, header.FirstUsableLBA
     else:
         lowest, end = header.LastUsableLBA + 1, place.lba
-    if start < lowest or start + blocks > end:
+    if blocks > end - lowest:
         yield EntryArrayPlaceError(
-            f"the entry array of {blocks} blocks overlaps something",
+            f"the entry array does not fit between the {place.copy} header and the usable blocks",
+            **_at(place, "NumberOfPartitionEntries"), expected=f"at most {max(0, end - lowest)} blocks", actual=blocks,
+        )  # fmt: skip
+    elif start < lowest or start + blocks > end:
+        yield EntryArrayPlaceError(
+            f"the entry array of {blocks} blocks reaches into the {place.copy} header or the usable blocks",
             **_at(place, "PartitionEntryLBA"), expected=f"{lowest} to {end - blocks}", actual=start,
         )  # fmt: skip
 

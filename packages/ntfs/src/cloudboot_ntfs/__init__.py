@@ -8,7 +8,7 @@ configurations in :mod:`.bcd`; neither needs a file system. The doubles of built
 on) stand in :mod:`.errors`.
 """
 
-from .builder.build import Built, build, format, required_size  # noqa: A004 -- the trade's word
+from .builder.build import Built, build, format, required_size  # noqa: A004 -- the usual word
 from .builder.members import Directory, File, HardLink, Reparse, Symlink
 from .builder.options import Options
 from .checker import check

@@ -2,6 +2,7 @@
 
 - :func:`push_image` makes an image file the single layer of an artifact, in a registry or in a folder;
 - :func:`fetch_image` brings it back as sealed memory that a machine can open as its disk;
+- :func:`push_kernel` and :func:`fetch_kernel` do the same with a kernel, its initial RAM disk and its command line;
 - :func:`fetch_blob_to_buffer` fills the caller's own buffer, :func:`fetch_blob_to_file` a file;
   :func:`iter_blob` gives it in pieces once all of it is verified;
 - :func:`copy_image` takes it, or anything else a manifest describes, from one place to another;
@@ -14,7 +15,8 @@ from cloudboot_oci_stream.download.receive import fetch_blob_to_buffer, fetch_bl
 from cloudboot_oci_stream.errors import OciError
 from cloudboot_oci_stream.http.access import Access
 from cloudboot_oci_stream.http.accounts import login, logout
-from cloudboot_oci_stream.image import Image, Resolved, fetch_image, iter_blob, resolve
+from cloudboot_oci_stream.image import Image, Resolved, fetch_image, iter_blob, resolve, resolve_manifest
+from cloudboot_oci_stream.kernel import Kernel, KernelLayers, fetch_kernel, is_kernel, kernel_layers, push_kernel
 from cloudboot_oci_stream.push import push_image
 from cloudboot_oci_stream.retry import RetryPolicy
 from cloudboot_oci_stream.signatures.keys import PublicKey
@@ -39,6 +41,8 @@ __all__ = [
     "Identity",
     "IdentitySigner",
     "Image",
+    "Kernel",
+    "KernelLayers",
     "KeySigner",
     "LayoutReference",
     "Manifest",
@@ -62,13 +66,18 @@ __all__ = [
     "fetch_blob_to_buffer",
     "fetch_blob_to_file",
     "fetch_image",
+    "fetch_kernel",
+    "is_kernel",
     "iter_blob",
+    "kernel_layers",
     "login",
     "logout",
     "open_store",
     "parse_reference",
     "push_image",
+    "push_kernel",
     "resolve",
+    "resolve_manifest",
     "sign_image",
     "verify_signature",
 ]

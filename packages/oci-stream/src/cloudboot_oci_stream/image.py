@@ -109,22 +109,22 @@ class Image:
             self._mapping.close()
 
 
-def resolve(
+def resolve_manifest(
     store: Store,
     *,
     platform: Platform | None = None,
     deadline: Deadline | None = None,
     retry: RetryPolicy | None = None,
     document: Document | None = None,
-) -> Resolved:
-    """The manifest of the image that the store's reference names, and the layer that is the image.
+) -> tuple[Document, Manifest]:
+    """The manifest that the store's reference names, as it was stored and what it says; whatever it describes.
 
     An index is followed to the entry for ``platform``, or to the only one there is. ``document`` is what the reference
     names, where it was read already: then it is not asked for again.
 
     Raises:
         NotFoundError: the registry or folder has no image of that name.
-        ContentError: what there is, is no disk image.
+        ContentError: what there is, is no manifest.
     """
     limit = deadline or Deadline()
     with about(reference=store.reference):
@@ -137,8 +137,28 @@ def resolve(
         else:
             raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
-            manifest = parse_manifest(document)
-            return Resolved(document, manifest, image_layer(manifest))
+            return document, parse_manifest(document)
+
+
+def resolve(
+    store: Store,
+    *,
+    platform: Platform | None = None,
+    deadline: Deadline | None = None,
+    retry: RetryPolicy | None = None,
+    document: Document | None = None,
+) -> Resolved:
+    """The manifest of the image that the store's reference names, and the layer that is the image.
+
+    The arguments are those of :func:`resolve_manifest`.
+
+    Raises:
+        NotFoundError: the registry or folder has no image of that name.
+        ContentError: what there is, is no disk image.
+    """
+    document, manifest = resolve_manifest(store, platform=platform, deadline=deadline, retry=retry, document=document)
+    with about(reference=store.reference, digest=document.digest):
+        return Resolved(document, manifest, image_layer(manifest))
 
 
 def fetch_image(

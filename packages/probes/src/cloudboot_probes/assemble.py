@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_ufs2 import File, HardLink, Symlink
 
-from . import linux, systems
+from . import linux, standin, systems
 from .errors import RecipeError
 from .inputs import check_file, read_file
 from .inventory import account_of_archive, account_of_file, account_of_mapping
@@ -50,7 +50,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     """
     esp: dict[str, EspFile] = {}
     root: dict[str, RootMember] = {}
-    sources: tuple[dict[str, str], ...] = ()
+    sources: tuple[Mapping[str, str], ...] = recipe.sources
     if recipe.system == "linux":
         if not _WORD.fullmatch(recipe.root.partition_name):
             raise RecipeError(
@@ -68,9 +68,17 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
         moment = recipe.timestamp * 10**9
         root |= {path: Symlink(f"boot/{path}", mtime_ns=moment) for path in ("vmlinuz", "initrd.img")}
         root[f"boot/vmlinuz-{parts.release}"] = HardLink("boot/vmlinuz")
+    elif recipe.system == "demo":
+        esp[systems.load("demo").loader(recipe.architecture)] = standin.loader(recipe.architecture)
+        if not recipe.esp_only:
+            root[standin.LOADER_CONF_PATH] = _stamped(recipe, standin.LOADER_CONF.encode())
     esp |= _present(recipe.esp.files)
     root |= {path.strip("/"): source for path, source in _present(recipe.root.files).items()}
     tree = recipe.root.source
+    if recipe.esp_only and (root or tree is not None):
+        raise RecipeError(
+            "a disk with an ESP alone has no root for files", hint="leave out esp-only, or the root's files"
+        )
     tar = None
     if tree is not None and not tree.exists():
         raise RecipeError(f"{tree} is not there")
@@ -84,12 +92,12 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
         tar = tree
     elif tree is not None:
         root["."] = tree
-    entries = list(account_of_archive(tar) if tar else account_of_mapping(root))
+    entries = [] if recipe.esp_only else list(account_of_archive(tar) if tar else account_of_mapping(root))
     manifest = Manifest(
         system=recipe.system,
         architecture=recipe.architecture,
-        root_label=recipe.root.label,
-        root_partition=recipe.root.partition_name,
+        root_label="" if recipe.esp_only else recipe.root.label,
+        root_partition="" if recipe.esp_only else recipe.root.partition_name,
         root={entry.path: entry for entry in entries},
         esp={path: account_of_file(data) for path, data in esp.items()},
         sources=sources,

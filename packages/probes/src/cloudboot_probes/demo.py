@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudboot_uefi_host.programs import standin_path
-
-from . import image, recipe, systems
+from . import image, recipe
+from .standin import LOADER_CONF
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOADER_CONF = 'autoboot_delay="3"\nvfs.root.mountfrom="ufs:/dev/gpt/cloudboot-root"\n'
+__all__ = ["LOADER_CONF", "build"]
 
 
 def build(architecture: str, folder: Path) -> Path:
@@ -21,16 +20,7 @@ def build(architecture: str, folder: Path) -> Path:
     Raises:
         RecipeError: there is no stand-in loader for the architecture.
     """
-    configuration, disk = folder / "loader.conf", folder / "demo.img"
-    configuration.write_text(LOADER_CONF)
-    loader = systems.load("demo").loader(architecture)
-    made = recipe.load("custom")
-    made = replace(
-        made,
-        name="demo",
-        architecture=architecture,
-        esp=replace(made.esp, files={loader: standin_path(architecture)}),
-        root=replace(made.root, files={"boot/loader.conf": configuration}, size=4 * recipe.MIB),
-    )
+    disk = folder / "demo.img"
+    made = replace(recipe.load("demo"), architecture=architecture)
     image.build(image.plan(made), disk, force=True)
     return disk

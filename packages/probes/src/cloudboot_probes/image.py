@@ -19,13 +19,14 @@ from cloudboot_base.storage import chunks
 from cloudboot_gpt import partition_types
 
 from .assemble import Contents, compose
+from .readback import read_back
 from .recipe import MIB, check
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from cloudboot_base import WritableStorage
+    from cloudboot_base import Storage, WritableStorage
     from cloudboot_ufs2.builder.builder import Source
 
     from .manifest import Manifest
@@ -44,11 +45,20 @@ class Plan:
     def fill(self, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
         """Write the partitions, then the table, into fresh ``storage`` (it reads as zeros) of the planned size."""
         recipe, contents = self.recipe, self.contents
-        esp, root = (partition.window(storage) for partition in self.table.partitions)
-        fat.build(esp, contents.esp, esp_options(recipe, self.table.partitions[0].first_lba))
-        ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
-        table = gpt.plan(self.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=(esp, root))
+        windows = [partition.window(storage) for partition in self.table.partitions]
+        fat.build(windows[0], contents.esp, esp_options(recipe, self.table.partitions[0].first_lba))
+        for root in windows[1:]:
+            ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
+        table = gpt.plan(self.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=windows)
         return gpt.create(storage, table)
+
+    def read_back(self, storage: Storage) -> list[str]:
+        """Check the written disk and compare every file with the manifest; the names of other readers that agreed.
+
+        Raises:
+            ReadBackError: the disk does not hold what was planned.
+        """
+        return read_back(storage, self.contents.manifest)
 
     def as_dict(self) -> dict[str, object]:
         """The plan, ready for JSON."""
@@ -69,11 +79,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Built:
-    """A finished image."""
+    """A finished image; ``readers`` are the programs of others that read it back, too."""
 
     table: gpt.Table
     manifest: Manifest
     sha256: str
+    readers: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """The image, ready for JSON."""
@@ -83,6 +94,7 @@ class Built:
             "system": self.manifest.system,
             "files": self.manifest.files,
             "sources": list(self.manifest.sources),
+            "read_back_by": ["cloudboot", *self.readers],
             "table": self.table.as_dict(),
         }
 
@@ -101,32 +113,40 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
 
         return plan_windows(recipe, say)
     contents = compose(recipe, say)
-    root_size = recipe.root.size
-    if root_size is None:
+    specs = [gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")]
+    if not recipe.esp_only:
+        specs.append(_root_spec(recipe, contents))
+    table = gpt.plan(specs, sector_size=recipe.sector_size, seed=recipe.seed)
+    return Plan(recipe, contents, table, tuple(specs))
+
+
+def _root_spec(recipe: Recipe, contents: Contents) -> gpt.PartitionSpec:
+    root = recipe.root
+    size = root.size
+    if size is None:
         needed = ufs2.required_size(_source(contents), _ufs2_options(recipe))
-        root_size = -(-(needed + needed * recipe.root.free // 100) // MIB) * MIB
-    esp = gpt.PartitionSpec(partition_types.ESP, recipe.esp.size, "EFI system")
-    root = gpt.PartitionSpec(partition_types.parse(recipe.root.partition_type), root_size, recipe.root.partition_name)
-    table = gpt.plan((esp, root), sector_size=recipe.sector_size, seed=recipe.seed)
-    return Plan(recipe, contents, table, (esp, root))
+        size = -(-(needed + needed * root.free // 100) // MIB) * MIB
+    return gpt.PartitionSpec(partition_types.parse(root.partition_type), size, root.partition_name)
 
 
 def build(
     planned: Plan, output: str | os.PathLike[str], *, force: bool = False, progress: Callable[[int], None] | None = None
 ) -> Built:
-    """Write the image; ``output`` names it once it is whole.
+    """Write the image and read it back; ``output`` names it once it is whole and every file of it is right.
 
     Raises:
+        ReadBackError: the image does not hold what went into it.
         FileExistsError: ``output`` is there and ``force`` is false.
         FormatError: the contents do not fit, or cannot be stored; the error names the member.
         OSError: the disk is full, a source cannot be read.
     """
     with new_image(output, planned.table.size, force=force) as storage:
         table = planned.fill(storage, progress)
+        readers = planned.read_back(storage)
         digest = hashlib.sha256()
         for piece in chunks(storage):
             digest.update(piece)
-    return Built(table, planned.contents.manifest, digest.hexdigest())
+    return Built(table, planned.contents.manifest, digest.hexdigest(), tuple(readers))
 
 
 def esp_options(recipe: Recipe, first_lba: int, fat_type: fat.FatType | None = None) -> fat.FormatOptions:

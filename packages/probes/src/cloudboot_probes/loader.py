@@ -33,3 +33,11 @@ def pe_problems(data: bytes, architecture: str) -> list[str]:
     if image.subsystem is not Subsystem.EFI_APPLICATION:
         problems.append(f"is no EFI application: its subsystem is {int(image.subsystem)}")
     return problems
+
+
+def architecture_of(data: bytes) -> str | None:
+    """The architecture that the PE header of an EFI program states; ``None`` for another, or no program."""
+    try:
+        return _NAMES.get(PEImage.parse(data).machine)
+    except FormatError:
+        return None

@@ -29,12 +29,13 @@ MAX_RECIPE = 1 << 20
 _SIZES = {"size", "block_size", "fragment_size", "sector_size"}
 _NUMBERS = {"density", "minfree", "timestamp", "index"}
 _SHARES = {"free"}
-_SYSTEMS, _ARCHITECTURES = ("custom", "linux", "windows"), ("amd64", "arm64", "riscv64")
+_SYSTEMS = ("custom", "demo", "freebsd", "linux", "netbsd", "openbsd", "windows")
+_ARCHITECTURES = ("amd64", "arm64", "riscv64")
 # What a file system's times and a GPT's GUIDs can be made of: 1970 to the end of FAT's calendar, 2107-12-31.
 _LAST_TIMESTAMP = 4354819198
 _PATHS = {"source", "kernel", "initrd", "grub_modules", "bcd"}
 _FILES = {"files"}
-_SWITCHES = {"stand_in"}
+_SWITCHES = {"esp_only", "stand_in"}
 _TABLES = ("esp", "root", "linux", "windows")
 #: 1980-01-01T00:00:00Z, the first moment a FAT directory entry can state.
 DEFAULT_TIMESTAMP = 315532800
@@ -98,7 +99,11 @@ class WindowsRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole recipe. ``seed`` fixes the GUIDs; without one they follow from the content."""
+    """A whole recipe. ``seed`` fixes the GUIDs; without one they follow from the content.
+
+    With ``esp_only`` the disk has no root. ``sources`` is what the manifest records of where the content came from; a
+    file cannot state it.
+    """
 
     name: str
     system: str = "custom"
@@ -106,6 +111,8 @@ class Recipe:
     sector_size: int = 512
     timestamp: int = DEFAULT_TIMESTAMP
     seed: str | None = None
+    esp_only: bool = False
+    sources: tuple[Mapping[str, str], ...] = ()
     esp: EspRecipe = field(default_factory=EspRecipe)
     root: RootRecipe = field(default_factory=RootRecipe)
     linux: LinuxRecipe = field(default_factory=LinuxRecipe)
@@ -118,6 +125,7 @@ class Recipe:
             "sector_size": self.sector_size,
             "timestamp": self.timestamp,
             "seed": self.seed,
+            **({"esp_only": True} if self.esp_only else {}),
             "esp": {"size": self.esp.size, "label": self.esp.label},
             "root": {
                 "label": self.root.label,
@@ -228,7 +236,7 @@ def _table(value: object, name: str) -> dict[str, Any]:
 
 def _fill(part: Part, values: Mapping[str, Any], where: str, base: Path) -> Part:
     """``part`` with the values of one table of the recipe."""
-    known = {item.name for item in dataclasses.fields(part)} - set(_TABLES)
+    known = {item.name for item in dataclasses.fields(part)} - {*_TABLES, "sources"}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")

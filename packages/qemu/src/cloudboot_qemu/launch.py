@@ -18,6 +18,7 @@ from .trace import OPEN_EVENTS
 
 if TYPE_CHECKING:
     import contextlib
+    import socket
 
     from .firmware import Firmware
 
@@ -45,6 +46,8 @@ class Description:
     rtc: str
     name: str
     shared_memory: bool
+    display: bool
+    debugger: bool
     extra: tuple[str, ...]
     drives: tuple[Drive, ...]
 
@@ -76,13 +79,15 @@ class Private:
     """Descriptors that stay ours while the machine lives.
 
     ``screen_out`` is the very open file QEMU writes pictures to: its position is set through it. ``variables`` is the
-    variable store, ``None`` where the firmware has none; ``memory`` the RAM where it is shared.
+    variable store, ``None`` where the firmware has none; ``memory`` the RAM where it is shared; ``debugger`` the
+    connection with gdb's stub where there is one.
     """
 
     screen: int
     screen_out: int
     variables: int | None
     memory: int | None
+    debugger: socket.socket | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         sources.append(source)
     monitor, monitor_theirs = socket_pair(ours, lent)
     console, console_theirs = socket_pair(ours, lent)
+    debugger, debugger_theirs = socket_pair(ours, lent) if description.debugger else (None, None)
     trace, trace_theirs = pipe(ours, lent)
     stderr, stderr_theirs = pipe(ours, lent)
     command = [
@@ -129,6 +135,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         *_board(description, variables, memory),
         *("-chardev", f"socket,id=monitor0,fd={monitor_theirs}", "-mon", "chardev=monitor0,mode=control"),
         *("-chardev", f"socket,id=console0,fd={console_theirs}", "-serial", "chardev:console0"),
+        *_debugger(debugger_theirs),
         *("-add-fd", f"fd={screen_out},set={_SCREEN_SET}"),
         *drive_arguments(description.drives, sources, _FIRST_DRIVE_SET),
         *(word for event in OPEN_EVENTS for word in ("-trace", f"enable={event}")),
@@ -136,9 +143,11 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         *description.extra,
     ]
     inherited = [monitor_theirs, console_theirs, trace_theirs, screen_out, *sources]
-    inherited += [fd for fd in (variables, memory) if fd is not None]
+    inherited += [fd for fd in (variables, memory, debugger_theirs) if fd is not None]
     channels = Channels(monitor, console, trace, stderr)
-    return Launch(guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables, memory))
+    return Launch(
+        guarded(command), inherited, stderr_theirs, channels, Private(screen, screen_out, variables, memory, debugger)
+    )
 
 
 def screen_path() -> str:
@@ -164,11 +173,15 @@ def _board(description: Description, variables: int | None, memory: int | None) 
         *("-machine", machine, "-cpu", cpu, "-m", f"{description.memory >> 20}M", "-smp", str(description.processors)),
         *("-rtc", f"base={description.rtc},clock=vm"),
         *arguments,
-        *row.video,
+        *(row.video if description.display else ()),
         *row.keyboard,
         *(("-nic", "user,model=virtio-net-pci") if description.network else ("-nic", "none")),
         *(() if description.reboot else ("-no-reboot",)),
     ]
+
+
+def _debugger(fd: int | None) -> tuple[str, ...]:
+    return () if fd is None else ("-chardev", f"socket,id=debugger0,fd={fd}", "-gdb", "chardev:debugger0")
 
 
 def _escaped(path: os.PathLike[str]) -> str:

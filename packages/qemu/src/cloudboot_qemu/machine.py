@@ -24,6 +24,7 @@ from .transcript import ConsoleClosedError, Expected, Transcript
 
 if TYPE_CHECKING:
     import re
+    import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
@@ -67,6 +68,8 @@ class Machine:
         rtc: str = DEFAULT_RTC,
         name: str = "cloudboot",
         shared_memory: bool = False,
+        display: bool = True,
+        debugger: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         """Start a machine.
@@ -75,6 +78,8 @@ class Machine:
         software emulation, and :attr:`notices` says why. ``memory`` is in bytes, a multiple of a mebibyte; with
         ``shared_memory`` :attr:`memory` can look at it. ``variables`` replaces the content of the firmware's variable
         store. ``network`` adds QEMU's user-mode network. A reset by the guest ends the machine unless ``reboot``.
+        Without ``display`` the machine has no graphics device, and no screen; with ``debugger`` its processor can be
+        stopped and driven through :attr:`debugger`.
         ``rtc`` is the guest's clock at power-on (ISO 8601, UTC), ``cpu`` QEMU's name of a processor; ``extra``
         arguments follow ours.
 
@@ -110,6 +115,8 @@ class Machine:
             rtc=rtc,
             name=name,
             shared_memory=shared_memory,
+            display=display,
+            debugger=debugger,
             extra=tuple(extra),
             drives=tuple(drives),
         )
@@ -341,6 +348,19 @@ class Machine:
             raise ValueError("the machine was started without shared_memory")
         row = architecture_named(self.description.architecture)
         return GuestMemory(self._private.memory, self.description.memory, row)
+
+    @property
+    def debugger(self) -> socket.socket:
+        """The connection with QEMU's stub of the remote protocol of gdb.
+
+        Raises:
+            MachineFailedError: the machine is closed.
+            ValueError: it was started without ``debugger``.
+        """
+        self._running("debugger")
+        if self._private.debugger is None:
+            raise ValueError("the machine was started without debugger")
+        return self._private.debugger
 
     def sample(self) -> Sample | None:
         """What the first processor does at this moment; ``None`` on other architectures than amd64.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ class GuestMemory:
         if offset < 0 or size < 0:
             raise ValueError(f"no bytes are at {offset} with the length {size}")
         return os.pread(self._fd, min(size, max(self.size - offset, 0)), offset)
+
+    def map(self) -> mmap.mmap:
+        """All of it as a mapping that can be written; the caller closes it."""
+        return mmap.mmap(self._fd, self.size)
 
     def offset_of(self, address: int) -> int | None:
         """Where the RAM has the guest's physical ``address``; ``None`` where there is no RAM."""

@@ -44,6 +44,7 @@ _CONTROLS: Final = {
     "amd64": [("mxcsr", 32), ("fpcw", 16)],
     "arm64": [("fpcr", 64)],
     "riscv64": [("fcsr", 32)],
+    "loong64": [("fcsr", 32)],
 }
 
 
@@ -267,10 +268,78 @@ def _riscv64_bit(bit: int) -> Iterator[str]:
     yield "1:"
 
 
+def _loong64() -> Iterator[str]:
+    convention = architecture_of("loong64").convention
+    integers, vectors, platform = (
+        convention.callee_saved, convention.floating_callee_saved, convention.untouched,
+    )  # fmt: skip
+    whole = (*integers, *platform)
+    yield '.section .text.entry,"ax"'
+    yield ".globl efi_main"
+    yield "efi_main:"
+    yield "addi.d $sp, $sp, -0x140"
+    yield "st.d $ra, $sp, 0x40"
+    for index, register in enumerate(whole):
+        yield f"st.d ${register.name}, $sp, {0x50 + 8 * index}"
+    for index, register in enumerate(vectors):
+        yield f"fst.d ${register.name}, $sp, {0xC8 + 8 * index}"
+    yield "move $t1, $a0"
+    yield "move $t2, $a1"
+    for index in range(8, ARGUMENTS):
+        yield f"ld.d $t0, $t2, {8 * index}"
+        yield f"st.d $t0, $sp, {8 * (index - 8)}"
+    for index in range(8):
+        yield f"ld.d $a{index}, $t2, {8 * index}"
+    order = (*integers, *vectors, *platform)
+    for position, register in enumerate(order):
+        yield f"li.d $t0, {_values(register, position)[0]:#x}"
+        yield f"movgr2fr.d ${register.name}, $t0" if register in vectors else f"move ${register.name}, $t0"
+    yield "li.w $t0, 0x200"  # round towards plus infinity: not the default
+    yield "movgr2fcsr $fcsr0, $t0"
+    yield "la.local $t0, kept_sp"
+    yield "st.d $sp, $t0, 0"
+    yield "jirl $ra, $t1, 0"
+    yield "move $t2, $zero"
+    for position, register in enumerate(order):
+        yield f"li.d $t0, {_values(register, position)[0]:#x}"
+        if register in vectors:
+            yield f"movfr2gr.d $t3, ${register.name}"
+        yield f"beq {'$t3' if register in vectors else f'${register.name}'}, $t0, 1f"
+        yield from _loong64_bit(position)
+    yield "la.local $t0, kept_sp"
+    yield "ld.d $t0, $t0, 0"
+    yield "beq $sp, $t0, 1f"
+    yield from _loong64_bit(len(order))
+    yield "move $sp, $t0"
+    yield "movfcsr2gr $t0, $fcsr0"
+    yield "andi $t0, $t0, 0x31f"  # rounding and enables: the flags and causes are volatile
+    yield "li.w $t3, 0x200"
+    yield "beq $t0, $t3, 1f"
+    yield from _loong64_bit(len(order) + 1)
+    yield "movgr2fcsr $fcsr0, $zero"
+    yield "move $a0, $t2"
+    for index, register in enumerate(vectors):
+        yield f"fld.d ${register.name}, $sp, {0xC8 + 8 * index}"
+    for index, register in enumerate(whole):
+        yield f"ld.d ${register.name}, $sp, {0x50 + 8 * index}"
+    yield "ld.d $ra, $sp, 0x40"
+    yield "addi.d $sp, $sp, 0x140"
+    yield "jr $ra"
+    yield ".balign 8"
+    yield "kept_sp: .dword 0"
+
+
+def _loong64_bit(bit: int) -> Iterator[str]:
+    yield f"li.d $t4, {1 << bit:#x}"
+    yield "or $t2, $t2, $t4"
+    yield "1:"
+
+
 _WRITERS: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "amd64": _amd64,
     "arm64": _arm64,
     "riscv64": _riscv64,
+    "loong64": _loong64,
 }
 
 

@@ -1,4 +1,4 @@
-"""Freestanding C programs as PE32+ images, compiled with Debian's compilers for three processors.
+"""Freestanding C programs as PE32+ images, compiled with Debian's compilers for four processors.
 
 The C header is written from the declarations of cloudboot_uefi_abi, so a program calls services at the offsets that the
 codec states.
@@ -32,16 +32,30 @@ from .errors import HostError
 if TYPE_CHECKING:
     from cloudboot_uefi_abi.declarations import Member, Structure, Type
 
+# Loops that set memory stay loops: this package's own memset would call itself.
+_GCC: Final = ("-fno-tree-loop-distribute-patterns",)
 COMPILERS: Final = {
-    "amd64": ("gcc", "objcopy", "gcc", ("-mno-red-zone", "-mgeneral-regs-only")),
-    "arm64": ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy", "gcc-aarch64-linux-gnu", ("-mgeneral-regs-only",)),
-    "riscv64": ("riscv64-linux-gnu-gcc", "riscv64-linux-gnu-objcopy", "gcc-riscv64-linux-gnu", ("-mno-relax",)),
-}
+    "amd64": ("gcc", "objcopy", "gcc", (*_GCC, "-mno-red-zone", "-mgeneral-regs-only")),
+    "arm64": (
+        "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy", "gcc-aarch64-linux-gnu", (*_GCC, "-mgeneral-regs-only"),
+    ),
+    "riscv64": (
+        "riscv64-linux-gnu-gcc", "riscv64-linux-gnu-objcopy", "gcc-riscv64-linux-gnu", (*_GCC, "-mno-relax"),
+    ),
+    # Debian 12 has no gcc for it.
+    "loong64": (
+        "clang-19", "objcopy", "clang-19",
+        (
+            "--target=loongarch64-linux-gnu", "-fuse-ld=lld-19", "-mno-relax", "-Wno-ignored-optimization-argument",
+            "-Wno-unused-command-line-argument",
+        ),
+    ),
+}  # fmt: skip
 """Compiler, objcopy, the Debian package, and options of the processor."""
 _OPTIONS: Final = (
     "-std=gnu11", "-Os", "-ffreestanding", "-fpie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
     "-fno-builtin", "-fno-jump-tables", "-fvisibility=hidden", "-fcf-protection=none", "-Wall", "-Wextra", "-Werror",
-    "-nostdlib", "-static", "-ffunction-sections", "-fno-tree-loop-distribute-patterns", "-Wl,--gc-sections",
+    "-nostdlib", "-static", "-ffunction-sections", "-Wl,--gc-sections",
     "-Wl,--build-id=none", "-Wl,--no-dynamic-linker", "-Wl,-z,norelro",
 )  # fmt: skip
 _ALIGNMENT: Final = 0x1000
@@ -144,7 +158,7 @@ def compile_program(architecture: str, source: Path) -> bytes:
         )
         relocations = [".rela.dyn", ".rel.dyn", ".got", ".got.plt"]
         removed = [word for section in relocations for word in ("-R", section)]
-        _run([objcopy, "-O", "binary", *removed, elf, flat], package)
+        _run([objcopy, "-I", "elf64-little", "-O", "binary", *removed, elf, flat], package)
         return pe_image(architecture, flat.read_bytes(), _bss_size(elf))
 
 

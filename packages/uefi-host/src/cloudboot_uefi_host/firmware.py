@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from cloudboot_uefi_abi.declarations import Structure
 
+    from .cpu.create import BackEnd
     from .machine import Service
     from .trace import CallRecord
 
@@ -56,7 +57,7 @@ class Firmware(Core):
         trap_null: makes accesses to page 0 of amd64 faults. Firmware maps that page, and programs read it.
         drivers: publishes Python's Disk IO, partition and FAT drivers.
         epoch: what the clock shows at power on, in seconds since 1970.
-        back_end: ``unicorn`` or ``gdb``; by default the fastest that is installed.
+        back_end: ``unicorn``, ``gdb``, or a function that makes a processor; by default the fastest that is installed.
 
     Raises:
         UsageError: the architecture is not known, or the memory too small.
@@ -73,7 +74,7 @@ class Firmware(Core):
         trap_null: bool = False,
         drivers: bool = True,
         epoch: int = DEFAULT_EPOCH,
-        back_end: str | None = None,
+        back_end: str | BackEnd | None = None,
     ) -> None:
         described = architecture_of(architecture)
         if memory < MIN_MEMORY or memory % PAGE:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from cloudboot_base import GateFailedError
 from cloudboot_base.gates import Stage
-from cloudboot_uefi_abi.constants import Subsystem
 from cloudboot_uefi_abi.status import is_error, status_name
 
 from .drivers.disk_io import DiskIoStorage
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
     from cloudboot_vfs import FileSystem
 
+    from .core.host import BootHost
     from .core.images import Image
     from .core.keys import Typed
     from .protocols.block_io import BlockDevice
@@ -48,6 +48,8 @@ T = TypeVar("T")
 _INFO_TYPE, _INFO_ENTRY = 4, 16
 _GPT: Final = 2
 _SHOWN: Final = 12
+#: Characters of a banner that are looked for in what each image printed: one call may print less than a line.
+_BANNER_BEGIN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,11 @@ class BootPlan:
     budget: Budget = field(default_factory=Budget)
 
 
-class HostedBoot:
-    """One boot: each stage finds here what the ones before it left.
+class FirmwareBoot:
+    """One boot by any firmware: each stage finds here what the ones before it left."""
 
-    Raises:
-        BackEndMissingError: no processor back end is installed.
-    """
-
-    def __init__(self, plan: BootPlan) -> None:
-        self.plan = plan
-        self.firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
-        self.graphics: Graphics | None = publish_graphics(self.firmware) if plan.graphics else None
-        publish_random_numbers(self.firmware)
-        publish_device_path_text(self.firmware)
+    def __init__(self, plan: BootPlan, firmware: BootHost) -> None:
+        self.plan, self.firmware = plan, firmware
         self.device: BlockDevice | None = None
         self.esp = 0
         self.loader = ""
@@ -126,13 +120,28 @@ class HostedBoot:
         self.close()
 
 
+class HostedBoot(FirmwareBoot):
+    """One boot by the firmware in this process.
+
+    Raises:
+        BackEndMissingError: no processor back end is installed.
+    """
+
+    def __init__(self, plan: BootPlan) -> None:
+        firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
+        self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None
+        publish_random_numbers(firmware)
+        publish_device_path_text(firmware)
+        super().__init__(plan, firmware)
+
+
 def _there(value: T | None, stage: str) -> T:
     if value is None:
         raise GateFailedError(f"the stage {stage} has not run")
     return value
 
 
-def publish(boot: HostedBoot) -> Mapping[str, object]:
+def publish(boot: FirmwareBoot) -> Mapping[str, object]:
     """The disk is published as Block IO over the buffer itself, read-only, with a device path of its own.
 
     Leaves open: What reads the blocks; that is for the gates that follow.
@@ -148,10 +157,10 @@ def publish(boot: HostedBoot) -> Mapping[str, object]:
     }
 
 
-def connect(boot: HostedBoot) -> Mapping[str, object]:
+def connect(boot: FirmwareBoot) -> Mapping[str, object]:
     """ConnectController starts Disk IO, partition and FAT drivers on the disk; they read its table through Block IO.
 
-    Leaves open: EDK2's drivers; the ovmf firmware runs those.
+    Leaves open: Other drivers than this firmware's own: the other firmware's gates prove those.
     """
     firmware, device = boot.firmware, _there(boot.device, "publish-block-io")
     status = firmware.drivers.connect(device.handle)
@@ -168,7 +177,7 @@ def connect(boot: HostedBoot) -> Mapping[str, object]:
     return evidence
 
 
-def sfs_child(boot: HostedBoot) -> Mapping[str, object]:
+def sfs_child(boot: FirmwareBoot) -> Mapping[str, object]:
     """A handle below the disk's device path has a Simple File System, and the loader's file is there.
 
     Leaves open: Whether the file is a loader.
@@ -190,7 +199,7 @@ def sfs_child(boot: HostedBoot) -> Mapping[str, object]:
     raise GateFailedError("no file system has the loader", evidence=evidence)
 
 
-def load_image(boot: HostedBoot) -> Mapping[str, object]:
+def load_image(boot: FirmwareBoot) -> Mapping[str, object]:
     """LoadImage takes the loader by its device path: a PE32+ image for this processor, relocated into memory.
 
     Leaves open: Signatures; this firmware has no Secure Boot.
@@ -206,12 +215,12 @@ def load_image(boot: HostedBoot) -> Mapping[str, object]:
         "base": f"{image.base:#x}",
         "size": image.size,
         "entry": f"{image.entry:#x}",
-        "subsystem": Subsystem(image.pe.subsystem).name,
+        "subsystem": image.subsystem.name,
         "device_handle": f"{image.device:#x}",
     }
 
 
-def ufs_root(boot: HostedBoot) -> Mapping[str, object]:
+def ufs_root(boot: FirmwareBoot) -> Mapping[str, object]:
     """The root partition is found by its type, and its file system is published as Simple File System on its handle.
 
     Leaves open: Whether the loader reads it there; what it reads is with start-image.
@@ -231,14 +240,14 @@ def ufs_root(boot: HostedBoot) -> Mapping[str, object]:
     }
 
 
-def no_root(boot: HostedBoot) -> str | None:
+def no_root(boot: FirmwareBoot) -> str | None:
     """Why there is no root to publish; ``None`` if there is one."""
     if boot.plan.open_root is None:
         return "no reader for this system's root file system is installed"
     return None if _root_partition(boot) is not None else "the disk has no root partition: it is an ESP alone"
 
 
-def _root_partition(boot: HostedBoot) -> int | None:
+def _root_partition(boot: FirmwareBoot) -> int | None:
     firmware = boot.firmware
     children = [] if boot.device is None else firmware.drivers.children(boot.device.handle)
     wanted = {kind.bytes_le for kind in boot.plan.root_types}
@@ -251,7 +260,7 @@ def _root_partition(boot: HostedBoot) -> int | None:
     return None
 
 
-def start_image(boot: HostedBoot) -> Mapping[str, object]:
+def start_image(boot: FirmwareBoot) -> Mapping[str, object]:
     """StartImage hands over to the loader, and the loader's own calls print text before it comes back.
 
     Leaves open: What the text says.
@@ -269,7 +278,7 @@ def start_image(boot: HostedBoot) -> Mapping[str, object]:
         "ending": str(boot.outcome) if boot.outcome is not None else str(boot.failure),
         "calls": boot.calls(),
         "files": boot.files(),
-        "virtual_seconds": round(firmware.clock.seconds(), 3),
+        "seconds": round(firmware.clock.seconds(), 3),
     }
     if firmware.trace.missing:
         evidence["missing"] = dict(firmware.trace.missing.most_common(_SHOWN))
@@ -281,11 +290,11 @@ def start_image(boot: HostedBoot) -> Mapping[str, object]:
     return evidence
 
 
-def _took_over(boot: HostedBoot) -> bool:
+def _took_over(boot: FirmwareBoot) -> bool:
     return boot.outcome is not None and boot.outcome.ending == "boot-services-exited"
 
 
-def loader_banner(boot: HostedBoot) -> Mapping[str, object]:
+def loader_banner(boot: FirmwareBoot) -> Mapping[str, object]:
     """The loader's own calls of ConOut print its banner.
 
     Leaves open: Whether it speaks the truth: this is text, and a hostile loader prints what it likes.
@@ -302,11 +311,12 @@ def loader_banner(boot: HostedBoot) -> Mapping[str, object]:
     if found is None:
         raise GateFailedError("the loader did not print its banner", evidence=evidence)
     banner = found.groupdict().get("evidence") or found.group().strip()
-    by = [piece.image for piece in boot.firmware.console.printed if banner.splitlines()[0][:20] in piece.text]
+    begin = banner.partition("\n")[0][:_BANNER_BEGIN]
+    by = [piece.image for piece in boot.firmware.console.printed if begin in piece.text]
     return {"banner": banner, "printed_by": by[0] if by else None, **evidence}
 
 
-RUNS: Final[Mapping[str, Callable[[HostedBoot], Mapping[str, object]]]] = {
+RUNS: Final[Mapping[str, Callable[[FirmwareBoot], Mapping[str, object]]]] = {
     "publish-block-io": publish,
     "connect-controller": connect,
     "sfs-child": sfs_child,
@@ -318,8 +328,8 @@ RUNS: Final[Mapping[str, Callable[[HostedBoot], Mapping[str, object]]]] = {
 """What each gate runs. The first paragraph of a docstring is what passing proves, the second what it leaves open."""
 
 
-def stages() -> list[Stage[HostedBoot]]:
-    """The stages over one :class:`HostedBoot`, in order."""
+def stages() -> list[Stage[FirmwareBoot]]:
+    """The stages over one :class:`FirmwareBoot`, in order."""
     return [
         Stage(
             name,

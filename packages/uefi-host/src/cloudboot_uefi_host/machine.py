@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_uefi_abi.declarations import Kind
+from cloudboot_uefi_abi.declarations import Kind, prototype
 
 from .cpu.architecture import TRAP_SIZE
 from .cpu.processor import StopReason
@@ -40,6 +40,7 @@ SLICE = 1_000_000
 every run."""
 TRAPS = 4096
 MAX_ARGUMENTS = 32
+_RETURNED = prototype("VOID Returned(VOID)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class Machine:
     """The processor, its memory, its services, and what a run may use.
 
     ``image_at`` names the image at an address, for traces and reports; ``after_service`` runs after each service
-    (timers, notifications), ``on_slice`` after each slice of a program that waits for a timer without service calls.
+    (timers, notifications), ``on_slice`` after each slice of a program that waits for a timer without service calls,
+    ``on_watched`` in front of an instruction that the processor was told to watch.
     """
 
     def __init__(self, processor: Processor, *, budget: Budget, trace: Trace) -> None:
@@ -122,6 +124,7 @@ class Machine:
         self.image_at: Callable[[int], str] = lambda _address: ""
         self.after_service: Callable[[Service], None] = lambda _service: None
         self.on_slice: Callable[[], None] = lambda: None
+        self.on_watched: Callable[[int], None] = lambda _address: None
         #: Stop programs every :data:`SLICE` instructions. Once a timer was armed it stays so.
         self.sliced = False
         architecture = processor.architecture
@@ -133,9 +136,13 @@ class Machine:
     # Services
 
     def place_traps(self, address: int) -> None:
-        """Put the table of traps at ``address``: ``TRAPS * TRAP_SIZE`` bytes of whole pages."""
+        """Put the table of traps at ``address``: ``TRAPS * TRAP_SIZE`` bytes of whole pages.
+
+        A call from Python returns to the first trap.
+        """
         self.trap_base = address
         self.processor.place_traps(address, TRAPS * TRAP_SIZE)
+        self.add_service("return", _RETURNED, lambda: 0)
 
     def add_service(
         self, name: str, prototype: Prototype, function: Callable[..., int | None], *, polls: bool = False
@@ -231,6 +238,9 @@ class Machine:
                 if stop.pc == end:
                     return
                 pc, used = self._trapped(stop.pc), 0
+            elif stop.reason is StopReason.WATCHED:
+                self.on_watched(stop.pc)
+                pc = stop.pc
             elif stop.reason is StopReason.INSTRUCTIONS and not (limit and used + step >= limit):
                 used += step
                 self._check_time()

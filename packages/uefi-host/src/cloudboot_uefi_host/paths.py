@@ -13,7 +13,7 @@ from .core.images import FILE_SYSTEM
 from .errors import ServiceError
 
 if TYPE_CHECKING:
-    from .core.core import Core
+    from .core.host import Host
     from .protocols.block_io import BlockDevice
 
 DISK_GUID: Final = UUID("c10ddb00-7e1a-4001-91b0-070cb1ec80b1")
@@ -25,7 +25,7 @@ def vendor_path(guid: UUID = DISK_GUID) -> bytes:
     return DevicePath.of(VendorMedia(guid)).pack()
 
 
-def file_systems_below(core: Core, path: bytes) -> list[int]:
+def file_systems_below(core: Host, path: bytes) -> list[int]:
     """The handles with a Simple File System whose device path is below ``path``, in the order they were made."""
     found = []
     for handle in core.handles.with_protocol(FILE_SYSTEM):
@@ -35,7 +35,7 @@ def file_systems_below(core: Core, path: bytes) -> list[int]:
     return found
 
 
-def file_path(core: Core, handle: int, name: str) -> bytes:
+def file_path(core: Host, handle: int, name: str) -> bytes:
     """The device path of a file on a handle.
 
     Raises:
@@ -47,7 +47,7 @@ def file_path(core: Core, handle: int, name: str) -> bytes:
     return body(own) + FilePath(name).pack() + END
 
 
-def boot_path(core: Core, device: BlockDevice, name: str | None = None) -> bytes:
+def boot_path(core: Host, device: BlockDevice, name: str | None = None) -> bytes:
     r"""The device path of the loader on the first file system of a disk; by default ``\EFI\BOOT``'s for the processor.
 
     Raises:

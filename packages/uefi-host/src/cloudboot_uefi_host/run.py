@@ -11,8 +11,8 @@ from cloudboot_uefi_abi.status import status_name
 from .core.control import AwaitingInput, BootServicesExited, ExpectedTextSeen, MachineReset, RunEnded
 
 if TYPE_CHECKING:
+    from .core.host import BootHost
     from .core.images import Image
-    from .firmware import Firmware
 
 
 class Ending(enum.StrEnum):
@@ -37,7 +37,7 @@ class Outcome:
         return f"{self.ending}" + ("" if self.status is None else f" {status_name(self.status)}")
 
 
-def start(firmware: Firmware, image: Image) -> Outcome:
+def start(firmware: BootHost, image: Image) -> Outcome:
     """Start an image and wait for the end of the run.
 
     Raises:

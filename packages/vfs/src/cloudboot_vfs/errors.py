@@ -5,6 +5,8 @@ VfsError (a cloudboot_base.FormatError)
 +-- PathError          a path that cannot be made, moved or removed (also a ValueError, EINVAL)
 +-- TreeError          a damaged directory tree: one directory in two places
 +-- ContentSizeError   a file claims more bytes than its file system has (also an OSError, EFBIG)
++-- StaleFileError     an open file was removed (also an OSError, ESTALE)
++-- NestedOperationError  an operation began within another one of the same thread (also a RuntimeError)
 
 A file system's own errors derive from these where they mean the same.
 """
@@ -40,3 +42,13 @@ class ContentSizeError(VfsError, OSError):
     """A file claims more bytes than its file system has."""
 
     errno = errno.EFBIG
+
+
+class StaleFileError(VfsError, OSError):
+    """An open file was removed."""
+
+    errno = errno.ESTALE
+
+
+class NestedOperationError(VfsError, RuntimeError):
+    """Something that runs in the middle of an operation, a destructor or a clock, wanted to do another one."""

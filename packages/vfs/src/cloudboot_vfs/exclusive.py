@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error
 from cloudboot_base.storage import descriptor_of
 
-from .errors import ReadOnlyError
+from .errors import NestedOperationError, ReadOnlyError
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cloudboot_base import Storage
 
@@ -27,7 +28,7 @@ def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOn
         error_type: what is raised; a file-system package's own kind of :class:`.ReadOnlyError`.
 
     Raises:
-        ReadOnlyError: somebody else is writing to it.
+        ReadOnlyError: another process is writing to it.
         OSError: the host's file system has no locks.
     """
     found = descriptor_of(storage)
@@ -37,7 +38,7 @@ def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOn
         fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise error_type(
-            "somebody else is writing to the image",
+            "another process is writing to the image",
             hint="close the other writer; threads of one program share the file system that is open",
         ) from error
     stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)
@@ -55,3 +56,47 @@ def run_deferred(actions: list[Callable[[], object]]) -> None:
             action()
         except (Error, OSError, ValueError) as error:
             sys.excepthook(type(error), error, error.__traceback__)
+
+
+class Operations:
+    """The operations of one file system, one after another: what :class:`.WritableFileSystem` says of them.
+
+    ``lock`` is held during each; ``busy`` says whether one is under way in this thread, for whoever holds the lock.
+    ``changes`` counts them.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.changes = 0
+        self.busy = False
+        self.closed = False
+        self._deferred: list[Callable[[], object]] = []
+
+    def when_idle(self, action: Callable[[], object]) -> None:
+        """Call ``action`` now, or after the operation that is under way: destructors run in the middle of anything."""
+        with self.lock:
+            if self.busy:
+                self._deferred.append(action)
+            else:
+                action()
+
+    @contextlib.contextmanager
+    def operation(self) -> Iterator[None]:
+        """One operation, for as long as the block lasts.
+
+        Raises:
+            NestedOperationError: another one is under way in this thread.
+            ValueError: the file system is closed.
+        """
+        with self.lock:
+            if self.busy:
+                raise NestedOperationError("an operation cannot begin within another one")
+            if self.closed:
+                raise ValueError("the file system is closed")
+            self.busy = True
+            try:
+                yield
+            finally:
+                self.changes += 1
+                self.busy = False
+                run_deferred(self._deferred)

@@ -62,6 +62,8 @@ class VolumeFS(FS):
     scheme = "volume"
     #: whether two names that differ in case only are one
     case_insensitive = False
+    #: the characters that no name has
+    invalid_path_chars = "\0"
 
     def __init__(self, open_shared: Callable[[], SharedVolume], source: object = None) -> None:
         """Take over what ``open_shared`` opens; ``source`` is shown by :func:`repr`.
@@ -79,7 +81,7 @@ class VolumeFS(FS):
         self._source = source
         self._meta: dict[str, str | int | bool | None] = {
             "case_insensitive": self.case_insensitive,
-            "invalid_path_chars": "\0",
+            "invalid_path_chars": self.invalid_path_chars,
             "network": False,
             "read_only": not self._shared.writable,
             "supports_rename": False,  # which means by os.rename, of paths of the operating system

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("path", metavar="PATH")
     added = reader("sddl", reading.sddl, "print the security descriptor of a file")
     added.add_argument("path", metavar="PATH")
-    reader("usn", reading.usn, "list the changes that the volume's journal tells of")
+    reader("usn", reading.usn, "list the changes in the volume's journal")
 
     added = command("repair", repairing.repair_command, "mend what an interrupted change left behind, and nothing else")
     added.add_argument("--offset", type=size_argument, help="where the volume starts in IMAGE, in bytes")

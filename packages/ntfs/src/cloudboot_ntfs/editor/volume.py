@@ -50,7 +50,7 @@ class WritableNTFS(Editor):
         force: change a volume that is dirty.
 
     Raises:
-        ReadOnlyError: the volume is dirty, its log holds what is to be replayed, or somebody else is writing to it.
+        ReadOnlyError: the volume is dirty, its log holds what is to be replayed, or another process is writing to it.
         NtfsError: not a volume of NTFS 3.
     """
 
@@ -321,7 +321,7 @@ class WritableNTFS(Editor):
         """The content of an open file as it stands now, and the sequence number of its record.
 
         Raises:
-            StaleFileError: the record is another file's by now, or nobody's.
+            StaleFileError: the record belongs to another file by now, or to none.
         """
         with self.lock:
             try:

@@ -501,7 +501,7 @@ class NTFS:
             yield Region("backup-boot", self.geometry.backup_offset, self.geometry.sector_size)
 
     def usn_records(self) -> Iterator[UsnRecord]:
-        """The changes that $Extend/$UsnJrnl tells of, oldest first; none where there is no journal.
+        """The changes recorded in $Extend/$UsnJrnl, oldest first; none where there is no journal.
 
         Raises:
             RecordError: a record that cannot be.

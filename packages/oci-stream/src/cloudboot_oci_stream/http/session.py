@@ -165,6 +165,8 @@ class Session:
         """The error that a status outside the wanted ones stands for."""
         code, message = _error_body(response)
         status = response.status
+        if status < 400:
+            return StatusError("the specification has another answer for this request", status=status)
         text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
             status, "the registry refuses"
         )

@@ -133,7 +133,7 @@ class Descriptor:
             media_type=value["mediaType"],
             digest=value["digest"],
             size=value["size"],
-            annotations=check_annotations(value.get("annotations")),
+            annotations=read_annotations(value.get("annotations")),
             artifact_type=value.get("artifactType") or None,
             platform=_platform(value.get("platform")),
         )
@@ -149,6 +149,13 @@ class Descriptor:
             platform = {"architecture": self.platform.architecture, "os": self.platform.os}
             value["platform"] = platform | ({"variant": self.platform.variant} if self.platform.variant else {})
         return value
+
+
+def read_annotations(value: object) -> dict[str, str]:
+    """Annotations of a document that was read: as :func:`check_annotations`; null is an empty string, as in Go."""
+    if isinstance(value, Mapping):
+        value = {name: "" if text is None else text for name, text in value.items()}
+    return check_annotations(value)
 
 
 def check_annotations(value: object) -> dict[str, str]:

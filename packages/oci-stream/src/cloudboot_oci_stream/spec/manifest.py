@@ -14,10 +14,10 @@ from cloudboot_oci_stream.errors import ManifestSyntaxError, ManifestTooLargeErr
 from cloudboot_oci_stream.spec.descriptor import (
     Descriptor,
     Platform,
-    check_annotations,
     check_media_type,
     digest_of,
     own_annotations,
+    read_annotations,
 )
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def parse_manifest(document: Document) -> Manifest:
         config=Descriptor.from_json(value.get("config")),
         layers=[Descriptor.from_json(layer) for layer in layers],
         artifact_type=check_media_type(artifact_type) if artifact_type else None,
-        annotations=check_annotations(value.get("annotations")),
+        annotations=read_annotations(value.get("annotations")),
     )
 
 
@@ -231,8 +231,13 @@ def image_layer(manifest: Manifest) -> Descriptor:
     return layer
 
 
-def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifact_type: str = ARTIFACT_TYPE) -> bytes:
-    """The manifest of a disk image: one layer, the empty config, sorted annotations, no clock.
+def build_manifest(
+    *layers: Descriptor,
+    annotations: Mapping[str, str],
+    artifact_type: str = ARTIFACT_TYPE,
+    config: Descriptor = EMPTY_CONFIG,
+) -> bytes:
+    """A manifest: of a disk image one layer and the empty config; sorted annotations, no clock.
 
     Raises:
         DescriptorError: an annotation or the artifact type is malformed.
@@ -242,8 +247,8 @@ def build_manifest(layer: Descriptor, *, annotations: Mapping[str, str], artifac
     manifest = oras.oci.NewManifest()
     manifest.update(
         artifactType=check_media_type(artifact_type),
-        config=EMPTY_CONFIG.as_json(),
-        layers=[layer.as_json()],
+        config=config.as_json(),
+        layers=[layer.as_json() for layer in layers],
         annotations=dict(sorted(own_annotations(annotations).items())),
     )
     if not manifest["annotations"]:

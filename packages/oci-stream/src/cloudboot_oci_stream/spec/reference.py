@@ -22,6 +22,13 @@ HUB_NAMESPACE = "library"
 HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_OCI_ARCHIVE = "unpack it (mkdir FOLDER && tar -xf FILE -C FOLDER) and write oci:FOLDER:TAG"
+_COPY = "skopeo copy SOURCE oci:FOLDER:TAG makes a folder that is read as oci:FOLDER:TAG"
+#: Transports of skopeo and podman that are not read here, and what to do with an image in one.
+_TRANSPORTS = {"oci-archive:": _OCI_ARCHIVE} | dict.fromkeys(
+    ("containers-storage:", "dir:", "docker-archive:", "docker-daemon:", "ostree:", "sif:"), _COPY
+)
+_TRANSPORT = re.compile("|".join(_TRANSPORTS))
 _NUMBERS = re.compile(r"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0-9]+)){0,3}")
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -100,6 +107,10 @@ def parse_reference(text: str) -> Reference:
         raise InvalidReferenceError("too long for a reference", expected=f"at most {_LONGEST}", actual=len(text))
     if found := _SCHEME.match(text):
         raise InvalidReferenceError("a reference has no scheme", actual=found[0], hint=_without_scheme(text))
+    if text.startswith(("/", ".", "~")):
+        raise InvalidReferenceError("a path is no reference", actual=text, hint=f"a folder of images is oci:{text}")
+    if found := _TRANSPORT.match(text):
+        raise InvalidReferenceError("images in this form are not read", actual=found[0], hint=_TRANSPORTS[found[0]])
     rest, at, digest = text.partition("@") if not text.startswith("oci:") else _split_layout_digest(text)
     if text.startswith("oci:"):
         folder, colon, tag = rest.removeprefix("oci:").rpartition(":")

@@ -101,7 +101,10 @@ class _Folder:
             if self._root is None:
                 try:
                     fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                except (FileNotFoundError, NotADirectoryError):
+                except NotADirectoryError:
+                    hint = "an OCI archive has to be unpacked: mkdir FOLDER && tar -xf FILE -C FOLDER"
+                    raise ImageLayoutError("not a folder", actual=self.path, hint=hint) from None
+                except FileNotFoundError:
                     raise ImageLayoutError("no such folder", actual=self.path) from None
                 weakref.finalize(self, os.close, fd)
                 self._root = f"/proc/self/fd/{fd}"

@@ -146,8 +146,9 @@ def probe(parser: CommandParser) -> None:
     _reference(parser)
     parser.add_argument(
         "--firmware", metavar="NAME",
-        help="What boots the image: hosted (a UEFI in this process) or qemu (real UEFI firmware in a QEMU machine); "
-        "by default what suits the system.",
+        help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "
+        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); by default what suits the "
+        "system.",
     )  # fmt: skip
     _architecture(parser)
     _reports(parser)
@@ -175,11 +176,12 @@ def demo(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
-def _architecture(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--architecture", choices=("amd64", "arm64", "riscv64"), default="amd64",
-        help="The machine's processor (default: amd64).",
-    )  # fmt: skip
+def _architecture(
+    parser: argparse._ActionsContainer,
+    default: str | None = "amd64",
+    help_text: str = "The machine's processor (default: amd64).",
+) -> None:
+    parser.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), default=default, help=help_text)
 
 
 def _reports(parser: CommandParser) -> None:
@@ -201,6 +203,7 @@ def build(parser: CommandParser) -> None:
     _output(parser)
     parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
     content = parser.add_argument_group("content")
+    medium(content)
     content.add_argument(
         "--loader", type=input_file, metavar="FILE", help="EFI program, put where the firmware looks for one."
     )
@@ -215,7 +218,9 @@ def build(parser: CommandParser) -> None:
         metavar="/PATH=FILE",
         help="A file of the root; can be repeated.",
     )
+    content.add_argument("--esp-only", action="store_true", default=None, help="An ESP and no root.")
     shape = parser.add_argument_group("shape")
+    _architecture(shape, None, "Whose loader (default: amd64).")
     shape.add_argument("--esp-size", type=size_argument, metavar="SIZE", help="Size of the ESP.")
     shape.add_argument(
         "--root-size", type=size_argument, metavar="SIZE", help="Size of the root (default: what it needs)."
@@ -245,10 +250,6 @@ def build(parser: CommandParser) -> None:
 
 def _windows(parser: CommandParser) -> None:
     group = parser.add_argument_group("windows")
-    group.add_argument(
-        "--from", type=input_tree, dest="source_from", metavar="PATH",
-        help="Windows' files: a folder, a WIM (with wimlib's programs), or a disk image.",
-    )  # fmt: skip
     group.add_argument("--index", type=whole_argument, metavar="NUMBER", help="Image of the WIM (default: 1).")
     group.add_argument("--bcd", type=input_file, metavar="FILE", help="Boot configuration instead of a new one.")
     group.add_argument("--locale", metavar="NAME", help="Language of the boot menu (default: the source's).")
@@ -256,6 +257,24 @@ def _windows(parser: CommandParser) -> None:
         "--stand-in", action="store_true",
         help="Cloudboot's stand-in, where there is no boot manager; without --from a demonstration.",
     )  # fmt: skip
+
+
+def medium(group: argparse._ArgumentGroup) -> None:
+    """Where the system's own files come from."""
+    group.add_argument(
+        "--from", dest="medium", metavar="PATH|URL",
+        help="The system's own files: an ISO or disk image, a folder, a tar archive; of Windows also a WIM (with "
+        "wimlib's programs).",
+    )  # fmt: skip
+    group.add_argument("--sha256", type=digest, metavar="HEX", help="What the medium has to hash to; a URL needs it.")
+
+
+def digest(text: str) -> str:
+    """A SHA-256 in hexadecimal digits."""
+    value = text.strip().lower().removeprefix("sha256:")
+    if len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a SHA-256 in 64 hexadecimal digits")
+    return value
 
 
 def percentage(text: str) -> int:
@@ -307,8 +326,15 @@ def _host(parser: CommandParser) -> None:
 
 def push(parser: CommandParser) -> None:
     """``cloudboot push``."""
-    parser.add_argument("image", type=existing_file, metavar="IMAGE", help="The disk image.")
+    parser.add_argument(
+        "image", type=existing_file, metavar="IMAGE", nargs="?", help="The disk image; left out with --kernel."
+    )
     _reference(parser)
+    kernel = parser.add_argument_group("kernel, instead of a disk image")
+    kernel.add_argument("--kernel", type=existing_file, metavar="FILE", help="A kernel that is an EFI program.")
+    kernel.add_argument("--initrd", type=existing_file, metavar="FILE", help="Its initial RAM disk.")
+    kernel.add_argument("--cmdline", metavar="TEXT", help="Its command line.")
+    _architecture(kernel, None, "Its processor (default: what its PE header says).")
     parser.add_argument("--sign", type=input_file, metavar="KEY", help="Sign it with this private key (PEM).")
     _signature(parser)
     _access(parser)

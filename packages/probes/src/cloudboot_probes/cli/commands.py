@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_base.command import OK, exit_code, printable
+from cloudboot_base.command import OK, exit_code, notice, printable
 from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
 
 from . import arguments
@@ -36,7 +36,10 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its purpose in one sentence, its arguments, and where it runs (``module:function``)."""
+    """A command: its purpose in one sentence, its arguments, and where it runs (``module:function``).
+
+    A module without a dot is one of this folder.
+    """
 
     purpose: str
     declare: Declare
@@ -51,7 +54,7 @@ class Command:
     def main(self) -> Main:
         """The function that runs it."""
         module, _, function = self.runs.partition(":")
-        found: Main = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        found: Main = getattr(importlib.import_module(module if "." in module else f"{__package__}.{module}"), function)
         return found
 
 
@@ -144,10 +147,29 @@ ROOT = Group(
 )
 
 
+#: The entry points that add a group or a command: its name, and an object of that class.
+ENTRY_POINTS = "cloudboot_probes.commands"
+
+
+def complete(group: Group) -> Group:
+    """``group``; the root with what other distributions add: looked up for help, and when no own command fits."""
+    if group is not ROOT:
+        return group
+    from importlib.metadata import entry_points  # 15 ms, which no command of this package needs
+
+    added = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+        try:
+            added[point.name] = point.load()
+        except (ImportError, AttributeError) as error:  # of another version than this package, say
+            notice(PROGRAM, f"the command {point.name} of {point.value} cannot be loaded: {error}")
+    return Group(ROOT.purpose, {**ROOT.commands, **added})
+
+
 def names(group: Group = ROOT, path: str = "") -> list[str]:
     """The paths of all groups and commands, each with a blank before every word."""
     found = [path]
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(complete(group).commands.items()):
         below = f"{path} {name}"
         found += names(command, below) if isinstance(command, Group) else [below]
     return found
@@ -166,6 +188,8 @@ def resolve(words: Sequence[str]) -> tuple[Command | Group, str, list[str]]:
         if word is None or any(given in _ENDING for given in rest[: rest.index(word)]):
             return found, name, rest
         if word not in found.commands:
+            found = complete(found)
+        if word not in found.commands:
             raise UsageError(
                 f"unknown command {printable(f'{name} {word}'.strip())}",
                 hint=suggestion(word, found.commands) or f"the commands are {', '.join(found.commands)}",
@@ -183,14 +207,15 @@ def group_help(group: Group, name: str) -> str:
     import textwrap  # 3 ms, for help only
 
     full = f"{PROGRAM} {name}".strip()
+    is_root, group = group is ROOT, complete(group)
     width = max(map(len, group.commands)) + 4
     lines = [f"usage: {full} COMMAND [OPTION]... [ARGUMENT]...", "", group.purpose, "", "commands:"]
     for word, command in group.commands.items():
         wrapped = textwrap.wrap(command.purpose, 100 - width)
         lines += [f"  {word:{width - 2}}{wrapped[0]}", *(" " * width + line for line in wrapped[1:])]
     lines += ["", "options:"]
-    lines += [f"  {flags:22}{text}" for flags, text in (_OPTIONS if group is ROOT else _OPTIONS[:1])]
-    if group is ROOT:
+    lines += [f"  {flags:22}{text}" for flags, text in (_OPTIONS if is_root else _OPTIONS[:1])]
+    if is_root:
         lines += ["", "exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())]
     lines += ["", f"'{full} COMMAND --help' describes a command."]
     return "\n".join(lines)
@@ -258,7 +283,7 @@ def whole_program() -> Program:
     program = _program()
 
     def add(group: Group, path: str) -> None:
-        for name, command in group.commands.items():
+        for name, command in complete(group).commands.items():
             below = f"{path} {name}".strip()
             if isinstance(command, Group):
                 add(command, below)

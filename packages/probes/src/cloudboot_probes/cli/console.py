@@ -61,7 +61,7 @@ class Console:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal that stdout is; ``None`` where it is none, and lines are as long as they are."""
+        """Columns of the terminal that stdout is; ``None`` where stdout is not a terminal and lines are not wrapped."""
         return _columns() if sys.stdout.isatty() else None
 
     def print(self, text: str = "", *, end: str = "\n") -> None:
@@ -141,6 +141,11 @@ class Console:
             over.set()
             thread.join()
             self._set("")
+
+    def status(self, text: str) -> None:
+        """Show ``text`` on the status line, or remove the line; silent where stderr is not a terminal."""
+        if self._live:
+            self._set(text)
 
     def _set(self, text: str) -> None:
         with self._lock:

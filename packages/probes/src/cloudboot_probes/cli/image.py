@@ -15,6 +15,7 @@ from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.render.terminal import gate_lines
 from cloudboot_probes.render.text import Style
 
+from . import media
 from .registry import reach
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ def build(options: argparse.Namespace, console: Console) -> int:
     if not options.dry_run:
         refuse_existing(options.output, force=options.force)
     made = recipes.load(options.recipe)
+    if options.architecture is not None:
+        made = dataclasses.replace(made, architecture=options.architecture)
     esp_files = dict(options.esp_file or ())
     if options.loader is not None:
         esp_files[REMOVABLE[made.architecture]] = options.loader
     changed = _changed(
         made,
-        {name: getattr(options, name) for name in ("sector_size", "timestamp", "seed")},
+        {name: getattr(options, name) for name in ("sector_size", "timestamp", "seed", "esp_only")},
         esp={"size": options.esp_size, "files": {**made.esp.files, **esp_files}},
         root={
             "source": options.root,
@@ -51,12 +54,16 @@ def build(options: argparse.Namespace, console: Console) -> int:
         },
         linux={name: getattr(options, name) for name in ("kernel", "initrd", "grub_modules", "arguments")},
         windows={
-            "source": options.source_from,
             "stand_in": options.stand_in or None,
             **{name: getattr(options, name) for name in ("bcd", "locale", "index")},
         },
     )
-    planned = images.plan(changed, console.say)
+    with media.resolved(changed, options, console) as whole:
+        return _build(whole, options, console)
+
+
+def _build(recipe: Recipe, options: argparse.Namespace, console: Console) -> int:
+    planned = images.plan(recipe, console.say)
     for warning in planned.contents.warnings:
         console.warn(warning)
     if options.dry_run:
@@ -161,9 +168,18 @@ def _print_description(console: Console, description: Description) -> None:
         for gate in description.components:
             console.lines(gate_lines(gate, console.width, color=console.color))
         console.print()
+    missing = sum(gate.verdict is Verdict.FAIL for gate in description.components)
+    if missing:
+        console.print(f"{counted(missing, 'component')} of Windows' boot missing or not as it must be")
     if description.checked:
         count = len(description.findings)
-        console.print(f"{counted(count, 'defect')} found" if count else "no defect found")
+        console.print(
+            f"{counted(count, 'defect')} found"
+            if count
+            else "no defect found in the formats"
+            if missing
+            else "no defect found"
+        )
 
 
 def _bold(console: Console, text: str) -> str:

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import UsageError, new_file
 from cloudboot_base.command import OK, counted, printable
 from cloudboot_oci_stream import (
     Platform,
     Policy,
     copy_image,
     fetch_image,
+    is_kernel,
+    kernel_layers,
     open_store,
     parse_reference,
     push_image,
+    push_kernel,
     resolve,
+    resolve_manifest,
 )
+from cloudboot_probes.inputs import read_file
+from cloudboot_probes.loader import architecture_of, pe_problems
 from cloudboot_probes.transfer import image_problem, write_sparse
 
 from . import signatures
 from .registry import reach
 
+#: A kernel is smaller.
+MAX_KERNEL = 1 << 30
+
 if TYPE_CHECKING:
     import argparse
+
+    from cloudboot_oci_stream import Document, Manifest, Reference
 
     from .console import Console
 
 
 def push(options: argparse.Namespace, console: Console) -> int:
-    """Push a disk image."""
+    """Push a disk image, or a kernel."""
     parsed = parse_reference(options.reference)
+    if options.kernel is not None:
+        return _push_kernel(options, parsed, console)
+    if options.image is None:
+        raise UsageError("there is nothing to push", hint="name a disk image before the reference, or --kernel FILE")
+    for name in ("initrd", "cmdline", "architecture"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} is a kernel's, and there is no --kernel")
     if (problem := image_problem(options.image)) is not None:
         console.warn(f"{options.image} {problem}; it is pushed as it is")
     signer = signatures.key_signer(options.sign, options.key_password_file) if options.sign is not None else None
@@ -49,6 +67,36 @@ def push(options: argparse.Namespace, console: Console) -> int:
         console.result({"reference": str(parsed), "digest": manifest.digest, "size": options.image.stat().st_size})
     else:
         console.print(printable(f"{parsed}@{manifest.digest}"))
+    return OK
+
+
+def _push_kernel(options: argparse.Namespace, reference: Reference, console: Console) -> int:
+    if options.image is not None:
+        raise UsageError("a disk image or a kernel is pushed, not both", hint="leave out IMAGE, or --kernel")
+    data = read_file(options.kernel, MAX_KERNEL)
+    architecture = options.architecture or architecture_of(data)
+    for problem in pe_problems(data, architecture or "amd64"):
+        console.warn(f"{options.kernel} {problem}; it is pushed as it is")
+    signer = signatures.key_signer(options.sign, options.key_password_file) if options.sign is not None else None
+    access, deadline, retry = reach(options)
+    with console.progress("pushing") as progress:
+        manifest = push_kernel(
+            options.kernel,
+            reference,
+            initrd=options.initrd,
+            cmdline=options.cmdline,
+            architecture=architecture or "amd64",
+            access=access,
+            progress=progress,
+            deadline=deadline,
+            retry=retry,
+            sign=signer,
+            signature_formats=signatures.formats(options.format),
+        )
+    if console.json:
+        console.result({"reference": str(reference), "digest": manifest.digest, "architecture": architecture})
+    else:
+        console.print(printable(f"{reference}@{manifest.digest}"))
     return OK
 
 
@@ -123,13 +171,31 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
     wanted = Platform.parse(options.platform) if options.platform else None
     access, deadline, retry = reach(options)
     store = open_store(options.reference, access)
-    document, manifest, layer = resolve(store, platform=wanted, deadline=deadline, retry=retry)
+    document, manifest = resolve_manifest(store, platform=wanted, deadline=deadline, retry=retry)
+    if is_kernel(manifest):
+        return _inspect_kernel(options.reference, document, manifest, console)
+    layer = resolve(store, platform=wanted, deadline=deadline, retry=retry, document=document).layer
     if console.json:
         facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type, "layer": layer.as_json()}
         console.result({"reference": options.reference, **facts, "annotations": dict(manifest.annotations)})
         return OK
     lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}"]
     lines += [f"layer     {layer.digest}", f"size      {layer.size}"]
+    lines += [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
+    console.lines(printable(line) for line in lines)
+    return OK
+
+
+def _inspect_kernel(reference: str, document: Document, manifest: Manifest, console: Console) -> int:
+    kernel_layers(manifest)
+    if console.json:
+        facts = {"manifest": document.digest, "artifact_type": manifest.artifact_type}
+        layers = [layer.as_json() for layer in manifest.layers]
+        console.result({"reference": reference, **facts, "layers": layers, "annotations": dict(manifest.annotations)})
+        return OK
+    lines = [f"manifest  {document.digest}", f"artifact  {manifest.artifact_type}"]
+    for layer in manifest.layers:
+        lines += [f"layer     {layer.digest}", f"type      {layer.media_type}", f"size      {layer.size}"]
     lines += [f"{name} = {value}" for name, value in sorted(manifest.annotations.items())]
     console.lines(printable(line) for line in lines)
     return OK

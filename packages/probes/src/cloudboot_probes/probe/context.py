@@ -15,7 +15,7 @@ from .firmware import Boot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloudboot_oci_stream import Access, Image, OciError, Policy, RetryPolicy
+    from cloudboot_oci_stream import Access, Image, Kernel, KernelLayers, OciError, Policy, RetryPolicy
     from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_probes.blockmap import BlockMap
     from cloudboot_probes.disk import Disk
@@ -69,7 +69,9 @@ class Probe:
         self._stack = contextlib.ExitStack()
         self._pinned: str | None = None
         self._image: Image | None = None
+        self._kernel: Kernel | None = None
         self._disk: Disk | None = None
+        self.kernel_layers: KernelLayers | None = None
         self._map: BlockMap | None = None
         self._session: Session | None = None
         self.damage: OciError | None = None
@@ -97,6 +99,15 @@ class Probe:
     @image.setter
     def image(self, image: Image) -> None:
         self._image = self._stack.enter_context(image)
+
+    @property
+    def kernel(self) -> Kernel:
+        """The fetched kernel of an artifact that is no disk image; ``kernel_layers`` says whether it is one."""
+        return _there(self._kernel, "fetch")
+
+    @kernel.setter
+    def kernel(self, kernel: Kernel) -> None:
+        self._kernel = self._stack.enter_context(kernel)
 
     @property
     def disk(self) -> Disk:

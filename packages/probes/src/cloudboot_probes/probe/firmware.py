@@ -101,7 +101,11 @@ class Firmware(Protocol):
 
 
 #: Where each firmware is; imported when it is asked for, because each needs packages of its own.
-FIRMWARE = {"hosted": "cloudboot_probes.probe.hosted:FIRMWARE", "qemu": "cloudboot_probes.probe.qemu:FIRMWARE"}
+FIRMWARE = {
+    "hosted": "cloudboot_probes.probe.hosted:FIRMWARE",
+    "ovmf": "cloudboot_probes.probe.ovmf:FIRMWARE",
+    "qemu": "cloudboot_probes.probe.qemu:FIRMWARE",
+}
 
 
 def firmware_named(name: str) -> Firmware:

@@ -9,19 +9,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError, MemoryStorage
-from cloudboot_oci_stream import fetch_image, open_store, resolve, verify_signature
+from cloudboot_oci_stream import (
+    Kernel,
+    fetch_image,
+    fetch_kernel,
+    is_kernel,
+    kernel_layers,
+    open_store,
+    resolve,
+    resolve_manifest,
+    verify_signature,
+)
 from cloudboot_oci_stream.errors import DigestMismatchError
 from cloudboot_probes.disk import Disk
 from cloudboot_probes.systems import load
 
+from . import kernel
 from .firmware import firmware_named
 from .staging import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cloudboot_base.gates import Stage
-    from cloudboot_oci_stream import Signature
+    from cloudboot_oci_stream import Image, Signature
     from cloudboot_probes.systems import System
 
     from .context import Probe
@@ -36,7 +47,7 @@ _SHOWN_FINDINGS = 20
 
 
 def resolve_reference(probe: Probe) -> Mapping[str, object]:
-    """The reference names one manifest, whose bytes hash to its digest, with one disk image in it.
+    """The reference names one manifest, whose bytes hash to its digest, with one disk image in it, or one kernel.
 
     Leaves open: Without a policy, who made the image.
     """
@@ -50,13 +61,21 @@ def resolve_reference(probe: Probe) -> Mapping[str, object]:
         )
         store = open_store(found.reference, options.access)
         signed = {"rule": found.rule, "signed_by": [_signer(signature) for signature in found.signatures]}
-    document, manifest, layer = resolve(store, deadline=options.deadline, retry=options.retry)
-    probe.pinned = str(replace(store.reference, digest=document.digest))
-    return {
+    document, manifest = resolve_manifest(store, deadline=options.deadline, retry=options.retry)
+    evidence = {
         "reference": probe.reference,
         **signed,
         "manifest": document.digest,
         "artifact_type": manifest.artifact_type,
+    }
+    if is_kernel(manifest):
+        probe.kernel_layers = kernel_layers(manifest)
+        probe.pinned = str(replace(store.reference, digest=document.digest))
+        return {**evidence, **kernel.describe_layers(probe)}
+    layer = resolve(store, deadline=options.deadline, retry=options.retry, document=document).layer
+    probe.pinned = str(replace(store.reference, digest=document.digest))
+    return {
+        **evidence,
         "layer": layer.digest,
         "media_type": layer.media_type,
         "size": layer.size,
@@ -74,8 +93,9 @@ def fetch(probe: Probe) -> Mapping[str, object]:
     """
     start = time.monotonic()
     options = probe.options
+    fetched: Callable[..., Image | Kernel] = fetch_image if probe.kernel_layers is None else fetch_kernel
     try:
-        probe.image = fetch_image(
+        got = fetched(
             probe.pinned,
             access=options.access,
             progress=options.progress,
@@ -86,8 +106,13 @@ def fetch(probe: Probe) -> Mapping[str, object]:
         probe.damage = error  # they came; that they are the wrong ones is the next gate's to say
         return {"bytes": "all of them"}
     seconds = time.monotonic() - start
-    size = probe.image.descriptor.size
-    return {"bytes": size, "buffer": probe.image.size, "mib_per_second": round(size / 2**20 / max(seconds, 1e-6), 1)}
+    if isinstance(got, Kernel):
+        probe.kernel = got
+        size = len(got.kernel) + (len(got.initrd) if got.initrd is not None else 0)
+        return {"bytes": size, "mib_per_second": round(size / 2**20 / max(seconds, 1e-6), 1)}
+    probe.image = got
+    size = got.descriptor.size
+    return {"bytes": size, "buffer": got.size, "mib_per_second": round(size / 2**20 / max(seconds, 1e-6), 1)}
 
 
 def verify(probe: Probe) -> Mapping[str, object]:
@@ -97,6 +122,8 @@ def verify(probe: Probe) -> Mapping[str, object]:
     """
     if probe.damage is not None:
         raise probe.damage
+    if probe.kernel_layers is not None:
+        return kernel.verify(probe)
     image = probe.image
     algorithm, _, expected = image.descriptor.digest.partition(":")
     actual = hashlib.new(algorithm, image.view[: image.descriptor.size]).hexdigest()
@@ -117,11 +144,13 @@ def verify(probe: Probe) -> Mapping[str, object]:
 
 
 def header(probe: Probe) -> Mapping[str, object]:
-    """MBR, both GPT copies and both file systems pass every check; the loader is there, and as the manifest says.
+    """The disk's tables and file systems, or the kernel's header, pass every check; the loader is as the manifest says.
 
     Leaves open: Whether the rules are the right ones: reader, writer and checker come from the same people. Contents of
     files have no checksum in FAT or UFS2.
     """
+    if probe.kernel_layers is not None:
+        return kernel.header(probe)
     disk = Disk.open(MemoryStorage(probe.image.view))
     found = disk.find_loader(probe.system.loader_paths(probe.options.architecture), probe.options.architecture)
     evidence: dict[str, object] = {
@@ -136,7 +165,8 @@ def header(probe: Probe) -> Mapping[str, object]:
         evidence["root"] = {"label": disk.root.label, "block_size": disk.root.geometry.block_size}
     # NTFS has a gate of its own in the systems that boot from it.
     checked = disk.findings(with_ntfs="windows-volume" not in probe.system.gates)
-    findings = [f"{where}: {finding}" for where, finding in checked]
+    tolerated = probe.system.tolerated_findings
+    findings = [f"{where}: {finding}" for where, finding in checked if finding.kind not in tolerated]
     evidence["findings"] = len(findings)
     if findings:
         evidence["found"] = findings[:_SHOWN_FINDINGS]

@@ -60,8 +60,9 @@ def stage(
 
 
 def _filled(headline: str, evidence: Mapping[str, object]) -> str | None:
-    """``headline`` with the evidence in it; ``None`` where a failed gate lacks some of it."""
+    """``headline`` with the evidence in it, lists with commas; ``None`` where a failed gate lacks some of it."""
+    words = {name: ", ".join(map(str, each)) if isinstance(each, list) else each for name, each in evidence.items()}
     try:
-        return headline.format_map(evidence)
+        return headline.format_map(words)
     except (KeyError, IndexError, AttributeError, TypeError, ValueError):
         return None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudboot_base.program import suggestion
 from cloudboot_probes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cloudboot_qemu.drives import Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +19,24 @@ class System:
     """What an operating system's boot looks like from outside.
 
     ``loaders`` maps an architecture to the loader's paths on the ESP, the system's own first, that of removable media
-    last. The patterns are regular expressions for the serial line, with a group named ``evidence`` around what a report
-    should show; one that is ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are
-    matched with whole lines. ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the
-    root file system. ``text_console`` says that the machine is to have no display.
+    last; ``medium_loaders`` the paths in an installed system or on its installation medium. The patterns are regular
+    expressions for the serial line, with a group named ``evidence`` around what a report should show; one that is
+    ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are matched with whole lines.
+    ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
+    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind. ``text_console`` says
+    that the machine is to have no display.
     """
 
     name: str
     title: str
     firmware: str
     loaders: dict[str, tuple[str, ...]]
+    medium_loaders: dict[str, tuple[str, ...]]
     partition_types: tuple[str, ...]
     root_file_system: str
     kernel: str
     gates: tuple[str, ...]
+    tolerated_findings: frozenset[str]
     prompts: tuple[str, ...]
     loader_files: tuple[str, ...]
     loader_pattern: str
@@ -39,6 +47,8 @@ class System:
     panic_pattern: str | None
     loader_failed_pattern: str | None
     text_console: bool = False
+    silent: bool = False
+    drive: Interface = "virtio"
 
     def loader_paths(self, architecture: str) -> tuple[str, ...]:
         """The paths of the loader on the ESP, the system's own first.
@@ -51,6 +61,10 @@ class System:
                 f"no {self.name} loader is known for {architecture}", hint=f"known: {', '.join(self.loaders)}"
             )
         return self.loaders[architecture]
+
+    def medium_loader_paths(self, architecture: str) -> tuple[str, ...]:
+        """The paths of the loader in an installed system's root, or in an installation medium's tree."""
+        return self.medium_loaders.get(architecture, ())
 
     def loader(self, architecture: str) -> str:
         """The path at which firmware without a boot entry looks for the loader.
@@ -87,10 +101,12 @@ def load(name: str) -> System:
         title=data["title"],
         firmware=data["firmware"],
         loaders={architecture: tuple(paths) for architecture, paths in data["loaders"].items()},
+        medium_loaders={architecture: tuple(paths) for architecture, paths in data.get("medium-loaders", {}).items()},
         partition_types=tuple(data["partition-types"]),
         root_file_system=data["root-file-system"],
         kernel=data["kernel"],
         gates=tuple(data.get("gates", ())),
+        tolerated_findings=frozenset(data.get("tolerated-findings", ())),
         prompts=tuple(data.get("prompts", ())),
         loader_files=tuple(data.get("loader-reads", ())),
         loader_pattern=serial["loader"],
@@ -101,4 +117,6 @@ def load(name: str) -> System:
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
         text_console=data.get("text-console", False),
+        silent=data.get("silent", False),
+        drive=data.get("drive", "virtio"),
     )

@@ -100,9 +100,10 @@ def _loader(recipe: Recipe, files: WindowsFiles) -> tuple[bytes, str]:
     )  # fmt: skip
     if given is not None:
         return read_file(_present(given), _MAX_LOADER), str(given)
-    found = files.read(paths.TREE_BOOT_MANAGER)
-    if found is not None:
-        return found, paths.TREE_BOOT_MANAGER
+    for path in (paths.TREE_BOOT_MANAGER, paths.BOOT_MANAGER, REMOVABLE[recipe.architecture]):
+        found = files.read(path)
+        if found is not None:
+            return found, path
     if recipe.windows.stand_in:
         return boot_manager(recipe.architecture), "the stand-in"
     raise RecipeError(

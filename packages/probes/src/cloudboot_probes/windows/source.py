@@ -96,5 +96,7 @@ def _run(command: list[str], path: Path) -> str:
     )
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise RecipeError(f"{os.path.basename(command[0])} refuses {path}: {reason[-1] if reason else done.returncode}")
+        raise RecipeError(
+            f"{os.path.basename(command[0])} refuses {path}: {reason[-1].strip() if reason else done.returncode}"
+        )
     return done.stdout

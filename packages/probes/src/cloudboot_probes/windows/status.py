@@ -58,9 +58,7 @@ CAUSES: Final = {
     ),
     Status.INVALID_PARAMETER: Cause("an element of the store has a value that cannot be", _STORE),
     Status.NO_SUCH_DEVICE: Cause("the store names a device that is not there", _BUILD, measured=True),
-    Status.NO_SUCH_FILE: Cause(
-        "the file is not there; for the store itself: it is missing, or no registry hive", _FILES, measured=True
-    ),
+    Status.NO_SUCH_FILE: Cause("the file is not there", _FILES, measured=True),
     Status.NO_MEMORY: Cause("the machine has too little memory", "--memory 4G"),
     Status.OBJECT_NAME_NOT_FOUND: Cause("the store has no object of the boot manager", _BUILD, measured=True),
     Status.INVALID_IMAGE_FORMAT: Cause("the file is no program for this processor", _FILES),
@@ -86,6 +84,9 @@ CAUSES: Final = {
     Status.IMAGE_CERT_EXPIRED: Cause("the certificate that signed the file is not valid any more", "set the clock"),
 }  # fmt: skip
 
+#: What :attr:`Status.NO_SUCH_FILE` means on the store itself.
+_NO_STORE = Cause("there is no boot configuration, or it is no registry hive", _BUILD, measured=True)
+
 
 def status_text(status: int) -> str:
     """``"0xc000000f STATUS_NO_SUCH_FILE"``; the number alone where it has no name here."""
@@ -105,6 +106,8 @@ class Screen:
     @property
     def cause(self) -> Cause | None:
         """What the status comes from, where that is known."""
+        if self.status == Status.NO_SUCH_FILE and (self.file or "").casefold().endswith("\\bcd"):
+            return _NO_STORE
         try:
             return CAUSES.get(Status(self.status))
         except ValueError:
@@ -116,8 +119,8 @@ class Screen:
 
 
 #: The words before the file and the code are in the language of the boot manager; the form is the same in all.
-_CODE = re.compile(r":[ \t]*(0x[cC][0-9a-fA-F]{7})\b")
-_FILE = re.compile(r":[ \t]*(\\[^\n:]*?)[ \t]*(?:\n|\Z)")
+_CODE = re.compile(r":\s{0,80}(0x[cC][0-9a-fA-F]{7})\b")
+_FILE = re.compile(r":\s{0,80}(\\[^\n:]*?)[ \t]*(?:\n|\Z)")
 #: Lines between the file and the code, in the legacy and in the later form of the screen.
 _NEAR = 1200
 

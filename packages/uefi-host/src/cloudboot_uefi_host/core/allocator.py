@@ -80,6 +80,20 @@ class Allocator:
         finally:
             self._scratch.append(buffer)
 
+    @contextmanager
+    def buffer(self, size: int) -> Iterator[int]:
+        """The address of ``size`` bytes until the block ends.
+
+        Raises:
+            HostError: memory is used up.
+        """
+        count = -(-size // PAGE)
+        address = self.pages(count)
+        try:
+            yield address
+        finally:
+            self.map.free(address, count)
+
     # Services
 
     def allocate_pages(self, kind: int, memory_type: int, pages: int, address: int) -> int:

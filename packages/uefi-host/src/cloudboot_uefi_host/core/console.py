@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_INPUT_KEY, EFI_KEY_DATA
@@ -16,14 +15,13 @@ from cloudboot_uefi_abi.protocols.console import (
 )
 from cloudboot_uefi_abi.status import Status
 
-from .control import AwaitingInput, ExpectedTextSeen
+from .control import AwaitingInput
+from .dialogue import Dialogue
 from .events import EVT_NOTIFY_WAIT, TPL_NOTIFY
-from .keys import Key, Typed, parse_keys
+from .keys import Key
 from .screen import COLUMNS, ROWS, Screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from cloudboot_uefi_host.machine import Machine
 
     from .allocator import Allocator
@@ -34,25 +32,12 @@ if TYPE_CHECKING:
 
 _SHIFT_VALID, _TOGGLE_VALID = 0x80000000, 0x80
 _WHITE: Final = 0x07
-#: The last printed characters that a pattern is looked for in.
-_WINDOW: Final = 16384
-#: Printed characters that are kept; a program that prints without end must not use up the host's memory.
-_MAX_TEXT: Final = 4 << 20
 
 
-class Printed(NamedTuple):
-    """A piece of what was printed: by which image, and when, in virtual seconds since power on."""
-
-    image: str
-    text: str
-    time: float
-
-
-class Console:
+class Console(Dialogue):
     """The console of one machine.
 
-    ``text`` is everything printed, ``printed`` the same in pieces with the image that printed each and the virtual time
-    of its first character, and ``screen`` what stands on the screen.
+    Times are virtual. ``screen`` is what stands on the screen.
     """
 
     def __init__(
@@ -64,16 +49,11 @@ class Console:
         handles: Handles,
         clock: Clock,
     ) -> None:
+        super().__init__()
         self._machine, self._memory, self._events = machine, machine.memory, events
         self._allocator, self._clock = allocator, clock
         self.screen = Screen()
-        self.printed: list[Printed] = []
-        self.echo: Callable[[str], None] = lambda _text: None
-        self._recent = ""
-        self._size = 0
         self._keys: deque[Key] = deque()
-        self._script: deque[Typed] = deque()
-        self._until: re.Pattern[str] | None = None
         self._notifications: dict[int, tuple[Key, int]] = {}
         self.idle_polls = 0
         self._mode = allocator.place(
@@ -125,37 +105,11 @@ class Console:
 
     # The script
 
-    def type(self, script: Sequence[Typed]) -> None:
-        """Add lines to the script of keys.
-
-        Raises:
-            UsageError: a name of a key is not known.
-        """
-        for line in script:
-            parse_keys(line.keys)
-            self._script.append(line)
-
-    def until(self, pattern: str | None) -> None:
-        """End the run once the console shows ``pattern`` (a regular expression)."""
-        self._until = None if pattern is None else re.compile(pattern)
-
-    @property
-    def text(self) -> str:
-        """Everything printed so far."""
-        return "".join(piece.text for piece in self.printed)
-
-    def pending(self) -> str | None:
-        """The pattern the script waits for."""
-        return self._script[0].expect if self._script else None
-
     def _has_key(self) -> bool:
         """Whether a key can be read; types the next keys if the console shows what the script waits for."""
-        if not self._keys and self._script:
-            found = re.search(self._script[0].expect, self._recent)
-            if found is not None:
-                self._recent = self._recent[found.end() :]
-                self._keys.extend(parse_keys(self._script.popleft().keys))
-                self.idle_polls = 0
+        if not self._keys and (keys := self.next_keys()):
+            self._keys.extend(keys)
+            self.idle_polls = 0
         if self._keys:
             return True
         self.idle_polls += 1
@@ -165,20 +119,8 @@ class Console:
         return False
 
     def _print(self, text: str) -> None:
-        image = self._machine.caller
-        if self._size < _MAX_TEXT:
-            self._size += len(text)
-            last = self.printed[-1] if self.printed else None
-            if last is not None and last.image == image and not last.text.endswith("\n") and len(last.text) < _WINDOW:
-                self.printed[-1] = last._replace(text=last.text + text)
-            else:
-                self.printed.append(Printed(image, text, self._clock.seconds()))
-        self._recent = (self._recent + text)[-_WINDOW:]
         self.idle_polls = 0
-        self.echo(text)
-        if self._until is not None and self._until.search(self._recent):
-            self._until = None
-            raise ExpectedTextSeen
+        self.enter(self._machine.caller, text, self._clock.seconds())
 
     # Output
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES
 from cloudboot_uefi_host.cpu.architecture import TRAP_SIZE
 from cloudboot_uefi_host.machine import TRAPS
 
@@ -78,10 +77,6 @@ class Core:
         """The table of traps, and the stack with its guard page."""
         processor = self.machine.processor
         self.machine.place_traps(self.allocator.pages(TRAPS * TRAP_SIZE // PAGE, MemoryType.RUNTIME_SERVICES_CODE))
-        # A call from Python returns to the first trap; the prototype is any that takes one argument.
-        returned = EFI_BOOT_SERVICES.by_name["FreePool"].prototype
-        if returned is not None:
-            self.machine.add_service("return", returned, lambda _buffer: 0)
         stack = self.allocator.pages(_STACK_PAGES + 1)
         processor.guard(stack, PAGE)
         self.stack = stack + PAGE, stack + (_STACK_PAGES + 1) * PAGE

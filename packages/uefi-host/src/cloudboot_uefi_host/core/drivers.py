@@ -63,18 +63,22 @@ class DriverServices:
         return Status.SUCCESS if started or empty else Status.NOT_FOUND
 
     def _start_drivers(self, handle: int, chosen: list[int], remaining: int) -> bool:
-        started, tried, serial = False, set[int](), -1
-        # A driver that starts may install what makes another one support the controller.
-        while serial != self._handles.serial:
-            serial = self._handles.serial
-            for binding in self._bindings(chosen):
-                if binding in tried or handle not in self._handles:
-                    continue
-                if self._call(binding, "Supported", handle, remaining) != Status.SUCCESS:
-                    continue
-                tried.add(binding)
-                started |= self._call(binding, "Start", handle, remaining) == Status.SUCCESS
+        started, tried = False, set[int]()
+        # After each driver the search begins anew, as EDK2's does: it may have installed what one of a higher version
+        # asks for.
+        while (binding := self._supporting(handle, chosen, remaining, tried)) is not None:
+            tried.add(binding)
+            started |= self._call(binding, "Start", handle, remaining) == Status.SUCCESS
         return started
+
+    def _supporting(self, handle: int, chosen: list[int], remaining: int, tried: set[int]) -> int | None:
+        """The first driver binding, of those not tried yet, that supports a controller."""
+        for binding in self._bindings(chosen):
+            if binding in tried or handle not in self._handles:
+                continue
+            if self._call(binding, "Supported", handle, remaining) == Status.SUCCESS:
+                return binding
+        return None
 
     def _bindings(self, chosen: list[int]) -> list[int]:
         """The driver bindings: those of chosen images first, then by version, the highest first."""

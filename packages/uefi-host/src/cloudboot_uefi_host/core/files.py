@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_FILE_INFO
 from cloudboot_uefi_abi.protocols.files import EFI_FILE_PROTOCOL, EFI_SIMPLE_FILE_SYSTEM_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
-
-from .allocator import SCRATCH_SIZE
+from cloudboot_uefi_host.errors import HostError
 
 if TYPE_CHECKING:
     from cloudboot_uefi_host.machine import Machine
@@ -23,7 +23,10 @@ _MAX_INFO: Final = 4096
 
 
 class FileReader:
-    """Reads whole files; the buffers are guest memory, so programs' file systems work too."""
+    """Reads whole files, each with one Read, as EDK2 does.
+
+    The buffers are guest memory, so programs' file systems work too.
+    """
 
     def __init__(self, machine: Machine, allocator: Allocator) -> None:
         self._machine, self._memory, self._allocator = machine, machine.memory, allocator
@@ -64,14 +67,18 @@ class FileReader:
         record = EFI_FILE_INFO.unpack_from(self._memory.read(info, EFI_FILE_INFO.SIZE))
         if record.Attribute & _DIRECTORY:
             return Status.NOT_FOUND, b""
-        parts: list[bytes] = []
-        with self._allocator.scratch() as buffer:
-            while True:
-                self._memory.put64(scratch, SCRATCH_SIZE)
-                status = self._call(file, "Read", scratch, buffer)
-                if is_error(status):
-                    return status, b""
-                count = self._memory.u64(scratch)
-                if count == 0:
-                    return Status.SUCCESS, b"".join(parts)
-                parts.append(self._memory.read(buffer, count))
+        size = record.FileSize
+        if size == 0:
+            return Status.SUCCESS, b""
+        if size > self._memory.size:
+            return Status.OUT_OF_RESOURCES, b""
+        with ExitStack() as stack:
+            try:
+                buffer = stack.enter_context(self._allocator.buffer(size))
+            except HostError:
+                return Status.OUT_OF_RESOURCES, b""
+            self._memory.put64(scratch, size)
+            status = self._call(file, "Read", scratch, buffer)
+            if is_error(status):
+                return status, b""
+            return Status.SUCCESS, self._memory.read(buffer, min(size, self._memory.u64(scratch)))

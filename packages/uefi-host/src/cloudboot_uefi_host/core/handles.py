@@ -10,7 +10,7 @@ from cloudboot_uefi_abi.constants import OpenProtocolAttribute as OpenAttribute
 from .memory_map import MemoryType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .events import Event, Events
     from .pool import Pool
@@ -61,16 +61,12 @@ class Registration:
 
 
 class Handles:
-    """All handles, in the order of their creation. Protocols are named by the 16 bytes of their GUID.
-
-    ``serial`` grows with every change of an interface: drivers are asked again when it has.
-    """
+    """All handles, in the order of their creation. Protocols are named by the 16 bytes of their GUID."""
 
     def __init__(self, pool: Pool, events: Events) -> None:
         self._pool, self._events = pool, events
         self._handles: dict[int, dict[bytes, Interface]] = {}
         self.registrations: dict[int, Registration] = {}
-        self.serial = 1
 
     def __contains__(self, handle: int) -> bool:
         return handle in self._handles
@@ -118,9 +114,19 @@ class Handles:
         self.announce(handle, protocol)
         return handle
 
+    def publish(self, interfaces: Mapping[bytes, int]) -> int:
+        """A new handle with these protocols.
+
+        Raises:
+            MemoryError: the pool is used up.
+        """
+        handle = self.create()
+        for protocol, pointer in interfaces.items():
+            self.install(handle, protocol, pointer)
+        return handle
+
     def announce(self, handle: int, protocol: bytes) -> None:
         """Tell those who registered for a protocol that a handle has it."""
-        self.serial += 1
         for registration in self.registrations.values():
             if registration.protocol == protocol:
                 registration.new.append(handle)
@@ -128,7 +134,6 @@ class Handles:
 
     def remove(self, handle: int, protocol: bytes) -> None:
         """Take a protocol off a handle; the handle goes with its last protocol."""
-        self.serial += 1
         protocols = self._handles[handle]
         del protocols[protocol]
         if not protocols:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import FormatError
@@ -55,7 +55,7 @@ class Image:
 
     handle: int
     name: str
-    pe: PEImage = field(repr=False)
+    subsystem: Subsystem
     base: int
     size: int
     entry: int
@@ -66,6 +66,11 @@ class Image:
     path: bytes
     started: bool = False
     status: int | None = None
+
+
+def image_name(path: bytes) -> str:
+    """The last part of the file name in an image's device path; empty where it names no file."""
+    return (file_name([node for node in nodes(path) if node[:2] == b"\x04\x04"]) or "").rpartition("\\")[2]
 
 
 class ImageServices:
@@ -87,7 +92,7 @@ class ImageServices:
         self.system_table = 0
         self.stop_at_exit = True
         self.boot_services_exited: Callable[[], None] = lambda: None
-        self.on_load: Callable[[Image], None] = lambda _image: None
+        self.on_load: Callable[[Image, PEImage], None] = lambda _image, _pe: None
         machine.image_at = self.name_at
 
     def get(self, handle: int) -> Image | None:
@@ -199,7 +204,7 @@ class ImageServices:
         image = self._enter(pe, path, parent, device, options, (code, data_type), (base, allocation, pages))
         self._images[image.handle] = image
         self.loaded.append(image)
-        self.on_load(image)
+        self.on_load(image, pe)
         return image
 
     def _check(self, pe: PEImage) -> tuple[MemoryType, MemoryType]:
@@ -263,10 +268,10 @@ class ImageServices:
         handle = self._handles.create()
         self._handles.install(handle, LOADED_IMAGE, interface)
         self._handles.install(handle, LOADED_IMAGE_DEVICE_PATH, self._allocator.place(path) if below else 0)
-        name = (file_name([node for node in below if node[:2] == b"\x04\x04"]) or "").rpartition("\\")[2]
+        name = image_name(path)
         return Image(
-            handle, name or f"image-{len(self.loaded) + 1}", pe, base, pe.size_of_image, base + pe.entry_point,
-            interface, allocation, pages, device, path,
+            handle, name or f"image-{len(self.loaded) + 1}", Subsystem(pe.subsystem), base, pe.size_of_image,
+            base + pe.entry_point, interface, allocation, pages, device, path,
         )  # fmt: skip
 
     def set_options(self, image: Image, options: bytes) -> None:
@@ -312,7 +317,7 @@ class ImageServices:
         machine.processor.restore(state)
         self._events.tpl = tpl
         image.status = status
-        if image.pe.subsystem is Subsystem.EFI_APPLICATION or is_error(status):
+        if image.subsystem is Subsystem.EFI_APPLICATION or is_error(status):
             self._unload(image)
         return status, text
 

@@ -12,7 +12,13 @@ from . import gdb
 from .architecture import architecture_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .architecture import Architecture
     from .processor import CounterSource, Processor
+
+    #: A back end of somebody else's: the architecture, bytes of RAM, and where time counters get their values.
+    BackEnd = Callable[[Architecture, int, CounterSource], Processor]
 
 #: The back ends, the fastest first.
 BACK_ENDS: Final = ("unicorn", "gdb")
@@ -35,14 +41,18 @@ def _candidates(architecture: str, back_end: str | None) -> list[str]:
     return [name for name in found if back_end in {None, name}]
 
 
-def create(architecture: str, memory_size: int, counter: CounterSource, back_end: str | None = None) -> Processor:
-    """A processor with ``memory_size`` bytes of RAM; the fastest back end that is installed, or the one named.
+def create(
+    architecture: str, memory_size: int, counter: CounterSource, back_end: str | BackEnd | None = None
+) -> Processor:
+    """A processor with ``memory_size`` bytes of RAM; the fastest back end that is installed, or the one given.
 
     Raises:
         UsageError: the architecture or the back end is not known.
         BackEndMissingError: no back end for it is installed.
     """
     described = architecture_of(architecture)
+    if callable(back_end):
+        return back_end(described, memory_size, counter)
     if back_end not in {None, *BACK_ENDS}:
         raise UsageError(f"{back_end!r} is not a processor back end", hint=f"one of {', '.join(BACK_ENDS)}")
     candidates = _candidates(architecture, back_end)

@@ -23,6 +23,7 @@ class StopReason(enum.Enum):
 
     TRAP = "trap"
     FAULT = "fault"
+    WATCHED = "watched"
     INSTRUCTIONS = "instructions"
     INTERRUPTED = "interrupted"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_uefi_host.core.core import Core
+    from cloudboot_uefi_host.core.host import Host
 
 
 class DeviceError(Error):
@@ -25,7 +26,7 @@ class DeviceError(Error):
 class Media:
     """EFI_BLOCK_IO_MEDIA of a handle, read from guest memory each time: a driver may change it."""
 
-    def __init__(self, core: Core, block_io: int) -> None:
+    def __init__(self, core: Host, block_io: int) -> None:
         self._core, self._block_io = core, block_io
 
     def record(self) -> EFI_BLOCK_IO_MEDIA:
@@ -112,7 +113,7 @@ class DiskIoStorage:
         DeviceError: Disk IO refused the read.
     """
 
-    def __init__(self, core: Core, handle: int) -> None:
+    def __init__(self, core: Host, handle: int) -> None:
         self._core = core
         self._disk_io = core.handles.pointer(handle, DISK_IO) or 0
         self._media = Media(core, core.handles.pointer(handle, BLOCK_IO) or 0)

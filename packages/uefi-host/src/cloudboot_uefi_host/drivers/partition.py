@@ -33,12 +33,16 @@ _INFO_OTHER, _INFO_MBR, _INFO_GPT = range(3)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A partition: its device path node, its place in blocks, and its EFI_PARTITION_INFO_PROTOCOL."""
+    """A partition: its device path node, its place in blocks, and its EFI_PARTITION_INFO_PROTOCOL.
+
+    ``type`` is the GUID of a GPT partition's type.
+    """
 
     node: bytes
     first: int
     blocks: int
     info: bytes
+    type: bytes | None = None
 
 
 class Partition(Driver):
@@ -77,6 +81,8 @@ class Partition(Driver):
                 core, window, body(parent) + each.node + END, block_size=block, logical_partition=True
             )
             core.handles.install(child.handle, PARTITION_INFO, core.allocator.place(each.info))
+            if each.type is not None:  # as EDK2 does: the type is a protocol without functions
+                core.handles.install(child.handle, each.type, 0)
             core.protocols.open(handle, DISK_IO, self.handle, child.handle, OpenAttribute.BY_CHILD_CONTROLLER)
             self._children[child.handle] = child
         return Status.SUCCESS
@@ -98,7 +104,8 @@ class Partition(Driver):
                 partition.last_lba, partition.attributes, partition.name.encode("utf-16-le", "surrogatepass"),
             )  # fmt: skip
             system = partition.type == GUIDS["EFI_PART_TYPE_EFI_SYSTEM_PART"]
-            yield _Found(node, partition.first_lba, partition.blocks, self._info(_INFO_GPT, entry, system=system))
+            info = self._info(_INFO_GPT, entry, system=system)
+            yield _Found(node, partition.first_lba, partition.blocks, info, partition.type.bytes_le)
 
     def _el_torito(self, storage: DiskIoStorage) -> Iterator[_Found]:
         """The boot images of a CD, as CDROM nodes; block numbers are the medium's own."""

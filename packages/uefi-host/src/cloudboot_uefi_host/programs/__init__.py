@@ -7,17 +7,22 @@ from typing import Final
 
 from cloudboot_uefi_host.cpu.architecture import architecture_of
 
-SOURCE: Final = Path(__file__).parent / "standin.c"
-BOOT_MANAGER_SOURCE: Final = Path(__file__).parent / "bootmgr.c"
+PROGRAMS: Final = {"standin": ("amd64", "arm64", "riscv64"), "bootmgr": ("amd64", "arm64"), "agent": ("amd64",)}
+"""The programs, and the architectures each is shipped for."""
 
 
-def standin_path(architecture: str) -> Path:
-    """Where the built stand-in loader for an architecture is.
+def source(name: str) -> Path:
+    """The C file of a program."""
+    return Path(__file__).parent / f"{name}.c"
+
+
+def program_path(name: str, architecture: str) -> Path:
+    """Where a built program is.
 
     Raises:
         UsageError: the architecture is not known.
     """
-    return _built(SOURCE, architecture)
+    return Path(__file__).parent / f"{name}-{architecture_of(architecture).name}.efi"
 
 
 def standin(architecture: str) -> bytes:
@@ -26,16 +31,12 @@ def standin(architecture: str) -> bytes:
     Raises:
         OSError: there is none for this architecture.
     """
-    return standin_path(architecture).read_bytes()
+    return program_path("standin", architecture).read_bytes()
 
 
-def boot_manager_path(architecture: str) -> Path:
-    """Where the built stand-in for Windows' boot manager is; there is one for amd64 and one for arm64.
-
-    Raises:
-        UsageError: the architecture is not known.
-    """
-    return _built(BOOT_MANAGER_SOURCE, architecture)
+def agent() -> bytes:
+    """The program through which :mod:`cloudboot_uefi_host.live` calls a firmware's services (amd64)."""
+    return program_path("agent", "amd64").read_bytes()
 
 
 def boot_manager(architecture: str) -> bytes:
@@ -44,8 +45,4 @@ def boot_manager(architecture: str) -> bytes:
     Raises:
         OSError: there is none for this architecture.
     """
-    return boot_manager_path(architecture).read_bytes()
-
-
-def _built(source: Path, architecture: str) -> Path:
-    return source.with_name(f"{source.stem}-{architecture_of(architecture).name}.efi")
+    return program_path("bootmgr", architecture).read_bytes()

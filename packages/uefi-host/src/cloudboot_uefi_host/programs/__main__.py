@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
-from cloudboot_uefi_host.compiling import COMPILERS, compile_program
-from cloudboot_uefi_host.programs import BOOT_MANAGER_SOURCE, SOURCE, boot_manager_path, standin_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from cloudboot_uefi_host.compiling import compile_program
+from cloudboot_uefi_host.programs import PROGRAMS, program_path, source
 
 
 def main() -> int:
-    """Compile each program for the architectures it exists for and write it beside its source."""
-    for architecture in COMPILERS:
-        _build(architecture, SOURCE, standin_path(architecture))
-    for architecture in ("amd64", "arm64"):
-        _build(architecture, BOOT_MANAGER_SOURCE, boot_manager_path(architecture))
+    """Compile each program for its architectures and write it beside its source."""
+    for name, architectures in PROGRAMS.items():
+        for architecture in architectures:
+            image, path = compile_program(architecture, source(name)), program_path(name, architecture)
+            path.write_bytes(image)
+            sys.stderr.write(f"{path.name}: {len(image)} bytes\n")
     return 0
-
-
-def _build(architecture: str, source: Path, target: Path) -> None:
-    image = compile_program(architecture, source)
-    target.write_bytes(image)
-    sys.stderr.write(f"{target.name}: {len(image)} bytes\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from cloudboot_uefi_host.errors import GuestPointerError
 
 if TYPE_CHECKING:
     from cloudboot_base import Storage
-    from cloudboot_uefi_host.core.core import Core
+    from cloudboot_uefi_host.core.host import Host
 
 BLOCK_IO: Final = GUIDS["EFI_BLOCK_IO_PROTOCOL"].bytes_le
 DEVICE_PATH: Final = GUIDS["EFI_DEVICE_PATH_PROTOCOL"].bytes_le
@@ -49,7 +49,7 @@ class BlockDevice:
 class _BlockIo:
     """The functions of one device."""
 
-    def __init__(self, core: Core, storage: Storage, block_size: int) -> None:
+    def __init__(self, core: Host, storage: Storage, block_size: int) -> None:
         self._core, self._storage, self._block_size = core, storage, block_size
         self._blocks = storage.size // block_size
         self.reads: list[Read] = []
@@ -87,7 +87,7 @@ class _BlockIo:
 
 
 def publish_block_io(
-    core: Core, storage: Storage, path: bytes, *, block_size: int = 512, logical_partition: bool = False
+    core: Host, storage: Storage, path: bytes, *, block_size: int = 512, logical_partition: bool = False
 ) -> BlockDevice:
     """A new handle with Block IO over ``storage`` and the device path ``path``.
 
@@ -118,13 +118,11 @@ def publish_block_io(
         },
         {"Revision": _REVISION3, "Media": media},
     )
-    handle = core.handles.create()
-    core.handles.install(handle, DEVICE_PATH, core.allocator.place(path))
-    core.handles.install(handle, BLOCK_IO, interface)
+    handle = core.handles.publish({DEVICE_PATH: core.allocator.place(path), BLOCK_IO: interface})
     return BlockDevice(handle, interface, media, storage, path, functions.reads)
 
 
-def unpublish_block_io(core: Core, device: BlockDevice) -> int:
+def unpublish_block_io(core: Host, device: BlockDevice) -> int:
     """Take a device away: its drivers are stopped, its children go, its protocols are uninstalled.
 
     Gives the status: EFI_ACCESS_DENIED if a program still uses it.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudboot_base import Storage
-    from cloudboot_uefi_host.core.core import Core
+    from cloudboot_uefi_host.core.host import Host
     from cloudboot_uefi_host.volumes import Volume, VolumeEntry
 
 FILE_SYSTEM: Final = GUIDS["EFI_SIMPLE_FILE_SYSTEM_PROTOCOL"].bytes_le
@@ -58,7 +58,7 @@ def resolve(base: str, name: str) -> str:
 class FileSystemPublisher:
     """The functions of one published volume."""
 
-    def __init__(self, core: Core, volume: Volume) -> None:
+    def __init__(self, core: Host, volume: Volume) -> None:
         self._core, self._memory, self._volume = core, core.memory, volume
         self._files: dict[int, _Open] = {}
         self._services: dict[str, Callable[..., int]] = {
@@ -241,7 +241,7 @@ class FileSystemPublisher:
         return self._answer(data, size, buffer)
 
 
-def publish_file_system(core: Core, handle: int, volume: Volume) -> FileSystemPublisher:
+def publish_file_system(core: Host, handle: int, volume: Volume) -> FileSystemPublisher:
     """Give a handle a Simple File System over ``volume``.
 
     Raises:

@@ -102,8 +102,8 @@ class MeasuredBoot:
             self._final_size += len(event)
             self._memory.put64(self._final + 8, self._memory.u64(self._final + 8) + 1)
 
-    def _image_loaded(self, image: Image) -> None:
-        if image.pe.subsystem is not Subsystem.EFI_APPLICATION:
+    def _image_loaded(self, image: Image, pe: PEImage) -> None:
+        if image.subsystem is not Subsystem.EFI_APPLICATION:
             return
         if not self._separated:
             self._separated = True
@@ -112,13 +112,13 @@ class MeasuredBoot:
         head = UEFI_IMAGE_LOAD_EVENT(
             ImageLocationInMemory=image.base,
             ImageLengthInMemory=image.size,
-            ImageLinkTimeAddress=image.pe.optional.ImageBase,
+            ImageLinkTimeAddress=pe.optional.ImageBase,
             LengthOfDevicePath=len(image.path),
         )
         try:
-            digest = authenticode_digest(image.pe)
+            digest = authenticode_digest(pe)
         except FormatError:
-            digest = hashlib.sha256(image.pe.data).digest()
+            digest = hashlib.sha256(pe.data).digest()
         self._measure(_BOOT_CODE, EventType.EFI_BOOT_SERVICES_APPLICATION, digest, head.pack() + image.path)
 
     # Services

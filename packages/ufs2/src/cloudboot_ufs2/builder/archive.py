@@ -12,13 +12,13 @@ import stat
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from cloudboot_disk_image import ContainerError
+from cloudboot_disk_image import ContainerError, UnsupportedContainerError
 from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
 from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.fileflags import parse_flags
 
 from .content import SliceContent
-from .members import TreeBuilder
+from .mapping import TreeBuilder
 from .node import Node, device_number
 from .notices import Notices
 from .paxattr import attributes_of
@@ -52,6 +52,8 @@ def open_archive(source: str | os.PathLike[str] | BinaryIO, notices: Notices | N
             root = _read(_plain(file, stack), label, Notices() if notices is None else notices)
         except ContainerError as error:
             raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
+        except UnsupportedContainerError as error:
+            raise SourceError(error.message, member=label, hint=error.hint) from error
         yield root
 
 

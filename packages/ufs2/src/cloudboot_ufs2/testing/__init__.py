@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import Journal as Journal
 from cloudboot_ufs2.builder.builder import build
-from cloudboot_ufs2.builder.members import Directory, File, HardLink, Member, Symlink
+from cloudboot_ufs2.builder.mapping import Directory, File, HardLink, Member, Symlink
 from cloudboot_ufs2.checker.check import check
 from cloudboot_ufs2.layout.bits import group_hash
 from cloudboot_ufs2.layout.constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, FS_SUJ, SBLOCK_UFS2, SUJ_FILE

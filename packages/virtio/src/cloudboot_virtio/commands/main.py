@@ -1,24 +1,19 @@
-"""``cloudboot-virtio``: replay a recording of a queue without a machine.
-
-Exit codes: 0 the replay did what was recorded, 1 it did something else, 2 wrong usage, 3 the file is not a recording,
-27 it did what was recorded, and that was a device that broke the rules.
-"""
+"""``cloudboot-virtio``: replay a recording of a queue without a machine."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base.command import CHECK_FAILED, OK, add_common_arguments, counted, print_json, run
+from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json
+from cloudboot_base.program import Program
 from cloudboot_virtio.errors import DeviceBrokenError
 from cloudboot_virtio.layout.constants import DeviceId, Feature
 from cloudboot_virtio.recording import replay
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
-
-PROGRAM = "cloudboot-virtio"
 
 
 def replay_command(options: argparse.Namespace) -> int:
@@ -43,21 +38,17 @@ def replay_command(options: argparse.Namespace) -> int:
     return DeviceBrokenError.exit_code if result.broken else OK
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="virtio queues, recorded and replayed")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    play = commands.add_parser("replay", help="play a recording against the rings, without a machine")
-    play.add_argument("recording", help="a file that the recorder wrote")
-    add_common_arguments(play)
-    play.set_defaults(main=replay_command)
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
-    options = build_parser().parse_args(arguments)
-    return run(PROGRAM, options.main, options)
+    program = Program(
+        "cloudboot-virtio",
+        "cloudboot-virtio",
+        "Replay a recording of a virtio queue without a machine.",
+        exit_codes={DeviceBrokenError.exit_code: "The replay did what was recorded: a device that broke the rules."},
+    )
+    play = program.command("replay", replay_command, "Play a recording against the rings.")
+    play.add_argument("recording", metavar="FILE", help="What the recorder wrote.")
+    return program.run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""Cells as tasks of a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import queue
+import time
+from typing import TYPE_CHECKING, Any
+
+from distributed import Client, Future, fire_and_forget
+from distributed.scheduler import KilledWorker
+
+from cloudboot_fleet.errors import ClusterError
+from cloudboot_fleet.worker import SLOT, CellPlugin, run_cell
+
+from .executor import Finished, Lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cloudboot_fleet.matrix import Pinned
+
+_RECONNECT = 120.0  # seconds that a scheduler may be gone
+
+
+class DaskExecutor:
+    """Runs cells on the workers of a Dask cluster that ``connect`` gives a client of.
+
+    ``connect`` is called again when the scheduler was lost. ``place`` is where results go. With ``finish``, cells that
+    run go on to their end when this client is gone; without, they are ended.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Client], place: str, *, finish: bool = False, scratch: str | None = None
+    ) -> None:
+        self._connect, self._results, self._finish, self._scratch = connect, place, finish, scratch
+        self._ended: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
+        self._futures: dict[str, Future[Any]] = {}
+        self._slots = (0.0, 0)
+        self._client = self._connected()
+
+    def _connected(self) -> Client:
+        client = self._connect()
+        client.register_plugin(CellPlugin(self._scratch))
+        return client
+
+    @property
+    def client(self) -> Client:
+        """The client, for whoever asks the cluster itself."""
+        return self._client
+
+    @property
+    def place(self) -> str:
+        """The scheduler's address."""
+        scheduler = self._client.scheduler
+        return str(scheduler.address) if scheduler is not None else "nowhere"
+
+    @property
+    def dashboard(self) -> str | None:
+        """The address of the scheduler's page, where it has one."""
+        if self._client.status != "running" or importlib.util.find_spec("bokeh") is None:
+            return None
+        return str(self._client.dashboard_link)
+
+    @property
+    def slots(self) -> int:
+        """Cells that the workers run at a time, looked up twice a second."""
+        moment, count = self._slots
+        now = time.monotonic()
+        if now - moment > 0.5 or not count:
+            info = self._client.scheduler_info(n_workers=-1) if self._client.status == "running" else {}
+            count = sum(int(worker["resources"].get(SLOT, 0)) for worker in info.get("workers", {}).values())
+            self._slots = (now, count)
+        return count
+
+    def resources(self) -> list[dict[str, float]]:
+        """What each worker has, by name."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return [dict(worker["resources"]) for worker in workers]
+
+    def submit(self, pinned: Pinned, attempt: int, avoid: Sequence[str]) -> None:
+        """Start a cell."""
+        key = f"{pinned.key}-{attempt}"
+        workers = list(self._client.scheduler_info(n_workers=-1)["workers"]) if avoid else []
+        others = [address for address in workers if address not in avoid]
+        try:
+            future = self._client.submit(
+                run_cell, pinned.as_dict(), self._results, attempt, key=key, pure=False, retries=0,
+                priority=pinned.cell.priority, resources={SLOT: 1, **pinned.cell.resources},
+                workers=others or None, allow_other_workers=bool(others),
+            )  # fmt: skip
+        except (RuntimeError, ValueError, OSError) as error:  # the client has closed: the scheduler is gone
+            self._reconnect(str(error))
+            self._ended.put((pinned.key, _GONE))
+            return
+        if self._finish:
+            fire_and_forget(future)
+        self._futures[pinned.key] = future
+        future.add_done_callback(lambda ended: self._ended.put((pinned.key, ended)))
+
+    def wait(self, seconds: float) -> list[Finished | Lost]:
+        """What came back."""
+        found: list[Finished | Lost] = []
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                key, future = self._ended.get(
+                    timeout=None if found else max(0.001, deadline - time.monotonic()), block=not found
+                )
+            except queue.Empty:
+                break
+            if self._futures.get(key) is not future and future is not _GONE:
+                continue  # of an attempt that was cancelled
+            self._futures.pop(key, None)
+            found.append(_ending(key, future))
+        if not found and self._client.status not in {"running", "newly-created"}:
+            self._reconnect("the connection was lost")
+        return found
+
+    def cancel(self, keys: Sequence[str]) -> None:
+        """End cells."""
+        futures = [future for key in keys if (future := self._futures.pop(key, None)) is not None]
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):
+            self._client.cancel(futures, force=True)
+
+    def _reconnect(self, reason: str) -> None:
+        """Find the scheduler again; what was handed out comes back as lost.
+
+        Raises:
+            ClusterError: it stays away.
+        """
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=1)
+        end = time.monotonic() + _RECONNECT
+        while True:
+            try:
+                self._client = self._connected()
+                break
+            except (OSError, TimeoutError, ClusterError) as error:
+                if time.monotonic() > end:
+                    raise ClusterError(f"the scheduler is gone: {reason}") from error
+                time.sleep(1.0)
+        for key in list(self._futures):
+            self._futures.pop(key)
+            self._ended.put((key, _GONE))
+
+
+_GONE: Any = object()
+
+
+def _ending(key: str, future: Future[Any]) -> Finished | Lost:
+    if future is _GONE:
+        return Lost(key, None, "the scheduler was lost", counts=False)
+    if future.status == "finished":
+        return Finished(key, future.result())
+    if future.status in {"cancelled", "lost"}:
+        return Lost(key, None, "the scheduler forgot the cell", counts=False)
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        last = error.last_worker
+        return Lost(key, str(getattr(last, "address", last)), "the worker died while it ran the cell")
+    return Lost(key, None, f"{type(error).__name__}: {error}")

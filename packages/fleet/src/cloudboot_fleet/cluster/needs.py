@@ -1,0 +1,69 @@
+"""What is checked before a campaign starts: Dask would wait for a missing resource for ever, in silence."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudboot_fleet.errors import ClusterError, ResourceError
+from cloudboot_fleet.worker import SLOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from distributed import Client
+
+    from cloudboot_fleet.matrix import Matrix
+    from cloudboot_fleet.results import Results
+
+
+def check_needs(matrix: Matrix, workers: Sequence[Mapping[str, float]]) -> None:
+    """Raise unless some worker has what each block needs.
+
+    Raises:
+        ClusterError: no worker runs cells.
+        ResourceError: a resource is missing, or no single worker has enough of all of them.
+    """
+    if not any(worker.get(SLOT) for worker in workers):
+        raise ClusterError(
+            "no worker of the scheduler runs cells", hint="start workers with: cloudboot fleet worker ADDRESS"
+        )
+    for block in matrix.blocks:
+        needs = {SLOT: 1.0, **block.resources}
+        if any(all(worker.get(name, 0) >= amount for name, amount in needs.items()) for worker in workers):
+            continue
+        for name, amount in block.resources.items():
+            most = max((worker.get(name, 0) for worker in workers), default=0)
+            if most < amount:
+                told = f"the most that one has is {most:g}" if most else "none has any"
+                raise ResourceError(
+                    f"[[cells]] {block.number} needs {name} {amount:g} of a worker, and {told}",
+                    hint=f"start a worker with --resource {name}={amount:g}",
+                )
+        raise ResourceError(f"[[cells]] {block.number} needs what no single worker has together")
+
+
+def check_place(results: Results, client: Client) -> None:
+    """Raise unless every worker sees the folder that results go to.
+
+    Raises:
+        ClusterError: a worker does not.
+    """
+    if not results.is_folder:
+        return
+    folder = Path(results.place.removeprefix("oci:"))
+    mark = folder / f".seen-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    try:
+        seen = client.run(os.path.exists, str(mark))
+    finally:
+        mark.unlink()
+    for address, there in seen.items():
+        if not there:
+            raise ClusterError(
+                f"the worker {address} does not see the folder {folder}",
+                hint="keep results in a registry (--results HOST/REPOSITORY), or in a folder that all machines share",
+            )

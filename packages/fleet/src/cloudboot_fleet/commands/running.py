@@ -1,0 +1,161 @@
+"""``cloudboot fleet run``: a campaign from its matrix to its report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base import Error, UsageError, new_file
+from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, printable
+from cloudboot_fleet.campaign import Campaign, CampaignFolder
+from cloudboot_fleet.campaign.dask import DaskExecutor
+from cloudboot_fleet.cluster import Tls
+from cloudboot_fleet.cluster.choice import opened
+from cloudboot_fleet.cluster.needs import check_needs, check_place
+from cloudboot_fleet.matrix import Matrix, Pins, load
+from cloudboot_fleet.render import Ended
+from cloudboot_fleet.render.html import write_report
+from cloudboot_fleet.render.junit import write_junit
+from cloudboot_fleet.render.terminal import cell_line, status_line
+from cloudboot_fleet.results import FolderResults, open_results
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cloudboot_fleet.results import Results
+    from cloudboot_probes.cli.console import Console
+
+
+def main(options: argparse.Namespace, console: Console) -> int:
+    """Run a campaign."""
+    matrix = load(options.matrix)
+    tls = tls_of(options, matrix)
+    with _folder(options, matrix) as folder:
+        folder.lock(matrix.name, str(Path(options.matrix).resolve()))
+        pins = Pins(matrix.folder)
+        if options.resume is not None:
+            pins.restore(folder.pins)
+        with console.waiting("pinning"):
+            total = sum(pins.gather(matrix).values())
+        pins.save(folder.pins)
+        results = open_results(options.results) if options.results else FolderResults(folder.cells)
+        if isinstance(results, FolderResults):
+            results.folder.mkdir(parents=True, exist_ok=True)
+        return _run(options, console, _Prepared(matrix, pins, total, folder, results, tls))
+
+
+def tls_of(options: argparse.Namespace, matrix: Matrix | None = None) -> Tls | None:
+    """The certificates of the command line, else those of ``[cluster.tls]``.
+
+    Raises:
+        UsageError: some of the three files are missing.
+    """
+    given = {"ca": options.tls_ca, "certificate": options.tls_certificate, "key": options.tls_key}
+    if matrix is not None:
+        table = matrix.cluster.get("tls", {})
+        given = {
+            name: value or (matrix.folder / table[name] if name in table else None) for name, value in given.items()
+        }
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return None
+    if missing:
+        raise UsageError(f"TLS needs a {missing[0]} as well", hint="give --tls-ca, --tls-certificate and --tls-key")
+    return Tls(**given)
+
+
+def _folder(options: argparse.Namespace, matrix: Matrix) -> CampaignFolder:
+    if options.resume is not None:
+        if options.folder is not None:
+            raise UsageError("--folder is for a new campaign, --resume for one that was started")
+        return CampaignFolder.existing(options.resume)
+    return CampaignFolder.new(options.folder or Path(f"{matrix.name}.fleet"))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Everything that is known before the first worker starts."""
+
+    matrix: Matrix
+    pins: Pins
+    total: int
+    folder: CampaignFolder
+    results: Results
+    tls: Tls | None
+
+
+def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int:
+    matrix, folder, results = ready.matrix, ready.folder, ready.results
+    start = time.monotonic()
+    interrupted = False
+    outputs: dict[Path, Any] = {options.report or folder.path / "report.html": write_report}
+    if options.junit is not None:
+        outputs[options.junit] = write_junit
+    with contextlib.ExitStack() as stack:
+        with console.waiting("starting workers"):
+            cluster = stack.enter_context(opened(options, matrix, ready.tls))
+            executor = DaskExecutor(
+                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch
+            )
+            stack.callback(executor.client.close)
+            cluster.wait(executor)
+        check_needs(matrix, executor.resources())
+        check_place(results, executor.client)
+        if executor.dashboard:
+            console.say(f"cloudboot: dashboard: {executor.dashboard}")
+
+        def listen(result: dict[str, Any], kept: bool) -> None:
+            if kept:
+                _fetch(results, result, folder, console)
+            console.line(result) if console.json else console.print(cell_line(result, color=console.color))
+
+        campaign = Campaign(
+            matrix, ready.pins, results, folder, executor, total=ready.total, listener=listen,
+            progress=lambda running: console.status(status_line(running)),
+        )  # fmt: skip
+        try:
+            campaign.run()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            console.status("")
+    ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
+    return _finish(console, ended, outputs, interrupted=interrupted)
+
+
+def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, console: Console) -> None:
+    """A copy of a result's files in the campaign's folder, which the report links to."""
+    copy = FolderResults(folder.cells)
+    target = copy.path(result["key"])
+    if results.place == copy.place or target.exists():
+        return
+    try:
+        results.fetch(result["key"], target)
+    except (Error, OSError) as error:  # the result is where it was stored; only the link will be missing
+        console.warn(f"the files of {result['name']} could not be fetched: {error}")
+
+
+def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interrupted: bool) -> int:
+    tally, folder, seconds = ended.tally, ended.folder, ended.seconds
+    for path, write in outputs.items():
+        with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
+            write(file, ended, Path(os.path.abspath(path)).parent)
+    if console.json:
+        console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
+    else:
+        for cause in tally.grouped()[:10]:
+            console.print(printable(f"{cause.count:6} x {cause.text}"))
+        console.print(tally.summary(seconds))
+    if interrupted:
+        console.say("cloudboot: interrupted")
+    for path in outputs:
+        console.say(f"cloudboot: wrote {path}")
+    if tally.done < tally.total or interrupted:
+        console.say(f"cloudboot: hint: --resume {folder.path} goes on with what has not run")
+    if interrupted:
+        return INTERRUPTED
+    return OK if tally.passed else CHECK_FAILED

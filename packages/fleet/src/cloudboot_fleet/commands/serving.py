@@ -1,0 +1,103 @@
+"""``cloudboot fleet worker`` and ``scheduler``: the two long-running parts of a cluster that is not local."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base.command import OK
+from cloudboot_fleet.cluster import check_address, security_of
+from cloudboot_fleet.cluster.local import CONFIG, has_dashboard
+from cloudboot_fleet.errors import ClusterError
+from cloudboot_fleet.worker import SLOT
+
+from .running import tls_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cloudboot_probes.cli.console import Console
+
+
+def worker(options: argparse.Namespace, console: Console) -> int:
+    """Be workers of a scheduler; when it is gone, wait for it."""
+    tls = tls_of(options)
+    check_address(options.scheduler, tls)
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    asyncio.run(_work(options, console, security_of(tls)))
+    return OK
+
+
+async def _work(options: argparse.Namespace, console: Console, security: Any) -> None:
+    import dask
+    from distributed import Nanny
+
+    stopped = _stop_on_signals()
+    loop = asyncio.get_running_loop()
+    scheme = options.scheduler.partition("://")[0]
+    with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
+        gone = loop.time()
+        while not stopped.is_set():
+            nannies = [
+                Nanny(
+                    options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
+                    resources={SLOT: 1, **dict(options.resource or ())},
+                    local_directory=str(options.scratch or folder), death_timeout=10, dashboard_address="127.0.0.1:0",
+                )
+                for _ in range(options.workers)
+            ]  # fmt: skip
+            try:
+                await asyncio.gather(*nannies)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
+                if loop.time() - gone > options.patience:
+                    raise ClusterError(f"no scheduler at {options.scheduler}: {error}") from None
+                await asyncio.sleep(1.0)
+                continue
+            console.say(f"cloudboot: {len(nannies)} workers at {options.scheduler}")
+            ended = [asyncio.create_task(nanny.finished()) for nanny in nannies]
+            stop = asyncio.create_task(stopped.wait())
+            await asyncio.wait([*ended, stop], return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
+            gone = loop.time()
+
+
+def scheduler(options: argparse.Namespace, console: Console) -> int:
+    """Be a scheduler until a signal comes."""
+    tls = tls_of(options)
+    check_address(options.address, tls)
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    asyncio.run(_schedule(options.address, console, security_of(tls)))
+    return OK
+
+
+async def _schedule(address: str, console: Console, security: Any) -> None:
+    import dask
+    from distributed import Scheduler
+
+    stopped = _stop_on_signals()
+    scheme, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    with dask.config.set(CONFIG):
+        async with Scheduler(
+            host=host,
+            port=int(port),
+            protocol=f"{scheme}://",
+            security=security,
+            dashboard=has_dashboard(),
+            dashboard_address="127.0.0.1:0",
+        ) as running:
+            console.print(str(running.address))
+            await stopped.wait()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    return stopped

@@ -1,0 +1,71 @@
+"""What goes wrong with a campaign, before it starts and while it runs.
+
+Error (cloudboot_base)
++-- FleetError               the base of this package's errors
+    +-- MatrixError          the matrix file cannot be used (also a ValueError)
+    +-- PinError             an input of a cell cannot be pinned to a digest
+    +-- ResourceError        no worker has what a cell needs
+    +-- ClusterError         there is no scheduler, or no worker came
+    |   +-- InsecureError    a scheduler that is not on this machine, without TLS
+    +-- CampaignError        the campaign's folder is in use, or is not one
+    +-- ResultError          a stored result is damaged, or could not be stored
+    +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
+"""
+
+from __future__ import annotations
+
+from cloudboot_base import Error
+from cloudboot_base.exit_codes import SYSTEM, USAGE
+
+
+class FleetError(Error):
+    """Something this package refuses or cannot do."""
+
+
+class MatrixError(FleetError, ValueError):
+    """The matrix file cannot be used; ``where`` names the table and the key."""
+
+    exit_code = USAGE
+
+
+class PinError(FleetError):
+    """An input of a cell cannot be pinned to a digest. ``exit_code`` is that of what kept it from being read."""
+
+    def __init__(self, message: str, *, code: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        if code is not None:
+            self.exit_code = code  # type: ignore[misc]  # the class's own is for errors without a cause
+
+
+class ResourceError(FleetError):
+    """No worker has what a cell needs, so that it would wait for ever."""
+
+    exit_code = USAGE
+
+
+class ClusterError(FleetError):
+    """There is no scheduler at the address, or no worker came in time."""
+
+    exit_code = SYSTEM
+
+
+class InsecureError(ClusterError):
+    """A scheduler that other machines can reach, without TLS: it would run any code that they send."""
+
+    exit_code = USAGE
+
+
+class CampaignError(FleetError):
+    """The folder of a campaign is in use by another process, or is not one."""
+
+    exit_code = USAGE
+
+
+class ResultError(FleetError):
+    """A stored result is damaged, or could not be stored."""
+
+
+class ForkServerError(FleetError):
+    """The process that starts cells on a worker ended, or answers with something else than was asked."""
+
+    exit_code = SYSTEM

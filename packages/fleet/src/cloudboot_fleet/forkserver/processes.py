@@ -1,0 +1,99 @@
+"""What Linux offers to keep track of processes: death signals, adoption of orphans, the table in ``/proc``."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: <linux/prctl.h>
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl({option}): {os.strerror(code)}")
+
+
+def die_with_parent(number: int, parent: int) -> None:
+    """Have the kernel send ``number`` to this process when the thread that started it ends.
+
+    ``parent`` is the process identifier of who started it: where that is gone already, no signal would ever come, and
+    the process ends at once.
+    """
+    _prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(128 + number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A row of the process table. ``resident`` is in bytes."""
+
+    pid: int
+    parent: int
+    session: int
+    resident: int
+
+
+def table() -> dict[int, Process]:
+    """Every process that there is, zombies left out; see proc(5)."""
+    found: dict[int, Process] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                text = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        # The program's name, in parentheses, may hold anything.
+        fields = text[text.rindex(b")") + 2 :].split()
+        if fields[0] in {b"Z", b"X"}:
+            continue
+        pid = int(name)
+        found[pid] = Process(pid, int(fields[1]), int(fields[3]), int(fields[21]) * _PAGE)
+    return found
+
+
+def descendants(root: int, processes: Mapping[int, Process]) -> list[Process]:
+    """``root``, what it started, and what belongs to its session."""
+    children: dict[int, list[Process]] = {}
+    for process in processes.values():
+        children.setdefault(process.parent, []).append(process)
+    found = {process.pid: process for process in processes.values() if root in (process.session, process.pid)}
+    waiting = list(found)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child.pid not in found:
+                found[child.pid] = child
+                waiting.append(child.pid)
+    return list(found.values())
+
+
+def kill_tree(root: int) -> None:
+    """Kill ``root`` and all of its descendants, until a look at the table finds none.
+
+    What they start meanwhile is found by the next look.
+    """
+    for _ in range(100):
+        alive = descendants(root, table())
+        if not alive:
+            return
+        for process in alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, signal.SIGKILL)

@@ -1,0 +1,8 @@
+"""What a campaign is made of: a file of tables with axes, expanded lazily into cells that are pinned to digests."""
+
+from .cells import Cell, Limits, Pinned
+from .document import Block, Matrix, load, parse
+from .kinds import KINDS, Kind, Parameter
+from .pins import Pins
+
+__all__ = ["KINDS", "Block", "Cell", "Kind", "Limits", "Matrix", "Parameter", "Pinned", "Pins", "load", "parse"]

@@ -1,0 +1,146 @@
+"""The kinds of task, and the parameters of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: How a parameter's value is pinned: as it stands, or by the digest of what it names.
+Pin = Literal["value", "image", "recipe", "file", "tree", "wad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a task. ``types`` are those a value may have; ``choices`` the only values, if there are any."""
+
+    name: str
+    pin: Pin = "value"
+    types: tuple[type, ...] = (str,)
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of task, and the function that runs it (``module:function``).
+
+    ``needs`` lists sets of parameters of which exactly one is given.
+
+    ``packages`` are the distributions whose versions are part of a cell's digest.
+    """
+
+    name: str
+    purpose: str
+    runs: str
+    parameters: tuple[Parameter, ...]
+    needs: tuple[tuple[str, ...], ...] = ()
+    packages: tuple[str, ...] = ("cloudboot-fleet", "cloudboot-probes")
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name."""
+        return next((each for each in self.parameters if each.name == name), None)
+
+
+_NUMBER = (int, float)
+_ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
+_ARCHITECTURE = Parameter("architecture", choices=_ARCHITECTURES)
+_REPEAT = Parameter("repeat", types=(int,))
+_SIZE = (int, str)
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "build",
+            "Build an image from a recipe, check it, and push it.",
+            "cloudboot_fleet.tasks.build:run",
+            (
+                Parameter("recipe", "recipe"),
+                _ARCHITECTURE,
+                Parameter("seed", types=(str, int)),
+                Parameter("sector_size", types=(int,)),
+                Parameter("push"),
+                _REPEAT,
+            ),
+            (("recipe",),),
+        ),
+        Kind(
+            "probe",
+            "Boot an image and prove every step.",
+            "cloudboot_fleet.tasks.probe:run",
+            (
+                Parameter("system"),
+                Parameter("image", "image"),
+                Parameter("recipe", "recipe"),
+                _ARCHITECTURE,
+                Parameter("firmware"),
+                Parameter("accelerator", choices=("tcg", "kvm", "auto")),
+                Parameter("memory", types=_SIZE),
+                Parameter("policy", "file"),
+                _REPEAT,
+            ),
+            (("system",), ("image", "recipe")),
+            ("cloudboot-fleet", "cloudboot-probes", "cloudboot-uefi-host", "cloudboot-qemu"),
+        ),
+        Kind(
+            "check",
+            "Check the partition table and every file system of an image.",
+            "cloudboot_fleet.tasks.check:run",
+            (Parameter("image", "image"), _REPEAT),
+            (("image",),),
+            ("cloudboot-fleet", "cloudboot-gpt", "cloudboot-fat", "cloudboot-ufs2"),
+        ),
+        Kind(
+            "fuzz",
+            "Run a fuzz harness for a time, keep its corpus, minimise what it finds.",
+            "cloudboot_fleet.tasks.fuzz:run",
+            (
+                Parameter("harness", "file"),
+                Parameter("stateful", types=(str, bool)),
+                Parameter("corpus", "tree"),
+                Parameter("seconds", types=_NUMBER),
+                Parameter("runs", types=(int,)),
+                Parameter("seed", types=(int,)),
+                _REPEAT,
+            ),
+            (("harness",),),
+            ("cloudboot-fleet",),
+        ),
+        Kind(
+            "harvest",
+            "Run the game and write its oracle.",
+            "cloudboot_fleet.tasks.doom:harvest_oracle",
+            (
+                Parameter("wad", "wad"),
+                Parameter("script", "file"),
+                Parameter("checkpoints"),
+                Parameter("seed", types=(int,)),
+                _REPEAT,
+            ),
+            (),
+            ("cloudboot-fleet", "cloudboot-doom-oracle"),
+        ),
+        Kind(
+            "verify",
+            "Run the game's gates over an oracle.",
+            "cloudboot_fleet.tasks.doom:verify_oracle",
+            (
+                Parameter("oracle", "tree"),
+                Parameter("wad", "wad"),
+                Parameter("script", "file"),
+                Parameter("guest", types=(bool,)),
+                _ARCHITECTURE,
+                _REPEAT,
+            ),
+            (("oracle",),),
+            ("cloudboot-fleet", "cloudboot-doom-oracle"),
+        ),
+        Kind(
+            "nothing",
+            "Do nothing: what remains is the time that the fleet itself takes.",
+            "cloudboot_fleet.tasks.nothing:run",
+            (_REPEAT,),
+            (),
+            ("cloudboot-fleet",),
+        ),
+    )
+}

@@ -1,0 +1,209 @@
+"""Pinning: each reference, file, tree and recipe of a campaign is resolved once, before anything runs.
+
+The table of what was resolved is kept in the campaign's folder, so that a campaign that is resumed uses the same
+digests, although a tag may have moved since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base import Error
+from cloudboot_base.command import exit_code
+from cloudboot_fleet.errors import PinError
+
+from .cells import Cell, Pinned, Value, canonical
+from .kinds import KINDS, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from cloudboot_oci_stream import Access
+
+    from .document import Matrix
+
+_CHUNK = 1 << 20
+
+
+class Pins:
+    """What every input of a campaign was resolved to: ``(way of pinning, text)`` -> ``(what a worker gets, digest)``.
+
+    Relative paths start from ``folder``.
+    """
+
+    def __init__(self, folder: Path, access: Access | None = None) -> None:
+        self._folder = folder.resolve()
+        self._access = access
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
+        self._ways: dict[str, Callable[[str], tuple[str, str]]] = {
+            "image": self._image,
+            "recipe": self._recipe,
+            "file": self._file,
+            "tree": self._tree,
+            "wad": self._wad,
+        }
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def gather(self, matrix: Matrix) -> dict[int, int]:
+        """Resolve every input of every cell; how many cells each block has.
+
+        Raises:
+            PinError: an input is not there, or cannot be read.
+        """
+        counts: dict[int, int] = {}
+        for cell in matrix.cells():
+            counts[cell.block] = counts.get(cell.block, 0) + 1
+            self.pin(cell)
+        return counts
+
+    def pin(self, cell: Cell) -> Pinned:
+        """The cell with everything it names resolved.
+
+        Raises:
+            PinError: an input is not there, or cannot be read.
+        """
+        kind = KINDS[cell.kind]
+        inputs: dict[str, Value] = {}
+        digests: dict[str, str] = {}
+        for name, value in cell.values.items():
+            parameter = kind.parameter(name)
+            if parameter is None or parameter.pin == "value":
+                inputs[name] = value
+            else:
+                inputs[name], digests[name] = self._resolve(cell, parameter, str(value))
+        return Pinned(cell, inputs, digests, _versions(kind.packages))
+
+    def _resolve(self, cell: Cell, parameter: Parameter, text: str) -> tuple[str, str]:
+        architecture = str(cell.values.get("architecture", "amd64")) if parameter.pin == "recipe" else ""
+        place = (parameter.pin, f"{text} {architecture}".strip())
+        if place not in self._known:
+            try:
+                self._known[place] = self._ways[parameter.pin](text)
+            except (Error, OSError) as error:
+                told = str(error) if isinstance(error, Error) else error.strerror or str(error)
+                hint = getattr(error, "hint", None)
+                raise PinError(f"{parameter.name} {text}: {told}", code=exit_code(error), hint=hint) from error
+        return self._known[place]
+
+    def _path(self, text: str) -> Path:
+        return self._folder / text
+
+    def _image(self, text: str) -> tuple[str, str]:
+        path = self._path(text)
+        if path.is_file():
+            return str(path), _file_digest(path)
+        return self._reference(text)
+
+    def _reference(self, text: str) -> tuple[str, str]:
+        from cloudboot_oci_stream import LayoutReference, open_store, parse_reference, resolve
+
+        parsed = parse_reference(text)
+        if isinstance(parsed, LayoutReference):
+            parsed = dataclasses.replace(parsed, folder=str(self._folder / parsed.folder))
+        digest = resolve(open_store(parsed, self._access)).document.digest
+        return str(dataclasses.replace(parsed, digest=digest)), digest
+
+    def _file(self, text: str) -> tuple[str, str]:
+        path = self._path(text)
+        return str(path), _file_digest(path)
+
+    def _tree(self, text: str) -> tuple[str, str]:
+        return str(self._path(text)), tree_digest(self._path(text))
+
+    def _recipe(self, text: str) -> tuple[str, str]:
+        from cloudboot_probes import recipe
+
+        if text == "demo" or text in recipe.builtin_names():
+            return text, f"builtin:{text}"
+        path = self._path(text)
+        made = recipe.load(str(path))
+        files = {**made.esp.files, **{f"root:{name}": file for name, file in made.root.files.items()}}
+        if made.root.source is not None:
+            files["root"] = made.root.source
+        for name in ("kernel", "initrd", "grub_modules"):
+            if (file := getattr(made.linux, name)) is not None:
+                files[name] = file
+        content = {name: tree_digest(file) for name, file in sorted(files.items())}
+        whole = canonical({"recipe": _file_digest(path), "files": content})
+        return str(path), f"sha256:{hashlib.sha256(whole).hexdigest()}"
+
+    def _wad(self, text: str) -> tuple[str, str]:
+        path = self._path(text)
+        if path.is_file():
+            return str(path), _file_digest(path)
+        from cloudboot_doom_oracle import find_wads
+
+        for found in find_wads():
+            if found.name == text:
+                return str(found), _file_digest(found)
+        raise PinError("there is no such file, and no installed WAD of that name")
+
+    def save(self, path: Path) -> None:
+        """Write the table; it replaces the one that is there in one step."""
+        from cloudboot_base import new_file
+
+        rows = [[*place, *pin] for place, pin in sorted(self._known.items())]
+        with new_file(path, force=True) as fd, open(fd, "wb", closefd=False) as file:
+            file.write(json.dumps(rows, indent=1).encode() + b"\n")
+
+    def restore(self, path: Path) -> None:
+        """Take over the table of an earlier run, where there is one.
+
+        Raises:
+            PinError: the file is not such a table.
+        """
+        try:
+            rows: Any = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            raise PinError(f"{path} is not a table of pins: {error}") from None
+        try:
+            self._known.update({(str(way), str(text)): (str(given), str(digest)) for way, text, given, digest in rows})
+        except (TypeError, ValueError):
+            raise PinError(f"{path} is not a table of pins") from None
+
+
+@functools.cache
+def _versions(packages: tuple[str, ...]) -> Mapping[str, str]:
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def tree_digest(path: Path) -> str:
+    """The digest of a file, or of a folder's files by path, mode and content; links count by their target.
+
+    Raises:
+        OSError: something in it cannot be read.
+    """
+    if not path.is_dir():
+        return _file_digest(path)
+    digest = hashlib.sha256()
+    for file in _below(path):
+        mark = file.lstat().st_mode & 0o7777
+        name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
+        if file.is_symlink():
+            told = b"link " + os.fsencode(os.readlink(file))
+        elif file.is_file():
+            told = f"file {mark:o} {_file_digest(file)}".encode()
+        else:
+            told = f"folder {mark:o}".encode()
+        digest.update(name + b"\0" + told + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _below(path: Path) -> Iterable[Path]:
+    return sorted(path.rglob("*"))

@@ -1,0 +1,7 @@
+"""Results of cells, each under the digest of its inputs: in a folder, or as artifacts of an OCI registry or folder."""
+
+from .folder import FolderResults
+from .registry import RegistryResults
+from .store import Results, open_results
+
+__all__ = ["FolderResults", "RegistryResults", "Results", "open_results"]

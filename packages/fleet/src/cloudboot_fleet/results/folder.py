@@ -1,0 +1,94 @@
+"""Results in a folder: ``AB/ABCDEF.../result.json`` and the files beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_fleet.errors import ResultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESULT = "result.json"
+
+
+class FolderResults:
+    """Results in a folder, which may be shared by many machines. A result appears in one step, whole."""
+
+    is_folder = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def path(self, key: str) -> Path:
+        """Where the result of ``key`` is or would be."""
+        return self.folder / key[:2] / key
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The result of a cell.
+
+        Raises:
+            ResultError: the file is not JSON of a result of that key.
+        """
+        path = self.path(key) / RESULT
+        try:
+            result = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as error:
+            raise ResultError(f"the result is damaged: {error}", path=str(path)) from None
+        if not isinstance(result, dict) or result.get("key") != key:
+            raise ResultError("the result is of another cell", path=str(path))
+        return result
+
+    def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
+        """Store a result; whoever comes second leaves the first as it is.
+
+        Raises:
+            OSError: the folder does not take it; nothing of it stays behind.
+        """
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            return False
+        partial = Path(tempfile.mkdtemp(prefix=f".{key[:8]}-", suffix=".partial", dir=target.parent))
+        try:
+            shutil.copytree(files, partial, dirs_exist_ok=True)
+            (partial / RESULT).write_text(json.dumps(result, indent=1) + "\n")
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as opened:
+                        os.fsync(opened.fileno())
+            partial.chmod(0o755)
+            partial.rename(target)
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)
+            if target.exists():
+                return False
+            raise
+        return True
+
+    def fetch(self, key: str, folder: Path) -> None:
+        """Copy the files of a result.
+
+        Raises:
+            OSError: it is not there.
+        """
+        shutil.copytree(self.path(key), folder, dirs_exist_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed worker left half-written."""
+        for partial in self.folder.glob("*/.*.partial"):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(partial)

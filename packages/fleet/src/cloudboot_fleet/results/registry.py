@@ -1,0 +1,169 @@
+"""Results as OCI artifacts: the tag is the cell's digest, the one layer an uncompressed tar of its files.
+
+The result itself stands in an annotation of the manifest, so that asking for it fetches no layer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_fleet.errors import ResultError
+from cloudboot_oci_stream import Descriptor, OciError, RetryPolicy, fetch_blob_to_file, open_store, parse_reference
+from cloudboot_oci_stream.deadline import Deadline
+from cloudboot_oci_stream.errors import NotFoundError
+from cloudboot_oci_stream.retry import retrying
+from cloudboot_oci_stream.spec.manifest import EMPTY_JSON, MANIFEST_TYPE, build_manifest, parse_manifest
+from cloudboot_oci_stream.stores.source import open_source
+
+from .folder import RESULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cloudboot_oci_stream import Access, Document, Store
+
+ARTIFACT_TYPE = "application/vnd.cloudboot.fleet.result.v1"
+LAYER_TYPE = "application/vnd.cloudboot.fleet.result.v1.tar"
+ANNOTATION = "io.cloudboot.fleet.result"
+_LARGEST = 1 << 30
+_SHORT = 64 << 10  # bytes of a result that stands in the annotation; the manifest's own limit is 4 MiB
+
+
+class RegistryResults:
+    """Results in a repository of a registry, or in an OCI image layout folder."""
+
+    def __init__(self, reference: str, access: Access | None = None, retry: RetryPolicy | None = None) -> None:
+        parsed = parse_reference(reference)
+        if parsed.tag is not None or parsed.digest is not None:
+            raise ResultError(
+                f"{reference} names one image; results go to a whole repository", hint="leave out the tag"
+            )
+        self._reference, self._access = parsed, access
+        self._retry = retry or RetryPolicy()
+        self.is_folder = reference.startswith("oci:")
+
+    @property
+    def place(self) -> str:
+        """The repository."""
+        return str(self._reference)
+
+    def _store(self, key: str) -> Store:
+        return open_store(dataclasses.replace(self._reference, tag=key), self._access, self._retry)
+
+    def _manifest(self, key: str) -> Document | None:
+        store, deadline = self._store(key), Deadline()
+        try:
+            return retrying(lambda: store.read_manifest(None, deadline), deadline, self._retry)
+        except NotFoundError:
+            return None
+        except OciError:
+            # A layout folder that is not there yet holds no result.
+            if store.real_folder is not None and not Path(store.real_folder).exists():
+                return None
+            raise
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The result of a cell, without long texts of its gates.
+
+        Raises:
+            ResultError: the manifest is not one of a result.
+            OciError: the registry does not answer.
+        """
+        document = self._manifest(key)
+        if document is None:
+            return None
+        try:
+            result = json.loads(parse_manifest(document).annotations[ANNOTATION])
+        except (KeyError, ValueError):
+            raise ResultError("the artifact is not a result of a cell", path=f"{self.place}:{key}") from None
+        if not isinstance(result, dict) or result.get("key") != key:
+            raise ResultError("the result is of another cell", path=f"{self.place}:{key}")
+        return result
+
+    def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
+        """Push a result.
+
+        Raises:
+            OciError: the registry does not take it.
+        """
+        if self._manifest(key) is not None:
+            return False
+        store, deadline = self._store(key), Deadline()
+        with tempfile.TemporaryFile() as archive:
+            _pack(archive, result, files)
+            with open_source(archive.fileno()) as layer, open_source(EMPTY_JSON) as config:
+                digest, size = store.write_blob(layer, algorithm="sha256", progress=None, chunk=None, deadline=deadline)
+                store.write_blob(config, algorithm="sha256", progress=None, chunk=None, deadline=deadline)
+        described = Descriptor(media_type=LAYER_TYPE, digest=digest, size=size)
+        data = build_manifest(
+            described, annotations={ANNOTATION: json.dumps(_short(result))}, artifact_type=ARTIFACT_TYPE
+        )
+        store.write_manifest(data, media_type=MANIFEST_TYPE, artifact_type=ARTIFACT_TYPE, deadline=deadline)
+        return True
+
+    def fetch(self, key: str, folder: Path) -> None:
+        """Fetch the files of a result.
+
+        Raises:
+            ResultError: there is none, or its layer is not a tar of plain files.
+            OciError: the registry does not answer.
+        """
+        document = self._manifest(key)
+        layers = parse_manifest(document).layers if document is not None else ()
+        if len(layers) != 1 or layers[0].size > _LARGEST:
+            raise ResultError("there is no result with one layer", path=f"{self.place}:{key}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as name:
+            archive = Path(name) / "result.tar"
+            fetch_blob_to_file(layers[0], archive, self._store(key), retry=self._retry)
+            for path, data in _members(archive):
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+
+
+def _short(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    if len(json.dumps(result)) <= _SHORT:
+        return result
+    gates = [{name: gate[name] for name in ("gate", "verdict", "seconds") if name in gate} for gate in result["gates"]]
+    facts = {"left_out": "the whole result is in the layer"}
+    return {**result, "gates": gates, "facts": facts, "cause": (result.get("cause") or "")[:1000] or None}
+
+
+def _pack(archive: Any, result: Mapping[str, Any], files: Path) -> None:
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(files.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                _add(tar, path.relative_to(files).as_posix(), path.read_bytes())
+        _add(tar, RESULT, (json.dumps(result, indent=1) + "\n").encode())
+    archive.flush()
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o644
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """The plain files of an archive.
+
+    Raises:
+        ResultError: not a tar, or one with links, devices, or names that lead out of the folder.
+    """
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            for entry in tar:
+                parts = entry.name.split("/")
+                if not entry.isreg() or entry.issparse() or "\0" in entry.name or {"", ".", ".."} & set(parts):
+                    raise ResultError(f"the archive has {entry.name!r}, which is not a plain file below its folder")
+                opened = tar.extractfile(entry)
+                yield entry.name, opened.read() if opened is not None else b""
+    except tarfile.TarError as error:
+        raise ResultError(f"the layer is not a tar: {error}") from None

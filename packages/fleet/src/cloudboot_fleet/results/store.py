@@ -1,0 +1,48 @@
+"""What a campaign needs of a place for results, and how one is chosen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Results(Protocol):
+    """A place where the result of a cell stands under the digest of its inputs."""
+
+    @property
+    def place(self) -> str:
+        """What :func:`open_results` opens the same place by."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether every worker has to see the same folder."""
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The result of a cell; ``None`` if there is none."""
+
+    def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
+        """Store a result with the files of a folder; false if another result has the key, which stays."""
+
+    def fetch(self, key: str, folder: Path) -> None:
+        """Put the files of a result into ``folder``, which is made."""
+
+
+def open_results(place: str | os.PathLike[str]) -> Results:
+    """The place that a path names, or a reference to an OCI repository (``HOST/REPOSITORY`` or ``oci:FOLDER``).
+
+    A path has a slash at its beginning or begins with a dot; anything else is a reference.
+
+    Raises:
+        InvalidReferenceError: neither.
+    """
+    from .folder import FolderResults
+    from .registry import RegistryResults
+
+    text = os.fspath(place)
+    if isinstance(place, Path) or text.startswith(("/", "./", "../")):
+        return FolderResults(Path(text).resolve())
+    return RegistryResults(text)

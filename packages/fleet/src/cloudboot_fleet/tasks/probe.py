@@ -1,0 +1,93 @@
+"""A probe as a cell: the gates, and the report, JUnit document, record and console of the run as files."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cloudboot_base import Verdict, run_stages
+from cloudboot_base.command import parse_size
+from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
+from cloudboot_oci_stream import Policy, push_image
+from cloudboot_probes import systems
+from cloudboot_probes.probe import Probe, ProbeOptions, Recorder, default_firmware, stages
+from cloudboot_probes.render.json import document
+from cloudboot_probes.render.junit import junit
+from cloudboot_probes.render.report import report
+
+from .build import built
+from .result import Outcome, Status
+
+if TYPE_CHECKING:
+    from cloudboot_probes.probe import Record
+
+#: Errors of gates that speak of the registry or the machine, by the classes' names, with their exit codes.
+_SYSTEM = {
+    "TransportError": 10, "ProxyError": 10, "TransferTimeoutError": 11, "SlowPeerError": 11, "RateLimitedError": 9,
+    "MissingDependencyError": SYSTEM, "ProgramMissingError": SYSTEM, "FirmwareMissingError": SYSTEM, "OSError": SYSTEM,
+    "NoRoomError": NO_SPACE,
+}  # fmt: skip
+
+
+def run(cell: dict[str, Any], folder: Path) -> Outcome:
+    """Probe, and keep what the probe leaves."""
+    inputs = cell["inputs"]
+    system = systems.load(inputs["system"])
+    reference = inputs.get("image") or _image(inputs)
+    architecture = inputs.get("architecture", "amd64")
+    firmware = inputs.get("firmware") or default_firmware(system)
+    memory = inputs.get("memory", 256 << 20 if firmware == "hosted" else 1 << 30)
+    options = ProbeOptions(
+        architecture=architecture,
+        accelerator=inputs.get("accelerator", "tcg"),
+        memory=parse_size(memory) if isinstance(memory, str) else memory,
+        timeout=cell["limits"]["timeout"],
+        policy=Policy.load(Path(inputs["policy"])) if "policy" in inputs else None,
+    )
+    planned = stages(firmware, system)
+    with Probe(system, _file_pushed(reference), options) as probe:
+        recorder = Recorder(
+            probe,
+            planned,
+            firmware=firmware,
+            version=importlib.metadata.version("cloudboot-probes"),
+            command=f"cloudboot probe {system.name} {reference} --architecture {architecture} --firmware {firmware}",
+        )
+        for gate in run_stages(planned, probe):
+            recorder.gates.append(gate)
+        record = recorder.record()
+        _keep(record, folder)
+    outcome = Outcome.of_gates(record.gates, summary=record.summary, firmware=firmware)
+    bad = next((gate for gate in record.gates if gate.verdict is Verdict.FAIL), None)
+    code = _SYSTEM.get(str((bad.error or {}).get("error"))) if bad is not None else None
+    if code is None:
+        return outcome
+    return Outcome(Status.BROKEN, outcome.gates, outcome.reached, outcome.cause, code, outcome.facts)
+
+
+def _image(inputs: dict[str, Any]) -> str:
+    """Build the recipe's image and push it to a folder of the cell's own."""
+    disk = built(inputs, Path.cwd())
+    reference = f"oci:{Path.cwd() / 'store'}:image"
+    push_image(disk, reference)
+    return reference
+
+
+def _file_pushed(reference: str) -> str:
+    """A reference to probe: an image file goes through a folder of the cell's own first."""
+    if not os.path.isfile(reference):
+        return reference
+    pushed = f"oci:{Path.cwd() / 'store'}:image"
+    push_image(reference, pushed)
+    return pushed
+
+
+def _keep(record: Record, folder: Path) -> None:
+    (folder / "report.html").write_bytes(report(record).encode("utf-8", "surrogateescape"))
+    (folder / "junit.xml").write_bytes(junit(record))
+    (folder / "record.json").write_bytes(document(record))
+    (folder / "console.txt").write_bytes(record.boot.console.encode("utf-8", "surrogateescape"))
+    if record.boot.screenshot is not None:
+        (folder / "screen.png").write_bytes(record.boot.screenshot)

@@ -1,0 +1,147 @@
+"""What runs in a Dask worker: a plugin that keeps the fork server, and the function that is a cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin, get_worker
+
+from cloudboot_base import Error
+from cloudboot_base.command import exit_code
+from cloudboot_base.errors import error_facts
+from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
+
+from .errors import ForkServerError
+from .forkserver import Ending, ForkServer
+from .forkserver.child import FILES, LOG, RESULT
+from .results import open_results
+from .tasks.result import KEPT, Outcome, Status
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+NAME = "cloudboot-fleet"
+#: The resource of which every worker has as many as it runs cells at a time.
+SLOT = "CELL"
+_LOG_KEPT = 1 << 20  # the last bytes of a cell's log that are kept
+_KILLED = {"cancelled": Status.CANCELLED, "timeout": Status.TIMEOUT, "processes": Status.LIMIT, "memory": Status.LIMIT}
+
+
+#: The plugin of each worker in this process.
+_PLUGINS: dict[str, CellPlugin] = {}
+
+
+class CellPlugin(WorkerPlugin):
+    """Keeps a fork server beside a worker, and ends the process of a cell that was cancelled.
+
+    Without this, cancelling a task that runs ends nothing: Dask forgets it, and its thread runs on.
+    """
+
+    name = NAME
+
+    def __init__(self, scratch: str | None = None) -> None:
+        self._scratch = scratch
+        self.server: ForkServer | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """Start the fork server; Dask calls this in the worker's main thread."""
+        self.server = ForkServer(Path(self._scratch) if self._scratch else None)
+        _PLUGINS[str(worker.id)] = self
+
+    def teardown(self, worker: Worker) -> None:
+        """End every cell."""
+        _PLUGINS.pop(str(worker.id), None)
+        if self.server is not None:
+            self.server.close()
+
+    def transition(self, key: object, start: str, finish: str, **_: Any) -> None:
+        """Kill the cell of a task that leaves ``executing`` without an end of its own."""
+        if (
+            start in {"executing", "long-running"}
+            and finish in {"cancelled", "released", "resumed"}
+            and self.server is not None
+        ):
+            self.server.kill(str(key))
+
+
+def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
+    """Run a cell in a process of its own, store its result, and give the short form of it.
+
+    Whatever goes wrong is in the result; only a lost worker raises, in the client.
+    """
+    worker = get_worker()
+    plugin = _PLUGINS[str(worker.id)]
+    started = time.time()
+    facts = {
+        "key": cell["key"],
+        "index": cell["index"],
+        "name": cell["name"],
+        "kind": cell["kind"],
+        "attempt": attempt,
+        "worker": str(worker.address),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started_at": round(started, 3),
+    }
+    try:
+        if plugin.server is None:
+            raise ForkServerError("the worker has no fork server")
+        with plugin.server.scratch(cell["key"]) as scratch:
+            ending = plugin.server.run(str(worker.get_current_task()), cell, scratch)
+            result = {
+                **facts, "inputs": cell["inputs"], "digests": cell["digests"], "versions": cell["versions"],
+                "seconds": round(ending.seconds, 3), "peak": ending.peak, **_outcome(ending, scratch).as_dict(),
+            }  # fmt: skip
+            files = scratch / FILES
+            files.mkdir(exist_ok=True)
+            _keep_log(scratch / LOG, files)
+            if result["status"] in KEPT:
+                open_results(place).store(cell["key"], result, files)
+    except (Error, OSError) as error:
+        # The cell may have passed; what could not be kept has to be run again.
+        told = {**error_facts(error), "message": f"the result could not be kept: {error}"}
+        code = exit_code(error) if exit_code(error) in {NO_SPACE, *range(6, 13)} else SYSTEM
+        result = {**facts, "seconds": round(time.time() - started, 3), **Outcome.of_error(told, code).as_dict()}
+        result["status"] = str(Status.BROKEN)
+    return {name: result[name] for name in SHORT if name in result}
+
+
+#: The members of a result that the client gets; the rest is stored.
+SHORT = (
+    "key", "index", "name", "kind", "attempt", "worker", "host", "started_at", "seconds", "peak", "status", "reached",
+    "cause", "code",
+)  # fmt: skip
+
+
+def _outcome(ending: Ending, scratch: Path) -> Outcome:
+    """What a cell's process left, or what its end stands for."""
+    if ending.reason is not None:
+        status = _KILLED[ending.reason]
+        return Outcome(status, cause=f"killed: {ending.reason}", code=1)
+    try:
+        found = json.loads((scratch / RESULT).read_bytes())
+        return Outcome(
+            Status(found["status"]), found["gates"], found["reached"], found["cause"], found["code"], found["facts"]
+        )
+    except (OSError, ValueError, KeyError):
+        told = f"signal {-ending.code}" if ending.code < 0 else f"exit code {ending.code}"
+        facts = {"error": "CellEnded", "message": f"the process of the cell ended without a result: {told}"}
+        return Outcome.of_error(facts, SYSTEM)
+
+
+def _keep_log(log: Path, files: Path) -> None:
+    """Keep the end of what the task printed."""
+    try:
+        size = log.stat().st_size
+    except FileNotFoundError:
+        return
+    if not size:
+        return
+    with log.open("rb") as file:
+        file.seek(max(0, size - _LOG_KEPT))
+        (files / LOG).write_bytes(file.read())

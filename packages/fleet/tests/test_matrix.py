@@ -1,0 +1,167 @@
+"""Matrix files: what is refused and how it is said, what cells there are, and what their digests depend on."""
+
+import hashlib
+import itertools
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from cloudboot_fleet import Pins, parse
+from cloudboot_fleet.errors import MatrixError, PinError
+from cloudboot_fleet.matrix import KINDS
+from cloudboot_fleet.matrix.pins import tree_digest
+from cloudboot_oci_stream import push_image
+
+PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "demo"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "hint"),
+    [
+        ("", "has no cells", "[[cells]]"),
+        ("name = 3", "name is 3, not text", None),
+        ('name = "A B"\n' + PROBE, "not lower-case letters", None),
+        ("[[cells]]", "has no kind", "probe"),
+        ('[[cells]]\nkind = "prob"', "the kind 'prob'", "did you mean probe?"),
+        ("[[cells]", "Expected", None),
+        ('cell = 1\n[[cells]]\nkind = "nothing"', "the file has no key cell", "did you mean cells?"),
+        ('[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"', "has none of image, recipe", None),
+        (PROBE + 'image = "a"', "more than one of", None),
+        (PROBE + 'architecture = ["amd64", "arm46"]', "no architecture is called 'arm46'", "did you mean arm64?"),
+        (PROBE + "architecture = 3", "architecture is 3, not str", None),
+        (PROBE + 'architectur = "amd64"', "has no parameter architectur", "did you mean architecture?"),
+        (PROBE + "repeat = []", "repeat has no value", None),
+        (PROBE + "repeat = [1, 1]", "a value twice", None),
+        (PROBE + "repeat = true", "repeat is True, not int", None),
+        (PROBE + 'memory = "{nothing}"', "{nothing} names no value", None),
+        (PROBE + '[[cells.exclude]]\nfirmware = "qemu"', "none of its axes", None),
+        (PROBE + '[[cells.exclude]]\nsystem = "demo"', "every cell is excluded", None),
+        (PROBE + "[cells.limits]\nmemory = -1", "memory is -1, not a whole number", None),
+        (PROBE + '[cells.limits]\nmemory = "2X"', "is not a size", None),
+        (PROBE + "[cells.limits]\ntimeout = 0", "timeout is 0, not a number of seconds", None),
+        (PROBE + "[cells.resources]\nkvm = -1", "is -1, not a number of 0 or more", None),
+        (PROBE + "repeat = {from = 1, to = 2000000}", "at most 1000000", None),
+        (PROBE + "repeat = {from = 1, to = 2000}\nseed = 1", "no parameter seed", None),
+        ('[[cells]]\nkind = "nothing"\nretries = 101', "not a whole number from 0 to 100", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = nan', "not a finite number", None),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, told: str, hint: str | None) -> None:
+    with pytest.raises(MatrixError) as caught:
+        parse(text)
+    assert told in str(caught.value)
+    if hint is not None:
+        assert hint in (caught.value.hint or "")
+
+
+def test_cells_are_the_product_without_exclusions_and_with_inclusions() -> None:
+    axes = {"system": ["demo", "linux"], "architecture": ["amd64", "arm64"], "firmware": ["hosted", "qemu"]}
+    text = '[[cells]]\nkind = "probe"\n[cells.axes]\nimage = "oci:store:{system}-{architecture}"\n'
+    text += "".join(f"{name} = {values}\n" for name, values in axes.items())
+    text += '[[cells.exclude]]\nsystem = "linux"\narchitecture = "arm64"\n'
+    text += '[[cells.include]]\nsystem = "linux"\narchitecture = "riscv64"\nfirmware = "qemu"\n'
+    expected = [
+        (*values, f"oci:store:{values[0]}-{values[1]}")
+        for values in [*itertools.product(*axes.values()), ("linux", "riscv64", "qemu")]
+        if values[:2] != ("linux", "arm64")
+    ]
+    cells = list(parse(text).cells())
+    assert [tuple(cell.values[name] for name in (*axes, "image")) for cell in cells] == expected
+    assert [cell.index for cell in cells] == list(range(7))
+    assert cells[0].axes == ("system", "architecture", "firmware")
+
+
+def test_higher_priority_comes_first_and_defaults_are_taken() -> None:
+    text = (
+        '[defaults]\nretries = 5\n[[cells]]\nkind = "nothing"\n[[cells]]\nkind = "nothing"\npriority = 2\nretries = 1\n'
+    )
+    assert [(cell.block, cell.priority, cell.retries) for cell in parse(text).cells()] == [(1, 2, 1), (0, 0, 5)]
+
+
+def test_expansion_is_lazy() -> None:
+    matrix = parse('[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = {from = 1, to = 20000}')
+    pins = Pins(Path())
+    list(itertools.islice((pins.pin(cell).key for cell in matrix.cells()), 100))
+    tracemalloc.start()
+    count = sum(len(pins.pin(cell).key) == 64 for cell in matrix.cells())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 1 << 20
+
+
+def test_a_key_depends_on_content_and_not_on_the_place(tmp_path: Path) -> None:
+    keys = []
+    for folder, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "disk.img").write_bytes(content)
+        matrix = parse('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "disk.img"')
+        pinned = Pins(tmp_path / folder).pin(next(matrix.cells()))
+        assert pinned.digests == {"image": f"sha256:{hashlib.sha256(content).hexdigest()}"}
+        keys.append(pinned.key)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_moved_tag_does_not_move_a_campaign(tmp_path: Path) -> None:
+    matrix = parse('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "oci:store:tag"')
+    first = push_image(b"a" * 512, f"oci:{tmp_path}/store:tag")
+    pins = Pins(tmp_path)
+    assert pins.gather(matrix) == {0: 1}
+    pins.save(tmp_path / "pins.json")
+    second = push_image(b"b" * 512, f"oci:{tmp_path}/store:tag")
+    assert first.digest != second.digest
+    again = Pins(tmp_path)
+    again.restore(tmp_path / "pins.json")
+    cell = next(matrix.cells())
+    assert again.pin(cell).digests["image"] == first.digest
+    assert again.pin(cell).inputs["image"] == f"oci:{tmp_path}/store:tag@{first.digest}"
+    assert Pins(tmp_path).pin(cell).digests["image"] == second.digest
+
+
+def test_what_cannot_be_pinned_is_an_error(tmp_path: Path) -> None:
+    for kind, name, value, code in (
+        ("check", "image", "oci:store:tag", 3),
+        ("fuzz", "harness", "missing.py", 5),
+        ("build", "recipe", "missing.toml", 2),
+        ("harvest", "wad", "missing.wad", 3),
+    ):
+        matrix = parse(f'[[cells]]\nkind = "{kind}"\n[cells.axes]\n{name} = "{value}"')
+        with pytest.raises(PinError) as caught:
+            Pins(tmp_path).gather(matrix)
+        assert value in str(caught.value)
+        assert caught.value.exit_code == code, kind
+    (tmp_path / "pins.json").write_text("[[1]]")
+    with pytest.raises(PinError, match="not a table of pins"):
+        Pins(tmp_path).restore(tmp_path / "pins.json")
+
+
+def test_a_tree_is_its_names_modes_links_and_content(tmp_path: Path) -> None:
+    def tree(name: str) -> Path:
+        folder = tmp_path / name
+        (folder / "d").mkdir(parents=True)
+        (folder / "d" / "f").write_bytes(b"x")
+        (folder / "l").symlink_to("d/f")
+        return folder
+
+    one = tree("one")
+    assert tree_digest(one) == tree_digest(tree("two"))
+    seen = {tree_digest(one)}
+    for name, change in {
+        "content": lambda at: (at / "d" / "f").write_bytes(b"y"),
+        "mode": lambda at: (at / "d" / "f").chmod(0o600),
+        "link": lambda at: ((at / "l").unlink(), (at / "l").symlink_to("d")),
+        "folder": lambda at: (at / "e").mkdir(),
+    }.items():
+        folder = tree(name)
+        change(folder)  # type: ignore[no-untyped-call]  # a lambda
+        seen.add(tree_digest(folder))
+    assert len(seen) == 5
+
+
+def test_every_kind_has_a_function() -> None:
+    import importlib
+
+    for kind in KINDS.values():
+        module, _, name = kind.runs.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))

@@ -1,0 +1,116 @@
+"""Windows' files from a WIM and from disks: wimlib and qemu-img make the sources, and wimlib reads what was built."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import cloudboot_ntfs as ntfs
+from cloudboot_base.testing import judge, run
+from cloudboot_probes import image, recipe
+from cloudboot_probes.describe import opened
+from cloudboot_probes.errors import RecipeError
+from cloudboot_probes.windows import demonstration
+from cloudboot_probes.windows.volumes import of_volume
+
+MIB = 1 << 20
+
+
+def plan(source: Path, **more: object) -> image.Plan:
+    """A plan for a disk of a source."""
+    known = recipe.load("windows")
+    known = replace(known, esp=replace(known.esp, size=36 * MIB))
+    settings = {"source": source, "stand_in": True, **more}
+    return image.plan(replace(known, windows=replace(known.windows, **settings)))  # type: ignore[arg-type]  # a test's keywords
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume with what NTFS keeps of files and other file systems do not."""
+    files = demonstration.files("amd64")
+    tree: dict[str, object] = {path: files.read(path) for path in files.entries if files.entries[path].size is not None}
+    tree |= {
+        "/Windows/streams.txt": ntfs.File(b"content", streams={"Zone.Identifier": b"[ZoneTransfer]\r\nZoneId=3\r\n"}),
+        "/Windows/secret.txt": ntfs.File(b"secret", security="O:SYG:SYD:(A;;FA;;;SY)", attributes=0x6),
+        "/Windows/second.exe": ntfs.HardLink("/Windows/System32/ntoskrnl.exe"),
+        "/Users/Public": ntfs.Directory(),
+        "/All Users": ntfs.Reparse(ntfs.junction_data("C:\\Users"), is_directory=True),
+        "/link": ntfs.Symlink("Windows/streams.txt"),
+        "/pagefile.sys": bytes(1 << 20),
+    }
+    path = tmp_path_factory.mktemp("volume") / "volume.img"
+    ntfs.build(path, tree, ntfs.Options(label="source"), size=16 * MIB)  # type: ignore[arg-type]  # a mapping of members
+    return path
+
+
+def taken(disk: Path, target: Path) -> Path:
+    """The NTFS partition of a disk as a file."""
+    with opened(str(disk)) as found:
+        assert found.ntfs_partition is not None
+        target.write_bytes(found.storage.read_at(found.ntfs_partition.offset, found.ntfs_partition.size))
+    return target
+
+
+def wim_account(partition: Path, folder: Path) -> dict[str, str]:
+    """What wimlib tells of every file of a volume: attributes, security, reparse data, streams and their SHA-1."""
+    wim = folder / f"{partition.stem}.wim"
+    run(judge("wimcapture", "wimtools"), partition, wim, "--compress=none")
+    text = run(judge("wimdir", "wimtools"), wim, "1", "--detailed")
+    account = {}
+    for block in text.split("-" * 76):
+        lines = [line for line in block.splitlines() if "=" in line or "data stream" in line]
+        # Numbers that a volume gives as it likes, and times that are not the file's content's.
+        left_out = ("Link Group ID", "Offset in WIM", "Creation Time", "Last Access Time")
+        kept = [line.strip() for line in lines if not line.strip().startswith(left_out)]
+        path = next((line.partition("=")[2].strip() for line in lines if line.startswith("Full Path")), None)
+        if path is not None:
+            account[path] = "\n".join(kept)
+    return account
+
+
+def test_wimlib_sees_the_same_files_before_and_behind(volume: Path, tmp_path: Path) -> None:
+    image.build(plan(volume), tmp_path / "disk.img")
+    partition = taken(tmp_path / "disk.img", tmp_path / "built.img")
+    before, behind = wim_account(volume, tmp_path), wim_account(partition, tmp_path)
+    assert len(before) > 20
+    assert any("Zone.Identifier" in text for text in before.values())
+    assert '"/pagefile.sys"' not in before  # wimlib leaves it out of every image, as this project does
+    assert behind == before
+
+
+def test_a_wim_is_applied_with_all_that_it_has(volume: Path, tmp_path: Path) -> None:
+    wim = tmp_path / "install.wim"
+    run(judge("wimcapture", "wimtools"), volume, wim)
+    judge("wimapply", "wimtools")
+    first = image.build(plan(wim), tmp_path / "first.img")
+    again = image.build(plan(wim), tmp_path / "again.img")
+    assert first.sha256 == again.sha256
+    partition = taken(tmp_path / "first.img", tmp_path / "built.img")
+    assert wim_account(partition, tmp_path) == wim_account(volume, tmp_path)
+    with pytest.raises(RecipeError, match="an image that does not exist"):
+        plan(wim, index=7)
+
+
+@pytest.mark.parametrize("form", ["vpc", "qcow2"])
+def test_a_disk_in_a_container_is_a_source(form: str, volume: Path, tmp_path: Path) -> None:
+    first = image.build(plan(volume), tmp_path / "disk.img")
+    container = tmp_path / f"disk.{form}"
+    subprocess.run(
+        [judge("qemu-img", "qemu-utils"), "convert", "-O", form, tmp_path / "disk.img", container], check=True
+    )
+    again = image.build(plan(container), tmp_path / "again.img")
+    assert again.manifest.root == first.manifest.root
+    with ntfs.NTFS(taken(tmp_path / "again.img", tmp_path / "part.img")) as built:
+        found = of_volume(built)
+    assert found.entries == again.manifest.root
+    assert found.entries["/Windows/second.exe"].links == 2
+    assert "/pagefile.sys" not in found.entries
+
+
+def test_a_disk_without_windows_is_refused(tmp_path: Path) -> None:
+    ntfs.format(tmp_path / "empty.img", size=8 * MIB)
+    with pytest.raises(RecipeError, match="no NTFS volume with a folder Windows/System32"):
+        plan(tmp_path / "empty.img")
