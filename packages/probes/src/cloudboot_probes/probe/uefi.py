@@ -118,14 +118,13 @@ class LoaderFirmware:
 
     def run(self, name: str, probe: Probe) -> Mapping[str, object]:
         """Run a gate."""
+        kernel.refuse(probe)
         if name == "publish-block-io":
             probe.session = self.begin(probe)
         return RUNS[name](_running(probe))
 
     def not_applicable(self, name: str, probe: Probe) -> str | None:
         """Why a gate does not apply to what is probed; ``None`` if it does."""
-        if probe.kernel_layers is not None:
-            return f"{kernel.NOT_A_DISK}; the firmware hosted starts it"
         return no_root(_running(probe)) if name == "ufs-root" else None
 
     def stages(self, system: System) -> list[Stage[Probe]]:
