@@ -21,6 +21,7 @@ from cloudboot_probes.media.choice import find_loader
 from cloudboot_probes.media.errors import IsoError, MediumError, NoLoaderError
 from cloudboot_probes.media.medium import open_medium
 from cloudboot_probes.systems import load
+from cloudboot_uefi_host.drivers.el_torito import CatalogueError
 from cloudboot_uefi_host.programs import standin
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
@@ -297,9 +298,30 @@ def test_damaged_iso_images_end_in_typed_errors(tree: Path, tmp_path: Path) -> N
                 assert volume.export is not None
                 volume.export(tmp_path)
             ends.add("read")
-        except (IsoError, MediumError):
+        except (IsoError, MediumError, CatalogueError):
             ends.add("refused")
     assert ends == {"read", "refused"}
+
+
+def test_a_directory_that_is_its_own_parent_is_refused(tree: Path, tmp_path: Path) -> None:
+    data = bytearray(iso_image(tmp_path / "install.iso", tree, "-R").read_bytes())
+    root = bytes(data[16 * 2048 + 156 + 2 : 16 * 2048 + 156 + 18])  # Extent Location and Data Length, ECMA-119 9.1
+    at = data.index(b"\x04BOOT", 18 * 2048) - 32
+    data[at + 2 : at + 18] = root
+    (tmp_path / "loop.iso").write_bytes(data)
+    with pytest.raises(IsoError, match="loop"):
+        open_medium(tmp_path / "loop.iso").__enter__()
+
+
+def test_a_catalogue_that_lies_is_refused(tree: Path, tmp_path: Path) -> None:
+    fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", "-e", "boot/efiboot.img", "-no-emul-boot")
+    data = bytearray(medium.read_bytes())
+    entry = data.index(b"\x55\xaa", 18 * 2048) + 2
+    data[entry + 8 : entry + 12] = b"\xff\xff\xff\x7f"  # Load RBA of the first entry (El Torito 1.0, figure 3)
+    (tmp_path / "lie.iso").write_bytes(data)
+    with pytest.raises(CatalogueError, match="outside the medium"):
+        open_medium(tmp_path / "lie.iso").__enter__()
 
 
 def test_an_iso_image_that_ends_early_is_refused(tree: Path, tmp_path: Path) -> None:
