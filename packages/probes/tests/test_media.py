@@ -288,7 +288,7 @@ def test_damaged_iso_images_end_in_typed_errors(tree: Path, tmp_path: Path) -> N
     good = iso_image(tmp_path / "install.iso", tree, "-R").read_bytes()
     damaged = tmp_path / "damaged.iso"
     ends = set()
-    for offset in (*range(16 * 2048, 24 * 2048, 97), *range(24 * 2048, 60 * 2048, 613)):
+    for offset in (*range(16 * 2048, 24 * 2048, 293), *range(24 * 2048, 60 * 2048, 1801)):
         data = bytearray(good)
         data[offset : offset + 4] = b"\xff\xff\xff\xff"
         damaged.write_bytes(data)
@@ -389,6 +389,20 @@ def test_a_disk_of_other_programs_is_probed(tree: Path, tmp_path: Path) -> None:
     # The stand-in is no loader of NetBSD's, and the last gate says so.
     assert [name for name, gate in gates.items() if gate["verdict"] == "fail"] == ["loader-banner"]
     assert "cloudboot stand-in EFI loader, Revision 1.0" in evidence["loader-banner"]
+
+
+@pytest.mark.parametrize("container", ["raw", "qcow2"])
+def test_a_file_is_probed_where_it_is(container: str, tmp_path: Path) -> None:
+    disk, record = tmp_path / "disk.img", tmp_path / "record.json"
+    assert cloudboot(["image", "build", "demo", "-o", str(disk)]) == 0
+    if container != "raw":
+        run(judge("qemu-img", "qemu-utils"), "convert", "-O", container, disk, tmp_path / "disk.qcow2")
+        disk = tmp_path / "disk.qcow2"
+    assert cloudboot(["probe", "demo", str(disk), "--record", str(record)]) == 0
+    document = json.loads(record.read_text())
+    assert document["run"]["reference"] == str(disk)
+    assert document["gates"][0]["evidence"]["reference"] == str(disk)
+    assert cloudboot(["probe", "demo", str(tmp_path / "missing.img")]) == 5
 
 
 def test_freebsd_looks_for_the_superblock_in_one_place_alone(tree: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -25,6 +26,7 @@ from cloudboot_probes.describe import describe, opened
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.drivers import boot_drivers
 from cloudboot_probes.windows.status import Status, screens
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 
 MIB = 1 << 20
 MANIFEST = "/EFI/cloudboot/manifest.json"
@@ -240,12 +242,7 @@ def test_each_damage_has_its_component_and_its_status(
     if not case.shown:
         return
     # What the stand-in for the boot manager shows is what the table says of the disk.
-    reference = f"oci:{tmp_path / 'store'}:damaged"
-    put(disk, "/nothing.txt", b"")
-    push_image(disk, reference)
-    record = tmp_path / "record.json"
-    assert command(["probe", "windows", reference, "--record", str(record)]) == 1
-    gates = {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}
+    gates = probed(disk, tmp_path)
     text = "\n".join(gates["loader-banner"]["evidence"]["console"]) + "\n"
     assert [screen.status for screen in screens(text)] == [case.status]
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
@@ -307,3 +304,69 @@ def test_a_code_without_a_name_is_still_told() -> None:
     (screen,) = screens("Status: 0xc0430001\n")
     assert str(screen) == "0xc0430001"
     assert screen.cause is None
+
+
+def silent(disk: Path) -> None:
+    """Put a boot manager on the disk that reads the volume, prints nothing and takes the machine over."""
+    compiler, objcopy, package, _ = COMPILERS["amd64"]
+    judge(objcopy, "binutils")
+    judge(compiler, package)
+    program = compile_program("amd64", Path(__file__).parent / "programs" / "silent.c")
+    for path in ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI"):
+        put(disk, path, program)
+
+
+def test_a_boot_manager_that_succeeds_prints_nothing(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path)
+    assert {name for name, gate in gates.items() if gate["verdict"] != "pass"} == {"loader-banner"}
+    assert gates["loader-banner"]["verdict"] == "not-applicable"
+    assert gates["start-image"]["evidence"]["ending"] == "boot-services-exited"
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_a_silent_boot_manager_passes_under_qemu(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    skipped = {name for name, gate in gates.items() if gate["verdict"] == "not-applicable"}
+    assert skipped == {"ufs-root", "loader-banner"}
+    assert {gate["verdict"] for name, gate in gates.items() if name not in skipped} == {"pass"}
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_edk2_shows_the_partition_and_our_volume_to_the_stand_in(tmp_path: Path) -> None:
+    """Handles and device paths are EDK2's; NTFS, which it has no driver for, is published on its partition by us."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    gates = probed(disk, tmp_path, "--firmware", "ovmf")
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    evidence = gates["boot-verdict"]["evidence"]
+    assert evidence["store"] == f"{BCD}, 16384 of 16384 bytes read"
+    assert evidence["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+    with opened(str(disk)) as found:
+        assert f"   Partition: {found.table.partitions[2].guid}" in evidence["console"]
+
+
+@pytest.mark.live
+def test_an_error_screen_is_read_from_the_serial_line(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    CASES["a partition of another disk"].damage(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    assert gates["boot-device"]["error"]["status"] == "0xc0000225"
+    assert gates["boot-device"]["evidence"]["screens"][0].startswith(
+        "\\Windows\\system32\\winload.efi: 0xc0000225 STATUS_NOT_FOUND"
+    )
+
+
+def probed(disk: Path, folder: Path, *options: str) -> dict[str, Any]:
+    """The gates of a probe of a disk by name."""
+    reference, record = f"oci:{folder / 'store'}:disk", folder / "record.json"
+    push_image(disk, reference)
+    command(["probe", "windows", reference, "--record", str(record), *options])
+    return {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: The OEM ID of NTFS, at byte 3 of its boot sector.
 _NTFS_SIGNATURE = b"NTFS    "
+_COMPRESSED = "WofCompressedData"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,16 +215,19 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
 def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
     """The same of an NTFS volume: its system files, and the contents of files.
 
-    What stands in a record belongs to the MFT, and hard links count once.
+    What stands in a record belongs to the MFT, and hard links count once. The content of a file that Windows compressed
+    is in another stream.
     """
     for region in volume.regions():
         yield region.kind, False, region.offset, region.length
     seen: set[int] = set()
     for _, _, files in volume.walk():
         for entry in files:
-            if entry.inode not in seen and "" in volume.stream_names(entry.inode):
-                seen.add(entry.inode)
-                for extent in volume.extents(entry.path, follow_symlinks=False):
+            if entry.inode in seen:
+                continue
+            seen.add(entry.inode)
+            for name in set(volume.stream_names(entry.inode)) & {"", _COMPRESSED}:
+                for extent in volume.extents(entry.path, follow_symlinks=False, stream=name):
                     yield entry.path, True, *extent
 
 

@@ -60,6 +60,11 @@ def plan_of(probe: Probe) -> BootPlan:
     )
 
 
+def _took_over_silently(running: FirmwareBoot) -> bool:
+    outcome = running.outcome
+    return outcome is not None and outcome.ending == "boot-services-exited" and not running.text().strip()
+
+
 class LoaderSession:
     """The boot of one probe. Times are those of the firmware's clock."""
 
@@ -125,6 +130,10 @@ class LoaderFirmware:
 
     def not_applicable(self, name: str, probe: Probe) -> str | None:
         """Why a gate does not apply to what is probed; ``None`` if it does."""
+        if probe.kernel_layers is not None:
+            return None  # the first gate refuses it
+        if name == "loader-banner" and probe.system.silent and _took_over_silently(_running(probe)):
+            return "this loader prints nothing where it succeeds, and it took the machine over"
         return no_root(_running(probe)) if name == "ufs-root" else None
 
     def stages(self, system: System) -> list[Stage[Probe]]:

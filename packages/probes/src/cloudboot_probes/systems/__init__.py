@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudboot_base.program import suggestion
 from cloudboot_probes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cloudboot_qemu.drives import Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class System:
     panic_pattern: str | None
     loader_failed_pattern: str | None
     text_console: bool = False
+    silent: bool = False
+    drive: Interface = "virtio"
 
     def loader_paths(self, architecture: str) -> tuple[str, ...]:
         """The paths of the loader on the ESP, the system's own first.
@@ -111,4 +117,6 @@ def load(name: str) -> System:
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
         text_console=data.get("text-console", False),
+        silent=data.get("silent", False),
+        drive=data.get("drive", "virtio"),
     )
