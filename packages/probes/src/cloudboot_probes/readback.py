@@ -1,7 +1,7 @@
 """A finished disk held against the account of what went into it, before the disk has its name.
 
 Every file system is checked, and every file of both is read back and compared with the manifest, whose hashes come
-from the sources. Readers that nobody here wrote read them again where they are installed: GRUB's the ESP and the files
+from the sources. Readers of other projects read them again where they are installed: GRUB's the ESP and the files
 that a loader needs, The Sleuth Kit's every file of the root. Where such a program is installed and disagrees, there is
 no image.
 """

@@ -60,7 +60,7 @@ def open_medium(path: Path, say: Callable[[str], None] = lambda _: None) -> Iter
     """Open a folder, a tar archive, an ISO image, or a disk image in any container that cloudboot_disk_image reads.
 
     Raises:
-        MediumError: it is none of them.
+        MediumError: the file is of another kind.
         FormatError: it is an ISO image, and its volume or its boot catalogue breaks the format.
         MissingDependencyError: it is an ISO image, and pycdlib is not installed.
         OSError: it cannot be read.

@@ -173,7 +173,7 @@ class Watch:
         """Look.
 
         Raises:
-            BootError: a prompt waits for somebody, or nothing happens any more.
+            BootError: a prompt waits for input, or nothing happens any more.
         """
         machine = self._session.machine
         seen = (machine.transcript.length, machine.block_count)
@@ -219,7 +219,7 @@ class Watch:
             self._look_for_error(tail)
             name = line.decode().strip()
             raise LoaderPromptError(
-                f"a prompt waits for somebody to type before {self._awaited}: {name}",
+                f"a prompt waits for input before {self._awaited}: {name}",
                 screen=self._session.screen(),
                 try_next=[
                     "the lines above the prompt say what was not found",
