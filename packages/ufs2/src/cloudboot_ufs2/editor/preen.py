@@ -15,8 +15,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.overlay import Overlay, flush
 from cloudboot_ufs2.checker.check import survey as look
-from cloudboot_ufs2.checker.overlay import Overlay, flush
 from cloudboot_ufs2.checker.repair_inode import INODE_KINDS, repair_inodes
 from cloudboot_ufs2.checker.repair_maps import MAP_KINDS, mark_clean, rebuild
 from cloudboot_ufs2.checker.survey import Findings
