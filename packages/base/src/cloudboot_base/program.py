@@ -249,7 +249,7 @@ class Program:
         return run(self.name, parser.main, options)
 
     def _find(self, words: list[str]) -> CommandParser | None:
-        """The parser of the command, or ``None`` after something that is none has been printed."""
+        """The parser of the command; ``None`` if the words asked for help or the like, which has been printed."""
         if words and words[0] in {"-h", "--help"}:
             print(self.help(), end="")
         elif words and words[0] == "--version":
