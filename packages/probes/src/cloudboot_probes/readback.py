@@ -138,6 +138,8 @@ def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest) -> list[st
     if behind is None or behind[1]:
         return []
     fd, agreed = behind[0], []
+    if shutil.which("grub-fstest") is not None or shutil.which("tsk_recover") is not None:
+        _require_room(os.fstat(fd).st_blocks * 512)
     if disk.table.sector_size == 512 and shutil.which("grub-fstest") is not None:
         with _named_copy(fd, storage.size) as path:
             _read_by_grub(path, disk, manifest)
@@ -146,6 +148,17 @@ def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest) -> list[st
         _read_by_sleuthkit(f"/proc/{os.getpid()}/fd/{fd}", disk.root_partition, disk.table.sector_size, manifest)
         agreed.append("tsk_recover")
     return agreed
+
+
+def _require_room(needed: int) -> None:
+    """The readers of others need the disk once more, for a while: a copy with a name, or copies of its files."""
+    folder = tempfile.gettempdir()
+    there = shutil.disk_usage(folder).free
+    if there < needed:
+        raise ReadBackError(
+            f"reading the disk back takes {needed} bytes in {folder}, which has {there}",
+            hint="set TMPDIR to a folder with more room",
+        )
 
 
 @contextlib.contextmanager

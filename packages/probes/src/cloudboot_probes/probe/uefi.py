@@ -123,6 +123,7 @@ class LoaderFirmware:
 
     def run(self, name: str, probe: Probe) -> Mapping[str, object]:
         """Run a gate."""
+        kernel.refuse(probe)
         if name == "publish-block-io":
             probe.session = self.begin(probe)
         return RUNS[name](_running(probe))
@@ -130,7 +131,7 @@ class LoaderFirmware:
     def not_applicable(self, name: str, probe: Probe) -> str | None:
         """Why a gate does not apply to what is probed; ``None`` if it does."""
         if probe.kernel_layers is not None:
-            return f"{kernel.NOT_A_DISK}; the firmware hosted starts it"
+            return None  # the first gate refuses it
         if name == "loader-banner" and probe.system.silent and _took_over_silently(_running(probe)):
             return "this loader prints nothing where it succeeds, and it took the machine over"
         return no_root(_running(probe)) if name == "ufs-root" else None
