@@ -143,7 +143,7 @@ def probe(parser: CommandParser) -> None:
     from cloudboot_probes.systems import names
 
     parser.add_argument("system", metavar="SYSTEM", help=f"One of: {', '.join(names())}.")
-    _reference(parser)
+    parser.add_argument("reference", metavar="REFERENCE|IMAGE", help=f"{_REFERENCE}, or a disk image's path.")
     parser.add_argument(
         "--firmware", metavar="NAME",
         help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "

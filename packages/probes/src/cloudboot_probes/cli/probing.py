@@ -7,11 +7,13 @@ import importlib.metadata
 import os
 import shlex
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, new_file, run_stages
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
-from cloudboot_oci_stream import Policy
+from cloudboot_disk_image import open_disk
+from cloudboot_oci_stream import Policy, push_image
 from cloudboot_probes import systems
 from cloudboot_probes.probe import Outcome, Probe, ProbeOptions, Recorder, default_firmware, stages
 from cloudboot_probes.render.json import document
@@ -23,7 +25,7 @@ from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from cloudboot_base.gates import Gate
@@ -51,7 +53,8 @@ def main(options: argparse.Namespace, console: Console) -> int:
             policy=Policy.load(options.policy) if options.policy is not None else None,
             progress=stack.enter_context(console.progress("fetching")),
         )
-        probe = stack.enter_context(Probe(system, options.reference, chosen))
+        file, reference = stack.enter_context(_placed(options.reference))
+        probe = stack.enter_context(Probe(system, reference, chosen, file=file))
         recorder = Recorder(
             probe,
             planned,
@@ -88,6 +91,26 @@ def main(options: argparse.Namespace, console: Console) -> int:
     if interrupted:
         return INTERRUPTED
     return OK if record.outcome is Outcome.PASSED else CHECK_FAILED
+
+
+@contextlib.contextmanager
+def _placed(reference: str) -> Iterator[tuple[str | None, str]]:
+    """The path of an image, if it is a file, and a reference to it: a file is put into a folder for as long as that.
+
+    What looks like a path is one, so that a file that is missing is not looked for in a registry. A disk in a container
+    (qcow2, VHD, compressed) is stored raw.
+
+    Raises:
+        ContainerError: the container is damaged.
+        OSError: the file cannot be read, or there is no room for it.
+    """
+    if not (os.path.isfile(reference) or reference.startswith(("/", "./", "../"))):
+        yield None, reference
+        return
+    with tempfile.TemporaryDirectory(prefix="cloudboot-probe-") as name, open_disk(reference) as disk:
+        place = f"oci:{name}/image:probed"
+        push_image(disk.storage, place, title=os.path.basename(reference))
+        yield reference, place
 
 
 def _show(gate: Gate, console: Console) -> None:

@@ -54,7 +54,8 @@ class Probe:
     """One probe, while it runs: each stage finds here what the ones before it left.
 
     ``nonce`` is a number that this probe alone knows: what runs in the machine has to say it. Leaving the ``with``
-    block ends the machine and gives the image's memory back.
+    block ends the machine and gives the image's memory back. ``file`` is the path of an image that was a file, and is
+    at ``reference`` for this probe alone.
     """
 
     system: System
@@ -64,6 +65,7 @@ class Probe:
     marks: dict[str, float] = field(default_factory=dict)
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     notices: list[str] = field(default_factory=list)
+    file: str | None = None
 
     def __post_init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -81,6 +83,11 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def shown(self) -> str:
+        """What the user calls the image."""
+        return self.file or self.reference
 
     @property
     def pinned(self) -> str:

@@ -37,6 +37,16 @@ _SHOWN: Final = 12
 _LINES: Final = 25
 
 
+def refuse(probe: Probe) -> None:
+    """Let no firmware that starts disks have a kernel: a probe in which no gate applied would pass.
+
+    Raises:
+        GateFailedError: the artifact is a kernel.
+    """
+    if probe.kernel_layers is not None:
+        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
+
+
 def describe_layers(probe: Probe) -> Mapping[str, object]:
     """The layers that resolve found, for its evidence."""
     layers = probe.kernel_layers

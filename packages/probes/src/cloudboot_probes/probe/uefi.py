@@ -17,7 +17,7 @@ from cloudboot_probes.blockmap import Read
 from cloudboot_probes.probe import kernel, windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
-from cloudboot_uefi_host import Budget
+from cloudboot_uefi_host import Budget, Typed
 from cloudboot_uefi_host.gates import RUNS, BootPlan, FirmwareBoot, no_root
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def plan_of(probe: Probe) -> BootPlan:
         failures=[pattern for pattern in (system.loader_failed_pattern, system.panic_pattern) if pattern],
         root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
         open_root=_OPENERS.get(system.root_file_system),
+        keys=[Typed(expect, keys) for expect, keys in system.keys],
         memory=options.memory,
         graphics=not system.text_console,
         budget=Budget(seconds=probe.time_limit),
@@ -123,6 +124,7 @@ class LoaderFirmware:
 
     def run(self, name: str, probe: Probe) -> Mapping[str, object]:
         """Run a gate."""
+        kernel.refuse(probe)
         if name == "publish-block-io":
             probe.session = self.begin(probe)
         return RUNS[name](_running(probe))
@@ -130,7 +132,7 @@ class LoaderFirmware:
     def not_applicable(self, name: str, probe: Probe) -> str | None:
         """Why a gate does not apply to what is probed; ``None`` if it does."""
         if probe.kernel_layers is not None:
-            return f"{kernel.NOT_A_DISK}; the firmware hosted starts it"
+            return None  # the first gate refuses it
         if name == "loader-banner" and probe.system.silent and _took_over_silently(_running(probe)):
             return "this loader prints nothing where it succeeds, and it took the machine over"
         return no_root(_running(probe)) if name == "ufs-root" else None

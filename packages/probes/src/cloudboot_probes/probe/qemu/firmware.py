@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError
 from cloudboot_probes.errors import BootError, LoaderCrashedError, NoBootOptionError
+from cloudboot_probes.probe import kernel
 from cloudboot_probes.probe.staging import stage
 
 from . import linux, windows
@@ -35,8 +36,7 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
     Leaves open: That QEMU shows the guest what is in the memfd. root-mounted compares that file by file.
     """
-    if probe.kernel_layers is not None:
-        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
+    kernel.refuse(probe)
     session = QemuSession(probe)
     probe.session = session
     machine = session.machine
