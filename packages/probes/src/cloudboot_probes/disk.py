@@ -13,6 +13,7 @@ import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_gpt import partition_types
+from cloudboot_ntfs.layout.constants import Type as AttributeType
 
 from .blockmap import BlockMap, Extent
 from .errors import CloudbootError, ManifestError
@@ -226,9 +227,12 @@ def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
             if entry.inode in seen:
                 continue
             seen.add(entry.inode)
-            for name in set(volume.stream_names(entry.inode)) & {"", _COMPRESSED}:
-                for extent in volume.extents(entry.path, follow_symlinks=False, stream=name):
-                    yield entry.path, True, *extent
+            record = volume.mft.file(entry.inode)
+            names = {each.name for each in record.attributes if each.type == AttributeType.DATA}
+            for name in names & {"", _COMPRESSED}:
+                stream = volume.mft.stream(record, AttributeType.DATA, name)
+                for start, place, length in stream.places():
+                    yield entry.path, True, place, min(length, stream.size - start)
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

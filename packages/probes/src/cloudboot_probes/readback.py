@@ -49,10 +49,8 @@ class ReadBackError(CloudbootError):
     exit_code = CHECK_FAILED
 
 
-def read_back(storage: Storage, manifest: Manifest, *, root: bool = True) -> list[str]:
+def read_back(storage: Storage, manifest: Manifest) -> list[str]:
     """Check a disk and compare every file of it with the manifest; the names of the other readers that agreed.
-
-    Without ``root`` that is the partition table and the ESP: the root is a file system of another kind.
 
     Raises:
         ReadBackError: a check found something, a file differs, or an installed reader disagrees.
@@ -63,7 +61,7 @@ def read_back(storage: Storage, manifest: Manifest, *, root: bool = True) -> lis
             raise ReadBackError(f"the {where} breaks its format: {finding}")
         for problem in _esp_differences(disk, manifest):
             raise ReadBackError(f"read back, {problem}")
-        for problem in _root_differences(disk, manifest) if root else ():
+        for problem in _root_differences(disk, manifest):
             raise ReadBackError(f"read back, {problem}")
     except FormatError as error:
         raise ReadBackError(f"the disk cannot be read back: {error}") from error
@@ -88,20 +86,21 @@ def _esp_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
 
 
 def _root_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
-    if disk.root is None:
+    root: FileSystem | None = disk.root if disk.root is not None else disk.ntfs
+    if root is None:
         if manifest.root:
             yield "the disk has no root"
         return
     wanted = dict(manifest.root)
     if "/" in wanted:
-        yield from _differences(disk.root, "/", wanted.pop("/"))
-    for _, folders, files in disk.root.walk():
+        yield from _differences(root, "/", wanted.pop("/"))
+    for _, folders, files in root.walk():
         for entry in (*folders, *files):
             expected = wanted.pop(entry.path, None)
             if expected is None:
                 yield f"the root has {entry.path}, which nobody put there"
             else:
-                yield from _differences(disk.root, entry.path, expected)
+                yield from _differences(root, entry.path, expected)
     for path in wanted:
         yield f"the root lacks {path}"
 

@@ -18,7 +18,7 @@ from cloudboot_probes.blockmap import Read
 from cloudboot_probes.probe import kernel, windows
 from cloudboot_probes.probe.firmware import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
-from cloudboot_uefi_host import Budget
+from cloudboot_uefi_host import Budget, Typed
 from cloudboot_uefi_host.gates import RUNS, BootPlan, FirmwareBoot, no_root
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def plan_of(probe: Probe) -> BootPlan:
         failures=[pattern for pattern in (system.loader_failed_pattern, system.panic_pattern) if pattern],
         root_types=frozenset(aliases[name] for name in system.partition_types if name in aliases),
         open_root=_OPENERS.get(system.root_file_system),
+        keys=[Typed(expect, keys) for expect, keys in system.keys],
         memory=options.memory,
         graphics=not system.text_console,
         budget=Budget(seconds=probe.time_limit),

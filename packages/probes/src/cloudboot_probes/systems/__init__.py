@@ -23,8 +23,9 @@ class System:
     expressions for the serial line, with a group named ``evidence`` around what a report should show; one that is
     ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are matched with whole lines.
     ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
-    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind. ``text_console`` says
-    that the machine is to have no display.
+    ``keys`` are typed by the firmwares that are driven from this process: pairs of a pattern at the end of the
+    console's text and the keys that answer it. ``tolerated_findings`` are kinds of findings of the checkers that this
+    system does not mind. ``text_console`` says that the machine is to have no display.
     """
 
     name: str
@@ -38,6 +39,7 @@ class System:
     gates: tuple[str, ...]
     tolerated_findings: frozenset[str]
     prompts: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
     loader_files: tuple[str, ...]
     loader_pattern: str
     banner_pattern: str | None
@@ -108,6 +110,7 @@ def load(name: str) -> System:
         gates=tuple(data.get("gates", ())),
         tolerated_findings=frozenset(data.get("tolerated-findings", ())),
         prompts=tuple(data.get("prompts", ())),
+        keys=tuple((expect, typed) for expect, typed in data.get("keys", ())),
         loader_files=tuple(data.get("loader-reads", ())),
         loader_pattern=serial["loader"],
         banner_pattern=serial.get("banner"),
