@@ -39,6 +39,11 @@ class OvmfSession(LoaderSession):
             "tpm": "none",
         }
 
+    def logs(self) -> Mapping[str, bytes]:
+        """The serial line too, where logs are kept: the firmware's own lines and those of programs."""
+        kept = {"serial.log": self.live.live.serial().encode()} if self.probe.options.trace else {}
+        return {**super().logs(), **kept}
+
 
 class OvmfFirmware(LoaderFirmware):
     """OVMF, driven by cloudboot_uefi_host.live."""
