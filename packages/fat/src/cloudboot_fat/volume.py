@@ -338,7 +338,7 @@ class WritableFatVolume(FatVolume):
 
         Raises:
             NoSpaceError: the volume has no room for both.
-            As :meth:`.FatFileSystem.write_file`.
+            FatError: as :meth:`.FatFileSystem.write_file` has it.
         """
         if isinstance(data, os.PathLike) or not hasattr(data, "read"):
             with self._operations.operation():
