@@ -95,7 +95,7 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
             ending = plugin.server.run(str(worker.get_current_task()), cell, scratch)
             result = {
                 **facts, "inputs": cell["inputs"], "digests": cell["digests"], "versions": cell["versions"],
-                "seconds": round(ending.seconds, 3), "peak": ending.peak, **_outcome(ending, scratch).as_dict(),
+                "seconds": round(ending.seconds, 3), "peak": ending.peak, **outcome_of(ending, scratch).as_dict(),
             }  # fmt: skip
             files = scratch / FILES
             files.mkdir(exist_ok=True)
@@ -118,7 +118,7 @@ SHORT = (
 )  # fmt: skip
 
 
-def _outcome(ending: Ending, scratch: Path) -> Outcome:
+def outcome_of(ending: Ending, scratch: Path) -> Outcome:
     """What a cell's process left, or what its end stands for."""
     if ending.reason is not None:
         status = _KILLED[ending.reason]
