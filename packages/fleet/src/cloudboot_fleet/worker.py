@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NAME = "cloudboot-fleet"
 #: The resource of which every worker has as many as it runs cells at a time.
 SLOT = "CELL"
+#: Where a worker says which cell it begins, so that a cell that only waited on a lost worker is not held against it.
+TOPIC = "cloudboot-fleet-begun"
 _LOG_KEPT = 1 << 20  # the last bytes of a cell's log that are kept
 _KILLED = {"cancelled": Status.CANCELLED, "timeout": Status.TIMEOUT, "processes": Status.LIMIT, "memory": Status.LIMIT}
 
@@ -76,6 +78,7 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
     """
     worker = get_worker()
     plugin = _PLUGINS[str(worker.id)]
+    worker.log_event(TOPIC, str(worker.get_current_task()))
     started = time.time()
     facts = {
         "key": cell["key"],

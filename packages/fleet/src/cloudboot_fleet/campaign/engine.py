@@ -33,6 +33,8 @@ _LOOK, _STATE, _PATIENCE = 0.2, 1.0, 120.0
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Below this mean of seconds for a cell, one cell more than there are slots is handed out for each of them.
 _SHORT = 0.5
+#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried for ever.
+_MOST_UNCOUNTED = 10
 
 
 class Choice(enum.StrEnum):
@@ -50,6 +52,7 @@ class _Flight:
     attempt: int = 1
     history: list[dict[str, Any]] = field(default_factory=list)
     twins: list[Pinned] = field(default_factory=list)
+    uncounted: int = 0
     since: float = 0.0
 
 
@@ -160,7 +163,7 @@ class Campaign:
         avoid = [
             each["worker"] for each in flight.history if each.get("worker") and each.get("status") == Status.BROKEN
         ]
-        self.executor.submit(flight.pinned, flight.attempt, avoid)
+        self.executor.submit(flight.pinned, len(flight.history) + 1, avoid)
 
     def _take(self, ending: Finished | Lost) -> None:
         flight = self.flying.pop(ending.key, None)
@@ -176,7 +179,8 @@ class Campaign:
 
     def _lost(self, flight: _Flight, ending: Lost) -> None:
         facts = {"status": str(Status.LOST), "worker": ending.worker, "cause": ending.reason}
-        if not ending.counts:
+        if not ending.counts and flight.uncounted < _MOST_UNCOUNTED:
+            flight.uncounted += 1
             flight.history.append({"attempt": flight.attempt, **facts})
             self._later(flight, 0.0)
         elif not self._again(flight, facts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 import time
@@ -62,7 +63,10 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
     from distributed import Client
 
     where = options.scheduler
-    scratch = str(options.scratch.resolve()) if options.scratch is not None else None
+    scratch = None
+    if options.scratch is not None:
+        options.scratch.mkdir(parents=True, exist_ok=True)
+        scratch = str(options.scratch.resolve())
     if where == "local":
         resources = {**_resources(matrix), **dict(options.resource or ())}
         workers = options.workers or matrix.cluster.get("workers") or os.cpu_count() or 1
@@ -76,6 +80,7 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
         raise UsageError("--resource is for local workers", hint="workers elsewhere state theirs when they start")
     check_address(where, tls)
     security = security_of(tls)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
     def connect() -> Client:
         try:

@@ -91,6 +91,8 @@ def _ran(fuzz: _Fuzz) -> Mapping[str, object]:
         fuzz.crashes += [_crash(path, text) for path in new]
         if not new or len(fuzz.crashes) >= _MOST or _is_stuck(fuzz) or _ran_enough(fuzz):
             break
+    if not fuzz.executed and not fuzz.crashes:
+        raise GateFailedError("the harness ran no input", hint="it hands a function to atheris when it is run")
     _keep_corpus(fuzz, corpus, given)
     return {"inputs_run": fuzz.executed, "covered": fuzz.covered, "turns": turn, "crashes": len(fuzz.crashes)}
 
