@@ -64,7 +64,10 @@ def test_a_worker_killed_in_a_qemu_probe_and_a_cell_that_kills_its_workers(
         pid = eventually(qemu)[0]
         above = {each.pid: each.parent for each in descendants_of(client.pid)}
         chain = [pid]
-        while "cloudboot_fleet.forkserver" not in command_line(chain[-1]):
+        # The process of a cell has the command line of the fork server that it was forked from.
+        while "cloudboot_fleet.forkserver" not in command_line(chain[-1]) or "forkserver" in command_line(
+            above[chain[-1]]
+        ):
             chain.append(above[chain[-1]])
         os.kill(above[chain[-1]], signal.SIGKILL)
         eventually(lambda: not any(command_line(each) for each in chain))
@@ -135,7 +138,7 @@ def test_an_interrupted_campaign_ends_its_cells(tmp_path: Path, script: Callable
 
 def test_one_campaign_twice_in_two_folders_with_one_place_for_results(tmp_path: Path) -> None:
     path = matrix(tmp_path, of_kind("probe", 'system = "demo"\nrecipe = "demo"\nrepeat = [1, 2]'))
-    words = ["run", path, "--workers", "1", "--results", tmp_path / "shared"]
+    words: list[str | Path] = ["run", path, "--workers", "1", "--results", tmp_path / "shared"]
     with (
         Running(*words, "--folder", "a", folder=tmp_path) as one,
         Running(*words, "--folder", "b", folder=tmp_path) as other,
@@ -161,9 +164,8 @@ def test_a_full_disk_on_one_worker(tmp_path: Path, script: Callable[[str, str], 
     run = tmp_path / "run"
     with Running("run", path, "--workers", "2", "--folder", run, folder=tmp_path) as client:
         eventually(lambda: len(processes_with(str(tmp_path / "gate.py"))) >= 2)
-        servers = [
-            each for each in descendants_of(client.pid) if "cloudboot_fleet.forkserver" in command_line(each.pid)
-        ]
+        found = [each for each in descendants_of(client.pid) if "cloudboot_fleet.forkserver" in command_line(each.pid)]
+        servers = [each for each in found if "forkserver" not in command_line(each.parent)]
         limit = (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
         for pid in (servers[0].pid, servers[0].parent):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
@@ -188,7 +190,7 @@ def test_a_registry_that_is_gone_for_a_while(tmp_path: Path, script: Callable[[s
         of_kind("nothing", "repeat = [1, 2]", "retries = 9"),
     )
     with docker_registry() as registry:
-        words = ["run", path, "--workers", "1", "--results", f"{registry.host}/results"]
+        words: list[str | Path] = ["run", path, "--workers", "1", "--results", f"{registry.host}/results"]
         with Running(*words, "--folder", "run", folder=tmp_path) as client:
             eventually(lambda: processes_with(str(tmp_path / "gate.py")))
             os.kill(registry.pid, signal.SIGKILL)
@@ -220,7 +222,7 @@ def test_a_cluster_of_its_own_with_tls_whose_scheduler_is_killed(
     tmp_path: Path, script: Callable[[str, str], Path]
 ) -> None:
     certificate, key = server_certificate(tmp_path)
-    tls = ["--tls-ca", certificate, "--tls-certificate", certificate, "--tls-key", key]
+    tls: list[str | Path] = ["--tls-ca", certificate, "--tls-certificate", certificate, "--tls-key", key]
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tls://127.0.0.1:{free.getsockname()[1]}"
     mark = f"scheduler-{os.getpid()}.py"
@@ -271,3 +273,26 @@ def test_an_address_that_others_reach_is_refused_without_tls(address: str, told:
         check_address(address, None)
     check_address("tcp://127.0.0.1:8786", None)
     check_address("tcp://[::1]:8786", None)
+
+
+def test_a_fork_server_that_is_killed_is_started_again(tmp_path: Path, script: Callable[[str, str], Path]) -> None:
+    mark = f"again-{os.getpid()}.py"
+    script(mark, HANG)
+    path = matrix(
+        tmp_path,
+        of_kind("fuzz", f'harness = "{mark}"', "priority = 1\nretries = 0"),
+        of_kind("nothing", "repeat = [1, 2]", "retries = 0"),
+    )
+    with Running("run", path, "--workers", "1", "--folder", "run", folder=tmp_path) as client:
+        eventually(lambda: processes_with(str(tmp_path / mark)))
+        found = [each for each in descendants_of(client.pid) if "cloudboot_fleet.forkserver" in command_line(each.pid)]
+        server = next(each for each in found if "forkserver" not in command_line(each.parent))
+        os.kill(server.pid, signal.SIGKILL)
+        assert client.wait() == 1, client.printed
+    cells = journal(tmp_path / "run")
+    assert {name: cell["status"] for name, cell in cells.items()} == {
+        "fuzz()": "broken",
+        "nothing(repeat=1)": "passed",
+        "nothing(repeat=2)": "passed",
+    }
+    assert not processes_with(mark)

@@ -162,11 +162,10 @@ def _machines_ran(fuzz: _Fuzz) -> Mapping[str, object]:
     examples.mkdir(exist_ok=True)
     end = time.monotonic() + fuzz.seconds
     turns = 0
-    base = int(fuzz.inputs.get("seed", 0))
     while (left := end - time.monotonic()) > 0 or not turns:
         command = [
             sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-            "-p", "cloudboot_fleet.fuzzing.examples", f"--hypothesis-seed={base + turns}", str(fuzz.harness),
+            "-p", "cloudboot_fleet.fuzzing.examples", str(fuzz.harness),
         ]  # fmt: skip
         if isinstance(fuzz.inputs["stateful"], str):
             command += ["-k", fuzz.inputs["stateful"]]
