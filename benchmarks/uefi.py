@@ -3,7 +3,8 @@
 GRUB, made by grub-mkimage, lists disks, reads a file and shows its prompt on each processor; the UEFI Shell maps its
 disks; ``cloudboot demo`` runs as a command. Then single steps: a trap, a service call with four arguments, and the
 registers of a call through Unicorn's binding against the direct way. ``--qemu`` boots the same GRUB disk under OVMF in
-a QEMU machine in the same run. Medians of the rounds, in one run on one machine: read them as ratios.
+a QEMU machine in the same run, once on its own and once with its boot services called from Python. Medians of the
+rounds, in one run on one machine: read them as ratios.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES
 from cloudboot_uefi_host import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.edk2 import SHELL_DRIVERS, installed_modules, load_drivers
+from cloudboot_uefi_host.live import LiveFirmware
 from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader
 
 if TYPE_CHECKING:
@@ -76,6 +78,16 @@ def ovmf(disk: bytes, folder: Path) -> None:
     finally:
         machine.kill()
         machine.wait()
+
+
+def driven(disk: bytes) -> int:
+    with LiveFirmware() as firmware:
+        device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
+        firmware.drivers.connect(device.handle)
+        image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
+        firmware.console.until("grub> $")
+        start(firmware, image)
+        return firmware.trace.number
 
 
 def timed(run: Callable[[], object], rounds: int) -> tuple[float, object]:
@@ -140,6 +152,8 @@ def main() -> None:
             if architecture == "amd64" and options.qemu:
                 real, _ = timed(lambda: ovmf(disk, folder), max(1, options.rounds // 3))  # noqa: B023 -- runs at once
                 print(f"  {'OVMF':8} {real:7.3f} s  {real / seconds:.1f} times as long")
+                real, _ = timed(lambda: driven(disk), max(1, options.rounds // 3))  # noqa: B023 -- runs at once
+                print(f"  {'driven':8} {real:7.3f} s  {real / seconds:.1f} times as long, OVMF called from Python")
         print("UEFI Shell: drivers, map -r, reset")
         for architecture in ARCHITECTURES:
             suffix = SHELLS[architecture]

@@ -79,7 +79,8 @@ _NAMES = (
 nitpick_ignore_regex = [(r"py:.*", rf"({_MODULES})(\..*)?"), (r"py:(class|obj)", rf"({_NAMES})(\[.*)?")]
 nitpick_ignore = [
     # aliases that exist for type checkers only
-    ("py:class", "AnyFile"), ("py:class", "Content"), ("py:class", "Decoded"), ("py:class", "ElementValue"),
+    ("py:class", "AnyFile"), ("py:class", "BackEnd"), ("py:class", "Content"), ("py:class", "Declare"),
+    ("py:class", "Decoded"), ("py:class", "ElementValue"),
     ("py:class", "Main"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"),
     ("py:class", "Source"), ("py:class", "Tree"),
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text

@@ -1,4 +1,4 @@
-"""The main job on real input: boot a disk in this process, then Debian's kernel in a machine, and prove every step.
+"""The main job on real input: boot a disk and GRUB in this process, Debian's kernel in a machine; prove every step.
 
 Debian's docker-registry serves on a free loopback port for as long as this runs. Everything else is the ``cloudboot``
 command, shown as a person would type it. The image and the reports stay in ``build/``.
@@ -32,10 +32,11 @@ def main() -> int:
             reference = f"{server.host}/demo/linux:v1"
             cloudboot("image", "build", "linux", "--output", "build/linux.img", "--force")
             cloudboot("push", "build/linux.img", reference)
+            cloudboot("probe", "linux", reference, "--firmware", "hosted", "--report", "build/grub.html")
             cloudboot("probe", "linux", reference, "--firmware", "qemu", "--report", "build/report.html")
     except subprocess.CalledProcessError as error:
         return error.returncode
-    print("\nThe reports with their pictures: build/demo.html and build/report.html", flush=True)
+    print("\nThe reports with their pictures: build/demo.html, build/grub.html and build/report.html", flush=True)
     return 0
 
 

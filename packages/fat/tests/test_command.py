@@ -92,6 +92,24 @@ def test_ls_cat_get(tmp_path: Path, image: Path) -> None:
     assert (tmp_path / "one").read_bytes() == TREE["EFI/BOOT/grub.cfg"]
 
 
+def test_a_missing_directory_is_named_with_the_command_that_makes_it(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["put", str(image), str(image), "/no/such/file"]) == 3
+    said = capsys.readouterr().err
+    assert "/no/such: no such file or directory" in said
+    assert "cloudboot-fat mkdir IMAGE /no/such" in said
+    assert main(["mkdir", str(image), "/no/such"]) == 0
+    assert main(["put", str(image), __file__, "/no/such/file"]) == 0
+
+
+def test_a_file_too_small_for_a_volume_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in (b"", b"x", bytes(511)):
+        (tmp_path / "image").write_bytes(content)
+        assert main(["ls", str(tmp_path / "image")]) == 3
+        assert "too small for a FAT volume" in capsys.readouterr().err
+
+
 def test_put_mkdir_rm(tmp_path: Path, image: Path, folder: Path) -> None:
     fat("put", image, folder / "EFI/BOOT/grub.cfg", "/new.cfg")
     assert json.loads(fat("put", image, folder / "EFI/BOOT/grub.cfg", "/efi", "--json")) == {

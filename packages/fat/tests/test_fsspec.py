@@ -10,7 +10,7 @@ import pytest
 from fsspec.tests import abstract
 
 from cloudboot_base import MemoryStorage
-from cloudboot_fat import FatType, FormatOptions, check, format  # noqa: A004 -- the trade's word for it
+from cloudboot_fat import FatType, FormatOptions, check, format  # noqa: A004 -- the usual word for it
 from cloudboot_fat.fsspecfs import FatVolumeFileSystem
 from cloudboot_fat.testing import fsck, mcopy_out, mkfs
 

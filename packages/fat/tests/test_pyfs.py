@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import Window, new_image, open_storage
-from cloudboot_fat import FatType, FormatOptions, check, format  # noqa: A004 -- the trade's word for it
+from cloudboot_fat import FatType, FormatOptions, check, format  # noqa: A004 -- the usual word for it
 from cloudboot_fat.testing import contents, fsck, mcopy_out
 
 with warnings.catch_warnings():

@@ -143,7 +143,7 @@ def test_times_that_fat_has_not(image: Path) -> None:
 
 def test_one_writer_at_a_time(image: Path) -> None:
     with volume_of(image) as volume:
-        with pytest.raises(ReadOnlyError, match="somebody else"):
+        with pytest.raises(ReadOnlyError, match="another process"):
             open_shared(image, writable=True)
         file = volume.open_file("/a long name.txt", "r+b")
         volume.unlink("/A LONG NAME.TXT")

@@ -1,4 +1,4 @@
-"""Boot configurations: read by programs nobody here wrote, and kept whole through every change."""
+"""Boot configurations: read by programs of other projects, and kept whole through every change."""
 
 from __future__ import annotations
 

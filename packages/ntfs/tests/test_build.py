@@ -1,4 +1,4 @@
-"""Volumes that are built, read by programs nobody here wrote."""
+"""Volumes that are built, read by programs of other projects."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_a_partition_of_a_disk(image: Path, tmp_path: Path) -> None:
 
 def test_one_writer_and_many_readers(image: Path, fs: NTFSFileSystem) -> None:
     fs.pipe("/file", b"first")
-    with pytest.raises(ReadOnlyError, match="somebody else is writing"):
+    with pytest.raises(ReadOnlyError, match="another process is writing"):
         fsspec.filesystem("ntfs", fo=str(image), mode="r+")
     reader = fsspec.filesystem("ntfs", fo=str(image))
     assert pickle.loads(pickle.dumps(reader)).cat("/file") == b"first"

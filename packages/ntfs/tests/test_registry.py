@@ -1,4 +1,4 @@
-"""Hives: what is built is read by programs nobody here wrote; what is damaged is refused by name."""
+"""Hives: what is built is read by programs of other projects; what is damaged is refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Against cosign, which nobody here wrote: what it signs is verified here, what is signed here it verifies, and what it
+"""Against cosign: what it signs is verified here, what is signed here it verifies, and what it
 refuses is refused."""
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_sign_and_verify(
         assert (found.signer, found.issuer) == ("joe@example.org", ISSUER)
     with fetch_image(reference, policy=policy(root)) as image:
         assert image.digest == pushed.digest
-    with pytest.raises(UntrustedError, match="somebody else"):
+    with pytest.raises(UntrustedError, match="another identity"):
         verify_signature(reference, policy(root, "ann@example.org"))
 
 

@@ -1,4 +1,4 @@
-"""Against programs nobody here wrote: docker-registry and drayage as servers; skopeo, oras and oras-py as clients."""
+"""Against programs of other projects: docker-registry and drayage as servers; skopeo, oras and oras-py as clients."""
 
 from __future__ import annotations
 

@@ -2,15 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cloudboot_base import new_image
+from cloudboot_base import new_image, run_stages
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo, systems
 from cloudboot_probes.cli.commands import run
-from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, default_firmware
+from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, Probe, default_firmware, stages
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.testing import boot_disk, grub_loader
 
@@ -68,6 +69,16 @@ def test_another_systems_loader_fails_the_banner_gate_alone(tmp_path: Path) -> N
     assert failed == ["loader-banner"]
     assert found["start-image"]["evidence"]["ending"] == "awaiting-input"  # type: ignore[index]  # JSON
     assert any("hello from GRUB" in line["text"] for line in json.loads(record.read_text())["console"])
+
+
+def test_a_systems_keys_answer_its_prompt(tmp_path: Path) -> None:
+    reference = push(tmp_path, boot_disk("amd64", grub_loader("amd64", tmp_path, "")))
+    system = replace(systems.load("freebsd"), keys=(("grub> $", "echo typed-by-script\n"),))
+    with Probe(system, reference) as probe:
+        for _ in run_stages(stages("hosted", system), probe):
+            pass
+        text = probe.boot().console
+    assert re.search(r"grub> echo typed-by-script\s+typed-by-script\s+grub>", text)
 
 
 def test_what_lies_beyond_this_firmware_says_so(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from cloudboot_oci_stream.testing import docker_registry
 
-PAGES = ("edit-an-esp", "grow-a-disk", "log-in", "own-image", "read-a-foreign-image", "verify-with-cosign", "windows")
+PAGES = (
+    "bsd", "edit-an-esp", "grow-a-disk", "log-in", "own-image", "read-a-foreign-image", "verify-with-cosign", "windows",
+)  # fmt: skip
 #: The registry of the pages; the test puts one of its own in its place.
 HOST = "localhost:5000"
 USERS = {"log-in": {"joe": "secret"}}

@@ -149,10 +149,11 @@ def test_a_kernel_for_another_machine_says_so(tmp_path: Path) -> None:
     assert failure(gates["header"]) == "the artifact is for arm64, the machine is amd64"
 
 
-def test_qemus_firmware_has_no_disk_to_boot_from(memtest: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("firmware", ["qemu", "ovmf"])
+def test_another_firmware_has_no_disk_to_boot_from(firmware: str, memtest: Path, tmp_path: Path) -> None:
     reference, record = f"oci:{tmp_path / 'store'}:k", tmp_path / "record.json"
     push_kernel(memtest, reference)
-    assert cloudboot(["probe", "linux", reference, "--firmware", "qemu", "--record", str(record)]) == 1
+    assert cloudboot(["probe", "linux", reference, "--firmware", firmware, "--record", str(record)]) == 1
     gates = {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}
     assert "no disk to boot" in failure(gates["publish-block-io"])
 

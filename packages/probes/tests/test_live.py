@@ -31,7 +31,7 @@ from cloudboot_probes.probe.account import Account, compare
 from cloudboot_probes.probe.qemu import failures
 from cloudboot_qemu import Drive, Machine
 from cloudboot_ufs2 import Directory, File, HardLink, Options, Symlink, WritableUFS2, build, check
-from cloudboot_ufs2.builder.members import Member
+from cloudboot_ufs2.builder.mapping import Member
 from cloudboot_ufs2.testing import pattern, small_tree
 from cloudboot_ufs2.testing.model import Model, random_operations, walk
 
@@ -221,7 +221,7 @@ def test_a_loader_that_crashes_is_told_with_its_registers(tmp_path: Path) -> Non
 
 def test_a_prompt_is_told(tmp_path: Path) -> None:
     error = judge_failure(
-        linux_with(tmp_path, loader=grub("echo hello\n", tmp_path)), "loader-banner", "prompt", "waits for somebody"
+        linux_with(tmp_path, loader=grub("echo hello\n", tmp_path)), "loader-banner", "prompt", "waits for input"
     )
     assert "grub>" in str(error["screen"])
 

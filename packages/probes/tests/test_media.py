@@ -21,6 +21,7 @@ from cloudboot_probes.media.choice import find_loader
 from cloudboot_probes.media.errors import IsoError, MediumError, NoLoaderError
 from cloudboot_probes.media.medium import open_medium
 from cloudboot_probes.systems import load
+from cloudboot_uefi_host.drivers.el_torito import CatalogueError
 from cloudboot_uefi_host.programs import standin
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
@@ -155,6 +156,21 @@ def test_plain_names_are_read_in_lower_case(tree: Path, tmp_path: Path) -> None:
     assert disk.root.read_file("/etc/empty") == b""
 
 
+def test_an_iso_image_of_makefs_with_deep_folders_and_hard_links(tree: Path, tmp_path: Path) -> None:
+    """makefs makes the BSDs' own ISO images. It moves folders below the eighth level, and shares the bytes of links."""
+    deep = tree / "usr/share/a/b/c/d/e/f/g/h"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("deep")
+    esp = fat_image(tmp_path / "efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    medium = tmp_path / "install.iso"
+    options = f"rockridge,allow-deep-trees,label=BSD,bootimage=i386;{esp},no-emul-boot"
+    run(judge("makefs", "makefs"), "-t", "cd9660", "-o", options, medium, tree)
+    disk = built("freebsd", medium, tmp_path / "disk.img")
+    check_tree(disk, tree)
+    assert disk.root is not None
+    assert disk.root.read_file("/usr/share/a/b/c/d/e/f/g/h/file") == b"deep"
+
+
 @pytest.mark.parametrize("system", OWN)
 def test_each_system_has_its_own_loader_path_and_partition_type(system: str, tree: Path, tmp_path: Path) -> None:
     own = tree / OWN[system]
@@ -272,7 +288,7 @@ def test_damaged_iso_images_end_in_typed_errors(tree: Path, tmp_path: Path) -> N
     good = iso_image(tmp_path / "install.iso", tree, "-R").read_bytes()
     damaged = tmp_path / "damaged.iso"
     ends = set()
-    for offset in (*range(16 * 2048, 24 * 2048, 97), *range(24 * 2048, 60 * 2048, 613)):
+    for offset in (*range(16 * 2048, 24 * 2048, 293), *range(24 * 2048, 60 * 2048, 1801)):
         data = bytearray(good)
         data[offset : offset + 4] = b"\xff\xff\xff\xff"
         damaged.write_bytes(data)
@@ -282,9 +298,30 @@ def test_damaged_iso_images_end_in_typed_errors(tree: Path, tmp_path: Path) -> N
                 assert volume.export is not None
                 volume.export(tmp_path)
             ends.add("read")
-        except (IsoError, MediumError):
+        except (IsoError, MediumError, CatalogueError):
             ends.add("refused")
     assert ends == {"read", "refused"}
+
+
+def test_a_directory_that_is_its_own_parent_is_refused(tree: Path, tmp_path: Path) -> None:
+    data = bytearray(iso_image(tmp_path / "install.iso", tree, "-R").read_bytes())
+    root = bytes(data[16 * 2048 + 156 + 2 : 16 * 2048 + 156 + 18])  # Extent Location and Data Length, ECMA-119 9.1
+    at = data.index(b"\x04BOOT", 18 * 2048) - 32
+    data[at + 2 : at + 18] = root
+    (tmp_path / "loop.iso").write_bytes(data)
+    with pytest.raises(IsoError, match="loop"):
+        open_medium(tmp_path / "loop.iso").__enter__()
+
+
+def test_a_catalogue_that_lies_is_refused(tree: Path, tmp_path: Path) -> None:
+    fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", "-e", "boot/efiboot.img", "-no-emul-boot")
+    data = bytearray(medium.read_bytes())
+    entry = data.index(b"\x55\xaa", 18 * 2048) + 2
+    data[entry + 8 : entry + 12] = b"\xff\xff\xff\x7f"  # Load RBA of the first entry (El Torito 1.0, figure 3)
+    (tmp_path / "lie.iso").write_bytes(data)
+    with pytest.raises(CatalogueError, match="outside the medium"):
+        open_medium(tmp_path / "lie.iso").__enter__()
 
 
 def test_an_iso_image_that_ends_early_is_refused(tree: Path, tmp_path: Path) -> None:
@@ -352,6 +389,20 @@ def test_a_disk_of_other_programs_is_probed(tree: Path, tmp_path: Path) -> None:
     # The stand-in is no loader of NetBSD's, and the last gate says so.
     assert [name for name, gate in gates.items() if gate["verdict"] == "fail"] == ["loader-banner"]
     assert "cloudboot stand-in EFI loader, Revision 1.0" in evidence["loader-banner"]
+
+
+@pytest.mark.parametrize("container", ["raw", "qcow2"])
+def test_a_file_is_probed_where_it_is(container: str, tmp_path: Path) -> None:
+    disk, record = tmp_path / "disk.img", tmp_path / "record.json"
+    assert cloudboot(["image", "build", "demo", "-o", str(disk)]) == 0
+    if container != "raw":
+        run(judge("qemu-img", "qemu-utils"), "convert", "-O", container, disk, tmp_path / "disk.qcow2")
+        disk = tmp_path / "disk.qcow2"
+    assert cloudboot(["probe", "demo", str(disk), "--record", str(record)]) == 0
+    document = json.loads(record.read_text())
+    assert document["run"]["reference"] == str(disk)
+    assert document["gates"][0]["evidence"]["reference"] == str(disk)
+    assert cloudboot(["probe", "demo", str(tmp_path / "missing.img")]) == 5
 
 
 def test_freebsd_looks_for_the_superblock_in_one_place_alone(tree: Path, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from cloudboot_base.gates import Gate, Verdict
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.bcd import GptDevice, Store
 from cloudboot_ntfs.bcd.store import BcdObject
 from cloudboot_ntfs.registry import Hive, Value, build
@@ -22,9 +23,13 @@ from cloudboot_oci_stream import push_image
 from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.commands import run as command
 from cloudboot_probes.describe import describe, opened
+from cloudboot_probes.errors import WindowsBootError
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.drivers import boot_drivers
+from cloudboot_probes.windows.programs import examine_program
 from cloudboot_probes.windows.status import Status, screens
+from cloudboot_uefi_abi.pe import PEImage, checksum
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 
 MIB = 1 << 20
 MANIFEST = "/EFI/cloudboot/manifest.json"
@@ -240,12 +245,7 @@ def test_each_damage_has_its_component_and_its_status(
     if not case.shown:
         return
     # What the stand-in for the boot manager shows is what the table says of the disk.
-    reference = f"oci:{tmp_path / 'store'}:damaged"
-    put(disk, "/nothing.txt", b"")
-    push_image(disk, reference)
-    record = tmp_path / "record.json"
-    assert command(["probe", "windows", reference, "--record", str(record)]) == 1
-    gates = {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}
+    gates = probed(disk, tmp_path)
     text = "\n".join(gates["loader-banner"]["evidence"]["console"]) + "\n"
     assert [screen.status for screen in screens(text)] == [case.status]
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
@@ -265,6 +265,37 @@ def test_a_driver_that_is_not_critical_is_told_and_no_failure(tmp_path: Path) ->
     gate = table(disk)["kernel-files"]
     assert gate.verdict is Verdict.PASS
     assert "volsnap.sys" in str(gate.evidence["not_usable"])
+
+
+def checksummed(data: bytes) -> bytes:
+    """A program with the checksum of its bytes."""
+    image = PEImage.parse(data)
+    changed = bytearray(data)
+    struct.pack_into("<I", changed, image.optional_offset + 64, checksum(image))
+    return bytes(changed)
+
+
+def test_a_program_is_not_as_it_was_signed(tmp_path: Path) -> None:
+    """sbsign signs it; what counts is the digest in its signature, whatever the checksum says."""
+    program, signed = tmp_path / "winload.efi", tmp_path / "signed.efi"
+    program.write_bytes(demonstration.files("amd64").read(WINLOAD) or b"")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    run(
+        judge("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
+        "-keyout", key, "-out", certificate,
+    )  # fmt: skip
+    run(judge("sbsign", "sbsigntool"), "--key", key, "--cert", certificate, "--output", signed, program)
+    whole = checksummed(signed.read_bytes())
+    assert examine_program(whole, WINLOAD, "amd64")["signatures"] == 1
+    changed = bytearray(whole)
+    changed[0x800] ^= 1
+    with pytest.raises(WindowsBootError, match="states the checksum"):
+        examine_program(bytes(changed), WINLOAD, "amd64")
+    with pytest.raises(WindowsBootError, match="not as it was signed") as caught:
+        examine_program(checksummed(bytes(changed)), WINLOAD, "amd64")
+    assert caught.value.status == Status.IMAGE_CHECKSUM_MISMATCH
+    with pytest.raises(WindowsBootError, match="not for arm64"):
+        examine_program(whole, WINLOAD, "arm64")
 
 
 def test_every_service_path_that_windows_writes_is_found() -> None:
@@ -307,3 +338,69 @@ def test_a_code_without_a_name_is_still_told() -> None:
     (screen,) = screens("Status: 0xc0430001\n")
     assert str(screen) == "0xc0430001"
     assert screen.cause is None
+
+
+def silent(disk: Path) -> None:
+    """Put a boot manager on the disk that reads the volume, prints nothing and takes the machine over."""
+    compiler, objcopy, package, _ = COMPILERS["amd64"]
+    judge(objcopy, "binutils")
+    judge(compiler, package)
+    program = compile_program("amd64", Path(__file__).parent / "programs" / "silent.c")
+    for path in ("/EFI/Microsoft/Boot/bootmgfw.efi", "/EFI/BOOT/BOOTX64.EFI"):
+        put(disk, path, program)
+
+
+def test_a_boot_manager_that_succeeds_prints_nothing(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path)
+    assert {name for name, gate in gates.items() if gate["verdict"] != "pass"} == {"loader-banner"}
+    assert gates["loader-banner"]["verdict"] == "not-applicable"
+    assert gates["start-image"]["evidence"]["ending"] == "boot-services-exited"
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_a_silent_boot_manager_passes_under_qemu(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    silent(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    skipped = {name for name, gate in gates.items() if gate["verdict"] == "not-applicable"}
+    assert skipped == {"ufs-root", "loader-banner"}
+    assert {gate["verdict"] for name, gate in gates.items() if name not in skipped} == {"pass"}
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+@pytest.mark.live
+def test_edk2_shows_the_partition_and_our_volume_to_the_stand_in(tmp_path: Path) -> None:
+    """Handles and device paths are EDK2's; NTFS, which it has no driver for, is published on its partition by us."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    gates = probed(disk, tmp_path, "--firmware", "ovmf")
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    evidence = gates["boot-verdict"]["evidence"]
+    assert evidence["store"] == f"{BCD}, 16384 of 16384 bytes read"
+    assert evidence["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+    with opened(str(disk)) as found:
+        assert f"   Partition: {found.table.partitions[2].guid}" in evidence["console"]
+
+
+@pytest.mark.live
+def test_an_error_screen_is_read_from_the_serial_line(tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    disk = made(tmp_path)
+    CASES["a partition of another disk"].damage(disk)
+    gates = probed(disk, tmp_path, "--firmware", "qemu")
+    assert gates["boot-device"]["error"]["status"] == "0xc0000225"
+    assert gates["boot-device"]["evidence"]["screens"][0].startswith(
+        "\\Windows\\system32\\winload.efi: 0xc0000225 STATUS_NOT_FOUND"
+    )
+
+
+def probed(disk: Path, folder: Path, *options: str) -> dict[str, Any]:
+    """The gates of a probe of a disk by name."""
+    reference, record = f"oci:{folder / 'store'}:disk", folder / "record.json"
+    push_image(disk, reference)
+    command(["probe", "windows", reference, "--record", str(record), *options])
+    return {gate["gate"]: gate for gate in json.loads(record.read_text())["gates"]}

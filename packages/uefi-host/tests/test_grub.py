@@ -1,4 +1,4 @@
-"""GRUB runs on three processors and reads what cloudboot wrote: a judge of this firmware that nobody here wrote."""
+"""GRUB runs on three processors and reads what cloudboot wrote: a judge of this firmware from another project."""
 
 from pathlib import Path
 

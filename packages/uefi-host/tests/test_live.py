@@ -15,6 +15,7 @@ from cloudboot_qemu import Firmware as FirmwareFiles
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_host import Access, Budget, Firmware, Typed, publish_block_io, unpublish_block_io, vendor_path
+from cloudboot_uefi_host.compiling import pe_image
 from cloudboot_uefi_host.core.device_paths import body
 from cloudboot_uefi_host.core.host import BootHost
 from cloudboot_uefi_host.core.keys import parse_keys
@@ -192,6 +193,21 @@ def test_a_refused_image_is_a_gate_that_fails_with_the_firmwares_status(live: Li
     assert "EFI_UNSUPPORTED" in str(failed[0].error)
     assert context.device is not None
     assert not is_error(unpublish_block_io(live, context.device))
+
+
+def test_an_exception_of_the_processor_ends_the_run_with_its_place() -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    judge_file(*FIRMWARE_IMAGES["amd64"])
+    image = boot_disk("amd64", pe_image("amd64", b"\x90\x0f\x0b"))  # nop; ud2
+    with LiveBoot(plan(image, 1 << 30, STANDIN)) as live:
+        found = {gate.name: gate for gate in run_stages(stages(), live)}
+        loaded = live.image
+    assert loaded is not None
+    failed = found["start-image"]
+    assert failed.verdict is Verdict.FAIL
+    assert failed.error is not None
+    assert "06(#UD - Invalid Opcode)" in str(failed.error["message"])
+    assert (failed.error["where"]["image"], failed.error["where"]["pc"]) == ("BOOTX64.EFI", loaded.entry + 1)  # type: ignore[index]  # JSON
 
 
 def test_a_firmware_that_is_none_does_not_start_the_agent(tmp_path: Path) -> None:

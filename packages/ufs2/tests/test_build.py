@@ -37,7 +37,7 @@ from cloudboot_ufs2 import (
     required_size,
 )
 from cloudboot_ufs2.builder.content import FileContent
-from cloudboot_ufs2.builder.members import Member
+from cloudboot_ufs2.builder.mapping import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree
 
 

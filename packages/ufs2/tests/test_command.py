@@ -82,8 +82,8 @@ def test_newfs_in_a_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(40 << 20))
     place = ["--offset", "8M", "--size", "32M"]
-    assert main(["newfs", str(disk), *place]) == 5
-    assert main(["newfs", str(disk), *place, "--force", "--no-snap", "--timestamp", "5", "-U", "--big-endian"]) == 0
+    assert main(["format", str(disk), *place]) == 5
+    assert main(["format", str(disk), *place, "--force", "--no-snap", "--timestamp", "5", "-U", "--big-endian"]) == 0
     assert main(["check", str(disk), *place]) == 0
     capsys.readouterr()
     assert main(["info", str(disk), *place, "--json"]) == 0
@@ -144,22 +144,22 @@ def test_extract(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureF
     archive = str(tmp_path / "boot.tar")
     (tmp_path / "loader.conf").write_text('a="b"\n')
     assert (
-        main(["extract", image, archive, "--preset", "freebsd-boot", "--loader-conf", str(tmp_path / "loader.conf")])
+        main(["export", image, archive, "--preset", "freebsd-boot", "--loader-conf", str(tmp_path / "loader.conf")])
         == 0
     )
     assert "made boot/loader.conf" in capsys.readouterr().out
     assert run("tar", "-xOf", archive, "boot/loader.conf") == 'a="b"\n'
-    assert main(["extract", image, archive]) == 5
-    assert main(["extract", image, archive, "etc/*", "--force", "--json"]) == 0
+    assert main(["export", image, archive]) == 5
+    assert main(["export", image, archive, "etc/*", "--force", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert {"etc", "etc/hard", "etc/deep/er/still"} <= set(facts["paths"])
     assert run("tar", "-tf", archive).splitlines()[0] == "etc/"
-    assert main(["extract", image, archive, "etc/*", "--preset", "freebsd-boot"]) == USAGE
+    assert main(["export", image, archive, "etc/*", "--preset", "freebsd-boot"]) == USAGE
 
 
 def test_extract_to_a_pipe(image: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     capfdbinary.readouterr()
-    assert main(["extract", image, "-", "boot/*"]) == 0
+    assert main(["export", image, "-", "boot/*"]) == 0
     assert b"boot/kernel/module.ko" in capfdbinary.readouterr().out
 
 
@@ -190,7 +190,7 @@ def test_diff(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["build"], ["newfs", "x", "--size", "many"], ["build", "a", "b", "--owner", "me"]]
+    "arguments", [[], ["build"], ["format", "x", "--size", "many"], ["build", "a", "b", "--owner", "me"]]
 )
 def test_wrong_usage(arguments: list[str]) -> None:
     assert main(arguments) == USAGE
@@ -198,7 +198,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
 
 def test_changing_in_place(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(tmp_path / "changed.ufs")
-    assert main(["newfs", image, "--size", "32M"]) == OK
+    assert main(["format", image, "--size", "32M"]) == OK
     moment = ("--timestamp", "1700000000")
     assert main(["mkdir", image, "/a/b", "-p", *moment]) == OK
     assert main(["put", image, str(tree), "/a/tree", *moment]) == OK
@@ -249,7 +249,7 @@ def test_wrong_usage_and_errors_as_json(image: str, tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["error"] == "UsageError"
     assert main(["ls", image, "/missing", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["error"] == "FileNotFoundError"
-    assert main(["newfs", str(tmp_path / "new"), "--size", "8M", "-m", "200"]) == 2
+    assert main(["format", str(tmp_path / "new"), "--size", "8M", "-m", "200"]) == 2
     (tmp_path / "zeros").write_bytes(bytes(1 << 20))
     for extra in ([], ["--offset", "0"]):
         assert main(["check", str(tmp_path / "zeros"), *extra]) == 3
@@ -277,7 +277,7 @@ def test_without_numpy_everything_but_checking_and_changing_works(image: str, tr
     assert "short" in command("ls", other).stdout
     (tmp_path / "packed.gz").write_bytes(gzip.compress(Path(other).read_bytes(), 1))
     assert command("cat", str(tmp_path / "packed.gz"), "/short").stdout == "short\n"
-    assert command("extract", other, str(tmp_path / "all.tar")).returncode == 0
+    assert command("export", other, str(tmp_path / "all.tar")).returncode == 0
     refused = command("check", other)
     assert refused.returncode == 5
     assert "cloudboot-ufs2[fast]" in refused.stderr

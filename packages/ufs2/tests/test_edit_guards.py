@@ -58,7 +58,7 @@ def image(tmp_path: Path) -> Path:
 def test_a_second_writer_is_refused_until_the_first_is_done(image: Path) -> None:
     with WritableUFS2.open(image) as first:
         for open_again in (lambda: UFS2.open(image, mode="r+"), lambda: open_shared(image, writable=True)):
-            with pytest.raises(ReadOnlyError, match="somebody else"):
+            with pytest.raises(ReadOnlyError, match="another process"):
                 open_again()
         first.write_file("/c", b"c")
         with UFS2.open(image) as reader:
@@ -176,7 +176,7 @@ def test_closing_waits_for_the_operation_under_way(image: Path) -> None:
     with editor.operation() as operation:  # the inside of any method, at which a destructor may close
         mounted.close()
         operation.touch(operation.inode(2), content=True)
-        with pytest.raises(ReadOnlyError, match="somebody else"):
+        with pytest.raises(ReadOnlyError, match="another process"):
             WritableUFS2.open(image)
     WritableUFS2.open(image).close()
     with pytest.raises(ValueError, match="closed"):

@@ -32,7 +32,7 @@ from cloudboot_ufs2 import (
     plan,
 )
 from cloudboot_ufs2.builder import workers, writer
-from cloudboot_ufs2.builder.members import Member
+from cloudboot_ufs2.builder.mapping import Member
 from cloudboot_ufs2.commands import program
 from cloudboot_ufs2.layout import hashes
 from cloudboot_ufs2.layout.directory import names_in, records

@@ -163,7 +163,7 @@ def test_threads_share_an_instance(image: Path, fs: UFS2FileSystem) -> None:
 
 def test_a_second_writer_is_refused(image: Path, fs: UFS2FileSystem) -> None:
     fs.pipe("/file", b"first")
-    with pytest.raises(ReadOnlyError, match="somebody else is writing") as caught:
+    with pytest.raises(ReadOnlyError, match="another process is writing") as caught:
         fsspec.filesystem("ufs2", fo=str(image), mode="r+")
     assert caught.value.hint is not None
     assert "share" in caught.value.hint

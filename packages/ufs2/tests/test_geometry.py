@@ -10,8 +10,8 @@ from cloudboot_base.exit_codes import NO_SPACE
 from cloudboot_ufs2 import NoSpaceError, OptionError, Options, plan
 from cloudboot_ufs2.layout.constants import FS_UFS2_MAGIC
 from cloudboot_ufs2.layout.geometry import Geometry, group_header_size, roundup
-from cloudboot_ufs2.layout.rules import remaining, structural
 from cloudboot_ufs2.layout.superblock import make_superblock
+from cloudboot_ufs2.layout.superblock_rules import remaining, structural
 
 MIB, GIB = 1 << 20, 1 << 30
 

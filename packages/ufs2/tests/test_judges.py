@@ -1,4 +1,4 @@
-"""Programs nobody here wrote read what the builder writes: GRUB, the Sleuth Kit, dissect.ffs."""
+"""Programs of other projects read what the builder writes: GRUB, the Sleuth Kit, dissect.ffs."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ LETTERS: list[tuple[list[str], dict[str, object]]] = [
 @pytest.mark.parametrize(("letters", "fields"), LETTERS, ids=lambda value: " ".join(value) or "none")
 def test_letters(letters: list[str], fields: dict[str, object], tmp_path: Path) -> None:
     image = tmp_path / "image"
-    assert main(["newfs", str(image), "-s", str(64 * MIB // 512 // (8 if "-S" in letters else 1)), *letters]) == 0
+    assert main(["format", str(image), "-s", str(64 * MIB // 512 // (8 if "-S" in letters else 1)), *letters]) == 0
     assert image.stat().st_size == 64 * MIB
     assert check(image) == []
     with UFS2.open(image) as volume:
@@ -93,7 +93,7 @@ def test_letters(letters: list[str], fields: dict[str, object], tmp_path: Path) 
     ],
 )  # fmt: skip
 def test_wrong_usage(wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["newfs", str(tmp_path / "image"), *wrong]) == 2
+    assert main(["format", str(tmp_path / "image"), *wrong]) == 2
     assert "error" in capsys.readouterr().err
     assert not (tmp_path / "image").exists()
 
@@ -184,7 +184,7 @@ def test_a_journaled_file_system_is_changed_in_place(tmp_path: Path) -> None:
     assert check(image) == []
 
 
-@pytest.mark.parametrize("command", ["newfs", "build"])
+@pytest.mark.parametrize("command", ["format", "build"])
 def test_a_dry_run_says_what_a_run_would(
     command: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,9 +227,9 @@ def test_erasing(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(b"\xff" * (17 * MIB))
     options = ["--size", "16M", "--offset", "512K", "--force"]
-    assert main(["newfs", str(disk), *options]) == 0
+    assert main(["format", str(disk), *options]) == 0
     kept = disk.read_bytes()
-    assert main(["newfs", str(disk), *options, "-E"]) == 0
+    assert main(["format", str(disk), *options, "-E"]) == 0
     erased = disk.read_bytes()
     assert erased[: 512 * 1024 + 8192] == b"\xff" * (512 * 1024 + 8192)
     assert erased[-(512 * 1024) :] == b"\xff" * (512 * 1024)

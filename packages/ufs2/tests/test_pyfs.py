@@ -360,7 +360,7 @@ def test_opened_by_url_to_be_written(image: Path) -> None:
     with fs.open_fs(f"ufs2://{image}", writeable=True) as opened:
         opened.touch("still")
         assert opened.getinfo("still", ["details"]).raw["details"]["created"] == 0
-        with pytest.raises(errors.CreateFailed, match="somebody else"):
+        with pytest.raises(errors.CreateFailed, match="another process"):
             fs.open_fs(f"ufs2://{image}", writeable=True)
     before = time.time()
     with fs.open_fs(f"ufs2://{image}?clock=now", writeable=True) as opened:

@@ -1,4 +1,4 @@
-"""Disks in other files: compressed, qcow2, partitioned; made by programs nobody here wrote."""
+"""Disks in other files: compressed, qcow2, partitioned; made by programs of other projects."""
 
 from __future__ import annotations
 

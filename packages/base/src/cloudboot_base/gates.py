@@ -43,7 +43,7 @@ class Gate:
     """The outcome of a stage.
 
     ``claim`` is what passing proves, ``leaves_open`` what it does not. ``evidence`` is what was seen, in the order it
-    was seen, ``headline`` the one line of it for a reader in a hurry. ``started`` is in seconds since the run began,
+    was seen, ``headline`` its summary in one line. ``started`` is in seconds since the run began,
     ``seconds`` wall time. ``reason`` says why a gate is not applicable or was not reached.
     """
 

@@ -99,6 +99,69 @@ class CommandParser(argparse.ArgumentParser):
             setattr(found, name, _restored(value, literal))
         return found
 
+    def from_environment(self, prefix: str, environment: Mapping[str, str], words: Sequence[str]) -> list[str]:
+        """The options that environment variables set and ``words`` do not, as words that go before those.
+
+        The variable of ``--long-option`` is ``prefix`` and ``LONG_OPTION``. An empty one sets nothing. An option that
+        can be repeated takes the words of its variable as a shell would split them, one without a value ``1`` or ``0``.
+
+        Raises:
+            UsageError: a variable's value is none of the option's; the message names the variable.
+        """
+        given = words[: list(words).index("--")] if "--" in words else words
+        named = {word.partition("=")[0] for word in given if word.startswith("-")}
+        found: list[str] = []
+        for action in self._actions:
+            long = next((option for option in action.option_strings if option.startswith("--")), None)
+            if long == "--help" and named.intersection(action.option_strings):
+                return []  # help is printed whatever the variables say
+            if long is None or long == "--help" or named.intersection(action.option_strings):
+                continue
+            variable = prefix + long.removeprefix("--").replace("-", "_").upper()
+            value = environment.get(variable, "")
+            if value:
+                found += self._words_of(action, long, variable, value)
+        return found
+
+    def _words_of(self, action: argparse.Action, long: str, variable: str, value: str) -> list[str]:
+        if action.nargs == 0:
+            if value.lower() not in _SWITCH:
+                raise UsageError(f"{variable}={value}: not a switch", hint=f"one of {', '.join(_SWITCH)}")
+            return [long] if _SWITCH[value.lower()] else []
+        import shlex  # 1 ms, for those who set variables
+
+        try:
+            values = shlex.split(value) if _repeats(action) else [value]
+        except ValueError as error:
+            raise UsageError(f"{variable}={value}: {error}") from error
+        for each in values:
+            self._check(action, variable, each)
+        return [f"{long}={each}" for each in values]
+
+    def _check(self, action: argparse.Action, variable: str, value: str) -> None:
+        try:
+            made = action.type(value) if callable(action.type) else value
+        except (argparse.ArgumentTypeError, UsageError, ValueError, TypeError) as error:
+            raise UsageError(f"{variable}={value}: {error}", hint=f"{self.prog} --help describes the option") from error
+        if action.choices is not None and made not in action.choices:
+            raise UsageError(f"{variable}={value}: not one of {', '.join(map(str, action.choices))}")
+
+
+_SWITCH: Final = {
+    "1": True,
+    "yes": True,
+    "true": True,
+    "on": True,
+    "0": False,
+    "no": False,
+    "false": False,
+    "off": False,
+}
+
+
+def _repeats(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._AppendAction)  # noqa: SLF001 -- argparse gives the class no public name
+
 
 _LITERAL: Final = "\0literal\0"
 
@@ -186,7 +249,7 @@ class Program:
         return run(self.name, parser.main, options)
 
     def _find(self, words: list[str]) -> CommandParser | None:
-        """The parser of the command, or ``None`` after something that is none has been printed."""
+        """The parser of the command; ``None`` if the words asked for help or the like, which has been printed."""
         if words and words[0] in {"-h", "--help"}:
             print(self.help(), end="")
         elif words and words[0] == "--version":

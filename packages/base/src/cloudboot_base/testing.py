@@ -1,6 +1,6 @@
 """What the tests of every package need: judges, damaged copies of good images, and documents that tell the truth.
 
-A *judge* is a program nobody here wrote. Where one is missing a test is skipped and says which package to
+A *judge* is a program of another project. Where one is missing a test is skipped and says which package to
 install; where ``CI`` is set the same absence fails, because there a skip would hide a missing proof.
 """
 
@@ -15,8 +15,12 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .storage import MemoryStorage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from typing_extensions import Buffer
 
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/games"])
 
@@ -130,3 +134,16 @@ def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int] | Non
     if codes is not None and done.returncode not in codes:
         raise AssertionError(f"{command[-1]}\nexited with {done.returncode}:\n{printed}")
     return printed
+
+
+class Journal(MemoryStorage):
+    """Memory that remembers what was written to it, so that a test can cut it off after any write."""
+
+    def __init__(self, buffer: bytearray) -> None:
+        super().__init__(buffer)
+        self.writes: list[tuple[int, bytes]] = []
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write, and remember."""
+        self.writes.append((offset, bytes(data)))
+        super().write_at(offset, data)

@@ -1,4 +1,4 @@
-"""From a file that somebody has to the bytes of a disk or of a partition of it."""
+"""The bytes of a disk, or of a partition of it, out of an image file of any supported kind."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Qcow2(MappedDisk):
     """The virtual disk in a qcow2 image, as read-only storage.
 
     Raises:
-        ContainerError: it is none, or its header or tables cannot be.
+        ContainerError: it is not a qcow2 image, or its header or tables are damaged.
         UnsupportedContainerError: encryption, a backing file, external data, subclusters, or a feature not known.
     """
 

@@ -1,6 +1,6 @@
 """FAT12, FAT16 and FAT32 with long names: format, write, read and check, with deterministic bytes."""
 
-from .builder import build, format, required_size  # noqa: A004 -- the trade's word for it
+from .builder import build, format, required_size  # noqa: A004 -- the usual word for it
 from .check import check
 from .entries import Attribute, DirEntry
 from .errors import (

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 
-def format(storage: WritableStorage, options: FormatOptions | None = None) -> FatFileSystem:  # noqa: A001 -- the trade's word
+def format(storage: WritableStorage, options: FormatOptions | None = None) -> FatFileSystem:  # noqa: A001 -- the usual word
     """Make ``storage`` an empty volume.
 
     Raises:

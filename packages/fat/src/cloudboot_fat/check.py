@@ -175,7 +175,7 @@ class _Walk:
     # Chains
 
     def _claim(self, start: int, limit: int, path: str) -> list[Run]:
-        """The chain of a file or directory as far as it goes and is nobody else's."""
+        """The chain of a file or directory up to the first cluster that another file has, too."""
         claimed: list[Run] = []
         try:
             for run in self._reader.fat.runs(start, limit):
@@ -311,10 +311,10 @@ class _Walk:
         elif not all(dot.record.DIR_Attr & ATTR_DIRECTORY for dot in directory.dots):
             self._add("dot-entries", "'.' or '..' is not marked as a directory", path)
 
-    # What nobody has
+    # Clusters that no file has
 
     def check_unreached(self) -> int:
-        """Report clusters that are in use but nobody's; gives the number of free ones."""
+        """Report clusters that are in use and belong to no file; gives the number of free ones."""
         geometry, fat = self._reader.geometry, self._reader.fat
         free = lost = 0
         first_lost = None

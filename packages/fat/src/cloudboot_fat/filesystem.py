@@ -400,8 +400,12 @@ class FatFileSystem(FatReader):
         require_length(path)
         if not parts:
             raise errors.FileExistsError("the root directory is always there", field=path)
-        above = "/".join(parts[:-1])
-        return self._enter(self.stat(above), above), parts[-1]
+        above = "/" + "/".join(parts[:-1])
+        try:
+            return self._enter(self.stat(above), above), parts[-1]
+        except errors.FileNotFoundError as error:
+            error.hint = f"make the directory first: cloudboot-fat mkdir IMAGE {above}"
+            raise
 
     def _existing(self, path: str) -> tuple[Directory, DirEntry]:
         if not split(path):

@@ -114,7 +114,7 @@ class ShortNames:
         self._next: dict[tuple[str, str], int] = {}
 
     def choose(self, name: str, is_taken: Callable[[bytes], bool]) -> bytes:
-        """An 11-byte short name for ``name`` that is not taken. The caller sees to it that it is from then on.
+        """An 11-byte short name for ``name`` that is not taken. The caller has to make ``is_taken`` true for it.
 
         Raises:
             InvalidNameError: all 999,999 numeric tails are taken.

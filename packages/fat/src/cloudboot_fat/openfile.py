@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import StorageFile
+from cloudboot_vfs.livefile import LiveWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,8 +32,10 @@ class FatFile(StorageFile):
         return self._storage.read_at(offset, count) if (count := min(size, self._storage.size - offset)) > 0 else b""
 
 
-class LiveFile(FatFile):
+class LiveFile(LiveWriting, FatFile):
     """The bytes of a file, as they are now. Each call is one step: threads share a file as they share the volume."""
+
+    _volume: WritableFatVolume
 
     def __init__(self, volume: WritableFatVolume, node: Node, *, readable: bool, writable: bool, append: bool) -> None:
         self._volume, self._node = volume, node
@@ -42,9 +45,6 @@ class LiveFile(FatFile):
         self._seen = volume.changes
         if append:
             self._position = self._storage.size
-
-    def __del__(self) -> None:
-        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
 
     def _refresh(self) -> None:
         """Look where the content stands now.
@@ -67,10 +67,6 @@ class LiveFile(FatFile):
             self._refresh()
             return super().size
 
-    def readable(self) -> bool:
-        """Whether the mode allows reading."""
-        return self._readable
-
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
         with self._volume.lock:
@@ -91,31 +87,8 @@ class LiveFile(FatFile):
             self._refresh()
             return super().readinto(buffer)
 
-    def write(self, data: Buffer, /) -> int:
-        """Write all of ``data`` at the position, or at the end if the file was opened to append."""
-        count = memoryview(data).nbytes
-        with self._volume.lock:
-            self._require_writable()
-            start = None if self._append else self._position
-            if self._volume.busy:
-                # A buffer that the garbage collector empties in the middle of an operation waits for its end.
-                kept = bytes(data)
-                self._volume.when_idle(lambda: self._volume.write_node(self._node, start, kept))
-                self._position += count
-            else:
-                self._position = self._volume.write_node(self._node, start, data)
-        return count
+    def _store(self, offset: int | None, data: Buffer) -> int:
+        return self._volume.write_node(self._node, offset, data)
 
-    def truncate(self, size: int | None = None, /) -> int:
-        """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
-        with self._volume.lock:
-            self._require_writable()
-            size = self._position if size is None else size
-            self._volume.truncate_node(self._node, size)
-        return size
-
-    def _require_writable(self) -> None:
-        if not self._writable:
-            raise io.UnsupportedOperation("the file is not open for writing")
-        if self.closed:
-            raise ValueError("the file is closed")
+    def _resize(self, size: int) -> None:
+        self._volume.truncate_node(self._node, size)

@@ -55,6 +55,8 @@ class FatReader:
     """
 
     def __init__(self, storage: Storage, *, codepage: str = "cp437") -> None:
+        if storage.size < 512:
+            raise TruncatedError("too small for a FAT volume", structure="BPB", expected=512, actual=storage.size)
         boot = storage.read_at(0, 512)
         geometry = geometries.parse(boot)
         if geometry.size > storage.size:

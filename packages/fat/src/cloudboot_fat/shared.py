@@ -54,7 +54,7 @@ def open_shared(
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is a FAT volume.
-        ReadOnlyError: somebody else is writing to it.
+        ReadOnlyError: another process is writing to it.
         FatError: it is damaged.
         OSError: the path cannot be opened.
     """

@@ -1,4 +1,4 @@
-"""What tests of FAT volumes need: judges nobody here wrote, and ways to damage a good volume."""
+"""What tests of FAT volumes need: programs of other projects as judges, and ways to damage a good volume."""
 
 from __future__ import annotations
 

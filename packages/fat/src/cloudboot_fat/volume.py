@@ -1,7 +1,7 @@
 """A FAT volume as cloudboot_vfs has file systems: what adapters, exports and firmware drivers use.
 
 :class:`FatVolume` fulfils :class:`cloudboot_vfs.FileSystem`, :class:`WritableFatVolume` fulfils
-:class:`cloudboot_vfs.WritableFileSystem`. They say in those words what :class:`~cloudboot_fat.FatReader` and
+:class:`cloudboot_vfs.WritableFileSystem`. They offer under those names what :class:`~cloudboot_fat.FatReader` and
 :class:`~cloudboot_fat.FatFileSystem` know.
 
 - The number of a node is the byte of the volume at which its directory entry stands, that of the root directory 1. So
@@ -64,7 +64,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
 
     @property
     def reader(self) -> FatReader:
-        """The volume in FAT's own words."""
+        """The volume in FAT's own terms."""
         return self._reader
 
     @property
@@ -221,7 +221,7 @@ class WritableFatVolume(FatVolume):
                 same operations give the same bytes.
 
         Raises:
-            ReadOnlyError: somebody else is writing to it.
+            ReadOnlyError: another process is writing to it.
             FatError: as :class:`~cloudboot_fat.FatReader` has it.
         """
         self._files = FatFileSystem(storage, codepage=codepage)
@@ -430,7 +430,7 @@ class WritableFatVolume(FatVolume):
             self._nodes[node.slot] = node
 
     def _forget(self, slot: Slot) -> None:
-        """Say to whoever has the file of a slot open that it is removed."""
+        """Mark the open file of a slot as removed."""
         node = self._nodes.pop(slot, None)
         if node is not None:
             node.slot = None

@@ -50,7 +50,7 @@ class ClusterError(FleetError):
 
 
 class InsecureError(ClusterError):
-    """A scheduler that other machines can reach, without TLS: it runs whatever it is told."""
+    """A scheduler that other machines can reach, without TLS: it would run any code that they send."""
 
     exit_code = USAGE
 

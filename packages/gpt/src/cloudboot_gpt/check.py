@@ -24,7 +24,7 @@ def check(source: Source, *, sector_size: int | None = None) -> list[Finding]:
     """Everything that is wrong with the tables of a disk, in the order MBR, primary, backup, differences.
 
     The source and ``sector_size`` are as for :func:`~cloudboot_gpt.read`. An empty list means that the disk follows
-    UEFI 2.10 chapter 5, except for what :mod:`~cloudboot_gpt.mbr` says nobody can judge.
+    UEFI 2.10 chapter 5, except for what :mod:`~cloudboot_gpt.mbr` says cannot be judged.
 
     Raises:
         SignatureError: the disk has no GPT: no header, and no MBR that protects one.

@@ -24,7 +24,7 @@ _SEARCH_LIMIT: Final = 64 << 20
 _SEARCH_CHUNK: Final = 4 << 20
 _MOST_COMPARISONS: Final = 1024
 _FOREIGN_SHARE: Final = 8
-"""A block is somebody else's if more than one in so many of its bytes are set where the array has zeros."""
+"""A block does not belong to the array if more than one in this many of its bytes are set where the array has zeros."""
 
 
 def find_array(

@@ -2,16 +2,17 @@
 
 :func:`format` and :func:`build` make volumes, :class:`NTFS` reads them,
 :class:`WritableNTFS` changes them,
-:func:`check` finds what is wrong with them. Hives are in :mod:`.registry` and boot
+:func:`check` finds what is wrong with them, and :func:`repair` mends what an interrupted change leaves behind.
+Hives are in :mod:`.registry` and boot
 configurations in :mod:`.bcd`; neither needs a file system. The doubles of builtin errors (``FileNotFoundError`` and so
 on) stand in :mod:`.errors`.
 """
 
-from .builder.build import Built, build, format, required_size  # noqa: A004 -- the trade's word
+from .builder.build import Built, build, format, required_size  # noqa: A004 -- the usual word
 from .builder.members import Directory, File, HardLink, Reparse, Symlink
 from .builder.options import Options
 from .checker import check
-from .editor import WritableNTFS
+from .editor import Repaired, WritableNTFS, repair
 from .errors import NtfsError
 from .layout.boot import Geometry
 from .layout.constants import FileAttribute
@@ -31,6 +32,7 @@ __all__ = [
     "NTFSFile",
     "NtfsError",
     "Options",
+    "Repaired",
     "Reparse",
     "StreamInfo",
     "Symlink",
@@ -40,6 +42,7 @@ __all__ = [
     "check",
     "format",
     "junction_data",
+    "repair",
     "required_size",
     "symlink_data",
 ]

@@ -38,6 +38,7 @@ cloudboot_base.FormatError
     +-- StaleFileError          an open file has been removed (also an OSError, ESTALE)
     +-- ContentSizeError        a file claims more bytes than can be read at once (also cloudboot_vfs' of that name)
     +-- ReadOnlyError           a volume or file that must not be changed as it is (also cloudboot_vfs', EROFS)
+    +-- RepairRefusedError      damage that is not repaired
     +-- OptionError             an option that cannot be met (also a ValueError)
     +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
     +-- SourceError             a member of the tree or archive that cannot be stored
@@ -48,10 +49,16 @@ from __future__ import annotations
 
 import builtins
 import errno
+from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError, TruncatedError
-from cloudboot_base.exit_codes import NO_SPACE, USAGE
+from cloudboot_base.exit_codes import CHECK_FAILED, NO_SPACE, USAGE
 from cloudboot_vfs import errors as vfs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cloudboot_base import Finding
 
 
 class HiveError(FormatError):
@@ -226,6 +233,24 @@ class ContentSizeError(NtfsError, vfs.ContentSizeError):
 
 class ReadOnlyError(NtfsError, vfs.ReadOnlyError):
     """The volume, or a file of it, must not be changed as it is."""
+
+
+class RepairRefusedError(NtfsError):
+    """A volume has damage that is not repaired; ``findings`` lists it. Nothing has been written."""
+
+    exit_code = CHECK_FAILED
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        first = f": {self.findings[0]}" if self.findings else ""
+        super().__init__(
+            f"{len(self.findings)} findings are not of a kind that is repaired, and nothing has been changed{first}",
+            hint="Windows' chkdsk repairs more; get and export save what can be read",
+        )
+
+    def facts(self) -> dict[str, object]:
+        """Those of a format error, and the findings."""
+        return {**super().facts(), "findings": [finding.as_dict() for finding in self.findings]}
 
 
 class OptionError(NtfsError, ValueError):

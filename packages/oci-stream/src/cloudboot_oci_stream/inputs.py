@@ -73,7 +73,7 @@ def read_line(fd: int, deadline: Deadline | None) -> str:
 
 
 def open_input(path: str | os.PathLike[str]) -> int:
-    """Open a file for reading, without waiting for anybody to open the other end of a pipe.
+    """Open a file for reading, without waiting for a process to open the other end of a pipe.
 
     Raises:
         IsADirectoryError: it is a directory.

@@ -64,7 +64,7 @@ class Attempts:
         """Wait until the transfer, broken off at ``position`` by ``error``, can go on.
 
         Raises:
-            OciError: ``error``, if it broke too often or for good.
+            OciError: ``error``, if it occurred too often or cannot be retried.
             TransferTimeoutError: the wait would pass the deadline.
         """
         if position - self._mark >= self._progress:

@@ -13,6 +13,7 @@ import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
 from cloudboot_gpt import partition_types
+from cloudboot_ntfs.layout.constants import Type as AttributeType
 
 from .blockmap import BlockMap, Extent
 from .errors import CloudbootError, ManifestError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The OEM ID of NTFS, at byte 3 of its boot sector.
 _NTFS_SIGNATURE = b"NTFS    "
+_COMPRESSED = "WofCompressedData"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +216,23 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
 def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
     """The same of an NTFS volume: its system files, and the contents of files.
 
-    What stands in a record belongs to the MFT, and hard links count once.
+    What stands in a record belongs to the MFT, and hard links count once. The content of a file that Windows compressed
+    is in another stream.
     """
     for region in volume.regions():
         yield region.kind, False, region.offset, region.length
     seen: set[int] = set()
     for _, _, files in volume.walk():
         for entry in files:
-            if entry.inode not in seen and "" in volume.stream_names(entry.inode):
-                seen.add(entry.inode)
-                for extent in volume.extents(entry.path, follow_symlinks=False):
-                    yield entry.path, True, *extent
+            if entry.inode in seen:
+                continue
+            seen.add(entry.inode)
+            record = volume.mft.file(entry.inode)
+            names = {each.name for each in record.attributes if each.type == AttributeType.DATA}
+            for name in names & {"", _COMPRESSED}:
+                stream = volume.mft.stream(record, AttributeType.DATA, name)
+                for start, place, length in stream.places():
+                    yield entry.path, True, place, min(length, stream.size - start)
 
 
 def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:

@@ -14,7 +14,7 @@ GateFailedError (of cloudboot_base; exit code 1)
     +-- NoBootOptionError   the firmware found nothing to start, or could not start it
     +-- LoaderCrashedError  the firmware caught an exception of the processor
     +-- LoaderFailedError   the loader printed an error
-    +-- LoaderPromptError   the loader waits for somebody to type
+    +-- LoaderPromptError   the loader waits for a key
     +-- KernelPanicError    the kernel gave up
     +-- SystemFailedError   the system's first program reported a failure
     +-- MachineResetError   the machine was reset: with the next start the same would happen again
@@ -153,7 +153,7 @@ class LoaderFailedError(BootError):
 
 
 class LoaderPromptError(BootError):
-    """The loader, or the firmware's shell, waits for somebody to type."""
+    """The loader, or the firmware's shell, waits for a key."""
 
     verdict = "prompt"
 

@@ -1,4 +1,4 @@
-"""Files that somebody names, read whole and in bounded memory."""
+"""Files that the command line names, read whole and in bounded memory."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import stat
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from .errors import ManifestError
@@ -42,7 +42,7 @@ class ManifestEntry:
 
     def as_dict(self) -> dict[str, object]:
         """Without what does not apply to this kind of entry."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A finished disk held against the account of what went into it, before the disk has its name.
 
 Every file system is checked, and every file of both is read back and compared with the manifest, whose hashes come
-from the sources. Readers that nobody here wrote read them again where they are installed: GRUB's the ESP and the files
+from the sources. Readers of other projects read them again where they are installed: GRUB's the ESP and the files
 that a loader needs, The Sleuth Kit's every file of the root. Where such a program is installed and disagrees, there is
 no image.
 """
@@ -49,10 +49,8 @@ class ReadBackError(CloudbootError):
     exit_code = CHECK_FAILED
 
 
-def read_back(storage: Storage, manifest: Manifest, *, root: bool = True) -> list[str]:
+def read_back(storage: Storage, manifest: Manifest) -> list[str]:
     """Check a disk and compare every file of it with the manifest; the names of the other readers that agreed.
-
-    Without ``root`` that is the partition table and the ESP: the root is a file system of another kind.
 
     Raises:
         ReadBackError: a check found something, a file differs, or an installed reader disagrees.
@@ -63,7 +61,7 @@ def read_back(storage: Storage, manifest: Manifest, *, root: bool = True) -> lis
             raise ReadBackError(f"the {where} breaks its format: {finding}")
         for problem in _esp_differences(disk, manifest):
             raise ReadBackError(f"read back, {problem}")
-        for problem in _root_differences(disk, manifest) if root else ():
+        for problem in _root_differences(disk, manifest):
             raise ReadBackError(f"read back, {problem}")
     except FormatError as error:
         raise ReadBackError(f"the disk cannot be read back: {error}") from error
@@ -88,20 +86,21 @@ def _esp_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
 
 
 def _root_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
-    if disk.root is None:
+    root: FileSystem | None = disk.root if disk.root is not None else disk.ntfs
+    if root is None:
         if manifest.root:
             yield "the disk has no root"
         return
     wanted = dict(manifest.root)
     if "/" in wanted:
-        yield from _differences(disk.root, "/", wanted.pop("/"))
-    for _, folders, files in disk.root.walk():
+        yield from _differences(root, "/", wanted.pop("/"))
+    for _, folders, files in root.walk():
         for entry in (*folders, *files):
             expected = wanted.pop(entry.path, None)
             if expected is None:
                 yield f"the root has {entry.path}, which nobody put there"
             else:
-                yield from _differences(disk.root, entry.path, expected)
+                yield from _differences(root, entry.path, expected)
     for path in wanted:
         yield f"the root lacks {path}"
 
@@ -139,6 +138,8 @@ def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest) -> list[st
     if behind is None or behind[1]:
         return []
     fd, agreed = behind[0], []
+    if shutil.which("grub-fstest") is not None or shutil.which("tsk_recover") is not None:
+        _require_room(os.fstat(fd).st_blocks * 512)
     if disk.table.sector_size == 512 and shutil.which("grub-fstest") is not None:
         with _named_copy(fd, storage.size) as path:
             _read_by_grub(path, disk, manifest)
@@ -147,6 +148,17 @@ def _read_by_others(storage: Storage, disk: Disk, manifest: Manifest) -> list[st
         _read_by_sleuthkit(f"/proc/{os.getpid()}/fd/{fd}", disk.root_partition, disk.table.sector_size, manifest)
         agreed.append("tsk_recover")
     return agreed
+
+
+def _require_room(needed: int) -> None:
+    """The readers of others need the disk once more, for a while: a copy with a name, or copies of its files."""
+    folder = tempfile.gettempdir()
+    there = shutil.disk_usage(folder).free
+    if there < needed:
+        raise ReadBackError(
+            f"reading the disk back takes {needed} bytes in {folder}, which has {there}",
+            hint="set TMPDIR to a folder with more room",
+        )
 
 
 @contextlib.contextmanager

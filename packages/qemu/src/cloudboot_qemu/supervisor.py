@@ -261,7 +261,7 @@ class Supervisor:
             self._shutdown_reason = event.get("data", {}).get("reason", "unknown")
 
     async def _look_at_stop(self) -> None:
-        # KVM cannot run an instruction, or a disk failed: the machine stands still for ever, and nobody says why.
+        # KVM cannot run an instruction, or a disk failed: the machine stands still, and QEMU sends no event.
         with contextlib.suppress(QMPError, EOFError):
             status: Any = await self._client.execute("query-status")
             if status["status"] in _BROKEN_STATES:

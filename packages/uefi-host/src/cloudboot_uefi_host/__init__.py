@@ -4,6 +4,7 @@
 """
 
 from .core.access import Access
+from .core.host import BootHost, Host
 from .core.images import Image
 from .core.keys import Key, Typed
 from .cpu.create import available
@@ -33,6 +34,7 @@ __all__ = [
     "BackEndError",
     "BackEndMissingError",
     "BlockDevice",
+    "BootHost",
     "Budget",
     "BudgetUsedError",
     "CallRecord",
@@ -43,6 +45,7 @@ __all__ = [
     "GuestFaultError",
     "GuestImageError",
     "GuestPointerError",
+    "Host",
     "HostError",
     "Image",
     "Key",

@@ -48,6 +48,8 @@ T = TypeVar("T")
 _INFO_TYPE, _INFO_ENTRY = 4, 16
 _GPT: Final = 2
 _SHOWN: Final = 12
+#: Characters of a banner that are looked for in what each image printed: one call may print less than a line.
+_BANNER_BEGIN: Final = 20
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ class HostedBoot(FirmwareBoot):
     Raises:
         BackEndMissingError: no processor back end is installed.
     """
+
+    firmware: Firmware
 
     def __init__(self, plan: BootPlan) -> None:
         firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
@@ -309,7 +313,8 @@ def loader_banner(boot: FirmwareBoot) -> Mapping[str, object]:
     if found is None:
         raise GateFailedError("the loader did not print its banner", evidence=evidence)
     banner = found.groupdict().get("evidence") or found.group().strip()
-    by = [piece.image for piece in boot.firmware.console.printed if banner.splitlines()[0][:20] in piece.text]
+    begin = banner.partition("\n")[0][:_BANNER_BEGIN]
+    by = [piece.image for piece in boot.firmware.console.printed if begin in piece.text]
     return {"banner": banner, "printed_by": by[0] if by else None, **evidence}
 
 

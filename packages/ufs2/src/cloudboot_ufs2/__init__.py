@@ -41,7 +41,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .builder.builder import Built, build, newfs, required_size
-    from .builder.members import Directory, File, HardLink, Special, Symlink
+    from .builder.mapping import Directory, File, HardLink, Special, Symlink
     from .checker.check import check
     from .editor.copyin import CopiedIn, copy_in
     from .editor.edit import WritableUFS2
@@ -141,7 +141,7 @@ _LATER = {
     "reader.file": ("UFS2File",),
     "layout.geometry": ("Geometry", "plan"),
     "editor.livefile": ("LiveFile",),
-    "builder.members": ("Directory", "File", "HardLink", "Special", "Symlink"),
+    "builder.mapping": ("Directory", "File", "HardLink", "Special", "Symlink"),
     "layout.options": ("Options",),
     "editor.preen": ("Repaired", "repair"),
     "exporter.presets": ("FREEBSD_BOOT", "Preset"),

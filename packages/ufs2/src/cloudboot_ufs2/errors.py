@@ -215,7 +215,7 @@ class RepairRefusedError(Ufs2Error):
         text = f"{len(self.findings)} findings are not of a kind that is repaired, and nothing has been changed"
         super().__init__(
             f"{text} ({reason})" if reason else text + first,
-            hint="FreeBSD's fsck_ffs asks what to do about each; get and extract save what can be read",
+            hint="FreeBSD's fsck_ffs asks what to do about each; get and export save what can be read",
         )
 
     def facts(self) -> dict[str, object]:

@@ -28,7 +28,7 @@ def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOn
         error_type: what is raised; a file-system package's own kind of :class:`.ReadOnlyError`.
 
     Raises:
-        ReadOnlyError: somebody else is writing to it.
+        ReadOnlyError: another process is writing to it.
         OSError: the host's file system has no locks.
     """
     found = descriptor_of(storage)
@@ -38,7 +38,7 @@ def claim(storage: Storage, stack: contextlib.ExitStack, error_type: type[ReadOn
         fcntl.flock(found[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise error_type(
-            "somebody else is writing to the image",
+            "another process is writing to the image",
             hint="close the other writer; threads of one program share the file system that is open",
         ) from error
     stack.callback(fcntl.flock, found[0], fcntl.LOCK_UN)

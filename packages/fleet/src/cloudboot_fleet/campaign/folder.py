@@ -42,7 +42,7 @@ class CampaignFolder:
         """The folder of a campaign that was started before.
 
         Raises:
-            CampaignError: it is none.
+            CampaignError: the folder is not one of a campaign.
         """
         folder = cls(path)
         if not (folder.path / "campaign.json").is_file():

@@ -1,4 +1,4 @@
-"""TLS between client, scheduler and workers. A scheduler runs whatever it is told, so that nobody else may reach it."""
+"""TLS between client, scheduler and workers. A scheduler runs what a client sends, and others must not reach it."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class Server:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Remove the folders of fork servers that were killed: nobody holds their lock."""
+    """Remove the folders of fork servers that were killed: no process holds their lock."""
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), (folder / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -46,7 +46,7 @@ class Built:
     used: int  #: from the start of the volume to the end of what is in use
 
 
-def format(  # noqa: A001 -- the trade's word
+def format(  # noqa: A001 -- the usual word
     target: str | os.PathLike[str] | WritableStorage,
     options: Options | None = None,
     *,

@@ -67,7 +67,7 @@ class HoleContent:
         return []
 
     def copy_to(self, target: WritableStorage, offset: int, start: int, count: int) -> None:
-        """Write zeros, where somebody wants them stored."""
+        """Write zeros, where they are to be stored."""
         del start
         target.write_at(offset, bytes(count))
 

@@ -32,6 +32,20 @@ _PARTS = (
 )
 
 
+def survey(volume: NTFS) -> Context:
+    """What every part of a check finds and knows of an open volume."""
+    context = Context(volume)
+    for part in _PARTS:
+        try:
+            part(context)
+        except BudgetError as error:
+            context.caught(error)
+            break
+        except Error as error:
+            context.caught(error)
+    return context
+
+
 def check(source: Source, *, offset: int = 0, size: int | None = None) -> list[Finding]:
     """Everything wrong with a volume; arguments as :class:`~cloudboot_ntfs.NTFS`.
 
@@ -46,13 +60,4 @@ def check(source: Source, *, offset: int = 0, size: int | None = None) -> list[F
     except NtfsError as error:
         return [Finding.from_error(error)]
     with volume:
-        context = Context(volume)
-        for part in _PARTS:
-            try:
-                part(context)
-            except BudgetError as error:
-                context.caught(error)
-                break
-            except Error as error:
-                context.caught(error)
-    return context.findings
+        return survey(volume).findings

@@ -168,18 +168,29 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
                 field="base_record", actual=number, record=other.number,
             )  # fmt: skip
         return record.attributes
-    records = {each.number: each for each in [record, *extensions]}
+    try:
+        entries = context.mft.list_entries(listed[0], number)
+    except NtfsError as error:
+        context.caught(error, record=number)
+        return None
+    holders = {reference & REFERENCE_MASK for _, _, reference, _, _ in entries}
+    held = [record, *(each for each in extensions if each.number in holders)]
+    names = sum(1 for each in held for attribute in each.attributes if attribute.type == Type.FILE_NAME)
+    if names != record.link_count:  # something is missing, so what the list does not name is not left over
+        held, holders = [record, *extensions], holders | {each.number for each in extensions}
+    for other in extensions:
+        if other.number not in holders:
+            context.report(
+                "extension-orphan", "an extension record that the attribute list of its file does not name",
+                structure="RecordHeader", field="base_record", actual=number, record=other.number,
+            )  # fmt: skip
+    records = {each.number: each for each in held}
     present = {
         (each.number, attribute.instance): attribute
         for each in records.values()
         for attribute in each.attributes
         if attribute.type != Type.ATTRIBUTE_LIST
     }
-    try:
-        entries = context.mft.list_entries(listed[0], number)
-    except NtfsError as error:
-        context.caught(error, record=number)
-        return None
     context.budget.spend(len(entries))
     named: set[tuple[int, int]] = set()
     for kind, lowest, reference, instance, name in entries:

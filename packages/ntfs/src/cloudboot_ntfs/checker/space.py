@@ -48,7 +48,7 @@ def _overlaps(context: Context) -> list[tuple[int, int]]:
     return merged
 
 
-def _bits(ranges: list[tuple[int, int]], count: int) -> int:
+def bits_of(ranges: list[tuple[int, int]], count: int) -> int:
     """An integer with the bits of the ranges set."""
     packed = bytearray(-(-count // 8) + 1)
     for start, end in ranges:
@@ -79,7 +79,7 @@ def _check_clusters(context: Context, used: list[tuple[int, int]]) -> None:
     _compare(
         context,
         "cluster-bitmap",
-        _bits(used, clusters),
+        bits_of(used, clusters),
         marked,
         ("cluster", "in use", "marked free", "marked used", "free"),
     )
@@ -104,9 +104,9 @@ def _check_records(context: Context) -> None:
         )
         return
     marked = int.from_bytes(data, "little") & (1 << count) - 1
-    known = _bits([(number, number + 1) for number in context.used], count)
+    known = bits_of([(number, number + 1) for number in context.used], count)
     # What cannot be read is reported by itself.
-    unknown = _bits([(number, number + 1) for number in context.unreadable], count)
+    unknown = bits_of([(number, number + 1) for number in context.unreadable], count)
     _compare(
         context,
         "record-bitmap",

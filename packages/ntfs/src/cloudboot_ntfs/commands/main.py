@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.command import add_common_arguments, run, size_argument
 
-from . import changing, making, reading
+from . import changing, making, reading, repairing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("path", metavar="PATH")
     added = reader("sddl", reading.sddl, "print the security descriptor of a file")
     added.add_argument("path", metavar="PATH")
-    reader("usn", reading.usn, "list the changes that the volume's journal tells of")
+    reader("usn", reading.usn, "list the changes in the volume's journal")
+
+    added = command("repair", repairing.repair_command, "mend what an interrupted change left behind, and nothing else")
+    added.add_argument("--offset", type=size_argument, help="where the volume starts in IMAGE, in bytes")
+    added.add_argument("--size", type=size_argument, help="how long it is (default: all that follows)")
+    added.add_argument(
+        "-n", "--dry-run", action="store_true", help="say what would be done, and change nothing; exit 1 if anything"
+    )
 
     def changer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = command(name, main, purpose)

@@ -20,7 +20,7 @@ from cloudboot_ntfs.layout.constants import (
 )
 from cloudboot_ntfs.layout.filename import Name, namespace_of
 from cloudboot_ntfs.layout.filename import parse as parse_name
-from cloudboot_ntfs.layout.names import require_name, require_windows_name
+from cloudboot_ntfs.layout.names import is_windows_name, require_name, require_windows_name, short_name
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_ntfs.reader.volume import Child
@@ -29,13 +29,17 @@ from cloudboot_vfs.exclusive import claim, run_deferred
 from .content import Contents
 from .draft import Draft, load, parsed, value
 from .locked import LockedNTFS
+from .stage import Stage
 from .table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cloudboot_ntfs.builder.record import Packed
+    from cloudboot_ntfs.reader.mft import Record
     from cloudboot_ntfs.reader.volume import Source
+
+    from .tree import Tree
 
 _MAX_LINKS: Final = 1024
 
@@ -59,10 +63,12 @@ class Editor(LockedNTFS):
         with contextlib.ExitStack() as stack:
             storage = stack.enter_context(open_storage(source, writable=True)).storage
             claim(storage, stack, errors.ReadOnlyError)
-            super().__init__(storage, offset=offset, size=size, case_sensitive=case_sensitive)
-            target = self.storage
-            if not isinstance(target, WritableStorage | Window):
+            if not isinstance(storage, WritableStorage | Window):
                 raise errors.ReadOnlyError("the storage cannot be written")
+            if offset or size is not None:
+                storage = Window(storage, offset, storage.size - offset if size is None else size)
+            stage = Stage(storage)
+            super().__init__(stage, case_sensitive=case_sensitive)
             if self.information.major_version < 3:
                 raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
             if not force and (self.is_dirty or self._log_is_dirty()):
@@ -70,12 +76,14 @@ class Editor(LockedNTFS):
                     "the volume was not unmounted", hint="let its own system or ntfsfix look at it first"
                 )
             self._closing.push(stack.pop_all())
+        self.mft.keep_records()
         self._clock = clock or (lambda: timestamp_ns)
         self._time = 0
         self._windows_names, self._short_names = windows_names, short_names
-        self._table = Table(self, target)
+        self._table = Table(self, stage)
         self._contents = Contents(self, self._table)
         self._batch = self._active = 0
+        self._touched: set[int] = set()
         self._deferred: list[Callable[[], object]] = []
         self._closed = False
         self.changes = 0  #: operations so far
@@ -117,9 +125,10 @@ class Editor(LockedNTFS):
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """One operation out of all the changes inside; directories are written at its end.
+        """One operation out of all the changes inside: what they change is written at its end.
 
-        What was changed before an error stays changed, and the volume is whole.
+        What was changed before an error stays changed. Where much waits, it is written before the end, and the volume
+        is marked dirty until then.
         """
         with self.lock:
             self._batch += 1
@@ -131,37 +140,65 @@ class Editor(LockedNTFS):
 
     @contextlib.contextmanager
     def _operation(self) -> Iterator[None]:
-        """The frame of every change."""
+        """The frame of every change: all of it is done, or none.
+
+        Raises:
+            ValueError: the volume is closed.
+            ReadOnlyError: an earlier change could not be written completely.
+        """
         with self.lock:
+            if self._active:
+                yield
+                return
             if self._closed:
                 raise ValueError("the volume is closed")
-            if not self._active:
-                self._time = from_unix_ns(self._clock())
-            self._active += 1
+            self._table.require_whole()
+            self._time = from_unix_ns(self._clock())
+            self._active = 1
             try:
                 yield
+                self._note_directories()
+                self._table.accept()
+            except BaseException:
+                self._table.roll_back()
+                raise
             finally:
-                self._active -= 1
+                self._touched.clear()
+                self._directories.clear()
+                self._active = 0
+                self.changes += 1
                 self._end()
 
     def _end(self) -> None:
         if self._active:
             return
-        self.changes += 1
-        if not self._batch:
-            self._directories.clear()
-            self._table.finish()
+        if not self._batch or self._table.is_full:
+            self._table.commit(is_last=not self._batch)
         run_deferred(self._deferred)
+
+    def _note_directories(self) -> None:
+        """Directories whose names changed have changed now."""
+        for number in sorted(self._touched):
+            draft = load(self.mft, number)
+            information = draft.information()
+            if (information.modified, information.changed) != (self._time, self._time):
+                information.modified = information.changed = self._time
+                self._put_information(draft, information)
+                self._table.store(draft)
+
+    def mark_dirty(self) -> None:
+        """Mark the volume dirty until its owner has looked at it."""
+        with self.lock:
+            self._table.mark_dirty()
 
     # Names
 
     def lookup(self, directory: int, name: str) -> Child | None:
-        """As :meth:`.NTFS.lookup`, with what was changed in the operation under way."""
+        """As :meth:`.NTFS.lookup`, by means of the index alone."""
         with self.lock:
-            index = self._table.loaded_index(directory)
-            if index is None:
-                return super().lookup(directory, name)
-            found = [Child(item.reference, parse_name(item.key)) for item in index.named(self.fold(name))]
+            self._require_directory(self.mft.record(directory))
+            items = self._index(directory).named(self.fold(name))
+            found = [Child(item.reference, parse_name(item.key)) for item in items]
             exact = [child for child in found if child.name.name == name]
             chosen = exact if exact or self._case_sensitive else found
             return chosen[0] if chosen else None
@@ -169,8 +206,24 @@ class Editor(LockedNTFS):
     def children(self, number: int) -> dict[str, Child]:
         """As :meth:`.NTFS.children`, with what was changed in the operation under way."""
         with self.lock:
-            self._table.flush_index(number)
-            return super().children(number)
+            self._require_directory(self.mft.file(number))
+            found: dict[str, Child] = {}
+            for item in self._index(number).items():
+                child = Child(item.reference, parse_name(item.key))
+                if child.name.namespace == Namespace.DOS or (number == Number.ROOT and child.number < 24):
+                    continue
+                found[child.name.name] = child
+            return found
+
+    def _require_directory(self, record: Record) -> None:
+        if not record.is_directory:
+            raise errors.NotADirectoryError(
+                "not a directory", structure="RecordHeader", where={"record": record.number}
+            )
+
+    def _index(self, number: int) -> Tree:
+        self.upcase_mapping()  # names are folded by it
+        return self._table.index(number)
 
     def destination(self, path: str) -> str:
         """The path of what writing to ``path`` makes or changes: a symbolic link leads to another.
@@ -215,7 +268,10 @@ class Editor(LockedNTFS):
             require_windows_name(name, path)
 
     def _existing(self, path: str) -> tuple[int, str, int]:
-        """The directory, the name and the record of what stands at ``path``; a link is not followed."""
+        """The directory, the name and the record of what stands at ``path``; a link is not followed.
+
+        A short name stands for the long one beside it.
+        """
         parent, name = self._place(path)
         child = self.lookup(parent, name)
         if child is None:
@@ -223,7 +279,14 @@ class Editor(LockedNTFS):
         if child.number < 24:
             raise errors.ReadOnlyError(f"{path}: is a file of the volume itself")
         self.mft.file(child.number, child.sequence)
-        return parent, child.name.name, child.number
+        return parent, self._long_name(parent, child), child.number
+
+    def _long_name(self, parent: int, child: Child) -> str:
+        if child.name.namespace != Namespace.DOS:
+            return child.name.name
+        names = load(self.mft, child.number).names()
+        long = [own for own in names if own.parent_record == parent and own.namespace == Namespace.WIN32]
+        return long[0].name if long else child.name.name
 
     def _refuse_inside(self, number: int, parent: int, path: str) -> None:
         seen: set[int] = set()
@@ -271,10 +334,21 @@ class Editor(LockedNTFS):
         )  # fmt: skip
 
     def _add_name(self, draft: Draft, parent: int, name: str) -> None:
-        made = self._name(draft, parent, name, namespace_of(name))
+        namespace = namespace_of(name)
+        short = ""
+        if self._short_names and namespace == Namespace.POSIX and is_windows_name(name):
+            taken = {own.namespace for own in draft.names()}
+            if not taken & {Namespace.DOS, Namespace.WIN32, Namespace.WIN32_AND_DOS}:
+                short = short_name(name, lambda other: self.lookup(parent, other) is not None)
+                namespace = Namespace.WIN32
+        self._put_name(draft, self._name(draft, parent, name, namespace))
+        if short:
+            self._put_name(draft, self._name(draft, parent, short, Namespace.DOS))
+        self._touched.add(parent)
+
+    def _put_name(self, draft: Draft, made: Name) -> None:
         draft.attributes.append(resident(Type.FILE_NAME, made.pack(), indexed=True))
-        self._table.index(parent).add(made.pack(), reference(draft.number, draft.sequence))
-        self._forget(parent)
+        self._index(made.parent_record).put_name(made, reference(draft.number, draft.sequence))
 
     def _take_name(self, draft: Draft, parent: int, name: str) -> None:
         """Take a name away, with the short name beside it."""
@@ -288,23 +362,29 @@ class Editor(LockedNTFS):
             is_it = own.parent_record == parent and own.name == name
             paired = own.parent_record == parent and own.namespace == Namespace.DOS
             if is_it or (paired and is_pair):
-                self._table.index(parent).remove(own.pack())
+                self._index(parent).remove(own.pack())
             else:
                 kept.append(each)
         draft.remove(Type.FILE_NAME)
         draft.attributes += kept
-        self._forget(parent)
+        self._touched.add(parent)
 
     def _drop_name(self, draft: Draft, parent: int, name: str) -> None:
         self._take_name(draft, parent, name)
+        self._drop(draft)
+
+    def _drop(self, draft: Draft) -> None:
+        """Store a file that has lost a name, or give it back if that was its last."""
         if draft.all(Type.FILE_NAME):
             self._touch(draft)
             self._table.store(draft)
             return
         if draft.all(Type.REPARSE_POINT):
             self._table.reparse_index(remove=self._reparse_key(draft))
+        for each in draft.all(Type.OBJECT_ID):
+            self._table.forget_object_id(value(each)[:16])
         self._table.discard(draft)
-        self._forget(draft.number)
+        self._touched.discard(draft.number)
 
     def _reparse_key(self, draft: Draft) -> bytes:
         tag = int.from_bytes(value(draft.all(Type.REPARSE_POINT)[0])[:4], "little")
@@ -332,14 +412,10 @@ class Editor(LockedNTFS):
             renewed = self._name(draft, own.parent_record, own.name, own.namespace)
             draft.attributes.append(resident(Type.FILE_NAME, renewed.pack(), indexed=True))
             if draft.number != Number.ROOT:
-                self._table.index(own.parent_record).put_name(renewed, reference(draft.number, draft.sequence))
-                self._forget(own.parent_record)
+                self._index(own.parent_record).put_name(renewed, reference(draft.number, draft.sequence))
 
     def _put_information(self, draft: Draft, information: StandardInformation) -> None:
         draft.replace(Type.STANDARD_INFORMATION, "", [resident(Type.STANDARD_INFORMATION, information.pack())])
-
-    def _forget(self, number: int) -> None:
-        self._directories.pop(number, None)
 
     def _check_stream(self, stream: str) -> None:
         if len(stream) > 255 or set(stream) & set("/\\:\0"):

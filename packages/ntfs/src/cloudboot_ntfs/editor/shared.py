@@ -53,7 +53,7 @@ def open_shared(
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is an NTFS volume.
-        ReadOnlyError: it must not be written to as it is, or somebody else is writing to it.
+        ReadOnlyError: it must not be written to as it is, or another process is writing to it.
         NtfsError: as :class:`.NTFS` has it.
         OSError: the path cannot be opened.
     """

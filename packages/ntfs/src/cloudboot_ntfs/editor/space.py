@@ -10,7 +10,7 @@ from cloudboot_ntfs.layout.constants import Number, Type
 from cloudboot_ntfs.layout.runlist import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from cloudboot_base import WritableStorage
     from cloudboot_ntfs.reader.mft import Mft
@@ -29,47 +29,93 @@ def write_stream(storage: WritableStorage, stream: Stream, offset: int, data: by
 
 
 class Bitmap:
-    """A bitmap in clusters. Bits are set on the disk at once, and cleared by :meth:`flush`."""
+    """A bitmap in clusters, kept in memory.
+
+    What an operation sets is written before what refers to it, and what it clears is cleared after that: nothing takes
+    what the bits stand for before.
+    """
 
     def __init__(self, storage: WritableStorage, stream: Stream, count: int) -> None:
         if stream.is_resident:
             raise UnsupportedError("a bitmap that stands in its record", structure="BITMAP")
         self._storage, self.stream, self.count = storage, stream, count
         self.bits = bytearray(stream.read_at(0, stream.size))
-        self._cleared: list[tuple[int, int]] = []
+        self._taken: list[tuple[int, int]] = []
+        self._given: list[tuple[int, int]] = []
+        self._accepted_taken: list[tuple[int, int]] = []
+        self._accepted_given: list[tuple[int, int]] = []
         self.hint = 0
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything waits to be written."""
+        return bool(self._accepted_taken or self._accepted_given)
+
+    def extend(self, stream: Stream, count: int) -> None:
+        """The bitmap has grown."""
+        self.bits += bytes(stream.size - len(self.bits))
+        self.stream, self.count = stream, count
 
     def is_set(self, number: int) -> bool:
         """Whether a bit is set."""
         return bool(self.bits[number // 8] >> number % 8 & 1)
 
-    def set(self, start: int, length: int) -> None:
-        """Set bits, on the disk too."""
-        for number in range(start, min(start + length, -(-start // 8) * 8)):
-            self.bits[number // 8] |= 1 << number % 8
-        first, last = -(-start // 8), (start + length) // 8
-        if first < last:
-            self.bits[first:last] = b"\xff" * (last - first)
-        for number in range(max(start, last * 8), start + length):
-            self.bits[number // 8] |= 1 << number % 8
-        self._write(start, length)
+    def set(self, start: int, length: int, *, accepted: bool = False) -> None:
+        """Set bits; ``accepted`` whatever becomes of the operation."""
+        self._fill(start, length, 0xFF)
+        (self._accepted_taken if accepted else self._taken).append((start, length))
 
     def clear_later(self, start: int, length: int) -> None:
-        """Clear bits when the operation is over, so that nothing takes what they stand for before."""
-        self._cleared.append((start, length))
+        """Clear bits when the operation is over."""
+        self._given.append((start, length))
 
-    def flush(self) -> None:
-        """Clear what is to be cleared."""
-        for start, length in self._cleared:
-            for number in range(start, start + length):
+    def _fill(self, start: int, length: int, value: int) -> None:
+        end = start + length
+        first, last = -(-start // 8), end // 8
+        if first < last:
+            self.bits[first:last] = bytes([value]) * (last - first)
+        for number in (*range(start, min(end, first * 8)), *range(max(start, first * 8, last * 8), end)):
+            if value:
+                self.bits[number // 8] |= 1 << number % 8
+            else:
                 self.bits[number // 8] &= ~(1 << number % 8) & 0xFF
-            self._write(start, length)
-            self.hint = min(self.hint, start)
-        self._cleared.clear()
 
-    def _write(self, start: int, length: int) -> None:
-        first, last = start // 8, -(-(start + length) // 8)
-        write_stream(self._storage, self.stream, first, bytes(self.bits[first:last]))
+    def accept(self) -> None:
+        """The operation is complete."""
+        self._accepted_taken += self._taken
+        self._accepted_given += self._given
+        self._taken.clear()
+        self._given.clear()
+
+    def roll_back(self) -> None:
+        """Undo what the operation under way did."""
+        for start, length in self._taken:
+            self._fill(start, length, 0)
+            self.hint = min(self.hint, start)
+        self._taken.clear()
+        self._given.clear()
+
+    def write_taken(self) -> None:
+        """Write the bits that were set."""
+        self._write(self._accepted_taken)
+
+    def write_given(self) -> None:
+        """Clear bits, and write them."""
+        for start, length in self._accepted_given:
+            self._fill(start, length, 0)
+            self.hint = min(self.hint, start)
+        self._write(self._accepted_given)
+
+    def _write(self, ranges: list[tuple[int, int]]) -> None:
+        touched: list[list[int]] = []
+        for first, last in sorted((start // 8, -(-(start + length) // 8)) for start, length in ranges):
+            if touched and first <= touched[-1][1]:
+                touched[-1][1] = max(touched[-1][1], last)
+            else:
+                touched.append([first, last])
+        for first, last in touched:
+            write_stream(self._storage, self.stream, first, bytes(self.bits[first:last]))
+        ranges.clear()
 
     def free_ranges(self, start: int) -> Iterator[tuple[int, int]]:
         """Ranges of clear bits from ``start`` on, as ``(first, length)``; a range may be told in pieces."""
@@ -101,36 +147,43 @@ class Bitmap:
 
 
 class Space:
-    """The clusters of a volume; ``before`` is called before any is taken."""
+    """The clusters of a volume."""
 
-    def __init__(self, storage: WritableStorage, mft: Mft, before: Callable[[], None]) -> None:
-        self._before = before
+    def __init__(self, storage: WritableStorage, mft: Mft) -> None:
         geometry = mft.geometry
         self.cluster_size = geometry.cluster_size
         self._storage = storage
         self.bitmap = Bitmap(storage, mft.stream(mft.file(Number.BITMAP), Type.DATA), geometry.clusters)
 
-    def allocate(self, clusters: int, *, vcn: int = 0, near: int | None = None) -> list[Run]:
+    def allocate(self, clusters: int, *, vcn: int = 0, near: int | None = None, accepted: bool = False) -> list[Run]:
         """Runs of as many clusters, in one piece if there is one.
 
         Args:
             clusters: how many.
             vcn: of the first in its attribute.
             near: a cluster that they had better follow.
+            accepted: keep them whatever becomes of the operation.
 
         Raises:
             NoSpaceError: there are not enough.
         """
         pieces = self._one_piece(clusters, near) or self._many_pieces(clusters)
-        self._before()
         runs = []
         for lcn, length in pieces:
-            self.bitmap.set(lcn, length)
+            self.bitmap.set(lcn, length, accepted=accepted)
             runs.append(Run(vcn, length, lcn))
             vcn += length
         if pieces:
             self.bitmap.hint = pieces[-1][0] + pieces[-1][1]
         return runs
+
+    def require(self, clusters: int) -> None:
+        """Make sure that as many clusters are free.
+
+        Raises:
+            NoSpaceError: there are not enough.
+        """
+        self._many_pieces(clusters)
 
     def _one_piece(self, clusters: int, near: int | None) -> list[tuple[int, int]]:
         if not clusters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -9,103 +10,175 @@ from typing import TYPE_CHECKING
 from cloudboot_base.storage import descriptor_of
 from cloudboot_ntfs.builder.placing import Placed, resident
 from cloudboot_ntfs.builder.record import fits, pack, spread
-from cloudboot_ntfs.errors import NoSpaceError
+from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
-from cloudboot_ntfs.layout.runlist import Run
 
+from .content import joined
 from .draft import load, runs_of, value
-from .indexes import IndexDraft
 from .space import Bitmap, Space, write_stream
+from .stage import Layer
+from .tree import Tree
 
 if TYPE_CHECKING:
-    from cloudboot_base import WritableStorage
+    from collections.abc import Iterator
+
     from cloudboot_ntfs.builder.record import Packed
+    from cloudboot_ntfs.layout.runlist import Run
+    from cloudboot_ntfs.reader.stream import Stream
     from cloudboot_ntfs.reader.volume import NTFS
 
     from .draft import Draft
+    from .stage import Stage
 
 #: Records that are kept for what Windows puts into $Extend.
 _FIRST_GIVEN = 64
 #: Records by which $MFT grows.
 _GROWTH = 64
+#: Indexes that are kept between operations.
+_KEPT_TREES = 64
+#: Pieces of metadata that wait at most while several operations are put into one.
+_MOST_WAITING = 4096
 
 
 class Table:
-    """Everything that an operation writes goes through here."""
+    """Everything that an operation writes goes through here.
 
-    def __init__(self, volume: NTFS, storage: WritableStorage) -> None:
-        self._volume, self._storage = volume, storage
-        self.space = Space(storage, volume.mft, self.touch)
-        self._records = self._record_bitmap()
-        self._indexes: dict[tuple[int, str], IndexDraft] = {}
+    Content goes into free clusters at once. When an operation is complete, what else it changed is written in an order
+    in which nothing refers to what is not there: the bits of what was taken, records, index blocks, the bits of what
+    was given back. The volume is marked dirty meanwhile.
+    """
+
+    def __init__(self, volume: NTFS, stage: Stage) -> None:
+        self._volume, self._stage = volume, stage
+        self.space = Space(stage, volume.mft)
+        mft = volume.mft
+        self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
+        self._trees: collections.OrderedDict[tuple[int, str], Tree] = collections.OrderedDict()
         self._reparse: int | None = None
-        self._is_marked = False
         self._hint = _FIRST_GIVEN
-
-    def _record_bitmap(self) -> Bitmap:
-        mft = self._volume.mft
-        return Bitmap(self._storage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
+        self._fresh: set[int] = set()  #: records taken since the last that was written
+        self._is_marked = False
+        self._was_dirty = volume.is_dirty
+        self._is_broken = False
 
     # Operations
 
-    def touch(self) -> None:
-        """Mark the volume dirty before the first write of an operation."""
-        if not self._is_marked:
-            self._is_marked = True
-            self._mark(VOLUME_DIRTY)
+    def require_whole(self) -> None:
+        """Refuse to change more after a change that could not be written.
 
-    def finish(self) -> None:
-        """End an operation: write the directories that changed, give back what is free, take the mark away."""
-        if not self._is_marked:
-            self._indexes.clear()
+        Raises:
+            ReadOnlyError: there was one.
+        """
+        if self._is_broken:
+            raise ReadOnlyError("an earlier change could not be written completely")
+
+    def accept(self) -> bool:
+        """Keep what the operation under way did; whether it did anything.
+
+        Raises:
+            NoSpaceError: an index cannot grow.
+        """
+        # A record that overflows takes others, which may let $MFT grow; that changes no index.
+        for tree in list(self._trees.values()):
+            if tree.has_changed:
+                tree.write()
+        self._stage.accept()
+        self.space.bitmap.accept()
+        self._records.accept()
+        while len(self._trees) > _KEPT_TREES:
+            self._trees.popitem(last=False)
+        return self.has_changed
+
+    def roll_back(self) -> None:
+        """Forget what the operation under way did."""
+        self._trees.clear()
+        self._volume.mft.forget()
+        self._stage.roll_back()
+        self.space.bitmap.roll_back()
+        self._records.roll_back()
+        self._hint = _FIRST_GIVEN
+        self._reparse = None
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything of complete operations waits to be written."""
+        return bool(len(self._stage) or self.space.bitmap.has_changed or self._records.has_changed)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it had better be written."""
+        return len(self._stage) > _MOST_WAITING
+
+    def commit(self, *, is_last: bool = True) -> None:
+        """Write what complete operations changed; the volume stays marked dirty where more is to come.
+
+        Raises:
+            OSError: the storage refuses; nothing more is changed then.
+        """
+        try:
+            if self.has_changed:
+                self._mark(dirty=True)
+                self.space.bitmap.write_taken()
+                self._records.write_taken()
+                self._stage.write()
+                self.space.bitmap.write_given()
+                self._records.write_given()
+                self._fresh.clear()
+                self._hint = _FIRST_GIVEN
+            if is_last:
+                self._mark(dirty=False)
+        except BaseException:
+            self._is_broken = True
+            raise
+
+    def mark_dirty(self) -> None:
+        """Mark the volume dirty, whatever is changed afterwards."""
+        self._was_dirty = True
+        self._mark(dirty=True)
+
+    def mark_clean(self) -> None:
+        """Take the mark away, whoever made it."""
+        self._was_dirty, self._is_marked = False, True
+        self._mark(dirty=False)
+
+    @property
+    def storage(self) -> Stage:
+        """What everything is written to."""
+        return self._stage
+
+    def _mark(self, *, dirty: bool) -> None:
+        if self._is_marked == dirty:
             return
-        while changed := [index for index in self._indexes.values() if index.changed]:
-            for index in changed:
-                self._write_index(index)
-        self._indexes.clear()
-        self.space.bitmap.flush()
-        self._records.flush()
-        self._mark(0)
-        self._is_marked = False
-
-    def _mark(self, dirty: int) -> None:
         draft = load(self._volume.mft, Number.VOLUME)
         information = VolumeInformation.unpack_from(value(draft.all(Type.VOLUME_INFORMATION)[0]))
-        information.flags = information.flags & ~VOLUME_DIRTY | dirty
+        information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty or self._was_dirty else 0)
         draft.replace(Type.VOLUME_INFORMATION, "", [resident(Type.VOLUME_INFORMATION, information.pack())])
-        self.store(draft)
+        attributes = sorted(draft.attributes, key=lambda each: (each.type, each.name, each.lowest_vcn))
+        data = self._packed(Number.VOLUME, attributes, draft.sequence, len(draft.all(Type.FILE_NAME)), draft.flags, 0)
+        places = [(self._volume.mft.data, Number.VOLUME * len(data)), *self._mirror(Number.VOLUME)]
+        # A cut between the two leaves a volume that says it is dirty.
+        for stream, offset in places if dirty else places[::-1]:
+            write_stream(self._stage, stream, offset, data)
+        self._volume.mft.forget(Number.VOLUME)
+        self._is_marked = dirty
 
     def sync(self) -> None:
         """Bring everything to the device, where there is one."""
-        place = descriptor_of(self._storage)
+        place = descriptor_of(self._stage.below)
         if place is not None:
             os.fsync(place[0])
 
     # Indexes
 
-    def index(self, number: int, name: str = "$I30") -> IndexDraft:
-        """The entries of an index, for as long as the operation lasts."""
-        found = self._indexes.get((number, name))
+    def index(self, number: int, name: str = "$I30") -> Tree:
+        """The index of a file."""
+        found = self._trees.get((number, name))
         if found is None:
-            found = self._indexes[number, name] = IndexDraft(self._volume, number, name)
+            found = self._trees[number, name] = Tree(self._volume, self, number, name)
+        else:
+            self._trees.move_to_end((number, name))
         return found
-
-    def loaded_index(self, number: int) -> IndexDraft | None:
-        """The entries of a directory, if the operation under way has them in memory."""
-        return self._indexes.get((number, "$I30"))
-
-    def flush_index(self, number: int) -> None:
-        """Write a directory now, because it is to be read."""
-        found = self._indexes.get((number, "$I30"))
-        if found is not None and found.changed:
-            self._write_index(found)
-
-    def _write_index(self, index: IndexDraft) -> None:
-        self.touch()
-        draft = load(self._volume.mft, index.number)
-        index.write(draft, self.space, self._volume.geometry.record_size)
-        self.store(draft)
 
     def reparse_index(self, *, add: bytes | None = None, remove: bytes | None = None) -> None:
         """Keep $Reparse:$R, where the volume has it."""
@@ -116,9 +189,15 @@ class Table:
             return
         index = self.index(self._reparse, "$R")
         if add is not None:
-            index.add(add, 0)
+            index.put(add, 0)
         if remove is not None:
             index.remove(remove)
+
+    def forget_object_id(self, object_id: bytes) -> None:
+        """Take an object id out of $ObjId:$O, where the volume has it."""
+        found = self._volume.lookup(Number.EXTEND, "$ObjId")
+        if found is not None:
+            self.index(found.number, "$O").remove(object_id)
 
     # Records
 
@@ -128,11 +207,11 @@ class Table:
         Raises:
             NoSpaceError: $MFT cannot grow.
         """
-        self.touch()
         for attempt in range(2):
             for start in (self._hint, _FIRST_GIVEN):
                 for number, _ in self._records.free_ranges(start):
                     self._records.set(number, 1)
+                    self._fresh.add(number)
                     self._hint = number + 1
                     raw = self._volume.mft.raw(number)
                     sequence = struct.unpack_from("<H", raw, 16)[0] if raw[:4] == b"FILE" else 1
@@ -143,8 +222,6 @@ class Table:
 
     def store(self, draft: Draft) -> None:
         """Write the records of a file; those that are no longer needed are given back."""
-        if draft.number != Number.VOLUME:
-            self.touch()
         self.space.release(draft.list_runs)
         draft.list_runs = []
         fold = self._volume.fold
@@ -156,7 +233,8 @@ class Table:
             self._write(draft.number, attributes, draft.sequence, links, draft.flags, 0)
             draft.extensions = []
         else:
-            reused = iter(old)
+            # What is on the disk stays as it is until the base record no longer names it.
+            reused = iter([each for each in old if each[0] in self._fresh])
             found = spread(
                 draft.number, draft.sequence, attributes, record_size=size,
                 new_record=lambda: next(reused, None) or self.new_record(), store=self._store_list,
@@ -169,23 +247,22 @@ class Table:
         kept = {number for number, _ in draft.extensions}
         for number, sequence in old:
             if number not in kept:
-                self._free(number, sequence)
+                self.free_record(number, sequence)
         draft.is_new = False
 
     def discard(self, draft: Draft) -> None:
         """Give back a file: its clusters and its records."""
-        self.touch()
         clusters = self._volume.geometry.clusters
         for kind, name in {(each.type, each.name) for each in draft.attributes}:
             self.space.release(runs_of(draft.all(kind, name), clusters))
         self.space.release(draft.list_runs)
-        self._indexes.pop((draft.number, "$I30"), None)
-        self._free(draft.number, draft.sequence)
+        self._trees.pop((draft.number, "$I30"), None)
+        self.free_record(draft.number, draft.sequence)
         for number, sequence in draft.extensions:
-            self._free(number, sequence)
+            self.free_record(number, sequence)
 
-    def _free(self, number: int, sequence: int) -> None:
-        """A record that is not in use has the sequence number of its next life; 0 is passed over."""
+    def free_record(self, number: int, sequence: int) -> None:
+        """Give back a record. What is not in use has the sequence number of its next life; 0 is passed over."""
         following = sequence + 1 & 0xFFFF or 1
         self._write(number, [], following, 0, 0, 0)
         self._records.clear_later(number, 1)
@@ -194,21 +271,32 @@ class Table:
     def _write(  # noqa: PLR0917 -- the head of a record
         self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
     ) -> None:
-        geometry, mft = self._volume.geometry, self._volume.mft
-        raw = mft.raw(number)
+        data = self._packed(number, attributes, sequence, links, flags, base)
+        self._volume.mft.forget(number)
+        for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
+            self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=number == Number.MFT)
+
+    def _packed(  # noqa: PLR0917 -- the head of a record
+        self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
+    ) -> bytes:
+        raw = self._volume.mft.raw(number)
         update = 1
         if raw[:4] == b"FILE":
             place = struct.unpack_from("<H", raw, 4)[0]
             update = struct.unpack_from("<H", raw, min(place, len(raw) - 2))[0] + 1 & 0xFFFF or 1
-        data = pack(
-            number, attributes, record_size=geometry.record_size, sequence=sequence, links=links, flags=flags,
-            base=base, update=update,
+        return pack(
+            number, attributes, record_size=len(raw), sequence=sequence, links=links, flags=flags, base=base,
+            update=update,
         )  # fmt: skip
-        write_stream(self._storage, mft.data, number * geometry.record_size, data)
+
+    def _mirror(self, number: int) -> list[tuple[Stream, int]]:
+        """Where a record has its copy in $MFTMirr."""
+        geometry, mft = self._volume.geometry, self._volume.mft
         if number < geometry.mirror_records:
             mirror = mft.stream(mft.file(Number.MFT_MIRR), Type.DATA)
             if (number + 1) * geometry.record_size <= mirror.size:
-                write_stream(self._storage, mirror, number * geometry.record_size, data)
+                return [(mirror, number * geometry.record_size)]
+        return []
 
     def _store_list(self, listed: bytes) -> bytes:
         runs = self.space.store(listed)
@@ -216,7 +304,10 @@ class Table:
         return placed.attributes(Type.ATTRIBUTE_LIST)[0].data
 
     def _grow(self) -> None:
-        """Let $MFT have more records: clusters for them and for its bitmap, written before anything refers to them."""
+        """Let $MFT have more records, whatever becomes of the operation that needs them.
+
+        Clusters for them and for its bitmap are written before anything refers to them.
+        """
         volume = self._volume
         geometry, mft = volume.geometry, volume.mft
         cluster, size = geometry.cluster_size, geometry.record_size
@@ -224,61 +315,79 @@ class Table:
         data = runs_of(draft.all(Type.DATA, ""), geometry.clusters)
         clusters = -(-max(_GROWTH, mft.count // 8) * size // cluster)
         have = sum(run.length for run in data)
-        added = self.space.allocate(clusters, vcn=have, near=(data[-1].lcn or 0) + data[-1].length)
         count = (have + clusters) * cluster // size
-        empty = b"".join(pack(number, [], record_size=size, flags=0) for number in range(mft.count, count))
-        start = (
-            mft.count * size - have * cluster
-        )  # where the first new record stands; before it there may be spare room
-        self.write_runs([*data, *added], have * cluster + start, empty)
-        draft.replace(
-            Type.DATA, "", Placed(count * size, have + clusters, cluster, _merge(data, added), []).attributes(Type.DATA)
-        )
         bits = -(-count // 64) * 8
         bitmap = runs_of(draft.all(Type.BITMAP, ""), geometry.clusters)
         room = sum(run.length for run in bitmap)
-        if bits > room * cluster:
-            more = self.space.allocate(
-                -(-bits // cluster) - room, vcn=room, near=(bitmap[-1].lcn or 0) + bitmap[-1].length
-            )
-            self.zero(more)
-            bitmap = _merge(bitmap, more)
-            room = sum(run.length for run in bitmap)
+        more = max(0, -(-bits // cluster) - room)
+        self.space.require(clusters + more)
+        added = self.space.allocate(clusters, vcn=have, near=(data[-1].lcn or 0) + data[-1].length, accepted=True)
+        empty = b"".join(pack(number, [], record_size=size, flags=0) for number in range(mft.count, count))
+        # Before the first new record there may be spare room.
+        self.write_runs([*data, *added], mft.count * size, empty)
+        parts = Placed(count * size, have + clusters, cluster, joined(data + added), [])
+        draft.replace(Type.DATA, "", parts.attributes(Type.DATA))
+        if more:
+            near = (bitmap[-1].lcn or 0) + bitmap[-1].length
+            extent = self.space.allocate(more, vcn=room, near=near, accepted=True)
+            self.zero(extent)
+            bitmap = joined(bitmap + extent)
         self.write_runs(bitmap, len(self._records.bits), bytes(bits - len(self._records.bits)))
-        draft.replace(Type.BITMAP, "", Placed(bits, room, cluster, bitmap, []).attributes(Type.BITMAP))
+        draft.replace(Type.BITMAP, "", Placed(bits, room + more, cluster, bitmap, []).attributes(Type.BITMAP))
         if not fits(sorted(draft.attributes, key=lambda each: each.type), size):
             raise NoSpaceError("$MFT is in too many pieces to grow")
         self.store(draft)
-        self._records.flush()
         mft.reload()
-        self._records = self._record_bitmap()
+        self._records.extend(mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
 
     # Clusters
 
-    def write_runs(self, runs: list[Run], offset: int, data: bytes | memoryview) -> None:
-        """Write into clusters at an offset of what they hold."""
-        view, cluster = memoryview(data), self.space.cluster_size
+    def read_runs(self, runs: list[Run], offset: int, size: int) -> bytes:
+        """Bytes from an offset of what clusters hold; fewer where they end."""
+        cluster = self.space.cluster_size
+        found = bytearray()
         for run in runs:
             start = run.vcn * cluster
-            first, last = max(start, offset), min(start + run.length * cluster, offset + len(view))
+            first, last = max(start, offset + len(found)), min(start + run.length * cluster, offset + size)
             if first < last and run.lcn is not None:
-                self._storage.write_at(run.lcn * cluster + first - start, view[first - offset : last - offset])
+                found += self._stage.read_at(run.lcn * cluster + first - start, last - first)
+        return bytes(found)
+
+    def stage_runs(
+        self,
+        layer: Layer,
+        runs: list[Run],
+        offset: int,
+        data: bytes,
+        *,
+        piece: int | None = None,
+        accepted: bool = False,
+    ) -> None:
+        """Stage whole sectors at an offset of what clusters hold."""
+        for place, first, last in self._pieces(runs, offset, len(data)):
+            for start in range(first, last, piece or last - first):
+                end = min(last, start + piece) if piece else last
+                self._stage.put(layer, place + start - first, data[start:end], accepted=accepted)
+
+    def _pieces(self, runs: list[Run], offset: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Places in the volume of bytes at an offset: ``(place, first byte, last)``."""
+        cluster = self.space.cluster_size
+        for run in runs:
+            start = run.vcn * cluster
+            first, last = max(start, offset), min(start + run.length * cluster, offset + size)
+            if first < last and run.lcn is not None:
+                yield run.lcn * cluster + first - start, first - offset, last - offset
+
+    def write_runs(self, runs: list[Run], offset: int, data: bytes | memoryview) -> None:
+        """Write into clusters at an offset of what they hold, at once."""
+        view = memoryview(data)
+        for place, first, last in self._pieces(runs, offset, len(view)):
+            self._stage.write_at(place, view[first:last])
 
     def zero(self, runs: list[Run]) -> None:
-        """Fill clusters with zeros."""
+        """Fill clusters with zeros, at once."""
         zeros = bytes(1 << 20)
         for run in runs:
             begin, size = (run.lcn or 0) * self.space.cluster_size, run.length * self.space.cluster_size
             for start in range(0, size, len(zeros)):
-                self._storage.write_at(begin + start, memoryview(zeros)[: min(len(zeros), size - start)])
-
-
-def _merge(runs: list[Run], added: list[Run]) -> list[Run]:
-    merged = list(runs)
-    for run in added:
-        last = merged[-1]
-        if last.lcn is not None and run.lcn == last.lcn + last.length:
-            merged[-1] = Run(last.vcn, last.length + run.length, last.lcn)
-        else:
-            merged.append(run)
-    return merged
+                self._stage.write_at(begin + start, memoryview(zeros)[: min(len(zeros), size - start)])

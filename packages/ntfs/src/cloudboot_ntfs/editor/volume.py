@@ -35,7 +35,7 @@ class WritableNTFS(Editor):
     """An NTFS volume, to be read and changed.
 
     The volume is marked dirty from the first write of an operation to its last, so that one that was interrupted is
-    noticed. Put many changes into one operation with :meth:`changing`. One lock serves all threads, open files
+    noticed. Put many changes into one operation with ``changing()``. One lock serves all threads, open files
     included; a file is claimed with flock(2) until the volume is closed.
 
     Args:
@@ -50,7 +50,7 @@ class WritableNTFS(Editor):
         force: change a volume that is dirty.
 
     Raises:
-        ReadOnlyError: the volume is dirty, its log holds what is to be replayed, or somebody else is writing to it.
+        ReadOnlyError: the volume is dirty, its log holds what is to be replayed, or another process is writing to it.
         NtfsError: not a volume of NTFS 3.
     """
 
@@ -114,7 +114,7 @@ class WritableNTFS(Editor):
             draft = load(self.mft, number)
             if not draft.flags & RecordFlag.DIRECTORY or self._is_link_draft(draft):
                 raise errors.NotADirectoryError(f"{path}: is not a directory")
-            if not self._table.index(number).is_empty:
+            if not self._index(number).is_empty:
                 raise errors.DirectoryNotEmptyError(f"{path}: is not empty")
             self._drop_name(draft, parent, name)
 
@@ -139,28 +139,34 @@ class WritableNTFS(Editor):
             if is_directory:
                 self._refuse_inside(number, new_parent, target)
             other = self.lookup(new_parent, new_name)
+            victim: Draft | None = None
             if other is not None and other.number != number:
-                self._replace(target, other.number, is_directory=is_directory)
-            elif other is not None and (new_parent, other.name.name) != (parent, name):
+                victim = self._victim(target, is_directory=is_directory)
+                self._take_name(victim, new_parent, self._long_name(new_parent, other))
+            elif other is not None and (new_parent, self._long_name(new_parent, other)) != (parent, name):
                 return  # two names of one file: POSIX leaves both
             elif other is not None and new_name == name:
                 return
-            draft = load(self.mft, number)
             self._take_name(draft, parent, name)
             self._add_name(draft, new_parent, new_name)
             self._touch(draft)
+            # The file has its new name before the one that had it goes.
             self._table.store(draft)
+            if victim is not None:
+                self._drop(victim)
 
-    def _replace(self, path: str, number: int, *, is_directory: bool) -> None:
-        there = stat.S_ISDIR(self.stat_inode(number).st_mode)
+    def _victim(self, path: str, *, is_directory: bool) -> Draft:
+        """What a move to ``path`` replaces."""
+        _, _, number = self._existing(path)
+        draft = load(self.mft, number)
+        there = bool(draft.flags & RecordFlag.DIRECTORY) and not self._is_link_draft(draft)
         if is_directory and not there:
             raise errors.NotADirectoryError(f"{path}: is not a directory")
         if there and not is_directory:
             raise errors.IsADirectoryError(f"{path}: is a directory")
-        if there:
-            self.rmdir(path)
-        else:
-            self.unlink(path)
+        if there and not self._index(number).is_empty:
+            raise errors.DirectoryNotEmptyError(f"{path}: is not empty")
+        return draft
 
     def link(self, target: str, path: str) -> None:
         """Give the file at ``target`` another name.
@@ -315,7 +321,7 @@ class WritableNTFS(Editor):
         """The content of an open file as it stands now, and the sequence number of its record.
 
         Raises:
-            StaleFileError: the record is another file's by now, or nobody's.
+            StaleFileError: the record belongs to another file by now, or to none.
         """
         with self.lock:
             try:

@@ -126,8 +126,8 @@ def block_start(block_size: int) -> int:
     return -(-(BLOCK_HEADER + IndexHeader.SIZE + 2 * (block_size // 512 + 1)) // 8) * 8
 
 
-def pack_block(vcn: int, block_size: int, entries: Sequence[bytes], *, has_children: bool) -> bytes:
-    """An index block, protected; ``entries`` include the last."""
+def pack_block(vcn: int, block_size: int, entries: Sequence[bytes], *, has_children: bool, update: int = 1) -> bytes:
+    """An index block, protected by the update sequence number ``update``; ``entries`` include the last."""
     body = b"".join(entries)
     start = block_start(block_size)
     count = block_size // 512 + 1
@@ -135,5 +135,5 @@ def pack_block(vcn: int, block_size: int, entries: Sequence[bytes], *, has_child
     first = start - BLOCK_HEADER
     head += IndexHeader(first, first + len(body), block_size - BLOCK_HEADER, int(has_children)).pack()
     block = bytearray((head.ljust(start, b"\0") + body).ljust(block_size, b"\0"))
-    protect(block)
+    protect(block, update)
     return bytes(block)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+import zlib
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_ntfs.errors import NameTooLongError, PathError
 from cloudboot_ntfs.upcase import units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: UTF-16 units of a name at most.
 MAX_NAME: Final = 255
@@ -46,3 +50,47 @@ def require_windows_name(name: str, path: str) -> None:
         raise PathError(f"{path}: Windows drops a dot or a space at the end of a name", actual=name[-1])
     if name.split(".", maxsplit=1)[0].rstrip(" ").upper() in _DEVICES:
         raise PathError(f"{path}: the name of a device", actual=name)
+
+
+def is_windows_name(name: str) -> bool:
+    """Whether Windows' own interface can open a name."""
+    try:
+        require_windows_name(name, name)
+    except PathError:
+        return False
+    return True
+
+
+#: Characters that DOS has in names, besides letters and digits.
+_DOS_SIGNS: Final = frozenset("!#$%&'()-@^_`{}~")
+
+
+def short_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """A free name of at most eight characters and three for a long one, as Windows makes them.
+
+    The first six characters, ``~`` and a number; after four of them two characters and four digits of a hash, so that
+    many names that begin alike do not need many attempts.
+    """
+    base, dot, extension = name.strip(". ").rpartition(".")
+    if not dot:
+        base, extension = extension, ""
+    base, extension = _dos_characters(base) or "_", _dos_characters(extension)[:3]
+    tail = f".{extension}" if extension else ""
+    for number in range(1, 5):
+        found = f"{base[:6]}~{number}{tail}"
+        if not is_taken(found):
+            return found
+    for attempt in range(1 << 16):
+        digest = zlib.crc32(f"{attempt} {name}".encode("utf-8", "surrogatepass")) & 0xFFFF
+        found = f"{base[:2]}{digest:04X}~{attempt % 9 + 1}{tail}"
+        if not is_taken(found):
+            return found
+    raise PathError(f"{name}: the directory has no free short name for it")
+
+
+def _dos_characters(text: str) -> str:
+    return "".join(
+        each if each.isascii() and (each.isalnum() or each in _DOS_SIGNS) else "_"
+        for each in text.upper()
+        if each not in ". "
+    )

@@ -1,4 +1,4 @@
-"""What is told of files and streams beyond what every file system tells."""
+"""The facts of NTFS files and streams that other file systems do not have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StreamInfo(NamedTuple):
 
 
 class UsnRecord(NamedTuple):
-    """A change that $UsnJrnl tells of. ``reason`` has the bits of MS-FSCC 2.3.63; the time is in ns since 1970."""
+    """A change recorded in $UsnJrnl. ``reason`` has the bits of MS-FSCC 2.3.63; the time is in ns since 1970."""
 
     usn: int
     inode: int

@@ -31,6 +31,8 @@ _LIST: Final = AttributeListEntry.LAYOUT.struct()
 #: Bytes of an attribute list that are read at most; Windows has the same limit.
 _MAX_LIST: Final = 256 * 1024
 _SWEEP: Final = 1 << 20
+#: Records that are kept parsed at most.
+_KEPT: Final = 512
 
 
 @dataclasses.dataclass(slots=True)
@@ -101,8 +103,21 @@ class Mft:
     def __init__(self, storage: Storage, geometry: Geometry) -> None:
         self.storage, self.geometry = storage, geometry
         self._data: Stream | None = None
+        self._kept: dict[int, Record] | None = None
         self.count = 0
         self.reload()
+
+    def keep_records(self) -> None:
+        """Keep parsed records from now on; whoever changes one says so with :meth:`forget`."""
+        self._kept = {}
+
+    def forget(self, number: int | None = None) -> None:
+        """Read a record anew, or all of them."""
+        if self._kept is not None:
+            if number is None:
+                self._kept.clear()
+            else:
+                self._kept.pop(number, None)
 
     def reload(self) -> None:
         """Read again where the records stand, after $MFT has grown."""
@@ -171,7 +186,13 @@ class Mft:
             RecordError: there is none of that number, or it is not in use.
             FixupError, AttributeFormatError: it is damaged.
         """
-        found = parse_record(self.raw(number), number)
+        found = None if self._kept is None else self._kept.get(number)
+        if found is None:
+            found = parse_record(self.raw(number), number)
+            if self._kept is not None:
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[number] = found
         if in_use and not found.in_use:
             raise RecordError(
                 "the record is not in use", structure="RecordHeader", field="flags", where={"record": number}

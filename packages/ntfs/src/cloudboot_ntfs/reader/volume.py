@@ -125,6 +125,7 @@ class NTFS:
         self._case_sensitive, self._system_files = case_sensitive, system_files
         self._directories: collections.OrderedDict[int, _Directory] = collections.OrderedDict()
         self._upcase: dict[int, int] | None = None
+        self._plain_ascii = False
         self._secure: Secure | None = None
 
     def __enter__(self) -> Self:
@@ -182,10 +183,14 @@ class NTFS:
                     "$UpCase is too short", structure="$UpCase", expected=UPCASE_SIZE, actual=len(data)
                 )
             self._upcase = mapping_of_bytes(data)
+            # str.upper is many times faster, where the table is the one that everybody has
+            self._plain_ascii = all(self._upcase.get(unit, unit) == ord(chr(unit).upper()) for unit in range(128))
         return self._upcase
 
     def fold(self, name: str) -> str:
         """The upper case of a name by the volume's own table, in UTF-16 code units."""
+        if name.isascii() and self._plain_ascii:
+            return name.upper()
         return units(name).translate(self.upcase_mapping())
 
     # Directories
@@ -496,7 +501,7 @@ class NTFS:
             yield Region("backup-boot", self.geometry.backup_offset, self.geometry.sector_size)
 
     def usn_records(self) -> Iterator[UsnRecord]:
-        """The changes that $Extend/$UsnJrnl tells of, oldest first; none where there is no journal.
+        """The changes recorded in $Extend/$UsnJrnl, oldest first; none where there is no journal.
 
         Raises:
             RecordError: a record that cannot be.

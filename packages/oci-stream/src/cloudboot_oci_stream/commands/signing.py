@@ -135,7 +135,7 @@ def formats_of(options: argparse.Namespace) -> tuple[Format, ...]:
 
 
 def needed_signer(options: argparse.Namespace, limit: Deadline) -> Signer:
-    """Who signs, where somebody has to; the errors of :func:`signer_of`."""
+    """The signer, where a signature is asked for; the errors of :func:`signer_of`."""
     signer = signer_of(options, limit)
     if signer is None:
         raise KeyFileError("no signer is named", hint="give a key or an identity")

@@ -158,7 +158,7 @@ class Lanes:
         """Receive all of it.
 
         Raises:
-            OciError: the first lane failed for good.
+            OciError: the first connection failed and is not retried.
         """
         if self._pile:
             self._add_helpers(self._most)

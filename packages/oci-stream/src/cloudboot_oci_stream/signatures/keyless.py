@@ -155,7 +155,7 @@ class _Wanted:
         self.seen = True
         self.issuer, self.subject = identity_of(cert)
         if not self._is_wanted(self.issuer, self.subject):
-            raise WrongSignerError("signed by somebody else", actual=f"{self.subject} by {self.issuer}")
+            raise WrongSignerError("signed by another identity", actual=f"{self.subject} by {self.issuer}")
 
 
 def identity_of(certificate: Certificate) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def identity_of(certificate: Certificate) -> tuple[str, str]:
             if extension.oid in {_ISSUER, _ISSUER_V2} and isinstance(extension.value, UnrecognizedExtension)
         }
     except (ValueError, ExtensionNotFound, DuplicateExtension, UnsupportedGeneralNameType) as error:
-        raise SigningCertificateError(f"a certificate that names nobody: {first_line(error)}") from None
+        raise SigningCertificateError(f"the certificate names no identity: {first_line(error)}") from None
     if len(subjects) != 1 or len(names) != 1 or len(issuers) != 1:
         raise SigningCertificateError(
             "a certificate that does not name one subject and one issuer", actual=f"{len(names)} and {len(issuers)}"

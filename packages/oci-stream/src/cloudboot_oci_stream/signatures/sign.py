@@ -131,7 +131,7 @@ def sign_stored(
 
 
 def _push_cosign(store: Store, subject: Descriptor, payload: bytes, signature: bytes, deadline: Deadline) -> Descriptor:
-    """Add a layer to cosign's tag. Registries have no locks: look whether somebody wrote over it."""
+    """Add a layer to cosign's tag. Registries have no locks: look whether another client overwrote it."""
     tag = signature_tag(subject.digest)
     if tag is None:
         raise SigningError("cosign's tag is for SHA-256 digests only", actual=subject.digest)

@@ -92,7 +92,7 @@ class IdentitySigner:
         return sign_statement(self.trust, self.token, statement)
 
     def detached(self, payload: bytes) -> bytes:
-        """Not to be had: cosign's tag is for keys.
+        """Refused: cosign's tag is for keys.
 
         Raises:
             SigningError: always.

@@ -152,7 +152,7 @@ class Descriptor:
 
 
 def read_annotations(value: object) -> dict[str, str]:
-    """Annotations of somebody's document: as :func:`check_annotations`, and null is an empty string, as it is in Go."""
+    """Annotations of a document that was read: as :func:`check_annotations`; null is an empty string, as in Go."""
     if isinstance(value, Mapping):
         value = {name: "" if text is None else text for name, text in value.items()}
     return check_annotations(value)

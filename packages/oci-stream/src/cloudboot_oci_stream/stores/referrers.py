@@ -97,7 +97,7 @@ def push_referrer(
     Raises:
         DescriptorError: a media type or annotation is malformed.
         ProtocolError: something that is no index has the tag.
-        TransportError: somebody else kept changing the tag's index at the same time.
+        TransportError: another client kept changing the tag's index at the same time.
         OciError: the registry or folder does not take it.
     """
     noted = dict(sorted(own_annotations(annotations).items()))
@@ -148,7 +148,7 @@ def _read_tag(store: Store, digest: str, deadline: Deadline) -> tuple[dict[str, 
 
 
 def _add_to_tag(store: Store, digest: str, entry: Descriptor, deadline: Deadline) -> None:
-    """Put ``entry`` into the tag's index. Registries have no locks: look whether somebody wrote over it."""
+    """Put ``entry`` into the tag's index. Registries have no locks: look whether another client overwrote it."""
     place = store.sibling(referrers_tag(digest))
     for _ in range(_ATTEMPTS):
         try:

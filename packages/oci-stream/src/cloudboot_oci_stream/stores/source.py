@@ -113,7 +113,7 @@ class Stream:
             ``offset + count``, or less at the end of the stream.
 
         Raises:
-            OciError: ``offset`` has been passed for good.
+            OciError: ``offset`` has been passed, and the source cannot be read again.
         """
         if offset < self._start:
             raise OciError(

@@ -60,7 +60,7 @@ class Store(Protocol):
         """Whether a blob is there."""
 
     def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
-        """Take a blob over from another repository of the same registry; false if that is not to be had."""
+        """Take a blob over from another repository of the same registry; false if the registry does not."""
 
     def write_blob(
         self,

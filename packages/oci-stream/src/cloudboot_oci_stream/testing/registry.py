@@ -114,7 +114,7 @@ class FaultyRegistry:
     """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
 
     ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
-    own token service, each good for ``token_uses`` requests, which it gives to anybody if ``anonymous``.
+    own token service, each good for ``token_uses`` requests, which it gives without credentials if ``anonymous``.
     """
 
     def __init__(

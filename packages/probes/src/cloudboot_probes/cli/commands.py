@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "cloudboot"
 PURPOSE = "Boot any operating system from an OCI artifact, and prove every step."
+ENVIRONMENT = "CLOUDBOOT_"
+"""What the environment variable of an option begins with."""
 _OPTIONS = (
     ("-h, --help", "Print this text."),
     ("--version", "Print the version."),
@@ -234,7 +236,9 @@ def run(words: list[str]) -> int:
         command, name, rest = resolve(words)
         if isinstance(command, Group):
             return _run_group(command, name, rest, console)
-        options = command.parser(name).read(rest)
+        parser = command.parser(name)
+        options = parser.read([*parser.from_environment(ENVIRONMENT, os.environ, rest), *rest])
+        console = Console(json=options.json, verbose=options.verbose)
     except UsageError as error:
         report_error(console, error)
         return exit_code(error)

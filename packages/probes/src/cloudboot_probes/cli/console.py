@@ -61,7 +61,7 @@ class Console:
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal that stdout is; ``None`` where it is none, and lines are as long as they are."""
+        """Columns of the terminal that stdout is; ``None`` where stdout is not a terminal and lines are not wrapped."""
         return _columns() if sys.stdout.isatty() else None
 
     def print(self, text: str = "", *, end: str = "\n") -> None:

@@ -72,7 +72,9 @@ class _Endless(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Up to ``size`` bytes, fewer at the end of the medium."""
-        there = max(0, self._storage.size - self._position)
+        there = self._storage.size - self._position
+        if there <= 0:
+            return b""
         data = self._storage.read_at(self._position, there if size is None or size < 0 else min(size, there))
         self._position += len(data)
         return data

@@ -12,14 +12,14 @@ import cloudboot_ufs2 as ufs2
 from cloudboot_base import FormatError, Window
 from cloudboot_disk_image import open_disk
 from cloudboot_fat import FatReader
-from cloudboot_uefi_host.drivers.el_torito import EFI_PLATFORM, SECTOR, read_catalogue
+from cloudboot_uefi_host.drivers.el_torito import EFI_PLATFORM, SECTOR, BootEntry, read_catalogue
 
 from .errors import MediumError
 from .iso import IsoTree, is_iso
 from .volume import FatFiles, FolderFiles, TarFiles, VfsFiles, Volume, is_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from cloudboot_base import Storage
@@ -29,6 +29,8 @@ _BSD_SLICES: Final = frozenset({0xA5, 0xA6, 0xA9})
 _MBR_ESP: Final = 0xEF
 _FAT_TYPES: Final = frozenset({0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, _MBR_ESP})
 _BIOS_TYPES: Final = frozenset({gpt.partition_types.FREEBSD_BOOT, gpt.partition_types.BIOS_BOOT})
+#: Bytes of a disk that is decompressed.
+MAX_MEDIUM: Final = 64 << 30
 _ARCHIVE: Final = "root.tar"
 
 
@@ -58,7 +60,8 @@ def open_medium(path: Path, say: Callable[[str], None] = lambda _: None) -> Iter
     """Open a folder, a tar archive, an ISO image, or a disk image in any container that cloudboot_disk_image reads.
 
     Raises:
-        MediumError: it is none of them.
+        MediumError: the file is of another kind.
+        FormatError: it is an ISO image, and its volume or its boot catalogue breaks the format.
         MissingDependencyError: it is an ISO image, and pycdlib is not installed.
         OSError: it cannot be read.
     """
@@ -71,12 +74,13 @@ def open_medium(path: Path, say: Callable[[str], None] = lambda _: None) -> Iter
         yield Medium(name, "tar", [Volume("the archive", TarFiles(path), lambda _: path)])
         return
     with contextlib.ExitStack() as stack:
-        disk = stack.enter_context(open_disk(path))
+        disk = stack.enter_context(open_disk(path, limit=MAX_MEDIUM))
         medium = Medium(name, disk.format)
         if is_iso(disk.storage):
+            entries = read_catalogue(disk.storage)  # pycdlib does not say what is wrong with it
             tree = IsoTree(disk.storage)
             stack.callback(tree.close)
-            _add_iso(medium, disk.storage, tree)
+            _add_iso(medium, disk.storage, tree, entries)
         _add_partitions(medium, disk.storage, say)
         if not medium.volumes and not medium.partitions:
             reasons = "; ".join(medium.problems)
@@ -86,17 +90,12 @@ def open_medium(path: Path, say: Callable[[str], None] = lambda _: None) -> Iter
         yield medium
 
 
-def _add_iso(medium: Medium, storage: Storage, tree: IsoTree) -> None:
+def _add_iso(medium: Medium, storage: Storage, tree: IsoTree, entries: Iterable[BootEntry]) -> None:
     if medium.format == "raw":
         medium.format = "iso9660"
     medium.volumes.append(
         Volume(f"the ISO 9660 volume ({tree.names} names)", tree, lambda folder: tree.write_tar(folder / _ARCHIVE))
     )
-    try:
-        entries = read_catalogue(storage)
-    except FormatError as error:
-        medium.problems.append(f"the El Torito catalogue: {error}")
-        return
     for entry in entries:
         title = f"El Torito image {entry.number}"
         if entry.platform != EFI_PLATFORM:

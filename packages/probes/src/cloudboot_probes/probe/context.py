@@ -35,7 +35,7 @@ class ProbeOptions:
 
     Without a ``timeout`` there are 300 s, and 20 ms more for each entry that the image's manifest lists.
     ``policy`` says whose signatures the image needs; without one, none is looked at. ``deadline`` ends what is asked of
-    the registry, ``retry`` says how often a transfer may break.
+    the registry, ``retry`` says how often a transfer may break. With ``trace`` a session's boot has logs as files.
     """
 
     architecture: str = "amd64"
@@ -47,6 +47,7 @@ class ProbeOptions:
     retry: RetryPolicy | None = None
     policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
+    trace: bool = False
 
 
 @dataclass
@@ -54,7 +55,8 @@ class Probe:
     """One probe, while it runs: each stage finds here what the ones before it left.
 
     ``nonce`` is a number that this probe alone knows: what runs in the machine has to say it. Leaving the ``with``
-    block ends the machine and gives the image's memory back.
+    block ends the machine and gives the image's memory back. ``file`` is the path of an image that was a file, and is
+    at ``reference`` for this probe alone.
     """
 
     system: System
@@ -64,6 +66,7 @@ class Probe:
     marks: dict[str, float] = field(default_factory=dict)
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     notices: list[str] = field(default_factory=list)
+    file: str | None = None
 
     def __post_init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -81,6 +84,11 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def shown(self) -> str:
+        """What the user calls the image."""
+        return self.file or self.reference
 
     @property
     def pinned(self) -> str:

@@ -37,6 +37,16 @@ _SHOWN: Final = 12
 _LINES: Final = 25
 
 
+def refuse(probe: Probe) -> None:
+    """Let no firmware that starts disks have a kernel: a probe in which no gate applied would pass.
+
+    Raises:
+        GateFailedError: the artifact is a kernel.
+    """
+    if probe.kernel_layers is not None:
+        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
+
+
 def describe_layers(probe: Probe) -> Mapping[str, object]:
     """The layers that resolve found, for its evidence."""
     layers = probe.kernel_layers
@@ -206,7 +216,7 @@ def start_image(probe: Probe) -> Mapping[str, object]:
         "ending": str(outcome if outcome is not None else failure),
         "calls": dict(firmware.trace.counts.most_common(_SHOWN)),
         "console": lines[-_LINES:],
-        "virtual_seconds": round(firmware.clock.seconds(), 3),
+        "seconds": round(firmware.clock.seconds(), 3),
     }
     if session.initrd is not None:
         evidence["initrd_loaded"] = session.initrd.reads

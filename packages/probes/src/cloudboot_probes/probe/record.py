@@ -120,7 +120,7 @@ class Recorder:
             title=probe.system.title,
             architecture=probe.options.architecture,
             firmware=firmware,
-            reference=probe.reference,
+            reference=probe.shown,
         )
 
     def record(self, *, interrupted: bool = False) -> Record:

@@ -63,7 +63,7 @@ def resolve_reference(probe: Probe) -> Mapping[str, object]:
         signed = {"rule": found.rule, "signed_by": [_signer(signature) for signature in found.signatures]}
     document, manifest = resolve_manifest(store, deadline=options.deadline, retry=options.retry)
     evidence = {
-        "reference": probe.reference,
+        "reference": probe.shown,
         **signed,
         "manifest": document.digest,
         "artifact_type": manifest.artifact_type,

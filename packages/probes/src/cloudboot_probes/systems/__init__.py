@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudboot_base.program import suggestion
 from cloudboot_probes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cloudboot_qemu.drives import Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,9 @@ class System:
     expressions for the serial line, with a group named ``evidence`` around what a report should show; one that is
     ``None`` has no counterpart in this system. ``mounted``, ``finished`` and ``failed`` are matched with whole lines.
     ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
-    ``tolerated_findings`` are kinds of findings of the checkers that this system does not mind. ``text_console`` says
-    that the machine is to have no display.
+    ``keys`` are typed by the firmwares that are driven from this process: pairs of a pattern at the end of the
+    console's text and the keys that answer it. ``tolerated_findings`` are kinds of findings of the checkers that this
+    system does not mind. ``text_console`` says that the machine is to have no display.
     """
 
     name: str
@@ -34,6 +39,7 @@ class System:
     gates: tuple[str, ...]
     tolerated_findings: frozenset[str]
     prompts: tuple[str, ...]
+    keys: tuple[tuple[str, str], ...]
     loader_files: tuple[str, ...]
     loader_pattern: str
     banner_pattern: str | None
@@ -43,6 +49,8 @@ class System:
     panic_pattern: str | None
     loader_failed_pattern: str | None
     text_console: bool = False
+    silent: bool = False
+    drive: Interface = "virtio"
 
     def loader_paths(self, architecture: str) -> tuple[str, ...]:
         """The paths of the loader on the ESP, the system's own first.
@@ -102,6 +110,7 @@ def load(name: str) -> System:
         gates=tuple(data.get("gates", ())),
         tolerated_findings=frozenset(data.get("tolerated-findings", ())),
         prompts=tuple(data.get("prompts", ())),
+        keys=tuple((expect, typed) for expect, typed in data.get("keys", ())),
         loader_files=tuple(data.get("loader-reads", ())),
         loader_pattern=serial["loader"],
         banner_pattern=serial.get("banner"),
@@ -111,4 +120,6 @@ def load(name: str) -> System:
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
         text_console=data.get("text-console", False),
+        silent=data.get("silent", False),
+        drive=data.get("drive", "virtio"),
     )

@@ -20,7 +20,6 @@ from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.image import Plan, esp_options
 from cloudboot_probes.inventory import account_of_file
 from cloudboot_probes.manifest import PATH as MANIFEST_PATH
-from cloudboot_probes.readback import read_back
 from cloudboot_probes.recipe import MIB
 
 from . import contents
@@ -30,7 +29,7 @@ from .store import Partitions, given_store, new_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cloudboot_base import Storage, WritableStorage
+    from cloudboot_base import WritableStorage
     from cloudboot_ntfs.builder.members import Member
     from cloudboot_probes.recipe import Recipe
 
@@ -57,14 +56,6 @@ class WindowsPlan(Plan):
         )  # fmt: skip
         self.open.close()
         return gpt.create(storage, self.table)
-
-    def read_back(self, storage: Storage) -> list[str]:
-        """Check the partition table and the ESP, and compare every file of the ESP with the manifest.
-
-        Raises:
-            ReadBackError: the disk does not hold what was planned.
-        """
-        return read_back(storage, self.contents.manifest, root=False)
 
 
 def plan(recipe: Recipe, say: Callable[[str], None]) -> WindowsPlan:

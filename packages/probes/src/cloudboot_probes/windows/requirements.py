@@ -63,12 +63,12 @@ def _secure_boot(found: Examination, build: int) -> str:
     """Whether the programs could start with Secure Boot on, and whether this Windows wants it."""
     unsigned = []
     for name, data in (
-        ("the boot manager", found.boot_manager),
-        ("the loader", found.program(found.loader_path.replace("\\", "/"))),
+        ("boot manager", found.boot_manager),
+        ("loader", found.program(found.loader_path.replace("\\", "/"))),
     ):
         if not certificates(PEImage.parse(data)):
             unsigned.append(name)
     wanted = "setup demands firmware that has it; a start does not need it" if build >= _WINDOWS_11 else "not needed"
     if unsigned:
-        return f"{wanted}; it has to be off: {' and '.join(unsigned)} is not signed"
+        return f"{wanted}; it has to be off: not signed: {', '.join(unsigned)}"
     return f"{wanted}; boot manager and loader are signed"

@@ -119,8 +119,8 @@ class Screen:
 
 
 #: The words before the file and the code are in the language of the boot manager; the form is the same in all.
-_CODE = re.compile(r":[ \t]*(0x[cC][0-9a-fA-F]{7})\b")
-_FILE = re.compile(r":[ \t]*(\\[^\n:]*?)[ \t]*(?:\n|\Z)")
+_CODE = re.compile(r":\s{0,80}(0x[cC][0-9a-fA-F]{7})\b")
+_FILE = re.compile(r":\s{0,80}(\\[^\n:]*?)[ \t]*(?:\n|\Z)")
 #: Lines between the file and the code, in the legacy and in the later form of the screen.
 _NEAR = 1200
 

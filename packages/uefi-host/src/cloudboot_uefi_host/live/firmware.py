@@ -94,7 +94,14 @@ class LiveFirmware:
         self.console = LiveConsole(self.memory, self.clock.seconds, agent.qemu.send)
         self.images = LiveImages(self.machine, self.services, self.handles, self.allocator)
         self.observer = Observer(
-            self.machine, processor, self.services, self.handles, self.images, self.console, self.system_table
+            self.machine,
+            processor,
+            self.services,
+            self.handles,
+            self.images,
+            self.console,
+            self.system_table,
+            self.serial,
         )
         self.images.watching = self.observer.watching
         for handle in self.handles.with_protocol(_BLOCK_IO):

@@ -48,15 +48,19 @@ def _trap(distance: int) -> bytes:
 
 
 _LAYOUT: Final = StubLayout(_REGISTERS, "r11", _trap)
-#: A trap's own ``ret`` stands behind the jump.
-_ARCHITECTURE: Final = replace(AMD64, trap_size=12)
+#: A trap's own ``ret`` stands behind the jump; the flags are no 64-bit register of the stub's.
+_ARCHITECTURE: Final = replace(AMD64, trap_size=12, registers=_REGISTERS)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentMachine:
-    """The machine, the processor in the agent's loop, and what the agent was given: its handle, the system table."""
+    """The machine, the processor in the agent's loop, and what the agent was given: its handle, the system table.
+
+    ``version`` is QEMU's.
+    """
 
     qemu: qemu.Machine
+    version: str
     processor: StubProcessor
     image: int
     system_table: int
@@ -101,7 +105,9 @@ def start_agent(*, memory: int, seconds: float, firmware: qemu.Firmware | None =
         machine.qmp("stop")
         processor = StubProcessor("QEMU", _ARCHITECTURE, GuestMemory(view, 0), _LAYOUT, Connection(machine.debugger))
         _hold(processor, loop)
-        return AgentMachine(machine, processor, image, table, stack.pop_all().close)
+        version = machine.qmp("query-version")["qemu"]
+        text = f"{version['major']}.{version['minor']}.{version['micro']}"
+        return AgentMachine(machine, text, processor, image, table, stack.pop_all().close)
 
 
 def _agent_disk() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from cloudboot_uefi_abi.protocols.console import (
 from cloudboot_uefi_abi.status import is_error
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES, EFI_RUNTIME_SERVICES, EFI_SYSTEM_TABLE
 from cloudboot_uefi_host.core.control import AwaitingInput, BootServicesExited, MachineReset
+from cloudboot_uefi_host.errors import GuestFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _BOOT_SERVICES: Final = (
     "AllocatePages", "GetMemoryMap", "WaitForEvent", "InstallProtocolInterface", "HandleProtocol", "LocateHandle",
     "LocateDevicePath", "InstallConfigurationTable", "LoadImage", "StartImage", "Exit", "UnloadImage",
-    "ExitBootServices", "SetWatchdogTimer", "ConnectController", "OpenProtocol", "ProtocolsPerHandle",
+    "ExitBootServices", "SetWatchdogTimer", "ConnectController", "OpenProtocol",
     "LocateHandleBuffer", "LocateProtocol",
 )  # fmt: skip
 """Those that firmware and programs call seldom. A stop takes a millisecond, and the firmware itself raises and restores
@@ -38,6 +40,10 @@ the TPL, allocates pool memory and checks events thousands of times in a second.
 _RUNTIME_SERVICES: Final = ("GetVariable", "SetVariable", "ResetSystem")
 _OUTPUT: Final = ("Reset", "OutputString", "SetMode", "ClearScreen", "SetCursorPosition")
 _MAX_RESET_DATA: Final = 4096
+_EXCEPTION: Final = re.compile(
+    r"!!!! X64 Exception Type - (?P<kind>[^!\n]+?) +CPU.*?RIP +- (?P<rip>[0-9A-F]+)", re.DOTALL
+)
+"""What EDK2's handler of exceptions prints on the serial line before it stops for good."""
 _INPUT_EX: Final = GUIDS["EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL"].bytes_le
 _ARGUMENTS: Final = ("rcx", "rdx", "r8", "r9")
 
@@ -58,10 +64,11 @@ class Observer:
         images: LiveImages,
         console: LiveConsole,
         system_table: int,
+        serial: Callable[[], str],
     ) -> None:
         self._machine, self._processor, self._memory = machine, processor, machine.memory
         self._services, self._handles, self._images, self._console = services, handles, images, console
-        self._table = system_table
+        self._table, self._serial = system_table, serial
         self._output = self._field("ConOut")
         self._watched: dict[int, tuple[str, Callable[..., None] | None]] = {}
         self._polls: dict[int, str] = {}
@@ -138,6 +145,9 @@ class Observer:
 
     def _slice(self) -> None:
         """Half a second has passed without a stop."""
+        fault = _EXCEPTION.search(self._serial())
+        if fault is not None:
+            raise self._fault(fault["kind"], int(fault["rip"], 16))
         if self._console.silent():
             if self._waiting:
                 raise AwaitingInput
@@ -147,6 +157,14 @@ class Observer:
         elif self._polled:
             self._polled = False
             self._processor.unwatch(self._polls)
+
+    def _fault(self, kind: str, pc: int) -> GuestFaultError:
+        where: dict[str, int | str] = {"pc": pc}
+        image = self._images.name_at(pc)
+        if image:
+            where["image"] = image
+        report = self._machine.report(pc)
+        return GuestFaultError(f"the firmware met an exception of the processor: {kind}", where=where, report=report)
 
     def _new_line(self, image: str, *_: int) -> None:
         self._console.output(image, "\n")

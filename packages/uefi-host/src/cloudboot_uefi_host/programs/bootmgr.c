@@ -32,22 +32,21 @@ static const uint8_t block_io_guid[16] = EFI_BLOCK_IO_PROTOCOL_GUID;
 #define IMAGE_CHECKSUM_MISMATCH 0xc0000221u
 #define NOT_FOUND 0xc0000225u
 
-static void put(const uint16_t *text) {
+/* Letter by letter: where a serial line is slow, EDK2 sends the letter at which its time is over, and drops the rest. */
+static void letter(uint16_t one) {
+  uint16_t text[2] = {one, 0};
   EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
-  out->OutputString(out, (void *)text);
+  out->OutputString(out, text);
+}
+
+static void put(const uint16_t *text) {
+  for (; *text; text++) letter(*text);
 }
 
 static void print(const char *text) {
-  uint16_t line[64];
-  uint64_t at = 0;
   for (; *text; text++) {
-    if (*text == '\n') line[at++] = '\r';
-    line[at++] = (uint8_t)*text;
-    if (at > 60 || !text[1]) {
-      line[at] = 0;
-      put(line);
-      at = 0;
-    }
+    if (*text == '\n') letter('\r');
+    letter((uint8_t)*text);
   }
 }
 

@@ -18,7 +18,7 @@ from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.fileflags import parse_flags
 
 from .content import SliceContent
-from .members import TreeBuilder
+from .mapping import TreeBuilder
 from .node import Node, device_number
 from .notices import Notices
 from .paxattr import attributes_of

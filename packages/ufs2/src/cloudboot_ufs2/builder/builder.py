@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from cloudboot_ufs2.layout.records import Fs
 
-    from .members import Member
+    from .mapping import Member
 
     Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
 
@@ -171,7 +171,7 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
 def opened_source(source: Source, notices: Notices | None = None) -> Iterator[Node]:
     """The tree of any kind of source; its files can be read inside the block. ``notices`` is told what is left out."""
     if isinstance(source, Mapping):
-        from .members import read_mapping
+        from .mapping import read_mapping
 
         yield read_mapping(source)
     elif isinstance(source, str | os.PathLike) and os.path.isdir(source):

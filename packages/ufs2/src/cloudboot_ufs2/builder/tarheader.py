@@ -86,8 +86,7 @@ class TarReader:
                     self._global(payload)
                 elif kind in b"xX":
                     found, parts = _pax_records(payload, self._label)
-                    records.update(found)
-                    sparse_map = parts or sparse_map
+                    records, sparse_map = found, parts  # of two headers in a row the last counts
                 else:
                     long[kind] = payload.split(b"\0", 1)[0]
                 at = data + _padded(stored)

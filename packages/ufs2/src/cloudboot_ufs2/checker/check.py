@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Finding, Storage, Window, open_storage
 from cloudboot_ufs2.errors import SuperblockError, UnsupportedError
-from cloudboot_ufs2.layout import rules
+from cloudboot_ufs2.layout import superblock_rules
 from cloudboot_ufs2.layout.constants import CK_SUPERBLOCK, UFS_LINK_MAX_SIGNED
 from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.layout.records import Fs, FsRecovery
@@ -132,8 +132,8 @@ def _superblock(storage: Storage, findings: Findings) -> tuple[Fs, ByteOrder, in
 
 def _check_superblock(storage: Storage, fs: Fs, at: int, findings: Findings) -> bool:
     """Whether the superblock makes enough sense to go on."""
-    broken = list(rules.structural(fs))
-    others = [] if broken else list(rules.remaining(fs))
+    broken = list(superblock_rules.structural(fs))
+    others = [] if broken else list(superblock_rules.remaining(fs))
     for violation in broken + others:
         name, _, member = violation.field.partition(".")
         findings.add(

@@ -9,8 +9,8 @@ import numpy as np
 
 from cloudboot_ufs2.errors import Ufs2Error
 from cloudboot_ufs2.layout.constants import DT_UNKNOWN, UFS_ROOTINO
-from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.directory import PIECE, Problem, Record, scan
+from cloudboot_ufs2.layout.ufs1 import UFS2
 from cloudboot_ufs2.reader.file import UFS2File
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from cloudboot_base import Finding
 from cloudboot_ufs2.layout.bits import group_hash
 from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP
-from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg
 from cloudboot_ufs2.layout.superblock import has_hash
+from cloudboot_ufs2.layout.ufs1 import UFS2
 
 from .survey import GroupFacts
 

@@ -17,14 +17,14 @@ from cloudboot_ufs2.layout.constants import (
     UFS_NXADDR,
     UFS_ROOTINO,
 )
-from cloudboot_ufs2.layout.dialect import UFS2, inline_limit
 from cloudboot_ufs2.layout.geometry import howmany, roundup
 from cloudboot_ufs2.layout.hashes import check_hashes
 from cloudboot_ufs2.layout.records import Ufs2Dinode
 from cloudboot_ufs2.layout.superblock import has_hash
+from cloudboot_ufs2.layout.ufs1 import UFS2, inline_limit
 from cloudboot_ufs2.reader.extattr import NAMESPACES, parse_attributes, read_area
 
-from .claims import Claims, claim_block, take
+from .block_owners import Claims, claim_block, take
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,10 +9,10 @@ import numpy as np
 
 from cloudboot_base import Finding
 from cloudboot_ufs2.layout.constants import UFS_ROOTINO
-from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.group import SpaceCounts, count_space, get_bits
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg, Csum, Fs
+from cloudboot_ufs2.layout.ufs1 import UFS2
 
 if TYPE_CHECKING:
     from cloudboot_ufs2.layout.group import Bools

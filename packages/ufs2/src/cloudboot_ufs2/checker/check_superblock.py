@@ -17,9 +17,9 @@ from cloudboot_ufs2.layout.constants import (
     SUJ_MIN,
     UFS_ROOTINO,
 )
-from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.directory import Record
 from cloudboot_ufs2.layout.records import Fs
+from cloudboot_ufs2.layout.ufs1 import UFS2
 
 if TYPE_CHECKING:
     from .survey import Survey

@@ -16,8 +16,8 @@ from cloudboot_ufs2.layout.superblock import has_hash
 
 if TYPE_CHECKING:
     from cloudboot_base import Finding
+    from cloudboot_base.overlay import Overlay
 
-    from .overlay import Overlay
     from .survey import Survey
 
 #: what is repaired here; orphans that are not cleared are reconnected later

@@ -25,8 +25,8 @@ from .check_superblock import data_size
 
 if TYPE_CHECKING:
     from cloudboot_base import Finding
+    from cloudboot_base.overlay import Overlay
 
-    from .overlay import Overlay
     from .survey import GroupFacts, Survey
 
 _COUNTED = ("directories", "free-blocks", "free-inodes", "free-fragments")

@@ -9,11 +9,11 @@ import numpy as np
 
 from cloudboot_base import Finding
 from cloudboot_ufs2.layout.constants import SBLOCKSEARCH, UFS_LINK_MAX_SIGNED, UFS_ROOTINO
-from cloudboot_ufs2.layout.dialect import dialect_of
 from cloudboot_ufs2.layout.directory import Record
 from cloudboot_ufs2.layout.geometry import geometry_of
 from cloudboot_ufs2.layout.group import get_bits
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
+from cloudboot_ufs2.layout.ufs1 import dialect_of
 from cloudboot_ufs2.reader.blocks import BlockMap
 
 from .fragmentmap import FragmentMap, InodeNumbers

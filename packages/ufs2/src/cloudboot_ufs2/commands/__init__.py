@@ -21,28 +21,28 @@ PROGRAM: Final = "cloudboot-ufs2"
 
 #: Each command: the module it stands in, and its purpose.
 _COMMANDS: Final = {
-    "build": ("making", "Make a file system that holds a folder or a tar archive."),
-    "newfs": ("making", "Make an empty file system."),
+    "build": ("build", "Make a file system that holds a folder or a tar archive."),
+    "format": ("build", "Make an empty file system."),
     "ls": ("reading", "List a directory."),
     "cat": ("reading", "Write a file to stdout."),
     "get": ("reading", "Copy a file, or a directory with all it holds, out of the file system."),
     "info": ("reading", "Describe a file system."),
     "check": ("checking", "List everything wrong with a file system."),
-    "extract": ("taking", "Write a file system, or parts of it, as a tar archive."),
-    "verify": ("taking", "Tell whether FreeBSD can boot from a file system; exit 1 if not."),
-    "diff": ("taking", "Compare with another image or a folder; exit 1 if they differ."),
-    "put": ("changing", "Copy a file, or a folder with all it holds, into the file system."),
-    "mkdir": ("changing", "Make a directory."),
-    "rm": ("changing", "Remove a file, a link or an empty directory."),
-    "ln": ("changing", "Give a file another name, or make a symbolic link."),
-    "mv": ("changing", "Rename a file or directory, by POSIX's rules."),
-    "chmod": ("changing", "Change permissions."),
-    "chown": ("changing", "Change owners."),
-    "touch": ("changing", "Set the times of files, and make those that are missing."),
+    "export": ("export", "Write a file system, or parts of it, as a tar archive."),
+    "verify": ("export", "Tell whether FreeBSD can boot from a file system; exit 1 if not."),
+    "diff": ("export", "Compare with another image or a folder; exit 1 if they differ."),
+    "put": ("edit", "Copy a file, or a folder with all it holds, into the file system."),
+    "mkdir": ("edit", "Make a directory."),
+    "rm": ("edit", "Remove a file, a link or an empty directory."),
+    "ln": ("edit", "Give a file another name, or make a symbolic link."),
+    "mv": ("edit", "Rename a file or directory, by POSIX's rules."),
+    "chmod": ("edit", "Change permissions."),
+    "chown": ("edit", "Change owners."),
+    "touch": ("edit", "Set the times of files, and make those that are missing."),
     "repair": ("checking", "Repair what fsck_ffs -p repairs, and nothing else: all of it or none."),
 }
 #: newfs(8), whose letters these take, has another use for -h.
-_LONG_HELP_ONLY: Final = frozenset({"build", "newfs"})
+_LONG_HELP_ONLY: Final = frozenset({"build", "format"})
 
 
 def program() -> Program:

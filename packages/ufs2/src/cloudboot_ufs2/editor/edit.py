@@ -43,7 +43,7 @@ from cloudboot_vfs.exclusive import claim, run_deferred
 from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
 from .dirwrite import empty_directory
-from .live import Space
+from .free_space import Space
 from .livefile import LiveFile
 from .locked import LockedUFS2
 from .operation import Directories, Operation

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2.reader.file import UFS2File
+from cloudboot_vfs.livefile import LiveWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from .edit import WritableUFS2
 
 
-class LiveFile(UFS2File):
+class LiveFile(LiveWriting, UFS2File):
     """The bytes of a file, as they are now. Each call is one step: threads share a file as they share the volume."""
+
+    _volume: WritableUFS2
 
     def __init__(
         self,
@@ -40,9 +43,6 @@ class LiveFile(UFS2File):
         if append:
             self._position = inode.di_size
 
-    def __del__(self) -> None:
-        """Nothing: :class:`io.IOBase` would close, and a buffer that is collected with this could not be emptied."""
-
     @property
     def size(self) -> int:
         """Size in bytes.
@@ -60,14 +60,6 @@ class LiveFile(UFS2File):
             self._size = self._inode.di_size
             self._forget_runs()
             self._seen = self._volume.changes
-
-    def readable(self) -> bool:
-        """Whether the mode allows reading."""
-        return self._readable
-
-    def writable(self) -> bool:
-        """Whether the mode allows writing."""
-        return self._writable
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
@@ -94,45 +86,17 @@ class LiveFile(UFS2File):
             self._refresh()
             return super().readinto_at(offset, buffer)
 
-    def write(self, data: Buffer, /) -> int:
-        """Write all of ``data`` at the position, or at the end if the file was opened to append."""
-        count = memoryview(data).nbytes
-        with self._volume.lock:
-            start = None if self._append else self._position
-            if self._volume.busy:
-                # A buffer that the garbage collector empties in the middle of an operation waits for its end.
-                kept = bytes(data)
-                self._volume.when_idle(lambda: self._write_late(start, kept))
-                self._position += count
-            else:
-                self._position = self._write(start, data)
-        return count
-
     def write_at(self, offset: int, data: Buffer) -> None:
         """Write all of ``data`` at ``offset``; the position stays."""
         if offset < 0:
             raise ValueError(f"negative offset {offset}")
         with self._volume.lock:
-            self._write(offset, data)
-
-    def _write(self, offset: int | None, data: Buffer) -> int:
-        self._require_writable()
-        return self._volume.write_inode(self._number, offset, data, replacing=self._replacing)
-
-    def _write_late(self, offset: int | None, data: bytes) -> None:
-        self._volume.write_inode(self._number, offset, data, self._generation, replacing=self._replacing)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        """Let the file have ``size`` bytes, by default as many as the position says; the position stays."""
-        with self._volume.lock:
             self._require_writable()
-            size = self._position if size is None else size
-            self._volume.truncate_inode(self._number, size)
-        return size
+            self._store(offset, data)
 
-    def _require_writable(self) -> None:
-        if not self._writable:
-            raise io.UnsupportedOperation("the file is not open for writing")
-        if self.closed:
-            raise ValueError("the file is closed")
+    def _store(self, offset: int | None, data: Buffer) -> int:
+        return self._volume.write_inode(self._number, offset, data, self._generation, replacing=self._replacing)
+
+    def _resize(self, size: int) -> None:
         self._refresh()
+        self._volume.truncate_inode(self._number, size)

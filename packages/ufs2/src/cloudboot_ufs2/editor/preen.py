@@ -15,16 +15,16 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.overlay import Overlay, flush
 from cloudboot_ufs2.checker.check import survey as look
-from cloudboot_ufs2.checker.overlay import Overlay, flush
 from cloudboot_ufs2.checker.repair_inode import INODE_KINDS, repair_inodes
 from cloudboot_ufs2.checker.repair_maps import MAP_KINDS, mark_clean, rebuild
 from cloudboot_ufs2.checker.survey import Findings
 from cloudboot_ufs2.errors import ReadOnlyError, RepairRefusedError, SuperblockError
 from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK, FS_UNCLEAN, SBLOCK_UFS2, SBLOCKSIZE
-from cloudboot_ufs2.layout.dialect import UFS2
 from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.layout.superblock import find_superblock, pack_superblock
+from cloudboot_ufs2.layout.ufs1 import UFS2
 from cloudboot_ufs2.reader.backup import find_backup, read_backup
 from cloudboot_vfs.exclusive import claim
 

@@ -15,7 +15,7 @@ from .transaction import Stage
 
 if TYPE_CHECKING:
     from cloudboot_base import Finding
-    from cloudboot_ufs2.checker.overlay import Overlay
+    from cloudboot_base.overlay import Overlay
     from cloudboot_ufs2.checker.survey import Survey
 
 _FOLDER = "/lost+found"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloudboot_ufs2.layout.geometry import Geometry
     from cloudboot_vfs import Stat
 
-    from .live import Space
+    from .free_space import Space
 
 _CHUNK = 1 << 20
 
@@ -122,7 +122,7 @@ class Room:
             self._take_tail(need.tail)
 
     def _take_tail(self, wanted: int) -> None:
-        """The tightest run that fits, else the start of a whole block, as :class:`.live.Space` takes them."""
+        """The tightest run that fits, else the start of a whole block, as :class:`.free_space.Space` takes them."""
         for length in range(wanted, self._frag):
             if self._runs[length] > 0:
                 self._runs[length] -= 1

@@ -54,7 +54,7 @@ def open_shared(
 
     Raises:
         PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
-        ReadOnlyError: it must not be written to as it is, or somebody else is writing to it.
+        ReadOnlyError: it must not be written to as it is, or another process is writing to it.
         Ufs2Error: as :meth:`.UFS2.open` has it.
         OSError: the path cannot be opened.
     """

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cloudboot_ufs2.layout.records import Fs
     from cloudboot_ufs2.reader.blocks import Pointers
 
-    from .live import Space
+    from .free_space import Space
 
 JOURNAL_IS_NEEDED = "the journal of soft updates, without which FreeBSD does not mount the file system"
 _SECOND = 1_000_000_000

@@ -22,8 +22,8 @@ from .constants import (
     UFS_NDADDR,
     UFS_NIADDR,
 )  # fmt: skip
-from .dialect import UFS1, dialect_of
 from .records import Cg, Csum, Fs, Ufs2Dinode
+from .ufs1 import UFS1, dialect_of
 
 if TYPE_CHECKING:
     from .options import Options

@@ -26,10 +26,10 @@ from .constants import (
     SBLOCKSIZE,
     UFS_ROOTINO,
 )  # fmt: skip
-from .dialect import modernised
 from .geometry import howmany, roundup
 from .hashes import check_hash
 from .records import CsumTotal, Fs, FsRecovery
+from .ufs1 import modernised
 
 if TYPE_CHECKING:
     from cloudboot_base import Storage

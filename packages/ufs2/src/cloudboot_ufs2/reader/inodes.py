@@ -17,8 +17,8 @@ from .blocks import read
 if TYPE_CHECKING:
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
-    from cloudboot_ufs2.layout.dialect import Dialect
     from cloudboot_ufs2.layout.geometry import Geometry
+    from cloudboot_ufs2.layout.ufs1 import Dialect
 
 _CACHED_TABLES = 64
 _DEVICES = (0o020000, 0o060000)  # S_IFCHR, S_IFBLK

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage, Window, open_storage
 from cloudboot_ufs2.errors import CheckHashError, ImageTruncatedError, ReadOnlyError, SuperblockError
-from cloudboot_ufs2.layout import rules
+from cloudboot_ufs2.layout import superblock_rules
 from cloudboot_ufs2.layout.constants import CK_SUPERBLOCK, FS_NEEDSFSCK, FS_UFS2_MAGIC, FS_UNCLEAN
 from cloudboot_ufs2.layout.records import Fs
 from cloudboot_ufs2.layout.superblock import find_superblock, has_hash, superblock_hash
@@ -73,7 +73,7 @@ def read_superblock(
 
 def _first_superblock(storage: Storage, *, verify: bool) -> tuple[Fs, ByteOrder, int]:
     fs, byteorder, at = find_superblock(storage)
-    for violation in rules.structural(fs):
+    for violation in superblock_rules.structural(fs):
         raise SuperblockError(
             violation.rule,
             structure="Fs",
@@ -104,7 +104,7 @@ def require_writable(fs: Fs) -> None:
     """
     if fs.fs_magic != FS_UFS2_MAGIC:
         raise ReadOnlyError("only UFS2 is written", structure="Fs", field="fs_magic", actual=fs.fs_magic)
-    for violation in rules.remaining(fs):
+    for violation in superblock_rules.remaining(fs):
         raise ReadOnlyError(
             f"the superblock breaks a rule ({violation.rule})",
             structure="Fs",

@@ -17,13 +17,13 @@ from cloudboot_ufs2.errors import (
     UnsupportedError,
 )
 from cloudboot_ufs2.layout.constants import CK_INODE, SBLOCKSIZE, SF_SNAPSHOT, UFS_ROOTINO
-from cloudboot_ufs2.layout.dialect import UFS2 as UFS2_DIALECT
-from cloudboot_ufs2.layout.dialect import dialect_of, inline_limit
 from cloudboot_ufs2.layout.directory import PIECE as DIRECTORY_PIECE
 from cloudboot_ufs2.layout.directory import names_in
 from cloudboot_ufs2.layout.geometry import geometry_of, howmany
 from cloudboot_ufs2.layout.names import decoded, decoded_all, encoded, split
 from cloudboot_ufs2.layout.superblock import has_hash
+from cloudboot_ufs2.layout.ufs1 import UFS2 as UFS2_DIALECT
+from cloudboot_ufs2.layout.ufs1 import dialect_of, inline_limit
 from cloudboot_vfs import DirEntry, Extent, Region, Stat
 
 from .blocks import BlockMap, read

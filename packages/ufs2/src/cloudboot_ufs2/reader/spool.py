@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from cloudboot_base import FileStorage, TruncatedError
 from cloudboot_disk_image import ContainerError
 from cloudboot_ufs2.errors import SuperblockError, UnsupportedError
-from cloudboot_ufs2.layout import rules
+from cloudboot_ufs2.layout import superblock_rules
 from cloudboot_ufs2.layout.bits import bits_of, group_hash
 from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
-from cloudboot_ufs2.layout.dialect import dialect_of
 from cloudboot_ufs2.layout.geometry import geometry_of, howmany
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg
 from cloudboot_ufs2.layout.superblock import find_superblock, has_hash
+from cloudboot_ufs2.layout.ufs1 import dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,7 @@ class _Keeper:
             fs, byteorder, _ = find_superblock(FileStorage(self.fd, self.position))
         except (SuperblockError, UnsupportedError):
             return None
-        if any(rules.structural(fs)):
+        if any(superblock_rules.structural(fs)):
             return None
         # What follows the file system in its partition is not needed.
         self.end = min(self.end, fs.fs_size * fs.fs_fsize)

@@ -12,8 +12,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import Journal as Journal
 from cloudboot_ufs2.builder.builder import build
-from cloudboot_ufs2.builder.members import Directory, File, HardLink, Member, Symlink
+from cloudboot_ufs2.builder.mapping import Directory, File, HardLink, Member, Symlink
 from cloudboot_ufs2.checker.check import check
 from cloudboot_ufs2.layout.bits import group_hash
 from cloudboot_ufs2.layout.constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, FS_SUJ, SBLOCK_UFS2, SUJ_FILE
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from typing_extensions import Buffer
 
 MEBIBYTE = 1 << 20
 
@@ -610,16 +610,3 @@ AFTER_A_CUT = frozenset({
 })  # fmt: skip
 #: While a directory moves it has its old and its new name, and ``..`` is right for one of them only.
 AFTER_A_CUT_IN_A_MOVE = AFTER_A_CUT | {"directory-linked-twice", "directory-dotdot"}
-
-
-class Journal(MemoryStorage):
-    """Memory that remembers what was written to it, so that a test can cut it off after any write."""
-
-    def __init__(self, buffer: bytearray) -> None:
-        super().__init__(buffer)
-        self.writes: list[tuple[int, bytes]] = []
-
-    def write_at(self, offset: int, data: Buffer) -> None:
-        """Write, and remember."""
-        self.writes.append((offset, bytes(data)))
-        super().write_at(offset, data)

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, TypeAlias
 
-from cloudboot_ufs2.builder.members import Directory, File, HardLink, Member, Symlink
+from cloudboot_ufs2.builder.mapping import Directory, File, HardLink, Member, Symlink
 from cloudboot_ufs2.errors import NoSpaceError
 from cloudboot_ufs2.testing import pattern
 

@@ -67,7 +67,7 @@ def _crashed(session: QemuSession, text: str, awaited: str) -> BootError:
         screen=session.screen(),
         try_next=[
             "look at the registers in the last screenful: RIP or ELR within the loader's image is the loader's fault",
-            f"cloudboot image inspect {session.probe.reference}: is the loader the one that was built?",
+            f"cloudboot image inspect {session.probe.shown}: is the loader the one that was built?",
             "give the machine more memory: --memory 2G",
         ],
     )
@@ -79,7 +79,7 @@ def _not_started(session: QemuSession, text: str) -> BootError:
         f"the firmware starts nothing from this disk: {text}",
         screen=session.screen(),
         try_next=[
-            f"cloudboot image inspect {session.probe.reference}: is {path} there, and for this architecture?",
+            f"cloudboot image inspect {session.probe.shown}: is {path} there, and for this architecture?",
             "build the image with --loader FILE",
         ],
     )
@@ -87,7 +87,7 @@ def _not_started(session: QemuSession, text: str) -> BootError:
 
 def own_failure(session: QemuSession, text: str) -> BootError:
     """The error for a failure that the system's data describe: a loader's error, a panic, the first program's."""
-    system, reference = session.probe.system, session.probe.reference
+    system, reference = session.probe.system, session.probe.shown
     line = text.encode()
     screen = session.screen()
     if system.panic_pattern and re.search(system.panic_pattern.encode(), line + b"\n"):
@@ -173,7 +173,7 @@ class Watch:
         """Look.
 
         Raises:
-            BootError: a prompt waits for somebody, or nothing happens any more.
+            BootError: a prompt waits for input, or nothing happens any more.
         """
         machine = self._session.machine
         seen = (machine.transcript.length, machine.block_count)
@@ -219,11 +219,11 @@ class Watch:
             self._look_for_error(tail)
             name = line.decode().strip()
             raise LoaderPromptError(
-                f"a prompt waits for somebody to type before {self._awaited}: {name}",
+                f"a prompt waits for input before {self._awaited}: {name}",
                 screen=self._session.screen(),
                 try_next=[
                     "the lines above the prompt say what was not found",
-                    f"cloudboot image inspect {self._session.probe.reference}",
+                    f"cloudboot image inspect {self._session.probe.shown}",
                 ],
             )
 

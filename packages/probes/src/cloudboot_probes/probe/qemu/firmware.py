@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError
+from cloudboot_probes.errors import BootError, LoaderCrashedError, NoBootOptionError
+from cloudboot_probes.probe import kernel
 from cloudboot_probes.probe.staging import stage
 
-from . import linux
-from .session import QemuSession, demand_complete, session_of, summary, text_of
+from . import linux, windows
+from .session import SILENT, QemuSession, demand_complete, session_of, summary, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +36,7 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
     Leaves open: That QEMU shows the guest what is in the memfd. root-mounted compares that file by file.
     """
-    if probe.kernel_layers is not None:
-        raise GateFailedError("the artifact is a kernel: there is no disk to boot", hint="--firmware hosted starts it")
+    kernel.refuse(probe)
     session = QemuSession(probe)
     probe.session = session
     machine = session.machine
@@ -126,12 +127,22 @@ def start_image(probe: Probe) -> Mapping[str, object]:
     Leaves open: What the loader does. From here on a loader can print what it likes; see the kernel's gates.
     """
     session = session_of(probe)
-    seen = session.expect(_FIRST_LINE, "the loader's first line")
+    try:
+        seen = session.expect(_FIRST_LINE, "the loader's first line")
+    except BootError as error:
+        if not probe.system.silent or isinstance(error, NoBootOptionError | LoaderCrashedError):
+            raise
+        probe.marks[SILENT] = session.machine.elapsed
+        return {"started_at": round(probe.marks["starting"], 2), "first_line": None, "ended": error.message}
     return {
         "started_at": round(probe.marks["starting"], 2),
         "first_line": text_of(seen.match, "first"),
         "at": round(seen.time, 2),
     }
+
+
+def _was_silent(probe: Probe) -> str | None:
+    return "this loader prints nothing where it succeeds, and it did not come back" if SILENT in probe.marks else None
 
 
 def loader_banner(probe: Probe) -> Mapping[str, object]:
@@ -151,6 +162,9 @@ def loader_banner(probe: Probe) -> Mapping[str, object]:
     }
 
 
+_SYSTEM_STAGES = {**linux.STAGES, **windows.STAGES}
+
+
 class QemuFirmware:
     """OVMF and its relatives, as their packages bring them, in a QEMU machine."""
 
@@ -166,9 +180,9 @@ class QemuFirmware:
             stage("load-image", load_image, headline="{loader} by {boot_option}"),
             stage("ufs-root", ufs_root, not_applicable=_no_root_driver),
             stage("start-image", start_image, headline="{first_line}"),
-            stage("loader-banner", loader_banner, headline="{banner}"),
+            stage("loader-banner", loader_banner, headline="{banner}", not_applicable=_was_silent),
         ]
-        return boot + [linux.STAGES[name] for name in system.gates]
+        return boot + [_SYSTEM_STAGES[name] for name in system.gates]
 
 
 FIRMWARE = QemuFirmware()

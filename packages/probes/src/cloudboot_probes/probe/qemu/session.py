@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _SAMPLES, _BETWEEN_SAMPLES = 60, 0.05  # looks at the processor until one is as wanted, and the seconds between two
 
+#: The mark of a loader that printed nothing, where that is how it succeeds.
+SILENT = "silent loader"
+
 
 class QemuSession:
     """The machine of one probe. Times are in seconds since power-on."""
@@ -33,11 +36,12 @@ class QemuSession:
         options = probe.options
         self.probe = probe
         self.machine = Machine(
-            [Drive(probe.image.fd)],
+            [Drive(probe.image.fd, interface=probe.system.drive)],
             architecture=options.architecture,
             accelerator=options.accelerator,
             memory=options.memory,
             shared_memory=True,
+            display=not probe.system.text_console,
             # SMBIOS type 1: firmware and kernels of every architecture hand it on without a driver.
             extra=("-smbios", f"type=1,serial={probe.nonce}"),
         )
@@ -57,6 +61,8 @@ class QemuSession:
             "processors": described.processors,
             "firmware": str(described.firmware.executable),
             "firmware_description": described.firmware.description,
+            "secure_boot": "off" if described.firmware.plain else "on",
+            "tpm": "none",
         }
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""``build`` and ``newfs``."""
+"""``build`` and ``format``."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def build(parser: CommandParser) -> Main:
     return _build
 
 
-def newfs(parser: CommandParser) -> Main:
-    """Declare ``newfs``."""
+def format(parser: CommandParser) -> Main:  # noqa: A001 -- the command's name
+    """Declare ``format``."""
     parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--size", type=command.size_argument, metavar="SIZE", help="Its length.")
@@ -61,7 +61,7 @@ def newfs(parser: CommandParser) -> Main:
     )
     parser.add_argument("-n", "--no-snap", action="store_true", help="Make no .snap directory.")
     add_layout(parser)
-    return _newfs
+    return _format
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def _build(options: argparse.Namespace) -> int:
     return _report(options, built)
 
 
-def _newfs(options: argparse.Namespace) -> int:
+def _format(options: argparse.Namespace) -> int:
     layout = dataclasses.replace(layout_of(options), snap_directory=not options.no_snap)
     size = options.size if options.sectors is None else options.sectors * layout.sector_size
     built = make_empty(

@@ -230,7 +230,8 @@ class TreeBuilder:
         """A directory may be named once after what it holds; in an archive again and again: the last time counts."""
         again = id(present) not in self._implied and present.children and self._notices is None
         if present.children is None or node.children is None or again:
-            raise SourceError("the name is there already", member=member)
+            text = "a file cannot take the place of the root" if present is self.root else "the name is there already"
+            raise SourceError(text, member=member)
         present.mode, present.uid, present.gid, present.mtime_ns = node.mode, node.uid, node.gid, node.mtime_ns
         present.attributes, present.flags = node.attributes, node.flags
         present.children.update(node.children)

@@ -1,4 +1,4 @@
-"""``extract``, ``verify`` and ``diff``."""
+"""``export``, ``verify`` and ``diff``."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from cloudboot_base.program import CommandParser, Main
 
 
-def extract(parser: CommandParser) -> Main:
-    """Declare ``extract``."""
+def export(parser: CommandParser) -> Main:
+    """Declare ``export``."""
     add_image(parser)
     parser.add_argument("archive", metavar="ARCHIVE", help="The archive to make, or - for stdout.")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="What to take, such as boot/kernel/*.")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="Take what this names.")
     parser.add_argument("--loader-conf", metavar="FILE", help="The /boot/loader.conf to put in.")
     parser.add_argument("--force", action="store_true", help="Replace an archive that exists.")
-    return _extract
+    return _export
 
 
 def verify(parser: CommandParser) -> Main:
@@ -50,7 +50,7 @@ def diff(parser: CommandParser) -> Main:
     return _diff
 
 
-def _extract(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace) -> int:
     if bool(options.preset) and bool(options.patterns):
         raise UsageError("a preset or patterns, not both", hint="leave out --preset, or the patterns")
     selection = PRESETS[options.preset] if options.preset else options.patterns or ("*",)

@@ -16,9 +16,9 @@ from .constants import (
     MINBSIZE,
     SBLOCKSIZE,
 )
-from .dialect import UFS1, dialect_of, inline_limit
 from .geometry import group_header_size, howmany, max_file_size, metadata_start, roundup
 from .records import Csum, Fs
+from .ufs1 import UFS1, dialect_of, inline_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

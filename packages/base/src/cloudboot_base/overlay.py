@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cloudboot_base.storage import descriptor_of
+from .storage import descriptor_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from cloudboot_base import Storage, WritableStorage
+    from .storage import Storage, WritableStorage
 
 _PAGE = 4096
 
