@@ -239,6 +239,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "respell": (lambda fs: fs.rename("/dir/a long name", "/dir/A Long Name"), {"/dir/a long name"}),
     "move": (lambda fs: fs.rename("/dir/a long name", "/a long name"), {"/dir/a long name", "/a long name"}),
     "move up": (lambda fs: fs.rename("/dir", "/top/dir"), {"/dir/a long name", "/top/dir/a long name"}),
+    "take the place": (lambda fs: fs.rename("/dir", "/top", overwrite=True), {"/dir/a long name", "/top/a long name"}),
     "remove another": (lambda fs: fs.remove("/dir/another"), {"/dir/a long name"}),
 }
 
@@ -269,6 +270,62 @@ def test_an_interrupted_change_leaves_the_old_or_the_new(fat_type: FatType, chan
         assert "chain" not in {finding.kind for finding in check(MemoryStorage(data))}
     assert check(MemoryStorage(data)) == []
     assert writes >= 1
+
+
+OLD = b"old" * 1000
+PARTS: dict[str, tuple[Any, bytes]] = {
+    "append": (lambda fs, slot: fs.write_into(slot, 3000, b"new" * 1000), OLD + b"new" * 1000),
+    "leave a gap": (lambda fs, slot: fs.write_into(slot, 5000, b"new"), OLD + bytes(2000) + b"new"),
+    "shorten": (lambda fs, slot: fs.resize(slot, 700), OLD[:700]),
+    "empty": (lambda fs, slot: fs.resize(slot, 0), b""),
+    "lengthen": (lambda fs, slot: fs.resize(slot, 9000), OLD + bytes(6000)),
+    "mark": (lambda fs, slot: fs.change_entry(slot, DIR_Attr=0x21), OLD),
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+@pytest.mark.parametrize("fat_type", TYPES)
+def test_a_part_is_changed_or_not(fat_type: FatType, part: tuple[Any, bytes], tmp_path: Path) -> None:
+    """Stop after every single write: the file has its old or its new bytes, and at worst too many clusters."""
+    image = bytearray(TYPES[fat_type])
+    fs = build(MemoryStorage(image), {"/file": OLD, "/next": b"next" * 500}, FormatOptions(fat_type=fat_type))
+    free = fs.geometry.cluster_offset(fs.geometry.end_cluster - fs.free_clusters())
+    image[free:] = b"G" * (len(image) - free)  # what was stored in free clusters comes back nowhere
+    writes, done, data = 0, False, image
+    while not done:
+        data = bytearray(image)
+        storage = Failing(data)
+        fs = FatFileSystem(storage)
+        storage.writes_left = writes
+        try:
+            part[0](fs, fs.slot_of("/file"))
+        except OSError:
+            writes += 1
+        else:
+            done = True
+        after = FatFileSystem(MemoryStorage(data))
+        assert after.read_file("/file") in {OLD, part[1]}
+        assert after.read_file("/next") == b"next" * 500
+        assert {finding.kind for finding in check(MemoryStorage(data))} <= {
+            "lost-clusters", "file-size", "fsinfo", "fat-copies",
+        }  # fmt: skip
+    assert FatFileSystem(MemoryStorage(data)).read_file("/file") == part[1]
+    assert writes >= 1
+    judge_it(data, tmp_path)
+
+
+def test_parts_are_refused_by_name(volume: Made) -> None:
+    _data, fs = volume
+    slot = fs.slot_of("/keep")
+    with pytest.raises(errors.FileTooLargeError):
+        fs.write_into(slot, 2**32 - 2, b"xx")
+    with pytest.raises(errors.IsADirectoryError):
+        fs.resize(fs.slot_of("/dir"), 0)
+    with pytest.raises(OptionError):
+        fs.slot_of("/")
+    fs.remove("/keep")
+    with pytest.raises(errors.FileNotFoundError):
+        fs.entry_at(slot)
 
 
 @pytest.mark.parametrize("fat_type", TYPES)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -44,26 +45,38 @@ def gates_of(record: Path) -> dict[str, dict[str, object]]:
 def test_the_demonstration_passes_every_gate_on_ovmf(
     reference: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    records = {}
-    for firmware in ("hosted", "ovmf"):
-        record, report = tmp_path / f"{firmware}.json", tmp_path / f"{firmware}.html"
-        code = run(
-            [
-                "probe", "demo", reference, "--firmware", firmware,
-                "--record", str(record), "--report", str(report), "--memory", "512M",
-            ]
-        )  # fmt: skip
-        assert code == 0, capsys.readouterr().out
-        records[firmware] = gates_of(record)
-    assert list(records["ovmf"]) == list(records["hosted"]) == [*IMAGE_GATES, *BOOT_GATES]
+    record, report, junit, kept = (tmp_path / name for name in ("record.json", "report.html", "junit.xml", "kept"))
+    code = run(
+        [
+            "probe", "demo", reference, "--firmware", "hosted,ovmf", "--record", str(record), "--report", str(report),
+            "--junit", str(junit), "--keep", str(kept), "--memory", "512M",
+        ]
+    )  # fmt: skip
+    assert code == 0, capsys.readouterr().out
+    runs = json.loads(record.read_text())["runs"]
+    assert [each["run"]["firmware"] for each in runs] == ["hosted", "ovmf"]
+    found = [{gate["gate"]: gate for gate in each["gates"]} for each in runs]
+    assert list(found[0]) == list(found[1]) == [*IMAGE_GATES, *BOOT_GATES]
     same = (("sfs-child", "device_path"), ("sfs-child", "size"), ("ufs-root", "device_path"), ("start-image", "files"),
             ("start-image", "ending"), ("loader-banner", "console"), ("loader-banner", "printed_by"))  # fmt: skip
     for gate, fact in same:
-        seen = [records[firmware][gate]["evidence"][fact] for firmware in records]  # type: ignore[index]  # JSON
+        seen = [each[gate]["evidence"][fact] for each in found]
         assert seen[0] == seen[1], (gate, fact)
-    page = (tmp_path / "ovmf.html").read_text()
-    assert "its boot services are called from this process" in page
-    assert "cloudboot stand-in EFI loader, Revision 1.0" in page
+    page = report.read_text()
+    for text in ("hosted: Passed", "ovmf: Passed", "BLOCK_IO.ReadBlocks", "/boot/loader.conf, through a published"):
+        assert text in page
+    assert page.count("cloudboot stand-in EFI loader, Revision 1.0</pre>") + page.count("Revision 1.0&#10;") == 2
+    suites = ET.fromstring(junit.read_text()).findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["cloudboot.probe.demo.hosted", "cloudboot.probe.demo.ovmf"]
+    common = {"record.json", "report.html", "console.txt", "reads.txt", "calls.txt"}
+    assert {path.name for path in (kept / "hosted").iterdir()} == common
+    assert {path.name for path in (kept / "ovmf").iterdir()} == {*common, "serial.log"}
+    # The serial line has the firmware's own lines before the loader's.
+    serial = (kept / "ovmf" / "serial.log").read_text()
+    assert serial.index("BdsDxe") < serial.index("cloudboot stand-in EFI loader")
+    for firmware in ("hosted", "ovmf"):
+        assert "EFI_BLOCK_IO_PROTOCOL.ReadBlocks(" in (kept / firmware / "calls.txt").read_text()
+        assert "/EFI/BOOT/BOOTX64.EFI" in (kept / firmware / "reads.txt").read_text()
 
 
 @pytest.mark.live

@@ -105,7 +105,7 @@ class Tree:
         self._nodes: dict[int, Node] = {}
         self._root = self._made(None, index.root_entries())
         self._head_changed = False
-        self.version = 0  #: grows with every change
+        self._freed: dict[int, int] = {}  #: blocks that no longer hold anything, with their update sequence numbers
 
     def _bits(self, parts: list[Packed]) -> bytes:
         if not parts:
@@ -244,7 +244,6 @@ class Tree:
 
     def _dirty(self, node: Node) -> None:
         node.is_dirty = True
-        self.version += 1
         if node is self._root:
             self._head_changed = True
 
@@ -392,7 +391,7 @@ class Tree:
         self._bitmap |= 1 << free
         self._head_changed = True
         vcn = free * self._step
-        node = self._nodes[vcn] = Node(vcn, items, children)
+        node = self._nodes[vcn] = Node(vcn, items, children, self._freed.pop(vcn, 0))
         self._dirty(node)
         return node
 
@@ -400,6 +399,7 @@ class Tree:
         if node.vcn is not None:
             self._bitmap &= ~(1 << node.vcn // self._step)
             self._nodes.pop(node.vcn, None)
+            self._freed[node.vcn] = node.update
         self._head_changed = True
 
     def _grow(self) -> None:
@@ -424,6 +424,11 @@ class Tree:
             self._table.space.release([*self._runs, *self._bitmap_runs])
             self._runs, self._bitmap_runs, self._blocks, self._bitmap = [], [], 0, 0
             self._nodes.clear()
+            self._freed.clear()
+        for vcn, update in self._freed.items():
+            # Readers that look at every block, whatever the bitmap says, find no old names.
+            self._write_block(Node(vcn, [], None, update))
+        self._freed.clear()
         for node in self._nodes.values():
             if node.is_dirty:
                 self._write_block(node)

@@ -147,8 +147,8 @@ def probe(parser: CommandParser) -> None:
     parser.add_argument(
         "--firmware", metavar="NAME",
         help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "
-        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); by default what suits the "
-        "system.",
+        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); several, with commas between "
+        "them, are compared; by default what suits the system.",
     )  # fmt: skip
     _architecture(parser)
     _reports(parser)
@@ -190,6 +190,10 @@ def _reports(parser: CommandParser) -> None:
     reports.add_argument("--junit", type=path_of, metavar="FILE", help="The gates as JUnit XML.")
     reports.add_argument("--console", type=path_of, metavar="FILE", help="What the serial line said.")
     reports.add_argument("--record", type=path_of, metavar="FILE", help="The run as one JSON document.")
+    reports.add_argument(
+        "--keep", type=path_of, metavar="DIR",
+        help="A folder for each firmware's record, report, console, serial log, traces and screenshot.",
+    )  # fmt: skip
 
 
 def build(parser: CommandParser) -> None:

@@ -5,7 +5,7 @@ registry -> verified bytes in one sealed buffer -> table and file systems checke
 """
 
 from .context import Probe, ProbeOptions
-from .firmware import BOOT_GATES, FIRMWARE, IMAGE_GATES, Boot, Firmware, Session, default_firmware
+from .firmware import BOOT_GATES, FIRMWARE, IMAGE_GATES, Boot, Firmware, Session, default_firmware, firmwares_named
 from .record import Header, Outcome, Record, Recorder
 from .stages import stages
 
@@ -23,5 +23,6 @@ __all__ = [
     "Recorder",
     "Session",
     "default_firmware",
+    "firmwares_named",
     "stages",
 ]

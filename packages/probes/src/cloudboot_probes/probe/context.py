@@ -35,7 +35,7 @@ class ProbeOptions:
 
     Without a ``timeout`` there are 300 s, and 20 ms more for each entry that the image's manifest lists.
     ``policy`` says whose signatures the image needs; without one, none is looked at. ``deadline`` ends what is asked of
-    the registry, ``retry`` says how often a transfer may break.
+    the registry, ``retry`` says how often a transfer may break. With ``trace`` a session's boot has logs as files.
     """
 
     architecture: str = "amd64"
@@ -47,6 +47,7 @@ class ProbeOptions:
     retry: RetryPolicy | None = None
     policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
+    trace: bool = False
 
 
 @dataclass

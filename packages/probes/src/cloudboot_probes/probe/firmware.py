@@ -50,7 +50,7 @@ class Boot:
 
     Times are in seconds since power-on. ``dropped`` counts bytes of console text that are kept no more,
     ``reads_dropped`` reads of the disk; ``marks`` are the moments at which phases began ("loader", "kernel",
-    "finished").
+    "finished"). ``files`` are logs and traces of the firmware's own, by file name.
     """
 
     block_map: BlockMap | None = None
@@ -61,6 +61,7 @@ class Boot:
     lines: Sequence[ConsoleLine] = ()
     dropped: int = 0
     reads_dropped: int = 0
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Session(Protocol):
@@ -121,6 +122,18 @@ def firmware_named(name: str) -> Firmware:
         )
     module, _, attribute = FIRMWARE[name].partition(":")
     found: Firmware = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def firmwares_named(names: str) -> list[str]:
+    """The names in ``--firmware NAME,NAME``, each once.
+
+    Raises:
+        UsageError: there is none of a name.
+    """
+    found = list(dict.fromkeys(names.split(",")))
+    for name in found:
+        firmware_named(name)
     return found
 
 

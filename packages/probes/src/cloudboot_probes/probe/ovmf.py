@@ -35,7 +35,14 @@ class OvmfSession(LoaderSession):
             "processors": described.processors,
             "firmware": str(described.firmware.executable),
             "firmware_description": f"{firmware.vendor}; its boot services are called from this process",
+            "secure_boot": "off" if described.firmware.plain else "on",
+            "tpm": "none",
         }
+
+    def logs(self) -> Mapping[str, bytes]:
+        """The serial line too, where logs are kept: the firmware's own lines and those of programs."""
+        kept = {"serial.log": self.live.live.serial().encode()} if self.probe.options.trace else {}
+        return {**super().logs(), **kept}
 
 
 class OvmfFirmware(LoaderFirmware):

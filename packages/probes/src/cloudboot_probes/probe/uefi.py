@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 import cloudboot_gpt as gpt
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: What reads a root, by what :class:`~cloudboot_probes.systems.System` calls its file system.
 _OPENERS: Mapping[str, Callable[[Storage], FileSystem]] = {"ufs2": ufs2.UFS2, "ffs": ufs2.UFS2, "ntfs": ntfs.NTFS}
+#: The last service calls that are kept of a run.
+_TRACED = 200_000
 _HEADLINES = {
     "publish-block-io": "{disk}, {processor}",
     "connect-controller": "{status}, children {children}",
@@ -71,6 +74,9 @@ class LoaderSession:
 
     def __init__(self, probe: Probe, boot: FirmwareBoot) -> None:
         self.probe, self.running = probe, boot
+        self.trace: deque[str] = deque(maxlen=_TRACED)
+        if probe.options.trace:
+            boot.firmware.trace.listener = lambda record: self.trace.append(str(record))
 
     def facts(self) -> Mapping[str, object]:
         """The machine and its firmware."""
@@ -79,6 +85,10 @@ class LoaderSession:
     def screenshot(self) -> bytes | None:
         """The screen as PNG; ``None`` where there is none, and while nothing has been drawn."""
         return None
+
+    def logs(self) -> Mapping[str, bytes]:
+        """The calls of services that Python answered, oldest first, where they are traced."""
+        return {"calls.txt": "".join(f"{line}\n" for line in self.trace).encode()} if self.trace else {}
 
     def close(self) -> None:
         """Give the machine's memory back."""
@@ -104,6 +114,7 @@ class LoaderSession:
             screenshot=self.screenshot(),
             console=running.text(),
             lines=lines,
+            files=self.logs(),
         )
 
 

@@ -22,13 +22,21 @@ _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 _SKIPPED = {Verdict.NOT_REACHED, Verdict.NOT_APPLICABLE}
 
 
-def junit(record: Record) -> bytes:
-    """The document of a run."""
+def junit(*records: Record) -> bytes:
+    """The document of a run, or of several under different firmwares: a suite for each."""
+    root = ET.Element("testsuites")
+    for record in records:
+        firmware = f".{record.header.firmware}" if len(records) > 1 else ""
+        _suite(root, record, f"cloudboot.probe.{record.header.system}{firmware}")
+    ET.indent(root)
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document
+
+
+def _suite(root: ET.Element, record: Record, suite: str) -> None:
     gates = record.gates
-    suite = f"cloudboot.probe.{record.header.system}"
     finished = record.outcome in {Outcome.PASSED, Outcome.FAILED}
     seconds = f"{sum(gate.seconds for gate in gates):.3f}"
-    root = ET.Element("testsuites")
     element = ET.SubElement(
         root,
         "testsuite",
@@ -53,9 +61,6 @@ def junit(record: Record) -> bytes:
         case = ET.SubElement(element, "testcase", {"classname": suite, "name": "finished", "time": "0.000"})
         error = ET.SubElement(case, "error", {"type": str(record.outcome), "message": record.summary})
         error.text = "The probe did not come to its end, so nothing is proved."
-    ET.indent(root)
-    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return document
 
 
 def _case(element: ET.Element, suite: str, gate: Gate) -> None:

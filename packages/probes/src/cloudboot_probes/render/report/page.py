@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from cloudboot_probes.probe.record import Record
 
-_MOST_PICTURE = 400_000  # bytes of a screenshot that is embedded
+MOST_PICTURE = 400_000  # bytes of a screenshot that is embedded
 
 
 def report(record: Record) -> str:
     """The report as one HTML page that needs no network and no other file."""
     boot = record.boot
     picture = ""
-    if boot.screenshot is not None and len(boot.screenshot) <= _MOST_PICTURE:
+    if boot.screenshot is not None and len(boot.screenshot) <= MOST_PICTURE:
         picture = f"data:image/png;base64,{base64.b64encode(with_palette(boot.screenshot)).decode()}"
     sections = [
         ("why", "Why it failed", why.section(record, picture)),
@@ -34,24 +34,25 @@ def report(record: Record) -> str:
         ("console", "Console", console.section(record)),
     ]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, text in sections if text)
-    verdict = _verdict(record)
+    verdict = verdict_of(record)
     passed, applied = _counts(record)
     title = f"{verdict[1]}: {passed} of {applied} gates, {record.header.reference}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{markup.text(title)}</title><style>\n{_asset('style.css')}</style></head><body>{markup.SYMBOLS}"
+        f"<title>{markup.text(title)}</title><style>\n{asset('style.css')}</style></head><body>{markup.SYMBOLS}"
         f'<a class="jump" href="#gates">Skip to the gates</a><div class="page">\n{_top(record, verdict)}\n'
         f'<nav class="bar" aria-label="Sections"><span class="s {verdict[0]}">{markup.icon(verdict[0])}'
         f"{passed}/{applied}</span>{links}</nav>\n<main>{''.join(text for _, _, text in sections if text)}</main>\n"
         f"<footer>Written by cloudboot {markup.text(record.header.version)}. "
         "The file needs nothing else: no network, no other file.</footer></div>"
-        f"<script>\n{_asset('script.js')}</script></body></html>\n"
+        f"<script>\n{asset('script.js')}</script></body></html>\n"
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this package, as text."""
     return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -60,7 +61,7 @@ def _counts(record: Record) -> tuple[int, int]:
     return sum(gate.verdict is Verdict.PASS for gate in applied), len(applied)
 
 
-def _verdict(record: Record) -> tuple[str, str, str]:
+def verdict_of(record: Record) -> tuple[str, str, str]:
     """``(class, word, sentence)``."""
     passed, applied = _counts(record)
     skipped = len(record.gates) - applied
