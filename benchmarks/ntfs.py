@@ -98,6 +98,7 @@ def measure(folder: Path, *, quick: bool) -> list[Row]:
     few, many = (20_000 // scale, 100_000 // scale)
     times = [cpu(lambda n=count: build_many(folder, n), 1) for count in (few, many)]
     rows.append(Row(f"build {many} files, per file", f"{few} files", times[1] / many, times[0] / few, 1.2))
+    rows.append(changes(few, many))
     rows += [*compressed(folder, rounds), *hives(100_000 // scale, rounds)]
     return rows
 
@@ -108,8 +109,8 @@ def large(folder: Path, size: int, rounds: int) -> list[Row]:
     with source.open("wb") as file:
         for number in range(size >> 20):
             file.write(number.to_bytes(8, "little") * (1 << 17))
-    built = wall(lambda: ntfs.build(image, source.parent, force=True), rounds)
-    copied = wall(lambda: run("cp", "--reflink=never", source, copy), rounds)
+    built = cpu(lambda: ntfs.build(image, source.parent, force=True), rounds)
+    copied = cpu(lambda: run("cp", "--reflink=never", source, copy), rounds)
     read = cpu(lambda: read_all(image), rounds)
     dumped = cpu(lambda: run("dd", f"if={copy}", "of=/dev/null", "bs=1M", "status=none"), rounds)
     shutil.rmtree(source.parent)
@@ -156,6 +157,25 @@ def walk(image: Path) -> int:
 def build_many(folder: Path, count: int) -> None:
     tree = {f"/{number % 100}/a file of many {number}": b"content" for number in range(count)}
     ntfs.build(folder / "many.img", tree, size=512 << 20, force=True)
+
+
+def changes(few: int, many: int) -> Row:
+    """Files made one after the other in one directory, each a complete operation; their names come in no order."""
+
+    def make(count: int) -> float:
+        storage = MemoryStorage(bytearray(512 << 20))
+        ntfs.format(storage, ntfs.Options(fresh=True))
+
+        def work() -> None:
+            with ntfs.WritableNTFS(storage) as volume:
+                for number in range(count):
+                    volume.write_file(f"/a file of many {number * 7919 % count:06}", b"content")
+
+        taken = cpu(work, 1)
+        assert ntfs.check(storage) == []
+        return taken / count
+
+    return Row(f"create {many} files in a directory, per file", f"{few} files", make(many), make(few), 1.2)
 
 
 def compressed(folder: Path, rounds: int) -> list[Row]:

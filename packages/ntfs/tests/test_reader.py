@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.testing import mounted, ntfs3g_volume, pattern
+from cloudboot_ntfs.testing import mounted, ntfs3g_volume, pattern, restart_pages
 from cloudboot_vfs import FileSystem
 
 COMPRESSED = 0x800
@@ -201,3 +201,33 @@ def test_damage_is_an_error(small: bytes, seed: int) -> None:
 
 def test_undamaged_is_read(small: bytes) -> None:
     read_everything(small)
+
+
+@pytest.mark.parametrize(("is_clean", "state"), [(True, ntfs.LogState.CLEAN), (False, ntfs.LogState.REPLAY)])
+def test_the_state_of_the_log(is_clean: bool, state: ntfs.LogState, tmp_path: Path) -> None:
+    image = ntfs3g_volume(tmp_path / "image", 16 << 20)
+    with ntfs.NTFS(image) as volume:
+        assert volume.log_state == ntfs.LogState.EMPTY
+        stream = volume.mft.stream(volume.mft.file(2), 0x80)
+        place = next(stream.places())[1]
+    with image.open("r+b") as file:
+        file.seek(place)
+        file.write(restart_pages(stream.size, is_clean=is_clean))
+    with ntfs.NTFS(image) as volume:
+        assert volume.log_state == state
+        assert volume.listdir("/") == []
+    assert [finding.kind for finding in ntfs.check(image)] == ([] if is_clean else ["log-file-dirty"])
+    if is_clean:
+        with ntfs.WritableNTFS(image) as changed:
+            changed.mkdir("/d")
+        with mounted(image, "norecover") as folder:
+            assert [path.name for path in folder.iterdir()] == ["d"]
+            (folder / "d/new").write_bytes(b"new")
+        return
+    # ntfs-3g sees it the same way, and mounts the volume to be read.
+    with mounted(image, "norecover") as folder, pytest.raises(OSError, match="Read-only"):
+        (folder / "new").write_bytes(b"new")
+    with pytest.raises(errors.ReadOnlyError, match="not unmounted"):
+        ntfs.WritableNTFS(image)
+    with pytest.raises(errors.RepairRefusedError):
+        ntfs.repair(image)

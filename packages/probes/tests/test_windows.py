@@ -76,7 +76,8 @@ def test_judges_read_what_was_built(disk: Path, tree: Path, tmp_path: Path) -> N
     listing = run(judge("sgdisk", "gdisk"), "-p", disk)
     assert [line.split()[5] for line in listing.splitlines()[-3:]] == ["EF00", "0C01", "0700"]
     esp, ntfs = partition(disk, 1, tmp_path / "esp.img"), partition(disk, 3, tmp_path / "ntfs.img")
-    assert "FAT32" in run(judge("fsck.fat", "dosfstools"), "-n", "-v", esp) or b"FAT32" in esp.read_bytes()[:512]
+    run(judge("fsck.fat", "dosfstools"), "-n", esp)
+    assert esp.read_bytes()[82:90] == b"FAT32   "
     for name, source in (
         ("EFI/Microsoft/Boot/Fonts/wgl4_boot.ttf", "Windows/Boot/Fonts/wgl4_boot.ttf"),
         ("EFI/Microsoft/Boot/de-DE/bootmgfw.efi.mui", "Windows/Boot/EFI/de-DE/bootmgfw.efi.mui"),
@@ -182,6 +183,51 @@ def test_grub_reads_the_volume_through_our_block_io(architecture: str, tmp_path:
         words = firmware.console.text.split()
     for path, source in wanted.items():
         assert words[words.index(f"(hd0,gpt3){path}") - 1] == hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("sector", "size"), [(512, 34 * MIB), (4096, 260 * MIB)])
+def test_the_smallest_esp_that_is_allowed_holds_fat32(sector: int, size: int, tmp_path: Path) -> None:
+    made = replace(windows(), sector_size=sector)
+    made = replace(made, esp=replace(made.esp, size=size))
+    image.build(image.plan(made), tmp_path / "disk.img")
+    with opened(str(tmp_path / "disk.img")) as disk:
+        assert disk.table.sector_size == sector
+        assert disk.esp.geometry.fat_type == 32
+        assert [part.type_name for part in disk.table.partitions] == [
+            "esp", "microsoft-reserved", "microsoft-basic-data",
+        ]  # fmt: skip
+
+
+def test_a_plan_in_json_is_what_is_built(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "disk.img"
+    words = ["image", "build", "windows", "--from", str(tree), "--stand-in", "-o", str(output), "--json"]
+    assert command([*words, "--dry-run"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert not output.exists()
+    assert command(words) == 0
+    built = json.loads(capsys.readouterr().out)
+    assert [part["first_lba"] for part in planned["partitions"]] == [
+        part["first_lba"] for part in built["table"]["partitions"]
+    ]
+    assert "/EFI/Microsoft/Boot/Fonts/wgl4_boot.ttf" in planned["esp"]
+    assert planned["root"]["/Windows/system32/winload.efi"] > 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "named"),
+    [
+        (["--root-size", "1M"], 4, "volume"),
+        (["--bcd", "/etc/hostname"], 3, "/etc/hostname"),
+        (["--root-file", "/windows/SYSTEM32=/etc/hostname"], 2, "/Windows/system32"),
+    ],
+)
+def test_what_cannot_be_built_leaves_nothing(
+    options: list[str], code: int, named: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["image", "build", "windows", "--from", str(tree), "--stand-in", "-o", str(tmp_path / "disk.img")]
+    assert command([*words, *options]) == code
+    assert not list(tmp_path.iterdir())
+    assert named in capsys.readouterr().err
 
 
 def test_without_files_there_is_no_image() -> None:

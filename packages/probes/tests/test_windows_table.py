@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from cloudboot_base.gates import Gate, Verdict
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.bcd import GptDevice, Store
 from cloudboot_ntfs.bcd.store import BcdObject
 from cloudboot_ntfs.registry import Hive, Value, build
@@ -23,9 +23,12 @@ from cloudboot_oci_stream import push_image
 from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.commands import run as command
 from cloudboot_probes.describe import describe, opened
+from cloudboot_probes.errors import WindowsBootError
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.drivers import boot_drivers
+from cloudboot_probes.windows.programs import examine_program
 from cloudboot_probes.windows.status import Status, screens
+from cloudboot_uefi_abi.pe import PEImage, checksum
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 
 MIB = 1 << 20
@@ -262,6 +265,37 @@ def test_a_driver_that_is_not_critical_is_told_and_no_failure(tmp_path: Path) ->
     gate = table(disk)["kernel-files"]
     assert gate.verdict is Verdict.PASS
     assert "volsnap.sys" in str(gate.evidence["not_usable"])
+
+
+def checksummed(data: bytes) -> bytes:
+    """A program with the checksum of its bytes."""
+    image = PEImage.parse(data)
+    changed = bytearray(data)
+    struct.pack_into("<I", changed, image.optional_offset + 64, checksum(image))
+    return bytes(changed)
+
+
+def test_a_program_is_not_as_it_was_signed(tmp_path: Path) -> None:
+    """sbsign signs it; what counts is the digest in its signature, whatever the checksum says."""
+    program, signed = tmp_path / "winload.efi", tmp_path / "signed.efi"
+    program.write_bytes(demonstration.files("amd64").read(WINLOAD) or b"")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    run(
+        judge("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test",
+        "-keyout", key, "-out", certificate,
+    )  # fmt: skip
+    run(judge("sbsign", "sbsigntool"), "--key", key, "--cert", certificate, "--output", signed, program)
+    whole = checksummed(signed.read_bytes())
+    assert examine_program(whole, WINLOAD, "amd64")["signatures"] == 1
+    changed = bytearray(whole)
+    changed[0x800] ^= 1
+    with pytest.raises(WindowsBootError, match="states the checksum"):
+        examine_program(bytes(changed), WINLOAD, "amd64")
+    with pytest.raises(WindowsBootError, match="not as it was signed") as caught:
+        examine_program(checksummed(bytes(changed)), WINLOAD, "amd64")
+    assert caught.value.status == Status.IMAGE_CHECKSUM_MISMATCH
+    with pytest.raises(WindowsBootError, match="not for arm64"):
+        examine_program(whole, WINLOAD, "arm64")
 
 
 def test_every_service_path_that_windows_writes_is_found() -> None:

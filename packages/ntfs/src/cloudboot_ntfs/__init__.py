@@ -18,6 +18,7 @@ from .layout.boot import Geometry
 from .layout.constants import FileAttribute
 from .reader.entry import StreamInfo, UsnRecord
 from .reader.file import NTFSFile
+from .reader.logfile import LogState
 from .reader.reparse import junction_data, symlink_data
 from .reader.volume import NTFS
 
@@ -29,6 +30,7 @@ __all__ = [
     "FileAttribute",
     "Geometry",
     "HardLink",
+    "LogState",
     "NTFSFile",
     "NtfsError",
     "Options",

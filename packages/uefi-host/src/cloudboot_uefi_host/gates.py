@@ -127,6 +127,8 @@ class HostedBoot(FirmwareBoot):
         BackEndMissingError: no processor back end is installed.
     """
 
+    firmware: Firmware
+
     def __init__(self, plan: BootPlan) -> None:
         firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
         self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None

@@ -5,18 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Error
 from cloudboot_ntfs import upcase
 from cloudboot_ntfs.errors import NtfsError
-from cloudboot_ntfs.layout import attrdef, fixup
+from cloudboot_ntfs.layout import attrdef
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, Type
 from cloudboot_ntfs.layout.records import AttrDefEntry, BootSector
+from cloudboot_ntfs.reader.logfile import LogState, read_log
 
 if TYPE_CHECKING:
     from .context import Context
-
-_LOG_PIECE = 1 << 20
-_CLIENTS_NONE, _LOG_CLEAN = 0xFFFF, 0x0002
 
 
 def check_boot(context: Context) -> None:
@@ -189,47 +186,13 @@ _TABLE_CHECKSUM = bytes.fromhex("0c691b6b777edcda")
 
 def check_log_file(context: Context) -> None:
     """$LogFile is empty (all ones), or its restart area says that nothing is left to be replayed."""
-    stream = context.mft.stream(context.mft.file(Number.LOG_FILE), Type.DATA)
-    head = stream.read_at(0, 4096)
-    if head[:4] == b"\xff\xff\xff\xff":
-        for start in range(0, stream.size, _LOG_PIECE):
-            piece = stream.read_at(start, _LOG_PIECE)
-            if piece.count(b"\xff") != len(piece):
-                context.report("log-file", "an empty log that holds something", structure="$LogFile", offset=start)
-                break
+    found = read_log(context.mft)
+    if found.state in (LogState.EMPTY, LogState.CLEAN):
         return
-    if head[:4] not in (b"RSTR", b"CHKD"):
-        context.report(
-            "log-file",
-            "neither empty nor a log",
-            structure="$LogFile",
-            field="signature",
-            expected=b"RSTR",
-            actual=head[:4],
-        )
-        return
-    page = bytearray(head)
-    try:
-        fixup.restore(page, "RSTR")
-    except Error as error:
-        context.caught(error)
-        return
-    area = struct.unpack_from("<H", page, 24)[0]
-    if area + 16 > len(page):
-        context.report(
-            "log-file", "the restart area passes its page", structure="RSTR", field="restart_area_offset", actual=area
-        )
-        return
-    in_use, flags = struct.unpack_from("<HH", page, area + 12)
-    if in_use != _CLIENTS_NONE and not flags & _LOG_CLEAN:
-        context.report(
-            "log-file-dirty",
-            "the log holds what is to be replayed",
-            structure="RSTR",
-            field="flags",
-            expected=_LOG_CLEAN,
-            actual=flags,
-        )
+    context.report(
+        "log-file-dirty" if found.state == LogState.REPLAY else "log-file", found.message, structure="$LogFile",
+        field=found.field or None, offset=found.offset, expected=found.expected, actual=found.actual,
+    )  # fmt: skip
 
 
 def check_bad_clusters(context: Context) -> None:

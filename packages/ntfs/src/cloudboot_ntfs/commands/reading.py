@@ -13,6 +13,7 @@ from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printa
 from cloudboot_disk_image import installed_readers, locate, open_partition
 from cloudboot_ntfs.checker import check
 from cloudboot_ntfs.exporter import copy_out, write_tar
+from cloudboot_ntfs.reader.logfile import LogState
 from cloudboot_ntfs.reader.opening import TYPES, is_volume
 from cloudboot_ntfs.reader.volume import NTFS
 
@@ -50,6 +51,11 @@ def _volume(options: argparse.Namespace) -> Iterator[NTFS]:
     with _storage(options) as storage, NTFS(storage, system_files=getattr(options, "system", False)) as volume:
         if volume.is_dirty:
             print("cloudboot-ntfs: notice: the volume was not unmounted; it is read as it stands", file=sys.stderr)
+        elif volume.log_state == LogState.REPLAY:
+            print(
+                "cloudboot-ntfs: notice: the log of the volume is to be replayed; the volume is read without that",
+                file=sys.stderr,
+            )
         yield volume
 
 
@@ -160,6 +166,7 @@ def info(options: argparse.Namespace) -> int:
             "record size": geometry.record_size,
             "records": volume.mft.count,
             "dirty": volume.is_dirty,
+            "log": str(volume.log_state),
         }
         regions = [each._asdict() for each in volume.regions()] if options.regions else []
     if options.json:

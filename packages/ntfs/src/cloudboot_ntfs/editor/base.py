@@ -23,6 +23,7 @@ from cloudboot_ntfs.layout.filename import parse as parse_name
 from cloudboot_ntfs.layout.names import is_windows_name, require_name, require_windows_name, short_name
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.times import from_unix_ns
+from cloudboot_ntfs.reader.logfile import LogState
 from cloudboot_ntfs.reader.volume import Child
 from cloudboot_vfs.exclusive import claim, run_deferred
 
@@ -71,7 +72,7 @@ class Editor(LockedNTFS):
             super().__init__(stage, case_sensitive=case_sensitive)
             if self.information.major_version < 3:
                 raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
-            if not force and (self.is_dirty or self._log_is_dirty()):
+            if not force and (self.is_dirty or self.log_state in (LogState.REPLAY, LogState.DAMAGED)):
                 raise errors.ReadOnlyError(
                     "the volume was not unmounted", hint="let its own system or ntfsfix look at it first"
                 )
@@ -87,17 +88,6 @@ class Editor(LockedNTFS):
         self._deferred: list[Callable[[], object]] = []
         self._closed = False
         self.changes = 0  #: operations so far
-
-    def _log_is_dirty(self) -> bool:
-        stream = self.mft.stream(self.mft.file(Number.LOG_FILE), Type.DATA)
-        head = stream.read_at(0, 4096)
-        if head[:4] != b"RSTR":
-            return False
-        area = struct.unpack_from("<H", head, 24)[0]
-        if area + 16 > len(head):
-            return True
-        in_use, flags = struct.unpack_from("<HH", head, area + 12)
-        return in_use != 0xFFFF and not flags & 2
 
     # The frame of an operation
 

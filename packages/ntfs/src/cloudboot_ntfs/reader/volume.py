@@ -33,6 +33,7 @@ from . import reparse
 from .entry import Reparse, StreamInfo, UsnRecord
 from .file import NTFSFile
 from .index import Index
+from .logfile import LogState, read_log
 from .mft import Mft
 from .secure import Secure, standard_information
 
@@ -168,6 +169,11 @@ class NTFS:
     def is_dirty(self) -> bool:
         """Whether the volume was not unmounted, or its owner wants it to be checked."""
         return bool(self.information.flags & VOLUME_DIRTY)
+
+    @property
+    def log_state(self) -> LogState:
+        """Whether $LogFile is empty, clean, or to be replayed; no log is replayed here."""
+        return read_log(self.mft).state
 
     def upcase_mapping(self) -> dict[int, int]:
         """The upper cases of the volume's own $UpCase.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.builder.members import Directory, File, HardLink, Reparse, Symlink
+from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import FileAttribute
 from cloudboot_ntfs.reader.reparse import junction_data
 
@@ -142,3 +143,16 @@ def _chunks_of(wim: bytes, size: int) -> list[bytes]:
     ends = [*struct.unpack_from(f"<{count - 1}I", wim, offset), (stored & (1 << 56) - 1) - 4 * (count - 1)]
     base = offset + 4 * (count - 1)
     return [wim[base + start : base + end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def restart_pages(log_size: int, *, is_clean: bool) -> bytes:
+    """The two restart pages of a $LogFile of ``log_size`` bytes with one client, as Windows 2000 and later has them."""
+    client = struct.pack("<qqHHH6xI", 0, 0, 0xFFFF, 0xFFFF, 0, 8) + "NTFS".encode("utf-16-le").ljust(128, b"\0")
+    area = struct.pack(
+        "<qHHHHIHHqIHHII", 0, 1, 0xFFFF, 0, 2 if is_clean else 0, 67 - log_size.bit_length(), 48 + len(client), 48,
+        log_size, 0, 48, 64, 1, 0,
+    )  # fmt: skip
+    head = struct.pack("<4sHHqIIHhh", b"RSTR", 30, 9, 0, 4096, 4096, 48, 1, 1)
+    page = bytearray((head.ljust(48, b"\0") + area + client).ljust(4096, b"\0"))
+    fixup.protect(page, 1)
+    return bytes(page) * 2

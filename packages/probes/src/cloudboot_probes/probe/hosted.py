@@ -26,12 +26,15 @@ class HostedSession(LoaderSession):
 
     def facts(self) -> Mapping[str, object]:
         """The machine and its firmware."""
-        machine = self.hosted.firmware.machine
+        firmware = self.hosted.firmware
+        machine, state = firmware.machine, firmware.variables.get("SecureBoot")
         return {
             "machine": f"{machine.processor.name}, {machine.architecture.name}, in this process",
             "memory": machine.memory.size,
             "processors": 1,
             "firmware": "cloudboot UEFI 2.10",
+            "secure_boot": "on" if state is not None and state.data == b"\1" else "off",
+            "tpm": "TCG2" if firmware.with_protocol("EFI_TCG2_PROTOCOL") else "none",
         }
 
     def screenshot(self) -> bytes | None:

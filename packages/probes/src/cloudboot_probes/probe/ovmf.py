@@ -35,6 +35,8 @@ class OvmfSession(LoaderSession):
             "processors": described.processors,
             "firmware": str(described.firmware.executable),
             "firmware_description": f"{firmware.vendor}; its boot services are called from this process",
+            "secure_boot": "off" if described.firmware.plain else "on",
+            "tpm": "none",
         }
 
     def logs(self) -> Mapping[str, bytes]:

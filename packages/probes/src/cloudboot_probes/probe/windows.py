@@ -49,7 +49,8 @@ def _component(name: str, settle: Callable[[Probe], None]) -> Callable[[Probe], 
 
     def run(probe: Probe) -> Mapping[str, object]:
         try:
-            return examine(_examination(probe))
+            evidence = examine(_examination(probe))
+            return evidence if name != "requirements" else {**evidence, **_machine(probe)}
         except GateFailedError as error:
             settle(probe)
             shown = [str(screen) for screen in _screens(probe)]
@@ -58,6 +59,12 @@ def _component(name: str, settle: Callable[[Probe], None]) -> Callable[[Probe], 
 
     run.__doc__ = inspect.getdoc(examine)
     return run
+
+
+def _machine(probe: Probe) -> dict[str, object]:
+    """What the machine of this probe has of what Windows may demand."""
+    facts = probe.session.facts()
+    return {f"machine_{name}": facts.get(name) for name in ("secure_boot", "tpm", "memory")}
 
 
 def _examination(probe: Probe) -> Examination:

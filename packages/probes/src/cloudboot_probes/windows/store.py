@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Error
+from cloudboot_base import Error, FormatError
 from cloudboot_ntfs.bcd import BcdOptions, GptDevice, Store, create
 from cloudboot_probes.inputs import read_file
 
@@ -48,7 +49,11 @@ def given_store(path: Path, partitions: Partitions) -> tuple[bytes, list[str]]:
         FormatError: it is not a boot configuration.
         OSError: it cannot be read.
     """
-    store = Store.open(read_file(path, _MAX_STORE))
+    try:
+        store = Store.open(read_file(path, _MAX_STORE))
+    except FormatError as error:
+        error.path = error.path or os.fspath(path)
+        raise
     store.repoint(esp=partitions.esp_device, windows=partitions.windows_device, recovery=partitions.windows_device)
     warnings = []
     try:

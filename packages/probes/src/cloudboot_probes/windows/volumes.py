@@ -12,6 +12,7 @@ import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 from cloudboot_base import FormatError, Window
 from cloudboot_ntfs import FileAttribute
+from cloudboot_ntfs.errors import DescriptorError
 from cloudboot_ntfs.layout.constants import TAG_WOF
 from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_probes.errors import RecipeError
@@ -136,10 +137,14 @@ def _member(volume: ntfs.NTFS, entry: DirEntry) -> tuple[Member, ManifestEntry]:
 
 def _common(volume: ntfs.NTFS, entry: DirEntry, facts: Stat) -> _Common:
     names = [name for name in volume.stream_names(entry.inode) if name]
+    try:
+        security = volume.sddl(entry.path, follow_symlinks=False) or None
+    except DescriptorError as error:
+        raise RecipeError(f"{entry.path}: {error}", hint="leave the file out of the source") from None
     return {
         "mtime_ns": facts.st_mtime_ns,
         "attributes": facts.st_flags & _KEPT,
-        "security": volume.sddl(entry.path, follow_symlinks=False) or None,
+        "security": security,
         "streams": {name: volume.open_inode(entry.inode, stream=name).readall() for name in names},
     }
 

@@ -61,6 +61,8 @@ class QemuSession:
             "processors": described.processors,
             "firmware": str(described.firmware.executable),
             "firmware_description": described.firmware.description,
+            "secure_boot": "off" if described.firmware.plain else "on",
+            "tpm": "none",
         }
 
     def close(self) -> None:
