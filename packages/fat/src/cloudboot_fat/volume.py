@@ -338,7 +338,8 @@ class WritableFatVolume(FatVolume):
 
         Raises:
             NoSpaceError: the volume has no room for both.
-            PathError: the name cannot be used, or is a directory's.
+            IsADirectoryError: the path is a directory's.
+            PathError: the name cannot be used.
         """
         if isinstance(data, os.PathLike) or not hasattr(data, "read"):
             with self._operations.operation():
