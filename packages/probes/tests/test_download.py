@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ssl
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cloudboot_base.testing import judge, run
 from cloudboot_probes.cli.commands import run as cloudboot
 from cloudboot_probes.media.download import download, is_url
 from cloudboot_probes.media.errors import ChecksumError, DownloadError
@@ -34,9 +36,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextlib.contextmanager
-def served(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+def served(handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A server on the loopback interface; its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -154,6 +158,37 @@ def test_redirects_lead_to_http_alone(place: str) -> None:
         pytest.raises(DownloadError, match="is not a URL of https or http"),
     ):
         download(f"http://{host}/x", SHA256)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's certificate for 127.0.0.1, made by openssl, and trusted by this process."""
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    run(
+        judge("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", key, "-out", chain, "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    )  # fmt: skip
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+def test_https_is_verified_and_not_left(certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(handler: Quiet) -> None:
+        if handler.path == "/away":
+            send(handler, b"", 302, Location="http://127.0.0.1:1/medium")
+        else:
+            send(handler, DATA)
+
+    with served(answering(answer), certificate) as host:
+        assert download(f"https://{host}/medium", SHA256).read_bytes() == DATA
+        with pytest.raises(DownloadError, match="redirected from https to http"):
+            download(f"https://{host}/away", hashlib.sha256(b"other").hexdigest())
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(DownloadError, match="CERTIFICATE_VERIFY_FAILED"):
+            download(f"https://{host}/medium", hashlib.sha256(b"third").hexdigest())
 
 
 def test_redirects_have_an_end() -> None:

@@ -214,11 +214,11 @@ def test_a_plan_in_json_is_what_is_built(tree: Path, tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    ("options", "code"),
+    ("options", "code", "named"),
     [
-        (["--root-size", "1M"], 4),
-        (["--bcd", "/etc/hostname"], 3),
-        (["--root-file", "/windows/SYSTEM32=/etc/hostname"], 2),
+        (["--root-size", "1M"], 4, "volume"),
+        (["--bcd", "/etc/hostname"], 3, "/etc/hostname"),
+        (["--root-file", "/windows/SYSTEM32=/etc/hostname"], 2, "/Windows/system32"),
     ],
 )
 def test_what_cannot_be_built_leaves_nothing(
@@ -227,9 +227,7 @@ def test_what_cannot_be_built_leaves_nothing(
     words = ["image", "build", "windows", "--from", str(tree), "--stand-in", "-o", str(tmp_path / "disk.img")]
     assert command([*words, *options]) == code
     assert not list(tmp_path.iterdir())
-    assert (
-        options[-1].partition("=")[0].rpartition("/")[2].casefold() in capsys.readouterr().err.casefold() or code == 4
-    )
+    assert named in capsys.readouterr().err
 
 
 def test_without_files_there_is_no_image() -> None:

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 import cloudboot_ntfs as ntfs
+from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
+from cloudboot_gpt import partition_types
 from cloudboot_probes import image, recipe
 from cloudboot_probes.describe import opened
+from cloudboot_probes.disk import Disk
 from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.volumes import of_volume
+from cloudboot_uefi_host.testing import disk as disk_of
+from cloudboot_uefi_host.testing import fat_volume
 
 MIB = 1 << 20
 
@@ -108,6 +113,20 @@ def test_a_disk_in_a_container_is_a_source(form: str, volume: Path, tmp_path: Pa
     assert found.entries == again.manifest.root
     assert found.entries["/Windows/second.exe"].links == 2
     assert "/pagefile.sys" not in found.entries
+
+
+def test_every_ntfs_volume_of_a_disk_is_checked_and_mapped(volume: Path) -> None:
+    partitions = [
+        (partition_types.ESP, MIB, fat_volume({"/x": b""}, 4 * MIB)),
+        (partition_types.MICROSOFT_BASIC_DATA, 8 * MIB, volume.read_bytes()),
+        (partition_types.MICROSOFT_BASIC_DATA, 32 * MIB, volume.read_bytes()),
+    ]
+    data = bytearray(disk_of(partitions))
+    data[32 * MIB + 8192] ^= 0xFF  # in the second volume's $MFTMirr
+    disk = Disk.open(MemoryStorage(data))
+    assert [where for where, _ in disk.findings()] == ["NTFS"]
+    owners = {(extent.partition, extent.owner) for extent in disk.block_map().extents if extent.file}
+    assert {(2, "/Windows/System32/winload.efi"), (3, "/Windows/System32/winload.efi")} <= owners
 
 
 def test_a_disk_without_windows_is_refused(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ class FatFileSystem(FatReader):
         """Let the file whose entry is in ``slot`` have ``size`` bytes; new ones are zero.
 
         Raises:
-            As :meth:`write_into`.
+            FatError: as :meth:`write_into` has it.
         """
         return self._set_size(slot, lambda _: size, timestamp, size, memoryview(b""))
 

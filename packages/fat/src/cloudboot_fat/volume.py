@@ -271,7 +271,7 @@ class WritableFatVolume(FatVolume):
         FAT keeps no reserve, so ``replacing`` changes nothing.
 
         Raises:
-            UnsupportedOperation: no such mode.
+            io.UnsupportedOperation: no such mode.
             IsADirectoryError, FileNotFoundError, NotADirectoryError: there is no file.
             FileExistsError: with ``x``, the path is taken.
             NoSpaceError, InvalidNameError: it cannot be made.
@@ -338,7 +338,8 @@ class WritableFatVolume(FatVolume):
 
         Raises:
             NoSpaceError: the volume has no room for both.
-            As :meth:`.FatFileSystem.write_file`.
+            IsADirectoryError: the path is a directory's.
+            PathError: the name cannot be used.
         """
         if isinstance(data, os.PathLike) or not hasattr(data, "read"):
             with self._operations.operation():
@@ -439,7 +440,7 @@ class WritableFatVolume(FatVolume):
         """Refused.
 
         Raises:
-            UnsupportedOperation: FAT gives a file one name.
+            io.UnsupportedOperation: FAT gives a file one name.
         """
         raise io.UnsupportedOperation(f"{path}: FAT has no hard links, and {target} has one name")
 
@@ -447,7 +448,7 @@ class WritableFatVolume(FatVolume):
         """Refused.
 
         Raises:
-            UnsupportedOperation: FAT has no symbolic links.
+            io.UnsupportedOperation: FAT has no symbolic links.
         """
         raise io.UnsupportedOperation(f"{path}: FAT has no symbolic links, to {target} or elsewhere")
 

@@ -8,11 +8,17 @@
 - :mod:`.tasks`: what cells do; :mod:`.render`: the report, JUnit XML, lines for a terminal.
 """
 
-from .campaign import Campaign, CampaignFolder, Choice, Executor, Finished, Lost, Tally
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .errors import FleetError
-from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, load, parse
-from .results import FolderResults, RegistryResults, Results, open_results
-from .tasks.result import Outcome, Status
+
+if TYPE_CHECKING:
+    from .campaign import Campaign, CampaignFolder, Choice, Executor, Finished, Lost, Tally
+    from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, load, parse
+    from .results import FolderResults, RegistryResults, Results, open_results
+    from .tasks.result import Outcome, Status
 
 __all__ = [
     "KINDS",
@@ -38,3 +44,26 @@ __all__ = [
     "open_results",
     "parse",
 ]
+
+# What is imported when it is first asked for (PEP 562): `cloudboot --help` imports this package for the names of its
+# commands, and with all of it would take three times as long.
+_LATER = {
+    "campaign": ("Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Lost", "Tally"),
+    "matrix": ("KINDS", "Cell", "Limits", "Matrix", "Pinned", "Pins", "load", "parse"),
+    "results": ("FolderResults", "RegistryResults", "Results", "open_results"),
+    "tasks.result": ("Outcome", "Status"),
+}
+
+if not TYPE_CHECKING:  # a type checker knows the names from above, and that there are no others
+
+    def __getattr__(name: str) -> object:
+        for module, names in _LATER.items():
+            if name in names:
+                from importlib import import_module
+
+                found = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

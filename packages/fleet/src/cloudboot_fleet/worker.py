@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 NAME = "cloudboot-fleet"
 #: The resource of which every worker has as many as it runs cells at a time.
 SLOT = "CELL"
+#: Where a worker says which cell it begins, so that a cell that only waited on a lost worker is not held against it.
+TOPIC = "cloudboot-fleet-begun"
+_START = 30.0  # seconds that a fork server may take to start
 _LOG_KEPT = 1 << 20  # the last bytes of a cell's log that are kept
 _KILLED = {"cancelled": Status.CANCELLED, "timeout": Status.TIMEOUT, "processes": Status.LIMIT, "memory": Status.LIMIT}
 
@@ -50,8 +54,34 @@ class CellPlugin(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Start the fork server; Dask calls this in the worker's main thread."""
-        self.server = ForkServer(Path(self._scratch) if self._scratch else None)
+        self._loop, self._lock = worker.loop, threading.Lock()
+        self._start()
         _PLUGINS[str(worker.id)] = self
+
+    def _start(self) -> None:
+        self.server = ForkServer(Path(self._scratch) if self._scratch else None)
+
+    def ready(self) -> ForkServer:
+        """The fork server; a new one where the last has ended.
+
+        Raises:
+            ForkServerError: none could be started.
+        """
+        with self._lock:
+            if self.server is None or self.server.ended:
+                # In the main thread: a server ends with the thread that started it.
+                started = threading.Event()
+
+                def start() -> None:
+                    self._start()
+                    started.set()
+
+                self._loop.add_callback(start)
+                if not started.wait(_START):
+                    raise ForkServerError(f"no fork server has started in {_START:.0f} s")
+            if self.server is None:
+                raise ForkServerError("the worker has no fork server")
+            return self.server
 
     def teardown(self, worker: Worker) -> None:
         """End every cell."""
@@ -76,6 +106,7 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
     """
     worker = get_worker()
     plugin = _PLUGINS[str(worker.id)]
+    worker.log_event(TOPIC, str(worker.get_current_task()))
     started = time.time()
     facts = {
         "key": cell["key"],
@@ -89,13 +120,12 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
         "started_at": round(started, 3),
     }
     try:
-        if plugin.server is None:
-            raise ForkServerError("the worker has no fork server")
-        with plugin.server.scratch(cell["key"]) as scratch:
-            ending = plugin.server.run(str(worker.get_current_task()), cell, scratch)
+        server = plugin.ready()
+        with server.scratch(cell["key"]) as scratch:
+            ending = server.run(str(worker.get_current_task()), cell, scratch)
             result = {
                 **facts, "inputs": cell["inputs"], "digests": cell["digests"], "versions": cell["versions"],
-                "seconds": round(ending.seconds, 3), "peak": ending.peak, **_outcome(ending, scratch).as_dict(),
+                "seconds": round(ending.seconds, 3), "peak": ending.peak, **outcome_of(ending, scratch).as_dict(),
             }  # fmt: skip
             files = scratch / FILES
             files.mkdir(exist_ok=True)
@@ -118,7 +148,7 @@ SHORT = (
 )  # fmt: skip
 
 
-def _outcome(ending: Ending, scratch: Path) -> Outcome:
+def outcome_of(ending: Ending, scratch: Path) -> Outcome:
     """What a cell's process left, or what its end stands for."""
     if ending.reason is not None:
         status = _KILLED[ending.reason]

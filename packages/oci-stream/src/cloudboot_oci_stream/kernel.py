@@ -134,19 +134,12 @@ def push_kernel(
 
 
 @dataclass
-class _Blob:
-    descriptor: Descriptor
-    fd: int
-    mapping: mmap.mmap
-    view: memoryview
-
-
-@dataclass
 class Kernel:
     """A verified kernel, in memory that is sealed read-only.
 
     ``kernel`` and ``initrd`` are the bytes, ``cmdline`` is the command line (``None``: the artifact has none).
-    ``layers`` are the descriptors, ``digest`` is the manifest's, ``architecture`` what the config says.
+    ``layers`` are the descriptors, ``digest`` is the manifest's, ``architecture`` what the config says. ``fds`` are the
+    memfds behind the bytes and ``mappings`` their mappings.
     """
 
     digest: str
@@ -155,8 +148,8 @@ class Kernel:
     kernel: memoryview
     initrd: memoryview | None
     cmdline: str | None
-    fds: tuple[int, ...] = ()
-    _blobs: list[_Blob] = field(default_factory=list, repr=False)
+    fds: tuple[int, ...]
+    mappings: tuple[mmap.mmap, ...] = field(repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -166,11 +159,15 @@ class Kernel:
 
     def close(self) -> None:
         """Give the memory back; parts that are still in use keep it until they go."""
-        for view in (self.kernel, self.initrd):
-            if view is not None:
-                with contextlib.suppress(BufferError):
+        fds, self.fds = self.fds, ()
+        for fd in fds:
+            os.close(fd)
+        with contextlib.suppress(BufferError):
+            for view in (self.kernel, self.initrd):
+                if view is not None:
                     view.release()
-        _close(self._blobs)
+            for mapping in self.mappings:
+                mapping.close()
 
 
 def fetch_kernel(
@@ -199,33 +196,31 @@ def fetch_kernel(
     if (total := sum(layer.size for layer in present)) > most:
         raise NoRoomError("the kernel's artifact is too large", expected=f"at most {most}", actual=total)
     terms = Terms(progress=progress, deadline=limit, retry=retry or RetryPolicy(), ranges="auto")
-    blobs: list[_Blob] = []
+    filled_in: list[tuple[int, mmap.mmap]] = []
     try:
         for layer in present:
             with about(reference=store.reference, digest=layer.digest):
-                fd, mapping = filled(store, layer, terms)
-                blobs.append(_Blob(layer, fd, mapping, memoryview(mapping)))
-        cmdline = None if layers.cmdline is None else _small(store, layers.cmdline, MAX_CMDLINE, terms).decode(
-            "utf-8", "surrogateescape"
-        )  # fmt: skip
+                filled_in.append(filled(store, layer, terms))
+        cmdline = None
+        if layers.cmdline is not None:
+            cmdline = _small(store, layers.cmdline, MAX_CMDLINE, terms).decode("utf-8", "surrogateescape")
         architecture = _architecture(_small(store, manifest.config, _MAX_CONFIG, terms))
     except BaseException:
-        _close(blobs)
+        for fd, mapping in filled_in:
+            os.close(fd)
+            mapping.close()
         raise
-    views = [blob.view[: blob.descriptor.size] for blob in blobs]
+    views = [memoryview(mapping)[: layer.size] for layer, (_, mapping) in zip(present, filled_in, strict=True)]
     return Kernel(
-        document.digest, layers, architecture, views[0], views[1] if layers.initrd is not None else None, cmdline,
-        tuple(blob.fd for blob in blobs), blobs,
-    )  # fmt: skip
-
-
-def _close(blobs: list[_Blob]) -> None:
-    while blobs:
-        blob = blobs.pop()
-        os.close(blob.fd)
-        with contextlib.suppress(BufferError):
-            blob.view.release()
-            blob.mapping.close()
+        document.digest,
+        layers,
+        architecture,
+        views[0],
+        views[1] if layers.initrd is not None else None,
+        cmdline,
+        tuple(fd for fd, _ in filled_in),
+        tuple(mapping for _, mapping in filled_in),
+    )
 
 
 def _small(store: Store, layer: Descriptor, limit: int, terms: Terms) -> bytes:

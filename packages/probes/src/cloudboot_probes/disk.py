@@ -91,14 +91,19 @@ class Disk:
         return ufs2.UFS2(self.root_partition.window(self.storage))
 
     @cached_property
+    def ntfs_partitions(self) -> tuple[gpt.Partition, ...]:
+        """The partitions of Microsoft's basic data that have an NTFS boot sector."""
+        return tuple(
+            partition
+            for partition in self.table.partitions
+            if partition.type == partition_types.MICROSOFT_BASIC_DATA
+            and partition.window(self.storage).read_at(3, len(_NTFS_SIGNATURE)) == _NTFS_SIGNATURE
+        )
+
+    @property
     def ntfs_partition(self) -> gpt.Partition | None:
-        """The first partition with Microsoft's basic data that has an NTFS boot sector, or ``None``."""
-        for partition in self.table.partitions:
-            if partition.type == partition_types.MICROSOFT_BASIC_DATA:
-                signature = partition.window(self.storage).read_at(3, 8)
-                if signature == _NTFS_SIGNATURE:
-                    return partition
-        return None
+        """The first of them, or ``None``."""
+        return next(iter(self.ntfs_partitions), None)
 
     @cached_property
     def ntfs(self) -> ntfs.NTFS | None:
@@ -125,8 +130,8 @@ class Disk:
         if self.root_partition is not None:
             window = self.root_partition.window(self.storage)
             yield from (("root", finding) for finding in ufs2.check(window))
-        if self.ntfs_partition is not None and with_ntfs:
-            yield from (("NTFS", finding) for finding in ntfs.check(self.ntfs_partition.window(self.storage)))
+        for partition in self.ntfs_partitions if with_ntfs else ():
+            yield from (("NTFS", finding) for finding in ntfs.check(partition.window(self.storage)))
 
     def find_loader(self, paths: Sequence[str], architecture: str) -> Loader:
         """The first of ``paths`` that is on the ESP.
@@ -172,12 +177,10 @@ class Disk:
         yield from _placed(self.esp_partition, esp_extents(self.esp))
         if self.root is not None and self.root_partition is not None:
             yield from _placed(self.root_partition, root_extents(self.root))
-        if self.ntfs_partition is not None:
+        for partition in self.ntfs_partitions:
             # A volume that is damaged has owners as far as it can be read; the check says what is wrong with it.
             with contextlib.suppress(ntfs.NtfsError):
-                volume = self.ntfs
-                if volume is not None:
-                    yield from _placed(self.ntfs_partition, ntfs_extents(volume))
+                yield from _placed(partition, ntfs_extents(ntfs.NTFS(partition.window(self.storage))))
 
 
 def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:

@@ -5,6 +5,9 @@ CloudbootError (a cloudboot_base.Error)
 +-- PackageMissingError     a Debian package, or the means to fetch one, is not there (exit code 5)
 +-- ManifestError           the file in the ESP is not a manifest (also a FormatError; exit code 3)
 +-- KernelFormatError       a kernel cannot be unpacked (also a FormatError; exit code 3)
++-- ReadBackError           a finished disk does not hold what went into it (exit code 1)
++-- MediumError             an installation medium cannot be used (exit code 3); see media/errors.py
++-- DownloadError           a medium cannot be downloaded (exit code 5); see media/errors.py
 
 GateFailedError (of cloudboot_base; exit code 1)
 +-- AccountError            what the kernel reports of its root cannot be used
@@ -29,7 +32,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cloudboot_base import Error, FormatError, GateFailedError
-from cloudboot_base.exit_codes import BAD_INPUT, SYSTEM, USAGE
+from cloudboot_base.exit_codes import BAD_INPUT, CHECK_FAILED, SYSTEM, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,6 +64,12 @@ class KernelFormatError(CloudbootError, FormatError):
     """A kernel is not a bzImage, or is compressed in a way that cannot be undone here."""
 
     exit_code = BAD_INPUT
+
+
+class ReadBackError(CloudbootError):
+    """A finished disk does not hold what went into it; it did not get its name."""
+
+    exit_code = CHECK_FAILED
 
 
 class AccountError(GateFailedError):

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import FormatError, new_image
 from cloudboot_base.copying import copy_from_file
-from cloudboot_base.exit_codes import CHECK_FAILED
 from cloudboot_base.storage import descriptor_of
 
 from .disk import Disk
-from .errors import CloudbootError
+from .errors import ReadBackError
 from .manifest import PATH
 
 if TYPE_CHECKING:
@@ -41,12 +40,6 @@ _PIECE: Final = 1 << 20
 _GRUB_FOLDERS: Final = ("/boot/",)
 _GRUB_FILES: Final = 64
 _TIMEOUT: Final = 3600.0
-
-
-class ReadBackError(CloudbootError):
-    """A finished disk does not hold what went into it; it did not get its name."""
-
-    exit_code = CHECK_FAILED
 
 
 def read_back(storage: Storage, manifest: Manifest) -> list[str]:

@@ -12,7 +12,7 @@ from distributed import Client, Future, fire_and_forget
 from distributed.scheduler import KilledWorker
 
 from cloudboot_fleet.errors import ClusterError
-from cloudboot_fleet.worker import SLOT, CellPlugin, run_cell
+from cloudboot_fleet.worker import SLOT, TOPIC, CellPlugin, run_cell
 
 from .executor import Finished, Lost
 
@@ -38,11 +38,13 @@ class DaskExecutor:
         self._ended: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
         self._futures: dict[str, Future[Any]] = {}
         self._slots = (0.0, 0)
+        self._begun: set[str] = set()
         self._client = self._connected()
 
     def _connected(self) -> Client:
         client = self._connect()
         client.register_plugin(CellPlugin(self._scratch))
+        client.subscribe_topic(TOPIC, lambda event: self._begun.add(str(event[1])))
         return client
 
     @property
@@ -113,7 +115,9 @@ class DaskExecutor:
             if self._futures.get(key) is not future and future is not _GONE:
                 continue  # of an attempt that was cancelled
             self._futures.pop(key, None)
-            found.append(_ending(key, future))
+            begun = future is _GONE or str(future.key) in self._begun
+            self._begun.discard(getattr(future, "key", ""))
+            found.append(_ending(key, future, begun=begun))
         if not found and self._client.status not in {"running", "newly-created"}:
             self._reconnect("the connection was lost")
         return found
@@ -122,7 +126,7 @@ class DaskExecutor:
         """End cells."""
         futures = [future for key in keys if (future := self._futures.pop(key, None)) is not None]
         with contextlib.suppress(OSError, RuntimeError, TimeoutError):
-            self._client.cancel(futures, force=True)
+            self._client.cancel(futures, force=self._finish)
 
     def _reconnect(self, reason: str) -> None:
         """Find the scheduler again; what was handed out comes back as lost.
@@ -149,7 +153,7 @@ class DaskExecutor:
 _GONE: Any = object()
 
 
-def _ending(key: str, future: Future[Any]) -> Finished | Lost:
+def _ending(key: str, future: Future[Any], *, begun: bool) -> Finished | Lost:
     if future is _GONE:
         return Lost(key, None, "the scheduler was lost", counts=False)
     if future.status == "finished":
@@ -159,5 +163,6 @@ def _ending(key: str, future: Future[Any]) -> Finished | Lost:
     error = future.exception()
     if isinstance(error, KilledWorker):
         last = error.last_worker
-        return Lost(key, str(getattr(last, "address", last)), "the worker died while it ran the cell")
+        told = "the worker died while it ran the cell" if begun else "the worker died before it began the cell"
+        return Lost(key, str(getattr(last, "address", last)), told, counts=begun)
     return Lost(key, None, f"{type(error).__name__}: {error}")

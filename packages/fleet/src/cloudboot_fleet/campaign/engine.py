@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cloudboot_base import Error
+from cloudboot_base.command import exit_code
 from cloudboot_fleet.errors import ClusterError, ResultError
 from cloudboot_fleet.tasks.result import KEPT, Status
 
@@ -33,6 +35,8 @@ _LOOK, _STATE, _PATIENCE = 0.2, 1.0, 120.0
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Below this mean of seconds for a cell, one cell more than there are slots is handed out for each of them.
 _SHORT = 0.5
+#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried for ever.
+_MOST_UNCOUNTED = 10
 
 
 class Choice(enum.StrEnum):
@@ -50,6 +54,8 @@ class _Flight:
     attempt: int = 1
     history: list[dict[str, Any]] = field(default_factory=list)
     twins: list[Pinned] = field(default_factory=list)
+    uncounted: int = 0
+    looked_up: bool = False
     since: float = 0.0
 
 
@@ -124,8 +130,7 @@ class Campaign:
         now = time.monotonic()
         while room > 0 and self._waiting and self._waiting[0][0] <= now:
             _, _, flight = heapq.heappop(self._waiting)
-            self._submit(flight)
-            room -= 1
+            room -= self._hand_out(flight)
         while room > 0 and self._more:
             pinned = next(self._feed, None)
             if pinned is None:
@@ -140,19 +145,26 @@ class Campaign:
         if under_way is not None:
             under_way.twins.append(pinned)
             return False
-        found = self._stored(key)
-        if found is not None:
-            self._finish(pinned, found, reused=True)
-            return False
-        self._submit(_Flight(pinned))
-        return True
+        return self._hand_out(_Flight(pinned))
 
-    def _stored(self, key: str) -> dict[str, Any] | None:
-        """The stored result; a damaged one is as good as none, and a new one will have its place."""
-        try:
-            return self._results.find(key)
-        except ResultError:
-            return None
+    def _hand_out(self, flight: _Flight) -> bool:
+        """Hand out a cell unless its result is there, or cannot be looked up now; whether it takes a slot."""
+        if not flight.looked_up:
+            try:
+                found = self._results.find(flight.pinned.key)
+            except ResultError:
+                found = None  # a damaged one is as good as none
+            except (Error, OSError) as error:
+                facts = {"status": str(Status.BROKEN), "cause": f"the result could not be looked up: {error}"}
+                if not self._again(flight, facts):
+                    self._finish(flight.pinned, {**facts, "code": exit_code(error)}, flight)
+                return False
+            if found is not None:
+                self._finish(flight.pinned, found, flight, reused=True)
+                return False
+            flight.looked_up = True
+        self._submit(flight)
+        return True
 
     def _submit(self, flight: _Flight) -> None:
         flight.since = time.monotonic()
@@ -160,7 +172,7 @@ class Campaign:
         avoid = [
             each["worker"] for each in flight.history if each.get("worker") and each.get("status") == Status.BROKEN
         ]
-        self.executor.submit(flight.pinned, flight.attempt, avoid)
+        self.executor.submit(flight.pinned, len(flight.history) + 1, avoid)
 
     def _take(self, ending: Finished | Lost) -> None:
         flight = self.flying.pop(ending.key, None)
@@ -176,7 +188,8 @@ class Campaign:
 
     def _lost(self, flight: _Flight, ending: Lost) -> None:
         facts = {"status": str(Status.LOST), "worker": ending.worker, "cause": ending.reason}
-        if not ending.counts:
+        if not ending.counts and flight.uncounted < _MOST_UNCOUNTED:
+            flight.uncounted += 1
             flight.history.append({"attempt": flight.attempt, **facts})
             self._later(flight, 0.0)
         elif not self._again(flight, facts):

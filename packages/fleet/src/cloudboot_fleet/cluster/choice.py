@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import tempfile
 import time
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from cloudboot_fleet.campaign import Executor
     from cloudboot_fleet.matrix import Matrix
 
-_WAIT = 60.0  # seconds for the first worker
+#: Seconds for the first worker: of a cluster that runs, and of a queue.
+_WAIT, _QUEUE = 60.0, 7 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
     from distributed import Client
 
     where = options.scheduler
-    scratch = str(options.scratch.resolve()) if options.scratch is not None else None
+    scratch = None
+    if options.scratch is not None:
+        options.scratch.mkdir(parents=True, exist_ok=True)
+        scratch = str(options.scratch.resolve())
     if where == "local":
         resources = {**_resources(matrix), **dict(options.resource or ())}
         workers = options.workers or matrix.cluster.get("workers") or os.cpu_count() or 1
@@ -74,8 +79,15 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
         return
     if options.resource:
         raise UsageError("--resource is for local workers", hint="workers elsewhere state theirs when they start")
+    if where in {"slurm", "kubernetes"}:
+        from .batch import batch_cluster
+
+        with batch_cluster(where, matrix, tls, options.workers) as batch:
+            yield Opened(lambda: Client(batch, set_as_default=False), scratch, _QUEUE)
+        return
     check_address(where, tls)
     security = security_of(tls)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
     def connect() -> Client:
         try:
@@ -91,3 +103,16 @@ def _resources(matrix: Matrix) -> dict[str, float]:
     if not isinstance(table, dict) or not all(isinstance(amount, int | float) for amount in table.values()):
         raise MatrixError("[cluster] resources is not a table of numbers")
     return {str(name): float(amount) for name, amount in table.items()}
+
+
+def dry_run(where: str, matrix: Matrix, tls: Tls | None, workers: int | None) -> str:
+    """What would be submitted to SLURM or Kubernetes.
+
+    Raises:
+        UsageError: the scheduler is another.
+    """
+    if where not in {"slurm", "kubernetes"}:
+        raise UsageError("--dry-run shows what is submitted to slurm or kubernetes", hint="cloudboot fleet plan MATRIX")
+    from .batch import submission
+
+    return submission(where, matrix, tls, workers)

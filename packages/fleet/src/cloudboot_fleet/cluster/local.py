@@ -21,6 +21,8 @@ CONFIG = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.worker.profile.enabled": False,
+    # Whatever a lost connection means for a cell is in its history.
+    "logging.distributed": "critical",
 }
 
 

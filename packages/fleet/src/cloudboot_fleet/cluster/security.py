@@ -58,7 +58,9 @@ def check_address(address: str, tls: Tls | None) -> None:
     scheme, separator, rest = address.partition("://")
     if not separator or scheme not in {"tls", "tcp"}:
         raise InsecureError(f"{address} is not tls://HOST:PORT")
-    host = rest.rpartition(":")[0]
+    host, _, port = rest.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise InsecureError(f"{address} is not {scheme}://HOST:PORT")
     if scheme == "tcp" and tls is not None:
         raise InsecureError(f"{address} is without TLS, and certificates are given", hint=f"tls://{rest}")
     if scheme == "tcp" and not is_loopback(host):

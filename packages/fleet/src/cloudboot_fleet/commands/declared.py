@@ -62,7 +62,7 @@ def run(parser: CommandParser) -> None:
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument(
         "--scheduler", default="local", metavar="WHERE",
-        help="Local, or tls://HOST:PORT (default: local).",
+        help="Local, tls://HOST:PORT, slurm or kubernetes (default: local).",
     )  # fmt: skip
     cluster.add_argument(
         "--workers", type=_count, metavar="N", help="Workers to start (default: one for each processor, if local)."
@@ -74,12 +74,28 @@ def run(parser: CommandParser) -> None:
     cluster.add_argument(
         "--scratch", type=path_of, metavar="DIR", help="Where cells have their folders (default: the system's)."
     )
+    cluster.add_argument(
+        "--dry-run", action="store_true", help="Print the job script or manifest that would be submitted."
+    )
     reports = parser.add_argument_group("reports")
     reports.add_argument(
         "--report", type=path_of, metavar="FILE", help="The matrix as HTML (default: report.html in the folder)."
     )
     reports.add_argument("--junit", type=path_of, metavar="FILE", help="The cells as JUnit XML.")
+    parser.add_argument_group("fuzzing").add_argument(
+        "--hours", type=_hours, metavar="N", help="Share so many hours of one worker among the cells of kind fuzz."
+    )
     _tls(parser)
+
+
+def _hours(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours above 0")
+    return value
 
 
 def plan(parser: CommandParser) -> None:

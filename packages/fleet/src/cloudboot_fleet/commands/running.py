@@ -14,8 +14,9 @@ from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, printable
 from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
-from cloudboot_fleet.cluster.choice import opened
+from cloudboot_fleet.cluster.choice import dry_run, opened
 from cloudboot_fleet.cluster.needs import check_needs, check_place
+from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, load
 from cloudboot_fleet.render import Ended
 from cloudboot_fleet.render.html import write_report
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
 def main(options: argparse.Namespace, console: Console) -> int:
     """Run a campaign."""
     matrix = load(options.matrix)
+    if options.hours is not None:
+        matrix = matrix.with_hours(options.hours)
     tls = tls_of(options, matrix)
+    if options.dry_run:
+        console.print(dry_run(options.scheduler, matrix, tls, options.workers), end="")
+        return OK
     with _folder(options, matrix) as folder:
         folder.lock(matrix.name, str(Path(options.matrix).resolve()))
         pins = Pins(matrix.folder)
@@ -65,7 +71,7 @@ def tls_of(options: argparse.Namespace, matrix: Matrix | None = None) -> Tls | N
         return None
     if missing:
         raise UsageError(f"TLS needs a {missing[0]} as well", hint="give --tls-ca, --tls-certificate and --tls-key")
-    return Tls(**given)
+    return Tls(**{name: path.resolve() for name, path in given.items()})
 
 
 def _folder(options: argparse.Namespace, matrix: Matrix) -> CampaignFolder:
@@ -123,6 +129,11 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             interrupted = True
         finally:
             console.status("")
+    if any(block.kind.name == "fuzz" for block in matrix.blocks):
+        with console.waiting("merging corpora"):
+            merged = merge_campaign(folder.results(), folder.cells, folder.path / "fuzz")
+        for each in merged:
+            console.say(f"cloudboot: {each}")
     ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
     return _finish(console, ended, outputs, interrupted=interrupted)
 

@@ -26,7 +26,7 @@ def worker(options: argparse.Namespace, console: Console) -> int:
     """Be workers of a scheduler; when it is gone, wait for it."""
     tls = tls_of(options)
     check_address(options.scheduler, tls)
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     asyncio.run(_work(options, console, security_of(tls)))
     return OK
 
@@ -36,26 +36,23 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     from distributed import Nanny
 
     stopped = _stop_on_signals()
-    loop = asyncio.get_running_loop()
     scheme = options.scheduler.partition("://")[0]
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
-        gone = loop.time()
-        while not stopped.is_set():
+        while await _answers(options.scheduler, options.patience, stopped):
             nannies = [
                 Nanny(
                     options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
                     resources={SLOT: 1, **dict(options.resource or ())},
-                    local_directory=str(options.scratch or folder), death_timeout=10, dashboard_address="127.0.0.1:0",
+                    local_directory=str(options.scratch or folder), dashboard_address="127.0.0.1:0",
                 )
                 for _ in range(options.workers)
             ]  # fmt: skip
             try:
                 await asyncio.gather(*nannies)
-            except (OSError, TimeoutError, RuntimeError) as error:
+            except (OSError, TimeoutError, RuntimeError, AssertionError) as error:
+                # A nanny whose scheduler goes while it starts may fail an assertion of its own.
+                console.say(f"cloudboot: the scheduler was lost during the start: {error}")
                 await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
-                if loop.time() - gone > options.patience:
-                    raise ClusterError(f"no scheduler at {options.scheduler}: {error}") from None
-                await asyncio.sleep(1.0)
                 continue
             console.say(f"cloudboot: {len(nannies)} workers at {options.scheduler}")
             ended = [asyncio.create_task(nanny.finished()) for nanny in nannies]
@@ -63,14 +60,35 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
             await asyncio.wait([*ended, stop], return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
             await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
-            gone = loop.time()
+
+
+async def _answers(address: str, patience: float, stopped: asyncio.Event) -> bool:
+    """Whether something listens at the address, waiting for it; false once the process is to stop.
+
+    Raises:
+        ClusterError: nothing did in time.
+    """
+    host, _, port = address.partition("://")[2].rpartition(":")
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience
+    while not stopped.is_set():
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), 10)
+        except (OSError, TimeoutError) as error:
+            if loop.time() > end:
+                raise ClusterError(f"no scheduler at {address}: {error}") from None
+            await asyncio.sleep(0.5)
+        else:
+            writer.close()
+            return True
+    return False
 
 
 def scheduler(options: argparse.Namespace, console: Console) -> int:
     """Be a scheduler until a signal comes."""
     tls = tls_of(options)
     check_address(options.address, tls)
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     asyncio.run(_schedule(options.address, console, security_of(tls)))
     return OK
 

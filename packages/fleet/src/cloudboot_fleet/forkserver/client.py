@@ -79,6 +79,11 @@ class ForkServer:
         self.close()
 
     @property
+    def ended(self) -> bool:
+        """Whether the server is gone."""
+        return self._ended
+
+    @property
     def pid(self) -> int:
         """The server's process."""
         return self._process.pid

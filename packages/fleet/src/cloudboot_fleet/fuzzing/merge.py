@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudboot_base.command import counted
+
 from .running import fuzz_command, run
 
 if TYPE_CHECKING:
@@ -28,6 +30,12 @@ class Merged:
     corpus: int
     causes: list[str]
     examples: int
+
+    def __str__(self) -> str:
+        """One line for people."""
+        told = f"{Path(self.harness).name}: {self.before} inputs merged into {self.corpus}"
+        told += f", {counted(len(self.causes), 'cause')} of crashes" if self.causes else ""
+        return f"{told}, in {self.folder}"
 
 
 def merge_campaign(results: Iterable[dict[str, Any]], cells: Path, target: Path) -> list[Merged]:

@@ -90,6 +90,26 @@ class Matrix:
                 )  # fmt: skip
                 index += 1
 
+    def with_hours(self, hours: float) -> Matrix:
+        """The matrix with so many hours shared evenly among its cells of kind ``fuzz``."""
+        blocks = [block for block in self.blocks if block.kind.name == "fuzz"]
+        count = sum(1 for block in blocks for _ in block.assignments())
+        if not count:
+            raise MatrixError("the matrix has no cells of the kind fuzz to share hours among")
+        seconds = max(1.0, round(hours * 3600 / count, 1))
+
+        def changed(block: Block) -> Block:
+            if block.kind.name != "fuzz":
+                return block
+            includes = tuple({**case, "seconds": seconds} for case in block.includes)
+            # A run ends by itself; then its corpus is merged, which takes as long at most.
+            limits = dataclasses.replace(block.limits, timeout=max(block.limits.timeout, 2 * seconds + 600))
+            return dataclasses.replace(
+                block, axes={**block.axes, "seconds": (seconds,)}, includes=includes, limits=limits
+            )
+
+        return dataclasses.replace(self, blocks=tuple(changed(block) for block in self.blocks))
+
 
 def load(path: str | Path) -> Matrix:
     """Read a matrix file.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from cloudboot_fleet.forkserver.processes import Process, table
+from cloudboot_fleet.campaign import CampaignFolder
+from cloudboot_fleet.forkserver.processes import Process, descendants, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Found = TypeVar("Found")
 
 #: Seconds after which something that should happen soon is taken for something that never happens.
-LIMIT = 60.0
+LIMIT = 180.0
 
 
 def eventually(look: Callable[[], Found], limit: float = LIMIT) -> Found:
@@ -42,3 +46,56 @@ def command_line(pid: int) -> str:
 def processes_with(text: str) -> list[Process]:
     """The processes whose command line has ``text`` in it."""
     return [process for process in table().values() if text in command_line(process.pid)]
+
+
+def descendants_of(pid: int) -> list[Process]:
+    """A process and everything below it."""
+    return descendants(pid, table())
+
+
+class Running:
+    """``cloudboot fleet`` in a process of its own, killed at the end of the block; what it prints is kept in a file."""
+
+    def __init__(self, *words: str | Path, folder: Path) -> None:
+        self._log = folder / f"{words[0]}-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "cloudboot_fleet", *map(str, words)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
+
+    @property
+    def printed(self) -> str:
+        """What it has printed so far, on both streams."""
+        return self._log.read_text(errors="replace")
+
+    def wait(self) -> int:
+        """Its exit code.
+
+        Raises:
+            AssertionError: it does not end.
+        """
+        try:
+            return self.process.wait(2 * LIMIT)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not end:\n{self.printed}") from None
+
+
+def journal(folder: Path) -> dict[str, dict[str, Any]]:
+    """The cells of a campaign that came to their end, by name."""
+    return {str(cell["name"]): cell for cell in CampaignFolder(folder).results()}
