@@ -172,7 +172,7 @@ def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: C
                 each.record.Usn,
                 each.filename,
                 int(each.record.Reason),
-                segment_reference(each.record.FileReferenceNumber),
+                number_of(each.record.FileReferenceNumber),
             )
             for each in theirs.usnjrnl.records()
         ]
