@@ -95,6 +95,22 @@ def test_qcow2_images_that_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "options", [("-f", "qcow2", "-o", "extended_l2=on"), ("-f", "qcow")], ids=["subclusters", "version 1"]
+)
+def test_the_hint_of_a_refused_image_is_true(options: tuple[str, ...], tmp_path: Path) -> None:
+    """The command of the hint, with the image's name, makes a disk that is read."""
+    image, target = tmp_path / "image", tmp_path / "disk.img"
+    run(judge("qemu-img", "qemu-utils"), "create", "-q", *options, image, "1M")
+    run(judge("qemu-io", "qemu-utils"), *options[:2], "-c", "write -P 0x5a 64k 4k", image)
+    with pytest.raises(UnsupportedContainerError) as caught, open_disk(image):
+        pass
+    assert caught.value.hint is not None
+    run(*(str({"IMAGE": image, "disk.img": target}.get(word, word)) for word in caught.value.hint.split()))
+    with open_disk(target) as disk:
+        assert disk.storage.read_at(0, 128 * 1024) == bytes(65536) + b"Z" * 4096 + bytes(61440)
+
+
+@pytest.mark.parametrize(
     ("field", "offset", "value"),
     [
         ("version", 4, struct.pack(">I", 4)),

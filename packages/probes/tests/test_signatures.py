@@ -78,7 +78,11 @@ def test_sign_verify_pull_probe(folder: Path) -> None:
 
     assert cloudboot("sign", "oci:store:v1", "--key", "other.pem", cwd=folder).stdout.strip().endswith(pushed["digest"])
     refused = cloudboot("verify", "oci:store:v1", "--policy", "policy.toml", "--json", code=13, cwd=folder)
-    assert json.loads(refused.stdout)["refusals"][0]["error"] == "WrongSignerError"
+    (refusal,) = json.loads(refused.stdout)["refusals"]
+    assert refusal["error"] == "WrongSignerError"
+    lines = [line for line in refused.stderr.splitlines() if line.startswith("cloudboot: refused: ")]
+    assert len(lines) == 1
+    assert refusal["message"] in lines[0]
     signed = cloudboot("sign", "oci:store:v1", "--key", "ours.pem", "--format", "cosign", "--json", cwd=folder)
     assert json.loads(signed.stdout)["digest"] == pushed["digest"]
 

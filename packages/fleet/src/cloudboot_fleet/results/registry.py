@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_fleet.errors import ResultError
-from cloudboot_oci_stream import Descriptor, OciError, RetryPolicy, fetch_blob_to_file, open_store, parse_reference
+from cloudboot_oci_stream import (
+    Descriptor,
+    LayoutReference,
+    RetryPolicy,
+    fetch_blob_to_file,
+    open_store,
+    parse_reference,
+)
 from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import NotFoundError
 from cloudboot_oci_stream.retry import retrying
@@ -57,16 +64,13 @@ class RegistryResults:
         return open_store(dataclasses.replace(self._reference, tag=key), self._access, self._retry)
 
     def _manifest(self, key: str) -> Document | None:
+        if isinstance(self._reference, LayoutReference) and not Path(self._reference.folder, "index.json").exists():
+            return None  # the folder becomes a layout with the first result
         store, deadline = self._store(key), Deadline()
         try:
             return retrying(lambda: store.read_manifest(None, deadline), deadline, self._retry)
         except NotFoundError:
             return None
-        except OciError:
-            # A layout folder that is not there yet holds no result.
-            if store.real_folder is not None and not Path(store.real_folder).exists():
-                return None
-            raise
 
     def find(self, key: str) -> dict[str, Any] | None:
         """The result of a cell, without long texts of its gates.
@@ -157,13 +161,16 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         ResultError: not a tar, or one with links, devices, or names that lead out of the folder.
     """
+    whole = archive.stat().st_size
     try:
         with tarfile.open(archive, "r:") as tar:
             for entry in tar:
                 parts = entry.name.split("/")
                 if not entry.isreg() or entry.issparse() or "\0" in entry.name or {"", ".", ".."} & set(parts):
                     raise ResultError(f"the archive has {entry.name!r}, which is not a plain file below its folder")
+                if entry.offset_data + entry.size > whole:
+                    raise ResultError(f"the archive ends within {entry.name!r}")
                 opened = tar.extractfile(entry)
                 yield entry.name, opened.read() if opened is not None else b""
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OverflowError, ValueError) as error:
         raise ResultError(f"the layer is not a tar: {error}") from None
