@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tarfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from cloudboot_base.testing import flipped, judge, run
 from cloudboot_ntfs.commands import main
+from cloudboot_ntfs.security import from_sddl
 from cloudboot_ntfs.testing import mounted, ntfsfix, pattern
 
 
@@ -116,6 +118,9 @@ def test_changes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
     assert "--force" in ntfs("put", image, folder, "/in", code=3)
     ntfs("put", image, folder, "/in", "--force")
     ntfs("mkdir", image, "/one/two")
+    assert "device" in ntfs("mkdir", image, "/one/aux.d", "--windows-names", code=3)
+    ntfs("mkdir", image, "/one/two/a long name", "--short-names")
+    ntfs("rm", image, "/one/two/ALONGN~1")
     ntfs("mv", image, "/in/note.txt", "/one/two/Moved.txt")
     ntfs("ln", image, "/one/two/moved.txt", "/hard")
     ntfs("ln", image, "-s", "one/two", "/soft")
@@ -128,3 +133,54 @@ def test_changes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
         assert sorted(path.name for path in inside.iterdir()) == ["hard", "in", "one", "soft"]
         assert (inside / "hard").stat().st_nlink == 2
         assert [path.name for path in (inside / "in").iterdir()] == ["same.txt"]
+
+
+def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: Command) -> None:
+    import cloudboot_ntfs
+
+    dissect = pytest.importorskip("dissect.ntfs")
+    number_of = pytest.importorskip("dissect.ntfs.util").segment_reference
+    image = tmp_path / "image"
+    tree = {
+        "/a": cloudboot_ntfs.File(b"1", streams={"s": b"stream", "large": pattern(9000)}),
+        "/secret": cloudboot_ntfs.File(b"2", security="O:BAG:SYD:PAI(A;;FA;;;SY)(A;;FR;;;WD)"),
+    }
+    cloudboot_ntfs.build(image, tree, size=16 << 20)
+    journal = b""
+    for number, name in enumerate(["first", "\u0416 second", "third"]):
+        raw = name.encode("utf-16-le")
+        size = -(-(60 + len(raw)) // 8) * 8
+        head = struct.pack(
+            "<IHHQQqQIIIIHH", size, 2, 0, 64 + number, 5, len(journal), 133_000_000_000_000_000 + number * 10_000_000,
+            0x100 << number, 0, 0, 0x20, len(raw), 60,
+        )  # fmt: skip
+        journal += (head + raw).ljust(size, b"\0")
+    with cloudboot_ntfs.WritableNTFS(image) as volume:
+        volume.write_file("/$Extend/$UsnJrnl", b"")
+        volume.write_file("/$Extend/$UsnJrnl", journal.ljust(8192, b"\0"), stream="$J")
+    assert ntfs("check", image) == "clean\n"
+    with image.open("rb") as file:
+        theirs = dissect.NTFS(file)
+        record = theirs.mft.get("a")
+        assert {each.name for each in record.attributes.DATA} == {"", "s", "large"}
+        assert {each["name"]: each["size"] for each in json.loads(ntfs("streams", image, "/a", "--json"))} == {
+            each.name: record.size(each.name) for each in record.attributes.DATA
+        }
+        told = json.loads(ntfs("usn", image, "--json"))
+        assert [(each["usn"], each["name"], each["reason"], each["inode"]) for each in told] == [
+            (
+                each.record.Usn,
+                each.filename,
+                int(each.record.Reason),
+                number_of(each.record.FileReferenceNumber),
+            )
+            for each in theirs.usnjrnl.records()
+        ]
+    assert [each["name"] for each in told] == ["first", "\u0416 second", "third"]
+    assert told[1]["time_ns"] - told[0]["time_ns"] == 1_000_000_000
+    assert "0x00000200" in ntfs("usn", image)
+    archive = tmp_path / "a.wim"
+    run(judge("wimcapture", "wimtools"), image, archive)
+    detailed = run(judge("wimdir", "wimtools"), archive, "--detailed", "--path=/secret")
+    descriptor = from_sddl(ntfs("sddl", image, "/secret").strip())
+    assert descriptor[:20].hex() in detailed.lower().replace(" ", "").replace("\n", "")

@@ -1,7 +1,8 @@
-"""The fuzz harnesses run on their seeds, and on inputs that chance makes."""
+"""The fuzz harnesses run on what fuzzing found worth keeping, and on inputs that chance makes."""
 
 from __future__ import annotations
 
+import base64
 import random
 import runpy
 from pathlib import Path
@@ -17,3 +18,7 @@ def test_harness(path: Path) -> None:
     chance = random.Random(path.stem)
     for _ in range(20):
         one_input(chance.randbytes(chance.randrange(60)))
+    kept = [base64.b64decode(line) for line in (path.parent / "corpus" / f"{path.stem}.txt").read_text().split()]
+    assert kept
+    for data in kept:
+        one_input(data)

@@ -243,10 +243,25 @@ def test_a_folder_and_an_archive_are_media_too(kind: str, tree: Path, tmp_path: 
     check_tree(built("freebsd", medium, tmp_path / "disk.img"), tree)
 
 
-def test_a_file_of_the_root_takes_the_place_of_the_mediums(tree: Path, tmp_path: Path) -> None:
+def test_a_file_that_the_roots_folder_has_as_well_is_not_dropped(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--root", str(tree), "--root-file", f"/boot/loader.conf={tree / 'etc/empty'}"]
+    assert cloudboot(["image", "build", "custom", *words, "-o", str(tmp_path / "disk.img")]) == 2
+    assert "/boot/loader.conf is in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["iso", "tar.gz", "folder"])
+def test_a_file_of_the_root_takes_the_place_of_the_mediums(kind: str, tree: Path, tmp_path: Path) -> None:
     own = tmp_path / "loader.conf"
     own.write_text('vfs.root.mountfrom="ufs:/dev/ufs/freebsd"\n')
-    medium = iso_image(tmp_path / "install.iso", tree, "-R")
+    medium = tree
+    if kind == "iso":
+        medium = iso_image(tmp_path / "install.iso", tree, "-R")
+    elif kind == "tar.gz":
+        medium = tmp_path / "root.tar.gz"
+        with tarfile.open(medium, "w:gz") as archive:
+            archive.add(tree, ".")
     disk = built("freebsd", medium, tmp_path / "disk.img", "--root-file", f"/boot/loader.conf={own}")
     assert disk.root is not None
     assert disk.root.read_file("/boot/loader.conf") == own.read_bytes()

@@ -226,3 +226,15 @@ def test_other_architectures_are_refused() -> None:
 
 def test_keys_are_what_a_terminal_sends() -> None:
     assert serial_bytes(parse_keys("ls\n<UP><ESC><F1>")) == b"ls\r\x1b[A\x1b\x1b[OP"
+
+
+def test_a_program_that_polls_for_keys_ends_the_run() -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    judge_file(*FIRMWARE_IMAGES["amd64"])
+    # mov rbx, [rdx+48] (ConIn); sub rsp, 64; loop: mov rcx, rbx; lea rdx, [rsp+48]; call [rbx+8]; jmp loop
+    code = bytes.fromhex("488b5a304883ec404889d9488d542430ff5308ebf3")
+    with LiveBoot(plan(boot_disk("amd64", pe_image("amd64", code)), 1 << 30, STANDIN)) as live:
+        found = {gate.name: gate for gate in run_stages(stages(), live)}
+    assert str(live.outcome) == "awaiting-input"
+    assert found["start-image"].verdict is Verdict.FAIL
+    assert "printed nothing" in str(found["start-image"].error)

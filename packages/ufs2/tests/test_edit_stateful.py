@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check, newfs
 from cloudboot_ufs2.testing import AFTER_A_CUT_IN_A_MOVE, Journal, image_of, small_tree
-from cloudboot_ufs2.testing.model import Model, Node, random_operations, walk
+from cloudboot_ufs2.testing.model import Model, Node, random_operations
+from cloudboot_vfs.testing import walk
 
 if TYPE_CHECKING:
     from cloudboot_records import ByteOrder

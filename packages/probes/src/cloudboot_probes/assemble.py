@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,9 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
             )
         tar = tree
     elif tree is not None:
+        for path in recipe.root.files:
+            if os.path.lexists(tree / path.strip("/")):
+                raise RecipeError(f"{path} is in {tree} as well", hint="leave out one of the two")
         root["."] = tree
     entries = [] if recipe.esp_only else list(account_of_archive(tar) if tar else account_of_mapping(root))
     manifest = Manifest(

@@ -7,8 +7,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
-from cloudboot_base.command import OK, USAGE, add_common_arguments, counted, print_json, printable, run
+from cloudboot_base import UsageError, new_file
+from cloudboot_base.command import OK, counted, print_json, printable, whole_argument
+from cloudboot_base.program import Program
 from cloudboot_ntfs.errors import DeviceError
 
 from .devices import BootDevice, Device, from_text
@@ -21,67 +22,71 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PROGRAM = "cloudboot-bcd"
-_DEVICES = (
-    "boot, gpt=PARTITION,DISK (GUIDs), mbr=SIGNATURE,OFFSET, ramdisk=[DEVICE]\\PATH,{GUID} or file=[DEVICE]\\PATH"
-)
+_DEVICES = """A DEVICE is one of
+  boot
+  gpt=PARTITION,DISK            GUIDs
+  mbr=SIGNATURE,OFFSET
+  ramdisk=[DEVICE]\\PATH,{GUID}
+  file=[DEVICE]\\PATH"""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__, epilog=f"A DEVICE is {_DEVICES}.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _program() -> Program:
+    program = Program(PROGRAM, "cloudboot-ntfs", "Create, show and change Windows boot configurations (BCD stores).")
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=purpose, description=purpose)
-        added.set_defaults(main=main)
-        added.add_argument("store", metavar="STORE", help="file of the store (a registry hive)")
-        add_common_arguments(added)
+        added = program.command(name, main, purpose)
+        added.add_argument("store", metavar="STORE", help="File of the store (a registry hive).")
         return added
 
-    added = command("create", _create, "make a store from nothing")
-    added.add_argument("--template", choices=TEMPLATES, default=TEMPLATES[0], help="what it starts (default: windows)")
+    added = command("create", _create, "Make a store from nothing.")
+    added.epilog = _DEVICES
+    added.add_argument("--template", choices=TEMPLATES, default=TEMPLATES[0], help="What it starts (default: windows).")
     added.add_argument(
-        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="where Windows is (default: boot)"
+        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="Where Windows is (default: boot)."
     )
     added.add_argument(
-        "--esp", type=_device, default=BootDevice(), metavar="DEVICE", help="where the boot manager is (default: boot)"
+        "--esp", type=_device, default=BootDevice(), metavar="DEVICE", help="Where the boot manager is (default: boot)."
     )
     added.add_argument(
-        "--recovery", type=_device, metavar="DEVICE", help="where the recovery image is (default: as Windows)"
+        "--recovery", type=_device, metavar="DEVICE", help="Where the recovery image is (default: as Windows)."
     )
-    added.add_argument("--description", default=BcdOptions().description, help="name in the menu (default: Windows)")
-    added.add_argument("--locale", default=BcdOptions().locale, help="default: en-US")
+    added.add_argument("--description", default=BcdOptions().description, help="Name in the menu (default: Windows).")
+    added.add_argument("--locale", default=BcdOptions().locale, help="Language of the menu (default: en-US).")
     added.add_argument(
-        "--timeout", type=int, default=BcdOptions().timeout, metavar="SECONDS", help="of the menu (default: 30)"
-    )
-    added.add_argument("--graphics", action="store_true", help="the graphical menu instead of text")
-    added.add_argument("--force", action="store_true", help="replace STORE if it exists")
+        "--timeout", type=whole_argument, default=BcdOptions().timeout, metavar="SECONDS",
+        help="Of the menu (default: 30).",
+    )  # fmt: skip
+    added.add_argument("--graphics", action="store_true", help="The graphical menu instead of text.")
+    added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
-    added = command("show", _show, "list objects and elements, as bcdedit /enum all")
-    added.add_argument("object", metavar="OBJECT", nargs="*", help="{bootmgr}, {default} or a GUID (default: all)")
+    added = command("show", _show, "List objects and elements, as bcdedit /enum all does.")
+    added.add_argument("object", metavar="OBJECT", nargs="*", help="{bootmgr}, {default} or a GUID (default: all).")
 
-    added = command("set", _set, "set an element of an object")
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID")
-    added.add_argument("element", metavar="ELEMENT", help="name or eight hexadecimal digits")
-    added.add_argument("value", metavar="VALUE", nargs="+", help="Yes, a number, text, objects, a DEVICE, or hex:...")
+    added = command("set", _set, "Set an element of an object.")
+    added.epilog = _DEVICES
+    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
+    added.add_argument("element", metavar="ELEMENT", help="Name or eight hexadecimal digits.")
+    added.add_argument("value", metavar="VALUE", nargs="+", help="Yes, a number, text, objects, a DEVICE, or hex:....")
 
-    added = command("delete", _delete, "delete an element of an object, or an object")
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID")
-    added.add_argument("element", metavar="ELEMENT", nargs="?", help="name or eight hexadecimal digits")
+    added = command("delete", _delete, "Delete an element of an object, or an object.")
+    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
+    added.add_argument("element", metavar="ELEMENT", nargs="?", help="Name or eight hexadecimal digits.")
 
-    added = command("import", _import, "read a store of Windows and write it again, sorted and clean")
-    added.add_argument("source", metavar="SOURCE", help="file of the store to read")
+    added = command("import", _import, "Read a store of Windows and write it again, sorted and clean.")
+    added.add_argument("source", metavar="SOURCE", help="File of the store to read.")
     _add_places(added)
-    added.add_argument("--force", action="store_true", help="replace STORE if it exists")
+    added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
-    added = command("repoint", _repoint, "give the partitions of a store new places")
+    added = command("repoint", _repoint, "Give the partitions of a store new places.")
     _add_places(added)
-    return parser
+    return program
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--windows", type=_device, metavar="DEVICE", help="new place of Windows")
-    parser.add_argument("--esp", type=_device, metavar="DEVICE", help="new place of the boot manager")
-    parser.add_argument("--recovery", type=_device, metavar="DEVICE", help="new place of files under \\Recovery")
+    parser.epilog = _DEVICES
+    parser.add_argument("--windows", type=_device, metavar="DEVICE", help="New place of Windows.")
+    parser.add_argument("--esp", type=_device, metavar="DEVICE", help="New place of the boot manager.")
+    parser.add_argument("--recovery", type=_device, metavar="DEVICE", help="New place of files under \\Recovery.")
 
 
 def _device(text: str) -> Device:
@@ -167,8 +172,7 @@ def _import(options: argparse.Namespace) -> int:
 
 def _repoint(options: argparse.Namespace) -> int:
     if options.windows is None and options.esp is None and options.recovery is None:
-        print(f"{PROGRAM}: error: no new place; give --windows, --esp or --recovery", file=sys.stderr)
-        return USAGE
+        raise UsageError("no new place", hint="give --windows, --esp or --recovery")
     store = Store.open(options.store)
     _moved(options, store)
     _write(options.store, store, force=True)
@@ -185,9 +189,7 @@ def _moved(options: argparse.Namespace, store: Store) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    options = _parser().parse_args(arguments)
-    code: Callable[[argparse.Namespace], int] = options.main
-    return run(PROGRAM, code, options)
+    return _program().run(arguments)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
     with (
         WritableNTFS(
-            options.image, offset=options.offset or 0, size=options.size, timestamp_ns=options.timestamp * 1_000_000_000
+            options.image,
+            offset=options.offset or 0,
+            size=options.size,
+            timestamp_ns=options.timestamp * 1_000_000_000,
+            windows_names=options.windows_names,
+            short_names=options.short_names,
         ) as volume,
         volume.changing(),
     ):

@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--offset", type=size_argument, help="where the volume starts in IMAGE, in bytes")
         added.add_argument("--size", type=size_argument, help="how long it is (default: all that follows)")
         added.add_argument("--timestamp", type=int, default=0, help="time of the change, in seconds since 1970")
+        added.add_argument("--windows-names", action="store_true", help="refuse names that Windows cannot open")
+        added.add_argument("--short-names", action="store_true", help="give long names a short name of DOS, too")
         return added
 
     added = changer("put", changing.put, "copy a file or folder into the volume")

@@ -169,14 +169,14 @@ class WritableNTFS(Editor):
         return draft
 
     def link(self, target: str, path: str) -> None:
-        """Give the file at ``target`` another name.
+        """Give the file at ``target``, or the symbolic link that stands there, another name.
 
         Raises:
             IsADirectoryError: directories have one name.
             TooManyLinksError: it has as many names as it can have.
         """
         with self._operation():
-            number = self.find(target)
+            number = self.find(target, follow_symlinks=False)
             draft = load(self.mft, number)
             if draft.flags & RecordFlag.DIRECTORY:
                 raise errors.IsADirectoryError(f"{target}: is a directory")
@@ -309,7 +309,7 @@ class WritableNTFS(Editor):
             if letters[0] != "r":
                 if not there or (stream and stream not in self.stream_names(self.find(path))):
                     self.write_file(path, b"", stream=stream)
-                elif letters[0] == "w":
+                elif letters[0] == "w" and self.open_inode(self.find(path), stream=stream).size:
                     self.truncate_inode(self.find(path), 0, stream=stream)
             number = self.find(path)
             return LiveFile(

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -16,7 +17,9 @@ from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.inputs import read_file
 
 from .choice import find_loader, find_root
+from .errors import MediumError
 from .medium import Medium, open_medium
+from .volume import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,8 +68,10 @@ def prepared(
                 raise AssertionError("find_root gives a volume with a tree")
             say(f"root: {volume.title}")
             source = volume.export(folder)
-            if source.parent == folder and root.files:
-                _append(source, root.files, recipe.timestamp)
+            if source.is_dir() and any(os.path.lexists(source / each.strip("/")) for each in root.files):
+                source = _archived(source, folder / "folder.tar")
+            if source.is_file() and root.files:
+                source = _merged(source, folder / "merged.tar", root.files, recipe.timestamp)
                 root = dataclasses.replace(root, files={})
             root = dataclasses.replace(root, source=source)
         yield dataclasses.replace(recipe, esp=esp, root=root, sources=(_source(recipe, medium, path, sha256),))
@@ -81,18 +86,30 @@ def _source(recipe: Recipe, medium: Medium, path: Path, sha256: str | None) -> M
     return facts if sha256 is None else {**facts, "sha256": sha256}
 
 
-def _append(archive: Path, files: Mapping[str, Path], timestamp: int) -> None:
-    """Let ``files`` take the place of what ``archive`` has under their names."""
+def _archived(top: Path, target: Path) -> Path:
+    """Write a folder as a pax archive, in the order of its names."""
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(top, ".")
+    return target
+
+
+def _merged(archive: Path, target: Path, files: Mapping[str, Path], timestamp: int) -> Path:
+    """Write ``archive`` to ``target`` with ``files`` in the place of what it has under their names.
+
+    Raises:
+        MediumError: the archive is damaged.
+    """
     given = {path.strip("/"): read_file(source, _MAX_ROOT_FILE) for path, source in files.items()}
-    old = archive.with_suffix(".old")
-    archive.rename(old)
-    with tarfile.open(old) as before, tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as after:
-        for member in before:
-            if member.name.strip("/") in given:
-                continue
-            after.addfile(member, before.extractfile(member) if member.isreg() else None)
-        for path, data in given.items():
-            info = tarfile.TarInfo(path)
-            info.size, info.mode, info.mtime = len(data), 0o644, timestamp
-            after.addfile(info, io.BytesIO(data))
-    old.unlink()
+    try:
+        with tarfile.open(archive) as before, tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as after:
+            for member in before:
+                if "/".join(parts_of(member.name)) in given:
+                    continue
+                after.addfile(member, before.extractfile(member) if member.isreg() else None)
+            for path, data in given.items():
+                info = tarfile.TarInfo(path)
+                info.size, info.mode, info.mtime = len(data), 0o644, timestamp
+                after.addfile(info, io.BytesIO(data))
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise MediumError(f"{archive} is a damaged tar archive: {error}") from None
+    return target

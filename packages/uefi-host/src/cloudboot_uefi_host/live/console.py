@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from cloudboot_uefi_host.core.keys import Key
     from cloudboot_uefi_host.memory import GuestMemory
 
-SILENCE: Final = 5.0
-"""Seconds without output after which a program that asks for a key is taken to wait for one."""
+WORK: Final = 3.0
+"""Seconds of QEMU's processor time without output after which a program that asks for keys is taken to wait for one.
+They do not depend on what else the host does; a program that polls for keys uses them up as fast as it can."""
+SILENCE: Final = 30.0
+"""The same in seconds of wall time, for a program that lets the processor sleep until a key comes."""
+POLLS: Final = 100
+"""How often a program has to ask then: one that has computed for long may ask once and go on."""
 #: What EDK2's terminal driver takes for keys without a character, by scan code (UEFI 2.10 appendix B.1).
 _ESCAPES: Final = {
     0x01: b"\x1b[A", 0x02: b"\x1b[B", 0x03: b"\x1b[C", 0x04: b"\x1b[D",
@@ -39,10 +44,16 @@ def serial_bytes(keys: Sequence[Key]) -> bytes:
 class LiveConsole(Dialogue):
     """The console of a firmware in a machine. Times are in seconds since power on."""
 
-    def __init__(self, memory: GuestMemory, seconds: Callable[[], float], send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        memory: GuestMemory,
+        seconds: Callable[[], float],
+        send: Callable[[bytes], None],
+        work: Callable[[], float],
+    ) -> None:
         super().__init__()
-        self._memory, self._seconds, self._send = memory, seconds, send
-        self._spoken = time.monotonic()
+        self._memory, self._seconds, self._send, self._work = memory, seconds, send, work
+        self.begin()
 
     def output(self, image: str, text: str) -> None:
         """Take what an image printed, and type what the script answers.
@@ -50,7 +61,7 @@ class LiveConsole(Dialogue):
         Raises:
             ExpectedTextSeen: the run is to end with this text.
         """
-        self._spoken = time.monotonic()
+        self.begin()
         self.enter(image, text, self._seconds())
         self._answer()
 
@@ -59,18 +70,18 @@ class LiveConsole(Dialogue):
         self.output(image, self._memory.text(string))
 
     def begin(self) -> None:
-        """A program starts: silence counts from here."""
-        self._spoken = time.monotonic()
+        """Silence counts from here."""
+        self._spoken, self._worked, self._polls = time.monotonic(), self._work(), 0
 
     def _answer(self) -> None:
         keys = self.next_keys()
         if keys:
-            self._spoken = time.monotonic()
+            self.begin()
             self._send(serial_bytes(keys))
 
     def silent(self) -> bool:
-        """Whether nothing was printed or typed for :data:`SILENCE` seconds."""
-        return time.monotonic() - self._spoken > SILENCE
+        """Whether nothing was printed or typed for so long that nothing will be."""
+        return self._work() - self._worked > WORK or time.monotonic() - self._spoken > SILENCE
 
     def asked(self) -> None:
         """A program asks for a key.
@@ -78,5 +89,6 @@ class LiveConsole(Dialogue):
         Raises:
             AwaitingInput: nobody will type one.
         """
-        if self.silent():
+        self._polls += 1
+        if self._polls >= POLLS and self.silent():
             raise AwaitingInput

@@ -91,7 +91,7 @@ class LiveFirmware:
         self.protocols = LiveProtocols(self.services)
         self.drivers = LiveDrivers(self.services, self.handles)
         self.files = FileReader(self.machine, self.allocator)
-        self.console = LiveConsole(self.memory, self.clock.seconds, agent.qemu.send)
+        self.console = LiveConsole(self.memory, self.clock.seconds, agent.qemu.send, agent.qemu.cpu_seconds)
         self.images = LiveImages(self.machine, self.services, self.handles, self.allocator)
         self.observer = Observer(
             self.machine,
