@@ -136,6 +136,7 @@ def test_an_interrupted_campaign_ends_its_cells(tmp_path: Path, script: Callable
     assert "cancelled" in (tmp_path / "j.xml").read_text()
 
 
+@pytest.mark.long
 def test_one_campaign_twice_in_two_folders_with_one_place_for_results(tmp_path: Path) -> None:
     path = matrix(tmp_path, of_kind("probe", 'system = "demo"\nrecipe = "demo"\nrepeat = [1, 2]'))
     words: list[str | Path] = ["run", path, "--workers", "1", "--results", tmp_path / "shared"]

@@ -84,7 +84,7 @@ def test_a_killed_cell_takes_everything_with_it(server: ForkServer, script: Call
     eventually(lambda: not processes_with(mark) and not processes_with(str(folder)))
 
 
-@pytest.mark.parametrize("victim", ["worker", "server", "both"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("server", marks=pytest.mark.long), "both"])
 def test_nothing_outlives_a_killed_worker(victim: str, tmp_path: Path, script: Callable[[str, str], Path]) -> None:
     mark = f"{victim}-{os.getpid()}"
     work = harness(script, HANG.format(mark=mark))

@@ -119,7 +119,10 @@ def test_corpora_are_merged_to_what_covers_as_much(tmp_path: Path, script: Calla
     assert again.corpus == merged.corpus
 
 
-def test_state_machines_share_their_examples(tmp_path: Path, script: Callable[[str, str], Path]) -> None:
+def test_state_machines_share_their_examples(
+    tmp_path: Path, script: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDBOOT_FLEET_MAX_EXAMPLES", "20")
     script("test_machine.py", MACHINE.format(most=5000))
     outcome, kept = run(tmp_path, "fuzz", harness="test_machine.py", stateful=True, seconds=1)
     assert outcome["status"] == "passed", outcome

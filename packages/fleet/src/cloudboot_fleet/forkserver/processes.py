@@ -70,6 +70,16 @@ def table() -> dict[int, Process]:
     return found
 
 
+def children() -> set[int] | None:
+    """The children of this process, which has one thread; ``None`` where the kernel does not list them (proc(5))."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return {int(each) for each in file.read().split()}
+    except FileNotFoundError:
+        return None
+
+
 def descendants(root: int, processes: Mapping[int, Process]) -> list[Process]:
     """``root``, what it started, and what belongs to its session."""
     children: dict[int, list[Process]] = {}

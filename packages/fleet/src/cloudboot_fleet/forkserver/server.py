@@ -127,8 +127,7 @@ class Server:
             if cell is None:
                 continue
             del self._cells[cell.key]
-            processes.kill_tree(pid)  # what belongs to its session
-            self._end_orphans()
+            self._end_orphans(pid)
             self._send(
                 {
                     "key": cell.key,
@@ -139,9 +138,12 @@ class Server:
                 }
             )
 
-    def _end_orphans(self) -> None:
-        """Kill what was handed to this process and belongs to no cell that runs."""
+    def _end_orphans(self, ended: int) -> None:
+        """Kill what the cell ``ended`` left, which was handed to this process, and belongs to no cell that runs."""
         running = {cell.pid for cell in self._cells.values()}
+        if processes.children() == running:
+            return  # most cells leave nothing, and the whole table takes milliseconds to read
+        processes.kill_tree(ended)  # what belongs to its session
         for process in processes.table().values():
             if process.parent == os.getpid() and process.pid not in running and process.session not in running:
                 processes.kill_tree(process.pid)
