@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import random
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -179,6 +180,8 @@ def ask_judges(data: bytearray, nodes: dict[str, Node], folder: Path) -> None:
     image = folder / "image"
     image.write_bytes(data)
     assert "processed successfully" in ntfsfix(image)
+    said = run(sys.executable, "-m", "phantom_trace", image)
+    assert "No cross-layer inconsistencies found" in said
     files = {path: bytes(node.data) for path, node in nodes.items() if stat.S_ISREG(node.mode)}
     with mounted(image, "ro") as inside:
         found = {f"/{path.relative_to(inside)}" for path in inside.rglob("*")}
