@@ -211,7 +211,7 @@ def test_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Editing,
         settings=settings(
-            max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -220,7 +220,7 @@ def test_judges_agree_after_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Judged,
         settings=settings(
-            max_examples=3, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -229,7 +229,7 @@ def test_a_cut_anywhere_in_any_sequence_is_repaired() -> None:
     run_state_machine_as_test(
         Cut,
         settings=settings(
-            max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
