@@ -21,7 +21,7 @@ MEBIBYTE = 1 << 20
 
 
 class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc] # fsspec has no type information
-    @pytest.fixture(params=[512, 4096])
+    @pytest.fixture(params=[512])
     def fs(self, request: pytest.FixtureRequest) -> Iterator[NTFSFileSystem]:
         image = MemoryStorage(bytearray(8 * MEBIBYTE))
         ntfs.format(image, ntfs.Options(cluster_size=request.param, fresh=True))
