@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import random
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -179,6 +180,8 @@ def ask_judges(data: bytearray, nodes: dict[str, Node], folder: Path) -> None:
     image = folder / "image"
     image.write_bytes(data)
     assert "processed successfully" in ntfsfix(image)
+    said = run(sys.executable, "-m", "phantom_trace", image)
+    assert "No cross-layer inconsistencies found" in said
     files = {path: bytes(node.data) for path, node in nodes.items() if stat.S_ISREG(node.mode)}
     with mounted(image, "ro") as inside:
         found = {f"/{path.relative_to(inside)}" for path in inside.rglob("*")}
@@ -208,7 +211,7 @@ def test_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Editing,
         settings=settings(
-            max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -217,7 +220,7 @@ def test_judges_agree_after_any_sequence_of_operations() -> None:
     run_state_machine_as_test(
         Judged,
         settings=settings(
-            max_examples=3, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -226,7 +229,7 @@ def test_a_cut_anywhere_in_any_sequence_is_repaired() -> None:
     run_state_machine_as_test(
         Cut,
         settings=settings(
-            max_examples=8, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
