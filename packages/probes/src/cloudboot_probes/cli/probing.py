@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import shlex
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, new_file, run_stages
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
-from cloudboot_oci_stream import Policy
+from cloudboot_disk_image import open_disk
+from cloudboot_oci_stream import Policy, push_image
 from cloudboot_probes import systems
 from cloudboot_probes.probe import (
     Outcome,
@@ -32,12 +35,11 @@ from .registry import reach
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cloudboot_base.gates import Gate, Stage
     from cloudboot_probes.probe import Record
-    from cloudboot_probes.systems import System
 
     from .console import Console
 
@@ -59,7 +61,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     outputs = _outputs(options)
     access, deadline, retry = reach(options)
     interrupted = False
-    with console.progress("fetching") as progress:
+    with _placed(options.reference) as (file, reference), console.progress("fetching") as progress:
         chosen = ProbeOptions(
             architecture=options.architecture,
             accelerator=options.accelerator,
@@ -72,7 +74,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
             progress=progress,
             trace=options.keep is not None,
         )
-        runs = [_run(name, system, options.reference, chosen) for name in firmwares]
+        runs = [_run(name, Probe(system, reference, chosen, file=file)) for name in firmwares]
         records = [run.recorder.record() for run in runs]
         # What cannot be written fails before the boot, and a probe that is killed leaves no older report behind.
         _write(outputs, records)
@@ -99,8 +101,28 @@ def main(options: argparse.Namespace, console: Console) -> int:
     return OK if all(record.outcome is Outcome.PASSED for record in records) else CHECK_FAILED
 
 
-def _run(firmware: str, system: System, reference: str, options: ProbeOptions) -> _Run:
-    planned, probe = stages(firmware, system), Probe(system, reference, options)
+@contextlib.contextmanager
+def _placed(reference: str) -> Iterator[tuple[str | None, str]]:
+    """The path of an image, if it is a file, and a reference to it: a file is put into a folder for as long as that.
+
+    What looks like a path is one, so that a file that is missing is not looked for in a registry. A disk in a container
+    (qcow2, VHD, compressed) is stored raw.
+
+    Raises:
+        ContainerError: the container is damaged.
+        OSError: the file cannot be read, or there is no room for it.
+    """
+    if not (os.path.isfile(reference) or reference.startswith(("/", "./", "../"))):
+        yield None, reference
+        return
+    with tempfile.TemporaryDirectory(prefix="cloudboot-probe-") as name, open_disk(reference) as disk:
+        place = f"oci:{name}/image:probed"
+        push_image(disk.storage, place, title=os.path.basename(reference))
+        yield reference, place
+
+
+def _run(firmware: str, probe: Probe) -> _Run:
+    planned = stages(firmware, probe.system)
     recorder = Recorder(
         probe,
         planned,
