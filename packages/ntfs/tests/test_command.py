@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,30 @@ def test_changes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
         assert sorted(path.name for path in inside.iterdir()) == ["hard", "in", "one", "soft"]
         assert (inside / "hard").stat().st_nlink == 2
         assert [path.name for path in (inside / "in").iterdir()] == ["same.txt"]
+
+
+def test_what_is_put_or_moved_onto_a_directory_goes_into_it(
+    folder: Path, tmp_path: Path, ntfs: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    ntfs("format", image, "--size", "16M")
+    ntfs("mkdir", image, "/dir")
+    ntfs("put", image, folder / "note.txt", "/dir")
+    ntfs("put", image, folder / "note.txt", "/new/", code=3)
+    ntfs("put", image, folder / "note.txt", "/top.txt")
+    ntfs("mv", image, "/top.txt", "/dir/")
+    ntfs("mv", image, "/dir", "/Dir")  # its own name, spelled otherwise
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
+    assert "SOURCE_DATE_EPOCH is 'soon'" in ntfs("mkdir", image, "/other", code=2)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    earliest = int(time.time())
+    ntfs("mkdir", image, "/now")
+    with mounted(image, "ro") as inside:
+        assert sorted(path.name for path in inside.iterdir()) == ["Dir", "now"]
+        assert sorted(path.name for path in (inside / "Dir").iterdir()) == ["note.txt", "top.txt"]
+        assert (inside / "Dir").stat().st_mtime == 1700000000
+        assert (inside / "now").stat().st_mtime >= earliest
 
 
 def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: Command) -> None:

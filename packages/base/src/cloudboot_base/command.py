@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from .errors import Error, error_facts, interrupted, plain
+from .errors import Error, UsageError, error_facts, interrupted, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
@@ -113,6 +113,20 @@ def parse_size(text: str) -> int:
     if not digits.isascii() or not digits.isdigit():
         raise ValueError(f"{text!r} is not a size; write 4096, 64K, 16M or 2G")
     return int(digits) * factor
+
+
+def source_date_epoch() -> int | None:
+    """The time that ``SOURCE_DATE_EPOCH`` gives an output, in seconds since 1970; ``None`` if it is not set.
+
+    Raises:
+        UsageError: it is not a whole number of seconds.
+    """
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not seconds since 1970")
+    return int(text)
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

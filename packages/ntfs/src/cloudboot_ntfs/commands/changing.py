@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
-from cloudboot_base.command import OK
+from cloudboot_base.command import OK, source_date_epoch
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.editor import WritableNTFS
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
+    moment = options.timestamp if options.timestamp is not None else source_date_epoch()
     with (
         WritableNTFS(
             options.image,
             offset=options.offset or 0,
             size=options.size,
-            timestamp_ns=options.timestamp * 1_000_000_000,
+            timestamp_ns=time.time_ns() if moment is None else moment * 10**9,
             windows_names=options.windows_names,
             short_names=options.short_names,
         ) as volume,
@@ -32,10 +34,21 @@ def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
         yield volume
 
 
+def _into(volume: WritableNTFS, path: str, name: str) -> str:
+    """Where a file called ``name`` goes: ``path``, or into it if it is a directory or ends with a slash."""
+    target = "/" + path.strip("/")
+    if path.endswith("/") or (volume.exists(target) and stat.S_ISDIR(volume.stat(target).st_mode)):
+        return f"{target.rstrip('/')}/{name}"
+    return target
+
+
 def put(options: argparse.Namespace) -> int:
     """``put``."""
     with _changing(options) as volume:
-        pending = [(options.source, "/" + options.path.strip("/"))]
+        target = "/" + options.path.strip("/")
+        if not os.path.isdir(options.source) or os.path.islink(options.source):
+            target = _into(volume, options.path, os.path.basename(options.source))
+        pending = [(options.source, target)]
         while pending:
             source, path = pending.pop()
             status = os.lstat(source)
@@ -92,7 +105,11 @@ def rm(options: argparse.Namespace) -> int:
 def mv(options: argparse.Namespace) -> int:
     """``mv``."""
     with _changing(options) as volume:
-        volume.rename(options.path, options.target)
+        target = options.target
+        other = not volume.exists(target) or volume.find(target) != volume.find(options.path, follow_symlinks=False)
+        if other:  # a name that differs only in case is the file's own
+            target = _into(volume, target, options.path.strip("/").rpartition("/")[2])
+        volume.rename(options.path, target)
     return OK
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, Window, open_storage
-from cloudboot_base.command import OK, Progress, counted, print_json
+from cloudboot_base.command import OK, Progress, counted, print_json, source_date_epoch
 from cloudboot_ntfs.builder.build import build
 from cloudboot_ntfs.builder.options import EVERYONE, Options
 
@@ -45,7 +45,7 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
         sector_size=options.sector_size,
         serial=options.serial,
         security=options.security or EVERYONE,
-        timestamp_ns=options.timestamp * 1_000_000_000,
+        timestamp_ns=(options.timestamp if options.timestamp is not None else source_date_epoch() or 0) * 10**9,
         case_sensitive=options.case_sensitive,
         hidden_sectors=(options.offset or 0) // options.sector_size,
     )
