@@ -51,14 +51,30 @@ def _apt(*command: str) -> str:
     return done.stdout
 
 
+_told: dict[str, dict[str, str]] = {}
+
+
+def ask(*packages: str) -> None:
+    """Have apt describe packages, all at once: where it keeps no cache of its own, each question takes seconds.
+
+    Raises:
+        PackageMissingError: apt is not here.
+    """
+    for stanza in _apt("apt-cache", "show", "--no-all-versions", *packages).split("\n\n"):
+        fields = dict(_FIELD.findall(stanza))
+        if "Package" in fields:
+            _told[fields["Package"]] = fields
+
+
 def candidate(package: str) -> dict[str, str]:
     """The fields of the version of ``package`` that apt would install.
 
     Raises:
         PackageMissingError: apt is not here, or knows no such package.
     """
-    text = _apt("apt-cache", "show", "--no-all-versions", package)
-    fields = dict(_FIELD.findall(text))
+    if package not in _told:
+        ask(package)
+    fields = _told.get(package, {})
     if "Version" not in fields:
         raise PackageMissingError(
             f"apt knows no package {package}", hint="run apt-get update, or name the files yourself"

@@ -80,6 +80,11 @@ def gather(own: LinuxRecipe, say: Callable[[str], None] = lambda _: None) -> Lin
 
     kernel, initrd, grub_modules = own.kernel, own.initrd, own.grub_modules
     image = None
+    needed = ["linux-image-amd64"] if kernel is None or initrd is None else []
+    needed += ["busybox-static"] if initrd is None else []
+    needed += ["grub-efi-amd64-bin", "grub-common"] if grub_modules is None else []
+    if needed:
+        debian.ask(*needed)
     if kernel is None or initrd is None:
         image = package(debian.dependency("linux-image-amd64", r"linux-image-\d\S+"))
     if kernel is None and image is not None:
