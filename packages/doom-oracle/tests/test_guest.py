@@ -17,7 +17,8 @@ from cloudboot_base import Verdict
 from cloudboot_base.testing import judge
 from cloudboot_doom_oracle import GuestError, Oracle, Script, Wad
 from cloudboot_doom_oracle.gates import GUEST_STAGES, Context, run_gates
-from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE, GuestRun
+from cloudboot_doom_oracle.gates.context import GuestRun
+from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.rig import ScreenRig, play_through_sound, wav_body
 from cloudboot_doom_oracle.gates.soak import soak
 

@@ -1,4 +1,4 @@
-"""Cells as processes: limits, and that nothing stays behind, whoever is killed."""
+"""Cells as processes: limits, and that nothing stays behind when any process is killed."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_nothing_outlives_a_killed_worker(victim: str, tmp_path: Path, script: C
         eventually(lambda: not processes_with(mark))
         eventually(lambda: not list((tmp_path / "scratch").iterdir()))
     else:
-        # The cell itself is killed by the kernel; orphans of a killed server are nobody's.
+        # The cell itself is killed by the kernel; orphans of a killed server have no parent here.
         eventually(lambda: not processes_with(str(tmp_path / "scratch")))
         for process in processes_with(mark):
             os.kill(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A check finds nothing in volumes that are clean, whoever made them, and names each rule that is broken."""
+"""A check finds nothing in volumes that are clean, whatever program made them, and names each rule that is broken."""
 
 from __future__ import annotations
 

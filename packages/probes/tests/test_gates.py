@@ -1,4 +1,4 @@
-"""Stages run until one fails; what they raise becomes the gate, and what is nobody's error passes through."""
+"""Stages run until one fails; what they raise becomes the gate, and other exceptions pass through."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ class WritableFatVolume(FatVolume):
 
     @property
     def busy(self) -> bool:
-        """Whether an operation is under way in this thread, for whoever holds the lock."""
+        """Whether an operation is under way in this thread; ask while holding the lock."""
         return self._operations.busy
 
     def when_idle(self, action: Callable[[], object]) -> None:

@@ -61,7 +61,7 @@ def run_deferred(actions: list[Callable[[], object]]) -> None:
 class Operations:
     """The operations of one file system, one after another: what :class:`.WritableFileSystem` says of them.
 
-    ``lock`` is held during each; ``busy`` says whether one is under way in this thread, for whoever holds the lock.
+    ``lock`` is held during each; ``busy`` says whether one is under way in this thread; read it while holding the lock.
     ``changes`` counts them.
     """
 

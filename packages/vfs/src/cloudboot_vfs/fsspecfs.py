@@ -219,7 +219,7 @@ class VolumeFileSystem(AbstractFileSystem):  # type: ignore[misc] # fsspec has n
         return next(name for name in names if not self.lexists(name))
 
     def commit_file(self, hidden: str, path: str, *, exclusive: bool) -> None:
-        """Give a file of a transaction its name; ``exclusive`` lets it take nobody's place."""
+        """Give a file of a transaction its name; with ``exclusive`` a file of that name is an error."""
         with self._shared.lock:
             if exclusive and self.lexists(path):
                 self.rm_file(hidden)

@@ -21,7 +21,7 @@ class Changing(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether an operation is under way in this thread, for whoever holds the lock."""
+        """Whether an operation is under way in this thread; ask while holding the lock."""
 
     def when_idle(self, action: Callable[[], object]) -> None:
         """Call ``action`` at once, or at the end of the operation under way."""

@@ -11,11 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudboot_doom_oracle.audio.wav import Wav
-    from cloudboot_doom_oracle.oracle import Harvest, Oracle
+    from cloudboot_doom_oracle.oracle import FrameRecord, Harvest, Oracle
     from cloudboot_doom_oracle.script import Script
     from cloudboot_doom_oracle.wad import Wad
-
-    from .guest import GuestRun
 
 Shared = TypeVar("Shared")
 
@@ -32,6 +30,22 @@ class Difference:
     before: Any
     after: Any
     events: Sequence[dict[str, object]]
+
+
+@dataclasses.dataclass
+class GuestRun:
+    """An engine run whose frames and keys went through devices.
+
+    ``shown`` holds what screendumps showed: frame number (from 1), digest, whether the border was black.
+    """
+
+    frames: list[FrameRecord] = dataclasses.field(default_factory=list)
+    shown: list[tuple[int, str, bool]] = dataclasses.field(default_factory=list)
+    checkpoints: dict[int, str] = dataclasses.field(default_factory=dict)
+    keys_sent: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
+    keys_received: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
+    flushes: int = 0
+    scanout: str = ""
 
 
 @dataclasses.dataclass

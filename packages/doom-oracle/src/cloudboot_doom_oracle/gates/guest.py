@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from cloudboot_doom_oracle.audio.wav import Wav
 from cloudboot_doom_oracle.engine.process import CDoomEngine
 from cloudboot_doom_oracle.oracle import FrameRecord
 
-from .context import Difference
+from .context import Difference, GuestRun
 from .diverge import events_around, first_divergence
 from .rig import ScreenRig, play_through_sound, wav_body
 
@@ -25,22 +24,6 @@ if TYPE_CHECKING:
 
 
 _MOST_DIFFERENCES = 5
-
-
-@dataclasses.dataclass
-class GuestRun:
-    """An engine run whose frames and keys went through devices.
-
-    ``shown`` holds what screendumps showed: frame number (from 1), digest, whether the border was black.
-    """
-
-    frames: list[FrameRecord] = dataclasses.field(default_factory=list)
-    shown: list[tuple[int, str, bool]] = dataclasses.field(default_factory=list)
-    checkpoints: dict[int, str] = dataclasses.field(default_factory=dict)
-    keys_sent: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
-    keys_received: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
-    flushes: int = 0
-    scanout: str = ""
 
 
 def run_through_devices(context: Context) -> GuestRun:

@@ -49,7 +49,7 @@ class DaskExecutor:
 
     @property
     def client(self) -> Client:
-        """The client, for whoever asks the cluster itself."""
+        """Dask's client, for questions to the cluster itself."""
         return self._client
 
     @property

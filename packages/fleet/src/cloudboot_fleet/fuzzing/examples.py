@@ -1,7 +1,7 @@
 """A pytest plugin: Hypothesis keeps its examples in the folder that ``CLOUDBOOT_FLEET_EXAMPLES`` names.
 
 ``python -m pytest -p cloudboot_fleet.fuzzing.examples`` with another seed finds other examples; those that fail are
-kept, and tried first by whoever shares the folder.
+kept, and tried first by every run that uses the folder.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class FolderResults:
         return result
 
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
-        """Store a result; whoever comes second leaves the first as it is.
+        """Store a result; a second result of the same inputs leaves the first as it is.
 
         Raises:
             OSError: the folder does not take it; nothing of it stays behind.

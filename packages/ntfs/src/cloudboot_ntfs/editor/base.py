@@ -93,7 +93,7 @@ class Editor(LockedNTFS):
 
     @property
     def busy(self) -> bool:
-        """Whether an operation is under way: in this thread, for whoever holds the lock."""
+        """Whether an operation is under way in this thread; ask while holding the lock."""
         return self._active > 0
 
     def when_idle(self, action: Callable[[], object]) -> None:

@@ -27,7 +27,7 @@ def _locked(method: Callable[Concatenate[NTFS, P], R]) -> Callable[Concatenate[L
 
 
 class LockedNTFS(NTFS):
-    """A volume that is read by one thread at a time; ``lock`` is held by whoever uses it."""
+    """A volume that is read by one thread at a time; ``lock`` is held during each use."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lock = threading.RLock()

@@ -138,7 +138,7 @@ class Table:
         self._mark(dirty=True)
 
     def mark_clean(self) -> None:
-        """Take the mark away, whoever made it."""
+        """Take the mark away, even if another program made it."""
         self._was_dirty, self._is_marked = False, True
         self._mark(dirty=False)
 

@@ -21,7 +21,7 @@ _CLIENTS_NONE, _IS_CLEAN = 0xFFFF, 0x0002
 class LogState(enum.StrEnum):
     """The states of a log."""
 
-    EMPTY = "empty"  #: all ones: whoever mounts the volume begins a new one
+    EMPTY = "empty"  #: all ones: the next mount begins a new one
     CLEAN = "clean"  #: of a volume that was unmounted
     REPLAY = "to be replayed"
     DAMAGED = "damaged"

@@ -108,7 +108,7 @@ class Mft:
         self.reload()
 
     def keep_records(self) -> None:
-        """Keep parsed records from now on; whoever changes one says so with :meth:`forget`."""
+        """Keep parsed records from now on; call :meth:`forget` after a change of one."""
         self._kept = {}
 
     def forget(self, number: int | None = None) -> None:

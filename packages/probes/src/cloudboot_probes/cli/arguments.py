@@ -64,7 +64,7 @@ def _input(text: str, *, folders: bool) -> Path:
         if not (folders and path.is_dir()):
             check_file(path)
     except FileNotFoundError:
-        return path  # for whoever opens it to report, with the reason that file has for being there
+        return path  # opening it reports the reason
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise argparse.ArgumentTypeError(reason if text in reason else f"{text}: {reason}") from None

@@ -1,4 +1,4 @@
-"""Read a file through EFI_SIMPLE_FILE_SYSTEM_PROTOCOL, whoever published it (UEFI 2.10 sections 13.4, 13.5)."""
+"""Read a file through EFI_SIMPLE_FILE_SYSTEM_PROTOCOL, of any driver (UEFI 2.10 sections 13.4, 13.5)."""
 
 from __future__ import annotations
 

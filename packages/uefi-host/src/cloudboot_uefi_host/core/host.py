@@ -1,4 +1,4 @@
-"""What published protocols and the gates need of a firmware, whoever made it.
+"""What published protocols and the gates need of a firmware, of this package or of others.
 
 :class:`~cloudboot_uefi_host.firmware.Firmware` is one; :mod:`cloudboot_uefi_host.live` drives one in a machine of QEMU.
 """

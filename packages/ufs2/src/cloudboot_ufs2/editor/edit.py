@@ -110,7 +110,7 @@ class WritableUFS2(LockedUFS2):
             with contextlib.suppress(errors.FileNotFoundError):
                 self._store.journal = UFS2.find(self, "/" + SUJ_FILE.decode(), follow_symlinks=False)
         self.changes = 0  #: operations so far
-        self.busy = False  #: whether an operation is under way: in this thread, for whoever holds the lock
+        self.busy = False  #: whether an operation is under way in this thread; read it while holding the lock
         self._deferred: list[Callable[[], object]] = []
         self._closed = False
 

@@ -29,7 +29,7 @@ def _locked(method: Callable[Concatenate[UFS2, P], R]) -> Callable[Concatenate[L
 
 
 class LockedUFS2(UFS2):
-    """A file system that is read by one thread at a time; ``lock`` is held by whoever uses it."""
+    """A file system that is read by one thread at a time; ``lock`` is held during each use."""
 
     def __init__(self, storage: Storage, *, verify: bool = True) -> None:
         super().__init__(storage, verify=verify)
