@@ -97,7 +97,8 @@ class IcicleProcessor:
             self.write(register, state[register])
 
     def close(self) -> None:
-        """The machine goes with its last user."""
+        """Drop the machine here: it refuses to be dropped in another thread, where the garbage collector may run."""
+        del self._vm
 
 
 def test_a_third_back_end_leaves_the_same_trace() -> None:
