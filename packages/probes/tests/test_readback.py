@@ -45,7 +45,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "esp": ((loader("amd64")[:256], loader("amd64")[:255] + b"?"), "/EFI/BOOT/BOOTX64.EFI of the ESP has other bytes"),
     "manifest": ((b'"system": "demo"', b'"system": "dema"'), "is not the manifest"),
     "table": ((b"EFI PART", b"EFI PARS"), "cannot be read back"),
-    "name": ((b"\x04boot\0", b"\x04boat\0"), "breaks its format|which nobody put there|lacks"),
+    "name": ((b"\x04boot\0", b"\x04boat\0"), "breaks its format|which is not among the files of the build|lacks"),
 }
 
 

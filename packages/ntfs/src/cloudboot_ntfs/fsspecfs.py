@@ -3,7 +3,7 @@
 Needs the extra ``cloudboot-ntfs[fsspec]``; nothing else in this package imports this module.
 
 Names that differ in case only are one, unless the volume is opened ``case_sensitive``. A symbolic link or a junction is
-followed where it is named, and stands for itself in what lists a directory (its type is ``other``), as fsspec's own
+followed where it is named, and is listed as a link in its directory (its type is ``other``), as fsspec's own
 ``LocalFileSystem`` has it; so walking and removing trees stay within them.
 """
 

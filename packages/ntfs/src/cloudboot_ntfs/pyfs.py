@@ -3,7 +3,7 @@
 Needs the extra ``cloudboot-ntfs[fs]``; nothing else in this package imports this module.
 
 Names that differ in case only are one, unless the volume is opened ``case_sensitive``. A symbolic link or a junction is
-followed where it is named, and stands for itself in what lists a directory, so that walking and removing trees stay
+followed where it is named, and is listed as a link in its directory, so that walking and removing trees stay
 within them.
 """
 

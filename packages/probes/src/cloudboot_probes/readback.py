@@ -71,7 +71,7 @@ def _esp_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
                 if disk.esp.read_file(path) != manifest.as_bytes():
                     yield f"{path} of the ESP is not the manifest"
             elif expected is None:
-                yield f"the ESP has {path}, which nobody put there"
+                yield f"the ESP has {path}, which is not among the files of the build"
             elif _digest(disk.esp.file_storage(path)) != expected:
                 yield f"{path} of the ESP has other bytes"
     for path in wanted:
@@ -91,7 +91,7 @@ def _root_differences(disk: Disk, manifest: Manifest) -> Iterator[str]:
         for entry in (*folders, *files):
             expected = wanted.pop(entry.path, None)
             if expected is None:
-                yield f"the root has {entry.path}, which nobody put there"
+                yield f"the root has {entry.path}, which is not among the files of the build"
             else:
                 yield from _differences(root, entry.path, expected)
     for path in wanted:

@@ -2,7 +2,7 @@
 
 Needs the extra ``cloudboot-ufs2[fs]``; nothing else in this package imports this module.
 
-A symbolic link is followed where it is named, and stands for itself in what lists a directory, so that walking and
+A symbolic link is followed where it is named, and is listed as a link in its directory, so that walking and
 removing trees stay within them. Walks therefore see a link to a directory as a file.
 """
 

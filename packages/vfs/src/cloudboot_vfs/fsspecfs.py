@@ -3,7 +3,7 @@
 Needs the extra ``cloudboot-vfs[fsspec]``; nothing else in this package imports this module. A file-system
 package derives its own class from :class:`VolumeFileSystem`.
 
-A symbolic link is followed where it is named, and stands for itself in what lists a directory (its type is ``other``),
+A symbolic link is followed where it is named, and is listed as a link in its directory (its type is ``other``),
 as fsspec's own ``LocalFileSystem`` has it; so walking and removing trees stay within them.
 """
 

@@ -3,7 +3,7 @@
 Needs the extra ``cloudboot-vfs[fs]``; nothing else in this package imports this module. A file-system package derives
 its own class and opener from the two here.
 
-A symbolic link is followed where it is named, and stands for itself in what lists a directory, so that walking and
+A symbolic link is followed where it is named, and is listed as a link in its directory, so that walking and
 removing trees stay within them. Walks therefore see a link to a directory as a file.
 """
 
@@ -160,7 +160,7 @@ class VolumeFS(FS):
     def scandir(
         self, path: str, namespaces: Collection[str] | None = None, page: tuple[int, int] | None = None
     ) -> Iterator[Info]:
-        """The entries of a directory; a symbolic link stands for itself."""
+        """The entries of a directory; a symbolic link is listed as a link."""
         wanted = namespaces or ()
         name = self.validatepath(path)
         with self._volume(path, directory=True) as volume:

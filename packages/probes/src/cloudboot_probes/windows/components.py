@@ -102,7 +102,7 @@ def windows_volume(found: Examination) -> Mapping[str, object]:
 def os_loader(found: Examination) -> Mapping[str, object]:
     """The loader that the store names is on that volume, and is a whole program for this processor.
 
-    Leaves open: Who signed it; the boot manager refuses a loader that nobody it trusts signed.
+    Leaves open: Who signed it; the boot manager refuses a loader without a signature that it trusts.
     """
     path = found.loader_path.replace("\\", "/")
     return examine_program(found.program(path), path, found.architecture)

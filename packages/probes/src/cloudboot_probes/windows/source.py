@@ -31,7 +31,7 @@ def open_source(path: Path, index: int, stack: ExitStack, say: Callable[[str], N
     """The Windows files at ``path``, which stay open until ``stack`` is closed. ``index`` chooses an image of a WIM.
 
     Raises:
-        RecipeError: it is none of the three kinds, or has no Windows in it.
+        RecipeError: it is no folder, WIM or disk image, or has no Windows in it.
         PackageMissingError: a WIM, and wimlib's programs are not installed.
         FormatError: a damaged disk image or volume.
         OSError: the host refuses.

@@ -78,7 +78,7 @@ CAUSES: Final = {
     Status.NOT_FOUND: Cause("no partition of the machine has the GUID that the store names", _BUILD, measured=True),
     Status.INVALID_IMAGE_WIN_64: Cause("the file is a program for another width of words", _FILES),
     Status.INVALID_IMAGE_HASH: Cause(
-        "the file's signature does not verify: it is not signed, or by nobody this firmware trusts",
+        "the file's signature does not verify: it is not signed, or not by a signer that this firmware trusts",
         "take the file from its source again; testsigning in the store allows test signatures",
     ),
     Status.IMAGE_CERT_EXPIRED: Cause("the certificate that signed the file is not valid any more", "set the clock"),
