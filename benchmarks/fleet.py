@@ -122,7 +122,7 @@ def simulated(count: int, place: Path) -> None:
     with CampaignFolder.new(place) as folder:
         folder.lock("simulated", "none")
         pins = Pins(place)
-        total = sum(pins.gather(matrix).values())
+        total = sum(block.cells for block in pins.gather(matrix).values())
         done = Campaign(matrix, pins, FolderResults(folder.cells), folder, Simulated(), total=total).run().done
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -16,7 +16,7 @@ from .errors import FleetError
 
 if TYPE_CHECKING:
     from .campaign import Campaign, CampaignFolder, Choice, Executor, Finished, Lost, Tally
-    from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, load, parse
+    from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, expanded, load, parse
     from .results import FolderResults, RegistryResults, Results, open_results
     from .tasks.result import Outcome, Status
 
@@ -40,6 +40,7 @@ __all__ = [
     "Results",
     "Status",
     "Tally",
+    "expanded",
     "load",
     "open_results",
     "parse",
@@ -49,7 +50,7 @@ __all__ = [
 # commands, and with all of it would take three times as long.
 _LATER = {
     "campaign": ("Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Lost", "Tally"),
-    "matrix": ("KINDS", "Cell", "Limits", "Matrix", "Pinned", "Pins", "load", "parse"),
+    "matrix": ("KINDS", "Cell", "Limits", "Matrix", "Pinned", "Pins", "expanded", "load", "parse"),
     "results": ("FolderResults", "RegistryResults", "Results", "open_results"),
     "tasks.result": ("Outcome", "Status"),
 }

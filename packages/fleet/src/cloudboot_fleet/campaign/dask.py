@@ -76,14 +76,15 @@ class DaskExecutor:
             self._slots = (now, count)
         return count
 
-    def resources(self) -> list[dict[str, float]]:
-        """What each worker has, by name."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return [dict(worker["resources"]) for worker in workers]
+    def workers(self) -> dict[str, dict[str, float]]:
+        """What each worker has, by name, under the worker's address."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return {address: dict(worker["resources"]) for address, worker in workers.items()}
 
     def submit(self, pinned: Pinned, attempt: int, avoid: Sequence[str]) -> None:
         """Start a cell."""
-        key = f"{pinned.key}-{attempt}"
+        # Dask keeps counts of every prefix of keys for ever: the prefix is the kind, not the digest.
+        key = f"{pinned.cell.kind}-{pinned.key}-{attempt}"
         workers = list(self._client.scheduler_info(n_workers=-1)["workers"]) if avoid else []
         others = [address for address in workers if address not in avoid]
         try:

@@ -41,7 +41,8 @@ def write_report(file: IO[str], ended: Ended, base: Path) -> None:
     matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
     links = _Links(folder.cells, base)
     kind = "pass" if tally.passed else "fail"
-    word = "Passed" if tally.passed else "Failed" if tally.done == tally.total else "Not finished"
+    whole = tally.done == tally.total and not any(tally.counts[status] for status in _NOT_RUN)
+    word = "Passed" if tally.passed else "Failed" if whole else "Not finished"
     style = (
         importlib.resources.files("cloudboot_probes.render.report").joinpath("style.css").read_text(encoding="utf-8")
     )
