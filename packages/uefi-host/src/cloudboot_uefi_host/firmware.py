@@ -43,8 +43,6 @@ VENDOR: Final = "cloudboot"
 _FIRMWARE_REVISION: Final = 0x00010000
 DEFAULT_MEMORY: Final = 512 << 20
 MIN_MEMORY: Final = 32 << 20
-#: Counters as the platforms have them, in Hz: amd64's time stamp counter at 1 GHz, QEMU's for arm64 and riscv64.
-_FREQUENCIES: Final = {"amd64": 1_000_000_000, "arm64": 62_500_000, "riscv64": 10_000_000, "loong64": 100_000_000}
 
 
 class Firmware(Core):
@@ -80,7 +78,7 @@ class Firmware(Core):
         described = architecture_of(architecture)
         if memory < MIN_MEMORY or memory % PAGE:
             raise UsageError(f"{memory} bytes of memory are too few, or no whole pages", hint="32 MiB or more")
-        clock = Clock(epoch=epoch, frequency=_FREQUENCIES[architecture])
+        clock = Clock(epoch=epoch, frequency=described.counter_frequency)
         memory = min(memory, described.max_memory)
         processor = create(architecture, memory, clock, back_end)
         machine = Machine(processor, budget=budget or Budget(), trace=Trace(listener))
