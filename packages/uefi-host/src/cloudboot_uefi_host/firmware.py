@@ -14,6 +14,7 @@ from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES, EFI_CONFIGURATION_TABLE, EFI_RUNTIME_SERVICES, EFI_SYSTEM_TABLE
 
 from .core.clock import DEFAULT_EPOCH, Clock
+from .core.console import PATH as CONSOLE_PATH
 from .core.console import Console
 from .core.core import Core
 from .core.images import FILE_SYSTEM
@@ -89,6 +90,7 @@ class Firmware(Core):
         self.variables = Variables(self.memory, self.trace)
         self.runtime = RuntimeServices(self.memory, self.clock)
         self.console = Console(self.machine, self.allocator, self.publisher, self.events, self.handles, self.clock)
+        self.variables.set_console(CONSOLE_PATH)
         self._monotonic = 0
         self._configuration: dict[bytes, int] = {}
         self._configuration_at = 0
