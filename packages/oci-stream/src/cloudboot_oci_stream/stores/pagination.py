@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import ContentError, DescriptorError, ProtocolError, RedirectError, StatusError
 from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.transport import media_type_of
 from cloudboot_oci_stream.spec.descriptor import digest_of
-from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index, parse_json
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index, parse_json, settle
 from cloudboot_oci_stream.spec.reference import is_tag
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def read_tags(session: Session, path: str, deadline: Deadline) -> list[str]:
         headers = {"Accept": "application/json"}
         with session.request("GET", following, headers=headers, deadline=deadline) as response:
             # A repository whose last tag was deleted has null here (distribution 2.8).
-            names = parse_json(response.read_bounded(LARGEST_MANIFEST)).get("tags") or []
+            names = parse_json(response.read_document(LARGEST_MANIFEST)).get("tags") or []
             following = _next(session, response)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ProtocolError("not a list of tags", actual=str(names)[:100])
@@ -89,9 +90,8 @@ def _read(session: Session, url: str, deadline: Deadline) -> tuple[list[Descript
 
 
 def _entries(response: Response) -> list[Descriptor]:
-    data = response.read_bounded(LARGEST_MANIFEST)
-    media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
-    return parse_index(Document(data, media_type, digest_of(data)))
+    data = response.read_document(LARGEST_MANIFEST)
+    return parse_index(settle(Document(data, media_type_of(response), digest_of(data))))
 
 
 def _next(session: Session, response: Response) -> str | None:
