@@ -71,16 +71,26 @@ def check_place(results: Results, client: Client) -> None:
             )
 
 
+def asked_hosts(gathered: Mapping[int, Gathered], client: Client) -> dict[str, dict[str, str]]:
+    """What each worker has of everything that cells depend on, under the worker's address."""
+    names = sorted(set().union(*(each.depends for each in gathered.values())))
+    told: dict[str, dict[str, str]] = client.run(hosts.facts, names)
+    return told
+
+
 def agreed_hosts(
-    gathered: Mapping[int, Gathered], matrix: Matrix, workers: Mapping[str, Mapping[str, float]], client: Client
+    gathered: Mapping[int, Gathered],
+    matrix: Matrix,
+    workers: Mapping[str, Mapping[str, float]],
+    told: Mapping[str, Mapping[str, str]],
 ) -> dict[int, Mapping[str, str]]:
     """For each block what its cells depend on beside their inputs, the same on every worker that may run them.
+
+    ``workers`` has the resources of each, ``told`` what :func:`asked_hosts` was told.
 
     Raises:
         ClusterError: two workers differ, so that a result would depend on where its cell ran.
     """
-    names = sorted(set().union(*(each.depends for each in gathered.values())))
-    told: dict[str, dict[str, str]] = client.run(hosts.facts, names)
     found: dict[int, Mapping[str, str]] = {}
     for block in matrix.blocks:
         if block.number not in gathered:
@@ -91,7 +101,7 @@ def agreed_hosts(
             if address in told and all(has.get(name, 0) >= amount for name, amount in needs.items())
         ]  # fmt: skip
         wanted = gathered[block.number].depends
-        first = {name: told[able[0]][name] for name in wanted} if able else hosts.facts(wanted)
+        first = {name: told[able[0]][name] for name in sorted(wanted)} if able else hosts.facts(sorted(wanted))
         for address in able[1:]:
             if other := hosts.difference(first, told[address]):
                 raise ClusterError(

@@ -15,7 +15,7 @@ from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
-from cloudboot_fleet.cluster.needs import agreed_hosts, check_needs, check_place
+from cloudboot_fleet.cluster.needs import agreed_hosts, asked_hosts, check_needs, check_place
 from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
 from cloudboot_fleet.render import Ended
@@ -130,8 +130,10 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             cluster.wait(executor)
         check_needs(matrix, list(executor.workers().values()))
         check_place(results, executor.client)
-        ready.pins.hosts = agreed_hosts(ready.gathered, matrix, executor.workers(), executor.client)
-        told = executor.dashboard or "none: bokeh is not installed (pip install 'cloudboot-fleet[dashboard]')"
+        ready.pins.hosts = agreed_hosts(
+            ready.gathered, matrix, executor.workers(), asked_hosts(ready.gathered, executor.client)
+        )
+        told = executor.dashboard or "none, because bokeh is not installed"
         console.say(f"cloudboot: dashboard: {told}")
 
         def listen(result: dict[str, Any], kept: bool) -> None:

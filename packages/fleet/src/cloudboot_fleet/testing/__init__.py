@@ -15,7 +15,7 @@ from cloudboot_fleet.campaign import CampaignFolder
 from cloudboot_fleet.forkserver.processes import Process, descendants, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 Found = TypeVar("Found")
 
@@ -85,11 +85,11 @@ def _endpoint(text: str) -> tuple[str, int]:
 class Running:
     """``cloudboot fleet`` in a process of its own, killed at the end of the block; what it prints is kept in a file."""
 
-    def __init__(self, *words: str | Path, folder: Path) -> None:
+    def __init__(self, *words: str | Path, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = folder / f"{words[0]}-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "cloudboot_fleet", *map(str, words)]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def __enter__(self) -> Self:
         return self
