@@ -194,7 +194,7 @@ def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interru
         console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
     else:
         for cause in tally.grouped()[:10]:
-            console.print(printable(f"{cause.count:6} x {cause.text}"))
+            console.print(printable(f"{cause.count:6} x {cause.shown}"))
         console.print(tally.summary(seconds))
     if interrupted:
         console.say("cloudboot: interrupted")

@@ -32,6 +32,7 @@ _MOST_COLUMNS, _MOST_LISTED = 12, 1000
 _NOT_RUN = {Status.CANCELLED, Status.NOT_RUN}
 _STYLE = """
 .cell{min-width:8.5rem}.cell .said{margin-top:0}.mx td{vertical-align:top}.mx tbody th{vertical-align:top}
+#matrix h3{margin-top:1.75rem}.grp_ ul{padding-left:1.25rem;margin:.25rem 0}
 .grp_{margin-top:1rem}.grp_ summary{cursor:pointer;padding:.35rem 0}.grp_ summary b{margin-right:.5rem}
 """
 
@@ -117,7 +118,7 @@ def _write_causes(file: IO[str], tally: Tally, links: _Links) -> None:
         more = f"<li>and {cause.count - len(cause.examples)} more</li>" if cause.count > len(cause.examples) else ""
         file.write(
             f'<details class="grp_" open><summary><b>{counted(cause.count, "cell")}</b>'
-            f"<code>{markup.text(cause.text)}</code></summary><ul>{rows}{more}</ul></details>"
+            f"<code>{markup.text(cause.shown)}</code></summary><ul>{rows}{more}</ul></details>"
         )
     file.write("</section>")
 
