@@ -63,9 +63,6 @@ class Pins:
             "wad": self._wad,
         }
 
-    def __len__(self) -> int:
-        return len(self._known)
-
     def glob(self, text: str, *, files_only: bool) -> list[str]:
         """What a pattern stands for (:func:`.globs.found_by`), the same each time.
 
