@@ -38,7 +38,7 @@ from .reader import FatReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
 
