@@ -31,7 +31,7 @@ from .check import check
 from .filesystem import FatFileSystem
 from .geometry import ENTRY_SIZE
 from .opening import TYPES, is_volume
-from .paths import join, require_length, split
+from .paths import absolute, join, require_length, split, split_new
 from .plan import FormatOptions
 from .reader import FatReader
 
@@ -222,7 +222,10 @@ def _volume(options: argparse.Namespace) -> Iterator[Storage]:
 @contextmanager
 def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
     with _volume(options) as storage:
-        yield FatReader(storage, codepage=options.codepage)
+        reader = FatReader(storage, codepage=options.codepage, truncated=True)
+        if missing := reader.geometry.size - min(reader.geometry.size, storage.size):
+            notice(PROGRAM, f"{options.image} ends {missing} bytes before its volume does")
+        yield reader
 
 
 @contextmanager
@@ -356,7 +359,7 @@ def _ls(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         found: list[tuple[str, DirEntry]] = []
         if not fs.stat(options.path).is_dir:
-            found.append((_absolute(options.path), fs.stat(options.path)))
+            found.append((absolute(options.path), fs.stat(options.path)))
         else:
             for path, folders, files in fs.walk(options.path):
                 found += [(join(path, entry.name), entry) for entry in sorted([*folders, *files], key=_by_name)]
@@ -376,10 +379,6 @@ def _by_name(entry: DirEntry) -> str:
     return entry.name
 
 
-def _absolute(path: str) -> str:
-    return join("/", "/".join(split(path)))
-
-
 def _cat(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         for piece in chunks(fs.file_storage(options.path)):
@@ -396,7 +395,7 @@ def _get(options: argparse.Namespace) -> int:
             _get_file(fs, options.path, output, force=options.force)
             copied = 1
         else:
-            top = _absolute(options.path)
+            top = absolute(options.path)
             for path, _folders, files in fs.walk(options.path):
                 folder = output.joinpath(*split(path[len(top.rstrip("/")) :]))
                 folder.mkdir(exist_ok=True)
@@ -433,7 +432,7 @@ def _put(options: argparse.Namespace) -> int:
             return _done(options, {"files": 1, "path": path})
         copied = 0
         source = tree.load(options.source)
-        top = _absolute(options.path)
+        top = absolute(options.path)
         if not options.in_place:
             _require_room(fs, top, source)
         fs.makedirs(top)
@@ -487,20 +486,20 @@ def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
 def _into(fs: FatReader, path: str, name: str) -> str:
     """``path``, or the path of ``name`` in the directory that stands there."""
     require_length(path)
-    return join(_absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else _absolute(path)
+    return join(absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else absolute(path)
 
 
 def _mkdir(options: argparse.Namespace) -> int:
     with _changing(options, stamped=True) as fs:
         fs.makedirs(options.path)
-    return _done(options, {"path": _absolute(options.path)})
+    return _done(options, {"path": absolute(options.path)})
 
 
 def _mv(options: argparse.Namespace) -> int:
     with _changing(options) as fs:
         entry = fs.stat(options.path)
-        names = split(options.path)
-        target = _absolute(options.target)
+        names = split(absolute(options.path))
+        target = absolute(options.target)
         # Another spelling of a directory's own name is a rename, not a move into itself.
         if not (fs.exists(target) and fs.stat(target).offset == entry.offset and entry.offset is not None):
             target = _into(fs, options.target, names[-1] if names else "")
@@ -509,6 +508,7 @@ def _mv(options: argparse.Namespace) -> int:
 
 
 def _rm(options: argparse.Namespace) -> int:
+    split_new(options.path)  # what is removed has a name
     with _changing(options) as fs:
         if not fs.stat(options.path).is_dir:
             fs.remove(options.path)
