@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def shown(name: bytes) -> str:
-    """A name for people: what is not UTF-8 is escaped."""
-    return name.decode("utf-8", "backslashreplace")
+    """A name for people: what is not UTF-8 is escaped, and so is NUL."""
+    return name.decode("utf-8", "backslashreplace").replace("\0", "\\0")
 
 
 class Notices:
