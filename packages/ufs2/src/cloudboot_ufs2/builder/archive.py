@@ -113,7 +113,7 @@ def _add(tree: TreeBuilder, member: TarMember, fd: int, notices: Notices) -> Non
         node = Node(mode, member.uid, member.gid, member.mtime_ns, device=device_number(*member.device))
     else:
         node = _file(member, SliceContent(fd, member.parts, name))
-    node.attributes = attributes_of(member.records, name)
+    node.attributes = attributes_of(member.records, name, notices)
     _add_rest(node, member, notices)
     tree.add(member.name, node)
 

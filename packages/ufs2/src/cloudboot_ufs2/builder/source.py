@@ -26,8 +26,8 @@ _TYPE = 0o170000  # S_IFMT
 
 
 def shown(name: bytes) -> str:
-    """A name for people: what is not UTF-8 is escaped."""
-    return name.decode("utf-8", "backslashreplace")
+    """A name for people: what is not UTF-8 is escaped, and so is NUL."""
+    return name.decode("utf-8", "backslashreplace").replace("\0", "\\0")
 
 
 def check_name(name: bytes, member: str) -> None:
@@ -40,7 +40,9 @@ def check_name(name: bytes, member: str) -> None:
         raise SourceError(
             "the name is too long", member=member, expected=f"at most {UFS_MAXNAMLEN} bytes", actual=len(name)
         )
-    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+    if b"\0" in name:
+        raise SourceError("the name holds a NUL", member=member)
+    if name in (b"", b".", b"..") or b"/" in name:
         raise SourceError("the name cannot be stored", member=member)
 
 
@@ -50,7 +52,9 @@ def symlink_node(target: bytes, member: str, *, uid: int, gid: int, mtime_ns: in
     Raises:
         SourceError: a target that is empty, holds a NUL, or is longer than FreeBSD follows (MAXPATHLEN).
     """
-    if not target or b"\0" in target or len(target) >= _MAXPATHLEN:
+    if b"\0" in target:
+        raise SourceError("the target holds a NUL", member=member, actual=shown(target))
+    if not target or len(target) >= _MAXPATHLEN:
         raise SourceError(
             "the target cannot be stored", member=member, expected=f"1 to {_MAXPATHLEN - 1} bytes", actual=len(target)
         )
