@@ -94,6 +94,11 @@ _DOOM = {
     "probe": Command(
         "Run the game through virtio devices; exit 0 only if every gate passes.", arguments.doom_probe, "doom:probe"
     ),
+    "guest": Command(
+        "Boot Debian with chocolate-doom, running free, and capture its screen and sound.",
+        arguments.doom_guest,
+        "doom:guest",
+    ),
 }
 _VIRTIO = {
     "devices": Command("Bring up the virtio devices of a machine without a guest.", arguments.virtio, "virtio:devices"),
