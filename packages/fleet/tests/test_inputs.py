@@ -148,6 +148,7 @@ def test_workers_that_differ_are_an_error_unless_a_resource_tells_them_apart(tmp
     assert pins.pin(next(told_apart.cells())).versions["qemu:amd64"] == "another"
 
 
+@pytest.mark.long
 def test_a_worker_gives_back_what_was_pinned_to_another_program(tmp_path: Path) -> None:
     """Two workers, of which the second has another QEMU on its path, and comes when the campaign has started."""
     mark = tmp_path / "wait.py"
