@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Listener = Callable[[dict[str, Any], bool], None]
 
 #: Seconds: between two looks at what came back, between two writes of the state, and until no worker is an error.
-_LOOK, _STATE, _PATIENCE = 0.2, 1.0, 120.0
+_LOOK, _STATE, _PATIENCE = 0.2, 1.0, 300.0
 #: Seconds before another attempt, doubled each time, where the system around the cell failed.
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Seconds of work that are handed out ahead for each slot, and the most cells that this may be. Without cells ahead a
