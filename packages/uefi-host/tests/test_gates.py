@@ -9,6 +9,7 @@ from cloudboot_base import MemoryStorage, Storage
 from cloudboot_base.gates import Gate, Verdict, run_stages
 from cloudboot_base.testing import judge, run
 from cloudboot_gpt import partition_types
+from cloudboot_uefi_abi.load_option import LoadOption
 from cloudboot_uefi_host import Budget, Typed
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.gates import BootPlan, HostedBoot, stages
@@ -84,6 +85,26 @@ def test_without_a_root_the_stand_in_gives_up_as_freebsds_loader_does(architectu
     assert set(verdicts.values()) == {Verdict.PASS}
     assert found[-1].evidence["gave_up"] == ["Failed to find bootable partition"]
     assert found[-1].evidence["ending"] == "returned EFI_NOT_FOUND"
+
+
+def test_the_boot_variables_name_the_console_and_the_loader_that_is_booted() -> None:
+    with HostedBoot(plan("amd64", boot_disk("amd64", standin("amd64")))) as boot:
+        list(run_stages(stages(), boot))
+        variables, image = boot.firmware.variables, boot.image
+        assert image is not None
+        order, current = variables.get("BootOrder"), variables.get("BootCurrent")
+        assert order is not None
+        assert current is not None
+        assert (order.attributes, current.attributes) == (7, 6), "section 3.3: BootCurrent is volatile"
+        assert order.data == current.data == b"\1\0"
+        option = variables.get("Boot0001")
+        assert option is not None
+        parsed = LoadOption.parse(option.data)
+        assert parsed.active
+        assert [path.pack() for path in parsed.paths] == [image.path]
+        console = variables.get("ConOut")
+        assert console is not None
+        assert boot.firmware.path_of(boot.firmware.console.handle) == console.data
 
 
 def test_grub_passes_the_gates_with_keys_typed(ufs: bytes, tmp_path: Path) -> None:

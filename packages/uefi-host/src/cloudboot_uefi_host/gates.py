@@ -94,6 +94,9 @@ class FirmwareBoot:
         """Give the machine back."""
         self.firmware.close()
 
+    def choose(self, path: bytes) -> None:
+        """Tell the firmware which loader is booted, where it does not know."""
+
     def text(self) -> str:
         """What programs printed, with line feeds only."""
         return self.firmware.console.text.replace("\r\n", "\n").replace("\r", "")
@@ -135,6 +138,10 @@ class HostedBoot(FirmwareBoot):
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
         super().__init__(plan, firmware)
+
+    def choose(self, path: bytes) -> None:
+        """Name the loader in the boot variables, as a boot manager does."""
+        self.firmware.variables.set_boot_option(path)
 
 
 def _there(value: T | None, stage: str) -> T:
@@ -209,6 +216,7 @@ def load_image(boot: FirmwareBoot) -> Mapping[str, object]:
     firmware = boot.firmware
     path = file_path(firmware, boot.esp, boot.loader.replace("/", "\\"))
     image = boot.image = firmware.images.load_from(path, parent=firmware.handle)
+    boot.choose(path)
     if boot.plan.options:
         firmware.images.set_options(image, boot.plan.options.encode("utf-16-le") + b"\0\0")
     return {

@@ -48,13 +48,15 @@ class Budget:
     """How much a run may use; 0 is no limit.
 
     ``seconds`` is wall time, ``calls`` counts service calls, ``instructions`` those between two service calls
-    (the program is slower then), ``idle_polls`` the polls for keys in a row that found none.
+    (the program is slower then). A program waits for keys in vain that has polled for them ``idle_polls`` times in a
+    row and for ``idle_seconds`` of virtual time: menus count down from a minute and less.
     """
 
     seconds: float = 120.0
     calls: int = 20_000_000
     instructions: int = 0
     idle_polls: int = 3000
+    idle_seconds: float = 120.0
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ def plan_of(probe: Probe) -> BootPlan:
         open_root=_OPENERS.get(system.root_file_system),
         keys=[Typed(expect, keys) for expect, keys in system.keys],
         memory=options.memory,
-        graphics=not system.text_console,
+        graphics=not (system.text_console or system.text_loader),
         budget=Budget(seconds=probe.time_limit),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_probes.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class System:
     ``gates`` are those that follow ``loader-banner``; ``kernel`` is the kernel's path in the root file system.
     ``keys`` are typed by the firmwares that are driven from this process: pairs of a pattern at the end of the
     console's text and the keys that answer it. ``tolerated_findings`` are kinds of findings of the checkers that this
-    system does not mind. ``text_console`` says that the machine is to have no display.
+    system does not mind. ``text_console`` says that the machine is to have no display, ``text_loader`` that it has none
+    while the loader runs: a loader that draws its text itself calls no service that prints.
     """
 
     name: str
@@ -49,6 +50,7 @@ class System:
     panic_pattern: str | None
     loader_failed_pattern: str | None
     text_console: bool = False
+    text_loader: bool = False
     silent: bool = False
     drive: Interface = "virtio"
 
@@ -120,6 +122,7 @@ def load(name: str) -> System:
         panic_pattern=serial.get("panic"),
         loader_failed_pattern=serial.get("loader-failed"),
         text_console=data.get("text-console", False),
+        text_loader=data.get("text-loader", False),
         silent=data.get("silent", False),
         drive=data.get("drive", "virtio"),
     )

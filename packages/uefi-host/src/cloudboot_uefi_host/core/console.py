@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
+from cloudboot_uefi_abi.device_path import DevicePath, VendorHardware
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_INPUT_KEY, EFI_KEY_DATA
 from cloudboot_uefi_abi.layout.records import SIMPLE_TEXT_OUTPUT_MODE as MODE
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 
 _SHIFT_VALID, _TOGGLE_VALID = 0x80000000, 0x80
 _WHITE: Final = 0x07
+PATH: Final = DevicePath.of(VendorHardware(UUID("d3b36f2c-d551-11d4-9a46-0090273fc14d"))).pack()
+"""The console's device path, by the GUID that EDK2 marks console devices with.
+
+It names no hardware: a serial port or an adapter in it would make FreeBSD's loader drive that instead.
+"""
 
 
 class Console(Dialogue):
@@ -55,7 +62,7 @@ class Console(Dialogue):
         self.screen = Screen()
         self._keys: deque[Key] = deque()
         self._notifications: dict[int, tuple[Key, int]] = {}
-        self.idle_polls = 0
+        self._idle_polls, self._idle_since = 0, 0
         self._mode = allocator.place(
             MODE(MaxMode=1, Mode=0, Attribute=_WHITE, CursorColumn=0, CursorRow=0, CursorVisible=1).pack()
         )
@@ -97,6 +104,7 @@ class Console(Dialogue):
         )
         self.handle = handles.create()
         for name, pointer in (
+            ("EFI_DEVICE_PATH_PROTOCOL", self._allocator.place(PATH)),
             ("EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL", self.output),
             ("EFI_SIMPLE_TEXT_INPUT_PROTOCOL", self.input),
             ("EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL", self.input_ex),
@@ -109,17 +117,20 @@ class Console(Dialogue):
         """Whether a key can be read; types the next keys if the console shows what the script waits for."""
         if not self._keys and (keys := self.next_keys()):
             self._keys.extend(keys)
-            self.idle_polls = 0
+            self._idle_polls = 0
         if self._keys:
             return True
-        self.idle_polls += 1
-        limit = self._machine.budget.idle_polls
-        if limit and self.idle_polls > limit:
+        if not self._idle_polls:
+            self._idle_since = self._clock.now
+        self._idle_polls += 1
+        budget = self._machine.budget
+        waited = (self._clock.now - self._idle_since) / 10_000_000
+        if budget.idle_polls and self._idle_polls > budget.idle_polls and waited >= budget.idle_seconds:
             raise AwaitingInput
         return False
 
     def _print(self, text: str) -> None:
-        self.idle_polls = 0
+        self._idle_polls = 0
         self.enter(self._machine.caller, text, self._clock.seconds())
 
     # Output

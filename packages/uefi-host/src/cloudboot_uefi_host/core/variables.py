@@ -6,7 +6,9 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.load_option import LoadOption
 from cloudboot_uefi_abi.status import Status
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 NON_VOLATILE, BOOTSERVICE_ACCESS, RUNTIME_ACCESS, APPEND_WRITE = 0x1, 0x2, 0x4, 0x40
 _AUTHENTICATED: Final = 0x10 | 0x20 | 0x80
 _KNOWN: Final = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS | APPEND_WRITE
+_VOLATILE: Final = BOOTSERVICE_ACCESS | RUNTIME_ACCESS
+_KEPT: Final = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS
+_OPTION: Final = 1
+"""The number of the boot option."""
 _STORE_SIZE: Final = 256 << 10
 _MAX_SIZE: Final = 64 << 10
 GLOBAL: Final = GUIDS["EFI_GLOBAL_VARIABLE"].bytes_le
@@ -44,17 +50,29 @@ class Variables:
         self.set_boot_defaults()
 
     def set_boot_defaults(self) -> None:
-        """What a firmware without Secure Boot and with one boot option reports."""
-        readable = BOOTSERVICE_ACCESS | RUNTIME_ACCESS
-        for name, data in (
-            ("SecureBoot", b"\0"),
-            ("SetupMode", b"\1"),
-            ("BootCurrent", struct.pack("<H", 1)),
-            ("PlatformLang", b"en\0"),
-            ("PlatformLangCodes", b"en\0"),
-            ("OsIndicationsSupported", bytes(8)),
+        """What a firmware without Secure Boot reports (section 3.3 has the attributes)."""
+        for name, data, attributes in (
+            ("SecureBoot", b"\0", _VOLATILE),
+            ("SetupMode", b"\1", _VOLATILE),
+            ("PlatformLang", b"en\0", _KEPT),
+            ("PlatformLangCodes", b"en\0", _VOLATILE),
+            ("OsIndicationsSupported", bytes(8), _VOLATILE),
+            ("Timeout", bytes(2), _KEPT),
         ):
-            self.put(name, data, attributes=readable)
+            self.put(name, data, attributes=attributes)
+
+    def set_console(self, path: bytes) -> None:
+        """Name the device path of the console, which is the only one for each purpose."""
+        for name in ("ConIn", "ConOut", "ErrOut"):
+            self.put(name, path, attributes=_KEPT)
+            self.put(f"{name}Dev", path, attributes=_VOLATILE)
+
+    def set_boot_option(self, path: bytes, description: str = "cloudboot") -> None:
+        """Name the device path of the loader that is booted, as the only boot option; ``path`` has its end node."""
+        option = LoadOption(description, (DevicePath.parse(path),)).pack()
+        self.put(f"Boot{_OPTION:04X}", option, attributes=_KEPT)
+        self.put("BootOrder", struct.pack("<H", _OPTION), attributes=_KEPT)
+        self.put("BootCurrent", struct.pack("<H", _OPTION), attributes=_VOLATILE)
 
     def put(self, name: str, data: bytes, *, vendor: bytes = GLOBAL, attributes: int = 7) -> None:
         """Set a variable from Python."""
@@ -132,6 +150,10 @@ class Variables:
         if attributes & RUNTIME_ACCESS and not attributes & BOOTSERVICE_ACCESS:
             return Status.INVALID_PARAMETER
         found = self._variables.get(key)
+        if self.at_runtime and not attributes & RUNTIME_ACCESS:
+            return Status.INVALID_PARAMETER
+        if self.at_runtime and not attributes & NON_VOLATILE:  # as EDK2 answers where the variable is new
+            return Status.INVALID_PARAMETER if found is None else Status.WRITE_PROTECTED
         appends = bool(attributes & APPEND_WRITE)
         attributes &= ~APPEND_WRITE
         if (size == 0 and not appends) or not attributes & (BOOTSERVICE_ACCESS | RUNTIME_ACCESS):
