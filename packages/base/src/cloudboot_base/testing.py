@@ -142,7 +142,7 @@ def help_defects(program: Program) -> list[str]:
     return found
 
 
-_NO_DEFAULT: Final = (None, False, argparse.SUPPRESS, [], {}, "")
+_NO_DEFAULT: Final[tuple[object, ...]] = (None, False, argparse.SUPPRESS, [], {}, "")
 
 
 def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int] | None = None) -> str:
