@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudboot_base import shells
-from cloudboot_base.program import SHELLS
+from cloudboot_base.parser import SHELLS
 from cloudboot_base.testing import help_defects, judge
 from cloudboot_probes.cli import completion
 

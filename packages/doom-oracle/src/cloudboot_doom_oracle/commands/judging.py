@@ -10,7 +10,7 @@ from cloudboot_doom_oracle.engine.timedemo import chocolate_timed_demo, demos_of
 from cloudboot_doom_oracle.gates.calibration import MIN_RATIO, TOLERANCE_DB, WINDOW_SECONDS, calibrate
 from cloudboot_doom_oracle.oracle import read_oracle
 
-from .options import chi2_argument, open_wad
+from .options import chi2_argument, open_wad, positive_argument, ratio_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
     """The options of the audio gate."""
     parser.add_argument(
-        "--tolerance-db", type=float, default=TOLERANCE_DB, metavar="DB",
+        "--tolerance-db", type=positive_argument, default=TOLERANCE_DB, metavar="DB",
         help=f"Largest difference of the loudness in a window (default: {TOLERANCE_DB}).",
     )  # fmt: skip
     parser.add_argument(
-        "--min-ratio", type=float, default=MIN_RATIO, metavar="RATIO",
+        "--min-ratio", type=ratio_argument, default=MIN_RATIO, metavar="RATIO",
         help=f"Share of the windows that has to be within the tolerance (default: {MIN_RATIO}).",
     )  # fmt: skip
     parser.add_argument(
-        "--window-seconds", type=float, default=WINDOW_SECONDS, metavar="SECONDS",
+        "--window-seconds", type=positive_argument, default=WINDOW_SECONDS, metavar="SECONDS",
         help=f"Length of a window (default: {WINDOW_SECONDS}).",
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import MissingDependencyError
 from cloudboot_base.command import printable
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_fleet.errors import InsecureError, MatrixError
 from cloudboot_fleet.worker import SLOT
 

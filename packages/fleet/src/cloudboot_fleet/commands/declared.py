@@ -10,7 +10,7 @@ from cloudboot_probes.cli.arguments import input_file, path_of
 from cloudboot_probes.cli.commands import Command, Group
 
 if TYPE_CHECKING:
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 
 def _count(text: str) -> int:

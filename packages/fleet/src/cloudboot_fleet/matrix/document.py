@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base.command import parse_size, printable
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_fleet.errors import MatrixError
 
 from .cells import Cell, Limits, Value

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import ContentError, DescriptorError, ProtocolError, RedirectError, StatusError
 from cloudboot_oci_stream.http.access import Origin
+from cloudboot_oci_stream.http.transport import media_type_of
 from cloudboot_oci_stream.spec.descriptor import digest_of
-from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index, settle
 
 if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
@@ -62,9 +63,8 @@ def _read(session: Session, url: str, deadline: Deadline) -> tuple[list[Descript
 
 
 def _entries(response: Response) -> list[Descriptor]:
-    data = response.read_bounded(LARGEST_MANIFEST)
-    media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
-    return parse_index(Document(data, media_type, digest_of(data)))
+    data = response.read_document(LARGEST_MANIFEST)
+    return parse_index(settle(Document(data, media_type_of(response), digest_of(data))))
 
 
 def _next(session: Session, response: Response) -> str | None:

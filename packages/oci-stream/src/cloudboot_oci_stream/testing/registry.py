@@ -86,6 +86,8 @@ class Faults:
     """Bytes before the status line of every answer: interim answers, say."""
     chunk_size: bytes | None = None
     """What stands for the size of each chunk."""
+    replies: list[tuple[str, str, bytes]] = dataclasses.field(default_factory=list)
+    """Method, a part of the path, and the bytes to answer such a request with, whatever they are: one request each."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
     referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
@@ -251,7 +253,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.registry.seen.append(Seen(self.command, self.path, headers, storage, certificate))
         time.sleep(self.faults.delay)
         url = urllib.parse.urlsplit(self.path)
-        if url.path == "/token":
+        if (reply := self._reply()) is not None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.close_connection = True
+            self.connection.sendall(reply)
+        elif url.path == "/token":
             self._token()
         elif self.faults.answers and "/blobs/" in url.path:
             status, extra = self.faults.answers.pop(0)
@@ -273,6 +279,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._upload(found["repository"], found["rest"].removeprefix("uploads/"), urllib.parse.parse_qs(url.query))
         else:
             self._blob(found["repository"], found["rest"])
+
+    def _reply(self) -> bytes | None:
+        """What is ordered as the answer to this request, if anything is."""
+        for reply in self.faults.replies:
+            if reply[0] == self.command and reply[1] in self.path:
+                self.faults.replies.remove(reply)
+                return reply[2]
+        return None
 
     # Authentication
 

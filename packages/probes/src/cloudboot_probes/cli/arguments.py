@@ -11,7 +11,7 @@ from cloudboot_probes.inputs import check_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 MAX_MEMORY = 1 << 40
 _REFERENCE = "The image: HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
@@ -485,6 +485,39 @@ def virtio_record(parser: CommandParser) -> None:
     parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="The file to write.")
     parser.add_argument("--force", action="store_true", help="Replace an existing file.")
     virtio(parser)
+
+
+def doom_guest(parser: CommandParser) -> None:
+    """``cloudboot doom guest``."""
+    parser.add_argument(
+        "--output", "-o", type=path_of, required=True, metavar="FOLDER", help="The folder to write captures to."
+    )
+    parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
+    parser.add_argument(
+        "--oracle",
+        type=input_folder,
+        metavar="FOLDER",
+        help="Also capture the checkpoints of this oracle, at 35 tics per second.",
+    )
+    parser.add_argument(
+        "--seconds", type=seconds_list, default=[15, 16, 30, 45, 60], metavar="LIST",
+        help="Seconds at which the screen is captured (default: 15,16,30,45,60).",
+    )  # fmt: skip
+    parser.add_argument("--keys", action="store_true", help="Press ret, esc, down, ret after the first capture.")
+    parser.add_argument(
+        "--accelerator",
+        choices=("tcg", "kvm", "auto"),
+        default="auto",
+        help="tcg emulates the processor; kvm uses KVM; auto uses KVM where it runs guest code (default: auto).",
+    )
+
+
+def seconds_list(text: str) -> list[int]:
+    """``"15,16,30"`` for argparse: whole seconds of at most an hour, in order."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part[:9]) <= 3600 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seconds like 15,16,30")
+    return sorted({int(part) for part in parts})
 
 
 def doom_probe(parser: CommandParser) -> None:
