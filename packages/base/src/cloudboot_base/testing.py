@@ -129,7 +129,7 @@ def help_defects(program: Program) -> list[str]:
             heading = f"{program.name} {name} {'/'.join(action.option_strings) or action.metavar or action.dest}"
             if not text:
                 found.append(f"{heading}: no help")
-            elif not text.endswith("."):
+            elif not (text[0].isupper() and text.endswith(".")):
                 found.append(f"{heading}: the help is not a sentence: {text}")
             elif action.nargs != 0 and action.default not in _NO_DEFAULT and "default" not in text:
                 found.append(f"{heading}: the help does not name the default {action.default!r}")

@@ -97,8 +97,8 @@ def _add_reading(parser: CommandParser) -> None:
         "--backup",
         choices=get_args(BackupPolicy),
         default="allow",
-        help="ignore never reads the backup; allow reads it if the primary copy is damaged; only reads nothing else; "
-        "require demands that both copies are valid and equal (default: allow).",
+        help="Never read the backup (ignore), read it if the primary copy is damaged (allow), read nothing else (only), "
+        "or require that both copies are valid and equal (default: allow).",
     )
     parser.add_argument(
         "--mbr",

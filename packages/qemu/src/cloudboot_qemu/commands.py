@@ -51,7 +51,7 @@ def program() -> Program:
     )
     run.add_argument(
         "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
-        help="tcg emulates the processor; kvm uses KVM; auto uses KVM where it runs guest code (default: tcg).",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: tcg).",
     )  # fmt: skip
     run.add_argument(
         "--memory",

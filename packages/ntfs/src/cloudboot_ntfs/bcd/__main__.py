@@ -85,11 +85,13 @@ def program() -> Program:
     added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
     added = command("show", _show, "List objects and elements, as bcdedit /enum all does.")
-    added.add_argument("object", metavar="OBJECT", nargs="*", help="{bootmgr}, {default} or a GUID (default: all).")
+    added.add_argument(
+        "object", metavar="OBJECT", nargs="*", help="An object: {bootmgr}, {default} or a GUID (default: all)."
+    )
 
     added = command("set", _set, "Set an element of an object.")
     added.epilog = _DEVICES
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
+    added.add_argument("object", metavar="OBJECT", help="An object: {bootmgr}, {default} or a GUID.")
     added.add_argument(
         "element", metavar="ELEMENT", help="Name of an element, or its type as eight hexadecimal digits."
     )
@@ -101,7 +103,7 @@ def program() -> Program:
     )
 
     added = command("delete", _delete, "Delete an element of an object, or an object.")
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
+    added.add_argument("object", metavar="OBJECT", help="An object: {bootmgr}, {default} or a GUID.")
     added.add_argument(
         "element", metavar="ELEMENT", nargs="?", help="Name of an element, or its type as eight hexadecimal digits."
     )

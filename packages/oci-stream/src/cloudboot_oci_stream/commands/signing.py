@@ -74,8 +74,8 @@ def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: st
         dest="formats",
         choices=FORMATS,
         default="bundle",
-        help="bundle writes an artifact that refers to the image, cosign writes the tag sha256-<digest>.sig, both "
-        "writes the two (default: bundle).",
+        help="Write an artifact that refers to the image (bundle), cosign's tag sha256-<digest>.sig (cosign), or both "
+        "(default: bundle).",
     )
 
 

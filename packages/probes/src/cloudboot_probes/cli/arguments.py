@@ -166,7 +166,7 @@ def probe(parser: CommandParser) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
-        help="tcg emulates the processor; kvm uses KVM; auto uses KVM where it runs guest code (default: tcg).",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: tcg).",
     )  # fmt: skip
     machine.add_argument(
         "--memory", type=memory, default=1 << 30, metavar="SIZE",
@@ -395,8 +395,8 @@ def _signature(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--format", choices=("bundle", "cosign", "both"), default="bundle",
-        help="bundle writes an artifact that refers to the image, cosign writes the tag sha256-<digest>.sig, both "
-        "writes the two (default: bundle).",
+        help="Write an artifact that refers to the image (bundle), cosign's tag sha256-<digest>.sig (cosign), or both "
+        "(default: bundle).",
     )  # fmt: skip
 
 
@@ -508,7 +508,7 @@ def doom_guest(parser: CommandParser) -> None:
         "--accelerator",
         choices=("tcg", "kvm", "auto"),
         default="auto",
-        help="tcg emulates the processor; kvm uses KVM; auto uses KVM where it runs guest code (default: auto).",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: auto).",
     )
 
 

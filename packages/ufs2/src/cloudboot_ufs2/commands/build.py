@@ -55,7 +55,7 @@ def build(parser: CommandParser) -> Main:
         "--times",
         choices=("keep", "clamp", "set"),
         default="keep",
-        help="keep the times of SOURCE, clamp them to --timestamp, or set all to it (default: keep).",
+        help="Keep the times of SOURCE, clamp them to --timestamp, or set all of them to it (default: keep).",
     )
     add_layout(parser)
     return _build
