@@ -9,6 +9,7 @@ import gzip
 import lzma
 import os
 import random
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -84,7 +85,70 @@ def test_what_is_not_read_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     assert caught.value.hint is not None
 
 
-MORE = ((b"Rar!\x1a\x07\x01\0", "RAR"), (b"LZIP\x01", "lzip"), (b"\x1f\x9d\x90", "compress"))
+def test_encrypted_and_foreign_disks_are_refused_by_name() -> None:
+    others = (
+        (b"\x3a\xff\x26\xed" + bytes(600), "Android"), (b"EVF\x09\r\n\xff\0" + bytes(600), "EnCase"),
+        (bytes(1024) + b"koly" + bytes(508), "DMG"),
+    )  # fmt: skip
+    for data, name in ((b"LUKS\xba\xbe\0\x02" + bytes(600), "LUKS"), *others):
+        with pytest.raises(UnsupportedContainerError, match=name) as caught, open_disk(data):
+            pass
+        assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize("form", ["qcow2", "vpc"])
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_an_image_in_a_compressed_file(form: str, kind: str, tmp_path: Path) -> None:
+    """FreeBSD's images come as qcow2.xz and vhd.xz."""
+    (tmp_path / "raw").write_bytes(DATA)
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", form, tmp_path / "raw", tmp_path / "image")
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "raw", tmp_path / "image", tmp_path / "again")
+    (tmp_path / "packed").write_bytes(COMPRESSORS[kind]((tmp_path / "image").read_bytes()))
+    with open_disk(tmp_path / "packed") as disk:
+        assert disk.format == f"{form.replace('vpc', 'vhd')} in {kind}"
+        assert disk.storage.read_at(0, disk.storage.size) == (tmp_path / "again").read_bytes()
+    with pytest.raises(ContainerError, match="larger than allowed"), open_disk(tmp_path / "packed", limit=MEBIBYTE):
+        pass
+
+
+SKIPPABLE = b"\x5a\x2a\x4d\x18\x05\0\0\0skips"
+
+
+@pytest.mark.parametrize(
+    ("kind", "packed"),
+    [
+        ("gzip", lambda pack: pack(b"") + pack(DATA[:70_000]) + pack(DATA[70_000:]) + bytes(4096)),
+        ("bzip2", lambda pack: pack(DATA[:70_000]) + pack(DATA[70_000:]) + b"rest"),
+        ("xz", lambda pack: pack(DATA[:70_000]) + bytes(8) + pack(DATA[70_000:]) + bytes(512)),
+        ("xz", lambda pack: pack(DATA) + bytes(3)),
+        ("xz", lambda pack: pack(DATA[:70_000]) + bytes(6) + pack(DATA[70_000:])),
+        ("zstd", lambda pack: SKIPPABLE + pack(DATA[:70_000]) + SKIPPABLE + pack(DATA[70_000:]) + SKIPPABLE),
+        ("zstd", lambda pack: pack(DATA) + bytes(512)),
+        ("zstd", lambda pack: pack(DATA) + b"garbage"),
+    ],
+)
+def test_several_streams_and_what_follows_them(
+    kind: str, packed: Callable[[Callable[[bytes], bytes]], bytes], tmp_path: Path
+) -> None:
+    """As the compressor's own program decides."""
+    path = tmp_path / "disk"
+    path.write_bytes(packed(COMPRESSORS[kind]))
+    names = {"xz": "xz-utils"}
+    done = subprocess.run([judge(kind, names.get(kind, kind)), "-dc", path], capture_output=True, check=False)
+    if done.returncode == 1:
+        with pytest.raises(ContainerError), open_disk(path):
+            pass
+    else:  # 2 is a warning of gzip's
+        with open_disk(path) as disk:
+            assert disk.storage.read_at(0, disk.storage.size) == DATA
+
+
+MORE = (
+    (b"Rar!\x1a\x07\x01\0", "RAR"),
+    (b"\x02\x21\x4c\x18", "lz4 -l"),
+    (b"LZIP\x01", "lzip"),
+    (b"\x1f\x9d\x90", "compress"),
+)
 
 
 def test_archives_are_refused_by_name() -> None:

@@ -56,6 +56,17 @@ def test_the_copy_of_the_footer_serves_where_the_end_is_damaged(tmp_path: Path) 
     assert cut.read_at(0, len(raw)) == raw
 
 
+def test_a_footer_without_its_last_byte(tmp_path: Path) -> None:
+    """Programs before Virtual PC 2004 wrote 511 bytes; QEMU reads such a disk."""
+    raw, vhd = make(tmp_path, "fixed")
+    short, again = tmp_path / "short.vhd", tmp_path / "again.raw"
+    short.write_bytes(vhd[:-1])
+    run(judge("qemu-img", "qemu-utils"), "convert", "-f", "vpc", "-O", "raw", short, again)
+    assert again.read_bytes() == raw
+    with open_disk(short) as disk:
+        assert (disk.format, disk.storage.size) == ("vhd", len(raw))
+
+
 def test_a_raw_disk_is_no_vhd() -> None:
     assert open_vhd(MemoryStorage(bytes(4096))) is None
     assert open_vhd(MemoryStorage(b"")) is None

@@ -78,7 +78,7 @@ def test_sizes_that_are_none(size: object) -> None:
         {"annotations": {"a": 1}},
         {"annotations": []},
         {"platform": "linux"},
-        {"platform": {"os": "linux"}},
+        {"platform": {"os": 5}},
         {"artifactType": 5},
     ],
 )
@@ -204,6 +204,6 @@ def test_an_index_is_chosen_from() -> None:
 @pytest.mark.parametrize("platform", [None, Platform("linux", "arm64", "v7"), Platform("freebsd", "amd64")])
 def test_an_index_without_a_match(platform: Platform | None) -> None:
     with pytest.raises(NotAnImageError, match="linux/arm64/v8"):
-        choose([entry(platform=AMD64), entry(platform=ARM64)], platform)
+        choose([entry(platform=AMD64), entry(platform=ARM64, digest=digest_of(b"other"))], platform)
     with pytest.raises(NotAnImageError):
         choose([], platform)

@@ -19,6 +19,7 @@ from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, SourceError, build, check, extract
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.builder.builder import Built
+from cloudboot_ufs2.builder.node import device_number
 from cloudboot_ufs2.testing import pattern
 
 END = bytes(1024)
@@ -176,6 +177,41 @@ AGREED: dict[str, bytes] = {
     "owners in base 256": member(b"f", b"1", uid=b"\x80\0\0\0\0\0\x12\x34"),
     "a comment for all": pax((b"comment", b"0123"), kind=b"g") + member(b"f", b"1"),
     "only the root": directory(b"./", mode=0o750),
+    "a length with leading zeros": header(b"PaxHeaders/x", b"x", 14) + padded(b"014 path=abcd\n") + member(b"x", b"1"),
+    "a value with line feeds": pax((b"comment", b"a\nb\n\n"), (b"path", b"n\nx")) + member(b"x", b"1"),
+    "sparse 1.0, out of order": pax(*SPARSE_10)
+    + member(STUB, b"3\n512\n512\n0\n512\n5000\n0\n".ljust(512, b"\0") + b"D" * 512 + b"E" * 512),
+    "a map longer than a block": pax(*SPARSE_10[:3], (b"GNU.sparse.realsize", b"%d" % (200 * 8192)))
+    + member(
+        STUB,
+        padded(b"201\n" + b"".join(b"%d\n512\n" % (each * 8192) for each in range(200)) + b"1638400\n0\n")
+        + b"".join(bytes([65 + each % 26]) * 512 for each in range(200)),
+    )
+    + member(b"after", b"a"),
+    "names of bytes": b"".join(
+        member(each, b"1")
+        for each in (b"\xff\xfe", b"nl\nx", b"tab\t", b"esc\x1b[0m", b" lead", b"\x7f", b"..a", b"...")
+    ),
+    "a prefix that ends in a slash": member(b"name", b"1", prefix=b"some/where/"),
+    "prefix and name as long as can be": member(b"n" * 100, b"1", prefix=b"p" * 50 + b"/" + b"q" * 104),
+    "dots and slashes": member(b"././a", b"1") + member(b".//b", b"2") + member(b"c//d", b"3") + member(b"e/./f", b"4"),
+    "a long name of a directory": member(b"././@LongLink", b"n" * 150 + b"/", kind=b"L", magic=GNU)
+    + header(b"x", b"0", mode=0o755, magic=GNU),
+    "a long name and a long target": member(b"././@LongLink", b"d/" * 60 + b"f\0", kind=b"L", magic=GNU)
+    + member(b"short", b"data", magic=GNU)
+    + member(b"././@LongLink", b"other/" * 20 + b"g\0", kind=b"L", magic=GNU)
+    + member(b"././@LongLink", b"d/" * 60 + b"f\0", kind=b"K", magic=GNU)
+    + header(b"x", b"1", link=b"x", magic=GNU),
+    "hard links of hard links": member(b"a", b"1") + header(b"b", b"1", link=b"a") + header(b"c", b"1", link=b"b"),
+    "a link to a directory, then the directory": directory(b"usr/lib/")
+    + header(b"lib", b"2", link=b"usr/lib", mode=0o777)
+    + directory(b"lib/", mode=0o700)
+    + member(b"lib/x", b"1"),
+    "a directory over a file": member(b"d", b"1") + directory(b"d/") + member(b"d/f", b"1"),
+    "a file over an empty directory": directory(b"d/") + member(b"d", b"1"),
+    "permissions": directory(b"d/", mode=0) + member(b"d/f", b"1", mode=0o6755) + directory(b"t/", mode=0o1777),
+    "whiteouts of container images are files": member(b".wh.gone") + member(b"d/.wh..wh..opq"),
+    "30 digits of a second": pax((b"mtime", b"1700000000." + b"1" * 30)) + member(b"f", b"1"),
     "nothing": b"",
 }
 
@@ -253,7 +289,10 @@ def content(facts: Facts) -> dict[str, bytes]:
         (pax((b"path", b"one")) + pax((b"mtime", b"5")) + member(b"b", b"2"), {"b": b"2"}, ""),
         (pax((b"SCHILY.acl.access", b"user::rw-")) + member(b"a", b"1"), {"a": b"1"}, "access control"),
         (pax((b"SCHILY.fflags", b"immutable,uarch")) + member(b"a", b"1"), {"a": b"1"}, "flags"),
-        # Signed sums of old tars.
+        (pax((b"SCHILY.xattr.security.selinux", b"u")) + member(b"a", b"1"), {"a": b"1"}, "namespace"),
+        # Both judges pass over them in silence.
+        (member(b"a", b"1") + END + member(b"b", b"2"), {"a": b"1"}, "behind the end"),
+        (member(b"a", b"1") + END + b"garbage", {"a": b"1"}, ""),
         (b"", {}, "empty"),
     ],
 )
@@ -290,6 +329,14 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
         member(b"a", b"1") + b"\1" * 512,
         member(b"a", b"1") + b"\1" * 100,
         member(b"mvf", b"1", kind=b"M"),
+        pax((b"path", b"good\0bad")) + member(b"x"),
+        pax((b"linkpath", b"good\0bad")) + header(b"x", b"2"),
+        pax((b"linkpath", b"")) + header(b"x", b"2"),
+        member(b"d/../a"),
+        member(b"a") + header(b"b", b"1", link=b"../a"),
+        header(b"PaxHeaders/x", b"x", 14) + padded(b"99 path=abcd\n") + member(b"x"),
+        pax(*SPARSE_10) + member(STUB, b"2\n0\n512\n256\n512\n".ljust(512, b"\0") + bytes(1024)),
+        pax(*SPARSE_10) + member(STUB, b"1\n0\n2048\n".ljust(512, b"\0") + bytes(512)),
         header(b"b", b"1", link=b"nowhere"),
         header(b"loop", b"2", link=b"loop") + member(b"loop/x", b"1"),
         header(b"l", b"2", link=b"nowhere") + member(b"l/x", b"1"),
@@ -302,6 +349,12 @@ def test_what_is_refused_is_named(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SourceError) as caught:
         made(tmp_path, data + END)
     assert "literal" not in str(caught.value)
+
+
+def test_a_flag_that_is_taken_back(tmp_path: Path) -> None:
+    made(tmp_path, pax((b"SCHILY.fflags", b"uarch,schg,nodump,noschg,dump,none")) + member(b"a", b"1") + END)
+    with UFS2.open(tmp_path / "image") as volume:
+        assert volume.stat("/a").st_flags == 0x800
 
 
 def test_flags_and_attributes_go_both_ways(tmp_path: Path) -> None:
@@ -376,6 +429,31 @@ def test_other_archives_are_named(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=f"{form.removesuffix('ip')}.* archive cannot be read") as caught:
             build(tmp_path / "image", path)
         assert caught.value.hint == "unpack it first"
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("cpio", "cpio"), ("newc", "cpio"), ("iso9660", "ISO 9660"), ("xar", "xar")]
+)
+def test_other_archives_are_no_empty_or_damaged_ones(form: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"data")
+    run(judge("bsdtar", "libarchive-tools"), "-C", tmp_path, f"--format={form}", "-cf", tmp_path / "other", "f")
+    with pytest.raises(SourceError, match=f"not a tar archive but an? {name}") as caught:
+        build(tmp_path / "image", tmp_path / "other")
+    assert "bsdtar" in (caught.value.hint or "")
+    for data in (b"hello", b"x" * 2000, bytes(4096) + b"\x53\xef" * 300):
+        (tmp_path / "other").write_bytes(data)
+        with pytest.raises(SourceError, match="not a tar archive"):
+            build(tmp_path / "image", tmp_path / "other")
+
+
+def test_device_numbers_that_the_header_cannot_hold(tmp_path: Path) -> None:
+    """As libarchive writes and reads them."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(pax((b"SCHILY.devmajor", b"259"), (b"SCHILY.devminor", b"70001")) + header(b"c", b"3") + END)
+    assert "259,70001" in run(judge("bsdtar", "libarchive-tools"), "-tvf", path)
+    build(tmp_path / "image", path)
+    with UFS2.open(tmp_path / "image") as volume:
+        assert volume.stat("/c").st_rdev == device_number(259, 70001)
 
 
 def test_devices_pipes_and_sockets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

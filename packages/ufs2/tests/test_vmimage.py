@@ -194,8 +194,11 @@ def test_deleted_files_are_not_kept() -> None:
 
 
 @pytest.mark.parametrize("kind", ["qcow2", "vpc"])
-def test_containers_that_are_read_in_place(disk: Path, kind: str, tmp_path: Path) -> None:
+def test_containers_as_they_are_and_compressed(disk: Path, kind: str, tmp_path: Path) -> None:
     target = tmp_path / f"disk.{kind}"
     run(judge("qemu-img", "qemu-utils"), "convert", "-O", kind, disk, target)
+    with open_image(target, readers=READERS) as volume:
+        assert contents(volume) == expected()
+    target.write_bytes(lzma.compress(target.read_bytes(), preset=0))
     with open_image(target, readers=READERS) as volume:
         assert contents(volume) == expected()

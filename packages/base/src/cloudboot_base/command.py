@@ -8,6 +8,7 @@ lines.
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
 import sys
@@ -170,8 +171,10 @@ def count_argument(text: str) -> int:
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code an error stands for."""
-    return error.exit_code if isinstance(error, Error) else SYSTEM
+    """The exit code an error stands for; that of a full file system is the one for too little room."""
+    if isinstance(error, Error):
+        return error.exit_code
+    return NO_SPACE if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT} else SYSTEM
 
 
 def run(program: str, main: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
@@ -224,8 +227,8 @@ def printable(text: str) -> str:
 def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
     """The one line (and the hint, where there is one) that a person reads."""
     out = sys.stderr if stream is None else stream
-    if isinstance(error, OSError) and error.filename is not None and not isinstance(error, Error):
-        text = f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, Error):
+        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     else:
         text = str(error)
     print(f"{program}: error: {printable(text)}", file=out)

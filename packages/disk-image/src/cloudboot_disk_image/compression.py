@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _INPUT, OUTPUT = 1 << 18, 1 << 20
 _XZ_MEMORY = 1 << 30  # a stream made by xz -9 takes 65 MiB to read
 _LZMA_MAGIC = b"\x5d\0"  # lc=3 lp=0 pb=2, which all encoders choose, and the low byte of the dictionary's size
+_XZ_PADDING = 4  # "The .xz File Format", section 2.2
 MAGIC_SIZE = 9
 
 
@@ -117,14 +118,18 @@ _DECODERS: tuple[tuple[bytes, Callable[[], Decoder]], ...] = (
     (b"\x1f\x8b", _Gzip),
     (b"\xfd7zXZ\0", _xz),
     (b"\x28\xb5\x2f\xfd", _zstd),
+    # Skippable frames, which pzstd writes before each of the others (RFC 8878, section 3.1.2).
+    *((bytes([low]) + b"\x2a\x4d\x18", _zstd) for low in range(0x50, 0x60)),
     (b"BZh", _bzip2),
 )
+_NAMES: dict[Callable[[], Decoder], str] = {_Gzip: "gzip", _xz: "xz", _lzma: "lzma", _zstd: "zstd", _bzip2: "bzip2"}
 #: First bytes of what is not read -> what they begin, and how to get at its content.
 _FOREIGN = (
     (b"PK\x03\x04", "a zip archive", "unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it first"),
     (b"\x04\x22\x4d\x18", "a file compressed with lz4", "unpack it first: lz4 -d"),
+    (b"\x02\x21\x4c\x18", "a file compressed with lz4 -l", "unpack it first: lz4 -d"),
     (b"LZIP", "a file compressed with lzip", "unpack it first: lzip -d"),
     (b"\x89LZO\0\r\n\x1a\n", "a file compressed with lzop", "unpack it first: lzop -d"),
     (b"\x1f\x9d\x90", "a file compressed with compress", "unpack it first: gzip -d"),
@@ -133,6 +138,11 @@ _FOREIGN = (
 
 def _magic_of(make: Callable[[], Decoder]) -> bytes:
     return next(magic for magic, each in _DECODERS if each is make)
+
+
+def name_of(make: Callable[[], Decoder]) -> str:
+    """``"gzip"``, ``"xz"``, ``"lzma"``, ``"zstd"`` or ``"bzip2"`` for what :func:`decoder_for` gave."""
+    return _NAMES[make]
 
 
 def decoder_for(head: bytes) -> Callable[[], Decoder] | None:
@@ -166,7 +176,8 @@ def decompressed(
 ) -> Iterator[bytes]:
     """The plain bytes of a compressed file in pieces of at most 1 MiB; streams one after the other are joined.
 
-    What follows the last stream of gzip and bzip2 is ignored, as their own programs do.
+    What follows the last stream is treated as the compressors' own programs do: gzip and bzip2 ignore it, xz takes
+    zeros in groups of four, zstd nothing.
 
     ``progress`` is told how many bytes of the file have been read.
 
@@ -176,15 +187,16 @@ def decompressed(
     decoder, data, done = make(), b"", 0
     while True:
         if decoder.eof:
-            # xz pads between streams with zeros, and so do tapes.
-            data = decoder.unused_data.lstrip(b"\0")
-            while len(data) < MAGIC_SIZE:
-                piece = file.read(_INPUT)
+            data, zeros = decoder.unused_data, 0
+            while True:
+                rest = data.lstrip(b"\0") if make is not _zstd else data
+                zeros += len(data) - len(rest)
+                piece = file.read(_INPUT) if len(rest) < MAGIC_SIZE else b""
+                data, done = rest + piece, done + len(piece)
                 if not piece:
                     break
-                done += len(piece)
-                data = (data + piece).lstrip(b"\0")
-            # gzip(1) and bzip2(1) leave alone what follows their last stream; xz(1) and zstd(1) call it damage.
+            if make is _xz and zeros % _XZ_PADDING:
+                raise ContainerError("the padding behind an xz stream is no multiple of four bytes", actual=zeros)
             if not data or (make in (_Gzip, _bzip2) and not data.startswith(_magic_of(make))):
                 return
             decoder = make()

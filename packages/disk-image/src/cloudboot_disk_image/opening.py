@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage, Window, open_storage
 
-from .compression import MAGIC_SIZE, decoder_for, decompressed
+from .compression import MAGIC_SIZE, decoder_for, decompressed, name_of
 from .errors import ContainerTruncatedError, UnsupportedContainerError
 from .partitions import Place, choose, read_partitions
 from .qcow2 import MAGIC as QCOW2_MAGIC
 from .qcow2 import Qcow2
 from .spool import spool
-from .vhd import open_vhd
+from .vhd import FOOTER_COOKIE, open_vhd
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from .compression import Decoder
     from .partitions import PartitionReader
 
     Source = str | os.PathLike[str] | BinaryIO | Buffer | Storage
@@ -36,14 +38,22 @@ _REFUSED = (
     (b"<<< ", "a VDI image", _QEMU_IMG),
     (b"WithoutFreeSpace", "a Parallels image", _QEMU_IMG),
     (b"WithouFreSpacExt", "a Parallels image", _QEMU_IMG),
+    (b"LUKS\xba\xbe", "an encrypted (LUKS) disk", "cryptsetup open IMAGE NAME, then read /dev/mapper/NAME"),
+    (b"\x3a\xff\x26\xed", "an Android sparse image", "simg2img IMAGE disk.img"),
+    (b"EVF\x09\x0d\x0a\xff\x00", "an EnCase (EWF) image", "ewfexport -f raw IMAGE"),
+    (b"EVF2\x0d\x0a\x81\x00", "an EnCase (EWF) image", "ewfexport -f raw IMAGE"),
 )
+_DMG_TRAILER = b"koly"  # at the start of the last 512 bytes
 _HEAD = 512
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257  # POSIX pax, "ustar Interchange Format"; GNU's has it too
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """An opened disk: its bytes, and the format of the file they came from (``"raw"``, ``"qcow2"``, ``"gzip"`` ...)."""
+    """An opened disk: its bytes, and the format of the file they came from.
+
+    That is ``"raw"``, ``"qcow2"`` or ``"vhd"``, the name of a compression for a raw disk in it, or ``"qcow2 in xz"``.
+    """
 
     storage: Storage
     format: str
@@ -58,6 +68,10 @@ def in_place(stored: Storage) -> Disk | None:
     """
     head = stored.read_at(0, min(_HEAD, stored.size))
     _refuse(head)
+    if stored.size >= _HEAD and stored.read_at(stored.size - _HEAD, len(_DMG_TRAILER)) == _DMG_TRAILER:
+        raise UnsupportedContainerError(
+            "a DMG image cannot be read", offset=stored.size - _HEAD, actual=_DMG_TRAILER, hint=_QEMU_IMG
+        )
     if decoder_for(head[:MAGIC_SIZE]) is not None:
         return None
     if head.startswith(QCOW2_MAGIC):
@@ -87,9 +101,9 @@ def open_disk(
 ) -> Iterator[Disk]:
     """The disk in ``source``: a path, a binary file, a buffer or a storage.
 
-    A disk compressed with gzip, xz, LZMA, Zstandard or bzip2 is decompressed once into a nameless sparse file in
+    A file compressed with gzip, xz, LZMA, Zstandard or bzip2 is decompressed once into a nameless sparse file in
     ``folder`` (by default TMPDIR); ``limit`` bounds its size in bytes, and ``progress`` is told how many bytes of the
-    compressed file have been read.
+    compressed file have been read. It may hold a raw disk, or a qcow2 or VHD image.
 
     Raises:
         ContainerError: the container is damaged.
@@ -103,31 +117,39 @@ def open_disk(
             import tempfile  # which only a compressed disk needs
 
             file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-            storage = spool(decompressed_disk(stored, progress), file.fileno(), limit=limit)
-            disk = Disk(storage, _compression(stored))
+            make, pieces = _decompressed(stored, progress)
+            unpacked = in_place(spool(pieces, file.fileno(), limit=limit))
+            if unpacked is None:
+                raise UnsupportedContainerError(
+                    "a file that is compressed twice cannot be read", hint="decompress it once yourself"
+                )
+            name = name_of(make)
+            disk = Disk(unpacked.storage, name if unpacked.format == "raw" else f"{unpacked.format} in {name}")
         yield disk
 
 
-def decompressed_disk(stored: Storage, progress: Callable[[int], None] | None = None) -> Iterator[bytes]:
-    """The bytes of a compressed raw disk, in pieces.
+def decompressed_disk(stored: Storage, progress: Callable[[int], None] | None = None) -> Iterator[bytes] | None:
+    """The bytes of a compressed raw disk, in pieces; ``None`` if what is compressed is an image of another kind.
 
     Raises:
         ContainerError: the stream is damaged.
-        UnsupportedContainerError: what it holds is not a raw disk.
+        UnsupportedContainerError: what it holds is not a disk.
     """
+    _, pieces = _decompressed(stored, progress)
+    first = next(pieces, b"")
+    _refuse(first[:_HEAD])
+    if first.startswith((QCOW2_MAGIC, FOOTER_COOKIE)) or decoder_for(first[:MAGIC_SIZE]) is not None:
+        return None
+    return itertools.chain([first], pieces)
+
+
+def _decompressed(
+    stored: Storage, progress: Callable[[int], None] | None
+) -> tuple[Callable[[], Decoder], Iterator[bytes]]:
     make = decoder_for(stored.read_at(0, min(MAGIC_SIZE, stored.size)))
     if make is None:
         raise UnsupportedContainerError("the file is not compressed", offset=0)
-    pieces = decompressed(_Sequential(stored), make, progress)
-    first = next(pieces, b"")
-    if first.startswith(QCOW2_MAGIC) or decoder_for(first[:MAGIC_SIZE]) is not None:
-        what = "qcow2 image" if first.startswith(QCOW2_MAGIC) else "file that is compressed twice"
-        raise UnsupportedContainerError(
-            f"a compressed {what} cannot be read", hint="decompress it; a qcow2 image can be read as it is"
-        )
-    _refuse(first[:_HEAD])
-    yield first
-    yield from pieces
+    return make, decompressed(_Sequential(stored), make, progress)
 
 
 @contextlib.contextmanager
@@ -178,11 +200,6 @@ def window(disk: Storage, place: Place) -> Storage:
             "the disk ends before the partition", expected=place.offset + max(0, length), actual=disk.size
         )
     return Window(disk, place.offset, length)
-
-
-def _compression(stored: Storage) -> str:
-    names = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"\x5d\0": "lzma", b"\x28\xb5": "zstd", b"BZ": "bzip2"}
-    return names[stored.read_at(0, 2)]
 
 
 class _Sequential:

@@ -1,4 +1,8 @@
-"""A qcow2 image, read where it stands (QEMU, ``docs/interop/qcow2.rst``): versions 2 and 3, compressed clusters too."""
+"""A qcow2 image, read where it stands (QEMU, ``docs/interop/qcow2.rst``).
+
+Versions 2 and 3, compressed clusters and subclusters (extended L2 entries) are read. The tables of refcounts and of
+snapshots are not needed for that and not looked at.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 MAGIC = b"QFI\xfb"
 _V2_SIZE, _V3_SIZE = 72, 104
 _MIN_CLUSTER_BITS, _MAX_CLUSTER_BITS = 9, 21
+_MIN_EXTENDED_BITS = 14  # a subcluster has 512 bytes or more
+_SUBCLUSTERS = 32
 _MAX_L1_BYTES = 32 << 20  # what QEMU takes
 _MAX_SIZE = 1 << 62
 # incompatible_features; a dirty image only has refcounts that cannot be trusted, which a reader does not need.
@@ -26,7 +32,6 @@ _DIRTY, _CORRUPT, _EXTERNAL_DATA, _COMPRESSION_TYPE, _EXTENDED_L2 = 1, 2, 4, 8, 
 _REFUSED = {
     _CORRUPT: "a qcow2 image marked corrupt",
     _EXTERNAL_DATA: "a qcow2 image whose data is in another file",
-    _EXTENDED_L2: "a qcow2 image with subclusters",
 }
 _CONVERT = "qemu-img convert -O raw IMAGE disk.img"
 _OFFSET_MASK = (1 << 56) - (1 << 9)
@@ -48,7 +53,7 @@ class Qcow2(MappedDisk):
 
     Raises:
         ContainerError: it is not a qcow2 image, or its header or tables are damaged.
-        UnsupportedContainerError: encryption, a backing file, external data, subclusters, or a feature not known.
+        UnsupportedContainerError: encryption, a backing file, external data, or a feature not known.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -57,11 +62,17 @@ class Qcow2(MappedDisk):
         self._storage = storage
         self._bits = head.cluster_bits
         self._cluster = 1 << self._bits
-        self._l2_bits = self._bits - 3
+        extended = bool(head.incompatible_features & _EXTENDED_L2)
+        self._unit = self._cluster // _SUBCLUSTERS if extended else self._cluster  # what is stored alike at the least
+        self._words = 2 if extended else 1  # of an L2 entry
+        self._l2_bits = self._bits - 2 - self._words
         needed = -(-head.size >> (self._bits + self._l2_bits))
         if head.l1_size < needed or needed * 8 > _MAX_L1_BYTES:
             raise _wrong("l1_size", "the L1 table does not fit the disk", needed, head.l1_size)
-        self._l1 = self._table(head.l1_table_offset, needed)
+        if head.l1_table_offset % self._cluster:
+            limit = f"a multiple of {self._cluster}"
+            raise _wrong("l1_table_offset", "a table that is not on a cluster", limit, head.l1_table_offset)
+        self._l1 = self._table(head.l1_table_offset, needed, "Qcow2Header", 0)
         self._tables: OrderedDict[int, array[int]] = OrderedDict()
         self._clusters: OrderedDict[int, bytes] = OrderedDict()
 
@@ -79,39 +90,47 @@ class Qcow2(MappedDisk):
 
     def _span(self, offset: int, limit: int) -> _Span:
         """How the bytes from ``offset`` on are stored, as far as they are stored alike."""
-        entry, room = self._entry(offset), self._cluster - offset % self._cluster
-        if entry & _COMPRESSED:
-            return _Span(min(room, limit), packed=entry)
-        start = self._host(entry)
+        packed, start = self._stored(offset)
+        if packed:
+            return _Span(min(self._cluster - offset % self._cluster, limit), packed=packed)
+        room = self._unit - offset % self._unit
         while room < limit:
-            follower = self._entry(offset + room)
-            if follower & _COMPRESSED or self._host(follower) != (start and start + room + offset % self._cluster):
+            if self._stored(offset + room) != (0, start and start + room):
                 break
-            room += self._cluster
-        return _Span(min(room, limit), start and start + offset % self._cluster)
+            room += self._unit
+        return _Span(min(room, limit), start)
 
-    def _host(self, entry: int) -> int:
-        """Where a standard cluster stands in the file; 0 where it is zeros."""
-        return 0 if entry & _ZERO and self._header.version > 2 else entry & _OFFSET_MASK
-
-    def _entry(self, offset: int) -> int:
-        """The L2 entry of the cluster that holds byte ``offset``."""
+    def _stored(self, offset: int) -> tuple[int, int]:
+        """The L2 entry of byte ``offset`` if its cluster is compressed; and where the byte is, 0 for one that is 0."""
         index, slot = divmod(offset >> self._bits, 1 << self._l2_bits)
-        table = self._l1[index] & _OFFSET_MASK
-        if not table:
-            return 0
-        found = self._tables.get(table)
-        if found is None:
-            found = self._tables[table] = self._table(table, 1 << self._l2_bits)
+        at = self._l1[index] & _OFFSET_MASK
+        if not at:
+            return 0, 0
+        table = self._tables.get(at)
+        if table is None:
+            table = self._tables[at] = self._table(at, self._words << self._l2_bits, "L1 table", index)
             if len(self._tables) > _CACHED_TABLES:
                 self._tables.popitem(last=False)
-        return found[slot]
+        entry = table[slot * self._words]
+        if entry & _COMPRESSED:
+            return entry, 0
+        if self._words > 1:
+            # Bits 0 to 31 say which subclusters are allocated, 32 to 63 which read as zeros.
+            number = offset % self._cluster // self._unit
+            hidden = table[2 * slot + 1] >> number & (1 | 1 << _SUBCLUSTERS) != 1
+        else:
+            hidden = bool(entry & _ZERO) and self._header.version > 2
+        host = entry & _OFFSET_MASK
+        if hidden or not host:
+            return 0, 0
+        if host % self._cluster:
+            raise _unaligned("L2 table", host, self._cluster, slot)
+        return 0, host + offset % self._cluster
 
-    def _table(self, offset: int, entries: int) -> array[int]:
+    def _table(self, offset: int, entries: int, named_in: str, entry: int) -> array[int]:
+        """The table at ``offset``, which an ``entry`` of the structure ``named_in`` names."""
         if offset % self._cluster:
-            raise _wrong(
-                "l1_table_offset", "a table that is not on a cluster", f"a multiple of {self._cluster}", offset
-            )
+            raise _unaligned(named_in, offset, self._cluster, entry)
         data = bytearray(entries * 8)
         self._fill(offset, memoryview(data))
         table = array("Q", data)
@@ -165,7 +184,7 @@ class Qcow2(MappedDisk):
         damage: tuple[type[Exception], ...] = (zlib.error, *zstd_errors(), EOFError)
         try:
             if self._header.compression_type:
-                plain: bytes = zstandard().ZstdDecompressor().decompress(data, self._cluster)
+                plain = self._zstd(data)
             else:
                 plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, self._cluster)
         except damage as error:
@@ -175,6 +194,17 @@ class Qcow2(MappedDisk):
                 "a damaged compressed cluster", structure="Qcow2", offset=offset, expected=self._cluster,
                 actual=len(plain),
             )  # fmt: skip
+        return plain
+
+    def _zstd(self, data: bytes) -> bytes:
+        """What the frames at the start of ``data`` hold, one byte more than a cluster at the most."""
+        plain = b""
+        while len(plain) < self._cluster and data:
+            decoder = zstandard().ZstdDecompressor()
+            plain += decoder.decompress(data, self._cluster + 1 - len(plain))
+            if not decoder.eof:
+                break
+            data = decoder.unused_data
         return plain
 
 
@@ -190,11 +220,16 @@ def _read_header(storage: Storage) -> Qcow2Header:
         raise _unsupported("version", "a qcow2 image of an unknown version", "2 or 3", head.version, hint=hint)
     if head.version == 2:
         head = Qcow2Header.unpack_from(data[:_V2_SIZE].ljust(Qcow2Header.SIZE, b"\0"))
-    elif head.header_length <= _V3_SIZE:
+    elif head.header_length < _V3_SIZE:
+        raise _wrong("header_length", "too short a header", f"at least {_V3_SIZE}", head.header_length)
+    elif head.header_length == _V3_SIZE:
         head = Qcow2Header.unpack_from(data[:_V3_SIZE].ljust(Qcow2Header.SIZE, b"\0"))
     if not _MIN_CLUSTER_BITS <= head.cluster_bits <= _MAX_CLUSTER_BITS:
         limits = f"{_MIN_CLUSTER_BITS} to {_MAX_CLUSTER_BITS}"
         raise _wrong("cluster_bits", "no such cluster size", limits, head.cluster_bits)
+    if head.version > 2 and head.header_length > 1 << head.cluster_bits:
+        limit = f"at most {1 << head.cluster_bits}"
+        raise _wrong("header_length", "the header is longer than a cluster", limit, head.header_length)
     if head.size > _MAX_SIZE:
         raise _wrong("size", "no disk is that large", f"at most {_MAX_SIZE}", head.size)
     _check_features(head)
@@ -212,12 +247,25 @@ def _check_features(head: Qcow2Header) -> None:
     for bit, message in _REFUSED.items():
         if head.incompatible_features & bit:
             raise _unsupported("incompatible_features", message, 0, head.incompatible_features, hint=_CONVERT)
-    if head.incompatible_features & ~(_DIRTY | _COMPRESSION_TYPE):
+    if head.incompatible_features & ~(_DIRTY | _COMPRESSION_TYPE | _EXTENDED_L2):
         raise _unsupported(
             "incompatible_features", "a qcow2 image with unknown features", 0, head.incompatible_features
         )
+    if head.incompatible_features & _EXTENDED_L2 and head.cluster_bits < _MIN_EXTENDED_BITS:
+        limit = f"at least {_MIN_EXTENDED_BITS} with subclusters"
+        raise _wrong("cluster_bits", "no such cluster size", limit, head.cluster_bits)
     if head.compression_type > 1:
         raise _unsupported("compression_type", "an unknown compression", "0 or 1", head.compression_type)
+    if bool(head.compression_type) != bool(head.incompatible_features & _COMPRESSION_TYPE):
+        text = "the compression is not the one that the features say"
+        raise _wrong("compression_type", text, None, head.compression_type)
+
+
+def _unaligned(structure: str, offset: int, cluster: int, entry: int) -> ContainerError:
+    return ContainerError(
+        "an entry that does not name the start of a cluster", structure=structure,
+        expected=f"a multiple of {cluster}", actual=offset, where={"entry": entry},
+    )  # fmt: skip
 
 
 def _wrong(field: str, message: str, expected: object, actual: object) -> ContainerError:

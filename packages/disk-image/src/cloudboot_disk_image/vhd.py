@@ -45,22 +45,25 @@ def open_vhd(storage: Storage) -> Storage | None:
     if footer.CurrentSize > _MAX_SIZE:
         raise _wrong("VHDFooter", "CurrentSize", "no VHD is that large", f"at most {_MAX_SIZE}", footer.CurrentSize)
     if footer.DiskType == _FIXED:
-        if footer.CurrentSize > storage.size - VHDFooter.SIZE:
+        available = storage.size - VHDFooter.SIZE + 1
+        if footer.CurrentSize > available:
             raise ContainerTruncatedError(
                 "the fixed VHD is shorter than its disk",
-                structure="VHDFooter", field="CurrentSize", expected=footer.CurrentSize,
-                actual=storage.size - VHDFooter.SIZE,
+                structure="VHDFooter", field="CurrentSize", expected=footer.CurrentSize, actual=available,
             )  # fmt: skip
         return Window(storage, 0, footer.CurrentSize)
     return DynamicVHD(storage, footer)
 
 
 def _footer(storage: Storage) -> VHDFooter | None:
-    """The footer with a right checksum: the last sector, or the copy at the start of a dynamic disk."""
-    for offset in (storage.size - VHDFooter.SIZE, 0):
-        if offset < 0 or storage.size < VHDFooter.SIZE:
+    """The footer with a right checksum: the last sector, or the copy at the start of a dynamic disk.
+
+    Programs before Virtual PC 2004 left the last byte of the footer out ("Hard Disk Footer Format").
+    """
+    for offset in (storage.size - VHDFooter.SIZE, storage.size - VHDFooter.SIZE + 1, 0):
+        if offset < 0 or storage.size < VHDFooter.SIZE - 1:
             continue
-        data = storage.read_at(offset, VHDFooter.SIZE)
+        data = storage.read_at(offset, min(VHDFooter.SIZE, storage.size - offset)).ljust(VHDFooter.SIZE, b"\0")
         if not data.startswith(FOOTER_COOKIE):
             continue
         footer = VHDFooter.unpack_from(data)

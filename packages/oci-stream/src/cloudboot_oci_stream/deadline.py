@@ -7,8 +7,12 @@ import socket
 import threading
 import time
 import weakref
+from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import SlowPeerError, TransferTimeoutError
+
+if TYPE_CHECKING:
+    from cloudboot_oci_stream.errors import OciError
 
 
 class Deadline:
@@ -69,10 +73,18 @@ class Deadline:
             raise TransferTimeoutError(f"not finished within {self._seconds:g} s", final=True)
         return min(seconds, left)
 
-    def sleep(self, seconds: float) -> None:
-        """Wait, but not past the deadline: that raises at once, since nothing could follow the wait."""
+    def sleep(self, seconds: float, problem: OciError | None = None) -> None:
+        """Wait, but not past the deadline: that raises at once, since nothing could follow the wait.
+
+        ``problem`` is what is waited for to pass; it is part of the error then.
+        """
         if self._end is not None and time.monotonic() + seconds >= self._end:
-            raise TransferTimeoutError(f"not finished within {self._seconds:g} s", final=True)
+            text = f"not finished within {self._seconds:g} s"
+            if problem is None:
+                raise TransferTimeoutError(text, final=True)
+            raise TransferTimeoutError(
+                f"{text}; the last attempt failed: {problem.reason}", final=True, hint=problem.hint
+            ) from problem
         time.sleep(seconds)
 
 

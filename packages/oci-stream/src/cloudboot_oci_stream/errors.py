@@ -17,6 +17,7 @@
     +-- ImageLayoutError            a folder is not an OCI image layout
     +-- RegistryError               the registry answered, but not with what was asked
     |   +-- ProtocolError           an answer that breaks HTTP or the distribution specification
+    |   |   +-- NotHttpError           what answers is no HTTP server
     |   |   +-- ContentEncodingError   a body in an encoding that was not asked for
     |   |   +-- ContentRangeError      another range than the one requested
     |   +-- StatusError             a status outside 2xx, with the registry's own code and message
@@ -100,19 +101,23 @@ class OciError(Error):
         self.expected = expected
         self.actual = actual
 
+    @property
+    def reason(self) -> str:
+        """The message with the values compared, without what it is about."""
+        values = [
+            f"{name} {_shown(value)}"
+            for name, value in (("expected", self.expected), ("found", self.actual))
+            if value is not None
+        ]
+        return f"{self.message} ({', '.join(values)})" if values else self.message
+
     def __str__(self) -> str:
         subject = self.reference or ""
         if self.digest is not None and self.digest not in subject:
             subject = f"{subject} {self.digest}".lstrip()
         if self.offset is not None:
             subject = f"{subject} at byte {self.offset}".lstrip()
-        values = [
-            f"{name} {_shown(value)}"
-            for name, value in (("expected", self.expected), ("found", self.actual))
-            if value is not None
-        ]
-        text = f"{subject}: {self.message}" if subject else self.message
-        return printable(f"{text} ({', '.join(values)})" if values else text)
+        return printable(f"{subject}: {self.reason}" if subject else self.reason)
 
     @property
     def retryable(self) -> bool:
@@ -210,6 +215,10 @@ class ProtocolError(RegistryError):
     """An answer that breaks HTTP or the distribution specification."""
 
 
+class NotHttpError(ProtocolError):
+    """What answers is not HTTP, or not of the form that was asked for: TLS instead of plain HTTP, or the reverse."""
+
+
 class ContentEncodingError(ProtocolError):
     """A body in an encoding that was not asked for: its bytes are not the ones that were hashed."""
 
@@ -230,9 +239,10 @@ class StatusError(RegistryError):
         retry_after: float | None = None,
         reference: str | None = None,
         digest: str | None = None,
+        expected: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, reference=reference, digest=digest, hint=hint, actual=status)
+        super().__init__(message, reference=reference, digest=digest, hint=hint, expected=expected, actual=status)
         self.status = status
         self.code = code
         self.retry_after = retry_after
@@ -359,15 +369,22 @@ class ProxyError(TransportError):
 
 
 class TransferTimeoutError(OciError, TimeoutError):
-    """The deadline passed, or the peer went silent."""
+    """The deadline passed, or the peer went silent. ``is_first_contact`` tells that it has never answered before."""
 
     exit_code = 11
 
     def __init__(
-        self, message: str, *, final: bool = False, offset: int | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        final: bool = False,
+        is_first_contact: bool = False,
+        offset: int | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, offset=offset, hint=hint)
         self._final = final
+        self.is_first_contact = is_first_contact
 
     @property
     def retryable(self) -> bool:

@@ -129,13 +129,13 @@ def resolve_manifest(
     limit = deadline or Deadline()
     with about(reference=store.reference):
         document = document or retrying(lambda: store.read_manifest(None, limit), limit, retry)
-        for _ in range(_DEEPEST_INDEX):
-            if document.media_type not in INDEX_TYPES:
-                break
+        depth = 0
+        while document.media_type in INDEX_TYPES:
+            depth += 1
+            if depth > _DEEPEST_INDEX:
+                raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
             entry = choose(parse_index(document), platform)
             document = retrying(functools.partial(store.read_manifest, entry, limit), limit, retry)
-        else:
-            raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
         with about(digest=document.digest):
             return document, parse_manifest(document)
 

@@ -6,7 +6,7 @@ import dataclasses
 import random
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudboot_oci_stream.errors import OciError, StatusError, TransportError
+from cloudboot_oci_stream.errors import OciError, StatusError, TransferTimeoutError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,9 @@ class RetryPolicy:
 
     ``attempts`` is how often in a row it may break without at least ``progress`` bytes in between; the pauses double
     from ``pause`` to ``longest_pause`` seconds, each shortened by a random part so that many clients do not come back
-    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``. By default a registry may be
-    gone for 12 seconds; one that has never answered is given up after a second.
+    at once. A registry that says ``Retry-After`` is believed, up to ``longest_pause``; one that wants to be left alone
+    for longer than all pauses together is not asked again. By default a registry may be gone for 12 seconds; one that
+    has never answered is given up after a second.
     """
 
     attempts: int = 8
@@ -36,9 +37,14 @@ class RetryPolicy:
 
     def allows(self, failures: int, error: OciError) -> bool:
         """Whether to try again after ``failures`` in a row, the last of them ``error``."""
-        is_first_contact = isinstance(error, TransportError) and error.is_first_contact
+        is_first_contact = isinstance(error, TransportError | TransferTimeoutError) and error.is_first_contact
         most = min(self.attempts, _FIRST_CONTACTS) if is_first_contact else self.attempts
-        return error.retryable and failures <= most
+        return error.retryable and failures <= most and not self._is_for_later(error)
+
+    def _is_for_later(self, error: OciError) -> bool:
+        """Whether the registry wants to be left alone for longer than all the pauses together."""
+        wanted = error.retry_after if isinstance(error, StatusError) else None
+        return wanted is not None and wanted > self.longest_pause * self.attempts
 
     def seconds(self, failures: int, error: OciError) -> float:
         """How long to wait after ``failures`` in a row, the last of them ``error``."""
@@ -74,7 +80,7 @@ class Attempts:
         if not self._retry.allows(self._failures, error):
             error.offset = position if error.offset is None else error.offset
             raise error
-        self._deadline.sleep(self._retry.seconds(self._failures - 1, error))
+        self._deadline.sleep(self._retry.seconds(self._failures - 1, error), error)
 
 
 def retrying(operation: Callable[[], _Result], deadline: Deadline, retry: RetryPolicy | None = None) -> _Result:
@@ -88,4 +94,4 @@ def retrying(operation: Callable[[], _Result], deadline: Deadline, retry: RetryP
             failures += 1
             if not policy.allows(failures, error):
                 raise
-            deadline.sleep(policy.seconds(failures - 1, error))
+            deadline.sleep(policy.seconds(failures - 1, error), error)

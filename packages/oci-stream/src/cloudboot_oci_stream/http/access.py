@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import ssl
 import urllib.parse
 from typing import TYPE_CHECKING, Self
@@ -14,7 +15,7 @@ from cloudboot_oci_stream.inputs import file_of, read_input
 from cloudboot_oci_stream.spec.reference import canonical_host, split_host
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 _LARGEST_PEM = 16 << 20
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -113,11 +114,14 @@ class Origin:
         try:
             parts = urllib.parse.urlsplit(url)
             scheme = parts.scheme.lower()
-            port = parts.port or _DEFAULT_PORTS.get(scheme, 0)
+            port = _DEFAULT_PORTS.get(scheme, 0) if parts.port is None else parts.port
         except ValueError:
             raise ProtocolError("a URL whose host or port is malformed") from None
         if not parts.hostname:
             raise ProtocolError("a URL without a host")
+        # RFC 3986 has no others; a name with other letters is written in its ASCII form (xn--).
+        if port == 0 or not parts.hostname.isascii() or re.search("[\\s%]", parts.hostname.partition("%25")[0]):
+            raise ProtocolError("a URL whose host or port is malformed")
         return cls(scheme, parts.hostname.lower().rstrip("."), port)
 
     def __str__(self) -> str:
@@ -146,3 +150,10 @@ def is_token_host(realm: Origin, registry: Origin, registry_name: str, allowed: 
         if (name.lower().rstrip("."), port or _DEFAULT_PORTS[realm.scheme]) == (realm.host, realm.port):
             return True
     return False
+
+
+def with_query(url: str, parameters: Iterable[tuple[str, str]]) -> str:
+    """``url`` with more parameters behind those it has, and without its fragment, which is not sent."""
+    whole = url.partition("#")[0].rstrip("?&")
+    more = urllib.parse.urlencode(list(parameters))
+    return f"{whole}{'&' if '?' in whole else '?'}{more}" if more else whole

@@ -12,9 +12,10 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import CredentialError, InsecureError, TokenServiceError
-from cloudboot_oci_stream.http.access import Access, Origin, is_token_host
+from cloudboot_oci_stream.http.access import Access, Origin, is_token_host, with_query
 from cloudboot_oci_stream.http.challenge import read_challenges
 from cloudboot_oci_stream.http.credentials import Credential, Finder
+from cloudboot_oci_stream.http.refusal import read_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -85,7 +86,7 @@ class Authenticator:
         self, offers: Mapping[str, Mapping[str, str]], rejected: str | None, deadline: Deadline, *, is_reading: bool
     ) -> str | None:
         credential = self._credential
-        if "bearer" in offers and (offers["bearer"] or "basic" not in offers):
+        if "bearer" in offers and (offers["bearer"].get("realm") or "basic" not in offers):
             if not offers["bearer"]:
                 return None
             if credential is not None and credential.registry_token is not None:
@@ -126,8 +127,7 @@ class Authenticator:
             if credential is not None and credential.basic is not None:
                 query.append(("account", credential.user or ""))
                 headers["Authorization"] = f"Basic {credential.basic}"
-            url = realm + ("&" if urllib.parse.urlsplit(realm).query else "?") + urllib.parse.urlencode(query)
-            answer = self._ask("GET", url, headers, None, deadline)
+            answer = self._ask("GET", with_query(realm, query), headers, None, deadline)
         # The Go clients take names in any case.
         fields = {name.lower(): value for name, value in answer.items()} | answer
         for name in ("token", "access_token"):
@@ -176,11 +176,11 @@ class Authenticator:
             status = response.status
             if 300 <= status < 400:
                 raise CredentialError("the token service redirects, which is not followed", actual=status)
-            if status != 200:
-                raise TokenServiceError(
-                    "the token service refuses", actual=status, hint=self._advice() if 400 <= status < 500 else None
-                )
-            data = response.read_bounded(_LARGEST_TOKEN)
+            if not 200 <= status < 300:
+                said = read_refusal(response).message
+                text = f"the token service refuses: {said}" if said else "the token service refuses"
+                raise TokenServiceError(text, actual=status, hint=self._advice() if 400 <= status < 500 else None)
+            data = response.read_document(_LARGEST_TOKEN)
         if len(data) > _LARGEST_TOKEN:
             raise CredentialError("the token service's answer is too large", expected=f"at most {_LARGEST_TOKEN}")
         try:

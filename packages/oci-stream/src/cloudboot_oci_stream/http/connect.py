@@ -70,6 +70,8 @@ def _addresses(host: str, port: int, deadline: Deadline, stall: float) -> Sequen
             if time.monotonic() > end:
                 raise TimeoutError from None
         else:
-            if not isinstance(answer, Exception):
-                return answer
-            raise answer
+            if isinstance(answer, UnicodeError):
+                raise OSError(errno.EADDRNOTAVAIL, "the host's name is malformed") from answer
+            if isinstance(answer, Exception):
+                raise answer
+            return answer

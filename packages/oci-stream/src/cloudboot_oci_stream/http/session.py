@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
-from cloudboot_base.command import printable
 from cloudboot_oci_stream.errors import (
     NotFoundError,
+    NotHttpError,
     OciError,
     ProtocolError,
     RateLimitedError,
@@ -23,7 +22,8 @@ from cloudboot_oci_stream.errors import (
 )
 from cloudboot_oci_stream.http.access import Access, Origin
 from cloudboot_oci_stream.http.authenticator import Authenticator
-from cloudboot_oci_stream.http.transport import Body, Response, Transport, header_values, shown
+from cloudboot_oci_stream.http.refusal import read_refusal
+from cloudboot_oci_stream.http.transport import TLS_HINT, Body, Response, Transport, header_values, shown
 from cloudboot_oci_stream.spec.reference import (
     HUB,
     RegistryReference,
@@ -41,10 +41,18 @@ if TYPE_CHECKING:
 MOST_REDIRECTS = 5
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HUB_SERVER = "registry-1.docker.io"
+_ASCII = "".join(map(chr, range(128)))
 _READING = frozenset({"GET", "HEAD"})
 _UPLOADING = frozenset({"PUT", "PATCH"})
-_ERROR_BODY = 8192
-_ERROR_BODY_SECONDS = 2.0
+_MEANINGS = {
+    401: "not authorised",
+    403: "forbidden",
+    404: "not found",
+    413: "too large for the registry, or for a proxy before it",
+    429: "too many requests",
+    451: "withheld for legal reasons",
+    507: "the registry has no room",
+}
 
 
 class Session:
@@ -133,7 +141,7 @@ class Session:
                 ):
                     challenged = True
                 else:
-                    raise self._refusal(response)
+                    raise self._refusal(response, accept)
 
     def _check_target(self, url: str, *, reads: bool, uploads: bool) -> None:
         """Refuse to be steered to another server for anything but reading and uploading.
@@ -161,15 +169,16 @@ class Session:
         challenges = list(header_values(response.headers, "WWW-Authenticate"))
         return self._authenticator.answer(challenges, rejected, deadline, is_reading=method in _READING)
 
-    def _refusal(self, response: Response) -> OciError:
+    def _refusal(self, response: Response, accept: frozenset[int]) -> OciError:
         """The error that a status outside the wanted ones stands for."""
-        code, message = _error_body(response)
-        status = response.status
+        refusal = read_refusal(response)
+        status, code = response.status, refusal.code
         if status < 400:
-            return StatusError("the specification has another answer for this request", status=status)
-        text = message or {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}.get(
-            status, "the registry refuses"
-        )
+            wanted = " or ".join(map(str, sorted(accept)))
+            return StatusError("the specification has another answer for this request", status=status, expected=wanted)
+        if refusal.wants_tls:
+            return NotHttpError("the server wants TLS on that port", actual=status, hint=TLS_HINT)
+        text = refusal.message or _MEANINGS.get(status, "the registry refuses")
         text = f"{text} [{code}]" if code else text
         retry_after = _retry_after(response.headers.get("Retry-After"))
         if status in {401, 403}:
@@ -177,8 +186,10 @@ class Session:
         if status == 404:
             return NotFoundError(text, status=status, code=code)
         if status == 429:
-            return RateLimitedError(text, status=status, code=code, retry_after=retry_after)
-        return StatusError(text, status=status, code=code, retry_after=retry_after)
+            hint = f"it asks to be left alone for {retry_after:.0f} s" if retry_after else None
+            return RateLimitedError(text, status=status, code=code, retry_after=retry_after, hint=hint)
+        hint = "upload in smaller requests: chunk= (--chunk)" if status == 413 and "/blobs/" in response.url else None
+        return StatusError(text, status=status, code=code, retry_after=retry_after, hint=hint)
 
     def _advice(self) -> str:
         """What to do about a request that was not authorised."""
@@ -193,20 +204,31 @@ def location(response: Response) -> str:
 
     Raises:
         ProtocolError: nowhere, or to what is no URL.
-        RedirectSchemeError: out of TLS, or out of HTTP altogether.
+        RedirectSchemeError: out of TLS, out of HTTP altogether, or to TLS on a port that has none.
     """
     target = response.headers.get("Location")
     if not target:
         raise ProtocolError("an answer without the Location it must have", actual=response.status)
     try:
+        # Bytes outside ASCII have no place in a URL; a server that sends them anyway means itself by them.
+        target = urllib.parse.quote(target.encode("latin-1", "replace"), safe=_ASCII)
         url = urllib.parse.urljoin(response.url, target)
         scheme = urllib.parse.urlsplit(url).scheme.lower()
     except ValueError:
         raise ProtocolError("a Location that is not a URL", actual=response.status) from None
     if scheme not in {"http", "https"}:
         raise RedirectSchemeError("a redirect to something other than HTTP", expected="https", actual=scheme)
-    if scheme == "http" and Origin.of(response.url).scheme == "https":
+    here, there = Origin.of(response.url), Origin.of(url)
+    if scheme == "http" and here.scheme == "https":
         raise RedirectSchemeError("a redirect out of TLS", expected="https", actual=scheme)
+    if scheme == "https" and here.scheme == "http" and (here.host, here.port) == (there.host, there.port):
+        raise RedirectSchemeError(
+            "the registry names a URL with TLS on the port where it answers in plain HTTP",
+            expected=str(here),
+            actual=str(there),
+            hint="the registry, or a proxy before it, is configured with the wrong scheme for its clients; "
+            "if it has TLS on that port after all, leave --insecure out",
+        )
     return url.partition("#")[0]
 
 
@@ -220,24 +242,6 @@ def _next_url(response: Response, seen: set[str]) -> str:
     if len(seen) > MOST_REDIRECTS + 1:
         raise RedirectLoopError("the redirects do not end", expected=f"at most {MOST_REDIRECTS}")
     return url
-
-
-def _error_body(response: Response) -> tuple[str | None, str | None]:
-    """The code and message of the distribution specification's error format, as far as they are there."""
-    data = response.read_soon(_ERROR_BODY, _ERROR_BODY_SECONDS)
-    try:
-        first = json.loads(data)["errors"][0]
-        code, message = first.get("code"), first.get("message")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return None, None
-    return _line(code), _line(message)
-
-
-def _line(value: object) -> str | None:
-    """A registry's words, safe to print on a terminal."""
-    if not isinstance(value, str) or not value:
-        return None
-    return printable(value[:200])
 
 
 def _retry_after(value: str | None) -> float | None:

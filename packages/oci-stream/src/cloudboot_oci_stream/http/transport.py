@@ -12,11 +12,14 @@ import http.client
 import re
 import ssl
 import urllib.parse
+import zlib
 from typing import TYPE_CHECKING, Protocol, Self
 
 from cloudboot_oci_stream.errors import (
     CertificateError,
+    ContentEncodingError,
     InsecureError,
+    NotHttpError,
     OciError,
     ProtocolError,
     ProxyError,
@@ -41,11 +44,20 @@ FOREIGN = (OSError, http.client.HTTPException, ValueError)
 """What comes up from below; ValueError is what http.client says of malformed headers."""
 
 _PIECE = 1 << 16
+_TLS_RECORDS = ("\x15\x03", "\x16\x03")
+"""How an alert of TLS, and its handshake, begin (RFC 8446 section 5.1)."""
 _LONGEST_LINE = 1 << 12
 _SHORTEST_SECRET = 4
 """Anything shorter is in every text by chance."""
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,19}")
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+"""What OpenSSL says where the peer's answer is no record of TLS; the name differs from version to version."""
+_PLAIN_HINT = "if it speaks plain HTTP on that port, allow that with insecure=True (--insecure)"
+TLS_HINT = (
+    "if the registry has TLS on that port, leave insecure=True (--insecure) out; "
+    "for one of this machine, name its authority (--ca-file)"
+)
 _COMMITTING = frozenset({"PUT", "PATCH"})
 """Methods after whose body a registry may have to store all of it before it answers."""
 
@@ -150,6 +162,25 @@ class Response:
                 data += piece
         return bytes(data)
 
+    def read_document(self, limit: int) -> bytes:
+        """As :meth:`read_bounded`, decompressed where the peer compressed it although it was asked not to.
+
+        Raises:
+            ContentEncodingError: another encoding than gzip, or not what it says.
+        """
+        data = self.read_bounded(limit)
+        encoding = content_encoding(self)
+        if encoding == "identity":
+            return data
+        if encoding not in {"gzip", "x-gzip"}:
+            raise ContentEncodingError(
+                "a body in an encoding that was not asked for", expected="identity", actual=encoding
+            )
+        try:
+            return zlib.decompressobj(wbits=31).decompress(data, limit + 1)
+        except zlib.error:
+            raise ContentEncodingError("a body that is not in the encoding it names", actual=encoding) from None
+
     def read_soon(self, limit: int, seconds: float) -> bytes:
         """What comes of the body within about ``seconds``: error bodies lie about their length."""
         self._sock.limit(seconds)
@@ -172,7 +203,8 @@ class Transport:
         self._access = access
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._secrets: set[str] = set()
-        self._has_answered = False
+        self._answered: set[Origin] = set()
+        """The servers that have given an answer before."""
 
     def conceal(self, *secrets: str) -> None:
         """Leave ``secrets`` out of all messages from now on: a peer may repeat what it was sent."""
@@ -250,7 +282,7 @@ class Transport:
                 with self.mapped(url):
                     inner = connection.getresponse()
             _check_framing(inner, proxy)
-            self._has_answered = True
+            self._answered.add(origin)
             return Response(self, url, connection, inner, sock)
         except BaseException:
             if inner is not None:
@@ -278,12 +310,33 @@ class Transport:
                 sock, server_hostname=origin.host, do_handshake_on_connect=False
             )
             deadline.attach(sock)
-            sock.settimeout(deadline.cap(self._access.stall))  # of the whole handshake
-            sock.do_handshake()
+            self._shake_hands(sock, origin, deadline)
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def _shake_hands(self, sock: ssl.SSLSocket, origin: Origin, deadline: Deadline) -> None:
+        """Begin TLS, within one limit of time.
+
+        Raises:
+            NotHttpError: the server answers with something else.
+            TransferTimeoutError: it does not answer.
+        """
+        sock.settimeout(deadline.cap(self._access.stall))
+        try:
+            sock.do_handshake()
+        except ssl.SSLError as error:
+            if error.reason not in _NO_TLS:
+                raise
+            raise NotHttpError(f"the server does not answer with TLS: {origin}", hint=_PLAIN_HINT) from error
+        except TimeoutError as error:
+            deadline.cap(1)
+            raise TransferTimeoutError(
+                f"the server does not begin with TLS: {origin}",
+                is_first_contact=origin not in self._answered,
+                hint=_PLAIN_HINT,
+            ) from error
 
     def _tunnel(self, sock: socket.socket, proxy: Proxy, origin: Origin, deadline: Deadline) -> None:
         """Ask a proxy to pass everything on to ``origin`` (RFC 9110 section 9.3.6)."""
@@ -331,14 +384,24 @@ class Transport:
     def translated(self, error: Exception, url: str) -> OciError:
         """An error of the network, the TLS layer or the HTTP parser as one of ours."""
         where = self.revealed(shown(url))
+        is_first_contact = Origin.of(url) not in self._answered
         if isinstance(error, TimeoutError):
-            return TransferTimeoutError(f"no byte moved in time: {where}")
+            return TransferTimeoutError(f"no byte moved in time: {where}", is_first_contact=is_first_contact)
         if isinstance(error, ssl.SSLCertVerificationError):
             return CertificateError(
                 f"the certificate of {where} does not verify: {error.verify_message}",
                 hint="add its authority with ca_file (--ca-file)",
             )
-        return TransportError(f"{where}: {_reason(error)}", is_first_contact=not self._has_answered)
+        if _is_not_http(error):
+            is_tls = isinstance(error, http.client.BadStatusLine) and str(error.args[0]).startswith(_TLS_RECORDS)
+            what = "the server answers with TLS" if is_tls else _reason(error)
+            return NotHttpError(f"{where}: {what}", hint=TLS_HINT if is_tls else None)
+        is_refused = isinstance(error, http.client.RemoteDisconnected) and is_first_contact
+        return TransportError(
+            f"{where}: {_reason(error)}",
+            is_first_contact=is_first_contact,
+            hint=TLS_HINT if is_refused and url.lower().startswith("http:") else None,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -396,6 +459,12 @@ def shown(url: str) -> str:
     return scheme + mark + authority.rpartition("@")[2] + slash + path
 
 
+def _is_not_http(error: Exception) -> bool:
+    """Whether the parser did not understand the answer, in contrast to a connection that broke."""
+    broken = (http.client.IncompleteRead, http.client.RemoteDisconnected)
+    return isinstance(error, http.client.HTTPException | ValueError) and not isinstance(error, (*broken, OSError))
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, in words that are not the peer's and do not repeat what it was asked."""
     if isinstance(error, ssl.SSLError) and error.reason:
@@ -407,8 +476,23 @@ def _reason(error: Exception) -> str:
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection ended before an answer"
     if isinstance(error, http.client.HTTPException | ValueError):
-        return f"the answer is not HTTP ({type(error).__name__})"
+        if isinstance(error, http.client.LineTooLong):
+            return "the answer has a line that is too long"
+        return "the answer has too many header fields" if "headers" in str(error) else "the answer is not HTTP"
     return type(error).__name__
+
+
+def media_type_of(response: Response) -> str:
+    """The media type that the head of ``response`` names, without parameters, in lower case (RFC 9110 section 8.3.1).
+
+    A proxy may have joined two such fields with a comma: then the first of them.
+    """
+    return re.split("[;,]", response.headers.get("Content-Type") or "", maxsplit=1)[0].strip().lower()
+
+
+def content_encoding(response: Response) -> str:
+    """The encoding that the head of ``response`` names, in lower case; ``identity`` is none."""
+    return (response.headers.get("Content-Encoding") or "identity").strip().lower()
 
 
 def header_values(headers: http.client.HTTPMessage, name: str) -> Iterable[str]:

@@ -16,6 +16,15 @@ from cloudboot_oci_stream.errors import DescriptorError
 DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
 """Hexadecimal digits of each registered algorithm."""
 
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+
 LARGEST_SIZE = (1 << 63) - 1
 """``size`` is an int64."""
 
@@ -87,11 +96,15 @@ class Platform:
         return cls(*parts)
 
     def matches(self, wanted: Platform) -> bool:
-        """Whether this is ``wanted``; a wanted platform without a variant takes any."""
-        return (self.os, self.architecture) == (wanted.os, wanted.architecture) and wanted.variant in {
-            None,
-            self.variant,
-        }
+        """Whether this is ``wanted``, by whichever of its names; a wanted platform without a variant takes any."""
+        mine, theirs = self._names(), wanted._names()
+        return mine[:2] == theirs[:2] and theirs[2] in {"", mine[2]}
+
+    def _names(self) -> tuple[str, str, str]:
+        """Go's names for it, as containerd normalises them: ``aarch64`` is ``arm64``, whose only variant is ``v8``."""
+        architecture, variant = _ARCHITECTURES.get(self.architecture.lower(), (self.architecture.lower(), ""))
+        variant = (self.variant or variant).lower()
+        return self.os.lower(), architecture, "" if (architecture, variant) == ("arm64", "v8") else variant
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +209,9 @@ def _platform(value: object) -> Platform | None:
         return None
     if not isinstance(value, Mapping):
         raise DescriptorError("a platform that is no object", actual=type(value).__name__)
-    system, architecture, variant = (value.get(name) for name in ("os", "architecture", "variant"))
-    if not isinstance(system, str) or not isinstance(architecture, str) or not isinstance(variant, str | None):
+    # What is missing or null is an empty string, as in Go.
+    members = [value.get(name) or "" for name in ("os", "architecture", "variant")]
+    if not all(isinstance(member, str) for member in members):
         raise DescriptorError("not a platform", expected="os and architecture as strings", actual=dict(value))
-    return Platform(system, architecture, variant or None)
+    system, architecture, variant = members
+    return Platform(system, architecture, variant or None) if any(members) else None

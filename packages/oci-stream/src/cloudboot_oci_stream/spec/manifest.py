@@ -174,11 +174,19 @@ def parse_manifest(document: Document) -> Manifest:
 
 def parse_index(document: Document) -> list[Descriptor]:
     """The entries of the index in ``document``; the same errors as :func:`parse_manifest`."""
-    value = _typed(document, INDEX_TYPES, "manifests")
-    manifests = value.get("manifests")
+    return [Descriptor.from_json(entry) for entry in raw_entries(document)]
+
+
+def raw_entries(document: Document) -> list[object]:
+    """The entries of the index in ``document`` as they are, each of which may be malformed.
+
+    Raises:
+        ManifestSyntaxError, NotAnImageError: as :func:`parse_manifest`.
+    """
+    manifests = _typed(document, INDEX_TYPES, "manifests").get("manifests")
     if not isinstance(manifests, list):
         raise ManifestSyntaxError("the index has no manifests", expected="an array", actual=type(manifests).__name__)
-    return [Descriptor.from_json(entry) for entry in manifests]
+    return manifests
 
 
 def check_image(document: Document) -> None:
@@ -201,18 +209,32 @@ def choose(entries: Sequence[Descriptor], platform: Platform | None) -> Descript
     """
     candidates = [entry for entry in entries if entry.media_type in MANIFEST_TYPES + INDEX_TYPES]
     if platform is not None:
-        candidates = [entry for entry in candidates if entry.platform and entry.platform.matches(platform)]
+        below = [entry for entry in candidates if entry.media_type in INDEX_TYPES and entry.platform is None]
+        candidates = [entry for entry in candidates if entry.platform and entry.platform.matches(platform)] or below
     elif len(candidates) > 1:
+        candidates = [entry for entry in candidates if not _is_attestation(entry)] or candidates
         candidates = [entry for entry in candidates if entry.artifact_type == ARTIFACT_TYPE] or candidates
-    if len(candidates) == 1:
+    if len({entry.digest for entry in candidates}) == 1:
         return candidates[0]
     offered = ", ".join(str(entry.platform) for entry in entries if entry.platform)
+    if platform is not None:
+        offered = offered or "none with a platform"
+        raise NotAnImageError("no entry of the index is for the platform", expected=str(platform), actual=offered)
+    if not candidates:
+        raise NotAnImageError("the index has no image", expected="a manifest", actual=f"{len(entries)} entries")
     raise NotAnImageError(
-        "no entry of the index is for the platform" if platform else "the index leaves a choice",
-        expected=str(platform) if platform else "one manifest",
+        "the index leaves a choice",
+        expected="one manifest",
         actual=offered or f"{len(candidates)} manifests",
-        hint=None if platform else "name a platform, or the digest of one manifest",
+        hint="name a platform, or the digest of one manifest",
     )
+
+
+def _is_attestation(entry: Descriptor) -> bool:
+    """Whether BuildKit put the entry beside an image to say something of it."""
+    platform = entry.platform
+    is_unknown = platform is not None and (platform.os, platform.architecture) == ("unknown", "unknown")
+    return is_unknown or "vnd.docker.reference.type" in entry.annotations
 
 
 def image_layer(manifest: Manifest) -> Descriptor:
@@ -266,7 +288,15 @@ def canonical(value: object) -> bytes:
 def _typed(document: Document, types: tuple[str, ...], member: str) -> dict[str, object]:
     """The JSON of ``document``, once its bytes, its media type and its members all tell the same story."""
     if document.media_type not in types:
-        raise NotAnImageError("neither manifest nor index", expected=types[0], actual=document.media_type)
+        is_page = document.media_type == "text/html"
+        raise NotAnImageError(
+            "neither manifest nor index",
+            expected=types[0],
+            actual=document.media_type,
+            hint="a web page came: is that a registry, and does a proxy or a login page stand before it?"
+            if is_page
+            else None,
+        )
     value = parse_json(document.data)
     if value.get("mediaType", document.media_type) != document.media_type:
         raise NotAnImageError(

@@ -34,7 +34,8 @@ _NUMBERS = re.compile(r"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?")
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?")
 _LONGEST = 4096
 
 
@@ -55,8 +56,12 @@ class RegistryReference:
         if "/" not in self.repository and canonical_host(self.host) == HUB:
             object.__setattr__(self, "repository", f"{HUB_NAMESPACE}/{self.repository}")
         if len(self.repository) > 255 or _REPOSITORY.fullmatch(self.repository) is None:
+            lower = self.repository.lower()
             raise InvalidReferenceError(
-                "not a repository name", expected="lower-case words joined by / . _ or -", actual=self.repository
+                "not a repository name",
+                expected="lower-case words joined by / . _ or -",
+                actual=self.repository,
+                hint=f"write {self.host}/{lower}" if len(lower) <= 255 and _REPOSITORY.fullmatch(lower) else None,
             )
         _check_target(self.tag, self.digest)
 
@@ -120,6 +125,11 @@ def parse_reference(text: str) -> Reference:
             folder, tag = rest.removeprefix("oci:"), ""
         return LayoutReference(folder, tag or None, digest if at else None)
     host, slash, path = rest.partition("/")
+    if at and "/" in digest:
+        # The text is not quoted: what stands before the @ may be a password.
+        raise InvalidReferenceError(
+            "a reference has no user name or password before its host", hint="give --username and --password-stdin"
+        )
     if not slash or not looks_like_host(host):
         raise InvalidReferenceError(
             "no registry is named", actual=text, hint="write HOST[:PORT]/REPOSITORY:TAG, or oci:FOLDER:TAG"
@@ -128,6 +138,11 @@ def parse_reference(text: str) -> Reference:
     if colon and not tag:
         raise InvalidReferenceError("an empty tag", actual=text)
     return RegistryReference(host, repository, tag if colon else None, digest if at else None)
+
+
+def is_tag(text: str) -> bool:
+    """Whether ``text`` has the form of a tag (OCI Distribution Specification 1.1)."""
+    return _TAG.fullmatch(text) is not None
 
 
 def looks_like_host(text: str) -> bool:

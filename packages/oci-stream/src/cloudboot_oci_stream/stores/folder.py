@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import os
@@ -24,9 +25,12 @@ from cloudboot_base.storage import write_all
 from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     ContentError,
+    DescriptorError,
     DigestMismatchError,
     ImageLayoutError,
+    InvalidReferenceError,
     ManifestTooLargeError,
+    NoRoomError,
     NotFoundError,
     SizeMismatchError,
 )
@@ -40,10 +44,11 @@ from cloudboot_oci_stream.spec.manifest import (
     canonical,
     check_size,
     choose,
-    parse_index,
     parse_json,
+    raw_entries,
     settle,
 )
+from cloudboot_oci_stream.spec.reference import RegistryReference, parse_reference
 from cloudboot_oci_stream.stores.source import CHUNK, pieces
 
 if TYPE_CHECKING:
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
 REF_NAME = "org.opencontainers.image.ref.name"
 VERSION = "1.0.0"
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MARKER = "oci-layout"
 _INDEX = "index.json"
 _LOOK = 0.02
@@ -125,10 +131,16 @@ class _Folder:
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:
-        """Give errors of the system the folder's name instead of its descriptor's."""
+        """Give errors of the system the folder's name instead of its descriptor's.
+
+        Raises:
+            NoRoomError: the file system is full.
+        """
         try:
             yield
         except OSError as error:
+            if error.errno in FULL:
+                raise NoRoomError("the file system is full", actual=self.path) from error
             if self._root is not None and isinstance(error.filename, str) and error.filename.startswith(self._root):
                 error.filename = self.path + error.filename[len(self._root) :]
             raise
@@ -279,6 +291,16 @@ class FolderStore:
         """Another manifest in the same folder."""
         return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None), self._folder)
 
+    def read_tags(self, deadline: Deadline) -> list[str]:
+        """The names in the folder's index, sorted.
+
+        Raises:
+            ImageLayoutError: not an image layout.
+        """
+        self._check_marker()
+        deadline.cap(1)
+        return sorted({name for entry in self._entries() if (name := entry.annotations.get(REF_NAME))})
+
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
         """The manifests in the folder's index whose ``subject`` is ``digest``; unreadable ones are left out."""
         found = []
@@ -321,19 +343,31 @@ class FolderStore:
         return settle(Document(data, entry.media_type if entry is not None else "", digest))
 
     def _entries(self) -> list[Descriptor]:
+        """What the folder's index lists; a malformed entry does not keep the others from being found."""
         data = self._read(self._file(_INDEX), LARGEST_MANIFEST)
-        return parse_index(Document(data, INDEX_TYPE, digest_of(data)))
+        found = []
+        problem: DescriptorError | None = None
+        with _in_file(_INDEX):
+            entries = raw_entries(Document(data, INDEX_TYPE, digest_of(data)))
+        for entry in entries:
+            try:
+                found.append(Descriptor.from_json(entry))
+            except DescriptorError as error:
+                problem = problem or error
+                if _name_of(entry) == self._reference.tag is not None:
+                    raise
+        if problem is not None and not found:
+            raise problem
+        return found
 
-    def _index(self) -> tuple[dict[str, object], list[dict[str, object]]]:
+    def _index(self) -> tuple[dict[str, object], list[object]]:
         """The index and its entries as they are, members this package has no use for included."""
         try:
             data = self._read(self._file(_INDEX), LARGEST_MANIFEST)
         except NotFoundError:
             return {"schemaVersion": 2, "mediaType": INDEX_TYPE}, []
-        parse_index(Document(data, INDEX_TYPE, digest_of(data)))
-        index = parse_json(data)
-        entries = index["manifests"]
-        return index, entries if isinstance(entries, list) else []
+        with _in_file(_INDEX):
+            return parse_json(data), raw_entries(Document(data, INDEX_TYPE, digest_of(data)))
 
     def _prepare(self, algorithm: str, deadline: Deadline) -> None:
         """Make the folder an image layout if it is not one yet; a layout of another version is left alone.
@@ -360,7 +394,8 @@ class FolderStore:
 
     def _check_marker(self) -> None:
         try:
-            marker = parse_json(self._read(self._file(_MARKER), LARGEST_MANIFEST))
+            with _in_file(_MARKER):
+                marker = parse_json(self._read(self._file(_MARKER), LARGEST_MANIFEST))
         except NotFoundError:
             raise ImageLayoutError("no image layout: it lacks the file oci-layout", actual=self._folder.path) from None
         version = marker.get("imageLayoutVersion")
@@ -425,11 +460,25 @@ def _lock(fd: int, deadline: Deadline) -> None:
             return
 
 
-def _replaced(entry: dict[str, object], tag: str | None, digest: str) -> bool:
+@contextlib.contextmanager
+def _in_file(name: str) -> Iterator[None]:
+    """Say of an error in which of the folder's files it is: the words are those for manifests."""
+    try:
+        yield
+    except ContentError as error:
+        error.message = f"the file {name}: {error.message}"
+        raise
+
+
+def _name_of(entry: object) -> object:
+    annotations = entry.get("annotations") if isinstance(entry, dict) else None
+    return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+
+
+def _replaced(entry: object, tag: str | None, digest: str) -> bool:
     """Whether a new entry takes the place of ``entry``: it has the same tag, or is the same without one."""
-    annotations = entry.get("annotations")
-    name = annotations.get(REF_NAME) if isinstance(annotations, dict) else None
-    return name == tag if tag is not None else name is None and entry["digest"] == digest
+    name = _name_of(entry)
+    return name == tag if tag is not None else name is None and isinstance(entry, dict) and entry["digest"] == digest
 
 
 def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
@@ -443,9 +492,23 @@ def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
         return choose(entries, None)
     found = [entry for entry in entries if entry.annotations.get(REF_NAME) == tag]
     if not found:
+        # Some writers put the whole name of the image there: HOST/REPOSITORY:TAG.
+        whole = [entry for entry in entries if _tag_of(entry.annotations.get(REF_NAME, "")) == tag]
+        if len({entry.digest for entry in whole}) == 1:
+            found = whole
+    if not found:
         names = sorted({name for entry in entries if (name := entry.annotations.get(REF_NAME))})
         raise NotFoundError(
             f"no image is called {tag!r}", status=None, hint=f"there are: {', '.join(names)}" if names else None
         )
     # Tags ought to be unique; where a careless writer left two, the later one is what it meant.
     return found[-1]
+
+
+def _tag_of(name: str) -> str | None:
+    """The tag in the whole name of an image in a registry; ``None`` for any other name."""
+    try:
+        found = parse_reference(name)
+    except InvalidReferenceError:
+        return None
+    return found.tag if isinstance(found, RegistryReference) else None

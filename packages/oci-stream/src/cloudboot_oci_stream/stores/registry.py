@@ -7,7 +7,6 @@ import functools
 import hashlib
 import re
 import urllib.parse
-import zlib
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import (
@@ -22,6 +21,7 @@ from cloudboot_oci_stream.errors import (
     about,
 )
 from cloudboot_oci_stream.http.session import Session, location
+from cloudboot_oci_stream.http.transport import content_encoding, media_type_of
 from cloudboot_oci_stream.retry import retrying
 from cloudboot_oci_stream.spec.descriptor import Descriptor, algorithm_of, digest_of
 from cloudboot_oci_stream.spec.manifest import (
@@ -32,7 +32,7 @@ from cloudboot_oci_stream.spec.manifest import (
     check_size,
     settle,
 )
-from cloudboot_oci_stream.stores.pagination import read_pages
+from cloudboot_oci_stream.stores.pagination import read_pages, read_tags
 from cloudboot_oci_stream.stores.source import CHUNK, Stream, pieces
 from cloudboot_oci_stream.stores.upload import STREAM_CHUNK, Bytes, Uploads
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.stores.store import Progress, Store
 
 _ACCEPT = ", ".join(MANIFEST_TYPES + INDEX_TYPES)
+_SHA256 = re.compile("sha256:[0-9a-f]{64}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
@@ -115,15 +116,15 @@ class RegistryStore:
         target = entry.digest if entry else self._reference.target
         url = self._session.url(f"{self._root}/manifests/{target}")
         with self._session.request("GET", url, headers={"Accept": _ACCEPT}, deadline=deadline) as response:
-            data = _decoded(response.read_bounded(LARGEST_MANIFEST), response)
-            media_type = (response.headers.get("Content-Type") or "").partition(";")[0].strip()
+            data = response.read_document(LARGEST_MANIFEST)
+            media_type = media_type_of(response)
             announced = response.headers.get("Docker-Content-Digest")
         if entry:
             check_size(data, entry)
         wanted = entry.digest if entry else self._reference.digest
         if len(data) <= LARGEST_MANIFEST:
             # distribution 2.8 announces SHA-256 whatever was asked for; what can be compared is.
-            claim = wanted or (announced if announced and announced.startswith("sha256:") else None)
+            claim = wanted or (announced if announced and _SHA256.fullmatch(announced) else None)
             actual = digest_of(data, algorithm_of(claim) if claim else "sha256")
             if claim and claim != actual:
                 raise DigestMismatchError("not the manifest that was asked for", expected=claim, actual=actual)
@@ -246,6 +247,14 @@ class RegistryStore:
         reference = dataclasses.replace(self._reference, tag=tag, digest=None)
         return RegistryStore(reference, self._access, session=self._session, retry=self._retry)
 
+    def read_tags(self, deadline: Deadline) -> list[str]:
+        """The tags of the repository, sorted.
+
+        Raises:
+            ProtocolError: the list has no end, or is none.
+        """
+        return read_tags(self._session, f"{self._root}/tags/list", deadline)
+
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """What refers to the manifest, from the referrers API; ``None`` where the registry has none.
 
@@ -263,7 +272,7 @@ class RegistryStore:
         """Upload a manifest; the head of the answer."""
         url = self._session.url(f"{self._root}/manifests/{target}")
         body = Bytes(data)
-        accept = frozenset({200, 201, 202})
+        accept = frozenset({200, 201, 202, 204})
         headers = {"Content-Type": media_type}
         request = functools.partial(self._session.request, "PUT", url, headers=headers, body=body, accept=accept)
         with retrying(lambda: request(deadline=deadline), deadline, self._retry) as answer:
@@ -271,23 +280,6 @@ class RegistryStore:
         if stored and algorithm_of(stored) == algorithm_of(digest) and stored != digest:
             raise DigestMismatchError("the registry stored another manifest", expected=digest, actual=stored)
         return answer.headers
-
-
-def _decoded(data: bytes, response: Response) -> bytes:
-    """A manifest's bytes, where a registry compresses them although it was asked not to.
-
-    Raises:
-        ContentEncodingError: another encoding, or not what it says.
-    """
-    encoding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
-    if encoding == "identity":
-        return data
-    if encoding not in {"gzip", "x-gzip"}:
-        raise ContentEncodingError("a body in an encoding that was not asked for", expected="identity", actual=encoding)
-    try:
-        return zlib.decompressobj(wbits=31).decompress(data, LARGEST_MANIFEST + 1)
-    except zlib.error:
-        raise ContentEncodingError("a body that is not in the encoding it names", actual=encoding) from None
 
 
 def _digest_of(source: Source, algorithm: str, deadline: Deadline) -> str:
@@ -308,7 +300,7 @@ def _check_range(response: Response, start: int, stop: int, size: int) -> None:
 
 
 def _check_body(response: Response, size: int) -> None:
-    encoding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
+    encoding = content_encoding(response)
     if encoding != "identity":
         raise ContentEncodingError("a body in an encoding that was not asked for", expected="identity", actual=encoding)
     if response.length is not None and response.length != size:

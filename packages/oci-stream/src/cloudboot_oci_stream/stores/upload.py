@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import urllib.parse
 from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import (
@@ -17,6 +16,7 @@ from cloudboot_oci_stream.errors import (
     TransferTimeoutError,
     TransportError,
 )
+from cloudboot_oci_stream.http.access import with_query
 from cloudboot_oci_stream.http.session import Session, location
 from cloudboot_oci_stream.retry import RetryPolicy, retrying
 from cloudboot_oci_stream.stores.source import CHUNK, Stream, pieces
@@ -32,13 +32,18 @@ if TYPE_CHECKING:
 STREAM_CHUNK = 8 << 20
 """Bytes of a stream in one request, where the caller has no opinion."""
 
+_LARGEST_HELD = 256 << 20
+"""Bytes of a stream that are held at most because the registry takes no smaller chunks."""
+
 _NO_HEAD = frozenset({401, 403, 404, 405, 501})
-_PASSING = frozenset({500, 502, 503, 504})
+_PASSING = frozenset({202, 500, 502, 503, 504})
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between two looks at whether a blob has arrived, half a minute in all."""
 _LOOKS = 3
 """After so many of them the registry is asked about the upload, too."""
 
+_RANGE = re.compile(r"\s*(?:bytes[= ])?\s*[0-9]{1,19}\s*-\s*([0-9]{1,19})(?:/.*)?\s*")
+"""What registries say of a chunk they took: the range of all they have, or that of the chunk alone."""
 _UPLOADED = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 
 
@@ -145,13 +150,15 @@ class Uploads:
 
     def _finish(self, url: str, digest: str, body: _Slice | Bytes, deadline: Deadline) -> None:
         """Upload the rest, and say what all of it is."""
-        query = urllib.parse.urlencode({"digest": digest})
-        url += ("&" if urllib.parse.urlsplit(url).query else "?") + query
+        url = with_query(url, [("digest", digest)])
         headers = {"Content-Type": "application/octet-stream"}
-        accept = frozenset({200, 201, 204})
-        self._session.request(
+        accept = frozenset({200, 201, 202, 204})
+        with self._session.request(
             "PUT", url, headers=headers, body=body, deadline=deadline, accept=accept, is_upload=True
-        ).close()
+        ) as response:
+            if response.status == 202:
+                # Accepted, and not done yet (RFC 9110 section 15.3.3): whether it is there, the registry says later.
+                raise StatusError("the registry has not stored the blob yet", status=202, expected="201")
 
     def _patch(
         self,
@@ -165,6 +172,13 @@ class Uploads:
         policy = self._retry
         url, smallest = retrying(lambda: self._begin(deadline), deadline, policy)
         offset = furthest = hashed = failures = 0
+        if isinstance(source, Stream) and smallest > _LARGEST_HELD:
+            raise ProtocolError(
+                "the registry wants chunks that are too large to be held",
+                expected=f"at most {_LARGEST_HELD}",
+                actual=smallest,
+                hint="push from a file instead of a pipe",
+            )
         while (stop := _reach(source, offset, max(chunk, smallest))) > offset:
             body = _Slice(source, offset, stop, progress)
             if hasher is not None and stop > hashed:
@@ -178,7 +192,7 @@ class Uploads:
                 out_of_step = isinstance(error, StatusError) and error.status == 416
                 if failures > policy.attempts or not (out_of_step or policy.allows(failures, error)):
                     raise
-                deadline.sleep(policy.seconds(failures - 1, error))
+                deadline.sleep(policy.seconds(failures - 1, error), error)
                 url, offset = retrying(functools.partial(self._rejoin, url, deadline), deadline, policy)
             else:
                 if offset > furthest:  # only then, or a registry that forgets everything would be asked for ever
@@ -197,9 +211,7 @@ class Uploads:
             "PATCH", url, headers=headers, body=body, deadline=deadline, accept=accept, is_upload=True
         ) as response:
             following = location(response) if response.headers.get("Location") else url
-            # A registry that says nothing took the chunk; the digest at the end tells whether that is so.
-            done = _uploaded(response) if response.headers.get("Range") else body.start + body.size
-            return following, done
+            return following, _kept(response, body.start + body.size)
 
     def _rejoin(self, url: str, deadline: Deadline) -> tuple[str, int]:
         """Where a broken upload goes on, and from which byte: only the registry knows how much of a chunk it kept."""
@@ -256,6 +268,15 @@ def _reach(source: Source | Stream, offset: int, chunk: int) -> int:
 def _smallest_chunk(response: Response) -> int:
     value = response.headers.get("OCI-Chunk-Min-Length") or "0"
     return int(value) if re.fullmatch("[0-9]{1,10}", value) else 0
+
+
+def _kept(response: Response, sent: int) -> int:
+    """The bytes the registry has after it took a chunk up to ``sent``.
+
+    One that says nothing, or more than it can have, took the chunk; the digest at the end tells whether that is so.
+    """
+    found = _RANGE.fullmatch(response.headers.get("Range") or "")
+    return min(sent, int(found[1]) + 1) if found else sent
 
 
 def _uploaded(response: Response) -> int:

@@ -22,7 +22,7 @@ import time
 import urllib.parse
 from typing import Literal, Self, cast
 
-_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers)/(?P<rest>.+)")
+_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers|tags)/(?P<rest>.+)")
 _PIECE = 1 << 16
 
 
@@ -86,6 +86,8 @@ class Faults:
     """Bytes before the status line of every answer: interim answers, say."""
     chunk_size: bytes | None = None
     """What stands for the size of each chunk."""
+    replies: list[tuple[str, str, bytes]] = dataclasses.field(default_factory=list)
+    """Method, a part of the path, and the bytes to answer such a request with, whatever they are: one request each."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
     referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
@@ -113,6 +115,8 @@ class Seen:
 class FaultyRegistry:
     """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
 
+    ``tags`` is what it lists as the tags of a repository, ``page`` of them in one answer.
+
     ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
     own token service, each good for ``token_uses`` requests, which it gives without credentials if ``anonymous``.
     """
@@ -130,6 +134,8 @@ class FaultyRegistry:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
+        self.tags: dict[str, object] = {}
+        self.page: int | None = None
         self.seen: list[Seen] = []
         self.sending = 0
         self.lock = threading.Lock()
@@ -251,7 +257,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.registry.seen.append(Seen(self.command, self.path, headers, storage, certificate))
         time.sleep(self.faults.delay)
         url = urllib.parse.urlsplit(self.path)
-        if url.path == "/token":
+        if (reply := self._reply()) is not None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.close_connection = True
+            self.connection.sendall(reply)
+        elif url.path == "/token":
             self._token()
         elif self.faults.answers and "/blobs/" in url.path:
             status, extra = self.faults.answers.pop(0)
@@ -267,12 +277,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._error(404, "UNSUPPORTED", "no such path")
         elif found["kind"] == "referrers":
             self._referrers(found["repository"], found["rest"], urllib.parse.parse_qs(url.query))
+        elif found["kind"] == "tags":
+            self._tags(found["repository"], urllib.parse.parse_qs(url.query))
         elif found["kind"] == "manifests":
             self._manifest(found["repository"], found["rest"])
         elif found["rest"].startswith("uploads/"):
             self._upload(found["repository"], found["rest"].removeprefix("uploads/"), urllib.parse.parse_qs(url.query))
         else:
             self._blob(found["repository"], found["rest"])
+
+    def _reply(self) -> bytes | None:
+        """What is ordered as the answer to this request, if anything is."""
+        for reply in self.faults.replies:
+            if reply[0] == self.command and reply[1] in self.path:
+                self.faults.replies.remove(reply)
+                return reply[2]
+        return None
 
     # Authentication
 
@@ -319,6 +339,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.faults.manifest_encoding:
                 headers["Content-Encoding"] = self.faults.manifest_encoding
             self._answer(200, data, headers)
+
+    def _tags(self, repository: str, query: dict[str, list[str]]) -> None:
+        names = self.registry.tags.get(repository, self)
+        if names is self:
+            self._error(404, "NAME_UNKNOWN", "repository name not known to registry")
+            return
+        headers = {}
+        if self.registry.page is not None and isinstance(names, list):
+            start = int(query.get("from", ["0"])[0])
+            if start + self.registry.page < len(names):
+                headers["Link"] = f'</v2/{repository}/tags/list?from={start + self.registry.page}>; rel="next"'
+            names = names[start : start + self.registry.page]
+        self._answer(200, json.dumps({"name": repository, "tags": names}).encode(), headers)
 
     def _referrers(self, repository: str, digest: str, query: dict[str, list[str]]) -> None:
         kind = self.faults.referrers

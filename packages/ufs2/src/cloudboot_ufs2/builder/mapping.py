@@ -8,16 +8,17 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2.errors import SourceError
+from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
 from .node import Node, device_number
 from .paxattr import attributes_from
-from .source import check_name, finish, read_tree, shown, symlink_node
+from .source import check_name, finish, read_tree, symlink_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _MOST_LINKS = 40
 _SPECIAL = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK}
@@ -125,7 +126,9 @@ class TreeBuilder:
         """
         if not self._link(path, target):
             if self._notices is None:
-                raise SourceError("a hard link to what is not a file before it", member=shown(path), actual=target)
+                raise SourceError(
+                    "a hard link to what is not a file before it", member=shown(path), actual=shown(target)
+                )
             self._links.append((path, target, data))
 
     def _link(self, path: bytes, target: bytes) -> bool:
@@ -137,7 +140,7 @@ class TreeBuilder:
         if node is None:
             return False
         if node.children is not None:
-            raise SourceError("a hard link to a directory", member=member, actual=target)
+            raise SourceError("a hard link to a directory", member=member, actual=shown(target))
         parts = self._split(path, member)
         if not parts:
             raise SourceError("the root cannot be a hard link", member=member)
@@ -166,7 +169,9 @@ class TreeBuilder:
             if len(left) == len(waiting):
                 path, target, data = left.pop(0)
                 if data is None:
-                    raise SourceError("a hard link to what is not in the archive", member=shown(path), actual=target)
+                    raise SourceError(
+                        "a hard link to what is not in the archive", member=shown(path), actual=shown(target)
+                    )
                 self.add(path, data)
             waiting = left
         if id(self.root) in self._implied:
@@ -249,7 +254,7 @@ def split(path: bytes, member: str) -> list[bytes]:
     parts = [part for part in path.split(b"/") if part not in (b"", b".")]
     for part in parts:
         if part == b"..":
-            raise SourceError("the path leaves the root", member=member)
+            raise SourceError("a path that holds '..'", member=member, actual=shown(path))
         check_name(part, member)
     return parts
 

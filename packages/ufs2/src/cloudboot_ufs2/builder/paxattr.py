@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cloudboot_ufs2.reader.extattr import Attribute
+    from cloudboot_vfs.notices import Notices
 
+_SELINUX = b"RHT.security.selinux"  # as GNU tar writes the label beside its extended attribute
 _SCHILY, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."
 _SAFE = string.punctuation.replace("=", "").replace("%", "")
 _PLAIN = frozenset(string.ascii_letters + string.digits + _SAFE)
@@ -39,8 +41,10 @@ def headers_of(attributes: Iterable[Attribute]) -> dict[str, str]:
     return found
 
 
-def attributes_of(records: Mapping[bytes, bytes], member: str) -> tuple[Attribute, ...]:
-    """What the pax records of ``member`` say, without namespaces that are not FreeBSD's (``security``, ``trusted``).
+def attributes_of(records: Mapping[bytes, bytes], member: str, notices: Notices) -> tuple[Attribute, ...]:
+    """What the pax records of ``member`` say.
+
+    Namespaces that are not FreeBSD's (``security``, ``trusted``) are left out, which ``notices`` is told.
 
     Raises:
         SourceError: a name or a value that cannot be.
@@ -59,8 +63,14 @@ def attributes_of(records: Mapping[bytes, bytes], member: str) -> tuple[Attribut
                 found[name] = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
             except (binascii.Error, ValueError) as error:
                 raise SourceError("an extended attribute that is not base64", member=member, actual=name) from error
-    known = NAMESPACES.values()
-    return attributes_from({name: value for name, value in found.items() if name.partition(".")[0] in known}, member)
+    kept = {name: value for name, value in found.items() if name.partition(".")[0] in NAMESPACES.values()}
+    foreign = {name.partition(".")[0] for name in found if name not in kept}
+    if _SELINUX in records:
+        foreign.add("security")
+    if foreign:
+        spaces = ", ".join(sorted(foreign))
+        notices.add(f"extended attributes that FreeBSD has no namespace for are left out ({spaces})", member)
+    return attributes_from(kept, member)
 
 
 def attributes_from(values: Mapping[str, bytes], member: str) -> tuple[Attribute, ...]:

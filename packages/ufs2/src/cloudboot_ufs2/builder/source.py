@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.constants import UFS_MAXNAMLEN
 from cloudboot_ufs2.layout.directory import directory_size
+from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
 from .node import Node, device_number, directories
@@ -17,17 +18,12 @@ from .node import Node, device_number, directories
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _MAXPATHLEN = 1024
 _MORE_LINKS = "--freebsd 15 (Options.freebsd) allows 65500, which FreeBSD 14 and older cannot read"
 _TYPE = 0o170000  # S_IFMT
-
-
-def shown(name: bytes) -> str:
-    """A name for people: what is not UTF-8 is escaped."""
-    return name.decode("utf-8", "backslashreplace")
 
 
 def check_name(name: bytes, member: str) -> None:
@@ -40,7 +36,9 @@ def check_name(name: bytes, member: str) -> None:
         raise SourceError(
             "the name is too long", member=member, expected=f"at most {UFS_MAXNAMLEN} bytes", actual=len(name)
         )
-    if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
+    if b"\0" in name:
+        raise SourceError("the name holds a NUL", member=member)
+    if name in (b"", b".", b"..") or b"/" in name:
         raise SourceError("the name cannot be stored", member=member)
 
 
@@ -50,7 +48,9 @@ def symlink_node(target: bytes, member: str, *, uid: int, gid: int, mtime_ns: in
     Raises:
         SourceError: a target that is empty, holds a NUL, or is longer than FreeBSD follows (MAXPATHLEN).
     """
-    if not target or b"\0" in target or len(target) >= _MAXPATHLEN:
+    if b"\0" in target:
+        raise SourceError("the target holds a NUL", member=member, actual=shown(target))
+    if not target or len(target) >= _MAXPATHLEN:
         raise SourceError(
             "the target cannot be stored", member=member, expected=f"1 to {_MAXPATHLEN - 1} bytes", actual=len(target)
         )

@@ -18,7 +18,7 @@ from cloudboot_ufs2.exporter.verify import verify as verify_boot
 from .common import add_image, escaped, volume
 
 if TYPE_CHECKING:
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
 
 _MOST_CONFIGURATION: Final = 1 << 20
 

@@ -25,12 +25,15 @@ _VALUES = {name: value for value, names in _NAMES for name in names}
 
 
 def parse_flags(text: str) -> tuple[int, list[str]]:
-    """The flags of ``"schg,uarch"``, and the names that mean nothing to FreeBSD."""
+    """The flags of ``"schg,uarch"``, and the names that mean nothing to FreeBSD; ``no`` before a name clears it."""
     flags, unknown = 0, []
     for name in filter(None, text.replace(" ", "").split(",")):
+        opposite = "nodump" if name == "dump" else name.removeprefix("no")  # strtofflags(3)
         if name in _VALUES:
             flags |= _VALUES[name]
-        elif name not in ("dump", "none"):
+        elif opposite in _VALUES:
+            flags &= ~_VALUES[opposite]
+        elif name != "none":
             unknown.append(name)
     return flags, unknown
 

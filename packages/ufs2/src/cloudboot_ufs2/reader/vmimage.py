@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
 
 from cloudboot_base import Storage, open_storage
-from cloudboot_disk_image import Place, in_place, window
+from cloudboot_disk_image import Place, in_place, open_disk, window
 from cloudboot_disk_image.opening import decompressed_disk
 
 from .partition import find_volume
@@ -42,8 +42,8 @@ class Where(TypedDict, total=False):
 def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
     """The bytes of the file system in ``source``, as storage.
 
-    ``source`` is a path, a binary file, a buffer or a storage: a raw disk or volume, one compressed with gzip, xz, zstd
-    or bzip2, or a qcow2 or VHD image. :class:`Where` lists the other arguments.
+    ``source`` is a path, a binary file, a buffer or a storage: a raw disk or volume, or a qcow2 or VHD image, each also
+    compressed with gzip, xz, zstd or bzip2. :class:`Where` lists the other arguments.
 
     Raises:
         PartitionError: no UFS could be found.
@@ -61,20 +61,24 @@ def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
     with contextlib.ExitStack() as stack:
         stored = stack.enter_context(open_storage(source)).storage
         disk = in_place(stored)
-        if disk is None:
+        pieces = decompressed_disk(stored, where.get("progress")) if disk is None else None
+        if pieces is not None:
             import tempfile  # which, like the rest, only a compressed disk needs
 
             from .spool import spool
 
             spooled = stack.enter_context(tempfile.TemporaryFile(dir=where.get("folder")))
             yield spool(
-                decompressed_disk(stored, where.get("progress")),
+                pieces,
                 spooled.fileno(),
                 place_in,
                 everything=where.get("keep_free", False),
                 limit=where.get("limit"),
             )
             return
+        if disk is None:  # a compressed qcow2 or VHD image, whose order is its own
+            folder, limit, progress = where.get("folder"), where.get("limit"), where.get("progress")
+            disk = stack.enter_context(open_disk(stored, folder=folder, limit=limit, progress=progress))
         yield window(disk.storage, place_in(disk.storage))
 
 

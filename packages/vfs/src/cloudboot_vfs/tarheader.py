@@ -8,13 +8,13 @@ two ways, the text at the place says which is followed.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 from typing import TYPE_CHECKING
 
-from cloudboot_ufs2.errors import SourceError
-
-from .source import shown
+from .errors import SourceError
+from .notices import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,10 +25,22 @@ BLOCK = 512
 _MOST_EXTENDED = 64 << 20  # bytes of one extended header: attributes of megabytes are rare already
 _MOST_SPARSE = 1 << 22  # parts of one sparse file
 REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
+_LOOKED_AT_BEHIND = 1 << 20  # bytes behind the end of an archive
+_UNPACK = "unpack it first: bsdtar -xf"
+#: What is taken for an archive: where its magic number stands, the number, its name, and what to do.
+_FOREIGN = (
+    (0, b"07070", "a cpio archive", _UNPACK),
+    (0, b"\xc7\x71", "a cpio archive", _UNPACK),
+    (0, b"!<arch>\n", "an ar archive", _UNPACK),
+    (0, b"\xed\xab\xee\xdb", "an RPM package", "unpack it first: rpm2archive"),
+    (0, b"xar!", "a xar archive", _UNPACK),
+    (0, b"hsqs", "a SquashFS image", "unpack it first: unsquashfs"),
+    (32769, b"CD001", "an ISO 9660 image", _UNPACK),
+)
 _WITHOUT_DATA = (LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO)
 _NUMBER = re.compile(rb"[0-7]*\Z")
 _DECIMAL = re.compile(rb"(-?)([0-9]+)(?:\.([0-9]*))?\Z")
-_PAX = re.compile(rb"([1-9][0-9]*) ")
+_PAX = re.compile(rb"([0-9]{1,20}) ")  # GNU tar and libarchive take leading zeros
 
 Records = dict[bytes, bytes]
 
@@ -54,7 +66,7 @@ class TarReader:
     """The members of the archive in the file ``fd``, in order."""
 
     def __init__(self, fd: int, label: str, notices: Notices) -> None:
-        self._fd, self._label, self._notices = fd, label, notices
+        self._fd, self.label, self._notices = fd, label, notices
         self._size = os.fstat(fd).st_size
         self._globals: Records = {}
         self.ended = False  #: whether a block of zeros marked the end
@@ -73,10 +85,13 @@ class TarReader:
             header = os.pread(self._fd, BLOCK, at)
             if not any(header):
                 self.ended = True  # one such block is enough for GNU tar and libarchive, too
+                self._look_behind(at, empty=first)
                 break
             if not _is_header(header):
-                text = "not a tar archive" if first else "a damaged archive: no header where one should be"
-                raise SourceError(text, member=self._label, actual=f"byte {at}")
+                if first:
+                    raise self._not_an_archive(header)
+                text = "a damaged archive: no header where one should be"
+                raise SourceError(text, member=self.label, actual=f"byte {at}")
             first = False
             kind, stored = header[156:157], self._number(header, 124, 12, "size")
             data = at + BLOCK
@@ -85,7 +100,7 @@ class TarReader:
                 if kind == b"g":
                     self._global(payload)
                 elif kind in b"xX":
-                    found, parts = _pax_records(payload, self._label)
+                    found, parts = _pax_records(payload, self.label)
                     records, sparse_map = found, parts  # of two headers in a row the last counts
                 else:
                     long[kind] = payload.split(b"\0", 1)[0]
@@ -97,12 +112,37 @@ class TarReader:
             if member is not None:
                 yield member
         else:
-            if any(os.pread(self._fd, BLOCK, at)):
-                raise SourceError("a damaged archive, or one that was cut short", member=self._label)
+            rest = os.pread(self._fd, BLOCK, at)
+            if any(rest):
+                if first:
+                    raise self._not_an_archive(rest)
+                raise SourceError("a damaged archive, or one that was cut short", member=self.label)
         if records or long:
-            raise SourceError("the archive ends after an extended header", member=self._label)
+            raise SourceError("the archive ends after an extended header", member=self.label)
         if first and not self.ended:
-            raise SourceError("not a tar archive", member=self._label)
+            raise SourceError("not a tar archive", member=self.label)
+
+    def _look_behind(self, end: int, *, empty: bool) -> None:
+        """Look at what follows the mark at ``end``: GNU tar and libarchive pass over it, unless they are told not to.
+
+        Raises:
+            SourceError: nothing stands before the mark, and no archive behind it: a disk image, say.
+        """
+        behind = os.pread(self._fd, _LOOKED_AT_BEHIND, end)
+        at = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
+        if at == len(behind) // BLOCK * BLOCK:
+            return
+        if _is_header(behind[at : at + BLOCK]):
+            self._notices.add("members behind the end of the archive are left out", self.label)
+        elif empty:
+            raise self._not_an_archive(behind)
+
+    def _not_an_archive(self, head: bytes) -> SourceError:
+        """The error for a file that begins with ``head``."""
+        for at, magic, name, hint in _FOREIGN:
+            if head.startswith(magic, at):
+                return SourceError(f"not a tar archive but {name}", member=self.label, hint=hint)
+        return SourceError("not a tar archive", member=self.label)
 
     def _member(
         self,
@@ -163,6 +203,8 @@ class TarReader:
         device = (0, 0)
         if kind in (CHARACTER, BLOCK_DEVICE):
             major, minor = (self._number(header, at, 8, "device", member) for at in (329, 337))
+            if b"SCHILY.devmajor" in records and b"SCHILY.devminor" in records:  # star, bsdtar: those above 2**21
+                major, minor = (_decimal(records, b"SCHILY.dev" + key, member) for key in (b"major", b"minor"))
             device = major, minor
         return TarMember(
             name=name,
@@ -265,30 +307,37 @@ class TarReader:
         self, entries: list[tuple[int, int]], size: int, data: int, stored: int, *, member: str
     ) -> list[tuple[int, int, int]]:
         """Where the parts of a sparse file stand in the archive, one behind the other from ``data`` on."""
-        parts, position, end = [], data, 0
+        parts, position = [], data
         for start, length in entries:
             if not length:
                 continue  # GNU tar marks the end of the file so
-            inside = end <= start and start + length <= size
-            if not inside or position + length > min(self._size, data + stored):
+            if start + length > size:
+                raise SourceError(
+                    "a part of a sparse file ends behind the file", member=member, expected=f"at most {size}",
+                    actual=start + length,
+                )  # fmt: skip
+            if position + length > min(self._size, data + stored):
                 raise SourceError("its data leave the archive", member=member)
             parts.append((start, length, position))
-            position, end = position + length, start + length
+            position += length
+        parts.sort()
+        if any(first[0] + first[1] > second[0] for first, second in itertools.pairwise(parts)):
+            raise SourceError("the parts of a sparse file overlap", member=member)
         return parts
 
     # Values
 
     def _payload(self, data: int, size: int) -> bytes:
         if size > _MOST_EXTENDED or data + size > self._size:
-            raise SourceError("an extended header that leaves the archive", member=self._label, actual=size)
+            raise SourceError("an extended header that leaves the archive", member=self.label, actual=size)
         return os.pread(self._fd, size, data)
 
     def _global(self, payload: bytes) -> None:
         """Records for all members that follow; a path for all of them would let only the last one stay."""
-        found, _ = _pax_records(payload, self._label)
+        found, _ = _pax_records(payload, self.label)
         for key in (b"path", b"linkpath", b"size"):
             if found.pop(key, None):
-                self._notices.add(f"a global header with a {key.decode()} is not followed", self._label)
+                self._notices.add(f"a global header with a {key.decode()} is not followed", self.label)
         self._globals.update(found)
         self._globals = {key: value for key, value in self._globals.items() if value or key in _NUMERIC}
 
@@ -300,11 +349,11 @@ class TarReader:
                 (1 << 8 * length - 1) - 1
             )  # fmt: skip
             if value < 0 and field != "mtime":
-                raise SourceError("a negative number", member=member or self._label, actual=f"{field} {value}")
+                raise SourceError("a negative number", member=member or self.label, actual=f"{field} {value}")
             return value
         text = raw.split(b"\0", 1)[0].strip(b" ")
         if not _NUMBER.match(text):
-            raise SourceError("not an octal number", member=member or self._label, actual=f"{field} {shown(text)}")
+            raise SourceError("not an octal number", member=member or self.label, actual=f"{field} {shown(text)}")
         return int(text or b"0", 8)
 
 
@@ -350,8 +399,8 @@ def _pax_records(payload: bytes, label: str) -> tuple[Records, list[tuple[int, i
     start, at = 0, 0
     while at < len(payload):
         match = _PAX.match(payload, at)
-        end = at + int(match[1]) if match and len(match[1]) < 10 else 0
-        if match is None or end <= match.end() or payload[end - 1 : end] != b"\n":
+        end = at + int(match[1]) if match else 0
+        if match is None or end <= match.end() or end > len(payload) or payload[end - 1 : end] != b"\n":
             if not any(payload[at:]):
                 break
             raise SourceError("a damaged extended header", member=label, actual=f"byte {at} of it")
