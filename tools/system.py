@@ -23,12 +23,14 @@ PROBE = {
     "util-linux": "setpriv",
 }
 JUDGES = {
+    "acpica-tools": "iasl",
     "apache2-utils": "htpasswd",
     "binutils": "objdump",
     "chocolate-doom": "/usr/games/chocolate-doom",
     "cpio": "cpio",
     "chromium": "chromium",
     "clang-19": "clang-19",  # for loong64, which Debian 12 has no gcc for
+    "dmidecode": "dmidecode",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
     "efivar": "efivar",

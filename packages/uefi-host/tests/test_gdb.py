@@ -81,6 +81,9 @@ class _Counter:
     def counter(self) -> int:
         return 0
 
+    def wall_time(self) -> float:
+        return 0.0
+
 
 def test_a_missing_back_end_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
 
 from cloudboot_base import UsageError
 from cloudboot_uefi_abi.constants import SPECIFICATION_REVISION
@@ -21,6 +22,7 @@ from .core.images import FILE_SYSTEM
 from .core.memory_map import PAGE, MemoryType
 from .core.runtime import RuntimeServices
 from .core.variables import Variables
+from .core.virtual import VirtualMode
 from .cpu.architecture import architecture_of
 from .cpu.create import create
 from .drivers.disk_io import DiskIo
@@ -28,6 +30,8 @@ from .drivers.fat import Fat
 from .drivers.partition import Partition
 from .errors import ServiceError
 from .machine import Budget, Machine
+from .platform.acpi import publish_acpi
+from .platform.smbios import publish_smbios
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -40,11 +44,11 @@ if TYPE_CHECKING:
     from .trace import CallRecord
 
 VENDOR: Final = "cloudboot"
+MACHINE_GUID: Final = UUID("c10ddb00-7e1a-4001-91b0-070cb1ec80b2")
+"""What the system information of SMBIOS says the machine is."""
 _FIRMWARE_REVISION: Final = 0x00010000
 DEFAULT_MEMORY: Final = 512 << 20
 MIN_MEMORY: Final = 32 << 20
-#: Counters as the platforms have them, in Hz: amd64's time stamp counter at 1 GHz, QEMU's for arm64 and riscv64.
-_FREQUENCIES: Final = {"amd64": 1_000_000_000, "arm64": 62_500_000, "riscv64": 10_000_000, "loong64": 100_000_000}
 
 
 class Firmware(Core):
@@ -80,7 +84,7 @@ class Firmware(Core):
         described = architecture_of(architecture)
         if memory < MIN_MEMORY or memory % PAGE:
             raise UsageError(f"{memory} bytes of memory are too few, or no whole pages", hint="32 MiB or more")
-        clock = Clock(epoch=epoch, frequency=_FREQUENCIES[architecture])
+        clock = Clock(epoch=epoch, frequency=described.counter_frequency)
         memory = min(memory, described.max_memory)
         processor = create(architecture, memory, clock, back_end)
         machine = Machine(processor, budget=budget or Budget(), trace=Trace(listener))
@@ -89,6 +93,7 @@ class Firmware(Core):
             processor.guard(0, PAGE)
         self.variables = Variables(self.memory, self.trace)
         self.runtime = RuntimeServices(self.memory, self.clock)
+        self.virtual = VirtualMode(self.memory, self.events)
         self.console = Console(self.machine, self.allocator, self.publisher, self.events, self.handles, self.clock)
         self.variables.set_console(CONSOLE_PATH)
         self._monotonic = 0
@@ -96,6 +101,8 @@ class Firmware(Core):
         self._configuration_at = 0
         self._publish_tables()
         self._link()
+        publish_acpi(self)
+        publish_smbios(self, VENDOR, MACHINE_GUID)
         if drivers:
             self.python_drivers = (DiskIo(self), Partition(self), Fat(self))
 
@@ -148,6 +155,7 @@ class Firmware(Core):
         """What the parts of the core need of the tables."""
         self.images.system_table = self.system_table
         self.install_table = self.install_configuration_table
+        self.virtual.convert_tables = self._convert_tables
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
         self.machine.on_slice = self._after_slice
@@ -206,6 +214,8 @@ class Firmware(Core):
         return {
             "GetTime": self.runtime.get_time,
             "SetTime": self.runtime.set_time,
+            "SetVirtualAddressMap": self.virtual.set_virtual_address_map,
+            "ConvertPointer": self.virtual.convert_pointer,
             "GetVariable": self.variables.get_variable,
             "GetNextVariableName": self.variables.get_next_variable_name,
             "SetVariable": self.variables.set_variable,
@@ -268,7 +278,19 @@ class Firmware(Core):
             self.memory.put64(self.system_table + table.offset(name), 0)
         self.memory.put64(self.system_table + table.offset("BootServices"), 0)
         self._checksum(self.system_table, table)
-        self.variables.at_runtime = True
+        self.variables.at_runtime = self.virtual.exited = True
+
+    def _convert_tables(self) -> None:
+        """Give the pointers of the system table and of the runtime services their virtual addresses."""
+        system, runtime = EFI_SYSTEM_TABLE, EFI_RUNTIME_SERVICES
+        functions = [self.runtime_services + member.offset for member in runtime.services]
+        names = ("FirmwareVendor", "RuntimeServices", "ConfigurationTable")
+        for at in (*functions, *(self.system_table + system.offset(name) for name in names)):
+            address = self.virtual.convert(self.memory.u64(at))
+            if address is not None:
+                self.memory.put64(at, address)
+        self._checksum(self.runtime_services, runtime)
+        self._checksum(self.system_table, system)
 
     def _after_service(self, service: Service) -> None:
         self.clock.after_call(polls=service.polls)

@@ -386,6 +386,274 @@ static void disk(void) {
   show("close-root", root->Close(root));
 }
 
+/* What the boot loaders of the BSDs and of Windows ask for before they show anything. */
+static uint64_t claim(uint64_t kind, uint64_t type, uint64_t pages, uint64_t address) {
+  uint64_t at = address;
+  uint64_t status = bs->AllocatePages(kind, type, pages, P(&at));
+  if (status) return status;
+  uint64_t wrong = at & 4095 || (kind == 1 && at + pages * 4096 - 1 > address) || (kind == 2 && at != address);
+  for (uint64_t i = 0; i < pages * 4096 && !wrong; i += 4096) *(volatile uint64_t *)(at + i) = at + i;
+  for (uint64_t i = 0; i < pages * 4096 && !wrong; i += 4096) wrong = *(volatile uint64_t *)(at + i) != at + i;
+  return wrong ? 0x77 : bs->FreePages(at, pages);
+}
+
+static void loaders(void) {
+  show("watchdog-off", bs->SetWatchdogTimer(0, 0, 0, 0));
+  show("revision", st->Hdr[10] >= 2);
+  show("vendor", *(uint16_t *)st->FirmwareVendor != 0);
+  /* FreeBSD's staging area, 64 MiB anywhere, then below 4 GiB; OpenBSD's load space; NetBSD's of 128 MiB. */
+  show("staging-any", claim(0, 1, 0x4000, 0));
+  show("staging-4g", claim(1, 1, 0x4000, 0xffffffff));
+  show("staging-data", claim(0, 2, 0x8000, 0));
+#ifdef __x86_64__
+  show("pc-heap-12m", claim(1, 2, 0x100, 0xc00000));
+  show("pc-max-1g", claim(1, 2, 0x4000, 0x3fffffff));
+  show("pc-trampoline-640k", claim(1, 1, 1, 0x9ffff));
+  show("pc-kernel-16m", claim(2, 2, 0x1000, 0x1000000));
+  show("pc-kernel-32m", claim(2, 2, 0x100, 0x2000000));
+#endif
+  static uint8_t map[65536];
+  uint64_t size = sizeof map, key = 0, stride = 0, types = 0, wb = 1, overlap = 0, end = 0, ram = 0, aligned = 1, rt = 0;
+  uint32_t version = 0;
+  show("memory-map", bs->GetMemoryMap(P(&size), map, P(&key), P(&stride), P(&version)));
+  for (uint64_t at = 0; at < size; at += stride) {
+    uint32_t type = *(uint32_t *)(map + at);
+    uint64_t start = *(uint64_t *)(map + at + 8), pages = *(uint64_t *)(map + at + 24);
+    uint64_t attribute = *(uint64_t *)(map + at + 32);
+    types |= 1ull << (type & 63);
+    if (type == 7 || type == 4) wb = wb && attribute & 8, ram += pages;
+    if (start & 4095 || !pages) aligned = 0;
+    if (at && start < end) overlap = 1;
+    end = start + pages * 4096;
+    if ((type == 5 || type == 6) && !(attribute >> 63)) rt = 1;
+  }
+  show("memory-map-types", types & 0x2fe);
+  show("memory-map-wb", wb);
+  show("memory-map-sorted", !overlap);
+  show("memory-map-aligned", aligned);
+  show("memory-map-runtime", rt);
+  show("memory-map-ram", ram > 0x8000);
+  /* The device that the loader came from, its disk, and the way between them. */
+  EFI_LOADED_IMAGE_PROTOCOL *me = 0;
+  show("my-image", bs->HandleProtocol(self, P(loaded_image), P(&me)));
+  show("my-revision", me->Revision);
+  show("my-parent", me->ParentHandle != 0);
+  show("my-table", me->SystemTable == st);
+  show("my-types", me->ImageCodeType << 8 | me->ImageDataType);
+  show("my-base", (uint8_t *)me->ImageBase <= (uint8_t *)loaders && (uint8_t *)loaders < (uint8_t *)me->ImageBase + me->ImageSize);
+  uint8_t *path = 0, *file = me->FilePath;
+  show("my-file", file[0] << 8 | file[1]);
+  show("my-device-path", bs->HandleProtocol(me->DeviceHandle, P(device_path), P(&path)));
+  uint8_t *last = 0;
+  uint64_t length = 0;
+  for (uint8_t *node = path; node[0] != 0x7f; node += node[2] | node[3] << 8) last = node, length = node + (node[2] | node[3] << 8) - path;
+  show("my-device-hd", last[0] << 8 | last[1]);
+  show("my-device-size", last[2] | last[3] << 8);
+  show("my-device-number", *(uint32_t *)(last + 4));
+  show("my-device-start", *(uint64_t *)(last + 8));
+  show("my-device-gpt", last[40] << 8 | last[41]);
+  size = 0;
+  show("disks-small", bs->LocateHandle(2, P(block_io), 0, P(&size), 0));
+  void *handles[64];
+  show("disks", bs->LocateHandle(2, P(block_io), 0, P(&size), handles));
+  uint64_t whole = 0, parts = 0, mine_found = 0;
+  for (uint64_t i = 0; i < size / 8; i++) {
+    EFI_BLOCK_IO_PROTOCOL *block = 0;
+    uint8_t *other_path = 0;
+    if (bs->HandleProtocol(handles[i], P(block_io), P(&block)) || bs->HandleProtocol(handles[i], P(device_path), P(&other_path))) continue;
+    uint8_t *media = block->Media;
+    if (!media[5]) continue; /* MediaPresent */
+    uint64_t here = 0;
+    for (uint8_t *node = other_path; node[0] != 0x7f; node += node[2] | node[3] << 8) here += node[2] | node[3] << 8;
+    uint64_t same = here <= length;
+    for (uint64_t j = 0; j < here && same; j++) same = other_path[j] == path[j];
+    if (!same) continue;
+    if (media[6]) { /* LogicalPartition */
+      parts++;
+      mine_found = handles[i] == me->DeviceHandle;
+      show("partition-block-size", *(uint32_t *)(media + 12));
+      show("partition-last", *(uint64_t *)(media + 24) + 1 == *(uint64_t *)(last + 16));
+    } else {
+      whole++;
+      static uint8_t sector[512] __attribute__((aligned(512)));
+      show("disk-read", block->ReadBlocks(block, *(uint32_t *)media, 1, 512, sector));
+      show("disk-gpt", *(uint64_t *)sector);
+    }
+  }
+  show("disk-count", whole);
+  show("partition-count", parts);
+  show("partition-mine", mine_found);
+  void *rest = path, *found = 0;
+  show("path-device", bs->LocateDevicePath(P(block_io), P(&rest), P(&found)));
+  show("path-device-mine", found == me->DeviceHandle);
+  show("path-device-rest", *(uint8_t *)rest);
+  static const uint8_t image_path[16] = EFI_LOADED_IMAGE_DEVICE_PATH_PROTOCOL_GUID;
+  void *whole_path = 0;
+  show("image-path", bs->HandleProtocol(self, P(image_path), P(&whole_path)));
+  rest = whole_path;
+  show("path-image", bs->LocateDevicePath(P(file_system), P(&rest), P(&found)));
+  show("path-image-rest", ((uint8_t *)rest)[0] << 8 | ((uint8_t *)rest)[1]);
+  show("open-exclusive-agent", bs->OpenProtocol(me->DeviceHandle, P(block_io), P(&found), 0, 0, 0x20));
+  /* The console. */
+  static const uint8_t input_ex[16] = EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL_GUID;
+  static const uint8_t text_output[16] = EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL_GUID;
+  EFI_SIMPLE_TEXT_INPUT_EX_PROTOCOL *ex = 0;
+  EFI_SIMPLE_TEXT_INPUT_PROTOCOL *in = st->ConIn;
+  EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
+  show("console-out", bs->HandleProtocol(st->ConsoleOutHandle, P(text_output), P(&found)));
+  show("console-out-same", found == out);
+  show("input-ex", bs->OpenProtocol(st->ConsoleInHandle, P(input_ex), P(&ex), self, 0, 2));
+  uint8_t key_data[16];
+  show("input-ex-null", ex->ReadKeyStrokeEx(ex, 0));
+  show("input-ex-none", ex->ReadKeyStrokeEx(ex, P(key_data)));
+  show("input-wait-none", bs->CheckEvent(in->WaitForKey));
+  show("input-ex-wait-none", bs->CheckEvent(ex->WaitForKeyEx));
+  show("input-ex-state-null", ex->SetState(ex, 0));
+  show("enable-cursor", out->EnableCursor(out, 0) & 0xff00);
+  show("set-attribute", out->SetAttribute(out, 0x07));
+  show("set-mode-0", out->SetMode(out, 0));
+  /* Variables that say how the machine was started. */
+  static const uint8_t global[16] = EFI_GLOBAL_VARIABLE_GUID;
+  static uint16_t names[][16] = {{'C', 'o', 'n', 'O', 'u', 't'}, {'C', 'o', 'n', 'I', 'n'}, {'S', 'e', 'c', 'u', 'r', 'e', 'B', 'o', 'o', 't'},
+    {'S', 'e', 't', 'u', 'p', 'M', 'o', 'd', 'e'}, {'P', 'l', 'a', 't', 'f', 'o', 'r', 'm', 'L', 'a', 'n', 'g'},
+    {'T', 'i', 'm', 'e', 'o', 'u', 't'}, {'O', 's', 'I', 'n', 'd', 'i', 'c', 'a', 't', 'i', 'o', 'n', 's'}};
+  for (int i = 0; i < 7; i++) {
+    uint32_t attributes = 0;
+    uint8_t value[512];
+    size = sizeof value;
+    show("variable", rs->GetVariable(names[i], P(global), P(&attributes), P(&size), value));
+    show("variable-attributes", attributes);
+    if (size == 1) show("variable-value", value[0]);
+  }
+  uint8_t time[16], capabilities[12];
+  show("time", rs->GetTime(time, P(capabilities)));
+  show("time-valid", *(uint16_t *)time >= 2020 && time[2] - 1 < 12 && time[3] - 1 < 31 && time[4] < 24 && time[5] < 60 && time[6] < 60);
+  static const uint8_t acpi[16] = EFI_ACPI_20_TABLE_GUID;
+  uint64_t rsdp = 0;
+  for (uint64_t i = 0; i < st->NumberOfTableEntries; i++) {
+    uint8_t *entry = (uint8_t *)st->ConfigurationTable + 24 * i;
+    uint64_t equal = 1;
+    for (int j = 0; j < 16; j++) equal = equal && entry[j] == acpi[j];
+    if (equal) rsdp = *(uint64_t *)(entry + 16);
+  }
+  uint64_t xsdt = *(uint64_t *)(rsdp + 24), listed = (*(uint32_t *)(xsdt + 4) - 36) / 8, fixed = 0, interrupts = 0;
+  for (uint64_t i = 0; i < listed; i++) {
+    uint32_t *signature = *(uint32_t **)(xsdt + 36 + 8 * i);
+    fixed |= *signature == 0x50434146; /* FACP */
+    interrupts |= *signature == 0x43495041; /* APIC */
+  }
+  show("acpi-rsdp", *(uint64_t *)rsdp);
+  show("acpi-fixed", fixed);
+  show("acpi-interrupts", interrupts);
+}
+
+#ifdef __x86_64__
+static void out8(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
+static void out32(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
+static uint8_t in8(uint16_t port) {
+  uint8_t value;
+  __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+static uint32_t in32(uint16_t port) {
+  uint32_t value;
+  __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+static uint64_t msr(uint32_t index) {
+  uint32_t low, high;
+  __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+  return (uint64_t)high << 32 | low;
+}
+static uint8_t clock(uint8_t index) {
+  out8(0x70, index);
+  return in8(0x71);
+}
+/* Milliseconds that the interval timer's channel 2 takes for 65535 ticks (54.9 ms), by the ACPI timer. */
+static uint64_t interval(void) {
+  out8(0x61, in8(0x61) & ~3);
+  out8(0x43, 0xb0);
+  out8(0x42, 0xff);
+  out8(0x42, 0xff);
+  out8(0x61, (in8(0x61) & ~2) | 1);
+  uint64_t begin = in32(0x608);
+  while (!(in8(0x61) & 0x20)) __asm__ volatile("pause");
+  return ((in32(0x608) - begin) & 0xffffff) * 1000 / 3579545;
+}
+
+static void pc(void) {
+  uint32_t a, b, c, d;
+  show("pc-com-line", in8(0x3fd) & 0x60);
+  out8(0x3ff, 0x5a);
+  show("pc-com-scratch", in8(0x3ff));
+  uint8_t modem = in8(0x3fc), line = in8(0x3fb);
+  out8(0x3fc, 0x1a);
+  uint8_t looped = in8(0x3fe) & 0xf0;
+  out8(0x3fc, modem);
+  show("pc-com-loop", looped);
+  out8(0x3fb, line | 0x80);
+  out8(0x3fb, line);
+  show("pc-com-received", in8(0x3fd) & 1);
+  out32(0xcf8, 0x80000000);
+  show("pc-pci-bridge", in32(0xcfc));
+  out32(0xcf8, 0x80000008);
+  show("pc-pci-class", in32(0xcfc) >> 16);
+  out32(0xcf8, 0x80fff800);
+  show("pc-pci-none", in32(0xcfc));
+  show("pc-nothing-there", in8(0x2f8 + 5) | in8(0x5f0));
+  uint8_t status_b = clock(0x0b);
+  show("pc-clock-24h", status_b & 6);
+  show("pc-clock-valid", clock(0x0d) & 0x80);
+  show("pc-clock-century", clock(0x32));
+  uint8_t second = clock(0), month = clock(8);
+  show("pc-clock-bcd", (second & 15) < 10 && second < 0x60 && month && month <= 0x12);
+  show("pc-acpi-sci", in8(0x604) & 1);
+  uint32_t first = in32(0x608), then = first;
+  for (int i = 0; i < 100000 && then == first; i++) then = in32(0x608);
+  show("pc-acpi-timer", ((then - first) & 0xffffff) - 1 < 0x100000);
+  uint64_t passed = interval();
+  show("pc-interval-acpi", passed >= 54 && passed < 2000);
+  a = 0x80000001, c = 0;
+  __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  show("pc-cpuid-nx-lm", d >> 29 & 1 && d >> 20 & 1);
+  show("pc-cpuid-lahf", c & 1);
+  a = 1, c = 0;
+  __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  show("pc-cpuid-cx16", c >> 13 & 1);
+  show("pc-cpuid-apic-msr-pat-pge", (d >> 5 & 1) + (d >> 9 & 1) + (d >> 12 & 1) + (d >> 13 & 1) + (d >> 16 & 1));
+  show("pc-efer", msr(0xc0000080) & 0x500);
+  show("pc-apic-base", msr(0x1b) & 0xfffff900);
+  show("pc-mtrr-count", msr(0xfe) & 0xff);
+  uint64_t pat = msr(0x277);
+  show("pc-pat", pat & 0x0707070707070707);
+  uint64_t efer = msr(0xc0000080);
+  __asm__ volatile("wrmsr" ::"a"((uint32_t)efer | 0x800), "d"((uint32_t)(efer >> 32)), "c"(0xc0000080));
+  show("pc-efer-nx", msr(0xc0000080) >> 11 & 1);
+  struct __attribute__((packed)) {
+    uint16_t limit;
+    uint64_t base;
+  } gdt, mine_gdt;
+  __asm__ volatile("sgdt %0" : "=m"(gdt));
+  /* A table of its own with the same selectors, its own page tables, and back: what boot managers do around each call. */
+  static uint64_t descriptors[16] __attribute__((aligned(16)));
+  for (uint64_t i = 0; i <= gdt.limit / 8 && i < 16; i++) descriptors[i] = ((uint64_t *)gdt.base)[i];
+  mine_gdt.limit = gdt.limit < 127 ? gdt.limit : 127;
+  mine_gdt.base = (uint64_t)descriptors;
+  static uint64_t top[512] __attribute__((aligned(4096)));
+  uint64_t cr3, level4;
+  __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+  level4 = cr3 & ~0xfffull;
+  for (int i = 0; i < 512; i++) top[i] = ((uint64_t *)level4)[i];
+  __asm__ volatile("cli; lgdt %0; mov %1, %%cr3" ::"m"(mine_gdt), "r"((uint64_t)top) : "memory");
+  volatile uint64_t probe = 0x1234;
+  show("pc-own-tables", probe);
+  __asm__ volatile("mov %0, %%cr3; lgdt %1; sti" ::"r"(cr3), "m"(gdt) : "memory");
+  show("pc-first-tables", probe);
+}
+#else
+static void pc(void) {}
+#endif
+
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   self = image;
   st = table;
@@ -399,6 +667,8 @@ uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   variables();
   console();
   disk();
+  loaders();
+  pc();
   show("exit-boot-services-stale", bs->ExitBootServices(image, 0x123456789));
   show("end", 0);
   return 0;

@@ -9,6 +9,8 @@ _CALL = 20
 _SLICE = 10_000
 _FASTEST_POLL = 1 << 13
 _FASTEST_READ = 100_000
+_READ_GROWTH = 16
+"""A read of the counter lets a sixteenth of the time pass that has passed since the first: no wait is much too long."""
 _POLLS_PER_STEP = 4
 
 
@@ -22,12 +24,12 @@ class Clock:
     def __init__(self, *, epoch: int = DEFAULT_EPOCH, frequency: int = 10_000_000) -> None:
         self.now, self.epoch, self.frequency = 0, epoch, frequency
         self._polls = 0
-        self._read_step = 1
+        self._first_read: int | None = None
 
     def after_call(self, *, polls: bool) -> None:
         """Let the time of one service call pass; ``polls`` says that the call asked for something to happen."""
         self._polls = self._polls + 1 if polls else 0
-        self._read_step = 1
+        self._first_read = None
         self.now += _CALL * min(1 << min(self._polls // _POLLS_PER_STEP, 13), _FASTEST_POLL)
 
     def after_slice(self) -> None:
@@ -36,13 +38,18 @@ class Clock:
 
     def counter(self) -> int:
         """The processor's counter. Every read lets time pass, and each more than the one before it."""
-        self.now += self._read_step
-        self._read_step = min(2 * self._read_step, _FASTEST_READ)
+        if self._first_read is None:
+            self._first_read = self.now
+        self.now += min(max(1, (self.now - self._first_read) // _READ_GROWTH), _FASTEST_READ)
         return self.now * self.frequency // 10_000_000
 
     def advance_to(self, moment: int) -> None:
         """Let time pass until ``moment``, if that is still to come."""
         self.now = max(self.now, moment)
+
+    def wall_time(self) -> float:
+        """The wall clock, in seconds since 1970."""
+        return self.epoch + self.seconds()
 
     def seconds(self) -> float:
         """Seconds since power on."""

@@ -113,6 +113,11 @@ class Events:
             self._timers.append(event)
             self._machine.sliced = self._machine.sliced or bool(event.notify)
 
+    def stop_timers(self) -> None:
+        """Cancel every timer: the operating system has the timer's interrupt from now on."""
+        for event in list(self._timers):
+            self.set_timer(event, None)
+
     def next_due(self) -> int | None:
         """When the next timer expires."""
         return min((event.due for event in self._timers if event.due is not None), default=None)

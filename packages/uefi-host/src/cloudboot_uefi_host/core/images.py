@@ -16,6 +16,7 @@ from cloudboot_uefi_host.errors import GuestImageError, ServiceError
 
 from .control import BootServicesExited, ImageExited
 from .device_paths import END, body, file_name, nodes, read_path
+from .events import TPL_APPLICATION
 from .memory_map import PAGE, MemoryType
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class ImageServices:
         self.loaded: list[Image] = []
         self.system_table = 0
         self.stop_at_exit = True
+        self._exit_announced = False
         self.boot_services_exited: Callable[[], None] = lambda: None
         self.on_load: Callable[[Image, PEImage], None] = lambda _image, _pe: None
         machine.image_at = self.name_at
@@ -252,7 +254,7 @@ class ImageServices:
             EFI_LOADED_IMAGE_PROTOCOL.pack(
                 {
                     "Revision": _REVISION,
-                    "ParentHandle": parent,
+                    "ParentHandle": 0 if parent == self._protocols.image else parent,  # 0: the firmware itself
                     "SystemTable": self.system_table,
                     "DeviceHandle": device,
                     "FilePath": self._allocator.place(rest),
@@ -362,12 +364,20 @@ class ImageServices:
         self._machine.processor.load_code(image.base, image.size, [])
 
     def exit_boot_services(self, handle: int, key: int) -> int:
-        """ExitBootServices: refused unless ``key`` is the current memory map's."""
+        """ExitBootServices: refused unless ``key`` is the current memory map's.
+
+        Those who registered for the moment before are told once, whether or not it is refused.
+        """
+        if not self._exit_announced:
+            self._exit_announced = True
+            self._events.signal_group(GUIDS["EFI_EVENT_GROUP_BEFORE_EXIT_BOOT_SERVICES"].bytes_le)
+            self._events.dispatch()
         if key != self._allocator.map.key:
             return Status.INVALID_PARAMETER
         self._events.signal_group(GUIDS["EFI_EVENT_GROUP_EXIT_BOOT_SERVICES"].bytes_le)
-        self._events.tpl = 4
+        self._events.tpl = TPL_APPLICATION
         self._events.dispatch()
+        self._events.stop_timers()
         self.boot_services_exited()
         if self.stop_at_exit:
             raise BootServicesExited(handle)

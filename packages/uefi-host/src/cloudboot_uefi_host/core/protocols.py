@@ -205,6 +205,8 @@ class ProtocolServices:
             agent not in self._handles or controller not in self._handles
         ):
             return Status.INVALID_PARAMETER, 0
+        if exclusive and agent not in self._handles:
+            return Status.INVALID_PARAMETER, 0
         if attributes == OpenAttribute.BY_CHILD_CONTROLLER and controller == handle:
             return Status.INVALID_PARAMETER, 0
         found = self._handles.interface(handle, protocol)

@@ -49,7 +49,7 @@ class RuntimeServices:
 
     def now(self) -> datetime.datetime:
         """The wall clock of the machine, in UTC."""
-        return datetime.datetime.fromtimestamp(self._clock.epoch + self._clock.seconds(), datetime.UTC)
+        return datetime.datetime.fromtimestamp(self._clock.wall_time(), datetime.UTC)
 
     def get_time(self, time: int, capabilities: int) -> int:
         """GetTime."""

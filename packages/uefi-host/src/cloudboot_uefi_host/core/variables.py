@@ -150,6 +150,10 @@ class Variables:
         if attributes & RUNTIME_ACCESS and not attributes & BOOTSERVICE_ACCESS:
             return Status.INVALID_PARAMETER
         found = self._variables.get(key)
+        if self.at_runtime and not attributes & RUNTIME_ACCESS:
+            return Status.INVALID_PARAMETER
+        if self.at_runtime and not attributes & NON_VOLATILE:  # as EDK2 answers where the variable is new
+            return Status.INVALID_PARAMETER if found is None else Status.WRITE_PROTECTED
         appends = bool(attributes & APPEND_WRITE)
         attributes &= ~APPEND_WRITE
         if (size == 0 and not appends) or not attributes & (BOOTSERVICE_ACCESS | RUNTIME_ACCESS):

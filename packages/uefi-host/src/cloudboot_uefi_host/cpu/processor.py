@@ -47,6 +47,9 @@ class CounterSource(Protocol):
     def counter(self) -> int:
         """The next value of the time counter: never less than the one before."""
 
+    def wall_time(self) -> float:
+        """What the real-time clock shows, in seconds since 1970."""
+
 
 class Processor(Protocol):
     """One processor with its memory.

@@ -22,6 +22,7 @@ from cloudboot_uefi_host.memory import GuestMemory
 from . import x86
 from .architecture import TRAP_SIZE
 from .counters import riscv_counters, x86_counters
+from .ports import Ports
 from .processor import Stop, StopReason
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ class UnicornProcessor:
         self._fault_address = 0
         self._interrupted = False
         self._hooked: set[int] = set()
+        self._ports = Ports(counter, architecture.counter_frequency)
         #: What programs wrote to the serial port.
-        self.serial = bytearray()
+        self.serial = self._ports.serial.sent
         self._buffer = mmap.mmap(-1, memory_size)
         self._pin = (ctypes.c_char * memory_size).from_buffer(self._buffer)
         self.memory = GuestMemory(memoryview(self._buffer), architecture.ram_base)
@@ -287,11 +289,11 @@ class UnicornProcessor:
                 self._fault_address = int(self._uc.reg_read(x86_const.UC_X86_REG_CR2))
         self._uc.emu_stop()
 
-    def _on_in(self, _uc: object, _port: int, size: int, _data: object) -> int:
-        return (1 << 8 * size) - 1  # what an empty bus reads; with zeros, GRUB's timer calibration never ends
+    def _on_in(self, _uc: object, port: int, size: int, _data: object) -> int:
+        return self._ports.read(port, size)
 
-    def _on_out(self, _uc: object, _port: int, _size: int, _value: int, _data: object) -> None:
-        return None
+    def _on_out(self, _uc: object, port: int, size: int, value: int, _data: object) -> None:
+        self._ports.write(port, size, value)
 
     def _on_mrs(self, _uc: object, register: int, system: Any, _data: object) -> bool:
         """CNTPCT_EL0, CNTVCT_EL0 and their self-synchronised forms come from the counter source."""

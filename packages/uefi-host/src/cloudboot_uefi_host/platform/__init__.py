@@ -1,0 +1,1 @@
+"""What a firmware tells an operating system about the machine: ACPI and SMBIOS tables."""
