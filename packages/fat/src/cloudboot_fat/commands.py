@@ -49,7 +49,7 @@ from .volume import FatVolume
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
 

@@ -197,7 +197,7 @@ def _require_mbr(mbr: MasterBootRecord) -> None:
         raise MBRSignatureError(
             "LBA 0 holds no MBR",
             structure="MasterBootRecord", field="Signature", offset=MasterBootRecord.LAYOUT.offsets["Signature"], lba=0,
-            expected=SIGNATURE, actual=mbr.Signature,
+            expected=SIGNATURE.to_bytes(2, "little"), actual=mbr.Signature.to_bytes(2, "little"),
         )  # fmt: skip
     for index, record in enumerate(mbr.PartitionRecord):
         if record.BootIndicator not in {0, 0x80}:

@@ -11,7 +11,7 @@ from cloudboot_probes.inputs import check_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 MAX_MEMORY = 1 << 40
 _REFERENCE = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, exit_code, notice, printable
-from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
+from cloudboot_base.parser import SHELLS, CommandParser, suggestion
+from cloudboot_base.program import Program
 
 from . import arguments
 from .console import EXIT_CODES, Console, notices, report_error, run_reported
