@@ -78,7 +78,9 @@ def run(parser: CommandParser) -> None:
         "--scratch", type=path_of, metavar="DIR", help="Parent of the scratch folders of cells (default: TMPDIR)."
     )
     cluster.add_argument(
-        "--dry-run", action="store_true", help="Print the job script or manifest that would be submitted."
+        "--dry-run",
+        action="store_true",
+        help="Print the plan, or with a batch system the job script or manifest; run nothing.",
     )
     reports = parser.add_argument_group("reports")
     reports.add_argument(
@@ -105,6 +107,7 @@ def plan(parser: CommandParser) -> None:
     """``cloudboot fleet plan``."""
     _matrix(parser)
     parser.add_argument("--resume", type=path_of, metavar="DIR", help="Use the digests of the campaign in this folder.")
+    parser.add_argument("--all", action="store_true", help="Print every cell, not only the first 20 of each table.")
 
 
 def status(parser: CommandParser) -> None:
@@ -159,7 +162,9 @@ GROUP = Group(
         "run": Command("Run every cell of a matrix; exit 0 only if all pass.", run, f"{_HERE}.running:main"),
         "plan": Command("Print every cell of a matrix and what it needs; run nothing.", plan, f"{_HERE}.planning:main"),
         "status": Command(
-            "Show the state of a campaign; exit 1 if a cell failed.", status, f"{_HERE}.following:status"
+            "Show the state of a campaign; exit 1 if a cell failed or the campaign was interrupted.",
+            status,
+            f"{_HERE}.following:status",
         ),
         "cancel": Command("End a running campaign.", cancel, f"{_HERE}.following:cancel"),
         "worker": Command("Run cells for a scheduler until it ends.", worker, f"{_HERE}.serving:worker"),

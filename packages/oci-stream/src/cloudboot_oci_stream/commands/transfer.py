@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from cloudboot_base import new_file, refuse_existing
+from cloudboot_base import UsageError, new_file, refuse_existing
 from cloudboot_base.command import notice, printable
 from cloudboot_base.storage import write_all
 from cloudboot_oci_stream.commands.options import (
@@ -29,10 +29,14 @@ from cloudboot_oci_stream.commands.signing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudboot_base.program import Program
     from cloudboot_oci_stream.download.parallel import Ranges
+    from cloudboot_oci_stream.spec.descriptor import Platform
 
 _COPY = 1 << 20
+_Value = TypeVar("_Value")
 
 
 def add_commands(program: Program) -> None:
@@ -51,6 +55,7 @@ def add_commands(program: Program) -> None:
     )
     push.add_argument(
         "--created",
+        type=_time,
         metavar="TIME",
         help="The annotation org.opencontainers.image.created, in RFC 3339 (default: none).",
     )
@@ -71,7 +76,9 @@ def add_commands(program: Program) -> None:
         metavar="N",
         help="Number of parallel connections (default: auto, as many as increase the speed).",
     )
-    pull.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index (default: the only one).")
+    pull.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_policy_options(pull)
     add_access_options(pull)
 
@@ -81,7 +88,9 @@ def add_commands(program: Program) -> None:
     copy.add_argument(
         "--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size (default: one request)."
     )
-    copy.add_argument("--platform", metavar="OS/ARCH", help="Copy only this entry of an index (default: all).")
+    copy.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="Copy only this entry of an index (default: all)."
+    )
     copy.add_argument(
         "--referrers", action="store_true", help="Also copy signatures and other artifacts that refer to the image."
     )
@@ -89,7 +98,9 @@ def add_commands(program: Program) -> None:
 
     inspect = program.command("inspect", _inspect, "Describe an image without fetching it.")
     inspect.add_argument("reference", metavar="REFERENCE", help="The image.")
-    inspect.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index (default: the only one).")
+    inspect.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_access_options(inspect)
 
 
@@ -97,13 +108,16 @@ def _push(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.push import push_image
 
     limit = limit_of(options)
+    annotations = dict(options.annotation)
+    if len(annotations) != len(options.annotation):
+        raise UsageError("an annotation is given twice")
     signer = signer_of(options, limit)
     with Meter("push") as progress:
         manifest = push_image(
             sys.stdin.fileno() if options.file == "-" else options.file,
             options.reference,
             title=options.title,
-            annotations=dict(options.annotation),
+            annotations=annotations,
             created=options.created,
             chunk=options.chunk,
             access=access_of(options, limit),
@@ -121,6 +135,8 @@ def _pull(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import fetch_image
 
     output, limit = options.output, limit_of(options)
+    if output == "-":
+        raise UsageError("an image is not written to stdout", hint="name a file; one that is called - is ./-")
     if output is not None:
         refuse_existing(output, force=options.force)
     policy = policy_of(options, limit)
@@ -189,7 +205,7 @@ def _copy(options: argparse.Namespace) -> int:
     }
     text = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
     if options.referrers:
-        text += f", {copied.referrers} referrers"
+        text += f", {copied.referrers} referrer{'' if copied.referrers == 1 else 's'}"
     for digest, reason in copied.left:
         notice("cloudboot-oci-stream", printable(f"left behind: {digest}: {reason}"))
     return show(options, facts, f"{copied.descriptor.digest}: {text}")
@@ -197,13 +213,11 @@ def _copy(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import resolve
-    from cloudboot_oci_stream.spec.descriptor import Platform
     from cloudboot_oci_stream.stores.factory import open_store
 
     limit = limit_of(options)
-    platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, access_of(options, limit))
-    document, manifest, layer = resolve(store, platform=platform, deadline=limit, retry=retry_of(options))
+    document, manifest, layer = resolve(store, platform=options.platform, deadline=limit, retry=retry_of(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -222,6 +236,28 @@ def _annotation(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def _time(text: str) -> str:
+    from cloudboot_oci_stream.spec.descriptor import check_time
+
+    return _checked(check_time, text)
+
+
+def _platform(text: str) -> Platform:
+    from cloudboot_oci_stream.spec.descriptor import Platform
+
+    return _checked(Platform.parse, text)
+
+
+def _checked(read: Callable[[str], _Value], text: str) -> _Value:
+    """What ``read`` makes of an argument, its errors as those of the command line."""
+    from cloudboot_oci_stream.errors import DescriptorError
+
+    try:
+        return read(text)
+    except DescriptorError as error:
+        raise argparse.ArgumentTypeError(error.reason) from None
 
 
 def _ranges(text: str) -> Ranges:
