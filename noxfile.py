@@ -44,8 +44,8 @@ each_package = nox.parametrize("package", [nox.param(name, id=name) for name in 
 #: A package of protocols and adapters is covered by the suites that run real file systems through them.
 USED_BY = {
     "vfs": {
-        "fat": ("test_fsspec.py", "test_pyfs.py", "test_volume.py"),
-        "ufs2": ("test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
+        "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
+        "ufs2": ("test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
     }
 }
 

@@ -52,9 +52,11 @@ def test_a_frame_that_is_not_the_oracles_fails_gate_b(wad: Wad, script: Script, 
     assert "tic 35" in str(gate.error["message"])
 
 
-def test_steady_state_allocates_nothing_and_every_pixel_arrives() -> None:
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_steady_state_allocates_nothing_and_every_pixel_arrives(ring: str) -> None:
     chance = np.random.default_rng(1)
-    with ScreenRig() as rig:
+    with ScreenRig(ring=ring) as rig:
+        assert rig.ring == ring
         before = rig.allocations
         for _ in range(50):
             picture = chance.integers(0, 256, (200, 320, 3), dtype=np.uint8)
@@ -65,9 +67,10 @@ def test_steady_state_allocates_nothing_and_every_pixel_arrives() -> None:
         assert rig.allocations == before
 
 
-def test_noise_through_the_sound_card_is_exact() -> None:
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_noise_through_the_sound_card_is_exact(ring: str) -> None:
     samples = np.random.default_rng(2).integers(-32768, 32768, 22050, dtype=np.int16).tobytes()
-    body = wav_body(play_through_sound(samples))
+    body = wav_body(play_through_sound(samples, ring=ring))
     assert body[: len(samples)] == samples
     assert not any(body[len(samples) :])
 

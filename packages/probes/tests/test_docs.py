@@ -12,8 +12,8 @@ import pytest
 
 _QUOTED = re.compile(r"```text\n\$ cloudboot((?: [\w-]+)*) --help\n.*?```", re.DOTALL)
 _COMMANDS = [
-    "", " copy", " demo", " doom", " doom probe", " fleet", " fleet cancel", " fleet plan", " fleet run",
-    " fleet scheduler", " fleet status", " fleet worker", " image", " image boot-entries", " image build",
+    "", " copy", " demo", " doom", " doom guest", " doom probe", " fleet", " fleet cancel", " fleet plan",
+    " fleet run", " fleet scheduler", " fleet status", " fleet worker", " image", " image boot-entries", " image build",
     " image inspect", " inspect", " login", " logout", " probe", " pull", " push", " sign", " verify",
     " virtio", " virtio bench", " virtio devices", " virtio record",
 ]  # fmt: skip

@@ -15,9 +15,11 @@ checker returns :class:`Finding` objects, which carry the same facts and let the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
 from .exit_codes import BAD_INPUT, SYSTEM, USAGE
@@ -167,6 +169,23 @@ class RangeError(FormatError, ValueError):
 
 class BudgetError(FormatError):
     """Reading took more steps or bytes than a valid input needs: a loop, or sizes made to exhaust the reader."""
+
+
+def name_file(error: BaseException | None, path: str | os.PathLike[str]) -> None:
+    """Let a :class:`FormatError` name the file in which it was found, unless it names one already."""
+    if isinstance(error, FormatError) and error.path is None:
+        error.path = os.fsdecode(path)
+
+
+@contextlib.contextmanager
+def in_file(source: object) -> Iterator[None]:
+    """A :class:`FormatError` in this context names the file ``source``, where ``source`` is a path."""
+    try:
+        yield
+    except FormatError as error:
+        if isinstance(source, str | os.PathLike):
+            name_file(error, source)
+        raise
 
 
 def interrupted(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
-from .errors import FileKindError, RangeError, TruncatedError
+from .errors import BudgetError, FileKindError, RangeError, TruncatedError, name_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,22 @@ def open_file(path: str | os.PathLike[str], *, writable: bool = False, device: b
         os.close(fd)
         raise
     return fd
+
+
+def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
+    """All of an ordinary file of at most ``limit`` bytes.
+
+    Raises:
+        BudgetError: the file is larger.
+        FileKindError: the path names a directory, a pipe, a socket or a device.
+        OSError: the file cannot be read.
+    """
+    with open(open_file(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        size = os.path.getsize(path)
+        raise BudgetError("the file is too large", path=os.fsdecode(path), expected=f"at most {limit}", actual=size)
+    return data
 
 
 def _require_kind(fd: int, path: str | os.PathLike[str] | None, *, device: bool) -> None:
@@ -321,15 +337,22 @@ class StorageFile(io.RawIOBase):
 
 
 class Opened(contextlib.AbstractContextManager["Opened"]):
-    """A storage together with what must be closed after it."""
+    """A storage together with what must be closed after it.
 
-    def __init__(self, storage: Storage, stack: contextlib.ExitStack) -> None:
-        self.storage, self._stack = storage, stack
+    As a context, it adds the path to a :class:`~cloudboot_base.FormatError` that passes through and names no file.
+    """
+
+    def __init__(
+        self, storage: Storage, stack: contextlib.ExitStack, path: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.storage, self.path, self._stack = storage, path, stack
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self.path is not None:
+            name_file(error, self.path)
         self.close()
 
     def close(self) -> None:
@@ -349,7 +372,7 @@ def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *
         storage = _storage_of(source, stack, writable=writable)
         if writable and not _takes_writes(storage):
             raise io.UnsupportedOperation("the storage is read-only")
-        return Opened(storage, stack.pop_all())
+        return Opened(storage, stack.pop_all(), source if isinstance(source, str | os.PathLike) else None)
 
 
 def _storage_of(

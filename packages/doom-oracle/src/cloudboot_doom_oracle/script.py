@@ -9,7 +9,7 @@ import re
 from .errors import ScriptError
 from .keys import ALIASES, BY_NAME, Key
 
-_LINE = re.compile(r"(\d{1,9}):(keydown|keyup):(\S+)")
+_LINE = re.compile(r"(\d{1,9}):(keydown|keyup):(\S+)", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

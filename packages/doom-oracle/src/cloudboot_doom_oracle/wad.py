@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import stat
 import struct
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,9 @@ from .errors import WadError
 
 _HEADER = struct.Struct("<4sII")
 _ENTRY = struct.Struct("<II8s")
+_PALETTE: Final = 768  # bytes: 256 colours
+#: Bytes of the largest file that is read; the games' own are below 30 MiB.
+_LARGEST: Final = 1 << 30
 #: Lumps an IWAD cannot be without.
 _NEEDED: Final = ("PLAYPAL", "COLORMAP", "TITLEPIC")
 _DEBIAN: Final = ("/usr/share/games/doom/freedoom1.wad", "/usr/share/games/doom/doom1.wad")
@@ -30,11 +34,23 @@ class Wad:
             OSError: it cannot be read.
         """
         self.path = Path(path)
-        self.data = self.path.read_bytes()
+        with open(self.path, "rb") as file:
+            told = os.fstat(file.fileno())
+            if not stat.S_ISREG(told.st_mode) or told.st_size > _LARGEST:
+                raise self._bad(
+                    "not a regular file of at most 1 GiB", field="file", expected=_LARGEST, actual=told.st_size
+                )
+            self.data = file.read(_LARGEST)
         self._places = self._directory()
         missing = [name for name in _NEEDED if name not in self._places]
         if missing:
             raise self._bad(f"the IWAD has no {missing[0]}", field="directory", expected=missing[0])
+        position, size = self._places["PLAYPAL"]
+        if size < _PALETTE or size % _PALETTE:
+            raise self._bad(
+                "PLAYPAL is not a number of whole palettes", field="PLAYPAL", offset=position,
+                expected=f"a multiple of {_PALETTE}", actual=size,
+            )  # fmt: skip
 
     def _bad(
         self, message: str, *, field: str, offset: int | None = None, expected: object = None, actual: object = None

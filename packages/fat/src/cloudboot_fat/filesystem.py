@@ -21,7 +21,7 @@ from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, first_cluster, new_record
 from .fat import Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, MAX_FILE_SIZE
-from .paths import require_length, split
+from .paths import absolute, require_length, split, split_new
 from .reader import FatReader
 
 if TYPE_CHECKING:
@@ -286,16 +286,21 @@ class FatFileSystem(FatReader):
         parts = split(path)
         require_length(path)
         stamp = self._stamp if timestamp is None else times.encode(timestamp)
-        entry, depth = self._root_entry(), 0
+        trail, depth = [self._root_entry()], 0
         while depth < len(parts):
-            found = self._enter(entry, path).find(parts[depth])
-            if found is None:
+            found = self._enter(trail[-1], path).find(parts[depth])
+            if parts[depth] == "..":
+                trail = trail[:-1] or trail
+            elif found is None:
                 break
-            if not found.is_dir:
+            elif not found.is_dir:
                 raise errors.FileExistsError("the path is taken", field="/".join(parts[: depth + 1]))
-            entry, depth = found, depth + 1
+            else:
+                trail.append(found)
+            depth += 1
         for name in parts[depth:]:
             names.validate(name)
+        entry = trail[-1]
         for name in parts[depth:]:
             entry = self._make_directory(self._enter(entry, path), name, stamp)
 
@@ -377,7 +382,7 @@ class FatFileSystem(FatReader):
         return moved
 
     def _leads_through(self, path: str, cluster: int) -> bool:
-        parts = split(path)
+        parts = split(absolute(path))
         return any(self.stat("/".join(parts[:depth])).cluster == cluster for depth in range(1, len(parts)))
 
     def _point_up(self, moved: DirEntry, parent: Directory) -> None:
@@ -396,7 +401,7 @@ class FatFileSystem(FatReader):
 
     def _parent(self, path: str) -> tuple[Directory, str]:
         """The directory a path is in, and its last name."""
-        parts = split(path)
+        parts = split_new(path)
         require_length(path)
         if not parts:
             raise errors.FileExistsError("the root directory is always there", field=path)
@@ -408,7 +413,7 @@ class FatFileSystem(FatReader):
             raise
 
     def _existing(self, path: str) -> tuple[Directory, DirEntry]:
-        if not split(path):
+        if not split_new(path):
             raise errors.OptionError("the root directory stays where it is", field=path)
         parent, name = self._parent(path)
         entry = parent.find(name)

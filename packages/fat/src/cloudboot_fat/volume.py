@@ -27,9 +27,9 @@ from cloudboot_vfs.exclusive import Operations, claim
 
 from . import entries, errors, times
 from .extents import ExtentStorage
-from .filesystem import FatFileSystem, Slot
-from .openfile import FatFile, LiveFile
-from .paths import join, split
+from .filesystem import FatFileSystem
+from .openfile import FatFile, LiveFile, Node
+from .paths import absolute, join, split_new
 from .reader import FatReader
 from .records import DirectoryEntry
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage, WritableStorage
     from cloudboot_vfs.protocol import Readable
+
+    from .filesystem import Slot
 
 
 ROOT_NUMBER = 1
@@ -137,7 +139,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
 
     def iterdir(self, path: str = "/") -> Iterator[DirEntry]:
         """The entries of a directory, in the order they are stored."""
-        here = join("/", "/".join(split(path)))
+        here = absolute(path)
         return iter([_named(here, entry) for entry in self._reader.iterdir(path)])
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
@@ -195,15 +197,6 @@ def _number(entry: entries.DirEntry) -> int:
 def _named(above: str, entry: entries.DirEntry) -> DirEntry:
     kind = stat.S_IFDIR if entry.is_dir else stat.S_IFREG
     return DirEntry(entry.name, join(above, entry.name), _number(entry), kind)
-
-
-class Node:
-    """A file that is open; ``slot`` is where its entry stands, ``None`` once it is removed."""
-
-    __slots__ = ("__weakref__", "slot")
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot: Slot | None = slot
 
 
 class WritableFatVolume(FatVolume):
@@ -347,7 +340,7 @@ class WritableFatVolume(FatVolume):
         with self.lock:
             if self._reader.exists(path) and self._reader.stat(path).is_dir:
                 raise errors.IsADirectoryError("is a directory", field=path)
-            above = join("/", "/".join(split(path)[:-1]))
+            above = absolute(path).rpartition("/")[0]
             hidden = next(name for name in self._free_names(above))
             try:
                 with self.open_file(hidden, "xb") as file:
@@ -366,7 +359,7 @@ class WritableFatVolume(FatVolume):
 
     def destination(self, path: str) -> str:
         """``path`` itself, absolute: FAT has no symbolic links."""
-        return join("/", "/".join(split(path)))
+        return absolute(path)
 
     def take_place(self, source: str, path: str) -> None:
         """Let the file ``source`` take the name ``path``, and the attributes and time of birth of the file there."""
@@ -514,5 +507,5 @@ def _alive(node: Node) -> Slot:
 
 
 def _require_name(path: str) -> None:
-    if not split(path):
+    if not split_new(path):
         raise PathError("the root directory stays where it is", field=path)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 PROGRAM = "cloudboot-gpt"
 

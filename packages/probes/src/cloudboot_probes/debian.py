@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .errors import PackageMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
 _FIELD = re.compile(r"^(\S+): (.*)$", re.MULTILINE)
 
@@ -66,6 +66,19 @@ def ask(*packages: str) -> None:
             _told[fields["Package"]] = fields
 
 
+def known(packages: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The fields of those packages that apt knows; a name that others only provide is none.
+
+    Raises:
+        PackageMissingError: apt is not here.
+    """
+    names = sorted(packages)
+    unknown = [name for name in names if name not in _told]
+    if unknown:
+        ask(*unknown)
+    return {name: _told[name] for name in names if name in _told}
+
+
 def candidate(package: str) -> dict[str, str]:
     """The fields of the version of ``package`` that apt would install.
 
@@ -100,28 +113,52 @@ def fetch(package: str, say: Callable[[str], None] = lambda _: None) -> DebianPa
     Raises:
         PackageMissingError: it cannot be found or fetched.
     """
-    fields = candidate(package)
-    version, sha256 = fields["Version"], fields["SHA256"]
+    return fetch_all([package], say)[0]
+
+
+def fetch_all(packages: Sequence[str], say: Callable[[str], None] = lambda _: None) -> list[DebianPackage]:
+    """The archives of several packages; apt is started once for those that are not in the cache.
+
+    Raises:
+        PackageMissingError: one cannot be found or fetched.
+    """
+    unknown = [package for package in packages if package not in _told]
+    if unknown:
+        ask(*unknown)
     folder = cache_folder() / "packages"
-    path = folder / f"{package}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
-    if not (path.exists() and _sha256(path) == sha256):
-        folder.mkdir(parents=True, exist_ok=True)
-        say(f"fetching {package} {version} ({int(fields['Size']) / 2**20:.0f} MiB)")
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            # apt drops its privileges for the transfer where it can; it needs to reach the folder for that.
-            Path(scratch).chmod(0o755)
-            done = subprocess.run(
-                ["apt-get", "download", "--quiet", f"{package}={version}"],
-                cwd=scratch, check=False, capture_output=True, text=True,
-            )  # fmt: skip
-            found = list(Path(scratch).glob("*.deb"))
-            if done.returncode or not found or _sha256(found[0]) != sha256:
+    found, missing = [], []
+    for package in packages:
+        fields = candidate(package)
+        version, sha256 = fields["Version"], fields["SHA256"]
+        path = folder / f"{package}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
+        found.append(DebianPackage(package, version, sha256, path))
+        if not (path.exists() and _sha256(path) == sha256):
+            missing.append(found[-1])
+    if missing:
+        size = sum(int(candidate(each.name)["Size"]) for each in missing) / 2**20
+        one = f"{missing[0].name} {missing[0].version}"
+        say(f"fetching {one if len(missing) == 1 else f'{len(missing)} packages'} ({size:.0f} MiB)")
+        _download(missing, folder)
+    return found
+
+
+def _download(missing: Sequence[DebianPackage], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        # apt drops its privileges for the transfer where it can; it needs to reach the folder for that.
+        Path(scratch).chmod(0o755)
+        done = subprocess.run(
+            ["apt-get", "download", "--quiet", *(f"{each.name}={each.version}" for each in missing)],
+            cwd=scratch, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        arrived = {_sha256(path): path for path in Path(scratch).glob("*.deb")}
+        for each in missing:
+            if each.sha256 not in arrived:
                 reason = (done.stderr.strip().splitlines() or ["no archive arrived"])[-1]
                 raise PackageMissingError(
-                    f"apt could not fetch {package} {version}: {reason}", hint="run apt-get update"
+                    f"apt could not fetch {each.name} {each.version}: {reason}", hint="run apt-get update"
                 )
-            found[0].replace(path)
-    return DebianPackage(package, version, sha256, path)
+            arrived[each.sha256].replace(each.path)
 
 
 def _sha256(path: Path) -> str:

@@ -21,7 +21,10 @@ FULL_SCALE: Final = 32768.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EnvelopeComparison:
-    """Two envelopes, window by window, in dBFS. ``ratio`` is the share of windows within the tolerance."""
+    """Two envelopes, window by window, in dBFS. ``ratio`` is the share of windows within the tolerance.
+
+    ``missing`` counts windows of the reference for which the capture is too short.
+    """
 
     reference: tuple[float, ...]
     capture: tuple[float, ...]
@@ -30,10 +33,15 @@ class EnvelopeComparison:
     ratio: float
     max_diff_db: float
     mean_diff_db: float
+    missing: int = 0
+
+    def short(self, min_ratio: float) -> bool:
+        """Whether the capture covers less than this share of the reference; one window, the last, may be missing."""
+        return len(self.capture) + 1 < min_ratio * (len(self.capture) + self.missing)
 
     def passes(self, min_ratio: float) -> bool:
-        """Whether enough windows are within the tolerance."""
-        return self.ratio >= min_ratio
+        """Whether enough windows are within the tolerance, and there is a capture of enough of them."""
+        return self.ratio >= min_ratio and not self.short(min_ratio)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ def compare_envelopes(
         float((difference <= tolerance_db).mean()),
         float(difference.max()),
         float(difference.mean()),
+        len(ours) - count,
     )
 
 

@@ -25,6 +25,7 @@ _HEADER: Final = struct.Struct("<HHI")
 _MIDDLE: Final = 128
 _WIDEST: Final = 254
 _LOUDEST: Final = 127
+_SLOWEST: Final = 1000  # frames a second
 
 
 class _Voice:
@@ -53,7 +54,9 @@ class Mixer:
                 _, rate, count = _HEADER.unpack_from(lump)
                 raw = np.frombuffer(lump[_HEADER.size : _HEADER.size + count], np.uint8)
                 samples = raw.astype(np.int32) - _MIDDLE
-                if rate not in {0, RATE}:  # the nearest earlier sample, as the engine's own mixer takes it
+                if rate and rate < _SLOWEST:  # no sound of the game: a rate of 1 would make hours of a second
+                    samples = samples[:0]
+                elif rate not in {0, RATE}:  # the nearest earlier sample, as the engine's own mixer takes it
                     places = np.arange(len(samples) * RATE // rate, dtype=np.int64) * rate // RATE
                     samples = samples[places]
             self._lumps[name] = samples

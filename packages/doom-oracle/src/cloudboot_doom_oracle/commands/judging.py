@@ -10,7 +10,7 @@ from cloudboot_doom_oracle.engine.timedemo import chocolate_timed_demo, demos_of
 from cloudboot_doom_oracle.gates.calibration import MIN_RATIO, TOLERANCE_DB, WINDOW_SECONDS, calibrate
 from cloudboot_doom_oracle.oracle import read_oracle
 
-from .options import chi2_argument, open_wad
+from .options import chi2_argument, open_wad, positive_argument, ratio_argument
 
 if TYPE_CHECKING:
     import argparse
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
     """The options of the audio gate."""
-    parser.add_argument("--tolerance-db", type=float, default=TOLERANCE_DB)
-    parser.add_argument("--min-ratio", type=float, default=MIN_RATIO)
-    parser.add_argument("--window-seconds", type=float, default=WINDOW_SECONDS)
+    parser.add_argument("--tolerance-db", type=positive_argument, metavar="DB", default=TOLERANCE_DB)
+    parser.add_argument("--min-ratio", type=ratio_argument, metavar="SHARE", default=MIN_RATIO)
+    parser.add_argument("--window-seconds", type=positive_argument, metavar="SECONDS", default=WINDOW_SECONDS)
 
 
 def calibrate_command(options: argparse.Namespace) -> int:

@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Verdict, new_file
+from cloudboot_base import FormatError, Verdict, new_file
 from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json
 from cloudboot_base.program import Program
 from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
-from cloudboot_doom_oracle.gates import EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
+from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
@@ -27,7 +27,7 @@ from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_orac
 
 from .guest import add_guest_harvest
 from .judging import add_audio_options, add_judging
-from .options import add_run_options, open_script, open_wad, tics
+from .options import add_run_options, count_argument, open_script, open_wad, tics
 
 if TYPE_CHECKING:
     import argparse
@@ -99,8 +99,11 @@ def verify_command(options: argparse.Namespace) -> int:
                 _tell_gate(gate, verbose=options.verbose)
     passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)
     if options.json:
-        facts = {"gates": [gate.as_dict() for gate in gates], "calibration": dataclasses.asdict(calibrate(oracle))}
-        print_json({"passed": passed, **facts})
+        try:
+            measured = dataclasses.asdict(calibrate(oracle))
+        except (FormatError, OSError):  # a damaged file of the oracle; a gate has said so
+            measured = None
+        print_json({"passed": passed, "gates": [gate.as_dict() for gate in gates], "calibration": measured})
     if options.report:
         from cloudboot_doom_oracle.report import render_report
 
@@ -159,13 +162,24 @@ def audio_command(options: argparse.Namespace) -> int:
         reference, capture, window_seconds=options.window_seconds, tolerance_db=options.tolerance_db
     )
     passed = compared.passes(options.min_ratio)
+    kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
+    diagnosis = None if passed else DIAGNOSES[kind]
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}
         facts = {name: dataclasses.asdict(value) for name, value in both.items()}
-        print_json({"passed": passed, **dataclasses.asdict(compared), "statistics": facts})
+        told = diagnosis and dataclasses.asdict(diagnosis)
+        print_json({"passed": passed, "diagnosis": told, **dataclasses.asdict(compared), "statistics": facts})
     else:
         differences = f"max_diff={compared.max_diff_db:.1f} dB mean_diff={compared.mean_diff_db:.1f} dB"
-        print(f"ratio={compared.ratio:.3f} {differences}")
+        print(f"ratio={compared.ratio:.3f} {differences} windows={len(compared.capture)} missing={compared.missing}")
+        for name, wav in (("reference", reference), ("capture", capture)):
+            is_like = statistics(wav)
+            print(
+                f"{name:10} samples={is_like.samples} nonzero={is_like.nonzero:.1%} peak={is_like.peak}"
+                f" rms={is_like.rms:.0f}"
+            )
+        if diagnosis is not None:
+            print(diagnosis)
         print("PASS" if passed else "FAIL")
     return OK if passed else CHECK_FAILED
 
@@ -186,10 +200,21 @@ def screen_command(options: argparse.Namespace) -> int:
     """Compare captures of a free-running guest with a guest oracle."""
     results = compare_screens(read_oracle(options.oracle), Path(options.captures))
     if options.json:
-        print_json([{**dataclasses.asdict(result), "passed": result.passed} for result in results])
+        print_json(
+            [
+                {
+                    **dataclasses.asdict(result),
+                    "passed": result.passed,
+                    "diagnosis": result.diagnosis and dataclasses.asdict(result.diagnosis),
+                }
+                for result in results
+            ]
+        )
     else:
         for result in results:
             print(f"tic {result.tic:6}  chi2 {result.chi2:10.1f}  {'PASS' if result.passed else 'FAIL'}")
+            if result.diagnosis is not None:
+                print(f"{'':12}{result.diagnosis}")
     return OK if all(result.passed for result in results) else CHECK_FAILED
 
 
@@ -252,7 +277,9 @@ def build_program() -> Program:
     verify.add_argument("oracle", metavar="ORACLE")
     verify.add_argument("--no-guest", action="store_true", help="Gates A and C-1 only: no machine.")
     verify.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
-    verify.add_argument("--sample-every", type=int, default=0, metavar="N", help="Also look at every N-th frame.")
+    verify.add_argument(
+        "--sample-every", type=count_argument, default=0, metavar="N", help="Also look at every N-th frame."
+    )
     verify.add_argument("--report", metavar="FILE", help="Write an HTML report.")
     add_run_options(verify)
     add_judging(program)
@@ -278,8 +305,8 @@ def build_program() -> Program:
     screen.add_argument("oracle", metavar="ORACLE", help="An oracle that was harvested from a guest.")
     screen.add_argument("captures", metavar="FOLDER", help="Screendumps, named as the oracle's frames.")
     long = program.command("soak", soak_command, "Run many tics through the display, every frame to its fence.")
-    long.add_argument("--tics", type=int, default=10_000)
-    long.add_argument("--sample-every", type=int, default=200, metavar="N", help="Look at every N-th frame.")
+    long.add_argument("--tics", type=count_argument, default=10_000, metavar="N", help="How many (default: 10000).")
+    long.add_argument("--sample-every", type=count_argument, default=200, metavar="N", help="Look at every N-th frame.")
     long.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
     add_run_options(long)
     playing = program.command("play", play_command, "Play in the terminal: arrows, f fires, space opens, Ctrl-C ends.")

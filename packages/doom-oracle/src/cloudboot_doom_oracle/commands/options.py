@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from cloudboot_base import MissingDependencyError
+from cloudboot_doom_oracle.errors import ScriptError
 from cloudboot_doom_oracle.script import Script, parse_script
 from cloudboot_doom_oracle.wad import Wad, find_wads
 
@@ -41,7 +42,15 @@ def open_script(path: str | None) -> Script:
     Raises:
         ScriptError: a line of it cannot be used.
     """
-    return Script() if path is None else parse_script(Path(path).read_text(encoding="utf-8"))
+    if path is None:
+        return Script()
+    try:
+        return parse_script(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ScriptError(f"not UTF-8 text: {error.reason} at byte {error.start}", path=path) from None
+    except ScriptError as error:
+        error.path = path
+        raise
 
 
 def tics(text: str) -> list[int]:
@@ -50,6 +59,31 @@ def tics(text: str) -> list[int]:
     if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of tics like 1,35,70")
     return sorted({int(part) for part in parts})
+
+
+def count_argument(text: str) -> int:
+    """A number of 1 or more for argparse."""
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
+
+
+def positive_argument(text: str) -> float:
+    """A finite number above 0 for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
+    return value
+
+
+def ratio_argument(text: str) -> float:
+    """A share from above 0 to 1 for argparse."""
+    if (value := positive_argument(text)) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1")
+    return value
 
 
 def chi2_argument(text: str) -> float:

@@ -1,6 +1,6 @@
 """Engines that can be stepped tic by tic."""
 
 from .process import CDoomEngine, run_engine
-from .protocol import Engine, Frame, SoundEvent
+from .protocol import Engine, Frame, RandomState, SoundEvent
 
-__all__ = ["CDoomEngine", "Engine", "Frame", "SoundEvent", "run_engine"]
+__all__ = ["CDoomEngine", "Engine", "Frame", "RandomState", "SoundEvent", "run_engine"]

@@ -146,7 +146,7 @@ class Child:
         import importlib.metadata
 
         version = f"cydoomgeneric {importlib.metadata.version('cydoomgeneric')}"
-        self._send(HELLO, json.dumps({"version": version, "pinned": pinned}).encode())
+        self._send(HELLO, json.dumps([version, pinned]).encode())
         self._out.flush()
 
     def _sound(

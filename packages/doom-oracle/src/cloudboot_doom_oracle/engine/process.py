@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from cloudboot_base import MissingDependencyError
 from cloudboot_doom_oracle.errors import EngineError
@@ -28,6 +28,7 @@ from .protocol import (
     SOUND,
     WIDTH,
     Frame,
+    RandomState,
     SoundEvent,
 )
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _FRAME_BYTES: Final = FRAME_HEAD.size + PALETTE_BYTES + WIDTH * HEIGHT
 _LARGEST: Final = 1 << 20
 _MOST_KEYS: Final = 255
+_TIC_BYTES: Final = 4
 
 
 def keys_of(script: Script) -> Callable[[int], Sequence[tuple[bool, int]]]:
@@ -96,6 +98,10 @@ class CDoomEngine:
         self._timeout = timeout
         self._sounds: list[SoundEvent] = []
         self._tic = 0
+        self._asked = -1
+        self._scheduled: list[tuple[int, bool, int]] = []
+        self.seed = seed
+        self._random = RandomState(seed & 0xFF, seed & 0xFF)
         self._resources = contextlib.ExitStack()
         self._buffer = bytearray()
         with contextlib.ExitStack() as stack:
@@ -123,9 +129,9 @@ class CDoomEngine:
             kind, payload = self._message()
             if kind != HELLO:
                 raise self._failed("the engine did not say hello")
-            hello = json.loads(payload)
-            self.version: str = hello["version"]
-            self.pinned: bool = hello["pinned"]
+            self.version: str
+            self.pinned: bool
+            self.version, self.pinned = self._parsed(payload, str, bool)
             self._resources = stack.pop_all()
 
     @property
@@ -137,6 +143,27 @@ class CDoomEngine:
     def current_tic(self) -> int:
         """The last tic that the engine told."""
         return self._tic
+
+    @property
+    def random_state(self) -> RandomState:
+        """The random indices with the last frame."""
+        return self._random
+
+    def key(self, tic: int, *, down: bool, code: int) -> None:
+        """Press or release a key at a tic to come; see :meth:`.Engine.key`."""
+        if tic <= self._asked:
+            raise ValueError(f"tic {tic} has passed; the engine is at tic {self._asked}")
+        if not 0 <= code <= 255:
+            raise ValueError(f"{code} is no key of DOOM's")
+        self._scheduled.append((tic, down, code))
+        self._scheduled.sort(key=lambda event: event[0])
+
+    def _keys_at(self, tic: int) -> list[tuple[bool, int]]:
+        self._asked = tic
+        keys = list(self._keys(tic))
+        while self._scheduled and self._scheduled[0][0] <= tic:
+            keys.append(self._scheduled.pop(0)[1:])
+        return keys[:_MOST_KEYS]
 
     def _end(self) -> None:
         if self._process.poll() is None:
@@ -171,6 +198,16 @@ class CDoomEngine:
             raise self._failed(f"a message of {size} bytes")
         return kind, self._receive(size)
 
+    def _parsed(self, payload: bytes, *types: type) -> Any:
+        """The values of a message, which is a JSON list of these types."""
+        try:
+            values = json.loads(payload)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, list) or [type(value) for value in values] != list(types):
+            raise self._failed(f"a message that is none: {payload[:40]!r}")
+        return values
+
     def frames(self) -> Iterator[Frame]:
         """The frames in the order in which they are drawn; the game goes on for ever.
 
@@ -184,12 +221,13 @@ class CDoomEngine:
                 palette_end = FRAME_HEAD.size + PALETTE_BYTES
                 palette, pixels = payload[FRAME_HEAD.size : palette_end], payload[palette_end:]
                 self._tic = tic
+                self._random = RandomState(prndindex, mrndindex)
                 yield Frame(tic, number, prndindex, mrndindex, gamestate, pixels, palette)
             elif kind == SOUND:
-                self._sounds.append(SoundEvent(*json.loads(payload)))
-            elif kind == KEYS:
+                self._sounds.append(SoundEvent(*self._parsed(payload, int, str, str, int, int, int, str)))
+            elif kind == KEYS and len(payload) == _TIC_BYTES:
                 self._tic = int.from_bytes(payload, "little")
-                keys = list(self._keys(self._tic))[:_MOST_KEYS]
+                keys = self._keys_at(self._tic)
                 answer = bytes([len(keys)]) + b"".join(KEY.pack(down, code) for down, code in keys)
                 try:
                     os.write(self._to_child, answer)

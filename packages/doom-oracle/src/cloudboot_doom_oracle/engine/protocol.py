@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import struct
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -70,14 +71,48 @@ class SoundEvent:
     digest: str = ""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class RandomState:
+    """Where the random tables stand: the play's index, and the menu's."""
+
+    prndindex: int
+    mrndindex: int
+
+
 class Engine(Protocol):
     """A run of the game, tic by tic. Leaving the ``with`` block ends it.
 
-    ``version`` names the engine, ``pinned`` says whether its address space is not randomised.
+    Its tics are deterministic: the clock stands still between frames, and a run begins with the clock at 0. So there
+    is nothing to reset within a run; a new run is a new engine. ``version`` names the engine, ``pinned`` says whether
+    its address space is not randomised, ``seed`` where its random tables began.
     """
 
     version: str
     pinned: bool
+    seed: int
+
+    def __enter__(self) -> Self:
+        """The engine itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the run."""
+
+    @property
+    def current_tic(self) -> int:
+        """The last tic that the engine told; 0 before the first."""
+
+    @property
+    def random_state(self) -> RandomState:
+        """The random indices with the last frame; those of the seed before the first."""
+
+    def key(self, tic: int, *, down: bool, code: int) -> None:
+        """Press or release the key with DOOM's ``code`` at a tic that the engine has not asked for yet.
+
+        Raises:
+            ValueError: the tic has passed.
+        """
 
     def frames(self) -> Iterator[Frame]:
         """The frames in the order in which they are drawn."""

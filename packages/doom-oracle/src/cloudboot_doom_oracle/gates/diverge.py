@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from .diagnosis import DIAGNOSES, Diagnosis
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ class Divergence:
     number: int
     expected: FrameRecord | None
     actual: FrameRecord | None
-    diagnosis: str
+    diagnosis: Diagnosis
 
     @property
     def tic(self) -> int:
@@ -48,16 +50,14 @@ def first_divergence(expected: Sequence[FrameRecord], actual: Sequence[FrameReco
     return None
 
 
-def _diagnose(expected: FrameRecord | None, actual: FrameRecord | None) -> str:
+def _diagnose(expected: FrameRecord | None, actual: FrameRecord | None) -> Diagnosis:
     if expected is None or actual is None:
-        return "length: one run ended earlier; another number of frames was drawn before"
+        return DIAGNOSES["length"]
     if expected.tic != actual.tic:
-        return "tic-clock: a frame was drawn at another tic; the clock is not in lock-step"
+        return DIAGNOSES["tic-clock"]
     if (expected.prndindex, expected.mrndindex) != (actual.prndindex, actual.mrndindex):
-        return "prng-drift: a random number more or less was taken; an input event at another tic, or another engine"
-    return (
-        "picture: the random indices are equal and the picture is not; the renderer, the WAD's graphics, or a key's tic"
-    )
+        return DIAGNOSES["prng-drift"]
+    return DIAGNOSES["picture"]
 
 
 def events_around(events: Sequence[SoundEvent], tic: int) -> list[dict[str, object]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from cloudboot_base import GateFailedError, Stage
+from cloudboot_base import Stage
 from cloudboot_doom_oracle.engine.process import CDoomEngine, keys_of
+from cloudboot_doom_oracle.errors import EngineError, OtherWadError
 from cloudboot_doom_oracle.oracle import harvest
 from cloudboot_doom_oracle.oracle.write import files_of
 
 from .context import Difference
+from .diagnosis import DIAGNOSES, failure
 from .diverge import events_around, first_divergence
 
 if TYPE_CHECKING:
@@ -22,12 +24,30 @@ if TYPE_CHECKING:
 _DIFF_LINES = 40
 
 
+def check_source(context: Context) -> None:
+    """Raise unless the oracle was made from the WAD and the script at hand.
+
+    Raises:
+        OtherWadError: it was not; the hint is the diagnosis.
+    """
+    try:
+        context.oracle.check_made_from(context.wad, context.script)
+    except OtherWadError as error:
+        error.hint = error.hint or str(DIAGNOSES["other-source"])
+        raise
+
+
 def run_engine_again(context: Context) -> Mapping[str, object]:
     """Make a fresh harvest from what the oracle was made from."""
-    context.oracle.check_made_from(context.wad, context.script)
+    check_source(context)
     manifest = context.oracle.manifest
     tics = [checkpoint.tic for checkpoint in manifest.checkpoints]
-    context.fresh = harvest(context.wad, context.script, tics, seed=manifest.seed, pin=context.pin)
+    try:
+        context.fresh = harvest(context.wad, context.script, tics, seed=manifest.seed, pin=context.pin)
+    except EngineError as error:
+        if not error.tic:
+            error.hint = error.hint or str(DIAGNOSES["engine-start"])
+        raise
     evidence: dict[str, object] = {
         "engine": context.fresh.manifest.gore_version,
         "oracle_engine": manifest.gore_version,
@@ -44,7 +64,7 @@ def first_frame(context: Context) -> Mapping[str, object]:
     first = context.run.frames[0]
     expected = context.oracle.manifest.checkpoints[0]
     if not context.oracle.frames or first != context.oracle.frames[0]:
-        raise GateFailedError("the first frame is another", evidence={"tic": first.tic, "frame_hash": first.frame_hash})
+        raise failure("picture", "the first frame is another", {"tic": first.tic, "frame_hash": first.frame_hash})
     return {"tic": first.tic, "frame_hash": first.frame_hash, "first_checkpoint": expected.tic}
 
 
@@ -68,7 +88,8 @@ def checkpoints_equal(context: Context, tics: tuple[int, ...] | None) -> Mapping
         if divergence is not None:
             evidence["first_divergence"] = divergence.as_dict()
             evidence["events_around"] = events_around(context.run.events, divergence.tic)
-        raise GateFailedError(f"checkpoints that differ: {', '.join(map(str, wrong))}", evidence=evidence)
+        kind = "oracle-files" if divergence is None else divergence.diagnosis.kind
+        raise failure(kind, f"checkpoints that differ: {', '.join(map(str, wrong))}", evidence)
     return evidence
 
 
@@ -79,7 +100,8 @@ def every_frame(context: Context) -> Mapping[str, object]:
         around = events_around(context.run.events, divergence.tic)
         evidence = {"first_divergence": divergence.as_dict(), "events_around": around}
         _show(context, divergence, around)
-        raise GateFailedError(f"frame {divergence.number} at tic {divergence.tic} differs", evidence=evidence)
+        message = f"frame {divergence.number} at tic {divergence.tic} differs"
+        raise failure(divergence.diagnosis.kind, message, evidence)
     return {"frames": len(context.run.frames), "last_tic": context.run.frames[-1].tic}
 
 
@@ -110,7 +132,7 @@ def harvest_again(context: Context) -> Mapping[str, object]:
         if not path.is_file() or path.read_bytes() != content:
             differing.append(name)
     if differing:
-        raise GateFailedError(f"files that differ: {', '.join(differing)}", evidence={"files": len(fresh)})
+        raise failure("oracle-files", f"files that differ: {', '.join(differing)}", {"files": len(fresh)})
     return {"files": len(fresh), "bytes": sum(map(len, fresh.values()))}
 
 
@@ -128,7 +150,7 @@ def audio_log_equal(context: Context) -> Mapping[str, object]:
             lineterm="",
         )
         evidence["diff"] = list(lines)[:_DIFF_LINES]
-        raise GateFailedError("the audio log is another", evidence=evidence)
+        raise failure("audio-log", "the audio log is another", evidence)
     return evidence
 
 

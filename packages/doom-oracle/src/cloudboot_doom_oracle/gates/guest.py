@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloudboot_base import GateFailedError, Stage
+from cloudboot_base import Stage
 from cloudboot_doom_oracle.audio.mixer import RATE
 from cloudboot_doom_oracle.audio.wav import Wav
 from cloudboot_doom_oracle.engine.process import CDoomEngine
 from cloudboot_doom_oracle.oracle import FrameRecord
 
 from .context import Difference, GuestRun
+from .diagnosis import failure
 from .diverge import events_around, first_divergence
+from .exact import check_source
 from .rig import ScreenRig, play_through_sound, wav_body
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def run_through_devices(context: Context) -> GuestRun:
     waiting = list(context.script.events)
     run = GuestRun()
     manifest = context.oracle.manifest
-    with ScreenRig(context.architecture) as rig:
+    with ScreenRig(context.architecture, context.ring) as rig:
 
         def keys(tic: int) -> Sequence[tuple[bool, int]]:
             due = []
@@ -43,6 +45,7 @@ def run_through_devices(context: Context) -> GuestRun:
                 due.append(rig.press(waiting.pop(0)))
             return due
 
+        run.ring = rig.ring
         run.scanout = f"{rig.mode.width}x{rig.mode.height}"
         due = [checkpoint.tic for checkpoint in manifest.checkpoints]
         with CDoomEngine(context.wad, keys, seed=manifest.seed, pin=context.pin) as engine:
@@ -71,10 +74,16 @@ def run_through_devices(context: Context) -> GuestRun:
 
 def run_devices(context: Context) -> Mapping[str, object]:
     """The devices came up and the whole run went through them."""
-    context.oracle.check_made_from(context.wad, context.script)
+    check_source(context)
     context.guest = run_through_devices(context)
     run = context.guest
-    return {"scanout": run.scanout, "flushes": run.flushes, "flush_errors": 0, "screendumps": len(run.shown)}
+    return {
+        "scanout": run.scanout,
+        "ring": run.ring,
+        "flushes": run.flushes,
+        "flush_errors": 0,
+        "screendumps": len(run.shown),
+    }
 
 
 def _guest(context: Context) -> GuestRun:
@@ -102,7 +111,8 @@ def screen_equal(context: Context) -> Mapping[str, object]:
     if wrong:
         divergence = first_divergence(context.oracle.frames, run.frames)
         evidence["first_divergence"] = None if divergence is None else divergence.as_dict()
-        raise GateFailedError(f"the display shows something else: {', '.join(wrong[:10])}", evidence=evidence)
+        kind = "display" if divergence is None else divergence.diagnosis.kind
+        raise failure(kind, f"the display shows something else: {', '.join(wrong[:10])}", evidence)
     return evidence
 
 
@@ -113,21 +123,20 @@ def keys_arrive(context: Context) -> Mapping[str, object]:
     if run.keys_sent != run.keys_received:
         pairs = zip(run.keys_sent, run.keys_received, strict=False)
         evidence["first_difference"] = next((list(pair) for pair in pairs if pair[0] != pair[1]), None)
-        raise GateFailedError("other keys arrived than were sent", evidence=evidence)
+        raise failure("keys-lost", "other keys arrived than were sent", evidence)
     divergence = first_divergence(context.oracle.frames, run.frames)
     if divergence is not None:
         evidence["first_divergence"] = divergence.as_dict()
-        raise GateFailedError(
-            f"frame {divergence.number} at tic {divergence.tic} is not the oracle's", evidence=evidence
-        )
+        message = f"frame {divergence.number} at tic {divergence.tic} is not the oracle's"
+        raise failure(divergence.diagnosis.kind, message, evidence)
     changed = _first_change(context, run)
     if changed is None:
-        raise GateFailedError("the keys change no frame", evidence=evidence)
+        raise failure("keys-without-effect", "the keys change no frame", evidence)
     first_key = context.script.events[0].tic
     evidence["first_key_at_tic"] = first_key
     evidence["first_frame_changed_at_tic"] = changed
     if changed < first_key:
-        raise GateFailedError(f"frames differ at tic {changed}, before the first key", evidence=evidence)
+        raise failure("tic-clock", f"frames differ at tic {changed}, before the first key", evidence)
     return evidence
 
 
@@ -143,7 +152,7 @@ def _first_change(context: Context, run: GuestRun) -> int | None:
 def sound_equal(context: Context) -> Mapping[str, object]:
     """O-9, gate C-2: what QEMU's sound card plays is the oracle's, sample for sample."""
     expected = context.oracle.exact_sound.samples.astype("<i2").tobytes()
-    body = wav_body(play_through_sound(expected, context.architecture))
+    body = wav_body(play_through_sound(expected, context.architecture, context.ring))
     context.played = Wav(RATE, np.frombuffer(body[: len(body) // 4 * 4], "<i2").reshape(-1, 2).astype(np.int16))
     evidence: dict[str, object] = {"bytes": len(expected), "played": len(body), "rate": RATE}
     if body[: len(expected)] != expected:
@@ -152,9 +161,9 @@ def sound_equal(context: Context) -> Mapping[str, object]:
             (index for index, (ours, theirs) in enumerate(pairs) if ours != theirs), min(len(expected), len(body))
         )
         evidence["first_difference_at_tic"] = at // 1260
-        raise GateFailedError(f"byte {at} differs", evidence=evidence)
+        raise failure("sound-samples", f"byte {at} differs", evidence)
     if any(body[len(expected) :]):
-        raise GateFailedError("there is sound behind the end", evidence=evidence)
+        raise failure("sound-samples", "there is sound behind the end", evidence)
     return evidence
 
 

@@ -17,6 +17,7 @@ from cloudboot_base import UsageError
 from cloudboot_doom_oracle.errors import ManifestError
 from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, read_ppm
 
+from .diagnosis import Diagnosis, of_distance
 from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
 
 if TYPE_CHECKING:
@@ -73,12 +74,25 @@ def chi_square(ours: Counter[int], theirs: Counter[int], colours: int | None = N
 def top_delta(ours: Counter[int], theirs: Counter[int]) -> float:
     """1 minus the Jaccard index of the five most frequent colours: 0 the same five, 1 no common one."""
     left, right = ({colour for colour, _ in side.most_common(_TOP)} for side in (ours, theirs))
-    return 1 - len(left & right) / len(left | right)
+    return 1 - len(left & right) / len(left | right) if left | right else 0.0
+
+
+def _chromatic(canvas: NDArray[np.uint8]) -> Counter[int]:
+    """The histogram without black, which is what a display shows before anything is drawn."""
+    counts = histogram(canvas)
+    del counts[0]
+    return counts
 
 
 def palette_signature(canvas: NDArray[np.uint8], wad: Wad) -> float:
-    """The share of pixels whose colour is in one of the WAD's palettes: 1.0 for what this game can draw."""
-    palettes = np.frombuffer(wad.lump("PLAYPAL"), np.uint8).reshape(-1, 3).astype(np.int64)
+    """The share of pixels whose colour is in one of the WAD's palettes: 1.0 for what this game can draw.
+
+    Engines show a palette as it is, through the first gamma table of DOOM's C source (below 128 one higher), or through
+    that table with the lowest two bits cleared, as chocolate-doom does. Each of the three counts.
+    """
+    plain = np.frombuffer(wad.lump("PLAYPAL"), np.uint8).reshape(-1, 3).astype(np.int64)
+    gamma = np.where(plain < 128, plain + 1, plain)
+    palettes = np.concatenate([plain, gamma, gamma & ~3])
     known = set((palettes[:, 0] << 16 | palettes[:, 1] << 8 | palettes[:, 2]).tolist())
     counts = histogram(canvas)
     return sum(count for colour, count in counts.items() if colour in known) / counts.total()
@@ -96,6 +110,11 @@ class ScreenComparison:
     def passed(self) -> bool:
         """Whether the distance is within the tolerance."""
         return self.chi2 <= self.tolerance
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the distance says, where it is over the tolerance."""
+        return of_distance(self.chi2, self.tolerance)
 
 
 def load_picture(path: Path) -> NDArray[np.uint8]:
@@ -164,8 +183,9 @@ class InputComparison:
 def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPUT_SECONDS) -> InputComparison:
     """Compare screendumps ``t15.ppm``, ... of two runs; keys were pressed right after the first.
 
-    The first pair shows how much two runs differ by themselves. PASS-STRICT: the largest later distance is at least ten
-    times that, and at least half of the five most frequent colours changed. PASS: it is larger by a factor of two.
+    Black does not count. The first pair shows how much two runs differ by themselves. PASS-STRICT: the largest later
+    distance is at least ten times that, and at least half of the five most frequent colours changed. PASS: it is larger
+    by a factor of two.
 
     Raises:
         UsageError: fewer than two moments, or a picture of another size.
@@ -175,7 +195,7 @@ def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPU
         raise UsageError("at least two moments are needed: before the keys, and after")
     chi2, delta = {}, {}
     for second in seconds:
-        ours, theirs = (histogram(load_picture(folder / f"t{second}.ppm")) for folder in (baseline, keypress))
+        ours, theirs = (_chromatic(load_picture(folder / f"t{second}.ppm")) for folder in (baseline, keypress))
         chi2[second] = chi_square(ours, theirs, _COLOURS)
         delta[second] = top_delta(ours, theirs)
     before, *after = seconds

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,7 @@ MIXER_LOG: Final = "mixer_log.json"
 FRAMES: Final = "frames.json"
 REFERENCE: Final = "reference.wav"
 REFERENCE_EXACT: Final = "reference-11025.wav"
+_PPM_HEAD: Final = re.compile(rb"P6\s+(\d{1,5})\s+(\d{1,5})\s+255\s")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,12 +61,11 @@ def read_ppm(data: bytes, path: str) -> NDArray[np.uint8]:
     Raises:
         ManifestError: it is not one, or is cut short.
     """
-    words = data.split(None, 4)
-    if len(words) < 4 or words[0] != b"P6" or words[3] != b"255" or not (words[1] + words[2]).isdigit():
+    found = _PPM_HEAD.match(data)
+    if found is None:
         raise ManifestError("not a binary PPM with 8 bits a sample", structure="ppm", offset=0, path=path)
-    width, height = int(words[1]), int(words[2])
+    width, height, start = int(found[1]), int(found[2]), found.end()
     size = 3 * width * height
-    start = data.index(b"255", 2 + len(words[1]) + len(words[2])) + 4
     if len(data) - start != size:
         raise ManifestError(
             "the picture is not whole", structure="ppm", expected=size, actual=len(data) - start, path=path
@@ -97,9 +98,17 @@ class Oracle:
         path = os.fspath(self.folder / FRAMES)
         try:
             rows = json.loads(self._read(FRAMES))
-            return [FrameRecord(int(tic), str(digest), int(prnd), int(mrnd)) for tic, digest, prnd, mrnd in rows]
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ManifestError(f"not a list of frames: {error}", structure="frames", path=path) from None
+        if not isinstance(rows, list) or not rows:
+            raise ManifestError("not a list of frames", structure="frames", path=path)
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row, list) or [type(value) for value in row] != [int, str, int, int]:
+                raise ManifestError(
+                    "not tic, digest and two random indices", structure="frames", path=path,
+                    actual=str(row)[:80], where={"frame": number},
+                )  # fmt: skip
+        return [FrameRecord(*row) for row in rows]
 
     @property
     def exact_sound(self) -> Wav:

@@ -13,7 +13,7 @@ from cloudboot_doom_oracle.engine.process import run_engine
 from cloudboot_doom_oracle.errors import OracleError
 
 from .files import FrameRecord, ppm_name
-from .manifest import Checkpoint, Manifest
+from .manifest import MOST_TIC, Checkpoint, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 DEFAULT_CHECKPOINTS: Final = (1, 35, 70, 140, 350, 1050)
 _OPS: Final = {"cache": "CacheSound", "play": "PlaySound"}
-_MOST_TIC: Final = 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +105,13 @@ def run_once(
     """
     if not checkpoints or list(checkpoints) != sorted(set(checkpoints)) or not checkpoints[0] >= 0:
         raise UsageError(f"checkpoints are tics that rise, not {list(checkpoints)}")
-    if checkpoints[-1] > _MOST_TIC:
-        raise UsageError(f"there are no checkpoints after tic {_MOST_TIC}")
+    if checkpoints[-1] > MOST_TIC:
+        raise UsageError(f"there are no checkpoints after tic {MOST_TIC}")
     frames: list[FrameRecord] = []
     found: list[Checkpoint] = []
     pictures: dict[int, NDArray[np.uint8]] = {}
     due = list(checkpoints)
-    with start(wad, script, seed=seed, pin=pin) as engine:  # type: ignore[attr-defined]  # every engine is one
+    with start(wad, script, seed=seed, pin=pin) as engine:
         for frame in engine.frames():
             digest = frame.sha256()
             frames.append(FrameRecord(frame.tic, digest, frame.prndindex, frame.mrndindex))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from cloudboot_base import Verdict
+from cloudboot_base import FormatError, Verdict
 from cloudboot_doom_oracle.audio.envelope import envelope
 from cloudboot_doom_oracle.gates.calibration import calibrate
 
@@ -152,6 +152,14 @@ def _calibration(measured: Calibration) -> str:
     )
 
 
+def _measured(context: Context) -> str:
+    """The calibration; of an oracle with a damaged file, what is wrong with it."""
+    try:
+        return _calibration(calibrate(context.oracle))
+    except (FormatError, OSError) as error:
+        return f"<h2>Calibration of the tolerant gates</h2><p>{html.escape(str(error))}</p>"
+
+
 def _accepted(case: ScreenCase | None) -> str:
     return "<td></td>" if case is None else f"<td>{_word(accepted=case.accepted)} {case.chi2:.0f}</td>"
 
@@ -189,6 +197,10 @@ def _heading(gates: Sequence[Gate]) -> str:
 def render_report(context: Context, gates: Sequence[Gate]) -> str:
     """The report as HTML."""
     manifest = context.oracle.manifest
+    try:
+        sound = _envelopes(context)
+    except (FormatError, OSError) as error:
+        sound = f"<h2>Sound</h2><p>{html.escape(str(error))}</p>"
     made = {
         "engine": manifest.gore_version,
         "WAD": f"{manifest.wad}, {manifest.wad_bytes} bytes, sha256 {manifest.wad_hash}",
@@ -203,7 +215,7 @@ def render_report(context: Context, gates: Sequence[Gate]) -> str:
         f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {_heading(gates)}</h1>"
         f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}"
         f"<tr><td></td><td></td><td>all gates</td><td>{sum(gate.seconds for gate in gates):.2f} s</td></tr></table>"
-        f"{_differences(context)}{_pictures(context)}{_envelopes(context)}"
-        f"{_calibration(calibrate(context.oracle))}"
+        f"{_differences(context)}{_pictures(context)}{sound}"
+        f"{_measured(context)}"
         f"<h2>What this does not prove</h2><ul>{limits}</ul>\n"
     )

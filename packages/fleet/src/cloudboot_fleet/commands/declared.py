@@ -10,7 +10,7 @@ from cloudboot_probes.cli.arguments import input_file, path_of
 from cloudboot_probes.cli.commands import Command, Group
 
 if TYPE_CHECKING:
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 
 def _count(text: str) -> int:
@@ -75,7 +75,9 @@ def run(parser: CommandParser) -> None:
         "--scratch", type=path_of, metavar="DIR", help="Where cells have their folders (default: the system's)."
     )
     cluster.add_argument(
-        "--dry-run", action="store_true", help="Print the job script or manifest that would be submitted."
+        "--dry-run",
+        action="store_true",
+        help="Print the job script or manifest that would be submitted, else the plan; run nothing.",
     )
     reports = parser.add_argument_group("reports")
     reports.add_argument(
@@ -102,6 +104,7 @@ def plan(parser: CommandParser) -> None:
     """``cloudboot fleet plan``."""
     _matrix(parser)
     parser.add_argument("--resume", type=path_of, metavar="DIR", help="Use the digests of the campaign in this folder.")
+    parser.add_argument("--all", action="store_true", help="Print every cell, not only the first 20 of each table.")
 
 
 def status(parser: CommandParser) -> None:
@@ -145,7 +148,9 @@ GROUP = Group(
     {
         "run": Command("Run every cell of a matrix; exit 0 only if all pass.", run, f"{_HERE}.running:main"),
         "plan": Command("Print every cell of a matrix and what it needs; run nothing.", plan, f"{_HERE}.planning:main"),
-        "status": Command("Show how far a campaign is; exit 1 if a cell failed.", status, f"{_HERE}.following:status"),
+        "status": Command(
+            "Show how far a campaign is; exit 1 if a cell failed, or it was cut.", status, f"{_HERE}.following:status"
+        ),
         "cancel": Command("End a campaign that runs.", cancel, f"{_HERE}.following:cancel"),
         "worker": Command("Run cells for a scheduler, until it is gone.", worker, f"{_HERE}.serving:worker"),
         "scheduler": Command("Be the scheduler of workers elsewhere.", scheduler, f"{_HERE}.serving:scheduler"),

@@ -27,7 +27,9 @@ _DEVICES = """A DEVICE is one of
   gpt=PARTITION,DISK            GUIDs
   mbr=SIGNATURE,OFFSET
   ramdisk=[DEVICE]\\PATH,{GUID}
-  file=[DEVICE]\\PATH"""
+  file=[DEVICE]\\PATH
+  vhd=[DEVICE]\\PATH,locate=custom:ELEMENT
+  locate=custom:ELEMENT"""
 
 
 def _program() -> Program:

@@ -144,7 +144,7 @@ def _check_file(context: Context, record: Record, extensions: list[Record]) -> N
     context.files[record.number] = facts
     for each in whole:
         try:
-            _note(facts, each, record.number)
+            _note(context, facts, each)
         except Error as error:
             context.caught(error, record=record.number)
     _check_sizes(context, facts, whole)
@@ -219,18 +219,21 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
     return list(present.values())
 
 
-def _note(facts: FileFacts, each: Attribute, number: int) -> None:
+def _note(context: Context, facts: FileFacts, each: Attribute) -> None:
     """What an attribute says of its file."""
     if each.type == Type.STANDARD_INFORMATION and each.resident:
         information = StandardInformation.unpack_from(each.value.ljust(StandardInformation.SIZE, b"\0"))
         facts.attributes, facts.security_id = information.attributes, information.security_id
     elif each.type == Type.FILE_NAME:
-        facts.names.append(filename.parse(each.value, record=number))
+        facts.names.append(filename.parse(each.value, record=facts.number))
     elif each.type == Type.DATA and not each.name and not each.lowest_vcn:
         facts.size, facts.allocated = each.data_size, each.allocated_size
         facts.is_packed = bool(each.flags & (AttributeFlag.COMPRESSED | AttributeFlag.SPARSE))
-    elif each.type == Type.REPARSE_POINT:
-        facts.reparse_tag = int.from_bytes(each.value[:4], "little") if each.resident else 0
+    elif each.type == Type.REPARSE_POINT and not each.lowest_vcn:
+        value = each.value
+        if not each.resident:
+            value = merge(context.volume.storage, context.volume.geometry, [each], complete=False).read_at(0, 4)
+        facts.reparse_tag = int.from_bytes(value[:4], "little")
     elif each.type == Type.SECURITY_DESCRIPTOR:
         facts.has_descriptor = True
     elif each.type == Type.OBJECT_ID:

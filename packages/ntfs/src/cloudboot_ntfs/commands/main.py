@@ -120,6 +120,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         help="Of the volume's own files, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else 0).",
     )  # fmt: skip
     parser.add_argument("--case-sensitive", action="store_true", help="Keep names that differ only in case.")
+    parser.add_argument("--windows-names", action="store_true", help="Refuse names that Windows cannot open.")
     parser.add_argument("--force", action="store_true", help="Replace IMAGE, or overwrite a part of it with --offset.")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from cloudboot_base import new_file, refuse_existing
+from cloudboot_base import UsageError, new_file, refuse_existing
 from cloudboot_base.command import notice, printable
 from cloudboot_base.storage import write_all
 from cloudboot_oci_stream.commands.options import (
@@ -29,10 +29,14 @@ from cloudboot_oci_stream.commands.signing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudboot_base.program import Program
     from cloudboot_oci_stream.download.parallel import Ranges
+    from cloudboot_oci_stream.spec.descriptor import Platform
 
 _COPY = 1 << 20
+_Value = TypeVar("_Value")
 
 
 def add_commands(program: Program) -> None:
@@ -50,7 +54,7 @@ def add_commands(program: Program) -> None:
         help="An annotation of the manifest. May be repeated.",
     )
     push.add_argument(
-        "--created", metavar="TIME", help="The time of creation to write down (RFC 3339); by default none."
+        "--created", type=_time, metavar="TIME", help="The time of creation to write down (RFC 3339); by default none."
     )
     push.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
     add_signing_options(push, key="--sign", prefix="sign-")
@@ -63,7 +67,7 @@ def add_commands(program: Program) -> None:
     pull.add_argument(
         "--ranges", type=_ranges, default="auto", metavar="N", help="Connections at once; by default as many as pay."
     )
-    pull.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    pull.add_argument("--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index that is wanted.")
     add_policy_options(pull)
     add_access_options(pull)
 
@@ -71,13 +75,15 @@ def add_commands(program: Program) -> None:
     copy.add_argument("source", metavar="SOURCE", help="The image.")
     copy.add_argument("target", metavar="TARGET", help="Where it goes.")
     copy.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
-    copy.add_argument("--platform", metavar="OS/ARCH", help="Copy only the manifest for this, of an index.")
+    copy.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="Copy only the manifest for this, of an index."
+    )
     copy.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
     add_access_options(copy)
 
     inspect = program.command("inspect", _inspect, "Describe an image without fetching it.")
     inspect.add_argument("reference", metavar="REFERENCE", help="The image.")
-    inspect.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    inspect.add_argument("--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index that is wanted.")
     add_access_options(inspect)
 
 
@@ -85,13 +91,16 @@ def _push(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.push import push_image
 
     limit = limit_of(options)
+    annotations = dict(options.annotation)
+    if len(annotations) != len(options.annotation):
+        raise UsageError("an annotation is given twice")
     signer = signer_of(options, limit)
     with Meter("push") as progress:
         manifest = push_image(
             sys.stdin.fileno() if options.file == "-" else options.file,
             options.reference,
             title=options.title,
-            annotations=dict(options.annotation),
+            annotations=annotations,
             created=options.created,
             chunk=options.chunk,
             access=access_of(options, limit),
@@ -109,6 +118,8 @@ def _pull(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import fetch_image
 
     output, limit = options.output, limit_of(options)
+    if output == "-":
+        raise UsageError("an image is not written to stdout", hint="name a file; one that is called - is ./-")
     if output is not None:
         refuse_existing(output, force=options.force)
     policy = policy_of(options, limit)
@@ -177,7 +188,7 @@ def _copy(options: argparse.Namespace) -> int:
     }
     text = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
     if options.referrers:
-        text += f", {copied.referrers} referrers"
+        text += f", {copied.referrers} referrer{'' if copied.referrers == 1 else 's'}"
     for digest, reason in copied.left:
         notice("cloudboot-oci-stream", printable(f"left behind: {digest}: {reason}"))
     return show(options, facts, f"{copied.descriptor.digest}: {text}")
@@ -185,13 +196,11 @@ def _copy(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import resolve
-    from cloudboot_oci_stream.spec.descriptor import Platform
     from cloudboot_oci_stream.stores.factory import open_store
 
     limit = limit_of(options)
-    platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, access_of(options, limit))
-    document, manifest, layer = resolve(store, platform=platform, deadline=limit, retry=retry_of(options))
+    document, manifest, layer = resolve(store, platform=options.platform, deadline=limit, retry=retry_of(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -210,6 +219,28 @@ def _annotation(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def _time(text: str) -> str:
+    from cloudboot_oci_stream.spec.descriptor import check_time
+
+    return _checked(check_time, text)
+
+
+def _platform(text: str) -> Platform:
+    from cloudboot_oci_stream.spec.descriptor import Platform
+
+    return _checked(Platform.parse, text)
+
+
+def _checked(read: Callable[[str], _Value], text: str) -> _Value:
+    """What ``read`` makes of an argument, its errors as those of the command line."""
+    from cloudboot_oci_stream.errors import DescriptorError
+
+    try:
+        return read(text)
+    except DescriptorError as error:
+        raise argparse.ArgumentTypeError(error.reason) from None
 
 
 def _ranges(text: str) -> Ranges:

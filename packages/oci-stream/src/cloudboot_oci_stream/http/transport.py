@@ -305,7 +305,7 @@ class Transport:
             if proxy:
                 self._tunnel(sock, proxy, origin, deadline)
             if is_trusted not in self._contexts:
-                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted)
+                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted, deadline=deadline)
             sock = self._contexts[is_trusted].wrap_socket(
                 sock, server_hostname=origin.host, do_handshake_on_connect=False
             )

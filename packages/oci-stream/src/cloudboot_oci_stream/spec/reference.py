@@ -140,6 +140,11 @@ def parse_reference(text: str) -> Reference:
     return RegistryReference(host, repository, tag if colon else None, digest if at else None)
 
 
+def is_tag(text: str) -> bool:
+    """Whether ``text`` has the form of a tag (OCI Distribution Specification 1.1)."""
+    return _TAG.fullmatch(text) is not None
+
+
 def looks_like_host(text: str) -> bool:
     """Whether the first part of a reference is a registry: only then is it not the first part of a repository."""
     return text.lower() == "localhost" or bool(set(text) & set(".:"))

@@ -11,7 +11,7 @@ from cloudboot_probes.inputs import check_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 MAX_MEMORY = 1 << 40
 _REFERENCE = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
@@ -429,6 +429,34 @@ def virtio_record(parser: CommandParser) -> None:
     parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="Where the recording goes.")
     parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
     virtio(parser)
+
+
+def doom_guest(parser: CommandParser) -> None:
+    """``cloudboot doom guest``."""
+    parser.add_argument("--output", "-o", type=path_of, required=True, metavar="FOLDER", help="Where captures go.")
+    parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
+    parser.add_argument(
+        "--oracle", type=input_folder, metavar="FOLDER", help="Capture its checkpoints too, 35 tics a second."
+    )
+    parser.add_argument(
+        "--seconds", type=seconds_list, default=[15, 16, 30, 45, 60], metavar="LIST",
+        help="When to capture (default: 15,16,30,45,60).",
+    )  # fmt: skip
+    parser.add_argument("--keys", action="store_true", help="Press ret, esc, down, ret behind the first of them.")
+    parser.add_argument(
+        "--accelerator",
+        choices=("tcg", "kvm", "auto"),
+        default="auto",
+        help="How the guest's code runs (default: auto).",
+    )
+
+
+def seconds_list(text: str) -> list[int]:
+    """``"15,16,30"`` for argparse: whole seconds of at most an hour, in order."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part[:9]) <= 3600 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of seconds like 15,16,30")
+    return sorted({int(part) for part in parts})
 
 
 def doom_probe(parser: CommandParser) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, exit_code, notice, printable
-from cloudboot_base.program import SHELLS, CommandParser, Program, suggestion
+from cloudboot_base.parser import SHELLS, CommandParser, suggestion
+from cloudboot_base.program import Program
 
 from . import arguments
 from .console import EXIT_CODES, Console, notices, report_error, run_reported
@@ -92,6 +93,11 @@ _IMAGE = {
 _DOOM = {
     "probe": Command(
         "Run the game through virtio devices; exit 0 only if every gate passes.", arguments.doom_probe, "doom:probe"
+    ),
+    "guest": Command(
+        "Boot Debian with chocolate-doom, running free, and capture its screen and sound.",
+        arguments.doom_guest,
+        "doom:guest",
     ),
 }
 _VIRTIO = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import MissingDependencyError, Verdict, new_file
+from cloudboot_base import MissingDependencyError, Verdict, new_file, refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK
 from cloudboot_probes.render.terminal import gate_lines
 
@@ -52,6 +53,58 @@ def probe(options: argparse.Namespace, console: Console) -> int:
             console.say(f"cloudboot: wrote {options.report}")
     passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)
     return OK if passed else CHECK_FAILED
+
+
+def guest(options: argparse.Namespace, console: Console) -> int:
+    """Play in a guest that runs free: screendumps as ``t15.ppm`` and ``frame_ticNNNNNN.ppm``, and ``sound.wav``."""
+    try:
+        import cloudboot_doom_oracle as doom
+    except ImportError:
+        raise MissingDependencyError(
+            "cloudboot-doom-oracle is not installed", hint="pip install 'cloudboot-probes[doom]'"
+        ) from None
+    from cloudboot_doom_oracle.gates.tolerant import INPUT_KEYS
+    from cloudboot_probes import doom_guest
+    from cloudboot_qemu import Machine, QmpError
+
+    target: Path = options.output
+    refuse_existing(target)
+    path = options.wad or next(iter(doom.find_wads()), None)
+    if path is None:
+        raise MissingDependencyError("no IWAD was found", hint="pip install vizdoom, apt install freedoom, or --wad")
+    wad = doom.Wad(path)
+    captures = [(float(second), f"t{second}.ppm") for second in options.seconds]
+    if options.oracle is not None:
+        points = doom.read_oracle(options.oracle).manifest.checkpoints
+        captures += [(point.tic / 35, point.frame_ppm) for point in points]
+    parts = doom_guest.gather(wad, console.say)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        made = Path(scratch) / "captures"
+        made.mkdir()
+        (Path(scratch) / "kernel").write_bytes(parts.kernel)
+        (Path(scratch) / "initrd").write_bytes(parts.initrd)
+        extra = doom_guest.qemu_arguments(Path(scratch) / "kernel", Path(scratch) / "initrd", made / "sound.wav")
+        with Machine(display=False, extra=extra, accelerator=options.accelerator, processors=2) as machine:
+            for notice in machine.notices:
+                console.say(f"cloudboot: {notice}")
+            play = doom_guest.Play(machine)
+            console.say(f"cloudboot: the game shows its first picture after {machine.elapsed:.0f} s")
+            for seconds, name in sorted(captures):
+                (made / name).write_bytes(play.at(seconds))
+                if options.keys and name == f"t{options.seconds[0]}.ppm":
+                    machine.send_keys(*INPUT_KEYS)
+            with contextlib.suppress(QmpError):  # QEMU may be gone before it answers
+                machine.qmp("quit")
+            machine.wait(10.0)
+        made.rename(target)
+    names = sorted(file.name for file in target.iterdir())
+    if console.json:
+        packages = [package.as_dict() for package in parts.sources]
+        console.result({"folder": os.fspath(target), "files": names, "packages": packages})
+    else:
+        console.print(f"{target}: {len(captures)} screendumps and sound.wav")
+    return OK
 
 
 def _gates(context: object) -> Iterator[Gate]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import UsageError
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_probes.errors import RecipeError
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from cloudboot_ufs2.layout.geometry import Geometry, max_file_size, plan
 from cloudboot_ufs2.layout.options import Options
 from cloudboot_ufs2.layout.superblock import derived_id
 from cloudboot_ufs2.reader.extattr import pack_attributes
+from cloudboot_vfs.notices import Notices
 
 from .allocate import Allocator
 from .journal import add_journal, journal_size
 from .node import Node, directories, nodes
-from .notices import Notices
 from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
 from .source import check_links, finish, path_of, prune, read_tree

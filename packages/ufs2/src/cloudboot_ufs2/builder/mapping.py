@@ -8,16 +8,17 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2.errors import SourceError
+from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
 from .node import Node, device_number
 from .paxattr import attributes_from
-from .source import check_name, finish, read_tree, shown, symlink_node
+from .source import check_name, finish, read_tree, symlink_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _MOST_LINKS = 40
 _SPECIAL = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK}

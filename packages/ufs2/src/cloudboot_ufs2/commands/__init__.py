@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from cloudboot_base.program import CommandParser, Declare
+    from cloudboot_base.parser import CommandParser, Declare
 
 PROGRAM: Final = "cloudboot-ufs2"
 

@@ -19,7 +19,7 @@ from .layout import add_layout, layout_of
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
     from cloudboot_ufs2.builder.builder import Built, Source
 
 _IMAGE = "The file to make, or with --offset the disk to write into."

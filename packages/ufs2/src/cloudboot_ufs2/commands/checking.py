@@ -18,7 +18,7 @@ from .common import add_freebsd, add_image, add_superblock, add_writable_image, 
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
 
 
 def check(parser: CommandParser) -> Main:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 
 def add_place(parser: CommandParser) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
     from cloudboot_ufs2.editor.edit import WritableUFS2
 
 

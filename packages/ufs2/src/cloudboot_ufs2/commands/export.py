@@ -7,9 +7,9 @@ import contextlib
 import dataclasses
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from cloudboot_base import UsageError, command
+from cloudboot_base import UsageError, command, read_file
 from cloudboot_ufs2.exporter.compare import FIELDS, Difference, compare
 from cloudboot_ufs2.exporter.extract import extract as write_archive
 from cloudboot_ufs2.exporter.presets import PRESETS
@@ -18,7 +18,9 @@ from cloudboot_ufs2.exporter.verify import verify as verify_boot
 from .common import add_image, escaped, volume
 
 if TYPE_CHECKING:
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
+
+_MOST_CONFIGURATION: Final = 1 << 20
 
 
 def export(parser: CommandParser) -> Main:
@@ -56,8 +58,7 @@ def _export(options: argparse.Namespace) -> int:
     selection = PRESETS[options.preset] if options.preset else options.patterns or ("*",)
     configuration = None
     if options.loader_conf is not None:
-        with open(options.loader_conf, "rb") as file:
-            configuration = file.read()
+        configuration = read_file(options.loader_conf, _MOST_CONFIGURATION)
     if options.archive != "-" and not options.force and os.path.lexists(options.archive):
         # Before minutes are spent on decompressing.
         raise FileExistsError(17, "the file exists; --force replaces it", options.archive)

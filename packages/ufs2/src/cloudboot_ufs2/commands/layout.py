@@ -11,7 +11,7 @@ from cloudboot_ufs2.layout.options import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
 _BLOCK_SIZE = 32768
 _FRAGMENTS = 8  # of a block, at most

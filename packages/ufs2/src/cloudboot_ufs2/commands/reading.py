@@ -19,7 +19,7 @@ from .common import add_image, escaped, volume
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
     from cloudboot_ufs2.reader.file import UFS2File
     from cloudboot_ufs2.reader.reader import UFS2
     from cloudboot_vfs import Stat

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2 import errors
-from cloudboot_ufs2.builder.source import shown
 from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
+from cloudboot_vfs.notices import shown
 
 from .room import Need, Room, need_of, need_of_data, need_of_symlink
 

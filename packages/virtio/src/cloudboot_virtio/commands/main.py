@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from cloudboot_base import in_file
 from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json
 from cloudboot_base.program import Program
+from cloudboot_base.storage import open_file
 from cloudboot_virtio.errors import DeviceBrokenError
 from cloudboot_virtio.layout.constants import DeviceId, Feature
 from cloudboot_virtio.recording import replay
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 def replay_command(options: argparse.Namespace) -> int:
     """Replay a recording and say what happened."""
-    with open(options.recording, "rb") as file:
+    with in_file(options.recording), open(open_file(options.recording), "rb") as file:
         result = replay(file)
     if options.json:
         print_json(result.as_dict())

@@ -13,9 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from cloudboot_ufs2.errors import SourceError
-
-from .source import shown
+from .errors import SourceError
+from .notices import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +66,7 @@ class TarReader:
     """The members of the archive in the file ``fd``, in order."""
 
     def __init__(self, fd: int, label: str, notices: Notices) -> None:
-        self._fd, self._label, self._notices = fd, label, notices
+        self._fd, self.label, self._notices = fd, label, notices
         self._size = os.fstat(fd).st_size
         self._globals: Records = {}
         self.ended = False  #: whether a block of zeros marked the end
@@ -92,7 +91,7 @@ class TarReader:
                 if first:
                     raise self._not_an_archive(header)
                 text = "a damaged archive: no header where one should be"
-                raise SourceError(text, member=self._label, actual=f"byte {at}")
+                raise SourceError(text, member=self.label, actual=f"byte {at}")
             first = False
             kind, stored = header[156:157], self._number(header, 124, 12, "size")
             data = at + BLOCK
@@ -101,7 +100,7 @@ class TarReader:
                 if kind == b"g":
                     self._global(payload)
                 elif kind in b"xX":
-                    found, parts = _pax_records(payload, self._label)
+                    found, parts = _pax_records(payload, self.label)
                     records, sparse_map = found, parts  # of two headers in a row the last counts
                 else:
                     long[kind] = payload.split(b"\0", 1)[0]
@@ -117,11 +116,11 @@ class TarReader:
             if any(rest):
                 if first:
                     raise self._not_an_archive(rest)
-                raise SourceError("a damaged archive, or one that was cut short", member=self._label)
+                raise SourceError("a damaged archive, or one that was cut short", member=self.label)
         if records or long:
-            raise SourceError("the archive ends after an extended header", member=self._label)
+            raise SourceError("the archive ends after an extended header", member=self.label)
         if first and not self.ended:
-            raise SourceError("not a tar archive", member=self._label)
+            raise SourceError("not a tar archive", member=self.label)
 
     def _look_behind(self, end: int, *, empty: bool) -> None:
         """Look at what follows the mark at ``end``: GNU tar and libarchive pass over it, unless they are told not to.
@@ -134,7 +133,7 @@ class TarReader:
         if at == len(behind) // BLOCK * BLOCK:
             return
         if _is_header(behind[at : at + BLOCK]):
-            self._notices.add("members behind the end of the archive are left out", self._label)
+            self._notices.add("members behind the end of the archive are left out", self.label)
         elif empty:
             raise self._not_an_archive(behind)
 
@@ -142,8 +141,8 @@ class TarReader:
         """The error for a file that begins with ``head``."""
         for at, magic, name, hint in _FOREIGN:
             if head.startswith(magic, at):
-                return SourceError(f"not a tar archive but {name}", member=self._label, hint=hint)
-        return SourceError("not a tar archive", member=self._label)
+                return SourceError(f"not a tar archive but {name}", member=self.label, hint=hint)
+        return SourceError("not a tar archive", member=self.label)
 
     def _member(
         self,
@@ -330,15 +329,15 @@ class TarReader:
 
     def _payload(self, data: int, size: int) -> bytes:
         if size > _MOST_EXTENDED or data + size > self._size:
-            raise SourceError("an extended header that leaves the archive", member=self._label, actual=size)
+            raise SourceError("an extended header that leaves the archive", member=self.label, actual=size)
         return os.pread(self._fd, size, data)
 
     def _global(self, payload: bytes) -> None:
         """Records for all members that follow; a path for all of them would let only the last one stay."""
-        found, _ = _pax_records(payload, self._label)
+        found, _ = _pax_records(payload, self.label)
         for key in (b"path", b"linkpath", b"size"):
             if found.pop(key, None):
-                self._notices.add(f"a global header with a {key.decode()} is not followed", self._label)
+                self._notices.add(f"a global header with a {key.decode()} is not followed", self.label)
         self._globals.update(found)
         self._globals = {key: value for key, value in self._globals.items() if value or key in _NUMERIC}
 
@@ -350,11 +349,11 @@ class TarReader:
                 (1 << 8 * length - 1) - 1
             )  # fmt: skip
             if value < 0 and field != "mtime":
-                raise SourceError("a negative number", member=member or self._label, actual=f"{field} {value}")
+                raise SourceError("a negative number", member=member or self.label, actual=f"{field} {value}")
             return value
         text = raw.split(b"\0", 1)[0].strip(b" ")
         if not _NUMBER.match(text):
-            raise SourceError("not an octal number", member=member or self._label, actual=f"{field} {shown(text)}")
+            raise SourceError("not an octal number", member=member or self.label, actual=f"{field} {shown(text)}")
         return int(text or b"0", 8)
 
 
