@@ -97,7 +97,7 @@ def _add_reading(parser: CommandParser) -> None:
         "--backup",
         choices=get_args(BackupPolicy),
         default="allow",
-        help="Never read the backup (ignore), read it if the primary copy is damaged (allow), read nothing else (only), "
+        help="Do not read the backup (ignore), read it if the primary is damaged (allow), read only the backup (only), "
         "or require that both copies are valid and equal (default: allow).",
     )
     parser.add_argument(
