@@ -59,7 +59,7 @@ def _options(parser: CommandParser) -> list[argparse.Action]:
 
 
 def _positionals(parser: CommandParser) -> list[argparse.Action]:
-    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001
+    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 -- as above
 
 
 def _global_words() -> list[str]:

@@ -50,7 +50,7 @@ def need_guest() -> None:
     """
     if not HAVE_GUEST:
         raise MissingDependencyError(
-            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install cloudboot-doom-oracle[guest]"
+            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install 'cloudboot-doom-oracle[guest]'"
         )
 
 

@@ -152,7 +152,7 @@ class _FsOptions(argparse.Action):
         parser: argparse.ArgumentParser,  # noqa: ARG002 -- argparse's signature, here and below
         namespace: argparse.Namespace,
         values: str | Sequence[Any] | None,
-        option_string: str | None = None,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002 -- as above
     ) -> None:
         found = dict(getattr(namespace, self.dest))
         for word in str(values).split(","):
