@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2.builder.builder import build as build_volume
-from cloudboot_ufs2.builder.builder import newfs as make_empty
+from cloudboot_ufs2.builder.builder import format as make_empty
 from cloudboot_ufs2.layout.constants import DEV_BSIZE
 
 from . import PROGRAM
