@@ -282,7 +282,7 @@ def test_a_record_of_the_volume_over_several_pages(shape: tuple[int, int]) -> No
 @pytest.fixture(scope="module")
 def damaged() -> bytes:
     volume = bytearray(8 << 20)
-    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]
+    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]  # by value
     return bytes(volume)
 
 

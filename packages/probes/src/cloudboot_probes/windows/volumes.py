@@ -49,7 +49,7 @@ def find_volume(storage: Storage, path: Path) -> ntfs.NTFS:
     """The first NTFS volume of a disk that has Windows in it. The disk may be a volume without a table.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is no such system.
     """
     for place in _places(storage):
         try:
