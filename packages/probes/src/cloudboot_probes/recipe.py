@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudboot_base.command import parse_size
 from cloudboot_base.parser import suggestion
+from cloudboot_base.storage import read_file
 
 from .errors import RecipeError
-from .inputs import read_file
 from .manifest import PATH as MANIFEST_PATH
 
 if TYPE_CHECKING:

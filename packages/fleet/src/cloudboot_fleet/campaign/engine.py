@@ -36,7 +36,7 @@ _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Seconds of work that are handed out ahead for each slot, and the most cells that this may be. Without cells ahead a
 #: worker waits for the way to the client and back, which takes some milliseconds.
 _AHEAD, _MOST_AHEAD = 0.25, 16
-#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried for ever.
+#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried forever.
 _MOST_UNCOUNTED = 30
 
 

@@ -45,7 +45,7 @@ _MOST_ROWS = 8
 
 
 def live_table(campaign: Campaign) -> str:
-    """The table that stands below everything else on a terminal: counts, rate and time left, then what runs."""
+    """The table that is below everything else on a terminal: counts, rate and time left, then what runs."""
     tally = campaign.tally
     share = 100 * tally.done // tally.total if tally.total else 100
     head = [f"{tally.done} of {tally.total} cells ({share} %)", f"{tally.failing} failing"]
