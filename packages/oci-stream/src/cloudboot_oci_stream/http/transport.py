@@ -344,11 +344,17 @@ class Transport:
         lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
         watched = WatchedSocket(sock, self._access, deadline)
-        watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-        with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
-            answer.begin()
-            if not 200 <= answer.status < 300:
-                raise proxy_refusal(proxy.origin, answer.status)
+        try:
+            watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+            with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+                answer.begin()
+                if not 200 <= answer.status < 300:
+                    raise proxy_refusal(proxy.origin, answer.status)
+        except OciError:
+            raise
+        except FOREIGN as error:
+            said = "it says nothing" if isinstance(error, TimeoutError) else _reason(error)
+            raise ProxyError(f"no connection through the proxy {proxy.origin}: {said}") from error
 
     def _send(
         self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
