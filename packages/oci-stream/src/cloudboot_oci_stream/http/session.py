@@ -58,7 +58,7 @@ _MEANINGS = {
 
 
 class Session:
-    """One registry, as one user. Holds no connection; safe to share between threads."""
+    """One registry, as one user. Keeps connections for the requests that follow; safe to share between threads."""
 
     def __init__(self, reference: RegistryReference, access: Access) -> None:
         name, port = split_host(_HUB_SERVER if canonical_host(reference.host) == HUB else reference.host)

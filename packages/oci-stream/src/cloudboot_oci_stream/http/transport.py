@@ -220,7 +220,7 @@ class Response:
 
 
 class Transport:
-    """Makes connections the way an :class:`Access` says."""
+    """Makes connections the way an :class:`Access` says, and keeps those that can be used again until it goes."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
