@@ -228,7 +228,8 @@ def test_a_new_interface_is_announced_and_its_drivers_start_anew(firmware: Firmw
 
 
 def test_the_longest_device_path_wins_and_the_rest_is_what_is_left(firmware: Firmware) -> None:
-    texts = ["PciRoot(0x0)", "PciRoot(0x0)/Pci(0x1,0x0)", "PciRoot(0x0)/Pci(0x1,0x0)/Sata(0x1,0xFFFF,0x0)", "PciRoot(0x1)"]
+    device = "PciRoot(0x0)/Pci(0x1,0x0)"
+    texts = ["PciRoot(0x0)", device, f"{device}/Sata(0x1,0xFFFF,0x0)", "PciRoot(0x1)"]
     paths = [DevicePath.from_text(text).pack() for text in texts]
     handles = [firmware.handles.publish({MINE: 0, DEVICE_PATH: firmware.allocator.place(path)}) for path in paths]
     asked = DevicePath.from_text("PciRoot(0x0)/Pci(0x1,0x0)/Sata(0x0,0xFFFF,0x0)").pack()
