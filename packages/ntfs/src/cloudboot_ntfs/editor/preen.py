@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_base.overlay import Overlay, flush
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.checker.check import survey
 from cloudboot_ntfs.checker.space import bits_of
 from cloudboot_ntfs.errors import NtfsError, ReadOnlyError, RepairRefusedError
