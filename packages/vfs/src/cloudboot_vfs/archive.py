@@ -243,7 +243,7 @@ class _Extracted:
 
 
 def without_links(reader: TarReader, fd: int) -> dict[str, Storage | None]:
-    """What stands at which path once the archive is extracted, for a file system that has no links.
+    """What is at which path once the archive is extracted, for a file system that has no links.
 
     As with GNU tar and bsdtar the last member of a name wins. A hard link is a file of its own, a symbolic link is what
     it leads to within the archive. ``None`` stands for a directory; the contents are read from ``fd``.

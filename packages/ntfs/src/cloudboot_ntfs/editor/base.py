@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.layout.constants import (
     AttributeFlag,
     FileAttribute,

@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.layout.constants import TAG_WOF, FileAttribute, RecordFlag, Type
 from cloudboot_ntfs.layout.index import pack_last, pack_root
 from cloudboot_ntfs.layout.records import ReparseHead

@@ -108,7 +108,7 @@ class UnicornProcessor:
         ]()
 
     def _set_up_amd64(self) -> None:
-        """Paging and segments: the tables stand in the first 64 KiB, which the firmware keeps reserved."""
+        """Paging and segments: the tables are in the first 64 KiB, which the firmware keeps reserved."""
         uc = self._uc
         gigabytes = max(4, -(-self.memory.end // (1 << 30)))
         tables, descriptors = X86_TABLES, X86_TABLES - 4096
@@ -246,7 +246,7 @@ class UnicornProcessor:
             return self._fault_at(at, code)
 
     def _is_undefined(self, at: int) -> bool:
-        """Whether amd64's processor stands at UD2; where a program has handlers, Unicorn stops there without a word."""
+        """Whether amd64's processor is at UD2; where a program has handlers, Unicorn stops there without a word."""
         return self.architecture.name == "amd64" and (self._byte(at), self._byte(at + 1)) == _UD2
 
     def _deliver(self, number: int, at: int) -> int | None:
@@ -376,5 +376,5 @@ class UnicornProcessor:
         return None
 
 
-#: Where the page tables of amd64 stand, after a page that holds the descriptor table.
+#: Where the page tables of amd64 are, after a page that holds the descriptor table.
 X86_TABLES = 0x2000

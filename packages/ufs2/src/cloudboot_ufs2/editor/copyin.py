@@ -36,7 +36,7 @@ class CopiedIn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Item:
-    """Something of the host, where it is to stand, and what stands there now."""
+    """Something of the host, where it is to be, and what is there now."""
 
     host: str
     path: str
