@@ -322,7 +322,7 @@ def impostor(wad: Wad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         program.chmod(0o755)
         monkeypatch.setattr(sys, "executable", os.fspath(program))
-        return CDoomEngine(wad, timeout=5.0)
+        return CDoomEngine(wad, timeout=60.0)
 
     return make
 

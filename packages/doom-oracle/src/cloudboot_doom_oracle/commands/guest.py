@@ -60,5 +60,8 @@ def add_guest_harvest(program: Program) -> None:
     made.add_argument(
         "--captures", required=True, metavar="FOLDER", help="Screendumps (PPM), named as the oracle's frames."
     )
-    made.add_argument("--tolerance-chi2", type=chi2_argument, default=TOLERANCE_CHI2, metavar="N")
+    made.add_argument(
+        "--tolerance-chi2", type=chi2_argument, default=TOLERANCE_CHI2, metavar="N",
+        help="The chi-square distance that screen verify accepts (default: 50000).",
+    )  # fmt: skip
     made.add_argument("--force", action="store_true", help="Replace a guest oracle.")

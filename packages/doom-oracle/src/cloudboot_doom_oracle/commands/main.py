@@ -20,6 +20,7 @@ from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
+from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
@@ -120,8 +121,8 @@ def _tell_gate(gate: Gate, *, verbose: bool) -> None:
     if gate.error:
         print(f"{'':15}{gate.error.get('message')}")
     if verbose or gate.error:
-        for name, value in gate.evidence.items():
-            print(f"{'':15}{name}: {value}")
+        for line in evidence_lines(gate.evidence):
+            print(f"{'':15}{line}")
 
 
 def add_checkpoint_command(options: argparse.Namespace) -> int:
@@ -267,16 +268,24 @@ def build_program() -> Program:
     )
     made = program.command("harvest", harvest_command, "Run the engine and write an oracle.")
     made.add_argument("--out", metavar="FOLDER", help="Where the oracle goes; nothing is written without it.")
-    made.add_argument("--seed", type=int, default=0, help="Index at which the random tables start (default: 0).")
-    made.add_argument("--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS")
+    made.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="Index at which the random tables start (default: 0)."
+    )
+    made.add_argument(
+        "--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS",
+        help="Tics whose frames are kept (default: 1,35,70,140,350,1050).",
+    )  # fmt: skip
     made.add_argument("--verify-audio-log", metavar="FILE", help="Compare the audio log with this one.")
     made.add_argument("--force", action="store_true", help="Replace an oracle.")
     add_run_options(made)
     add_guest_harvest(program)
     verify = program.command("verify", verify_command, "Run the gates over an oracle.")
-    verify.add_argument("oracle", metavar="ORACLE")
+    verify.add_argument("oracle", metavar="ORACLE", help="A folder that harvest wrote.")
     verify.add_argument("--no-guest", action="store_true", help="Gates A and C-1 only: no machine.")
-    verify.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
+    verify.add_argument(
+        "--architecture", "--arch", dest="arch", default="amd64", choices=ARCHITECTURES,
+        help="The machine (default: amd64).",
+    )  # fmt: skip
     verify.add_argument(
         "--sample-every", type=count_argument, default=0, metavar="N", help="Also look at every N-th frame."
     )
@@ -284,33 +293,39 @@ def build_program() -> Program:
     add_run_options(verify)
     add_judging(program)
     add = program.command("add-checkpoint", add_checkpoint_command, "Harvest again with more checkpoints.")
-    add.add_argument("oracle", metavar="ORACLE")
-    add.add_argument("tics", type=tics, metavar="TICS")
+    add.add_argument("oracle", metavar="ORACLE", help="A folder that harvest wrote; it is replaced.")
+    add.add_argument("tics", type=tics, metavar="TICS", help="Tics to add, like 200,230.")
     add_run_options(add)
     diff = program.command("diff", diff_command, "Find the first tic at which two oracles differ.")
-    diff.add_argument("one", metavar="ORACLE")
-    diff.add_argument("other", metavar="ORACLE")
+    diff.add_argument("one", metavar="ORACLE", help="A folder that harvest wrote.")
+    diff.add_argument("other", metavar="OTHER", help="Another one.")
     audio = program.command("audio", audio_command, "Compare the loudness of two recordings.")
-    audio.add_argument("verb", choices=["verify"])
-    audio.add_argument("--reference", required=True, metavar="WAV")
-    audio.add_argument("--capture", required=True, metavar="WAV")
+    audio.add_argument("verb", choices=["verify"], metavar="verify", help="The only verb.")
+    audio.add_argument("--reference", required=True, metavar="WAV", help="What it must sound like.")
+    audio.add_argument("--capture", required=True, metavar="WAV", help="What was recorded.")
     add_audio_options(audio)
     keys = program.command("input", input_command, "Compare screendumps without and with keys.")
-    keys.add_argument("verb", choices=["verify"])
-    keys.add_argument("--baseline", required=True, metavar="FOLDER")
-    keys.add_argument("--keypress", required=True, metavar="FOLDER")
-    keys.add_argument("--seconds", type=tics, default=list(INPUT_SECONDS))
+    keys.add_argument("verb", choices=["verify"], metavar="verify", help="The only verb.")
+    keys.add_argument("--baseline", required=True, metavar="FOLDER", help="t15.ppm, ... of a run without keys.")
+    keys.add_argument("--keypress", required=True, metavar="FOLDER", help="Those of a run with keys at the first.")
+    keys.add_argument(
+        "--seconds", type=tics, default=list(INPUT_SECONDS), metavar="LIST",
+        help="When they were taken (default: 15,16,30,45,60).",
+    )  # fmt: skip
     screen = program.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
-    screen.add_argument("verb", choices=["verify"])
+    screen.add_argument("verb", choices=["verify"], metavar="verify", help="The only verb.")
     screen.add_argument("oracle", metavar="ORACLE", help="An oracle that was harvested from a guest.")
     screen.add_argument("captures", metavar="FOLDER", help="Screendumps, named as the oracle's frames.")
     long = program.command("soak", soak_command, "Run many tics through the display, every frame to its fence.")
     long.add_argument("--tics", type=count_argument, default=10_000, metavar="N", help="How many (default: 10000).")
     long.add_argument("--sample-every", type=count_argument, default=200, metavar="N", help="Look at every N-th frame.")
-    long.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
+    long.add_argument(
+        "--architecture", "--arch", dest="arch", default="amd64", choices=ARCHITECTURES,
+        help="The machine (default: amd64).",
+    )  # fmt: skip
     add_run_options(long)
     playing = program.command("play", play_command, "Play in the terminal: arrows, f fires, space opens, Ctrl-C ends.")
-    playing.add_argument("--wad", help="An IWAD (default: that of an installed package).")
+    playing.add_argument("--wad", metavar="FILE", help="An IWAD (default: that of an installed package).")
     return program
 
 
