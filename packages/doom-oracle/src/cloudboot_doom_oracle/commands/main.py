@@ -164,6 +164,7 @@ def audio_command(options: argparse.Namespace) -> int:
     )
     passed = compared.passes(options.min_ratio)
     kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
+    kind = "sound-silent" if compared.silent else kind
     diagnosis = None if passed else DIAGNOSES[kind]
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}
