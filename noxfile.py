@@ -46,8 +46,8 @@ each_package = nox.parametrize("package", [nox.param(name, id=name) for name in 
 DRIVEN_BY_MACHINES = {"virtio", "doom-oracle"}
 USED_BY = {
     "vfs": {
-        "fat": ("test_fsspec.py", "test_pyfs.py", "test_volume.py"),
-        "ufs2": ("test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
+        "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
+        "ufs2": ("test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
     }
 }
 

@@ -21,7 +21,7 @@ from cloudboot_fleet import Campaign, CampaignFolder, Finished, FolderResults, L
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudboot_fleet import Pinned
+    from cloudboot_fleet import Handed
 
 CLOUDBOOT = str(Path(sys.executable).with_name("cloudboot"))
 PROBES = int(os.environ.get("PROBES", "40"))
@@ -96,10 +96,12 @@ class Simulated:
     def __init__(self) -> None:
         self._ended: list[Finished | Lost] = []
 
-    def submit(self, pinned: Pinned, _attempt: int, _avoid: Sequence[str]) -> None:
-        status = "failed" if pinned.cell.index % 10 == 0 else "passed"
-        cause = f"gate: number {pinned.cell.index} failed" if status == "failed" else None
-        self._ended.append(Finished(pinned.key, {"status": status, "seconds": 0.01, "cause": cause}))
+    def submit(self, handed: Sequence[Handed]) -> None:
+        for each in handed:
+            index = each.pinned.cell.index
+            status = "failed" if index % 10 == 0 else "passed"
+            cause = f"gate: number {index} failed" if status == "failed" else None
+            self._ended.append(Finished(each.pinned.key, {"status": status, "seconds": 0.01, "cause": cause}))
 
     def wait(self, _seconds: float) -> list[Finished | Lost]:
         ended, self._ended = self._ended, []
@@ -122,7 +124,7 @@ def simulated(count: int, place: Path) -> None:
     with CampaignFolder.new(place) as folder:
         folder.lock("simulated", "none")
         pins = Pins(place)
-        total = sum(pins.gather(matrix).values())
+        total = sum(block.cells for block in pins.gather(matrix).values())
         done = Campaign(matrix, pins, FolderResults(folder.cells), folder, Simulated(), total=total).run().done
     seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -171,7 +171,6 @@ def test_a_dirty_fat16_volume() -> None:
     [
         ("BPB_BytsPerSec", "H", 0),
         ("BPB_BytsPerSec", "H", 500),
-        ("BPB_BytsPerSec", "H", 4096),
         ("BPB_SecPerClus", "B", 0),
         ("BPB_SecPerClus", "B", 3),
         ("BPB_RsvdSecCnt", "H", 0),
@@ -180,7 +179,6 @@ def test_a_dirty_fat16_volume() -> None:
         ("BPB_RootEntCnt", "H", 512),
         ("BPB_FATSz16", "H", 1),
         ("BPB_TotSec32", "I", 0),
-        ("BPB_TotSec32", "I", 0xFFFFFFFF),
         ("BPB_TotSec32", "I", 3),
     ],
 )
@@ -192,11 +190,26 @@ def test_what_has_no_usable_boot_sector_is_no_volume(volume: Volume, field: str,
 
 
 @pytest.mark.parametrize(
+    ("field", "code", "value", "kind"),
+    [
+        (bpb("BPB_BytsPerSec"), "H", 4096, "truncated"),
+        (bpb("BPB_TotSec32"), "I", 0xFFFFFFFF, "truncated"),
+        (bpb("BPB_TotSec32"), "I", 0xFFFFFFFF, "fat-length"),
+        (bpb32("BPB_FATSz32"), "I", 1, "fat-length"),
+    ],
+)
+def test_sizes_that_contradict_one_another_are_findings(
+    volume: Volume, field: int, code: str, value: int, kind: str
+) -> None:
+    poke(volume.data, field, code, value)
+    assert kind in volume.kinds()
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("BPB_FATSz32", 0),
         ("BPB_FATSz32", 0xFFFFFFFF),
-        ("BPB_FATSz32", 1),
         ("BPB_RootClus", 0),
         ("BPB_RootClus", 1 << 31),
     ],

@@ -12,4 +12,4 @@ README = Path(__file__).parents[1] / "README.md"
 def test_examples(tmp_path: Path) -> None:
     library, command = README.read_text(encoding="utf-8").split("## Command\n")
     assert run_examples(library, tmp_path, warnings="ignore") == 2  # PyFilesystem2 imports pkg_resources
-    assert run_examples(command, tmp_path) == 1
+    assert run_examples(command, tmp_path) == 2

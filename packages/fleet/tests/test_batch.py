@@ -124,4 +124,4 @@ def test_what_cannot_be_submitted_is_said(tmp_path: Path, capsys: pytest.Capture
     assert "has no secret" in printed(tmp_path, '[cluster]\nimage = "i"\n', "kubernetes", capsys)
     assert "did you mean queue?" in printed(tmp_path, '[cluster]\nqueu = "i"\n', "slurm", capsys)
     assert "cores is not int" in printed(tmp_path, "[cluster]\ncores = true\n", "slurm", capsys)
-    assert "2 cloudboot: error: --dry-run shows" in printed(tmp_path, "", "local", capsys)
+    assert "1 cell of nightly" in printed(tmp_path, "", "local", capsys)

@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import re
+import tomllib
 import tracemalloc
 from pathlib import Path
 
@@ -11,48 +13,112 @@ from cloudboot_fleet import Pins, parse
 from cloudboot_fleet.errors import MatrixError, PinError
 from cloudboot_fleet.matrix import KINDS
 from cloudboot_fleet.matrix.pins import tree_digest
+from cloudboot_fleet.matrix.places import Key, lines_of
 from cloudboot_oci_stream import push_image
 
+README = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)[0]
 PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "demo"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "hint"),
+    ("text", "line", "told", "hint"),
     [
-        ("", "has no cells", "[[cells]]"),
-        ("name = 3", "name is 3, not text", None),
-        ('name = "A B"\n' + PROBE, "not lower-case letters", None),
-        ("[[cells]]", "has no kind", "probe"),
-        ('[[cells]]\nkind = "prob"', "the kind 'prob'", "did you mean probe?"),
-        ("[[cells]", "Expected", None),
-        ('cell = 1\n[[cells]]\nkind = "nothing"', "the file has no key cell", "did you mean cells?"),
-        ('[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"', "has none of image, recipe", None),
-        (PROBE + 'image = "a"', "more than one of", None),
-        (PROBE + 'architecture = ["amd64", "arm46"]', "no architecture is called 'arm46'", "did you mean arm64?"),
-        (PROBE + "architecture = 3", "architecture is 3, not str", None),
-        (PROBE + 'architectur = "amd64"', "has no parameter architectur", "did you mean architecture?"),
-        (PROBE + "repeat = []", "repeat has no value", None),
-        (PROBE + "repeat = [1, 1]", "a value twice", None),
-        (PROBE + "repeat = true", "repeat is True, not int", None),
-        (PROBE + 'memory = "{nothing}"', "{nothing} names no value", None),
-        (PROBE + '[[cells.exclude]]\nfirmware = "qemu"', "none of its axes", None),
-        (PROBE + '[[cells.exclude]]\nsystem = "demo"', "every cell is excluded", None),
-        (PROBE + "[cells.limits]\nmemory = -1", "memory is -1, not a whole number", None),
-        (PROBE + '[cells.limits]\nmemory = "2X"', "is not a size", None),
-        (PROBE + "[cells.limits]\ntimeout = 0", "timeout is 0, not a number of seconds", None),
-        (PROBE + "[cells.resources]\nkvm = -1", "is -1, not a number of 0 or more", None),
-        (PROBE + "repeat = {from = 1, to = 2000000}", "at most 1000000", None),
-        (PROBE + "repeat = {from = 1, to = 2000}\nseed = 1", "no parameter seed", None),
-        ('[[cells]]\nkind = "nothing"\nretries = 101', "not a whole number from 0 to 100", None),
-        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = nan', "not a finite number", None),
+        ("", None, "has no cells", "[[cells]]"),
+        ("name = 3", 1, "name is 3, not text", None),
+        ('name = "A B"\n' + PROBE, 1, "not lower-case letters", None),
+        ("[[cells]]", 1, "has no kind", "probe"),
+        ('[[cells]]\nkind = "prob"', 2, "the kind 'prob'", "did you mean probe?"),
+        ("[[cells]", 1, "Expected", None),
+        ('name = "a"\nname = "b"', 2, "Cannot overwrite", None),
+        ('name = "a', 1, "Unterminated string", None),
+        ('cell = 1\n[[cells]]\nkind = "nothing"', 1, "the file has no key cell", "did you mean cells?"),
+        ('[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"', 1, "with none of image, recipe", None),
+        (PROBE + 'image = "a"', 1, "more than one of", None),
+        (PROBE + 'architecture = ["amd64", "arm46"]', 6, "axes.architecture is 'arm46'", "did you mean arm64?"),
+        (PROBE + 'firmware = "hostd"', 6, "axes.firmware is 'hostd', which there is not", "did you mean hosted?"),
+        (PROBE.replace('"demo"', '"freebds"', 1), 4, "axes.system is 'freebds'", "did you mean freebsd?"),
+        (PROBE + "architecture = 3", 6, "axes.architecture is 3, not text", None),
+        (PROBE + 'architectur = "amd64"', 6, "axes.architectur is no parameter", "did you mean architecture?"),
+        (PROBE + "repeat = []", 6, "repeat has no value", None),
+        (PROBE + "repeat = [1, 1]", 6, "repeat has 1 twice", None),
+        (PROBE + "repeat = true", 6, "repeat is True, not a whole number", None),
+        (PROBE + 'memory = "{system_}"', 6, "{system_}, which names no value", "did you mean system?"),
+        (PROBE + '[[cells.exclude]]\nfirmware = "qemu"', 7, "none of the axes", None),
+        (PROBE + '[[cells.exclude]]\nsystem = "demo"', None, "every cell is excluded", None),
+        (PROBE + "[cells.limits]\nmemory = -1", 7, "memory is -1, not a whole number", None),
+        (PROBE + '[cells.limits]\nmemory = "2X"', 7, "is not a size", None),
+        (PROBE + "[cells.limits]\ntimeout = 0", 7, "timeout is 0, not a number of seconds", None),
+        (PROBE + "[cells.resources]\nkvm = -1", 7, "is -1, not a number of 0 or more", None),
+        (PROBE + "repeat = {from = 1, to = 2000000}", 6, "at most 1000000", None),
+        (PROBE + "repeat = {from = 2, to = 1}", 6, "repeat has no value", None),
+        (PROBE + "repeat = {from = 1, too = 1}", 6, "repeat has no key too", "did you mean to?"),
+        (PROBE + "repeat = {from = 1, to = 2000}\nseed = 1", 7, "seed is no parameter", None),
+        (f"[defaults]\ntimeout = 1\n{PROBE}\n{PROBE}retrys = 3", 14, "axes.retrys is no parameter", None),
+        ('[[cells]]\nkind = "nothing"\nretries = 101', 3, "not a whole number from 0 to 100", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = nan', 5, "not a finite number", None),
     ],
 )
-def test_what_is_wrong_is_said(text: str, told: str, hint: str | None) -> None:
+def test_what_is_wrong_is_said(text: str, line: int | None, told: str, hint: str | None) -> None:
     with pytest.raises(MatrixError) as caught:
         parse(text)
     assert told in str(caught.value)
+    if line is not None:
+        assert caught.value.where == {"line": line}
     if hint is not None:
         assert hint in (caught.value.hint or "")
+
+
+NASTY = '''
+# [no]
+name = "x#y" # name = 1
+"quoted key" . 'two' = """
+[[cells]]
+kind = "inside a text\\""" """"
+literal = \'\'\'
+axes = 1 \'\'\'\'
+list = [ # a = 1
+  "]", { a = "}", b = [ 1,
+  2 ] },
+]
+[[cells]]
+kind = ''
+[cells.axes]
+a.b = { from = 1, to = 2 }
+[[cells.include]]
+x = 1
+[[cells.include]]
+x = 2
+[ cells . limits ]
+memory = """"""
+[[cells]]
+kind = 'last'
+[[cells.include]]
+x = 3
+'''
+
+
+def test_a_line_is_where_a_key_appears_to_tomllib() -> None:
+    """Without the lines from a key's on, the document is still one, and does not have the key."""
+
+    def has(key: Key, text: str) -> bool:
+        found = tomllib.loads(text)
+        for part in key:
+            try:
+                found = found[part]  # type: ignore[index]  # by number, in a list
+            except (KeyError, IndexError):
+                return False
+        return True
+
+    for text in (NASTY, README):
+        rows = text.splitlines(keepends=True)
+        lines = lines_of(text)
+        starts = [*sorted(set(lines.values())), len(rows) + 1]
+        for key, line in lines.items():
+            after = starts[starts.index(line) + 1]
+            assert has(key, "".join(rows[: after - 1])), key
+            assert not has(key, "".join(rows[: line - 1])), key
+    assert lines_of(NASTY)["cells", 1, "include", 0, "x"] == NASTY.splitlines().index("x = 3") + 1
+    assert lines_of(NASTY)["cells", 0, "include", 1, "x"] == NASTY.splitlines().index("x = 2") + 1
 
 
 def test_cells_are_the_product_without_exclusions_and_with_inclusions() -> None:
@@ -107,7 +173,7 @@ def test_a_moved_tag_does_not_move_a_campaign(tmp_path: Path) -> None:
     matrix = parse('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "oci:store:tag"')
     first = push_image(b"a" * 512, f"oci:{tmp_path}/store:tag")
     pins = Pins(tmp_path)
-    assert pins.gather(matrix) == {0: 1}
+    assert {number: block.cells for number, block in pins.gather(matrix).items()} == {0: 1}
     pins.save(tmp_path / "pins.json")
     second = push_image(b"b" * 512, f"oci:{tmp_path}/store:tag")
     assert first.digest != second.digest

@@ -21,7 +21,7 @@ def test_the_matrix_is_one() -> None:
     assert [cell.name for cell in cells] == [
         "probe(architecture=amd64)",
         "probe(architecture=arm64)",
-        "check(image=images/a.img)",
-        "check(image=registry.example/images:b)",
+        "check(image=images/*.img)",
+        "check(image=registry.example/images:v1.*)",
     ]
     assert cells[2].limits.memory == 2 << 30

@@ -16,6 +16,7 @@ from cloudboot_fleet import Limits, Pins, parse
 from cloudboot_fleet.forkserver import ForkServer
 from cloudboot_fleet.fuzzing import cause_of_traceback, merge_campaign
 from cloudboot_fleet.fuzzing.harness import failure, minimised
+from cloudboot_fleet.testing import Running
 from cloudboot_fleet.worker import outcome_of
 
 #: Two causes, each behind a prefix that coverage finds; the number in the message differs from input to input.
@@ -52,6 +53,23 @@ class Counter(RuleBasedStateMachine):
         assert self.total < {most}
 
 TestCounter = Counter.TestCase
+"""
+#: Fails when something is written after it was shut: two steps in one order, with a number that is not small.
+RARE = """
+class Rare(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.is_shut = False
+
+    @rule()
+    def shut(self):
+        self.is_shut = True
+
+    @rule(number=st.integers(0, 100000))
+    def write(self, number):
+        assert not (self.is_shut and number > 100), "written after it was shut"
+
+TestRare = Rare.TestCase
 """
 
 
@@ -133,6 +151,44 @@ def test_state_machines_share_their_examples(
     assert "state.add" in (kept / "failure.txt").read_text()
     merged = merge_campaign([{"key": kept.name, "kind": "fuzz"}], tmp_path / "kept", tmp_path / "fuzz")[0]
     assert merged.examples > 0
+
+
+def test_a_bug_that_one_cell_found_is_the_first_thing_the_next_one_tries(
+    tmp_path: Path, script: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sequence of two steps that a run of one example does not meet."""
+    script("test_machine.py", MACHINE.format(most="1 << 40") + RARE)
+    monkeypatch.setenv("CLOUDBOOT_FLEET_MAX_EXAMPLES", "2000")
+    found, kept = run(tmp_path, "fuzz", harness="test_machine.py", stateful="Rare", seconds=1)
+    assert found["status"] == "failed", found
+    assert "state.shut()" in (kept / "failure.txt").read_text()
+    examples = Path(merge_campaign([{"key": kept.name, "kind": "fuzz"}], tmp_path / "kept", tmp_path / "f")[0].folder)
+    monkeypatch.setenv("CLOUDBOOT_FLEET_MAX_EXAMPLES", "1")
+    fresh, _ = run(tmp_path, "fuzz", harness="test_machine.py", stateful="Rare", seconds=0.1, repeat=1)
+    assert fresh["status"] == "passed", fresh
+    again, _ = run(
+        tmp_path, "fuzz", harness="test_machine.py", stateful="Rare", seconds=0.1, repeat=2,
+        corpus=str(examples / "examples"),
+    )  # fmt: skip
+    assert again["status"] == "failed"
+    assert "written after it was shut" in again["cause"]
+
+
+@pytest.mark.long
+def test_hours_of_fuzzing_from_the_command_to_a_test_that_fails(
+    tmp_path: Path, script: Callable[[str, str], Path]
+) -> None:
+    script("fuzz_toy.py", TOY)
+    (tmp_path / "m.toml").write_text('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "fuzz_*.py"\nseed = [1, 2]\n')
+    with Running("run", "m.toml", "--workers", "2", "--hours", "0.005", folder=tmp_path) as client:
+        assert client.wait() == 1
+    assert "2 causes of crashes" in client.printed
+    place = next((tmp_path / "m.fleet" / "fuzz").iterdir())
+    assert {path.read_bytes() for path in place.glob("crashes/*/input")} == {b"ab\0\0", b"ac"}
+    assert len(list(place.glob("corpus/*"))) <= 8
+    tests = [str(path) for path in place.glob("crashes/*/test_*.py")]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], capture_output=True, text=True, check=False)
+    assert "2 failed" in done.stdout
 
 
 def test_a_file_that_is_no_harness_fails(tmp_path: Path, script: Callable[[str, str], Path]) -> None:

@@ -18,6 +18,7 @@ from cloudboot_ntfs.bcd import (
     Device,
     FileDevice,
     GptDevice,
+    LocateDevice,
     MbrDevice,
     ObjectType,
     RamDiskDevice,
@@ -72,6 +73,36 @@ def test_bytes_of_a_ram_disk() -> None:
     assert devices.pack(RamDiskDevice(BootDevice(), path, OPTIONS)) == expected
 
 
+def test_bytes_of_a_file() -> None:
+    # pybcd took the form from stores that bcdedit wrote: no flag, the type 5, and the descriptor of the path.
+    path = "\\disk.bin"
+    expected = (
+        bytes(16) + bytes(8) + (106 + 2 * len(path)).to_bytes(4, "little") + bytes(4) + bytes.fromhex("05000000")
+        + bytes.fromhex("01000000") + (86 + 2 * len(path)).to_bytes(4, "little") + bytes.fromhex("05000000")
+        + bytes.fromhex("05000000 00000000 48000000 00000000") + bytes(56) + path.encode("utf-16-le") + bytes(2)
+    )  # fmt: skip
+    assert devices.pack(FileDevice(BootDevice(), path)) == expected
+
+
+def test_bytes_of_a_virtual_disk() -> None:
+    # From the same stores: locate by the loader's path (0x12000002), its parent at 0x1e, a disk of type 6 in a file.
+    packed = devices.pack(LocateDevice(0x12000002, FileDevice(GPT, "\\a.vhd")))
+    file = devices.pack(FileDevice(GPT, "\\a.vhd"))[16:]
+    disk = bytes(8) + (40 + len(file)).to_bytes(4, "little") + bytes(4) + bytes.fromhex("06000000") + bytes(20) + file
+    located = bytes.fromhex("00000000 02000012 1e000000 0000") + disk
+    assert (
+        packed
+        == bytes(16)
+        + bytes.fromhex("08000000 00000000")
+        + (16 + len(located)).to_bytes(4, "little")
+        + bytes(4)
+        + located
+    )
+    assert devices.to_text(devices.parse(packed)) == (
+        f"vhd=[gpt={{{PARTITION}}},{{{DISK}}}]\\a.vhd,locate=custom:12000002"
+    )
+
+
 EVERY_DEVICE = [
     BootDevice(),
     GPT,
@@ -79,6 +110,8 @@ EVERY_DEVICE = [
     RamDiskDevice(GPT, "\\a\\b.wim", OPTIONS),
     FileDevice(BootDevice(), "\\disk.bin"),
     RamDiskDevice(FileDevice(MbrDevice(1, 512), "\\x"), "\\y"),
+    LocateDevice(0x22000002),
+    LocateDevice(0x12000002, FileDevice(MbrDevice(1, 512), "\\a,b.vhdx")),
     UnknownDevice(bytes(16) + bytes.fromhex("08000000 00000000 14000000 00000000 aabbccdd")),
 ]
 
@@ -217,7 +250,7 @@ def test_deleting_an_object_leaves_no_reference() -> None:
 )
 def test_values_of_another_format_are_refused(element: str, value: object) -> None:
     with pytest.raises(errors.ElementError):
-        create("windows").object("bootmgr").set(element, value)  # type: ignore[arg-type]
+        create("windows").object("bootmgr").set(element, value)  # type: ignore[arg-type]  # wrong
 
 
 def test_what_is_not_a_store() -> None:

@@ -14,8 +14,9 @@ import pytest
 from cloudboot_base import MemoryStorage, open_storage
 from cloudboot_base.testing import judge
 from cloudboot_probes import boot_entries
-from cloudboot_probes.boot_entries import examine, read_variables
+from cloudboot_probes.boot_entries import examine
 from cloudboot_probes.disk import Disk
+from cloudboot_uefi_abi.commands.variables import load_variables
 from cloudboot_uefi_abi.constants import Machine, SectionFlag
 from cloudboot_uefi_abi.device_path import DevicePath, FilePath, HardDrive
 from cloudboot_uefi_abi.guids import GUIDS
@@ -144,7 +145,7 @@ def test_the_command(disk: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for variable in found:
         (folder / efivarfs_name(variable)).write_bytes(efivarfs_file(variable))
-    assert set(map(repr, read_variables(flash))) == set(map(repr, read_variables(folder)))
+    assert set(map(repr, load_variables(flash))) == set(map(repr, load_variables(folder)))
     command = [sys.executable, "-m", "cloudboot_probes", "image", "boot-entries", str(disk), "--variables"]
     done = subprocess.run([*command, str(flash)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [

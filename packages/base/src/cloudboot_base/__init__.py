@@ -17,10 +17,11 @@ from .errors import (
     RangeError,
     TruncatedError,
     UsageError,
+    in_file,
 )
 from .gates import Gate, GateFailedError, Stage, Verdict, run_stages
 from .output import UnnamedFile, new_file, new_image, refuse_existing, unnamed_file
-from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage
+from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage, read_file
 
 __all__ = [
     "BudgetError",
@@ -43,9 +44,11 @@ __all__ = [
     "Verdict",
     "Window",
     "WritableStorage",
+    "in_file",
     "new_file",
     "new_image",
     "open_storage",
+    "read_file",
     "refuse_existing",
     "run_stages",
     "unnamed_file",

@@ -1,4 +1,4 @@
-"""Errors and findings: what went wrong, where, and what a person can do next.
+"""Errors and findings: what went wrong, where, and what the user can do next.
 
     Error                       the base of every package's tree
     +-- UsageError              an option or argument cannot be met (also a ValueError)
@@ -15,9 +15,11 @@ checker returns :class:`Finding` objects, which carry the same facts and let the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
 from .exit_codes import BAD_INPUT, SYSTEM, USAGE
@@ -45,7 +47,7 @@ def kind_of(error: type[Exception]) -> str:
 class Error(Exception):
     """Something this project's packages refuse or cannot do.
 
-    ``hint`` says what a person can do next, ``path`` names the file concerned, ``where`` places the error within it
+    ``hint`` says what the user can do next, ``path`` names the file concerned, ``where`` places the error within it
     (``{"lba": 1}``, ``{"inode": 17}``), ``kind`` is a stable, kebab-case name: the one of the :class:`Finding` that
     reports the same fault, or what follows from the class's name. ``exit_code`` is what a command ends with.
     """
@@ -167,6 +169,23 @@ class RangeError(FormatError, ValueError):
 
 class BudgetError(FormatError):
     """Reading took more steps or bytes than a valid input needs: a loop, or sizes made to exhaust the reader."""
+
+
+def name_file(error: BaseException | None, path: str | os.PathLike[str]) -> None:
+    """Let a :class:`FormatError` name the file in which it was found, unless it names one already."""
+    if isinstance(error, FormatError) and error.path is None:
+        error.path = os.fsdecode(path)
+
+
+@contextlib.contextmanager
+def in_file(source: object) -> Iterator[None]:
+    """A :class:`FormatError` in this context names the file ``source``, where ``source`` is a path."""
+    try:
+        yield
+    except FormatError as error:
+        if isinstance(source, str | os.PathLike):
+            name_file(error, source)
+        raise
 
 
 def interrupted(error: BaseException) -> bool:

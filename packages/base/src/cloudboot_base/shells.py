@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from .program import GLOBAL_OPTIONS, SHELLS
+from .parser import GLOBAL_OPTIONS, SHELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from .program import CommandParser, Program
+    from .parser import CommandParser
 
 
-def completion(program: Program, shell: str) -> str:
+class Described(Protocol):
+    """A program, as far as it is described here."""
+
+    @property
+    def name(self) -> str:
+        """What a user types."""
+
+    @property
+    def distribution(self) -> str:
+        """The distribution it is installed with."""
+
+    @property
+    def purpose(self) -> str:
+        """One sentence."""
+
+    @property
+    def exit_codes(self) -> Mapping[int, str]:
+        """What each exit code means."""
+
+    @property
+    def commands(self) -> Mapping[str, CommandParser]:
+        """The parsers of all commands."""
+
+    def version(self) -> str:
+        """The version that is installed."""
+
+
+def completion(program: Described, shell: str) -> str:
     """A script that completes commands, options, the values of options, and file names.
 
     Load it with ``source <(cloudboot-gpt --completion bash)``, or for fish
@@ -32,14 +59,14 @@ def _options(parser: CommandParser) -> list[argparse.Action]:
 
 
 def _positionals(parser: CommandParser) -> list[argparse.Action]:
-    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001
+    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 -- as above
 
 
 def _global_words() -> list[str]:
     return [word for flags, _ in GLOBAL_OPTIONS for word in flags.split(" ")[0::1] if word.startswith("-")]
 
 
-def _bash(program: Program) -> Iterator[str]:
+def _bash(program: Described) -> Iterator[str]:
     function = "_" + program.name.replace("-", "_")
     yield f"{function}() {{"
     yield '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" command="" words="" each'
@@ -71,7 +98,7 @@ def _bash(program: Program) -> Iterator[str]:
     yield f"complete -o filenames -F {function} {program.name}"
 
 
-def _fish(program: Program) -> Iterator[str]:
+def _fish(program: Described) -> Iterator[str]:
     name = program.name
     known = " ".join(program.commands)
     top = f"complete -c {name} -n 'not __fish_seen_subcommand_from {known}'"
@@ -96,7 +123,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("%%", "%").replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def man_page(program: Program) -> str:
+def man_page(program: Described) -> str:
     """The manual page of a program, in the macros of man(7)."""
     name = program.name
     lines = [f'.TH "{name.upper()}" 1 "" "{program.distribution} {program.version()}" "User Commands"']
@@ -112,6 +139,10 @@ def man_page(program: Program) -> str:
         for action in [*_positionals(parser), *_options(parser)]:
             if action.help and action.help is not argparse.SUPPRESS:
                 lines += [".TP", f"\\fB{_roff(_heading(action))}\\fR", _roff(_expanded(action))]
+    if program.examples:
+        lines += [".SH EXAMPLES"]
+    for words, text in program.examples.items():
+        lines += [".TP", f"\\fB{_roff(name)} {_roff(words)}\\fR", _roff(text)]
     lines += [".SH EXIT STATUS"]
     for code, meaning in sorted(program.exit_codes.items()):
         lines += [".TP", f"\\fB{code}\\fR", _roff(meaning)]

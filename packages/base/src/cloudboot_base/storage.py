@@ -15,7 +15,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
-from .errors import FileKindError, RangeError, TruncatedError
+from .errors import BudgetError, FileKindError, RangeError, TruncatedError, name_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,22 @@ def open_file(path: str | os.PathLike[str], *, writable: bool = False, device: b
     return fd
 
 
+def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
+    """All of an ordinary file of at most ``limit`` bytes.
+
+    Raises:
+        BudgetError: the file is larger.
+        FileKindError: the path names a directory, a pipe, a socket or a device.
+        OSError: the file cannot be read.
+    """
+    with open(open_file(path), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        size = os.path.getsize(path)
+        raise BudgetError("the file is too large", path=os.fsdecode(path), expected=f"at most {limit}", actual=size)
+    return data
+
+
 def _require_kind(fd: int, path: str | os.PathLike[str] | None, *, device: bool) -> None:
     kind = stat.S_IFMT(os.fstat(fd).st_mode)
     if kind != stat.S_IFREG and not (device and kind == stat.S_IFBLK):
@@ -160,7 +176,11 @@ class FileStorage:
         return bytes(whole)
 
     def readinto_at(self, offset: int, buffer: Buffer) -> None:
-        """Fill ``buffer`` from ``offset``."""
+        """Fill ``buffer`` from ``offset``.
+
+        Raises:
+            TruncatedError: the file ends before ``buffer`` is full.
+        """
         view = memoryview(buffer).cast("B")
         _check(offset, len(view), self._size)
         done = 0
@@ -212,7 +232,12 @@ class MemoryStorage:
         target[:] = self._view[offset : offset + len(target)]
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write all of ``data`` at ``offset``."""
+        """Write all of ``data`` at ``offset``.
+
+        Raises:
+            RangeError: the data passes the end of the buffer.
+            io.UnsupportedOperation: the buffer is read-only.
+        """
         source = memoryview(data).cast("B")
         _check_write(offset, len(source), len(self._view))
         if self._view.readonly:
@@ -259,7 +284,12 @@ class Window:
         self._storage.readinto_at(self._offset + offset, buffer)
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write all of ``data`` at ``offset``."""
+        """Write all of ``data`` at ``offset``.
+
+        Raises:
+            RangeError: the data passes the end of the window.
+            io.UnsupportedOperation: the storage is read-only.
+        """
         _check_write(offset, memoryview(data).nbytes, self._size)
         if not isinstance(self._storage, WritableStorage):
             raise io.UnsupportedOperation("the storage is read-only")
@@ -287,7 +317,11 @@ class StorageFile(io.RawIOBase):
         return self._writable
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`.
+
+        Raises:
+            ValueError: ``whence`` is unknown, or the new position is negative.
+        """
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._storage.size}
         if whence not in bases:
             raise ValueError(f"invalid whence {whence}")
@@ -311,7 +345,12 @@ class StorageFile(io.RawIOBase):
         return count
 
     def write(self, data: Buffer, /) -> int:
-        """Write at the position; the file does not grow."""
+        """Write at the position; the file does not grow.
+
+        Raises:
+            RangeError: the data passes the end of the storage.
+            io.UnsupportedOperation: the storage is read-only.
+        """
         if not self._writable or not isinstance(self._storage, WritableStorage):
             raise io.UnsupportedOperation("write")
         view = memoryview(data).cast("B")
@@ -321,15 +360,22 @@ class StorageFile(io.RawIOBase):
 
 
 class Opened(contextlib.AbstractContextManager["Opened"]):
-    """A storage together with what must be closed after it."""
+    """A storage together with what must be closed after it.
 
-    def __init__(self, storage: Storage, stack: contextlib.ExitStack) -> None:
-        self.storage, self._stack = storage, stack
+    As a context, it adds the path to a :class:`~cloudboot_base.FormatError` that passes through and names no file.
+    """
+
+    def __init__(
+        self, storage: Storage, stack: contextlib.ExitStack, path: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.storage, self.path, self._stack = storage, path, stack
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self.path is not None:
+            name_file(error, self.path)
         self.close()
 
     def close(self) -> None:
@@ -349,7 +395,7 @@ def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *
         storage = _storage_of(source, stack, writable=writable)
         if writable and not _takes_writes(storage):
             raise io.UnsupportedOperation("the storage is read-only")
-        return Opened(storage, stack.pop_all())
+        return Opened(storage, stack.pop_all(), source if isinstance(source, str | os.PathLike) else None)
 
 
 def _storage_of(

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from cloudboot_base import Finding
 
 from .geometry import (
+    BOOT_SIGNATURE,
     FSI_LEAD_SIGNATURE,
     FSI_STRUCT_SIGNATURE,
     FSI_TRAIL_SIGNATURE,
     FSI_UNKNOWN,
+    MEDIA,
     MIN_CLUSTERS,
     extended_record,
+    is_jump,
 )
 from .plan import MAX_CLUSTER_SIZE
 from .records import BPB, ExtendedBootRecord, FSInfo
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
     from .reader import FatReader
 
 Findings = list[Finding]
-
-_MEDIA = {0xF0, *range(0xF8, 0x100)}
 
 
 def check_boot_sector(reader: FatReader, findings: Findings) -> None:
@@ -35,10 +36,15 @@ def check_boot_sector(reader: FatReader, findings: Findings) -> None:
         offset = BPB.LAYOUT.offsets[field]
         findings.append(Finding("boot-sector-field", message, "BPB", field, offset, expected, getattr(bpb, field)))
 
-    jump = bpb.BS_jmpBoot
-    if not (jump[0] == 0xE9 or (jump[0] == 0xEB and jump[2] == 0x90)):
+    if sector[510:512] != BOOT_SIGNATURE:
+        findings.append(
+            Finding(
+                "boot-signature", "no boot signature", "BPB", None, 510, expected=BOOT_SIGNATURE, actual=sector[510:512]
+            )
+        )
+    if not is_jump(bpb.BS_jmpBoot):
         add("BS_jmpBoot", "not a jump", "EB xx 90 or E9 xx xx")
-    if geometry.media not in _MEDIA:
+    if geometry.media not in MEDIA:
         add("BPB_Media", "not a media byte", "0xF0 or 0xF8 to 0xFF")
     if geometry.cluster_size > MAX_CLUSTER_SIZE:
         add("BPB_SecPerClus", "clusters larger than 32 KiB", f"at most {MAX_CLUSTER_SIZE // geometry.sector_size}")
@@ -60,6 +66,20 @@ def check_boot_sector(reader: FatReader, findings: Findings) -> None:
                 actual=geometry.clusters,
             )
         )
+    if geometry.clusters < geometry.counted_clusters:
+        findings.append(
+            Finding(
+                "fat-length",
+                "the FAT is too short for the clusters: the last ones cannot be used",
+                structure="BPB",
+                field="BPB_FATSz32" if geometry.fat_type == 32 else "BPB_FATSz16",
+                expected=f"{geometry.counted_clusters + 2} entries",
+                actual=geometry.end_cluster,
+            )
+        )
+    if geometry.size > reader.storage.size:
+        message = "the storage ends before the volume"
+        findings.append(Finding("truncated", message, "BPB", expected=geometry.size, actual=reader.storage.size))
     _check_state(reader, sector, findings)
     if geometry.fat_type == 32:
         _check_backup(reader, sector, findings)

@@ -45,11 +45,12 @@ def required_size(content: Tree, options: FormatOptions | None = None) -> int:
         NoSpaceError: no volume the options allow holds it.
     """
     options = options or FormatOptions()
-    return plan.smallest_size(options, _Plan(tree.load(content), options).needs())
+    with tree.opened(content) as found:
+        return plan.smallest_size(options, _Plan(tree.load(found), options).needs())
 
 
 def build(storage: WritableStorage, content: Tree, options: FormatOptions | None = None) -> FatFileSystem:
-    """Make ``storage`` a volume that holds a tree: a host folder, or a mapping such as ``{"/EFI/BOOT": folder}``.
+    """Make ``storage`` a volume that holds a tree: a host folder, a tar archive, or ``{"/EFI/BOOT": folder}``.
 
     The boot sector is written last, so that an interrupted build is not mistaken for a volume.
 
@@ -57,11 +58,16 @@ def build(storage: WritableStorage, content: Tree, options: FormatOptions | None
         NoSpaceError: the storage is too small; the error says how many bytes it needs.
         OptionError: the options cannot be met at this size.
         InvalidNameError, FileExistsError, FileTooLargeError, DirectoryError: the tree holds what FAT cannot.
+        SourceError: a member of an archive that cannot be stored, or a damaged archive.
         TruncatedError: a file of the host became shorter while it was read.
         OSError: the host refuses.
     """
-    options = options or FormatOptions()
-    planned = _Plan(tree.load(content), options)
+    with tree.opened(content) as found:
+        return _build(storage, _Plan(tree.load(found), options or FormatOptions()))
+
+
+def _build(storage: WritableStorage, planned: _Plan) -> FatFileSystem:
+    options = planned.options
     geometry = plan.choose(storage.size, options, planned.needs())
     used = planned.place(geometry)
     directories = planned.directory_bytes()
@@ -83,7 +89,7 @@ class _Plan:
     """Where everything of a tree goes."""
 
     def __init__(self, root: DirectoryNode, options: FormatOptions) -> None:
-        self._options = options
+        self.options = options
         self.directories = list(_directories(root))
         self.files = [node for parent in self.directories for node in parent.ordered() if isinstance(node, FileNode)]
         self._file_clusters: dict[int, int] = {}
@@ -91,7 +97,7 @@ class _Plan:
         self._label = label_field(options.label) if options.label else None
 
     def _count_slots(self, directory: DirectoryNode) -> int:
-        own = (1 if self._options.label else 0) if directory is self.directories[0] else 2
+        own = (1 if self.options.label else 0) if directory is self.directories[0] else 2
         slots = own + sum(1 + names.long_entry_count(node.name) for node in directory.children.values())
         if slots * ENTRY_SIZE > MAX_DIRECTORY_SIZE:
             raise DirectoryError(
@@ -145,7 +151,7 @@ class _Plan:
     def directory_bytes(self) -> list[bytes]:
         """The contents of the directories, in order."""
         parents = {id(child): parent for parent in self.directories for child in parent.children.values()}
-        stamp = times.encode(self._options.timestamp)
+        stamp = times.encode(self.options.timestamp)
         contents = []
         for directory in self.directories:
             parent = parents.get(id(directory))

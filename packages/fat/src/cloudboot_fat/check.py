@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Finding, FormatError
+from cloudboot_base import Finding, FormatError, TruncatedError
 
 from . import directory as directories
 from . import names, table, times
@@ -34,11 +34,11 @@ def check(storage: Storage, *, codepage: str = "cp437", limit: int = 1000) -> li
 
     Raises:
         BootSectorError: the storage does not start with the boot sector of a FAT volume.
-        TruncatedError: the storage ends before the volume does.
+        TruncatedError: the storage ends before the data area of the volume does.
         OptionError: there is no such code page.
     """
     findings: Findings = []
-    reader = FatReader(storage, codepage=codepage)
+    reader = FatReader(storage, codepage=codepage, truncated=True)
     check_boot_sector(reader, findings)
     _check_copies(reader, findings)
     _check_reserved_entries(reader, findings)
@@ -219,7 +219,11 @@ class _Walk:
         if not extents:
             return None
         data = bytearray(sum(extent.length for extent in extents))
-        ExtentStorage(reader.storage, extents).readinto_at(0, data)
+        try:
+            ExtentStorage(reader.storage, extents).readinto_at(0, data)
+        except TruncatedError as error:
+            self._findings.append(_finding("truncated", error, path=path))
+            return None
         found = Directory(cluster, extents, data, wide=reader.wide)
 
         def report(kind: str, message: str, index: int) -> None:
@@ -288,9 +292,12 @@ class _Walk:
         if path != "/" and directory.labels:
             offset = directory.slot_offset(directory.labels[0])
             self._add("label", f"a label outside the root directory, at byte {offset}", path)
+        for index in directory.hidden:
+            offset = directory.slot_offset(index)
+            self._add("label", f"a label that is marked as a directory, too, at byte {offset}", path)
         if path == "/" and len(directory.labels) > 1:
             self._add("label", "more than one label", path, expected="at most 1", actual=len(directory.labels))
-        label, boot_label = self._reader.label, self._reader.boot_label
+        label, boot_label = self._reader.label_of(directory), self._reader.boot_label
         if path == "/" and label != boot_label and self._reader.has_boot_label:
             self._add(
                 "label-differs", "the boot sector has another label than the root directory", path,

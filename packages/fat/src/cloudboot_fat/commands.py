@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
-from cloudboot_base.command import OK, notice, print_findings, print_json, printable, size_argument
+from cloudboot_base.command import (
+    CHECK_FAILED,
+    OK,
+    counted,
+    notice,
+    print_findings,
+    print_json,
+    printable,
+    size_argument,
+)
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks
 from cloudboot_disk_image import (
@@ -31,75 +41,103 @@ from .check import check
 from .filesystem import FatFileSystem
 from .geometry import ENTRY_SIZE
 from .opening import TYPES, is_volume
-from .paths import join, require_length, split
+from .paths import absolute, join, require_length, split, split_new
 from .plan import FormatOptions
 from .reader import FatReader
+from .volume import FatVolume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloudboot_base.program import CommandParser
+    from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
 
 PROGRAM = "cloudboot-fat"
+#: What two volumes can differ in, besides the paths they have. Times are those of a build, and FAT has no owners.
+_FIELDS = ("type", "size", "content")
+
+
+_EXAMPLES = {
+    "build esp.fat tree --size 64M --label EFI": "Make a volume with the files of the folder tree.",
+    "ls -R disk.img": "List the first partition of the disk that holds FAT.",
+    "put disk.img grub.cfg /EFI/BOOT/grub.cfg --force": "Replace a file in the ESP of a disk.",
+    "cat disk.qcow2 /EFI/BOOT/grub.cfg --partition 1": "Print a file out of partition 1.",
+    "check esp.fat --json": "List the defects of a volume as JSON.",
+}
 
 
 def program() -> Program:
     """The command lines of this package."""
-    made = Program(PROGRAM, "cloudboot-fat", "Format, build, read, change and check FAT12, FAT16 and FAT32 volumes.")
+    made = Program(
+        PROGRAM, "cloudboot-fat", "Format, build, read, change and check FAT12, FAT16 and FAT32 volumes.",
+        examples=_EXAMPLES,
+    )  # fmt: skip
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
         added = made.command(name, main, purpose)
-        added.add_argument("image", metavar="IMAGE", help="Volume, or a disk that has one in a partition.")
+        added.add_argument("image", metavar="IMAGE", help="A FAT volume, or a disk with a FAT volume in a partition.")
         added.add_argument(
             "--partition",
             metavar="NUMBER|NAME|TYPE",
-            help="The partition, instead of the first of a type that holds FAT.",
+            help="The partition (default: the first of a type that holds FAT).",
         )
         added.add_argument(
-            "--offset", type=size_argument, metavar="SIZE", help="Where the volume starts in IMAGE, in bytes."
+            "--offset", type=size_argument, metavar="SIZE", help="The offset of the volume in IMAGE, such as 1M."
         )
         added.add_argument("--codepage", default="cp437", help="Code page of short names (default: cp437).")
         return added
 
     _add_formatting(command("format", _format, "Make an empty volume."))
-    added = command("build", _build, "Make a volume that holds a folder.")
-    added.add_argument("source", metavar="FOLDER", help="Folder of the host; links are followed.")
+    added = command("build", _build, "Make a volume with the content of a folder or a tar archive.")
+    added.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="A folder, a tar archive (compressed or not), or - for an archive on stdin; links are followed.",
+    )
     _add_formatting(added)
 
     added = command("ls", _ls, "List a directory.")
     added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
-    added.add_argument("-R", "--recursive", action="store_true", help="List everything below it, too.")
+    added.add_argument("-R", "--recursive", action="store_true", help="List the whole tree.")
     added = command("cat", _cat, "Write a file to stdout.")
     added.add_argument("path", metavar="PATH", help="File of the volume.")
     added = command("get", _get, "Copy a file or directory out of the volume.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
     added.add_argument("output", metavar="OUTPUT", help="File or folder of the host.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
+    added = command("export", _export, "Write a directory tree as a tar archive.")
+    added.add_argument("output", metavar="OUTPUT", help="The archive to write, or - for stdout.")
+    added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
+    added.add_argument("--force", action="store_true", help="Replace OUTPUT if it exists.")
+    added = command("diff", _diff, "Compare a volume with another image or a folder; exit 1 if they differ.")
+    added.add_argument("other", metavar="OTHER", help="A folder, or another image, to which the same options apply.")
+    added.add_argument(
+        "--ignore", choices=_FIELDS, action="append", default=[], help="Ignore this difference. Can be repeated."
+    )
     added = command("put", _put, "Copy a file or folder into the volume.")
     added.add_argument("source", metavar="SOURCE", help="File or folder of the host; links are followed.")
-    added.add_argument("path", metavar="PATH", help="Its path in the volume, or a directory to put a file into.")
+    added.add_argument("path", metavar="PATH", help="The path in the volume, or the directory for a file.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
     added.add_argument(
         "--in-place",
         action="store_true",
-        help="Replace files where they lie if there is no room for both; an interruption loses the old bytes.",
+        help="Overwrite the old content if there is no room for both; an interruption loses the old content.",
     )
     _add_timestamp(added, "now")
-    added = command("mkdir", _mkdir, "Make a directory and those above it.")
+    added = command("mkdir", _mkdir, "Make a directory and its missing parents.")
     added.add_argument("path", metavar="PATH", help="Directory of the volume.")
     _add_timestamp(added, "now")
     added = command("mv", _mv, "Rename a file or directory, or move it into another directory.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
-    added.add_argument("target", metavar="TARGET", help="Its new path, or a directory to move it into.")
+    added.add_argument("target", metavar="TARGET", help="The new path, or the directory to move it into.")
     added.add_argument("--force", action="store_true", help="Replace a file that exists.")
     added = command("rm", _rm, "Remove a file or directory.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
-    added.add_argument("-r", "--recursive", action="store_true", help="Remove everything below it, too.")
+    added.add_argument("-r", "--recursive", action="store_true", help="Remove the whole tree.")
     added = command("info", _info, "Describe the volume.")
-    added.add_argument("--regions", action="store_true", help="Say where its metadata and files stand, too.")
-    command("check", _check, "List everything wrong with the volume.")
+    added.add_argument("--regions", action="store_true", help="Also list the byte ranges of metadata and files.")
+    command("check", _check, "List every defect of the volume; exit 1 if there is one.")
     return made
 
 
@@ -118,21 +156,28 @@ def _add_formatting(parser: CommandParser) -> None:
         "--size",
         type=size_argument,
         metavar="SIZE",
-        help="Size of the volume, such as 64M; format needs it for a new IMAGE.",
+        help="Size of the volume, such as 64M; required for a new IMAGE.",
     )
     parser.add_argument("--type", type=int, choices=(12, 16, 32), help="FAT type (default: by size).")
     parser.add_argument(
-        "--sector-size", type=size_argument, default=512, metavar="SIZE", help="512 (the default), 1024, 2048 or 4096."
+        "--sector-size",
+        type=size_argument,
+        default=512,
+        metavar="SIZE",
+        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: 512).",
     )
     parser.add_argument(
-        "--cluster-size", type=size_argument, metavar="SIZE", help="Bytes per cluster (default: by size)."
+        "--cluster-size", type=size_argument, metavar="SIZE", help="Cluster size, such as 4K (default: by size)."
     )
-    parser.add_argument("--label", default="", metavar="LABEL", help="Up to 11 ASCII characters.")
+    parser.add_argument("--label", default="", metavar="LABEL", help="Volume label of up to 11 ASCII characters.")
     parser.add_argument(
-        "--serial", type=_serial, metavar="HEX", help="Serial number in hexadecimal (default: derived)."
+        "--serial",
+        type=_serial,
+        metavar="HEX",
+        help="Serial number in hexadecimal (default: derived from the content).",
     )
     parser.add_argument(
-        "--hidden-sectors", type=int, metavar="N", help="Sectors before the volume (default: by --offset)."
+        "--hidden-sectors", type=int, metavar="N", help="Number of sectors before the volume (default: by --offset)."
     )
     parser.add_argument("--force", action="store_true", help="Write to an IMAGE that exists.")
     _add_timestamp(parser, "1980-01-01")
@@ -222,7 +267,10 @@ def _volume(options: argparse.Namespace) -> Iterator[Storage]:
 @contextmanager
 def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
     with _volume(options) as storage:
-        yield FatReader(storage, codepage=options.codepage)
+        reader = FatReader(storage, codepage=options.codepage, truncated=True)
+        if missing := reader.geometry.size - min(reader.geometry.size, storage.size):
+            notice(PROGRAM, f"{options.image} ends {missing} bytes before its volume does")
+        yield reader
 
 
 @contextmanager
@@ -252,7 +300,8 @@ def _format(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    return _make(options, options.source)
+    with tree.opened(sys.stdin.buffer if options.source == "-" else options.source) as content:
+        return _make(options, content)
 
 
 def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) -> FormatOptions:
@@ -274,9 +323,6 @@ def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) ->
 
 def _make(options: argparse.Namespace, content: tree.Tree) -> int:
     target = Path(options.image)
-    if isinstance(content, str) and not os.path.isdir(content):
-        os.stat(content)  # what is missing is the system's error
-        raise UsageError(f"{content}: not a folder")
     if target.exists():
         if not options.force:
             raise FileExistsError(17, "the file exists; --force writes to it", str(target))
@@ -356,7 +402,7 @@ def _ls(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         found: list[tuple[str, DirEntry]] = []
         if not fs.stat(options.path).is_dir:
-            found.append((_absolute(options.path), fs.stat(options.path)))
+            found.append((absolute(options.path), fs.stat(options.path)))
         else:
             for path, folders, files in fs.walk(options.path):
                 found += [(join(path, entry.name), entry) for entry in sorted([*folders, *files], key=_by_name)]
@@ -376,10 +422,6 @@ def _by_name(entry: DirEntry) -> str:
     return entry.name
 
 
-def _absolute(path: str) -> str:
-    return join("/", "/".join(split(path)))
-
-
 def _cat(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         for piece in chunks(fs.file_storage(options.path)):
@@ -396,7 +438,7 @@ def _get(options: argparse.Namespace) -> int:
             _get_file(fs, options.path, output, force=options.force)
             copied = 1
         else:
-            top = _absolute(options.path)
+            top = absolute(options.path)
             for path, _folders, files in fs.walk(options.path):
                 folder = output.joinpath(*split(path[len(top.rstrip("/")) :]))
                 folder.mkdir(exist_ok=True)
@@ -412,6 +454,48 @@ def _get_file(fs: FatReader, path: str, output: Path, *, force: bool) -> None:
             view = memoryview(piece)
             while view:
                 view = view[os.write(fd, view) :]
+
+
+def _export(options: argparse.Namespace) -> int:
+    from cloudboot_vfs.tar import write_tar  # brings tarfile
+
+    with _volume(options) as storage:
+        volume = FatVolume(storage, codepage=options.codepage)
+        if options.output == "-":
+            write_tar(volume, sys.stdout.buffer, options.path)
+            sys.stdout.buffer.flush()
+            return OK
+        with new_file(options.output, force=options.force) as fd, os.fdopen(os.dup(fd), "wb") as file:
+            count = write_tar(volume, file, options.path)
+    if options.json:
+        print_json({"members": count})
+    else:
+        print(f"{options.output}: {counted(count, 'member')}")
+    return OK
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare
+
+    with ExitStack() as stack:
+        volume = FatVolume(stack.enter_context(_volume(options)), codepage=options.codepage)
+        other: Tree
+        if os.path.isdir(options.other):
+            other = FolderTree(options.other, follow=True)
+        else:
+            place = argparse.Namespace(**{**vars(options), "image": options.other})
+            other = VolumeTree(FatVolume(stack.enter_context(_volume(place)), codepage=options.codepage))
+        ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
+        differences = list(compare(VolumeTree(volume), other, ignore=ignored))
+    if options.json:
+        print_json([dataclasses.asdict(difference) for difference in differences])
+    for each in [] if options.json else differences:
+        if each.field == "path":
+            text = f"only in {options.other if each.left is None else options.image}"
+        else:
+            text = f"{each.field}: {each.left}" + ("" if each.right is None else f", {each.right}")
+        print(printable(f"{each.path}: {text}"))
+    return CHECK_FAILED if differences else OK
 
 
 def _done(options: argparse.Namespace, facts: dict[str, object]) -> int:
@@ -433,7 +517,7 @@ def _put(options: argparse.Namespace) -> int:
             return _done(options, {"files": 1, "path": path})
         copied = 0
         source = tree.load(options.source)
-        top = _absolute(options.path)
+        top = absolute(options.path)
         if not options.in_place:
             _require_room(fs, top, source)
         fs.makedirs(top)
@@ -485,22 +569,22 @@ def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
 
 
 def _into(fs: FatReader, path: str, name: str) -> str:
-    """``path``, or the path of ``name`` in the directory that stands there."""
+    """``path``, or the path of ``name`` in it if it is a directory."""
     require_length(path)
-    return join(_absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else _absolute(path)
+    return join(absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else absolute(path)
 
 
 def _mkdir(options: argparse.Namespace) -> int:
     with _changing(options, stamped=True) as fs:
         fs.makedirs(options.path)
-    return _done(options, {"path": _absolute(options.path)})
+    return _done(options, {"path": absolute(options.path)})
 
 
 def _mv(options: argparse.Namespace) -> int:
     with _changing(options) as fs:
         entry = fs.stat(options.path)
-        names = split(options.path)
-        target = _absolute(options.target)
+        names = split(absolute(options.path))
+        target = absolute(options.target)
         # Another spelling of a directory's own name is a rename, not a move into itself.
         if not (fs.exists(target) and fs.stat(target).offset == entry.offset and entry.offset is not None):
             target = _into(fs, options.target, names[-1] if names else "")
@@ -509,6 +593,7 @@ def _mv(options: argparse.Namespace) -> int:
 
 
 def _rm(options: argparse.Namespace) -> int:
+    split_new(options.path)  # what is removed has a name
     with _changing(options) as fs:
         if not fs.stat(options.path).is_dir:
             fs.remove(options.path)

@@ -57,9 +57,9 @@ class _StorageSource:
     def copy_to(
         self, storage: WritableStorage, offset: int, start: int, count: int, *, skip_holes: bool = False
     ) -> None:
-        del skip_holes
         for piece in chunks(self._storage, start, count):
-            storage.write_at(offset, piece)
+            if not skip_holes or piece.count(0) < len(piece):
+                storage.write_at(offset, piece)
             offset += len(piece)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import names
-from .entries import ATTR_VOLUME_ID, DELETED, DOT, DOT_DOT, END, DirEntry
+from .entries import ATTR_DIRECTORY, ATTR_VOLUME_ID, DELETED, DOT, DOT_DOT, END, DirEntry
 from .geometry import ENTRY_SIZE
 from .records import DirectoryEntry, LongNameEntry
 
@@ -34,10 +34,11 @@ class Directory:
     Attributes:
         cluster: its first cluster; 0 for the fixed root directory.
         wide: whether first clusters have a high word: on FAT32.
-        extents: where its bytes stand in the volume.
+        extents: where its bytes are in the volume.
         data: those bytes.
         used_slots: slots before the one that ends the directory.
         labels: the slots of volume labels.
+        hidden: the slots of what is marked as a label and as a directory, which is neither for drivers.
         dots: the entries ``.`` and ``..`` as found.
     """
 
@@ -45,6 +46,7 @@ class Directory:
         self.cluster, self.extents, self.data, self.wide = cluster, extents, data, wide
         self.used_slots = 0
         self.labels: list[int] = []
+        self.hidden: list[int] = []
         self.dots: list[DirEntry] = []
         self._entries: dict[int, DirEntry] = {}
         self._by_name: dict[str, DirEntry] = {}
@@ -75,7 +77,7 @@ class Directory:
         return memoryview(self.data)[index * ENTRY_SIZE : (index + 1) * ENTRY_SIZE]
 
     def slot_offset(self, index: int) -> int:
-        """Where a slot stands in the volume, in bytes."""
+        """Where a slot is in the volume, in bytes."""
         position = index * ENTRY_SIZE
         for extent in self.extents:
             if position < extent.length:
@@ -169,7 +171,7 @@ def parse(directory: Directory, codepage: str, report: Report = _ignore) -> Dire
             if pending is not None:
                 report("long-name-orphan", "long-name entries without a short one", pending.start)
             if first != DELETED:
-                directory.labels.append(index)
+                (directory.hidden if attributes & ATTR_DIRECTORY else directory.labels).append(index)
         else:
             _short_entry(directory, index, pending, codepage, report)
         pending = None

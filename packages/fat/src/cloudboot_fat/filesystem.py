@@ -21,7 +21,7 @@ from .content import open_content, zero
 from .entries import ATTR_ARCHIVE, ATTR_DIRECTORY, DOT_DOT, DirEntry, dot_entries, first_cluster, new_record
 from .fat import Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, MAX_FILE_SIZE
-from .paths import require_length, split
+from .paths import absolute, require_length, split, split_new
 from .reader import FatReader
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Slot(NamedTuple):
-    """Where the entry of a file or directory stands: the first cluster of its directory, and its position there."""
+    """Where the entry of a file or directory is: the first cluster of its directory, and its position there."""
 
     directory: int
     position: int
@@ -81,7 +81,7 @@ class FatFileSystem(FatReader):
 
         Raises:
             FileExistsError: it exists and ``overwrite`` is false.
-            IsADirectoryError: a directory stands there.
+            IsADirectoryError: the path is a directory.
             NoSpaceError: the volume or the directory is full.
             InvalidNameError, FileTooLargeError, FileNotFoundError, NotADirectoryError: the path or the content.
             TruncatedError, OSError: the content cannot be read.
@@ -132,7 +132,7 @@ class FatFileSystem(FatReader):
     # Parts of files
 
     def slot_of(self, path: str) -> Slot:
-        """Where the entry of a path stands.
+        """Where the entry of a path is.
 
         Raises:
             OptionError: it is the root directory, which has none.
@@ -145,7 +145,7 @@ class FatFileSystem(FatReader):
         """The entry in a slot.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
         """
         return self._in_slot(slot)[1]
 
@@ -239,7 +239,7 @@ class FatFileSystem(FatReader):
         """Set fields of the directory entry in ``slot``, under their names in the specification: ``DIR_Attr``, say.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
         """
         with self._change():
             parent, entry = self._in_slot(slot)
@@ -286,16 +286,21 @@ class FatFileSystem(FatReader):
         parts = split(path)
         require_length(path)
         stamp = self._stamp if timestamp is None else times.encode(timestamp)
-        entry, depth = self._root_entry(), 0
+        trail, depth = [self._root_entry()], 0
         while depth < len(parts):
-            found = self._enter(entry, path).find(parts[depth])
-            if found is None:
+            found = self._enter(trail[-1], path).find(parts[depth])
+            if parts[depth] == "..":
+                trail = trail[:-1] or trail
+            elif found is None:
                 break
-            if not found.is_dir:
+            elif not found.is_dir:
                 raise errors.FileExistsError("the path is taken", field="/".join(parts[: depth + 1]))
-            entry, depth = found, depth + 1
+            else:
+                trail.append(found)
+            depth += 1
         for name in parts[depth:]:
             names.validate(name)
+        entry = trail[-1]
         for name in parts[depth:]:
             entry = self._make_directory(self._enter(entry, path), name, stamp)
 
@@ -316,7 +321,7 @@ class FatFileSystem(FatReader):
         self._cache.pop(entry.cluster, None)
 
     def rename(self, old: str, new: str, *, overwrite: bool = False) -> DirEntry:
-        """Move a file or directory. Nothing may stand at ``new``, except what is moved, for another spelling.
+        """Move a file or directory. Nothing may be at ``new``, except what is moved, for another spelling.
 
         With ``overwrite`` a file takes the place of a file, and a directory that of an empty one: ``new`` names the old
         content or the new one, whatever interrupts the change.
@@ -377,7 +382,7 @@ class FatFileSystem(FatReader):
         return moved
 
     def _leads_through(self, path: str, cluster: int) -> bool:
-        parts = split(path)
+        parts = split(absolute(path))
         return any(self.stat("/".join(parts[:depth])).cluster == cluster for depth in range(1, len(parts)))
 
     def _point_up(self, moved: DirEntry, parent: Directory) -> None:
@@ -396,7 +401,7 @@ class FatFileSystem(FatReader):
 
     def _parent(self, path: str) -> tuple[Directory, str]:
         """The directory a path is in, and its last name."""
-        parts = split(path)
+        parts = split_new(path)
         require_length(path)
         if not parts:
             raise errors.FileExistsError("the root directory is always there", field=path)
@@ -408,7 +413,7 @@ class FatFileSystem(FatReader):
             raise
 
     def _existing(self, path: str) -> tuple[Directory, DirEntry]:
-        if not split(path):
+        if not split_new(path):
             raise errors.OptionError("the root directory stays where it is", field=path)
         parent, name = self._parent(path)
         entry = parent.find(name)

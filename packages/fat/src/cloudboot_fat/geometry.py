@@ -1,4 +1,4 @@
-"""Where everything stands in a volume: pure arithmetic on the numbers of the boot sector.
+"""Where everything is in a volume: pure arithmetic on the numbers of the boot sector.
 
 fatgen103, "FAT Data Structure" and "FAT Type Determination".
 """
@@ -34,6 +34,9 @@ BOOT_SIGNATURE = b"\x55\xaa"
 FSI_LEAD_SIGNATURE, FSI_STRUCT_SIGNATURE, FSI_TRAIL_SIGNATURE = 0x41615252, 0x61417272, 0xAA550000
 FSI_UNKNOWN = 0xFFFFFFFF
 BPB32_OFFSET = BPB.SIZE
+MEDIA = frozenset({0xF0, *range(0xF8, 0x100)})
+#: What other file systems call themselves where FAT has ``BS_OEMName``.
+_FOREIGN = {b"EXFAT   ": "exFAT", b"NTFS    ": "NTFS", b"-FVE-FS-": "BitLocker", b"ReFS\0\0\0\0": "ReFS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,14 @@ class Geometry:
         return self.root_offset + self.root_size
 
     @property
-    def clusters(self) -> int:
-        """Data clusters: "CountofClusters" of the specification."""
+    def counted_clusters(self) -> int:
+        """Data clusters that the sectors hold: "CountofClusters" of the specification."""
         return (self.size - self.data_offset) // self.cluster_size
+
+    @property
+    def clusters(self) -> int:
+        """Data clusters that can be used: no more than the FAT has entries for, as Linux and GRUB have it."""
+        return min(self.counted_clusters, self.fat_size * 8 // self.fat_type - 2)
 
     @property
     def end_cluster(self) -> int:
@@ -127,12 +135,20 @@ class Geometry:
 
     @property
     def extended_offset(self) -> int:
-        """Where the extended boot record stands in the boot sector."""
+        """Where the extended boot record is in the boot sector."""
         return BPB32_OFFSET + (BPB32.SIZE if self.fat_type == 32 else 0)
+
+
+def is_jump(jump: bytes) -> bool:
+    """Whether ``BS_jmpBoot`` is one of the two jumps of the specification."""
+    return jump[0] == 0xE9 or (jump[0] == 0xEB and jump[2] == 0x90)
 
 
 def parse(sector: bytes) -> Geometry:
     """The geometry a boot sector describes.
+
+    A boot sector without its signature is read if it starts with a jump and has a media byte: Linux, mtools and
+    firmware do not look at the signature. A FAT with fewer entries than the volume has clusters limits what is used.
 
     A volume whose ``BPB_FATSz16`` is 0 has the FAT32 boot sector and is FAT32 even below 65,525 clusters: mkfs.fat
     makes such volumes on request, and Linux reads them (edk2 and mtools do not). Otherwise the count of clusters
@@ -145,12 +161,14 @@ def parse(sector: bytes) -> Geometry:
     bpb = BPB.unpack_from(sector)
     bpb32 = BPB32.unpack_from(sector, BPB32_OFFSET) if bpb.BPB_FATSz16 == 0 else None
     for error in _problems(sector, bpb, bpb32):
+        if bpb.BS_OEMName in _FOREIGN:
+            error.hint = f"the boot sector is that of {_FOREIGN[bpb.BS_OEMName]}"
         raise error
     is_fat32 = bpb32 is not None
     geometry = _geometry(bpb, bpb32, 32 if is_fat32 else 16)
     if geometry.data_offset >= geometry.size:
         raise _wrong(bpb, "BPB_RsvdSecCnt", "the metadata leave no room for data", actual=geometry.data_offset)
-    if not is_fat32 and geometry.clusters <= MAX_CLUSTERS[12]:
+    if not is_fat32 and geometry.counted_clusters <= MAX_CLUSTERS[12]:
         geometry = _geometry(bpb, None, 12)
     _check_counts(bpb, bpb32, geometry)
     return geometry
@@ -183,7 +201,7 @@ def _geometry(bpb: BPB, bpb32: BPB32 | None, fat_type: FatType) -> Geometry:
 def _problems(sector: bytes, bpb: BPB, bpb32: BPB32 | None) -> Iterator[BootSectorError]:
     """The rules of single fields, in an order that tells a foreign sector from a damaged one."""
     size = bpb.BPB_BytsPerSec
-    if sector[510:512] != BOOT_SIGNATURE:
+    if sector[510:512] != BOOT_SIGNATURE and not (is_jump(bpb.BS_jmpBoot) and bpb.BPB_Media in MEDIA):
         yield BootSectorError(
             "no boot signature", structure="BPB", offset=510, expected=BOOT_SIGNATURE, actual=sector[510:512]
         )
@@ -213,20 +231,11 @@ def _problems(sector: bytes, bpb: BPB, bpb32: BPB32 | None) -> Iterator[BootSect
 
 def _check_counts(bpb: BPB, bpb32: BPB32 | None, geometry: Geometry) -> None:
     fat_type, clusters = geometry.fat_type, geometry.clusters
-    if clusters == 0:
+    if clusters <= 0:
         raise _wrong(bpb, "BPB_TotSec32", "no data cluster", actual=geometry.total_sectors)
     if clusters > MAX_CLUSTERS[fat_type]:
         raise BootSectorError(
             f"too many clusters for FAT{fat_type}", structure="BPB", expected=MAX_CLUSTERS[fat_type], actual=clusters
-        )
-    held = geometry.fat_size * 8 // fat_type
-    if held < geometry.end_cluster:
-        raise BootSectorError(
-            "the FAT is too short for the clusters",
-            structure="BPB",
-            field="BPB_FATSz16" if bpb32 is None else "BPB_FATSz32",
-            expected=f"{geometry.end_cluster} entries",
-            actual=held,
         )
     if bpb32 is not None and not 2 <= geometry.root_cluster < geometry.end_cluster:
         raise _wrong(bpb32, "BPB_RootClus", "not a cluster", expected=f"2 to {geometry.end_cluster - 1}")

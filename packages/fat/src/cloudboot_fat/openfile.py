@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import StorageFile
-from cloudboot_vfs.livefile import LiveWriting
+from cloudboot_vfs.livefile import Changing, LiveWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_base import Storage
 
-    from .volume import Node, WritableFatVolume
+    from .filesystem import Slot
+
+
+class Node:
+    """A file that is open; ``slot`` is where its entry stands, ``None`` once it is removed."""
+
+    __slots__ = ("__weakref__", "slot")
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot: Slot | None = slot
+
+
+class ChangingVolume(Changing, Protocol):
+    """The volume of open files, which follows a node wherever its entry moves."""
+
+    @property
+    def changes(self) -> int:
+        """Grows with every operation."""
+
+    def content_of(self, node: Node) -> Storage:
+        """The bytes of an open file as they are now."""
+
+    def write_node(self, node: Node, offset: int | None, data: Buffer) -> int:
+        """Write into an open file, at its end for ``None``; gives the position behind what was written."""
+
+    def truncate_node(self, node: Node, size: int) -> None:
+        """Let an open file have ``size`` bytes."""
 
 
 class FatFile(StorageFile):
@@ -35,9 +61,9 @@ class FatFile(StorageFile):
 class LiveFile(LiveWriting, FatFile):
     """The bytes of a file, as they are now. Each call is one step: threads share a file as they share the volume."""
 
-    _volume: WritableFatVolume
+    _volume: ChangingVolume
 
-    def __init__(self, volume: WritableFatVolume, node: Node, *, readable: bool, writable: bool, append: bool) -> None:
+    def __init__(self, volume: ChangingVolume, node: Node, *, readable: bool, writable: bool, append: bool) -> None:
         self._volume, self._node = volume, node
         self._readable, self._append = readable, append
         super().__init__(volume.content_of(node))

@@ -17,7 +17,7 @@ from .entries import ATTR_DIRECTORY, NO_NAME, DirEntry
 from .extents import Extent, ExtentStorage
 from .fat import Fat, Run
 from .geometry import ENTRY_SIZE, MAX_DIRECTORY_SIZE, Geometry
-from .paths import MAX_PATH, join, split
+from .paths import MAX_PATH, absolute, join, split
 from .records import DirectoryEntry, FSInfo
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Bytes of directories kept in memory; their entries as objects take some twenty times as much.
 _BYTES_KEPT = 4 << 20
+#: Where every tool puts the backup of the boot sector: "no value other than 6 is recommended".
+_BACKUP_SECTOR = 6
 _FSINFO_SIGNATURES = (
     geometries.FSI_LEAD_SIGNATURE,
     geometries.FSI_STRUCT_SIGNATURE,
@@ -42,24 +44,50 @@ class Region(NamedTuple):
     length: int
 
 
+def backup_hint(storage: Storage) -> str | None:
+    """Where a whole backup of the boot sector of a FAT32 volume is, said for a person; ``None`` without one."""
+    for sector_size in (512, 1024, 2048, 4096):
+        offset = _BACKUP_SECTOR * sector_size
+        if offset + 512 > storage.size:
+            return None
+        try:
+            found = geometries.parse(storage.read_at(offset, 512))
+        except errors.BootSectorError:
+            continue
+        if found.fat_type == 32 and (found.sector_size, found.backup_sector) == (sector_size, _BACKUP_SECTOR):
+            return (
+                f"a whole backup of the boot sector stands at byte {offset} of the volume; copied to the start, as by "
+                f"dd bs={sector_size} skip={_BACKUP_SECTOR} count=1 conv=notrunc, it makes the volume readable"
+            )
+    return None
+
+
 class FatReader:
     """A FAT12, FAT16 or FAT32 volume, read only.
 
     Paths have ``/`` between names; case does not count, and a short name is as good as the long one. Everything is
     read when it is asked for. Entries are cached, so the volume must not change behind the reader's back.
 
+    With ``truncated`` a storage that ends before its volume does is read as far as it goes: Linux, mtools and firmware
+    read it as well.
+
     Raises:
         BootSectorError: the storage does not start with the boot sector of a FAT volume.
         OptionError: there is no such code page.
-        TruncatedError: the storage ends before the volume does.
+        TruncatedError: the storage ends before the volume does; with ``truncated``, before its data area does.
     """
 
-    def __init__(self, storage: Storage, *, codepage: str = "cp437") -> None:
+    def __init__(self, storage: Storage, *, codepage: str = "cp437", truncated: bool = False) -> None:
         if storage.size < 512:
             raise TruncatedError("too small for a FAT volume", structure="BPB", expected=512, actual=storage.size)
         boot = storage.read_at(0, 512)
-        geometry = geometries.parse(boot)
-        if geometry.size > storage.size:
+        try:
+            geometry = geometries.parse(boot)
+        except errors.BootSectorError as error:
+            error.hint = error.hint or backup_hint(storage)
+            raise
+        needed = geometry.data_offset if truncated else geometry.size
+        if needed > storage.size:
             raise TruncatedError(
                 "the storage ends before the volume", structure="BPB", expected=geometry.size, actual=storage.size
             )
@@ -85,7 +113,10 @@ class FatReader:
     @property
     def label(self) -> str:
         """The label in the root directory, or an empty string: one that only the boot sector has is none."""
-        root = self.directory(self.geometry.root_cluster)
+        return self.label_of(self.directory(self.geometry.root_cluster))
+
+    def label_of(self, root: Directory) -> str:
+        """The first label in the root directory, or an empty string."""
         if not root.labels:
             return ""
         raw = bytes(root.slot(root.labels[0])[:11])
@@ -116,16 +147,19 @@ class FatReader:
         """The entry of a path.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: there is none.
+            FileNotFoundError, NotADirectoryError: there is no such path.
         """
-        entry = self._root_entry()
+        trail = [self._root_entry()]
         for name in split(path):
-            parent = self._enter(entry, path)
+            parent = self._enter(trail[-1], path)
+            if name == "..":
+                trail = trail[:-1] or trail
+                continue
             found = parent.find(name)
             if found is None:
                 raise errors.FileNotFoundError("no such file or directory", field=path)
-            entry = found
-        return entry
+            trail.append(found)
+        return trail[-1]
 
     def exists(self, path: str) -> bool:
         """Whether there is something at ``path``."""
@@ -149,8 +183,8 @@ class FatReader:
         Raises:
             DirectoryError: a directory is reached twice (a loop, or two entries with one cluster), or is too deep.
         """
-        parts = split(path)
-        pending = [("/" + "/".join(parts[:-1]), "".join(parts[-1:]), self.stat(path))]
+        above, _, name = absolute(path).rpartition("/")
+        pending = [(above, name, self.stat(path))]
         seen: set[int] = set()
         while pending:
             above, name, entry = pending.pop()
@@ -195,7 +229,11 @@ class FatReader:
             kept -= len(self._cache.popitem(last=False)[1].data)
 
     def directory_extents(self, cluster: int) -> list[Extent]:
-        """Where the bytes of the directory that starts at ``cluster`` stand."""
+        """The byte ranges of the directory that starts at ``cluster``.
+
+        Raises:
+            DirectoryError: the directory has more bytes than FAT allows.
+        """
         geometry = self.geometry
         if cluster == 0 and geometry.fat_type != 32:
             return [Extent(geometry.root_offset, geometry.root_entries * ENTRY_SIZE)]
@@ -208,7 +246,7 @@ class FatReader:
         return [self.run_extent(run) for run in runs]
 
     def run_extent(self, run: Run) -> Extent:
-        """Where the clusters of a run stand."""
+        """Where the clusters of a run are."""
         return Extent(self.geometry.cluster_offset(run.cluster), run.length * self.geometry.cluster_size)
 
     def _root_entry(self) -> DirEntry:
@@ -229,12 +267,12 @@ class FatReader:
     # Files
 
     def extents(self, path: str) -> list[Extent]:
-        """Where the bytes of a file or directory stand, in order; those of a file end with its last byte."""
+        """Where the bytes of a file or directory are, in order; those of a file end with its last byte."""
         entry = self.stat(path)
         return self._enter(entry, path).extents if entry.is_dir else self.file_extents(entry)
 
     def file_extents(self, entry: DirEntry) -> list[Extent]:
-        """Where the bytes of a file stand.
+        """Where the bytes of a file are.
 
         Raises:
             ChainError: its chain is damaged, or too short for its size.
@@ -266,7 +304,12 @@ class FatReader:
         )
 
     def file_storage(self, path: str) -> ExtentStorage:
-        """A file as a storage: positional reads, without copies."""
+        """A file as a storage: positional reads, without copies.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            IsADirectoryError: ``path`` is a directory.
+        """
         entry = self.stat(path)
         if entry.is_dir:
             raise errors.IsADirectoryError("is a directory", field=path)

@@ -1,12 +1,15 @@
-"""The tree a volume is built from: a folder of the host, or a mapping of paths to contents."""
+"""The tree a volume is built from: a folder of the host, a tar archive, or a mapping of paths to contents."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_base.storage import open_file
 
 from . import errors, names
 from .content import as_storage
@@ -14,12 +17,16 @@ from .geometry import MAX_FILE_SIZE
 from .paths import require_length, split
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloudboot_base import Storage
 
     from .content import Content
 
-    #: A folder of the host, or what stands at which path. ``None`` makes a directory, a host folder its whole tree.
-    Tree = str | os.PathLike[str] | Mapping[str, Content | None]
+    #: What is at which path. ``None`` makes a directory, a host folder its whole tree.
+    Paths = Mapping[str, Content | None]
+    #: A folder or a tar archive of the host, an open archive, or what is at which path.
+    Tree = str | os.PathLike[str] | BinaryIO | Paths
 
 
 @dataclass(slots=True)
@@ -61,7 +68,30 @@ class DirectoryNode:
         return [self.children[key] for key in sorted(self.children)]
 
 
-def load(tree: Tree) -> DirectoryNode:
+@contextlib.contextmanager
+def opened(tree: Tree) -> Iterator[str | os.PathLike[str] | Paths]:
+    """A tree as :func:`load` takes it, with the archive that it is in open inside.
+
+    FAT has no links: a hard link of an archive is a file of its own, a symbolic link what it leads to in the archive.
+
+    Raises:
+        SourceError: a member that cannot be stored, named; or a damaged archive.
+        FileKindError: neither a folder nor an ordinary file.
+        OSError: the host refuses.
+    """
+    if isinstance(tree, Mapping) or (isinstance(tree, str | os.PathLike) and os.path.isdir(tree)):
+        yield tree
+        return
+    from cloudboot_vfs.archive import open_tar, without_links  # decoders take a while to be imported
+
+    with contextlib.ExitStack() as stack:
+        label, file = None, tree
+        if isinstance(tree, str | os.PathLike):
+            label, file = os.fspath(tree), stack.enter_context(os.fdopen(open_file(tree), "rb"))
+        yield without_links(*stack.enter_context(open_tar(file, label=label)))
+
+
+def load(tree: str | os.PathLike[str] | Paths) -> DirectoryNode:
     """The root directory of a tree.
 
     Links of the host are followed: FAT has none. Nothing is read but names and sizes.

@@ -27,9 +27,9 @@ from cloudboot_vfs.exclusive import Operations, claim
 
 from . import entries, errors, times
 from .extents import ExtentStorage
-from .filesystem import FatFileSystem, Slot
-from .openfile import FatFile, LiveFile
-from .paths import join, split
+from .filesystem import FatFileSystem
+from .openfile import FatFile, LiveFile, Node
+from .paths import absolute, join, split_new
 from .reader import FatReader
 from .records import DirectoryEntry
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage, WritableStorage
     from cloudboot_vfs.protocol import Readable
+
+    from .filesystem import Slot
 
 
 ROOT_NUMBER = 1
@@ -86,7 +88,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """The number of the file or directory at ``path``.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: there is none.
+            FileNotFoundError, NotADirectoryError: there is no such path.
         """
         return _number(self._reader.stat(path))
 
@@ -94,7 +96,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """Whether there is something at ``path``."""
         return self._reader.exists(path)
 
-    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002
+    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002 -- as above
         """The facts of the file or directory at ``path``; errors as :meth:`find`."""
         entry = self._reader.stat(path)
         return self._status(_number(entry), entry.record)
@@ -137,7 +139,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
 
     def iterdir(self, path: str = "/") -> Iterator[DirEntry]:
         """The entries of a directory, in the order they are stored."""
-        here = join("/", "/".join(split(path)))
+        here = absolute(path)
         return iter([_named(here, entry) for entry in self._reader.iterdir(path)])
 
     def walk(self, top: str = "/") -> Iterator[tuple[str, list[DirEntry], list[DirEntry]]]:
@@ -177,8 +179,8 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
             raise ContentSizeError(f"{path}: too large", expected=f"at most {limit}", actual=content.size)
         return content.read_at(0, content.size)
 
-    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002
-        """Where the bytes of a file or directory stand in the volume, in order."""
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002 -- as above
+        """Where the bytes of a file or directory are in the volume, in order."""
         return [Extent(extent.offset, extent.length) for extent in self._reader.extents(path)]
 
     def regions(self) -> Iterator[Region]:
@@ -195,15 +197,6 @@ def _number(entry: entries.DirEntry) -> int:
 def _named(above: str, entry: entries.DirEntry) -> DirEntry:
     kind = stat.S_IFDIR if entry.is_dir else stat.S_IFREG
     return DirEntry(entry.name, join(above, entry.name), _number(entry), kind)
-
-
-class Node:
-    """A file that is open; ``slot`` is where its entry stands, ``None`` once it is removed."""
-
-    __slots__ = ("__weakref__", "slot")
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot: Slot | None = slot
 
 
 class WritableFatVolume(FatVolume):
@@ -264,7 +257,7 @@ class WritableFatVolume(FatVolume):
 
     # Files
 
-    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002 -- no reserve
         """A file as a seekable raw stream, in one of the binary modes of :func:`io.open`.
 
         A write is one operation. As with POSIX, ``wb`` cuts a file at once; :meth:`write_file` replaces one whole.
@@ -296,7 +289,7 @@ class WritableFatVolume(FatVolume):
             )  # fmt: skip
 
     def content_of(self, node: Node) -> ExtentStorage:
-        """The bytes of an open file as they stand now.
+        """The bytes of an open file as they are now.
 
         Raises:
             StaleFileError: it was removed.
@@ -347,7 +340,7 @@ class WritableFatVolume(FatVolume):
         with self.lock:
             if self._reader.exists(path) and self._reader.stat(path).is_dir:
                 raise errors.IsADirectoryError("is a directory", field=path)
-            above = join("/", "/".join(split(path)[:-1]))
+            above = absolute(path).rpartition("/")[0]
             hidden = next(name for name in self._free_names(above))
             try:
                 with self.open_file(hidden, "xb") as file:
@@ -366,7 +359,7 @@ class WritableFatVolume(FatVolume):
 
     def destination(self, path: str) -> str:
         """``path`` itself, absolute: FAT has no symbolic links."""
-        return join("/", "/".join(split(path)))
+        return absolute(path)
 
     def take_place(self, source: str, path: str) -> None:
         """Let the file ``source`` take the name ``path``, and the attributes and time of birth of the file there."""
@@ -388,7 +381,7 @@ class WritableFatVolume(FatVolume):
             if not mode & 0o200:
                 self._set_read_only(path, read_only=True)
 
-    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002
+    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002 -- no modes
         """Make a directory and those above it that are missing."""
         with self._operations.operation():
             if not exist_ok and self._reader.exists(path):
@@ -466,7 +459,7 @@ class WritableFatVolume(FatVolume):
         flags = entry.record.DIR_Attr & ~entries.ATTR_READ_ONLY | (entries.ATTR_READ_ONLY if read_only else 0)
         self._files.change_entry(self._files.slot_of(path), DIR_Attr=flags)
 
-    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002
+    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002 -- no owners
         """Nothing but a look whether ``path`` exists: FAT stores no owners."""
         with self.lock:
             self.find(path)
@@ -514,5 +507,5 @@ def _alive(node: Node) -> Slot:
 
 
 def _require_name(path: str) -> None:
-    if not split(path):
+    if not split_new(path):
         raise PathError("the root directory stays where it is", field=path)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from .errors import FleetError
 
 if TYPE_CHECKING:
-    from .campaign import Campaign, CampaignFolder, Choice, Executor, Finished, Lost, Tally
-    from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, load, parse
+    from .campaign import Campaign, CampaignFolder, Choice, Executor, Finished, Handed, Lost, Tally
+    from .matrix import KINDS, Cell, Limits, Matrix, Pinned, Pins, expanded, load, parse
     from .results import FolderResults, RegistryResults, Results, open_results
     from .tasks.result import Outcome, Status
 
@@ -30,6 +30,7 @@ __all__ = [
     "Finished",
     "FleetError",
     "FolderResults",
+    "Handed",
     "Limits",
     "Lost",
     "Matrix",
@@ -40,6 +41,7 @@ __all__ = [
     "Results",
     "Status",
     "Tally",
+    "expanded",
     "load",
     "open_results",
     "parse",
@@ -48,8 +50,8 @@ __all__ = [
 # What is imported when it is first asked for (PEP 562): `cloudboot --help` imports this package for the names of its
 # commands, and with all of it would take three times as long.
 _LATER = {
-    "campaign": ("Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Lost", "Tally"),
-    "matrix": ("KINDS", "Cell", "Limits", "Matrix", "Pinned", "Pins", "load", "parse"),
+    "campaign": ("Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Handed", "Lost", "Tally"),
+    "matrix": ("KINDS", "Cell", "Limits", "Matrix", "Pinned", "Pins", "expanded", "load", "parse"),
     "results": ("FolderResults", "RegistryResults", "Results", "open_results"),
     "tasks.result": ("Outcome", "Status"),
 }

@@ -8,14 +8,20 @@ Error (cloudboot_base)
     +-- ClusterError         there is no scheduler, or no worker came
     |   +-- InsecureError    a scheduler that is not on this machine, without TLS
     +-- CampaignError        the campaign's folder is in use, or is not one
+    +-- HostError            a worker's programs are not those that a cell was pinned to
     +-- ResultError          a stored result is damaged, or could not be stored
     +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cloudboot_base import Error
 from cloudboot_base.exit_codes import SYSTEM, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class FleetError(Error):
@@ -23,22 +29,46 @@ class FleetError(Error):
 
 
 class MatrixError(FleetError, ValueError):
-    """The matrix file cannot be used; ``where`` names the table and the key."""
+    """The matrix file cannot be used; ``key`` is the key at fault, ``where`` has its line."""
 
     exit_code = USAGE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: str | None = None,
+        where: Mapping[str, int | str] | None = None,
+        key: tuple[str | int, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, path=path, where=where)
+        self.key = key
+
+    def facts(self) -> dict[str, object]:
+        """The key."""
+        return {"key": ".".join(map(str, self.key))} if self.key else {}
 
 
 class PinError(FleetError):
     """An input of a cell cannot be pinned to a digest. ``exit_code`` is that of what kept it from being read."""
 
-    def __init__(self, message: str, *, code: int | None = None, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        hint: str | None = None,
+        path: str | None = None,
+        where: Mapping[str, int | str] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, path=path, where=where)
         if code is not None:
             self.exit_code = code  # type: ignore[misc]  # the class's own is for errors without a cause
 
 
 class ResourceError(FleetError):
-    """No worker has what a cell needs, so that it would wait for ever."""
+    """No worker has what a cell needs, so that it would wait forever."""
 
     exit_code = USAGE
 
@@ -59,6 +89,12 @@ class CampaignError(FleetError):
     """The folder of a campaign is in use by another process, or is not one."""
 
     exit_code = USAGE
+
+
+class HostError(FleetError):
+    """A worker's programs, firmware or packages are not those that a cell was pinned to."""
+
+    exit_code = SYSTEM
 
 
 class ResultError(FleetError):

@@ -17,7 +17,8 @@ from cloudboot_base.command import exit_code
 from cloudboot_base.errors import error_facts
 from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
 
-from .errors import ForkServerError
+from . import hosts
+from .errors import ForkServerError, HostError
 from .forkserver import Ending, ForkServer
 from .forkserver.child import FILES, LOG, RESULT
 from .results import open_results
@@ -120,6 +121,8 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
         "started_at": round(started, 3),
     }
     try:
+        if other := hosts.difference(cell["versions"], hosts.facts(cell["versions"])):
+            raise HostError(f"this worker is not what the cell was pinned to: {other}")
         server = plugin.ready()
         with server.scratch(cell["key"]) as scratch:
             ending = server.run(str(worker.get_current_task()), cell, scratch)
@@ -134,7 +137,8 @@ def run_cell(cell: dict[str, Any], place: str, attempt: int) -> dict[str, Any]:
                 open_results(place).store(cell["key"], result, files)
     except (Error, OSError) as error:
         # The cell may have passed; what could not be kept has to be run again.
-        told = {**error_facts(error), "message": f"the result could not be kept: {error}"}
+        cause = str(error) if isinstance(error, HostError) else f"the result could not be kept: {error}"
+        told = {**error_facts(error), "message": cause}
         code = exit_code(error) if exit_code(error) in {NO_SPACE, *range(6, 13)} else SYSTEM
         result = {**facts, "seconds": round(time.time() - started, 3), **Outcome.of_error(told, code).as_dict()}
         result["status"] = str(Status.BROKEN)

@@ -62,7 +62,7 @@ def mbr_faults(mbr: MasterBootRecord, policy: MBRPolicy) -> Iterator[GPTError]:
         yield MBRSignatureError(
             "LBA 0 holds no MBR",
             structure="MasterBootRecord", field="Signature", offset=_SIGNATURE_OFFSET, lba=0,
-            expected=SIGNATURE, actual=mbr.Signature,
+            expected=SIGNATURE.to_bytes(2, "little"), actual=mbr.Signature.to_bytes(2, "little"),
         )  # fmt: skip
         return
     used = [(index, record) for index, record in enumerate(mbr.PartitionRecord) if record.OSType]

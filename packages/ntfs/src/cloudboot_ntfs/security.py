@@ -14,6 +14,8 @@ from .errors import DescriptorError
 
 SE_SELF_RELATIVE: Final = 0x8000
 _DACL_PRESENT, _SACL_PRESENT = 0x0004, 0x0010
+#: Bytes of an ACL, and of an ACE: their size fields have 16 bits.
+_MAX_ACL: Final = 0xFFFF
 
 #: Letters of well-known SIDs that do not depend on a domain (MS-DTYP 2.5.1.1).
 _SIDS: Final = {
@@ -198,6 +200,8 @@ def _acl_bytes(aces: list[str]) -> bytes:
     packed = [_ace_bytes(ace) for ace in aces]
     revision = 4 if any(ace[0] in _OBJECT_TYPES for ace in packed) else 2
     body = b"".join(packed)
+    if 8 + len(body) > _MAX_ACL:
+        raise DescriptorError("the ACL is too large", structure="ACL", expected=_MAX_ACL, actual=8 + len(body))
     return struct.pack("<BBHHH", revision, 0, 8 + len(body), len(aces), 0) + body
 
 
@@ -212,18 +216,23 @@ def _ace_bytes(text: str) -> bytes:
     body = b""
     if kind in _OBJECT_TYPES:
         present = sum(1 << index for index in range(2) if fields[3 + index])
-        body = struct.pack("<I", present) + b"".join(UUID(guid).bytes_le for guid in fields[3:5] if guid)
+        try:
+            body = struct.pack("<I", present) + b"".join(UUID(guid).bytes_le for guid in fields[3:5] if guid)
+        except ValueError:
+            raise DescriptorError("not the GUID of an object", structure="SDDL", actual=text) from None
     body += sid_bytes(fields[5])
     if len(fields) == 7:
         if not re.fullmatch(r"#(?:[0-9a-fA-F]{2})*", fields[6]):
             raise DescriptorError("conditions are taken as hexadecimal after #", structure="SDDL", actual=fields[6])
         body += bytes.fromhex(fields[6][1:])
+    if 8 + len(body) > _MAX_ACL:
+        raise DescriptorError("the ACE is too large", structure="ACE", expected=_MAX_ACL, actual=8 + len(body))
     return struct.pack("<BBHI", kind, flags, 8 + len(body), _mask(fields[2])) + body
 
 
 def _mask(text: str) -> int:
     if re.fullmatch(r"0x[0-9a-fA-F]{1,8}|\d{1,10}", text):
-        number = int(text, 0)
+        number = int(text, 16 if text[:2] == "0x" else 10)
         if number < 1 << 32:
             return number
     names = re.findall("..", text)

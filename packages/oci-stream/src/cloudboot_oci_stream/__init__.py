@@ -30,6 +30,7 @@ from cloudboot_oci_stream.spec.reference import LayoutReference, Reference, Regi
 from cloudboot_oci_stream.stores.factory import open_store
 from cloudboot_oci_stream.stores.source import Source
 from cloudboot_oci_stream.stores.store import Store
+from cloudboot_oci_stream.stores.tags import list_tags
 
 __all__ = [
     "ARTIFACT_TYPE",
@@ -70,6 +71,7 @@ __all__ = [
     "is_kernel",
     "iter_blob",
     "kernel_layers",
+    "list_tags",
     "login",
     "logout",
     "open_store",

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.errors import NotAnImageError, about
 from cloudboot_oci_stream.signatures.sign import DEFAULT_FORMATS, sign_stored
-from cloudboot_oci_stream.spec.descriptor import Descriptor, digest_of
+from cloudboot_oci_stream.spec.descriptor import Descriptor, check_time, digest_of
 from cloudboot_oci_stream.spec.manifest import (
     ARTIFACT_TYPE,
     CREATED,
@@ -67,11 +67,14 @@ def push_image(
 
     Raises:
         ValueError: ``chunk`` is less than 1.
+        DescriptorError: ``created`` is no such time, or an annotation is malformed.
         NotAnImageError: ``image`` is empty.
         OciError: the registry or folder does not take it; see :mod:`~cloudboot_oci_stream.errors`.
     """
     if chunk is not None and chunk < 1:
         raise ValueError(f"a chunk of {chunk} bytes")
+    if created is not None:
+        check_time(created)
     store = open_store(reference, access, retry)
     limit = Deadline.of(deadline)
     title = title if title is not None else _name_of(image)

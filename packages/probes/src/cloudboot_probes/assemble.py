@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudboot_base.storage import read_file
 from cloudboot_ufs2 import File, HardLink, Symlink
 
 from . import linux, standin, systems
 from .errors import RecipeError
-from .inputs import check_file, read_file
+from .inputs import check_file
 from .inventory import account_of_archive, account_of_file, account_of_mapping
 from .loader import REMOVABLE, pe_problems
 from .manifest import PATH as MANIFEST_PATH

@@ -7,7 +7,6 @@ program. Controllers are the machine's: a path that names one and no partition m
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,13 +24,12 @@ from cloudboot_uefi_abi.device_path import (
     Uri,
 )
 from cloudboot_uefi_abi.load_option import LoadOptionAttribute
-from cloudboot_uefi_abi.variables import boot_entries, variable_from_efivarfs, variables_from_dump
+from cloudboot_uefi_abi.variables import boot_entries
 
 from .loader import REMOVABLE, pe_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     import cloudboot_gpt as gpt
     from cloudboot_uefi_abi.device_path import Node
@@ -39,9 +37,8 @@ if TYPE_CHECKING:
 
     from .disk import Disk
 
-__all__ = ["Verdict", "examine", "read_variables"]
+__all__ = ["Verdict", "examine"]
 
-_MOST: Final = 64 << 20
 FALLBACK: Final = "removable path"
 
 
@@ -69,19 +66,6 @@ class Verdict:
             "boots": self.boots,
             "reason": self.reason,
         }
-
-
-def read_variables(path: Path) -> tuple[Variable, ...]:
-    """The variables of a flash image, of virt-firmware's JSON, or of a folder of efivarfs files.
-
-    Raises:
-        VariableError: a file is of none of these forms, or malformed.
-        OSError: it cannot be read.
-    """
-    if path.is_dir():
-        return tuple(variable_from_efivarfs(name, (path / name).read_bytes()) for name in sorted(os.listdir(path)))
-    with path.open("rb") as file:
-        return variables_from_dump(file.read(_MOST))
 
 
 def examine(disk: Disk, variables: Iterable[Variable], architecture: str) -> list[Verdict]:

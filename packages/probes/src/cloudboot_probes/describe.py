@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from cloudboot_oci_stream import Access, fetch_image
 
 from .disk import Disk
 from .errors import CloudbootError
+from .inputs import names_file
 from .systems import load, names
 from .windows.components import examine
 from .windows.examination import Examination, has_windows, windows_architecture
@@ -73,8 +73,7 @@ def opened(
         DiskImageError: a damaged container, or one that is not read.
         OciError: the reference cannot be fetched.
     """
-    # What looks like a path is one, so that a file that is missing is not looked for in a registry.
-    if os.path.exists(image) or image.startswith(("/", "./", "../")):
+    if names_file(image):
         with open_disk(image) as disk:
             yield Disk.open(disk.storage)
     else:

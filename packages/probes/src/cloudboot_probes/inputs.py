@@ -1,32 +1,41 @@
-"""Files that the command line names, read whole and in bounded memory."""
+"""Files that the command line names."""
 
 from __future__ import annotations
 
-import errno
 import os
 
+from cloudboot_base import FileKindError
 from cloudboot_base.storage import open_file
-
-
-def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
-    """The bytes of an ordinary file.
-
-    Raises:
-        FileKindError: it is a folder, a pipe or a device.
-        OSError: it cannot be opened, or is larger than ``limit`` bytes.
-    """
-    with open(open_file(path), "rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes", os.fspath(path))
-    return data
+from cloudboot_oci_stream import parse_reference
+from cloudboot_oci_stream.errors import InvalidReferenceError
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Refuse what :func:`read_file` refuses, for files that are read by others.
+    """Refuse what is no ordinary file.
 
     Raises:
         FileKindError: it is a folder, a pipe or a device.
         OSError: it cannot be opened.
     """
     os.close(open_file(path))
+
+
+def names_file(image: str) -> bool:
+    """Whether ``image`` is a file's path rather than a reference to a registry or a folder of images.
+
+    What looks like a path is one, so that a file that is missing is not looked for in a registry.
+
+    Raises:
+        FileKindError: the path of a folder.
+        InvalidReferenceError: neither a file nor a reference.
+    """
+    if os.path.isdir(image):
+        raise FileKindError("this is a directory", path=image, hint=f"a folder of images is oci:{image}:TAG")
+    if os.path.exists(image) or image.startswith(("/", "./", "../")):
+        return True
+    try:
+        parse_reference(image)
+    except InvalidReferenceError as error:
+        error.hint = f"there is no file of that name, either; {error.hint}" if error.hint else None
+        raise
+    return False

@@ -17,10 +17,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudboot_base.storage import read_file
+
 from . import debian
 from .cpio import initramfs
 from .errors import KernelFormatError, PackageMissingError
-from .inputs import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudboot_base.command import parse_size
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
+from cloudboot_base.storage import read_file
 
 from .errors import RecipeError
-from .inputs import read_file
 from .manifest import PATH as MANIFEST_PATH
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ VfsError (a cloudboot_base.FormatError)
 +-- ReadOnlyError      the file system is open for reading only, or must not be written to (also an OSError, EROFS)
 +-- PathError          a path that cannot be made, moved or removed (also a ValueError, EINVAL)
 +-- TreeError          a damaged directory tree: one directory in two places
++-- SourceError        a member of the tree or archive that a volume is made of cannot be stored
 +-- ContentSizeError   a file claims more bytes than its file system has (also an OSError, EFBIG)
 +-- StaleFileError     an open file was removed (also an OSError, ESTALE)
 +-- NestedOperationError  an operation began within another one of the same thread (also a RuntimeError)
@@ -35,7 +36,18 @@ class PathError(VfsError, ValueError):
 
 
 class TreeError(VfsError):
-    """A damaged directory tree: one directory stands in two places."""
+    """A damaged directory tree: one directory has two names."""
+
+
+class SourceError(VfsError):
+    """A member of the tree or archive that a volume is made of cannot be stored; ``member`` names it."""
+
+    def __init__(
+        self, message: str, *, member: str, expected: object = None, actual: object = None, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{member}: {message}", expected=expected, actual=actual, hint=hint)
+        self.member = member
+        self.reason = message
 
 
 class ContentSizeError(VfsError, OSError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cloudboot_base import read_file
 from cloudboot_doom_oracle.errors import WavError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = struct.Struct("<4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
 _PCM: Final = 1
+_LARGEST: Final = 1 << 30  # bytes: more than an hour and a half of stereo at 44.1 kHz
 _EXTENSIBLE: Final = 0xFFFE
 #: Bytes of the extension's GUID behind its first two, which are a plain format's number (RFC 2361, annex A).
 _GUID: Final = bytes.fromhex("000000001000800000aa00389b71")
@@ -55,8 +57,7 @@ def read_wav(path: str | os.PathLike[str]) -> Wav:
         OSError: it cannot be read.
     """
     name = os.fspath(path)
-    with open(path, "rb") as file:
-        data = file.read()
+    data = read_file(path, _LARGEST)
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WavError("not a WAV file", structure="RIFF", offset=0, actual=data[:12], path=name)
     head: tuple[int, ...] | None = None

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
     """The options of the audio gate."""
     parser.add_argument(
-        "--tolerance-db", type=positive_argument, metavar="DB", default=TOLERANCE_DB,
-        help="How far the loudness of a window may be off (default: 6).",
+        "--tolerance-db", type=positive_argument, default=TOLERANCE_DB, metavar="DB",
+        help=f"Largest difference of the loudness in a window (default: {TOLERANCE_DB}).",
     )  # fmt: skip
     parser.add_argument(
-        "--min-ratio", type=ratio_argument, metavar="SHARE", default=MIN_RATIO,
-        help="The share of windows that must be within (default: 0.95).",
+        "--min-ratio", type=ratio_argument, default=MIN_RATIO, metavar="RATIO",
+        help=f"Share of the windows that has to be within the tolerance (default: {MIN_RATIO}).",
     )  # fmt: skip
     parser.add_argument(
-        "--window-seconds", type=positive_argument, metavar="SECONDS", default=WINDOW_SECONDS,
-        help="How long a window is (default: 1).",
+        "--window-seconds", type=positive_argument, default=WINDOW_SECONDS, metavar="SECONDS",
+        help=f"Length of a window (default: {WINDOW_SECONDS}).",
     )  # fmt: skip
 
 
@@ -87,9 +87,12 @@ def add_judging(program: Program) -> None:
     measuring = program.command(
         "calibrate", calibrate_command, "Show which changes of an oracle the tolerant gates would accept."
     )
-    measuring.add_argument("oracle", metavar="ORACLE", help="A folder that harvest wrote.")
+    measuring.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
     measuring.add_argument(
-        "--tolerance-chi2", type=chi2_argument, metavar="N", help="Default: that of the manifest, or 50000."
+        "--tolerance-chi2",
+        type=chi2_argument,
+        metavar="N",
+        help="Threshold of the histogram gate (default: that of the manifest, or 50000).",
     )
     add_audio_options(measuring)
     playing = program.command("demos", demos_command, "Play the WAD's demos in two engines and compare their tics.")

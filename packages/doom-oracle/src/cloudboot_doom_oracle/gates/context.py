@@ -36,7 +36,8 @@ class Difference:
 class GuestRun:
     """An engine run whose frames and keys went through devices.
 
-    ``shown`` holds what screendumps showed: frame number (from 1), digest, whether the border was black.
+    ``shown`` holds what screendumps showed: frame number (from 1), digest, whether the border was black. ``ring`` is
+    the layout of the virtqueues that was negotiated.
     """
 
     frames: list[FrameRecord] = dataclasses.field(default_factory=list)
@@ -46,6 +47,7 @@ class GuestRun:
     keys_received: list[tuple[int, int, bool]] = dataclasses.field(default_factory=list)
     flushes: int = 0
     scanout: str = ""
+    ring: str = ""
 
 
 @dataclasses.dataclass
@@ -53,7 +55,8 @@ class Context:
     """An oracle, what it is compared with, and what the gates found so far.
 
     ``fresh`` is the harvest of this verification, ``guest`` what came through the devices. ``pictures`` and ``played``
-    are for the report: a tic with expected and actual pixels, and what the sound card's back end recorded.
+    are for the report: a tic with expected and actual pixels, and what the sound card's back end recorded. ``ring`` is
+    the layout of the devices' virtqueues, ``"split"`` or ``"packed"``.
     """
 
     oracle: Oracle
@@ -61,6 +64,7 @@ class Context:
     script: Script
     pin: bool = True
     architecture: str = "amd64"
+    ring: str = "split"
     sample_every: int = 0
     fresh: Harvest | None = None
     guest: GuestRun | None = None

@@ -37,7 +37,7 @@ def run_through_devices(context: Context) -> GuestRun:
     waiting = list(context.script.events)
     run = GuestRun()
     manifest = context.oracle.manifest
-    with ScreenRig(context.architecture) as rig:
+    with ScreenRig(context.architecture, context.ring) as rig:
 
         def keys(tic: int) -> Sequence[tuple[bool, int]]:
             due = []
@@ -45,6 +45,7 @@ def run_through_devices(context: Context) -> GuestRun:
                 due.append(rig.press(waiting.pop(0)))
             return due
 
+        run.ring = rig.ring
         run.scanout = f"{rig.mode.width}x{rig.mode.height}"
         due = [checkpoint.tic for checkpoint in manifest.checkpoints]
         with CDoomEngine(context.wad, keys, seed=manifest.seed, pin=context.pin) as engine:
@@ -76,7 +77,13 @@ def run_devices(context: Context) -> Mapping[str, object]:
     check_source(context)
     context.guest = run_through_devices(context)
     run = context.guest
-    return {"scanout": run.scanout, "flushes": run.flushes, "flush_errors": 0, "screendumps": len(run.shown)}
+    return {
+        "scanout": run.scanout,
+        "ring": run.ring,
+        "flushes": run.flushes,
+        "flush_errors": 0,
+        "screendumps": len(run.shown),
+    }
 
 
 def _guest(context: Context) -> GuestRun:
@@ -145,7 +152,7 @@ def _first_change(context: Context, run: GuestRun) -> int | None:
 def sound_equal(context: Context) -> Mapping[str, object]:
     """O-9, gate C-2: what QEMU's sound card plays is the oracle's, sample for sample."""
     expected = context.oracle.exact_sound.samples.astype("<i2").tobytes()
-    body = wav_body(play_through_sound(expected, context.architecture))
+    body = wav_body(play_through_sound(expected, context.architecture, context.ring))
     context.played = Wav(RATE, np.frombuffer(body[: len(body) // 4 * 4], "<i2").reshape(-1, 2).astype(np.int16))
     evidence: dict[str, object] = {"bytes": len(expected), "played": len(body), "rate": RATE}
     if body[: len(expected)] != expected:

@@ -16,6 +16,7 @@ from cloudboot_doom_oracle.keys import BY_EVDEV
 from cloudboot_doom_oracle.oracle.files import read_ppm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -28,11 +29,13 @@ _KEY_SECONDS: Final = 10.0
 _PERIOD: Final = 1260  # bytes: one tic of stereo S16
 _TAIL: Final = 16 * 1024 * 4  # bytes of silence, so that what was sent is played before the stream stops
 _EV_KEY: Final = 1
+#: What a device of QEMU is told for each layout of its virtqueues.
+_RINGS: Final = {"split": "", "packed": ",packed=on"}
 
 try:  # the extra [guest]
     from cloudboot_qemu import QemuError
     from cloudboot_qemu.qtest import QtestMachine
-    from cloudboot_virtio import GpuDriver, InputDriver, PciHost, SoundDriver, VirtioError
+    from cloudboot_virtio import Feature, GpuDriver, InputDriver, PciHost, SoundDriver, VirtioError
 except ImportError:  # pragma: no cover -- the wheel session installs all extras
     HAVE_GUEST = False
 else:
@@ -47,15 +50,15 @@ def need_guest() -> None:
     """
     if not HAVE_GUEST:
         raise MissingDependencyError(
-            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install cloudboot-doom-oracle[guest]"
+            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install 'cloudboot-doom-oracle[guest]'"
         )
 
 
 class ScreenRig:
     """virtio-gpu and virtio-keyboard. ``flushes`` counts frames that were shown."""
 
-    def __init__(self, architecture: str = "amd64") -> None:
-        """Start the machine and bring the devices up.
+    def __init__(self, architecture: str = "amd64", ring: str = "split") -> None:
+        """Start the machine and bring the devices up, with virtqueues of the layout ``ring``.
 
         Raises:
             MissingDependencyError: the extra [guest] is not installed.
@@ -66,6 +69,7 @@ class ScreenRig:
         width, height = SCREEN
         with guarded("the machine"), contextlib.ExitStack() as stack:
             devices = [f"virtio-gpu-pci,id=gpu0,addr=4,xres={width},yres={height}", "virtio-keyboard-pci,addr=5"]
+            devices = [device + _RINGS[ring] for device in devices]
             self.machine = stack.enter_context(QtestMachine(devices, architecture=architecture))
             host = PciHost(self.machine)
             self.gpu = GpuDriver(host.open(4))
@@ -78,6 +82,8 @@ class ScreenRig:
             self._canvas = pixels[CANVAS_Y : CANVAS_Y + CANVAS_HEIGHT, CANVAS_X : CANVAS_X + CANVAS_WIDTH]
             self._memory = host.memory
             self._resources = stack.pop_all()
+        #: The layout that was negotiated.
+        self.ring = "packed" if self.gpu.features & Feature.RING_PACKED else "split"
         self.flushes = 0
         self.keys_sent: list[tuple[int, int, bool]] = []
         self.keys_received: list[tuple[int, int, bool]] = []
@@ -142,7 +148,7 @@ class ScreenRig:
         self.close()
 
 
-def play_through_sound(samples: bytes, architecture: str = "amd64") -> bytes:
+def play_through_sound(samples: bytes, architecture: str = "amd64", ring: str = "split") -> bytes:
     """Play stereo S16 samples at 11,025 Hz through virtio-sound; the file that QEMU's wav back end wrote.
 
     Virtual time runs as fast as the host can (icount), so that this takes a fraction of the sound's duration.
@@ -162,7 +168,7 @@ def play_through_sound(samples: bytes, architecture: str = "amd64") -> bytes:
                 ),
                 *("-icount", "shift=7,sleep=off"),
             ]
-            devices = ["virtio-sound-pci,streams=1,audiodev=s0,addr=4"]
+            devices = ["virtio-sound-pci,streams=1,audiodev=s0,addr=4" + _RINGS[ring]]
             with QtestMachine(devices, architecture=architecture, extra=extra, descriptors=[capture]) as machine:
                 sound = SoundDriver(PciHost(machine).open(4), timeout=30.0)
                 output = sound.open_output(rate=RATE, channels=2, format="s16", period=_PERIOD)
@@ -195,7 +201,7 @@ def wav_body(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def guarded(part: str):  # type: ignore[no-untyped-def]
+def guarded(part: str) -> Iterator[None]:
     """Errors of machine and drivers become :class:`.GuestError`, with their cause."""
     try:
         yield

@@ -6,8 +6,8 @@
 """
 
 from .engine import Campaign, Choice
-from .executor import Executor, Finished, Lost
+from .executor import Executor, Finished, Handed, Lost
 from .folder import CampaignFolder
 from .tally import Tally
 
-__all__ = ["Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Lost", "Tally"]
+__all__ = ["Campaign", "CampaignFolder", "Choice", "Executor", "Finished", "Handed", "Lost", "Tally"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import queue
 import time
@@ -19,7 +20,7 @@ from .executor import Finished, Lost
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloudboot_fleet.matrix import Pinned
+    from .executor import Handed
 
 _RECONNECT = 120.0  # seconds that a scheduler may be gone
 
@@ -76,30 +77,47 @@ class DaskExecutor:
             self._slots = (now, count)
         return count
 
-    def resources(self) -> list[dict[str, float]]:
-        """What each worker has, by name."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return [dict(worker["resources"]) for worker in workers]
+    def workers(self) -> dict[str, dict[str, float]]:
+        """What each worker has, by name, under the worker's address."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return {address: dict(worker["resources"]) for address, worker in workers.items()}
 
-    def submit(self, pinned: Pinned, attempt: int, avoid: Sequence[str]) -> None:
-        """Start a cell."""
-        key = f"{pinned.key}-{attempt}"
-        workers = list(self._client.scheduler_info(n_workers=-1)["workers"]) if avoid else []
-        others = [address for address in workers if address not in avoid]
-        try:
-            future = self._client.submit(
-                run_cell, pinned.as_dict(), self._results, attempt, key=key, pure=False, retries=0,
-                priority=pinned.cell.priority, resources={SLOT: 1, **pinned.cell.resources},
-                workers=others or None, allow_other_workers=bool(others),
-            )  # fmt: skip
-        except (RuntimeError, ValueError, OSError) as error:  # the client has closed: the scheduler is gone
-            self._reconnect(str(error))
-            self._ended.put((pinned.key, _GONE))
-            return
-        if self._finish:
-            fire_and_forget(future)
-        self._futures[pinned.key] = future
-        future.add_done_callback(lambda ended: self._ended.put((pinned.key, ended)))
+    def submit(self, handed: Sequence[Handed]) -> None:
+        """Start cells; those that are alike to the scheduler in one message."""
+        alike: dict[tuple[object, ...], list[Handed]] = {}
+        for each in handed:
+            cell = each.pinned.cell
+            group = (cell.kind, cell.priority, tuple(sorted(cell.resources.items())), each.avoid)
+            alike.setdefault(group, []).append(each)
+        for several in alike.values():
+            try:
+                self._submit(several)
+            except (RuntimeError, ValueError, OSError) as error:  # the client has closed: the scheduler is gone
+                self._reconnect(str(error))
+                for each in several:
+                    self._ended.put((each.pinned.key, _GONE))
+
+    def _submit(self, several: Sequence[Handed]) -> None:
+        cell, avoid = several[0].pinned.cell, several[0].avoid
+        others = [address for address in self.workers() if address not in avoid] if avoid else []
+        futures = self._client.map(
+            run_cell,
+            [each.pinned.as_dict() for each in several],
+            [self._results] * len(several),
+            [each.attempt for each in several],
+            # Dask keeps counts of every prefix of keys forever: the prefix is the kind, not the digest.
+            key=[f"{cell.kind}-{each.pinned.key}-{each.attempt}" for each in several],
+            pure=False, retries=0, priority=cell.priority, resources={SLOT: 1, **cell.resources},
+            workers=others or None, allow_other_workers=bool(others),
+        )  # fmt: skip
+        for each, future in zip(several, futures, strict=True):
+            if self._finish:
+                fire_and_forget(future)
+            self._futures[each.pinned.key] = future
+            future.add_done_callback(functools.partial(self._note, each.pinned.key))
+
+    def _note(self, key: str, ended: Future[Any]) -> None:
+        self._ended.put((key, ended))
 
     def wait(self, seconds: float) -> list[Finished | Lost]:
         """What came back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import heapq
 import itertools
+import math
 import os
 import socket
 import time
@@ -16,7 +17,7 @@ from cloudboot_base.command import exit_code
 from cloudboot_fleet.errors import ClusterError, ResultError
 from cloudboot_fleet.tasks.result import KEPT, Status
 
-from .executor import Executor, Finished, Lost
+from .executor import Executor, Finished, Handed, Lost
 from .tally import Tally
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 _LOOK, _STATE, _PATIENCE = 0.2, 1.0, 120.0
 #: Seconds before another attempt, doubled each time, where the system around the cell failed.
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-#: Below this mean of seconds for a cell, one cell more than there are slots is handed out for each of them.
-_SHORT = 0.5
-#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried for ever.
-_MOST_UNCOUNTED = 10
+#: Seconds of work that are handed out ahead for each slot, and the most cells that this may be. Without cells ahead a
+#: worker waits for the way to the client and back, which takes some milliseconds.
+_AHEAD, _MOST_AHEAD = 0.25, 16
+#: How often a cell may come back that no worker said it had begun; what dies at once would else be tried forever.
+_MOST_UNCOUNTED = 30
 
 
 class Choice(enum.StrEnum):
@@ -84,6 +86,7 @@ class Campaign:
         self._feed: Iterator[Pinned] = (pins.pin(cell) for cell in matrix.cells())
         self._more = True
         self._waiting: list[tuple[float, int, _Flight]] = []
+        self._handed: list[Handed] = []
         self._count = itertools.count()
         self._listener, self._progress = listener, progress
         self._patience, self._pause = patience, pause
@@ -118,15 +121,25 @@ class Campaign:
         return min(_LOOK, max(0.0, self._waiting[0][0] - time.monotonic()))
 
     def _room(self) -> int:
+        """How many cells may be handed out now: none, or enough to be worth the way."""
         slots = self.executor.slots
         ran = self.tally.done - self.tally.reused
         # A lost worker takes with it what was handed to it; only short cells are worth that.
-        ahead = slots if ran >= slots and self.tally.seconds < _SHORT * ran else 0
-        return slots + ahead - len(self.flying)
+        each = self.tally.seconds / ran if ran >= slots and ran else math.inf
+        ahead = slots * min(_MOST_AHEAD, int(_AHEAD / max(each, 1e-3)))
+        room = slots + ahead - len(self.flying)
+        return room if room > ahead // 2 else 0
 
     def _fill(self) -> None:
-        """Hand out cells while there is room."""
-        room = self._room()
+        """Hand out cells while there is room, together: each message to the scheduler has its price."""
+        try:
+            self._choose(self._room())
+        finally:
+            handed, self._handed = self._handed, []
+            if handed:
+                self.executor.submit(handed)
+
+    def _choose(self, room: int) -> None:
         now = time.monotonic()
         while room > 0 and self._waiting and self._waiting[0][0] <= now:
             _, _, flight = heapq.heappop(self._waiting)
@@ -169,10 +182,10 @@ class Campaign:
     def _submit(self, flight: _Flight) -> None:
         flight.since = time.monotonic()
         self.flying[flight.pinned.key] = flight
-        avoid = [
+        avoid = tuple(
             each["worker"] for each in flight.history if each.get("worker") and each.get("status") == Status.BROKEN
-        ]
-        self.executor.submit(flight.pinned, len(flight.history) + 1, avoid)
+        )
+        self._handed.append(Handed(flight.pinned, len(flight.history) + 1, avoid))
 
     def _take(self, ending: Finished | Lost) -> None:
         flight = self.flying.pop(ending.key, None)

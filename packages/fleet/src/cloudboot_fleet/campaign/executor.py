@@ -29,6 +29,15 @@ class Lost:
     counts: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A cell to be started, rather not on the workers of ``avoid``; ``attempt`` counts from 1."""
+
+    pinned: Pinned
+    attempt: int
+    avoid: tuple[str, ...] = ()
+
+
 class Executor(Protocol):
     """Where cells run."""
 
@@ -44,8 +53,8 @@ class Executor(Protocol):
     def dashboard(self) -> str | None:
         """Where the scheduler's own page is."""
 
-    def submit(self, pinned: Pinned, attempt: int, avoid: Sequence[str]) -> None:
-        """Start a cell, rather not on the workers of ``avoid``."""
+    def submit(self, handed: Sequence[Handed]) -> None:
+        """Start cells."""
 
     def wait(self, seconds: float) -> list[Finished | Lost]:
         """What came back, waiting so long for the first."""

@@ -29,6 +29,12 @@ class Cause:
     first: Mapping[str, Any] = field(default_factory=dict)
     examples: list[Mapping[str, Any]] = field(default_factory=list)
 
+    @property
+    def shown(self) -> str:
+        """What the first of them said; of several that differ in numbers or paths, what they have in common."""
+        told = {str(each.get("cause") or each["status"]) for each in self.examples}
+        return told.pop()[:300] if len(told) == 1 else self.text
+
 
 def cause_of(text: str) -> str:
     """The text of a failure without what differs between alike ones: paths, digests, numbers."""

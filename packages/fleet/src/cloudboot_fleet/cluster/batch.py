@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import MissingDependencyError
 from cloudboot_base.command import printable
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_fleet.errors import InsecureError, MatrixError
 from cloudboot_fleet.worker import SLOT
 
-from .local import CONFIG
+from .local import CONFIG, has_dashboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,8 @@ _SLURM: dict[str, type] = {
 _KUBERNETES: dict[str, type] = {
     "image": str, "namespace": str, "secret": str, "memory": str, "cpu": str, "devices": dict,
 }  # fmt: skip
+#: Where HTTP servers of Dask listen. Without an address they do on all interfaces, also without a dashboard.
+_LOOPBACK, _SCHEDULER_PAGE = "127.0.0.1:0", "127.0.0.1:8787"
 _TLS_FOLDER = "/etc/cloudboot-fleet/tls"
 
 
@@ -84,7 +86,9 @@ def _slurm(matrix: Matrix, tls: Tls | None) -> dict[str, Any]:
         # One process with one thread for each core: a worker runs one cell at a time.
         "cores": table.get("cores", 1), "processes": table.get("cores", 1), "memory": table.get("memory", "4GiB"),
         "protocol": "tls://", "security": tls.security(), "job_name": f"cloudboot-fleet-{matrix.name}",
-        "worker_extra_args": ["--resources", shlex.quote(_resources(table)), "--memory-limit", "0"],
+        "worker_extra_args": [
+            "--resources", shlex.quote(_resources(table)), "--memory-limit", "0", "--dashboard-address", _LOOPBACK,
+        ],
     }  # fmt: skip
 
 
@@ -145,10 +149,10 @@ def manifest(matrix: Matrix, workers: int | None = None) -> dict[str, Any]:
     scheduler = spec["spec"]["scheduler"]["spec"]
     worker["containers"][0]["args"] = [
         "dask", "worker", "--nthreads", "1", "--memory-limit", "0", "--protocol", "tls",
-        "--name", "$(DASK_WORKER_NAME)", "--resources", _resources(table),
+        "--name", "$(DASK_WORKER_NAME)", "--resources", _resources(table), "--dashboard-address", _LOOPBACK,
     ]  # fmt: skip
     # Inside a pod every interface is the pod's own.
-    everywhere = "0.0.0.0"  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104 -- workers on other machines connect, with TLS
     scheduler["containers"][0]["args"] = [
         "dask",
         "scheduler",
@@ -156,8 +160,12 @@ def manifest(matrix: Matrix, workers: int | None = None) -> dict[str, Any]:
         "tls",
         "--host",
         everywhere,
-        "--no-dashboard",
+        "--dashboard-address",
+        _SCHEDULER_PAGE,
     ]
+    # The operator's own probes ask the page, which only the pod itself reaches; "kubectl port-forward" leads to it.
+    alive = {"tcpSocket": {"port": "tcp-comm"}, "initialDelaySeconds": 5, "periodSeconds": 10}
+    scheduler["containers"][0] |= {"readinessProbe": alive, "livenessProbe": {**alive, "initialDelaySeconds": 15}}
     for pod in (worker, scheduler):
         container = pod["containers"][0]
         container.pop("command", None)
@@ -196,7 +204,8 @@ def batch_cluster(where: str, matrix: Matrix, tls: Tls | None, workers: int | No
 
     with dask.config.set(CONFIG):
         if where == "slurm":
-            cluster = _slurm_module().SLURMCluster(**_slurm(matrix, tls))
+            page = {"dashboard_address": _LOOPBACK, "dashboard": has_dashboard()}
+            cluster = _slurm_module().SLURMCluster(**_slurm(matrix, tls), scheduler_options=page)
             cluster.scale(jobs=workers or matrix.cluster.get("workers", 1))
         else:
             security = tls.security() if tls is not None else None

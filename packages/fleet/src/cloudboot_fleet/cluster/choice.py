@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cloudboot_fleet.campaign import Executor
     from cloudboot_fleet.matrix import Matrix
 
+#: Schedulers that workers are submitted to.
+SUBMITTED = frozenset({"slurm", "kubernetes"})
 #: Seconds for the first worker: of a cluster that runs, and of a queue.
 _WAIT, _QUEUE = 60.0, 7 * 86400.0
 
@@ -79,7 +81,7 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
         return
     if options.resource:
         raise UsageError("--resource is for local workers", hint="workers elsewhere state theirs when they start")
-    if where in {"slurm", "kubernetes"}:
+    if where in SUBMITTED:
         from .batch import batch_cluster
 
         with batch_cluster(where, matrix, tls, options.workers) as batch:
@@ -105,14 +107,8 @@ def _resources(matrix: Matrix) -> dict[str, float]:
     return {str(name): float(amount) for name, amount in table.items()}
 
 
-def dry_run(where: str, matrix: Matrix, tls: Tls | None, workers: int | None) -> str:
-    """What would be submitted to SLURM or Kubernetes.
+def submission(where: str, matrix: Matrix, tls: Tls | None, workers: int | None) -> str:
+    """What would be submitted to SLURM or Kubernetes; see :func:`.batch.submission`."""
+    from .batch import submission as text  # its clusters bring modules of their own
 
-    Raises:
-        UsageError: the scheduler is another.
-    """
-    if where not in {"slurm", "kubernetes"}:
-        raise UsageError("--dry-run shows what is submitted to slurm or kubernetes", hint="cloudboot fleet plan MATRIX")
-    from .batch import submission
-
-    return submission(where, matrix, tls, workers)
+    return text(where, matrix, tls, workers)

@@ -1,4 +1,4 @@
-"""What is checked before a campaign starts: Dask would wait for a missing resource for ever, in silence."""
+"""What is checked before a campaign starts: Dask would wait for a missing resource forever, in silence."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloudboot_fleet import hosts
 from cloudboot_fleet.errors import ClusterError, ResourceError
 from cloudboot_fleet.worker import SLOT
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from cloudboot_fleet.matrix import Matrix
+    from cloudboot_fleet.matrix.pins import Gathered
     from cloudboot_fleet.results import Results
 
 
@@ -39,10 +41,10 @@ def check_needs(matrix: Matrix, workers: Sequence[Mapping[str, float]]) -> None:
             if most < amount:
                 told = f"the most that one has is {most:g}" if most else "none has any"
                 raise ResourceError(
-                    f"[[cells]] {block.number} needs {name} {amount:g} of a worker, and {told}",
+                    f"[[cells]] {block.number + 1} needs {name} {amount:g} of a worker, and {told}",
                     hint=f"start a worker with --resource {name}={amount:g}",
                 )
-        raise ResourceError(f"[[cells]] {block.number} needs what no single worker has together")
+        raise ResourceError(f"[[cells]] {block.number + 1} needs what no single worker has together")
 
 
 def check_place(results: Results, client: Client) -> None:
@@ -67,3 +69,44 @@ def check_place(results: Results, client: Client) -> None:
                 f"the worker {address} does not see the folder {folder}",
                 hint="keep results in a registry (--results HOST/REPOSITORY), or in a folder that all machines share",
             )
+
+
+def asked_hosts(gathered: Mapping[int, Gathered], client: Client) -> dict[str, dict[str, str]]:
+    """What each worker has of everything that cells depend on, under the worker's address."""
+    names = sorted(set().union(*(each.depends for each in gathered.values())))
+    told: dict[str, dict[str, str]] = client.run(hosts.facts, names)
+    return told
+
+
+def agreed_hosts(
+    gathered: Mapping[int, Gathered],
+    matrix: Matrix,
+    workers: Mapping[str, Mapping[str, float]],
+    told: Mapping[str, Mapping[str, str]],
+) -> dict[int, Mapping[str, str]]:
+    """For each block what its cells depend on beside their inputs, the same on every worker that may run them.
+
+    ``workers`` has the resources of each, ``told`` what :func:`asked_hosts` was told.
+
+    Raises:
+        ClusterError: two workers differ, so that a result would depend on where its cell ran.
+    """
+    found: dict[int, Mapping[str, str]] = {}
+    for block in matrix.blocks:
+        if block.number not in gathered:
+            continue
+        needs = {SLOT: 1.0, **block.resources}
+        able = [
+            address for address, has in workers.items()
+            if address in told and all(has.get(name, 0) >= amount for name, amount in needs.items())
+        ]  # fmt: skip
+        wanted = gathered[block.number].depends
+        first = {name: told[able[0]][name] for name in sorted(wanted)} if able else hosts.facts(sorted(wanted))
+        for address in able[1:]:
+            if other := hosts.difference(first, told[address]):
+                raise ClusterError(
+                    f"two workers for [[cells]] {block.number + 1} differ: on {address} {other} as on {able[0]}",
+                    hint="start one kind of them with --resource NAME, and have the cells need it",
+                )
+        found[block.number] = first
+    return found

@@ -36,7 +36,8 @@ def status(options: argparse.Namespace, console: Console) -> int:
         if state["state"] == "running":
             for cell in state["running"]:
                 console.print(printable(f"  {cell['seconds']:8.1f} s  {cell['name']}, attempt {cell['attempt']}"))
-    return CHECK_FAILED if failing else OK
+    cut = state["state"] != "running" and state["done"] < state["total"]
+    return CHECK_FAILED if failing or cut else OK
 
 
 def cancel(options: argparse.Namespace, console: Console) -> int:

@@ -14,21 +14,27 @@ from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, printable
 from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
-from cloudboot_fleet.cluster.choice import dry_run, opened
-from cloudboot_fleet.cluster.needs import check_needs, check_place
+from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
+from cloudboot_fleet.cluster.needs import agreed_hosts, asked_hosts, check_needs, check_place
 from cloudboot_fleet.fuzzing import merge_campaign
-from cloudboot_fleet.matrix import Matrix, Pins, load
+from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
 from cloudboot_fleet.render import Ended
 from cloudboot_fleet.render.html import write_report
 from cloudboot_fleet.render.junit import write_junit
-from cloudboot_fleet.render.terminal import cell_line, status_line
+from cloudboot_fleet.render.terminal import cell_line, live_table
 from cloudboot_fleet.results import FolderResults, open_results
+
+from . import planning
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
+    from cloudboot_fleet.matrix.pins import Gathered
     from cloudboot_fleet.results import Results
     from cloudboot_probes.cli.console import Console
+
+_REDRAW = 0.1  # seconds between two drawings of the live table
 
 
 def main(options: argparse.Namespace, console: Console) -> int:
@@ -38,20 +44,33 @@ def main(options: argparse.Namespace, console: Console) -> int:
         matrix = matrix.with_hours(options.hours)
     tls = tls_of(options, matrix)
     if options.dry_run:
-        console.print(dry_run(options.scheduler, matrix, tls, options.workers), end="")
-        return OK
+        return _dry_run(options, console, matrix, tls)
     with _folder(options, matrix) as folder:
         folder.lock(matrix.name, str(Path(options.matrix).resolve()))
         pins = Pins(matrix.folder)
         if options.resume is not None:
             pins.restore(folder.pins)
         with console.waiting("pinning"):
-            total = sum(pins.gather(matrix).values())
+            matrix = expanded(matrix, pins)
+            gathered = pins.gather(matrix)
         pins.save(folder.pins)
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):
             results.folder.mkdir(parents=True, exist_ok=True)
-        return _run(options, console, _Prepared(matrix, pins, total, folder, results, tls))
+        return _run(options, console, _Prepared(matrix, pins, gathered, folder, results, tls))
+
+
+def _dry_run(options: argparse.Namespace, console: Console, matrix: Matrix, tls: Tls | None) -> int:
+    """Print what would be submitted, or the plan where nothing is."""
+    if options.scheduler not in SUBMITTED:
+        options.all = False
+        return planning.main(options, console)
+    told = submission(options.scheduler, matrix, tls, options.workers)
+    if console.json and options.scheduler == "slurm":
+        console.result({"scheduler": "slurm", "job_script": told})
+    else:
+        console.print(told, end="")
+    return OK
 
 
 def tls_of(options: argparse.Namespace, matrix: Matrix | None = None) -> Tls | None:
@@ -88,7 +107,7 @@ class _Prepared:
 
     matrix: Matrix
     pins: Pins
-    total: int
+    gathered: Mapping[int, Gathered]
     folder: CampaignFolder
     results: Results
     tls: Tls | None
@@ -109,10 +128,13 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             )
             stack.callback(executor.client.close)
             cluster.wait(executor)
-        check_needs(matrix, executor.resources())
+        check_needs(matrix, list(executor.workers().values()))
         check_place(results, executor.client)
-        if executor.dashboard:
-            console.say(f"cloudboot: dashboard: {executor.dashboard}")
+        ready.pins.hosts = agreed_hosts(
+            ready.gathered, matrix, executor.workers(), asked_hosts(ready.gathered, executor.client)
+        )
+        told = executor.dashboard or "none, because bokeh is not installed"
+        console.say(f"cloudboot: dashboard: {told}")
 
         def listen(result: dict[str, Any], kept: bool) -> None:
             if kept:
@@ -120,8 +142,8 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             console.line(result) if console.json else console.print(cell_line(result, color=console.color))
 
         campaign = Campaign(
-            matrix, ready.pins, results, folder, executor, total=ready.total, listener=listen,
-            progress=lambda running: console.status(status_line(running)),
+            matrix, ready.pins, results, folder, executor, total=sum(each.cells for each in ready.gathered.values()),
+            listener=listen, progress=_Live(console).show,
         )  # fmt: skip
         try:
             campaign.run()
@@ -136,6 +158,19 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             console.say(f"cloudboot: {each}")
     ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
     return _finish(console, ended, outputs, interrupted=interrupted)
+
+
+class _Live:
+    """The live table, drawn again a few times a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._drawn = console, 0.0
+
+    def show(self, campaign: Campaign) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW:
+            self._drawn = now
+            self._console.status(live_table(campaign))
 
 
 def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, console: Console) -> None:
@@ -159,7 +194,7 @@ def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interru
         console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
     else:
         for cause in tally.grouped()[:10]:
-            console.print(printable(f"{cause.count:6} x {cause.text}"))
+            console.print(printable(f"{cause.count:6} x {cause.shown}"))
         console.print(tally.summary(seconds))
     if interrupted:
         console.say("cloudboot: interrupted")

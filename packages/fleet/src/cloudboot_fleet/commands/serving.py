@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cloudboot_base.command import OK
 from cloudboot_fleet.cluster import check_address, security_of
 from cloudboot_fleet.cluster.local import CONFIG, has_dashboard
+from cloudboot_fleet.cluster.security import is_loopback
 from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.worker import SLOT
 
@@ -36,7 +37,10 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     from distributed import Nanny
 
     stopped = _stop_on_signals()
-    scheme = options.scheduler.partition("://")[0]
+    scheme, _, rest = options.scheduler.partition("://")
+    host = rest.rpartition(":")[0].strip("[]")
+    # Left to itself a worker listens on all interfaces, also where nobody but this machine's scheduler needs it.
+    place = {"host": host} if is_loopback(host) else {}
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
         while await _answers(options.scheduler, options.patience, stopped):
             nannies = [
@@ -44,6 +48,7 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
                     options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
                     resources={SLOT: 1, **dict(options.resource or ())},
                     local_directory=str(options.scratch or folder), dashboard_address="127.0.0.1:0",
+                    **place,
                 )
                 for _ in range(options.workers)
             ]  # fmt: skip

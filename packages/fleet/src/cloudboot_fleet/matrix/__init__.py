@@ -2,7 +2,21 @@
 
 from .cells import Cell, Limits, Pinned
 from .document import Block, Matrix, load, parse
+from .globs import expanded
 from .kinds import KINDS, Kind, Parameter
 from .pins import Pins
 
-__all__ = ["KINDS", "Block", "Cell", "Kind", "Limits", "Matrix", "Parameter", "Pinned", "Pins", "load", "parse"]
+__all__ = [
+    "KINDS",
+    "Block",
+    "Cell",
+    "Kind",
+    "Limits",
+    "Matrix",
+    "Parameter",
+    "Pinned",
+    "Pins",
+    "expanded",
+    "load",
+    "parse",
+]

@@ -64,7 +64,8 @@ class Pinned:
     """A cell with its inputs pinned.
 
     ``inputs`` are the values with each reference and file replaced by what it was resolved to, and ``digests`` has the
-    digest of each of those. ``versions`` are those of the packages that run it.
+    digest of each of those. ``versions`` is what else the result depends on: packages, programs and firmware of the
+    machine that runs it (:mod:`cloudboot_fleet.hosts`).
     """
 
     cell: Cell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import re
 import tomllib
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base.command import parse_size, printable
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_fleet.errors import MatrixError
 
 from .cells import Cell, Limits, Value
 from .kinds import KINDS, Kind
+from .places import Key, line_of, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class Block:
 
     number: int
     kind: Kind
-    axes: Mapping[str, tuple[Value, ...]]
+    axes: Mapping[str, Sequence[Value]]
     includes: tuple[Mapping[str, Value], ...] = ()
     excludes: tuple[Mapping[str, Value], ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -60,23 +60,34 @@ class Block:
     def assignments(self) -> Iterator[dict[str, Value]]:
         """The values of each cell, one after another; none is kept."""
         names = list(self.axes)
-        for chosen in itertools.product(*self.axes.values()):
+        for chosen in _product(list(self.axes.values())):
             values = dict(zip(names, chosen, strict=True))
             if not any(_matches(values, each) for each in self.excludes):
-                yield _filled(values)
+                yield _filled(values, self.number)
         single = {name: values[0] for name, values in self.axes.items() if len(values) == 1}
         for include in self.includes:
-            yield _filled({**single, **include})
+            yield _filled({**single, **include}, self.number)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A whole file. ``folder`` is what relative paths in it start from, ``cluster`` its ``[cluster]`` table."""
+    """A whole file.
+
+    ``folder`` is what relative paths in it start from, ``cluster`` its ``[cluster]`` table. ``path`` is the file as it
+    was named, ``lines`` has the line of each of its keys.
+    """
 
     name: str
     blocks: tuple[Block, ...]
     folder: Path = field(default_factory=Path)
     cluster: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
+
+    def place(self, key: Key) -> dict[str, int | str]:
+        """Where a key is in the file, as errors say it: ``{"line": 7}``, or nothing if that is not known."""
+        line = line_of(key, self.lines)
+        return {} if line is None else {"line": line}
 
     def cells(self) -> Iterator[Cell]:
         """Every cell, lazily, those of a higher priority first, else in the order of the file."""
@@ -91,7 +102,11 @@ class Matrix:
                 index += 1
 
     def with_hours(self, hours: float) -> Matrix:
-        """The matrix with so many hours shared evenly among its cells of kind ``fuzz``."""
+        """The matrix with ``hours`` divided evenly among its cells of kind ``fuzz``.
+
+        Raises:
+            MatrixError: the matrix has no cell of that kind.
+        """
         blocks = [block for block in self.blocks if block.kind.name == "fuzz"]
         count = sum(1 for block in blocks for _ in block.assignments())
         if not count:
@@ -109,6 +124,16 @@ class Matrix:
             )
 
         return dataclasses.replace(self, blocks=tuple(changed(block) for block in self.blocks))
+
+
+def _product(axes: Sequence[Sequence[Value]]) -> Iterator[tuple[Value, ...]]:
+    """Every choice of a value of each axis, the last axis first; unlike :func:`itertools.product` it copies no axis."""
+    if not axes:
+        yield ()
+        return
+    for before in _product(axes[:-1]):
+        for value in axes[-1]:
+            yield (*before, value)
 
 
 def load(path: str | Path) -> Matrix:
@@ -129,7 +154,7 @@ def load(path: str | Path) -> Matrix:
     except UnicodeDecodeError as error:
         raise MatrixError("the matrix is not UTF-8", path=str(path), where={"offset": error.start}) from None
     try:
-        return parse(text, file.stem, file.parent)
+        return dataclasses.replace(parse(text, file.stem, file.parent), path=str(path))
     except MatrixError as error:
         error.path = str(path)
         raise
@@ -140,52 +165,110 @@ def parse(text: str, name: str = "matrix", folder: Path | None = None) -> Matrix
 
     Raises:
         MatrixError: an unknown key, a value of the wrong type, a parameter that the kind does not have, or no cell.
+            ``where`` has the line.
     """
+    text = text.replace("\r\n", "\n")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise MatrixError(str(error)) from None
-    _known(document, {"name", "cells", "defaults", "cluster"}, "the file")
-    title = _typed(document.get("name", name), str, "name")
+        raise _syntax_error(str(error), text) from None
+    lines = lines_of(text)
+    try:
+        return _matrix(document, name, folder or Path(), lines)
+    except MatrixError as error:
+        line = line_of(error.key, lines)
+        if line is not None:
+            error.where = {"line": line}
+        raise
+
+
+def _syntax_error(told: str, text: str) -> MatrixError:
+    """What :mod:`tomllib` says, with the line first as everywhere else."""
+    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", told)
+    if found is None:
+        line = text.count("\n") + 1
+        return MatrixError(told.removesuffix(" (at end of document)"), where={"line": line})
+    return MatrixError(f"{found[1]}, at column {found[3]}", where={"line": int(found[2])})
+
+
+def _matrix(document: dict[str, Any], name: str, folder: Path, lines: Mapping[Key, int]) -> Matrix:
+    top = Place()
+    _known(document, {"name", "cells", "defaults", "cluster"}, top)
+    title = _typed(document.get("name", name), str, top / "name")
     if not _NAME.fullmatch(title):
-        raise MatrixError(f"name is {printable(title)!r}, not lower-case letters, digits, '.', '_' and '-'")
-    defaults = _table(document.get("defaults", {}), "[defaults]")
-    _known(defaults, {"limits", "timeout", *_RUN}, "[defaults]")
-    tables = _typed(document.get("cells", []), list, "[[cells]]")
+        raise (top / "name").error(f"is {printable(title)!r}, not lower-case letters, digits, '.', '_' and '-'")
+    defaults = _table(document.get("defaults", {}), top / "defaults")
+    _known(defaults, {"limits", "timeout", *_RUN}, top / "defaults")
+    tables = _typed(document.get("cells", []), list, top / "cells")
     if not tables:
         raise MatrixError("the matrix has no cells", hint='add a table: [[cells]], kind = "probe"')
     blocks = tuple(
-        _block(number, {**defaults, **_table(table, f"[[cells]] {number}")}) for number, table in enumerate(tables)
+        _block(number, {**defaults, **_table(table, top / "cells" / number)}) for number, table in enumerate(tables)
     )
     total = sum(block.most for block in blocks)
     if total > MAX_CELLS:
         raise MatrixError(f"the axes make {total} cells; at most {MAX_CELLS} are run")
-    cluster = _table(document.get("cluster", {}), "[cluster]")
-    matrix = Matrix(title, blocks, folder or Path(), cluster)
+    cluster = _table(document.get("cluster", {}), top / "cluster")
+    matrix = Matrix(title, blocks, folder, cluster, lines=lines)
     if next(matrix.cells(), None) is None:
         raise MatrixError("every cell is excluded")
     return matrix
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A key of the file, for messages."""
+
+    key: Key = ()
+
+    def __truediv__(self, name: str | int) -> Place:
+        return Place((*self.key, name))
+
+    def __str__(self) -> str:
+        """``[[cells]] 2 axes.memory``: blocks count from 1."""
+        if not self.key:
+            return "the file"
+        if self.key[0] != "cells" or len(self.key) == 1:
+            return f"[{self.key[0]}] {'.'.join(map(str, self.key[1:]))}".strip() if len(self.key) > 1 else self._head
+        rest = ".".join(str(part) for part in self.key[2:] if isinstance(part, str))
+        return f"[[cells]] {int(self.key[1]) + 1} {rest}".strip()
+
+    @property
+    def _head(self) -> str:
+        return {"cells": "[[cells]]", "defaults": "[defaults]", "cluster": "[cluster]"}.get(
+            str(self.key[0]), str(self.key[0])
+        )
+
+    def error(self, told: str, hint: str | None = None) -> MatrixError:
+        """An error about this key."""
+        return MatrixError(f"{self} {told}", hint=hint, key=self.key)
+
+
 def _block(number: int, table: Mapping[str, Any]) -> Block:
-    where = f"[[cells]] {number}"
+    where = Place(("cells", number))
     _known(table, _TABLE, where)
     kind = _kind(table.get("kind"), where)
-    axes = {name: _axis(kind, name, value, where) for name, value in _table(table.get("axes", {}), where).items()}
+    axes = {
+        name: _axis(kind, name, value, where / "axes" / name)
+        for name, value in _table(table.get("axes", {}), where / "axes").items()
+    }
     cases = {
         word: tuple(
-            {name: _value(kind, name, value, f"{where} {word}") for name, value in _table(case, where).items()}
-            for case in _typed(table.get(word, []), list, f"{where} {word}")
+            {
+                name: _value(kind, name, value, where / word / place / name)
+                for name, value in _table(case, where / word / place).items()
+            }
+            for place, case in enumerate(_typed(table.get(word, []), list, where / word))
         )
         for word in ("include", "exclude")
     }
-    for case in cases["exclude"]:
+    for place, case in enumerate(cases["exclude"]):
         for name in case:
             if name not in axes:
-                raise MatrixError(f"{where} excludes by {name}, which is none of its axes")
+                raise (where / "exclude" / place / name).error("is none of the axes", suggestion(name, axes))
     resources = {
-        _typed(name, str, where): float(_number(amount, f"{where} resources"))
-        for name, amount in _table(table.get("resources", {}), where).items()
+        _typed(name, str, where / "resources"): float(_number(amount, where / "resources" / name))
+        for name, amount in _table(table.get("resources", {}), where / "resources").items()
     }
     return Block(
         number,
@@ -195,75 +278,82 @@ def _block(number: int, table: Mapping[str, Any]) -> Block:
         cases["exclude"],
         _limits(table, where),
         resources,
-        _whole(table.get("priority", 0), f"{where} priority", -1000, 1000),
-        _whole(table.get("retries", 3), f"{where} retries", 0, 100),
+        _whole(table.get("priority", 0), where / "priority", -1000, 1000),
+        _whole(table.get("retries", 3), where / "retries", 0, 100),
     )
 
 
-def _kind(name: object, where: str) -> Kind:
+def _kind(name: object, where: Place) -> Kind:
     if not isinstance(name, str) or name not in KINDS:
-        told = "no kind" if name is None else f"the kind {printable(str(name))!r}"
+        told = "has no kind" if name is None else f"has the kind {printable(str(name))!r}, which there is not"
         hint = suggestion(str(name), KINDS) or f"the kinds are {', '.join(KINDS)}"
-        raise MatrixError(f"{where} has {told}", hint=hint)
+        raise MatrixError(f"{where} {told}", hint=hint, key=(where / "kind").key)
     return KINDS[name]
 
 
-def _limits(table: Mapping[str, Any], where: str) -> Limits:
-    given = dict(_table(table.get("limits", {}), where))
+def _limits(table: Mapping[str, Any], where: Place) -> Limits:
+    given = dict(_table(table.get("limits", {}), where / "limits"))
+    _known(given, _LIMITS, where / "limits")
+    places = {name: where / "limits" / name for name in given}
     if "timeout" in table:
-        given["timeout"] = table["timeout"]
-    _known(given, _LIMITS, f"{where} limits")
+        given["timeout"], places["timeout"] = table["timeout"], where / "timeout"
     found: dict[str, Any] = {}
     for name, value in given.items():
-        place = f"{where} {name}"
+        place = places[name]
         if name == "timeout":
             found[name] = float(_number(value, place))
             if not 0 < found[name] <= 30 * 86400:
-                raise MatrixError(f"{place} is {value}, not a number of seconds up to 30 days")
+                raise place.error(f"is {value}, not a number of seconds up to 30 days")
         elif name in _SIZES and isinstance(value, str):
             try:
                 found[name] = parse_size(value)
             except ValueError as error:
-                raise MatrixError(f"{place}: {error}") from None
+                raise place.error(f"is not usable: {error}") from None
         else:
             found[name] = _whole(value, place, 1, 1 << 50)
     return Limits(**found)
 
 
-def _axis(kind: Kind, name: str, value: object, where: str) -> tuple[Value, ...]:
-    """The values of an axis: one, a list, or ``{from, to, step}`` for whole numbers."""
+def _axis(kind: Kind, name: str, value: object, where: Place) -> Sequence[Value]:
+    """The values of an axis: one, a list, or ``{from, to, step}`` for whole numbers, which stays a range."""
     if isinstance(value, dict):
-        _known(value, {"from", "to", "step"}, f"{where} {name}")
-        first, last = (_whole(value.get(key), f"{where} {name}.{key}", -(1 << 62), 1 << 62) for key in ("from", "to"))
-        numbers = range(first, last + 1, _whole(value.get("step", 1), f"{where} {name}.step", 1, 1 << 62))
+        _known(value, {"from", "to", "step"}, where)
+        first, last = (_whole(value.get(key), where / key, -(1 << 62), 1 << 62) for key in ("from", "to"))
+        numbers = range(first, last + 1, _whole(value.get("step", 1), where / "step", 1, 1 << 62))
         if len(numbers) > MAX_CELLS:
-            raise MatrixError(f"{where} {name} has {len(numbers)} values; at most {MAX_CELLS} are run")
-        found: Sequence[object] = numbers
-    else:
-        found = value if isinstance(value, list) else [value]
+            raise where.error(f"has {len(numbers)} values; at most {MAX_CELLS} cells are run")
+        if not numbers:
+            raise where.error("has no value")
+        _value(kind, name, first, where)
+        return numbers
+    found = value if isinstance(value, list) else [value]
     if not found:
-        raise MatrixError(f"{where} {name} has no value")
+        raise where.error("has no value")
     values = tuple(_value(kind, name, each, where) for each in found)
-    if len(set(values)) != len(values):
-        raise MatrixError(f"{where} {name} has a value twice")
+    seen: set[Value] = set()
+    for each in values:
+        if each in seen:
+            raise where.error(f"has {printable(repr(each))} twice")
+        seen.add(each)
     return values
 
 
-def _value(kind: Kind, name: str, value: object, where: str) -> Value:
+def _value(kind: Kind, name: str, value: object, where: Place) -> Value:
     parameter = kind.parameter(name)
     if parameter is None:
         known = [each.name for each in kind.parameters]
         hint = suggestion(name, known) or f"{kind.name} has: {', '.join(known)}"
-        raise MatrixError(f"{where}: the kind {kind.name} has no parameter {printable(name)}", hint=hint)
+        raise where.error(f"is no parameter of the kind {kind.name}", hint)
     fits = isinstance(value, parameter.types) and (not isinstance(value, bool) or bool in parameter.types)
     if not fits or not isinstance(value, str | int | float | bool):
-        wanted = " or ".join(each.__name__ for each in parameter.types)
-        raise MatrixError(f"{where}: {name} is {printable(repr(value))}, not {wanted}")
+        wanted = " or ".join(_WORDS[each] for each in parameter.types)
+        raise where.error(f"is {printable(repr(value))[:80]}, not {wanted}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise MatrixError(f"{where}: {name} is not a finite number")
-    if parameter.choices and value not in parameter.choices and not _FIELD.search(str(value)):
-        hint = suggestion(str(value), parameter.choices) or f"there are: {', '.join(parameter.choices)}"
-        raise MatrixError(f"{where}: no {name} is called {printable(str(value))!r}", hint=hint)
+        raise where.error("is not a finite number")
+    choices = parameter.known()
+    if choices and value not in choices and not _FIELD.search(str(value)):
+        hint = suggestion(str(value), choices) or f"there are: {', '.join(choices)}"
+        raise where.error(f"is {printable(str(value))!r}, which there is not", hint)
     return value
 
 
@@ -273,8 +363,8 @@ def _check_values(block: Block, values: Mapping[str, Value]) -> None:
         given = [name for name in names if name in values]
         if len(given) != 1:
             told = "more than one of" if given else "none of" if len(names) > 1 else "no"
-            raise MatrixError(
-                f"[[cells]] {block.number}: a cell of the kind {block.kind.name} has {told} {', '.join(names)}"
+            raise Place(("cells", block.number)).error(
+                f"has a cell of the kind {block.kind.name} with {told} {', '.join(names)}"
             )
 
 
@@ -282,45 +372,53 @@ def _matches(values: Mapping[str, Value], case: Mapping[str, Value]) -> bool:
     return all(values[name] == value for name, value in case.items())
 
 
-def _filled(values: Mapping[str, Value]) -> dict[str, Value]:
+def _filled(values: Mapping[str, Value], block: int) -> dict[str, Value]:
     """``values`` with ``{name}`` in a text replaced by that other value."""
+    filled: dict[str, Value] = {}
+    for name, value in values.items():
+        if not isinstance(value, str) or "{" not in value:
+            filled[name] = value
+            continue
+        for found in _FIELD.finditer(value):
+            if found[1] not in values:
+                hint = suggestion(found[1], values) or f"there are: {', '.join(values)}"
+                where = Place(("cells", block, "axes", name))
+                raise where.error(f"has {found[0]}, which names no value of the cell", hint)
+        filled[name] = _FIELD.sub(lambda found: str(values[found[1]]), value)
+    return filled
 
-    def replaced(found: re.Match[str]) -> str:
-        other = values.get(found[1])
-        if other is None:
-            raise MatrixError(f"{found[0]} names no value of the cell")
-        return str(other)
 
-    return {name: _FIELD.sub(replaced, value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _known(table: Mapping[str, object], known: Iterable[str], where: str) -> None:
+def _known(table: Mapping[str, object], known: Iterable[str], where: Place) -> None:
     names = sorted(known)
     for key in table:
         if key not in names:
             hint = suggestion(key, names) or f"there are: {', '.join(names)}"
-            raise MatrixError(f"{where} has no key {printable(key)}", hint=hint)
+            raise MatrixError(f"{where} has no key {printable(key)}", hint=hint, key=(where / key).key)
 
 
-def _table(value: object, where: str) -> dict[str, Any]:
+def _table(value: object, where: Place) -> dict[str, Any]:
     found: dict[str, Any] = _typed(value, dict, where)
     return found
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
+_WORDS: dict[type, str] = {
+    dict: "a table", list: "a list", str: "text", int: "a whole number", float: "a number", bool: "true or false",
+}  # fmt: skip
+
+
+def _typed(value: Any, kind: type, where: Place) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        words: dict[type, str] = {dict: "a table", list: "a list", str: "text"}
-        raise MatrixError(f"{where} is {printable(repr(value))[:80]}, not {words.get(kind, kind.__name__)}")
+        raise where.error(f"is {printable(repr(value))[:80]}, not {_WORDS[kind]}")
     return value
 
 
-def _number(value: object, where: str) -> float:
+def _number(value: object, where: Place) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise MatrixError(f"{where} is {printable(repr(value))}, not a number of 0 or more")
+        raise where.error(f"is {printable(repr(value))}, not a number of 0 or more")
     return value
 
 
-def _whole(value: object, where: str, least: int, most: int) -> int:
+def _whole(value: object, where: Place, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise MatrixError(f"{where} is {printable(repr(value))}, not a whole number from {least} to {most}")
+        raise where.error(f"is {printable(repr(value))}, not a whole number from {least} to {most}")
     return value

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-#: How a parameter's value is pinned: as it stands, or by the digest of what it names.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: How a parameter's value is pinned: as it is, or by the digest of what it names.
 Pin = Literal["value", "image", "recipe", "file", "tree", "wad"]
+#: Parameters of these ways name files: ``*``, ``?`` and ``[`` in their text stand for several.
+GLOBBED: frozenset[Pin] = frozenset({"image", "file", "tree"})
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a task. ``types`` are those a value may have; ``choices`` the only values, if there are any."""
+    """A parameter of a task.
+
+    ``types`` are those a value may have; ``choices`` the only values, if there are any, or a function that gives them.
+    """
 
     name: str
     pin: Pin = "value"
     types: tuple[type, ...] = (str,)
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+
+    def known(self) -> tuple[str, ...]:
+        """The only values; none where any is taken."""
+        return self.choices() if callable(self.choices) else self.choices
+
+
+def _systems() -> tuple[str, ...]:
+    from cloudboot_probes.systems import names  # for a matrix with probes only
+
+    return names()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +43,7 @@ class Kind:
 
     ``needs`` lists sets of parameters of which exactly one is given.
 
-    ``packages`` are the distributions whose versions are part of a cell's digest.
+    ``packages`` are the distributions whose versions are part of a cell's digest, with those that they need.
     """
 
     name: str
@@ -68,11 +86,12 @@ KINDS: dict[str, Kind] = {
             "Boot an image and prove every step.",
             "cloudboot_fleet.tasks.probe:run",
             (
-                Parameter("system"),
+                Parameter("system", choices=_systems),
                 Parameter("image", "image"),
                 Parameter("recipe", "recipe"),
                 _ARCHITECTURE,
-                Parameter("firmware"),
+                Parameter("firmware", choices=("hosted", "ovmf", "qemu")),
+                Parameter("transport", choices=("folder", "http", "https")),
                 Parameter("accelerator", choices=("tcg", "kvm", "auto")),
                 Parameter("memory", types=_SIZE),
                 Parameter("policy", "file"),
@@ -87,7 +106,14 @@ KINDS: dict[str, Kind] = {
             "cloudboot_fleet.tasks.check:run",
             (Parameter("image", "image"), _REPEAT),
             (("image",),),
-            ("cloudboot-fleet", "cloudboot-gpt", "cloudboot-fat", "cloudboot-ufs2"),
+            (
+                "cloudboot-fleet",
+                "cloudboot-gpt",
+                "cloudboot-fat",
+                "cloudboot-ntfs",
+                "cloudboot-ufs2",
+                "cloudboot-oci-stream",
+            ),
         ),
         Kind(
             "fuzz",
@@ -128,6 +154,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("wad", "wad"),
                 Parameter("script", "file"),
                 Parameter("guest", types=(bool,)),
+                Parameter("ring", choices=("split", "packed")),
                 _ARCHITECTURE,
                 _REPEAT,
             ),

@@ -7,15 +7,14 @@ digests, although a tag may have moved since.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
-import importlib.metadata
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Error
 from cloudboot_base.command import exit_code
+from cloudboot_fleet import hosts
 from cloudboot_fleet.errors import PinError
 
 from .cells import Cell, Pinned, Value, canonical
@@ -29,7 +28,17 @@ if TYPE_CHECKING:
 
     from .document import Matrix
 
-_CHUNK = 1 << 20
+#: Parameters on which it depends what a cell needs of its host.
+DECIDE = ("system", "architecture", "firmware", "accelerator", "guest", "recipe")
+
+
+@dataclasses.dataclass
+class Gathered:
+    """What is known of a block of cells: how many there are, and the names of what they depend on (:mod:`..hosts`)."""
+
+    cells: int = 0
+    depends: set[str] = dataclasses.field(default_factory=set)
+    seen: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
 
 
 class Pins:
@@ -42,6 +51,10 @@ class Pins:
         self._folder = folder.resolve()
         self._access = access
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
+        self._globs: dict[str, list[str]] = {}
+        #: For each block what its cells depend on beside their inputs, where that is not this machine's.
+        self.hosts: dict[int, Mapping[str, str]] = {}
+        self._facts: dict[tuple[str, ...], Mapping[str, str]] = {}
         self._ways: dict[str, Callable[[str], tuple[str, str]]] = {
             "image": self._image,
             "recipe": self._recipe,
@@ -50,20 +63,47 @@ class Pins:
             "wad": self._wad,
         }
 
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def gather(self, matrix: Matrix) -> dict[int, int]:
-        """Resolve every input of every cell; how many cells each block has.
+    def glob(self, text: str, *, files_only: bool) -> list[str]:
+        """What a pattern stands for (:func:`.globs.found_by`), the same each time.
 
         Raises:
-            PinError: an input is not there, or cannot be read.
+            MatrixError: nothing.
+            PinError: a registry could not be asked.
         """
-        counts: dict[int, int] = {}
+        from .globs import found_by
+
+        if text not in self._globs:
+            self._globs[text] = found_by(text, self._folder, files_only=files_only)
+        return self._globs[text]
+
+    def gather(self, matrix: Matrix) -> dict[int, Gathered]:
+        """Resolve every input of every cell; what is known of each block then.
+
+        Raises:
+            PinError: an input is not there, or cannot be read. ``where`` has its line.
+        """
+        found: dict[int, Gathered] = {}
         for cell in matrix.cells():
-            counts[cell.block] = counts.get(cell.block, 0) + 1
-            self.pin(cell)
-        return counts
+            block = found.setdefault(cell.block, Gathered())
+            block.cells += 1
+            self._resolve_all(cell, matrix)
+            kind = KINDS[cell.kind]
+            varying = tuple(str(cell.values.get(name, "")) for name in DECIDE)
+            if varying not in block.seen:
+                block.seen.add(varying)
+                block.depends |= set(hosts.names(kind, cell.values))
+        return found
+
+    def _resolve_all(self, cell: Cell, matrix: Matrix) -> None:
+        for name, value in cell.values.items():
+            parameter = KINDS[cell.kind].parameter(name)
+            if parameter is not None and parameter.pin != "value":
+                try:
+                    self._resolve(cell, parameter, str(value))
+                except PinError as error:
+                    error.path = matrix.path
+                    error.where = matrix.place(("cells", cell.block, "axes", name))
+                    raise
 
     def pin(self, cell: Cell) -> Pinned:
         """The cell with everything it names resolved.
@@ -80,7 +120,18 @@ class Pins:
                 inputs[name] = value
             else:
                 inputs[name], digests[name] = self._resolve(cell, parameter, str(value))
-        return Pinned(cell, inputs, digests, _versions(kind.packages))
+        return Pinned(cell, inputs, digests, self._versions(cell))
+
+    def _versions(self, cell: Cell) -> Mapping[str, str]:
+        """What the cell depends on beside its inputs, looked up once for all cells that depend on the same."""
+        decides = (str(cell.block), *(str(cell.values.get(name, "")) for name in DECIDE))
+        found = self._facts.get(decides)
+        if found is None:
+            depends = hosts.names(KINDS[cell.kind], cell.values)
+            known = self.hosts.get(cell.block)
+            found = hosts.facts(depends) if known is None else {name: known[name] for name in depends}
+            self._facts[decides] = found
+        return found
 
     def _resolve(self, cell: Cell, parameter: Parameter, text: str) -> tuple[str, str]:
         architecture = str(cell.values.get("architecture", "amd64")) if parameter.pin == "recipe" else ""
@@ -151,7 +202,8 @@ class Pins:
         """Write the table; it replaces the one that is there in one step."""
         from cloudboot_base import new_file
 
-        rows = [[*place, *pin] for place, pin in sorted(self._known.items())]
+        rows: list[list[Any]] = [[*place, *pin] for place, pin in sorted(self._known.items())]
+        rows += [["glob", *each] for each in sorted(self._globs.items())]
         with new_file(path, force=True) as fd, open(fd, "wb", closefd=False) as file:
             file.write(json.dumps(rows, indent=1).encode() + b"\n")
 
@@ -168,14 +220,11 @@ class Pins:
         except ValueError as error:
             raise PinError(f"{path} is not a table of pins: {error}") from None
         try:
-            self._known.update({(str(way), str(text)): (str(given), str(digest)) for way, text, given, digest in rows})
-        except (TypeError, ValueError):
+            self._globs.update({str(row[1]): [str(each) for each in row[2]] for row in rows if row[0] == "glob"})
+            pinned = [row for row in rows if row[0] != "glob"]
+            self._known.update({(str(way), str(text)): (str(to), str(digest)) for way, text, to, digest in pinned})
+        except (TypeError, ValueError, IndexError, KeyError):
             raise PinError(f"{path} is not a table of pins") from None
-
-
-@functools.cache
-def _versions(packages: tuple[str, ...]) -> Mapping[str, str]:
-    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _file_digest(path: Path) -> str:

@@ -32,6 +32,7 @@ _MOST_COLUMNS, _MOST_LISTED = 12, 1000
 _NOT_RUN = {Status.CANCELLED, Status.NOT_RUN}
 _STYLE = """
 .cell{min-width:8.5rem}.cell .said{margin-top:0}.mx td{vertical-align:top}.mx tbody th{vertical-align:top}
+#matrix h3{margin-top:1.75rem}.grp_ ul{padding-left:1.25rem;margin:.25rem 0}
 .grp_{margin-top:1rem}.grp_ summary{cursor:pointer;padding:.35rem 0}.grp_ summary b{margin-right:.5rem}
 """
 
@@ -41,7 +42,8 @@ def write_report(file: IO[str], ended: Ended, base: Path) -> None:
     matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
     links = _Links(folder.cells, base)
     kind = "pass" if tally.passed else "fail"
-    word = "Passed" if tally.passed else "Failed" if tally.done == tally.total else "Not finished"
+    whole = tally.done == tally.total and not any(tally.counts[status] for status in _NOT_RUN)
+    word = "Passed" if tally.passed else "Failed" if whole else "Not finished"
     style = (
         importlib.resources.files("cloudboot_probes.render.report").joinpath("style.css").read_text(encoding="utf-8")
     )
@@ -116,7 +118,7 @@ def _write_causes(file: IO[str], tally: Tally, links: _Links) -> None:
         more = f"<li>and {cause.count - len(cause.examples)} more</li>" if cause.count > len(cause.examples) else ""
         file.write(
             f'<details class="grp_" open><summary><b>{counted(cause.count, "cell")}</b>'
-            f"<code>{markup.text(cause.text)}</code></summary><ul>{rows}{more}</ul></details>"
+            f"<code>{markup.text(cause.shown)}</code></summary><ul>{rows}{more}</ul></details>"
         )
     file.write("</section>")
 

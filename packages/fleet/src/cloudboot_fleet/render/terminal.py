@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base.command import printable
@@ -29,9 +30,34 @@ def cell_line(result: Mapping[str, Any], *, color: bool) -> str:
     return text
 
 
-def status_line(campaign: Campaign) -> str:
-    """One line: cells done, failing, running, rate, time left."""
+def duration(seconds: float) -> str:
+    """``"45 s"``, ``"3 min 5 s"``, ``"2 h 10 min"``, ``"3 d 4 h"``: the two largest units."""
+    whole = max(0, round(seconds))
+    for size, name, below, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole} s"
+
+
+#: Rows of running cells in the live table.
+_MOST_ROWS = 8
+
+
+def live_table(campaign: Campaign) -> str:
+    """The table that is below everything else on a terminal: counts, rate and time left, then what runs."""
     tally = campaign.tally
-    text = f"{tally.done} of {tally.total} cells, {tally.failing} failing, {len(campaign.flying)} running"
-    text += f", {tally.rate:.1f}/s"
-    return text + (f", {tally.left:.0f} s left" if tally.left is not None else "")
+    share = 100 * tally.done // tally.total if tally.total else 100
+    head = [f"{tally.done} of {tally.total} cells ({share} %)", f"{tally.failing} failing"]
+    head += [f"{len(campaign.flying)} running", f"{tally.rate:.1f}/s"]
+    if tally.left is not None and tally.done < tally.total:
+        head.append(f"{duration(tally.left)} left")
+    rows = ["   ".join(head)]
+    now = time.monotonic()
+    running = sorted(campaign.flying.values(), key=lambda each: each.since)
+    for each in running[:_MOST_ROWS]:
+        attempt = f", attempt {each.attempt}" if each.attempt > 1 else ""
+        rows.append(printable(f"  {duration(now - each.since):>10}  {each.pinned.cell.name}{attempt}"))
+    if len(running) > _MOST_ROWS:
+        rows.append(f"{'':12}  and {len(running) - _MOST_ROWS} more")
+    return "\n".join(rows)

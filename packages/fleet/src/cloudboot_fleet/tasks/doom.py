@@ -70,7 +70,10 @@ def verify_oracle(cell: dict[str, Any], folder: Path) -> Outcome:
 
     inputs = cell["inputs"]
     oracle = read_oracle(inputs["oracle"])
-    context = Context(oracle, _wad(inputs), _script(inputs), architecture=inputs.get("architecture", "amd64"))
+    context = Context(
+        oracle, _wad(inputs), _script(inputs), architecture=inputs.get("architecture", "amd64"),
+        ring=inputs.get("ring", "split"),
+    )  # fmt: skip
     gates: list[Gate] = list(run_gates(ENGINE_STAGE, EXACT_STAGES, context))
     if inputs.get("guest", False):
         from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE

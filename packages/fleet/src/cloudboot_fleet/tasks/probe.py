@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Verdict, run_stages
 from cloudboot_base.command import parse_size
 from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
-from cloudboot_oci_stream import Policy, push_image
+from cloudboot_oci_stream import Policy
 from cloudboot_probes import systems
 from cloudboot_probes.probe import Probe, ProbeOptions, Recorder, default_firmware, stages
 from cloudboot_probes.render.json import document
@@ -19,6 +19,7 @@ from cloudboot_probes.render.report import report
 
 from .build import built
 from .result import Outcome, Status
+from .transport import delivered
 
 if TYPE_CHECKING:
     from cloudboot_probes.probe import Record
@@ -35,19 +36,22 @@ def run(cell: dict[str, Any], folder: Path) -> Outcome:
     """Probe, and keep what the probe leaves."""
     inputs = cell["inputs"]
     system = systems.load(inputs["system"])
-    reference = inputs.get("image") or _image(inputs)
+    image = inputs.get("image") or str(built(inputs, Path.cwd()))
     architecture = inputs.get("architecture", "amd64")
     firmware = inputs.get("firmware") or default_firmware(system)
     memory = inputs.get("memory", 256 << 20 if firmware == "hosted" else 1 << 30)
-    options = ProbeOptions(
-        architecture=architecture,
-        accelerator=inputs.get("accelerator", "tcg"),
-        memory=parse_size(memory) if isinstance(memory, str) else memory,
-        timeout=cell["limits"]["timeout"],
-        policy=Policy.load(Path(inputs["policy"])) if "policy" in inputs else None,
-    )
     planned = stages(firmware, system)
-    with Probe(system, _file_pushed(reference), options) as probe:
+    with contextlib.ExitStack() as stack:
+        reference, access = stack.enter_context(delivered(image, inputs.get("transport")))
+        options = ProbeOptions(
+            architecture=architecture,
+            accelerator=inputs.get("accelerator", "tcg"),
+            memory=parse_size(memory) if isinstance(memory, str) else memory,
+            timeout=cell["limits"]["timeout"],
+            policy=Policy.load(Path(inputs["policy"])) if "policy" in inputs else None,
+            access=access,
+        )
+        probe = stack.enter_context(Probe(system, reference, options))
         recorder = Recorder(
             probe,
             planned,
@@ -65,23 +69,6 @@ def run(cell: dict[str, Any], folder: Path) -> Outcome:
     if code is None:
         return outcome
     return Outcome(Status.BROKEN, outcome.gates, outcome.reached, outcome.cause, code, outcome.facts)
-
-
-def _image(inputs: dict[str, Any]) -> str:
-    """Build the recipe's image and push it to a folder of the cell's own."""
-    disk = built(inputs, Path.cwd())
-    reference = f"oci:{Path.cwd() / 'store'}:image"
-    push_image(disk, reference)
-    return reference
-
-
-def _file_pushed(reference: str) -> str:
-    """A reference to probe: an image file goes through a folder of the cell's own first."""
-    if not os.path.isfile(reference):
-        return reference
-    pushed = f"oci:{Path.cwd() / 'store'}:image"
-    push_image(reference, pushed)
-    return pushed
 
 
 def _keep(record: Record, folder: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cloudboot_fleet.campaign import CampaignFolder
 from cloudboot_fleet.forkserver.processes import Process, descendants, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
 Found = TypeVar("Found")
 
@@ -53,14 +56,40 @@ def descendants_of(pid: int) -> list[Process]:
     return descendants(pid, table())
 
 
+def listening(pids: Iterable[int]) -> set[tuple[str, int]]:
+    """The addresses and ports at which the processes accept TCP connections, by the kernel's tables (proc(5))."""
+    by_inode: dict[str, tuple[str, int]] = {}
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path("/proc/net", name).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A":  # TCP_LISTEN
+                    by_inode[f"socket:[{fields[9]}]"] = _endpoint(fields[1])
+    found: set[tuple[str, int]] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    if (place := by_inode.get(os.readlink(entry.path))) is not None:
+                        found.add(place)
+    return found
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    """``0100007F:1F90`` is ``("127.0.0.1", 8080)``: words of 32 bits in the byte order of the machine."""
+    host, _, port = text.partition(":")
+    raw = b"".join(int(host[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(host), 8))
+    return str(ipaddress.ip_address(raw)), int(port, 16)
+
+
 class Running:
     """``cloudboot fleet`` in a process of its own, killed at the end of the block; what it prints is kept in a file."""
 
-    def __init__(self, *words: str | Path, folder: Path) -> None:
+    def __init__(self, *words: str | Path, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = folder / f"{words[0]}-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "cloudboot_fleet", *map(str, words)]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def __enter__(self) -> Self:
         return self

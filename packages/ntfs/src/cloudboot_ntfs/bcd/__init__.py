@@ -3,7 +3,7 @@
 :func:`create` makes a store from a template; :meth:`Store.open` reads one; :func:`show` prints it like bcdedit.
 """
 
-from .devices import BootDevice, Device, FileDevice, GptDevice, MbrDevice, RamDiskDevice, UnknownDevice
+from .devices import BootDevice, Device, FileDevice, GptDevice, LocateDevice, MbrDevice, RamDiskDevice, UnknownDevice
 from .elements import OBJECTS, ObjectType
 from .store import BcdObject, Store
 from .templates import TEMPLATES, BcdOptions, create
@@ -18,6 +18,7 @@ __all__ = [
     "Device",
     "FileDevice",
     "GptDevice",
+    "LocateDevice",
     "MbrDevice",
     "ObjectType",
     "RamDiskDevice",

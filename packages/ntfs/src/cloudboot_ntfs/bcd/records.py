@@ -195,6 +195,73 @@ class FileHead(Record):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class VirtualDisk(Record):
+    """A disk in a file; the descriptor of that file's device follows (BL_LOCAL_DEVICE). (24 bytes)"""
+
+    #: 6: virtual disk
+    LocalType: int = 0
+    Reserved: bytes = bytes(20)
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "VirtualDisk",
+        (
+            Field("LocalType", "L"),
+            Field("Reserved", "s", 20),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 24
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.LocalType,
+            exactly("VirtualDisk", "Reserved", 20, self.Reserved),
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Locate(Record):
+    """A device that is found by a file on it; the descriptor of its parent follows. (14 bytes)"""
+
+    #: 0: by the path that an element has
+    LocateType: int = 0
+    #: number of that element
+    Element: int = 0
+    #: of the device to look on, from the start of this device's descriptor; 0: all of them
+    ParentOffset: int = 0
+    #: an empty path in UTF-16
+    Path: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "Locate",
+        (
+            Field("LocateType", "L"),
+            Field("Element", "L"),
+            Field("ParentOffset", "L"),
+            Field("Path", "H"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 14
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.LocateType,
+            self.Element,
+            self.ParentOffset,
+            self.Path,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class FilePath(Record):
     """Head of the path of a file; a device follows, and the path (BL_FILE_PATH_DESCRIPTOR). (12 bytes)"""
 

@@ -14,7 +14,7 @@ from cloudboot_base.guid import parse_guid
 from cloudboot_ntfs.errors import BcdError, ElementError, KeyNotFoundError, ObjectNotFoundError
 from cloudboot_ntfs.registry import Hive, HiveOptions, Key, Value, ValueType, build
 
-from .devices import Device, FileDevice, GptDevice, MbrDevice, RamDiskDevice, pack, parse
+from .devices import Device, FileDevice, GptDevice, LocateDevice, MbrDevice, RamDiskDevice, pack, parse
 from .elements import OBJECT_NAMES, OBJECTS, Format, ObjectType, element_name, element_number, format_name, format_of
 
 if TYPE_CHECKING:
@@ -327,4 +327,7 @@ def _moved(device: Device, target: Device | None, recovery: Device | None) -> De
         if device.path.casefold().startswith("\\recovery\\"):
             target = recovery
         return type(device)(_moved(device.parent, target, recovery), device.path, device.options)
+    if isinstance(device, LocateDevice) and device.disk is not None:
+        disk = _moved(device.disk, target, recovery)
+        return device if not isinstance(disk, FileDevice) else LocateDevice(device.element, disk)
     return device

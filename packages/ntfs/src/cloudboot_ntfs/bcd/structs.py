@@ -6,7 +6,7 @@ generated from this module. All integers are little-endian.
 
 from __future__ import annotations
 
-from construct import Bytes, Int32ul, Int64ul, Struct
+from construct import Bytes, Int16ul, Int32ul, Int64ul, Struct
 
 DeviceDescriptor = (
     Struct(
@@ -54,6 +54,23 @@ RamDisk = (
 FileHead = (
     Struct("LocalType" / Int32ul * "5: file")
     * "A file as a device; the descriptor of the file's path follows (BL_LOCAL_DEVICE)."
+)
+
+VirtualDisk = (
+    Struct("LocalType" / Int32ul * "6: virtual disk", "Reserved" / Bytes(20))
+    * "A disk in a file; the descriptor of that file's device follows (BL_LOCAL_DEVICE)."
+)
+
+Locate = (
+    Struct(
+        "LocateType" / Int32ul * "0: by the path that an element has",
+        "Element" / Int32ul * "number of that element",
+        "ParentOffset"
+        / Int32ul
+        * "of the device to look on, from the start of this device's descriptor; 0: all of them",
+        "Path" / Int16ul * "an empty path in UTF-16",
+    )
+    * "A device that is found by a file on it; the descriptor of its parent follows."
 )
 
 FilePath = (

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import new_image
 from cloudboot_ntfs import upcase
-from cloudboot_ntfs.errors import NoSpaceError, SourceError
+from cloudboot_ntfs.errors import NoSpaceError
 from cloudboot_ntfs.layout import boot
 from cloudboot_ntfs.layout.constants import FIRST_USER_RECORD, SYSTEM_NAMES, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.times import from_unix_ns
 
 from . import options as layout_options
 from . import system
+from .content import MemoryContent
 from .members import opened_tree
 from .options import MIN_SIZE, Options
 from .placing import Allocator, Placed, contiguous
@@ -24,6 +26,7 @@ from .record import Packed, fits, pack, spread
 from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Iterator
 
     from cloudboot_base import WritableStorage
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.filename import Name
 
     from .content import Content
-    from .members import Node, Tree
+    from .members import Node, Tree, TreeBuilder
+    from .plan import Blocks
 
 _PIECE = 1 << 20
 _ONES = b"\xff" * _PIECE
@@ -44,6 +48,7 @@ class Built:
     geometry: Geometry
     files: int  #: files and directories of the tree
     used: int  #: from the start of the volume to the end of what is in use
+    foreign: tuple[str, ...] = ()  #: paths of the tree with names that Windows' own interface cannot open
 
 
 def format(  # noqa: A001 -- the usual word
@@ -84,22 +89,29 @@ def build(
     """
     options = options or Options()
     layout_options.check(options)
-    with opened_tree(tree, case_sensitive=options.case_sensitive) as root:
+    with _opened(tree, options) as opened:
+        root, foreign = opened.root, tuple(opened.foreign)
         if isinstance(target, str | os.PathLike):
             if size is None:
                 needed = _needed(root, options)
                 size = max(8 << 20, -(-(needed + needed // 20) >> 20) << 20)
             with new_image(target, size, force=force) as storage:
-                return _Volume(root, dataclasses.replace(options, fresh=True), size).write(storage, progress)
-        return _Volume(root, options, target.size).write(target, progress)
+                built = _Volume(root, dataclasses.replace(options, fresh=True), size).write(storage, progress)
+        else:
+            built = _Volume(root, options, target.size).write(target, progress)
+        return dataclasses.replace(built, foreign=foreign)
 
 
 def required_size(tree: Tree, options: Options | None = None) -> int:
     """Bytes of the smallest volume that holds a tree; errors as :func:`build`."""
     options = options or Options()
     layout_options.check(options)
-    with opened_tree(tree, case_sensitive=options.case_sensitive) as root:
-        return _needed(root, options)
+    with _opened(tree, options) as opened:
+        return _needed(opened.root, options)
+
+
+def _opened(tree: Tree, options: Options) -> contextlib.AbstractContextManager[TreeBuilder]:
+    return opened_tree(tree, case_sensitive=options.case_sensitive, windows_names=options.windows_names)
 
 
 def _needed(root: Node, options: Options) -> int:
@@ -180,12 +192,29 @@ class _Volume:
     def _lay_out_root(self) -> None:
         """The index of the root. The MFT comes after it, but its size is known."""
         geometry = self.geometry
+        self._root_records = self._reserve_for_root()
         per_cluster = max(1, geometry.cluster_size // geometry.record_size)
         self._count = -(-self._plan.next_record // per_cluster) * per_cluster
         self._add(system.in_clusters(Number.MFT, 0, self._count * geometry.record_size, geometry))
         self._plan.place_root(self._root_names(), self._allocator)
-        if not fits(self._attributes(self._plan.root), geometry.record_size):
-            raise SourceError("the streams of the root do not fit its record", member="/")
+        if self._root_records:
+            numbers = iter(self._root_records)
+            self._spread(self._plan.root, lambda: (next(numbers), 1))
+
+    def _reserve_for_root(self) -> list[int]:
+        """Extension records that the root needs; how many does not depend on the size of the MFT."""
+        root = self._plan.root
+        self._add(system.in_clusters(Number.MFT, 0, 0, self.geometry))
+        self._plan.place_root(self._root_names(), Allocator())
+        attributes = self._attributes(root)
+        if fits(attributes, self.geometry.record_size):
+            return []
+        counted = itertools.count()
+        spread(
+            root.number, root.sequence, attributes, record_size=self.geometry.record_size,
+            new_record=lambda: (next(counted), 1), store=lambda listed: self._in_clusters(listed, 0),
+        )  # fmt: skip
+        return [self._new_record()[0] for _ in range(next(counted))]
 
     def _root_names(self) -> list[tuple[int, Name]]:
         """The names of the files of the volume that stand in the root."""
@@ -216,10 +245,10 @@ class _Volume:
         found, blocks = system.extend_files(self._time, self._plan.reparse_keys(), self.geometry, self._allocator)
         for each in found:
             self._add(each)
-        if blocks:
-            self._write_blocks(blocks)
+        for own in blocks:
+            self._write_blocks(own)
 
-    def _write_blocks(self, own: tuple[int, list[bytes]]) -> None:
+    def _write_blocks(self, own: Blocks) -> None:
         lcn, blocks = own
         offset = lcn * self.geometry.cluster_size
         self._writes.append((offset, lambda storage: storage.write_at(offset, b"".join(blocks))))
@@ -233,20 +262,24 @@ class _Volume:
             attributes = self._attributes(item)
             if fits(attributes, self.geometry.record_size):
                 continue
-            found = spread(
-                item.number,
-                item.sequence,
-                attributes,
-                record_size=self.geometry.record_size,
-                new_record=self._new_record,
-                store=self._store_list,
-            )
-            for number, own in found.records:
-                is_base = number == item.number
-                base = 0 if is_base else reference(item.number, item.sequence)
-                links = len(item.names) if is_base else 0
-                flags = item.flags if is_base else int(RecordFlag.IN_USE)
-                self._special[number] = [(base, own, links, flags, item.sequence if is_base else 1)]
+            self._spread(item, self._new_record)
+
+    def _spread(self, item: Item, new_record: Callable[[], tuple[int, int]]) -> None:
+        """Distribute the attributes of a file over several records."""
+        found = spread(
+            item.number,
+            item.sequence,
+            self._attributes(item),
+            record_size=self.geometry.record_size,
+            new_record=new_record,
+            store=self._store_list,
+        )
+        for number, own in found.records:
+            is_base = number == item.number
+            base = 0 if is_base else reference(item.number, item.sequence)
+            links = len(item.names) if is_base else 0
+            flags = item.flags if is_base else int(RecordFlag.IN_USE)
+            self._special[number] = [(base, own, links, flags, item.sequence if is_base else 1)]
 
     def _new_record(self) -> tuple[int, int]:
         number = self._plan.next_record
@@ -254,7 +287,9 @@ class _Volume:
         return number, 1
 
     def _store_list(self, listed: bytes) -> bytes:
-        lcn = self._take(len(listed), lambda storage, at: storage.write_at(at, listed))
+        return self._in_clusters(listed, self._take(len(listed), lambda storage, at: storage.write_at(at, listed)))
+
+    def _in_clusters(self, listed: bytes, lcn: int) -> bytes:
         return contiguous(Type.ATTRIBUTE_LIST, lcn, len(listed), self.geometry.cluster_size)[0].data
 
     def _lay_out_mft(self) -> None:
@@ -318,18 +353,18 @@ class _Volume:
 
     def _plan_blocks(self) -> None:
         for item in [self._plan.root, *self._plan.items]:
-            if item.blocks is not None:
-                self._write_blocks(item.blocks)
+            for own in item.blocks:
+                self._write_blocks(own)
 
     def _pieces(self) -> Iterator[tuple[Content, int, int, int]]:
-        from .content import MemoryContent
-
         for item in [self._plan.root, *self._plan.items]:
             if item.placed is not None and item.node.content is not None:
                 yield from self._pieces_of(item.node.content, item.placed)
             for name, _, placed in item.streams:
                 if placed is not None:
-                    yield from self._pieces_of(MemoryContent(item.node.streams[name]), placed)
+                    yield from self._pieces_of(item.node.streams[name], placed)
+            if item.reparse_placed is not None:
+                yield from self._pieces_of(MemoryContent(item.reparse), item.reparse_placed)
 
     def _pieces_of(self, content: Content, placed: Placed) -> Iterator[tuple[Content, int, int, int]]:
         for lcn, start, count in placed.pieces:

@@ -17,8 +17,9 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import FileStorage, Storage
 from cloudboot_ntfs.errors import PathError, SourceError
-from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute
-from cloudboot_ntfs.layout.names import require_name
+from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute, Namespace
+from cloudboot_ntfs.layout.filename import namespace_of
+from cloudboot_ntfs.layout.names import is_windows_name, require_name
 from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
 from cloudboot_ntfs.upcase import units, upcase
 
@@ -36,12 +37,18 @@ _MAX_DEPTH = 1024
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
     mtime_ns: int = 0
+    #: when it was made, read last, and its record changed last; by default ``mtime_ns``
+    created_ns: int | None = None
+    accessed_ns: int | None = None
+    changed_ns: int | None = None
     #: file attributes of Windows (MS-FSCC 2.6), such as 2 for hidden; what follows from the kind is added
     attributes: int = 0
     #: SDDL; by default that of the options
     security: str | None = None
-    #: data streams by name
-    streams: Mapping[str, bytes] = dataclasses.field(default_factory=dict, hash=False)
+    #: data streams by name: bytes, files of the host, or storages
+    streams: Mapping[str, bytes | os.PathLike[str] | Storage] = dataclasses.field(default_factory=dict, hash=False)
+    #: the 8.3 name beside its own, such as ``PROGRA~1``
+    short_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class HardLink:
     """Another name of a file that stands in the mapping under ``path``."""
 
     path: str
+    #: the 8.3 name beside it; only one name of a file has one
+    short_name: str = ""
 
 
 Member = bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse | HardLink
@@ -93,12 +102,25 @@ class Node:
     children: dict[str, Node] | None = None
     content: Content | None = None
     modified: int = UNIX_EPOCH
+    created: int | None = None  #: as ``modified`` where it is ``None``, and so the two that follow
+    accessed: int | None = None
+    changed: int | None = None
     attributes: int = 0
     security: str | None = None
-    streams: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    streams: dict[str, Content] = dataclasses.field(default_factory=dict)
     link: str | None = None
     reparse: bytes = b""
     link_count: int = 1
+    short_names: dict[str, str] | None = None  #: of a directory: 8.3 names by the names that they stand beside
+
+    @property
+    def times(self) -> tuple[int, int, int, int]:
+        """When it was made, modified, changed and read."""
+        return tuple(self.modified if each is None else each for each in self._stated)  # type: ignore[return-value]  # four of them
+
+    @property
+    def _stated(self) -> tuple[int | None, ...]:
+        return self.created, self.modified, self.changed, self.accessed
 
     @property
     def is_directory(self) -> bool:
@@ -109,13 +131,15 @@ class Node:
 class TreeBuilder:
     """A tree that grows by paths; whatever would leave it or clash in it is refused by name."""
 
-    def __init__(self, *, case_sensitive: bool = False) -> None:
+    def __init__(self, *, case_sensitive: bool = False, windows_names: bool = False) -> None:
         self.root = Node(children={})
+        self._windows_names = windows_names
+        self.foreign: list[str] = []  #: paths with names that Windows' own interface cannot open
         self._case_sensitive = case_sensitive
         self._folded: dict[int, dict[str, str]] = {}
         self._implied: set[int] = {id(self.root)}
 
-    def add(self, path: str, node: Node) -> None:
+    def add(self, path: str, node: Node, *, short_name: str = "") -> None:
         """Put ``node`` at ``path``; directories on the way that were not named are made.
 
         Raises:
@@ -131,8 +155,10 @@ class TreeBuilder:
             self._put(parent, parts[-1], node, path)
         else:
             self._merge(present, node, path)
+        if short_name:
+            self._put_short(parent, parts[-1], short_name, path)
 
-    def link(self, path: str, target: str) -> None:
+    def link(self, path: str, target: str, *, short_name: str = "") -> None:
         """Put another name of the file at ``target`` at ``path``.
 
         Raises:
@@ -146,8 +172,11 @@ class TreeBuilder:
         parts = split(path)
         if not parts:
             raise SourceError("the root cannot be a hard link", member=path)
-        self._put(self._directory(parts[:-1], node, path), parts[-1], node, path)
+        parent = self._directory(parts[:-1], node, path)
+        self._put(parent, parts[-1], node, path)
         node.link_count += 1
+        if short_name:
+            self._put_short(parent, parts[-1], short_name, path)
 
     def put(self, parent: Node, name: str, node: Node, path: str) -> None:
         """Put ``node`` into a directory of this tree; errors as :meth:`add`."""
@@ -169,8 +198,27 @@ class TreeBuilder:
         other = name if name in parent.children else None if self._case_sensitive else folded.get(upcase(name))
         if other is not None:
             raise SourceError("two names that Windows cannot tell apart", member=path, expected=other, actual=name)
+        if not is_windows_name(name):
+            if self._windows_names:
+                raise SourceError("a name that Windows cannot open", member=path, actual=name)
+            self.foreign.append(path)
         parent.children[name] = node
         folded[upcase(name)] = name
+
+    def _put_short(self, parent: Node, name: str, short: str, path: str) -> None:
+        """Note the 8.3 name of a child; the name itself, in another case, stands for itself."""
+        if namespace_of(short) != Namespace.WIN32_AND_DOS:
+            raise SourceError("not an 8.3 name", member=path, actual=short)
+        if upcase(short) == upcase(name):
+            return
+        folded = self._folded.setdefault(id(parent), {})
+        other = folded.get(upcase(short))
+        if other is not None:
+            raise SourceError("an 8.3 name that is another file's", member=path, expected=other, actual=short)
+        folded[upcase(short)] = name
+        if parent.short_names is None:
+            parent.short_names = {}
+        parent.short_names[name] = short
 
     def _directory(self, parts: list[str], like: Node, path: str) -> Node:
         node = self.root
@@ -192,6 +240,7 @@ class TreeBuilder:
         if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
             raise SourceError("the name is there already", member=path)
         present.modified, present.attributes, present.security = node.modified, node.attributes, node.security
+        present.created, present.accessed, present.changed = node.created, node.accessed, node.changed
         present.streams = node.streams
         self._implied.discard(id(present))
         for name, child in node.children.items():
@@ -223,37 +272,38 @@ def split(path: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened_tree(tree: Tree, *, case_sensitive: bool = False) -> Iterator[Node]:
-    """The root of a tree, whose files can be read inside.
+def opened_tree(tree: Tree, *, case_sensitive: bool = False, windows_names: bool = False) -> Iterator[TreeBuilder]:
+    """A tree, whose files can be read inside.
 
     Raises:
         SourceError: a member that cannot be stored, named; or a damaged archive.
         OSError: the host refuses.
     """
     with contextlib.ExitStack() as stack:
-        builder = TreeBuilder(case_sensitive=case_sensitive)
+        builder = TreeBuilder(case_sensitive=case_sensitive, windows_names=windows_names)
         if isinstance(tree, Mapping):
             _load_mapping(builder, tree)
         elif isinstance(tree, str | os.PathLike) and os.path.isdir(tree):
             load_folder(builder, builder.root, os.fspath(tree))
         else:
             _load_archive(builder, tree, stack)
-        yield builder.root
+        yield builder
 
 
 def _load_mapping(builder: TreeBuilder, tree: Mapping[str, Member]) -> None:
-    links = []
+    links: list[tuple[str, HardLink]] = []
     for path, member in tree.items():
         if isinstance(member, HardLink):
-            links.append((path, member.path))
+            links.append((path, member))
         elif isinstance(member, os.PathLike) and os.path.isdir(member):
             folder = Node(children={})
             builder.add(path, folder)
             load_folder(builder, folder if split(path) else builder.root, os.fspath(member))
         else:
-            builder.add(path, _member_node(member, path))
-    for path, target in links:
-        builder.link(path, target)
+            short = member.short_name if isinstance(member, _Facts) else ""
+            builder.add(path, _member_node(member, path), short_name=short)
+    for path, link in links:
+        builder.link(path, link.path, short_name=link.short_name)
 
 
 def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse, path: str) -> Node:
@@ -263,7 +313,10 @@ def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory |
         modified=from_unix_ns(member.mtime_ns),
         attributes=member.attributes,
         security=member.security,
-        streams=dict(member.streams),
+        streams={name: _content(data) for name, data in member.streams.items()},
+        created=_filetime(member.created_ns),
+        accessed=_filetime(member.accessed_ns),
+        changed=_filetime(member.changed_ns),
     )
     if isinstance(member, Directory):
         node.children = {}
@@ -277,20 +330,33 @@ def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory |
             node.attributes |= FileAttribute.DIRECTORY
         else:
             node.content = HoleContent(member.size)
-    elif isinstance(member.data, bytes):
-        node.content = MemoryContent(member.data)
-    elif isinstance(member.data, os.PathLike):
-        host = os.fspath(member.data)
-        status = os.stat(host)
-        node.content = _host_content(host, status)
-        if not member.mtime_ns:
-            node.modified = from_unix_ns(status.st_mtime_ns)
     else:
-        node.content = StorageContent(member.data)
+        node.content = _content(member.data)
+        if isinstance(member.data, os.PathLike) and not member.mtime_ns:
+            node.modified = from_unix_ns(os.stat(member.data).st_mtime_ns)
     for name in node.streams:
         if not name or len(units(name)) > MAX_NAME or set(name) & set("/\\:\0"):
             raise SourceError("not the name of a stream", member=path, actual=name)
     return node
+
+
+def _filetime(time_ns: int | None) -> int | None:
+    return None if time_ns is None else from_unix_ns(time_ns)
+
+
+def _content(data: bytes | os.PathLike[str] | Storage) -> Content:
+    """What the bytes of a file or stream are read from.
+
+    Raises:
+        SourceError: not an ordinary file.
+        OSError: the host refuses.
+    """
+    if isinstance(data, bytes):
+        return MemoryContent(data)
+    if isinstance(data, os.PathLike):
+        host = os.fspath(data)
+        return _host_content(host, os.stat(host))
+    return StorageContent(data)
 
 
 def _host_content(path: str, status: os.stat_result) -> FileContent:

@@ -40,6 +40,8 @@ class Options:
     log_size: int | None = None
     #: keep names that differ only in case, as POSIX names
     case_sensitive: bool = False
+    #: refuse names that Windows' own interface cannot open
+    windows_names: bool = False
     fresh: bool = False
 
 

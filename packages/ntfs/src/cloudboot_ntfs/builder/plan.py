@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_ntfs.errors import SourceError
 from cloudboot_ntfs.layout.constants import (
@@ -20,12 +20,13 @@ from cloudboot_ntfs.layout.filename import Name, namespace_of
 from cloudboot_ntfs.layout.index import pack_entry, pack_root
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.runlist import Run
+from cloudboot_ntfs.reader.reparse import MAX_SIZE as MAX_REPARSE
 from cloudboot_ntfs.reader.reparse import symlink_data
 from cloudboot_ntfs.upcase import units, upcase
 
 from . import btree
 from .content import Content, MemoryContent
-from .placing import Allocator, Placed, place, resident, resident_size
+from .placing import Allocator, Placed, contiguous, place, resident, resident_size
 from .record import Packed, capacity
 
 if TYPE_CHECKING:
@@ -40,22 +41,39 @@ if TYPE_CHECKING:
 #: The first record of a file from the tree; those before are kept for what Windows puts into $Extend.
 FIRST_RECORD: Final = 64
 _MAX_LINKS: Final = 1024
+#: Bytes of the bitmap of an index that stands in the record at most.
+_RESIDENT_BITMAP: Final = 128
+#: Bytes that everything beside a reparse point needs in a record.
+_BESIDE_REPARSE: Final = 300
+
+#: What goes into clusters: the first, and the pieces that are written from there on.
+Blocks = tuple[int, list[bytes]]
+
+
+class Place(NamedTuple):
+    """A name of a file: in which directory, and of which kind."""
+
+    parent: int  #: record
+    parent_sequence: int
+    name: str
+    namespace: Namespace
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Item:
-    """A file or directory with its record. ``names`` are ``(record of the directory, name)``."""
+    """A file or directory with its record."""
 
     number: int
     node: Node
     sequence: int = 1
-    names: list[tuple[int, int, str]] = dataclasses.field(default_factory=list)
+    names: list[Place] = dataclasses.field(default_factory=list)
     reparse: bytes = b""
+    reparse_placed: Placed | None = None  #: a reparse point that does not fit the record
     value: bytes | None = None  #: content that stands in the record
     placed: Placed | None = None
     streams: list[tuple[str, bytes | None, Placed | None]] = dataclasses.field(default_factory=list)
     index: list[Packed] = dataclasses.field(default_factory=list)
-    blocks: tuple[int, list[bytes]] | None = None
+    blocks: list[Blocks] = dataclasses.field(default_factory=list)
 
     @property
     def attributes(self) -> int:
@@ -74,7 +92,7 @@ class Item:
         """Flags of the record."""
         return int(RecordFlag.IN_USE | (RecordFlag.DIRECTORY if self.node.is_directory else 0))
 
-    def name(self, parent: int, parent_sequence: int, name: str) -> Name:
+    def name(self, place: Place) -> Name:
         """One of the names, with what directories repeat."""
         size = allocated = 0
         if self.value is not None:
@@ -83,11 +101,11 @@ class Item:
             size = self.placed.size
             allocated = self.placed.stored if self.placed.is_sparse else self.placed.clusters * self.placed.cluster_size
         attributes = self.attributes | (FileAttribute.DIRECTORY if self.node.is_directory else 0)
-        time = self.node.modified
         tag = int.from_bytes(self.reparse[:4], "little")
-        where = reference(parent, parent_sequence)
-        kind = Namespace.WIN32_AND_DOS if self.number == Number.ROOT else namespace_of(name)
-        return Name(where, time, time, time, time, allocated, size, int(attributes), tag, kind, name)
+        where = reference(place.parent, place.parent_sequence)
+        return Name(
+            where, *self.node.times, allocated, size, int(attributes), tag, int(place.namespace), place.name
+        )  # fmt: skip
 
 
 class Plan:
@@ -101,10 +119,13 @@ class Plan:
         descriptors: Descriptors,
     ) -> None:
         self._options, self._geometry, self._descriptors = options, geometry, descriptors
-        self.root = Item(Number.ROOT, root, sequence=Number.ROOT, names=[(Number.ROOT, Number.ROOT, ".")])
+        itself = Place(Number.ROOT, Number.ROOT, ".", Namespace.WIN32_AND_DOS)
+        self.root = Item(Number.ROOT, root, sequence=Number.ROOT, names=[itself])
         self.items: list[Item] = []
-        self._directories: list[tuple[Item, list[tuple[str, Item]]]] = []
+        #: every directory, with what it holds: a file, and which of its names
+        self._directories: list[tuple[Item, list[tuple[Item, int]]]] = []
         self._number()
+        self._give_kinds()
         self.next_record = FIRST_RECORD + len(self.items)
 
     def _number(self) -> None:
@@ -112,8 +133,9 @@ class Plan:
         known: dict[int, Item] = {}
         pending = [self.root]
         for parent in pending:
-            children: list[tuple[str, Item]] = []
+            children: list[tuple[Item, int]] = []
             node = parent.node
+            short_names = node.short_names or {}
             for name, child in (node.children or {}).items():
                 item = known.get(id(child)) if child.link_count > 1 else None
                 if item is None:
@@ -123,11 +145,31 @@ class Plan:
                         known[id(child)] = item
                     if child.children is not None:
                         pending.append(item)
-                item.names.append((parent.number, parent.sequence, name))
+                children.append((item, len(item.names)))
+                short = short_names.get(name)
+                kind = namespace_of(name) if short is None else Namespace.WIN32
+                item.names.append(Place(parent.number, parent.sequence, name, kind))
+                if short is not None:
+                    children.append((item, len(item.names)))
+                    item.names.append(Place(parent.number, parent.sequence, short, Namespace.DOS))
                 if len(item.names) > _MAX_LINKS:
                     raise SourceError("more names than a file of NTFS can have", member=name, expected=_MAX_LINKS)
-                children.append((name, item))
             self._directories.append((parent, children))
+
+    def _give_kinds(self) -> None:
+        """Let files with several names have one for DOS at most: that of a pair, or else the first."""
+        for item in self.items:
+            if len(item.names) == 1:
+                continue
+            pairs = [own for own in item.names if own.namespace == Namespace.DOS]
+            if len(pairs) > 1:
+                raise SourceError("a file has one 8.3 name", member=pairs[0].name, actual=pairs[1].name)
+            has_one = bool(pairs)
+            for index, own in enumerate(item.names):
+                if own.namespace == Namespace.WIN32_AND_DOS:
+                    if has_one:
+                        item.names[index] = own._replace(namespace=Namespace.POSIX)
+                    has_one = True
 
     def place(self, allocator: Allocator) -> None:
         """Decide what stands in records, and take clusters for the rest: directories first, then files.
@@ -142,17 +184,24 @@ class Plan:
         self._streams(self.root, pending, 0)
         # Sizes and sparseness are known before directories repeat them; holes are only asked for once.
         files = Allocator()
+        cluster_size = self._geometry.cluster_size
+        streams: dict[tuple[int, str], Placed] = {}
         for item, name, content in pending:
-            placed = place(content, files, self._geometry.cluster_size)
+            placed = place(content, files, cluster_size)
             if name:
-                item.streams = [(own, value, placed if own == name else other) for own, value, other in item.streams]
+                streams[item.number, name] = placed
             else:
                 item.placed = placed
+        for item in [self.root, *self.items]:
+            if item.streams:
+                item.streams = [(name, value, streams.get((item.number, name))) for name, value, _ in item.streams]
+            if len(item.reparse) > self._reparse_room:
+                item.reparse_placed = place(MemoryContent(item.reparse), files, cluster_size)
         for item, children in self._directories[1:]:
             self._index(item, children, (), allocator)
         first = allocator.take(files.next)
         for item in [self.root, *self.items]:
-            for own in (item.placed, *(each[2] for each in item.streams)):
+            for own in (item.placed, item.reparse_placed, *(each[2] for each in item.streams)):
                 if own is not None:
                     _move(own, first)
 
@@ -160,20 +209,28 @@ class Plan:
         """Make the index of the root: what the tree has there, and files of the volume as ``(reference, name)``."""
         self._index(self.root, self._directories[0][1], system_names, allocator)
 
+    @property
+    def _reparse_room(self) -> int:
+        """Bytes of a reparse point that stands in the record at most."""
+        return capacity(self._geometry.record_size) - _BESIDE_REPARSE
+
     def _place_reparse(self, item: Item) -> None:
         node = item.node
         if node.link is not None:
-            item.reparse = symlink_data(node.link)
-            if len(item.reparse) > capacity(self._geometry.record_size) - 300:
-                raise SourceError("the target of the link is too long", member=item.names[0][2], actual=len(node.link))
+            item.reparse = symlink_data(node.link) if 4 * len(node.link) <= MAX_REPARSE else bytes(MAX_REPARSE + 1)
         elif node.reparse:
             item.reparse = node.reparse
+        if len(item.reparse) > MAX_REPARSE:
+            raise SourceError(
+                "the reparse point, or the target of the link, is too long", member=item.names[0].name,
+                expected=f"at most {MAX_REPARSE} bytes",
+            )  # fmt: skip
 
     def _residents(self, item: Item, pending: list[tuple[Item, str, Content]]) -> None:
         """Keep content in the record where it fits beside everything else; note the rest."""
         node = item.node
         used = 24 + StandardInformation.SIZE + _names_size(item)
-        used += resident_size(len(item.reparse)) if item.reparse else 0
+        used += resident_size(min(len(item.reparse), _RESIDENT_BITMAP)) if item.reparse else 0
         if not node.is_directory:
             content = node.content if node.content is not None else MemoryContent(b"")
             room = capacity(self._geometry.record_size) - used - (80 * len(node.streams))
@@ -186,32 +243,29 @@ class Plan:
         self._streams(item, pending, used)
 
     def _streams(self, item: Item, pending: list[tuple[Item, str, Content]], used: int) -> None:
-        for name, data in sorted(item.node.streams.items(), key=lambda each: upcase(each[0])):
-            size = resident_size(len(data), name)
-            if not data or used + size <= capacity(self._geometry.record_size) - (300 if item.node.is_directory else 0):
-                item.streams.append((name, data, None))
+        room = capacity(self._geometry.record_size) - (300 if item.node.is_directory else 0)
+        for name, content in sorted(item.node.streams.items(), key=lambda each: upcase(each[0])):
+            size = resident_size(content.size, name)
+            if not content.size or used + size <= room:
+                item.streams.append((name, content.read(), None))
                 used += size
             else:
                 item.streams.append((name, None, None))
-                pending.append((item, name, MemoryContent(data)))
+                pending.append((item, name, content))
                 used += 96
 
     def _index(
         self,
         item: Item,
-        children: list[tuple[str, Item]],
+        children: list[tuple[Item, int]],
         system_names: Sequence[tuple[int, Name]],
         allocator: Allocator,
     ) -> None:
-        entries = [
-            (
-                upcase(name),
-                name,
-                reference(child.number, child.sequence),
-                child.name(item.number, item.sequence, name).pack(),
-            )
-            for name, child in children
-        ]
+        entries = []
+        for child, index in children:
+            own = child.names[index]
+            where = reference(child.number, child.sequence)
+            entries.append((upcase(own.name), own.name, where, child.name(own).pack()))
         entries += [(upcase(each.name), each.name, where, each.pack()) for where, each in system_names]
         entries.sort(key=lambda each: each[:2])
         packed = [pack_entry(key, reference=where) for _, _, where, key in entries]
@@ -224,8 +278,8 @@ class Plan:
         """The attributes of a file, in order."""
         node = item.node
         security = self._descriptors.id_of(node.security or self._options.security)
-        found = [standard_information(node.modified, item.attributes, security)]
-        names = [item.name(parent, sequence, name).pack() for parent, sequence, name in item.names]
+        found = [standard_information(node.times, item.attributes, security)]
+        names = [item.name(own).pack() for own in item.names]
         found += [resident(Type.FILE_NAME, name, indexed=True) for name in names]
         if item.value is not None:
             found.append(resident(Type.DATA, item.value))
@@ -239,7 +293,9 @@ class Plan:
         found += item.index
         if not item.index and node.is_directory:  # a link to a directory, or a junction
             found += make_index([], "$I30", self._geometry, 1 << 10, Allocator())[0]
-        if item.reparse:
+        if item.reparse_placed is not None:
+            found += item.reparse_placed.attributes(Type.REPARSE_POINT)
+        elif item.reparse:
             found.append(resident(Type.REPARSE_POINT, item.reparse))
         return found
 
@@ -256,7 +312,7 @@ class Plan:
 
 def _names_size(item: Item) -> int:
     """Bytes that the names of a file take in its record."""
-    return sum(resident_size(66 + 2 * len(units(name))) for _, _, name in item.names)
+    return sum(resident_size(66 + 2 * len(units(own.name))) for own in item.names)
 
 
 def _move(placed: Placed, by: int) -> None:
@@ -264,16 +320,17 @@ def _move(placed: Placed, by: int) -> None:
     placed.pieces = [(lcn + by, start, count) for lcn, start, count in placed.pieces]
 
 
-def standard_information(time: int, attributes: int, security_id: int) -> Packed:
-    """$STANDARD_INFORMATION with all four times the same."""
-    value = StandardInformation(time, time, time, time, attributes & 0xFFFF, security_id=security_id)
+def standard_information(times: int | tuple[int, int, int, int], attributes: int, security_id: int) -> Packed:
+    """$STANDARD_INFORMATION: when the file was made, modified, changed and read, or one time for all."""
+    stated = times if isinstance(times, tuple) else (times,) * 4
+    value = StandardInformation(*stated, attributes & 0xFFFF, security_id=security_id)
     return resident(Type.STANDARD_INFORMATION, value.pack())
 
 
 def make_index(  # noqa: PLR0917 -- what an index is made of, in the order of its attributes
     entries: list[bytes], name: str, geometry: Geometry, room: int, allocator: Allocator, collation: int | None = None
-) -> tuple[list[Packed], tuple[int, list[bytes]] | None]:
-    """The attributes of an index, and its blocks with the cluster they start at."""
+) -> tuple[list[Packed], list[Blocks]]:
+    """The attributes of an index, and its blocks with the cluster they start at; a large bitmap is one more."""
     is_names = name == "$I30"
     tree = btree.build(entries, room=room, block_size=geometry.index_size, vcn_size=geometry.index_vcn_size)
     order = Collation.FILE_NAME if collation is None else collation
@@ -283,7 +340,7 @@ def make_index(  # noqa: PLR0917 -- what an index is made of, in the order of it
     )
     found = [resident(Type.INDEX_ROOT, root, name)]
     if not tree.is_large:
-        return found, None
+        return found, []
     size = len(tree.blocks) * geometry.index_size
     clusters = -(-size // geometry.cluster_size)
     lcn = allocator.take(clusters)
@@ -294,5 +351,12 @@ def make_index(  # noqa: PLR0917 -- what an index is made of, in the order of it
     )
     bits = (1 << len(tree.blocks)) - 1
     data = bits.to_bytes(-(-(whole // geometry.index_size) // 64) * 8, "little")
-    found.append(resident(Type.BITMAP, data, name))
-    return found, (lcn, tree.blocks)
+    blocks = [(lcn, tree.blocks)]
+    if len(data) <= _RESIDENT_BITMAP:
+        found.append(resident(Type.BITMAP, data, name))
+    else:
+        clusters = -(-len(data) // geometry.cluster_size)
+        at = allocator.take(clusters)
+        blocks.append((at, [data.ljust(clusters * geometry.cluster_size, b"\0")]))
+        found += contiguous(Type.BITMAP, at, len(data), geometry.cluster_size, name)
+    return found, blocks

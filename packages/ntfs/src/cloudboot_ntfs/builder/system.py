@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.boot import Geometry
 
     from .options import Options
+    from .plan import Blocks
     from .secure import Descriptors
 
 BOOT_SIZE: Final = 8192
@@ -126,11 +127,11 @@ def upcase_file(lcn: int, geometry: Geometry) -> SystemFile:
 
 def secure_file(
     lcn: int, descriptors: Descriptors, geometry: Geometry, allocator: Allocator
-) -> tuple[SystemFile, list[tuple[int, list[bytes]]]]:
+) -> tuple[SystemFile, list[Blocks]]:
     """$Secure, and the blocks of its indexes with the clusters they start at."""
     packed = contiguous(Type.DATA, lcn, len(descriptors.stream()), geometry.cluster_size, "$SDS")
     room = capacity(geometry.record_size) // 2 - 240
-    blocks = []
+    blocks: list[Blocks] = []
     indexes = []
     for name, entries, order in (
         ("$SDH", descriptors.by_hash(), Collation.SECURITY_HASH),
@@ -138,7 +139,7 @@ def secure_file(
     ):
         index, own = make_index(entries, name, geometry, room, allocator, order)
         indexes += index
-        blocks += [own] if own else []
+        blocks += own
     packed += sorted(indexes, key=Packed.sort_key)
     flags = RecordFlag.IN_USE | RecordFlag.VIEW_INDEX
     return SystemFile(Number.SECURE, sequence_of(Number.SECURE), flags, packed), blocks
@@ -146,7 +147,7 @@ def secure_file(
 
 def extend_files(
     time: int, reparse_keys: list[bytes], geometry: Geometry, allocator: Allocator
-) -> tuple[list[SystemFile], tuple[int, list[bytes]] | None]:
+) -> tuple[list[SystemFile], list[Blocks]]:
     """$Extend and what is in it; the blocks of $Reparse:$R with the cluster they start at."""
     flags = int(RecordFlag.IN_USE | RecordFlag.EXTEND | RecordFlag.VIEW_INDEX)
     small = capacity(geometry.record_size) - 300

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, Window, open_storage
-from cloudboot_base.command import OK, Progress, counted, print_json, source_date_epoch
+from cloudboot_base.command import OK, Progress, counted, print_json, printable, source_date_epoch
 from cloudboot_ntfs.builder.build import build
 from cloudboot_ntfs.builder.options import EVERYONE, Options
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from cloudboot_base import WritableStorage
     from cloudboot_ntfs.builder.build import Built
     from cloudboot_ntfs.builder.members import Tree
+
+
+#: Paths that a notice names.
+_SHOWN: Final = 5
 
 
 def serial(text: str) -> int:
@@ -47,6 +52,7 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
         security=options.security or EVERYONE,
         timestamp_ns=(options.timestamp if options.timestamp is not None else source_date_epoch() or 0) * 10**9,
         case_sensitive=options.case_sensitive,
+        windows_names=options.windows_names,
         hidden_sectors=(options.offset or 0) // options.sector_size,
     )
     progress = Progress("writing files")
@@ -59,6 +65,10 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
             built = _in_place(options, tree, layout, progress)
     finally:
         progress.close()
+    if built.foreign:
+        shown = ", ".join(printable(path) for path in built.foreign[:_SHOWN])
+        more = f" and {len(built.foreign) - _SHOWN} more" if len(built.foreign) > _SHOWN else ""
+        print(f"cloudboot-ntfs: notice: names that Windows cannot open: {shown}{more}", file=sys.stderr)
     facts = {
         "files": built.files,
         "size": built.geometry.backup_offset + built.geometry.sector_size,

@@ -18,7 +18,7 @@ from cloudboot_ntfs.layout.constants import (
     Type,
     reference,
 )
-from cloudboot_ntfs.layout.filename import Name, namespace_of
+from cloudboot_ntfs.layout.filename import DOS_KINDS, Name, namespace_of
 from cloudboot_ntfs.layout.filename import parse as parse_name
 from cloudboot_ntfs.layout.names import is_windows_name, require_name, require_windows_name, short_name
 from cloudboot_ntfs.layout.records import StandardInformation
@@ -292,6 +292,7 @@ class Editor(LockedNTFS):
         """The draft of a new file with the security of its directory."""
         above = load(self.mft, parent)
         own = above.all(Type.SECURITY_DESCRIPTOR)
+        descriptor = self._contents.read(own) if own else b""
         time = self._time
         information = StandardInformation(
             time, time, time, time, int(attributes), security_id=above.information().security_id
@@ -301,7 +302,7 @@ class Editor(LockedNTFS):
             number, sequence, int(flags), [resident(Type.STANDARD_INFORMATION, information.pack())], is_new=True
         )
         if own and not information.security_id:
-            draft.attributes.append(resident(Type.SECURITY_DESCRIPTOR, value(own[0])))
+            draft.attributes += self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
         return draft
 
     def _name(self, draft: Draft, parent: int, name: str, namespace: int) -> Name:
@@ -315,8 +316,7 @@ class Editor(LockedNTFS):
         attributes = information.attributes
         if draft.flags & RecordFlag.DIRECTORY:
             attributes |= FileAttribute.DIRECTORY
-        reparse = draft.all(Type.REPARSE_POINT)
-        tag = int.from_bytes(value(reparse[0])[:4], "little") if reparse else 0
+        tag = self._reparse_tag(draft)
         above = reference(parent, self.mft.record(parent).sequence)
         return Name(
             above, information.created, information.modified, information.changed, information.accessed,
@@ -324,13 +324,12 @@ class Editor(LockedNTFS):
         )  # fmt: skip
 
     def _add_name(self, draft: Draft, parent: int, name: str) -> None:
-        namespace = namespace_of(name)
+        has_dos = any(own.namespace in DOS_KINDS for own in draft.names())
+        namespace = Namespace.POSIX if has_dos else namespace_of(name)
         short = ""
-        if self._short_names and namespace == Namespace.POSIX and is_windows_name(name):
-            taken = {own.namespace for own in draft.names()}
-            if not taken & {Namespace.DOS, Namespace.WIN32, Namespace.WIN32_AND_DOS}:
-                short = short_name(name, lambda other: self.lookup(parent, other) is not None)
-                namespace = Namespace.WIN32
+        if self._short_names and not has_dos and namespace == Namespace.POSIX and is_windows_name(name):
+            short = short_name(name, lambda other: self.lookup(parent, other) is not None)
+            namespace = Namespace.WIN32
         self._put_name(draft, self._name(draft, parent, name, namespace))
         if short:
             self._put_name(draft, self._name(draft, parent, short, Namespace.DOS))
@@ -377,8 +376,14 @@ class Editor(LockedNTFS):
         self._touched.discard(draft.number)
 
     def _reparse_key(self, draft: Draft) -> bytes:
-        tag = int.from_bytes(value(draft.all(Type.REPARSE_POINT)[0])[:4], "little")
-        return struct.pack("<IQ", tag, reference(draft.number, draft.sequence))
+        return struct.pack("<IQ", self._reparse_tag(draft), reference(draft.number, draft.sequence))
+
+    def _reparse_tag(self, draft: Draft) -> int:
+        """The tag of the reparse point of a file; 0 where there is none."""
+        parts = draft.all(Type.REPARSE_POINT)
+        if not parts:
+            return 0
+        return int.from_bytes(self._contents.read(parts)[:4], "little")
 
     def _touch(self, draft: Draft, *, modified: bool = False) -> None:
         """Note the time of a change, and tell every directory that has the file what it repeats."""

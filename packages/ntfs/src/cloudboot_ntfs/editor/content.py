@@ -32,6 +32,10 @@ _HOLE: Final = 16
 _MAX_REWRITE: Final = 1 << 30
 #: Bytes of a file at most: 16 TiB without 64 KiB, as Windows has it.
 _MAX_SIZE: Final = (1 << 44) - (1 << 16)
+#: Bytes that everything beside an attribute that is not content needs in a record.
+_BESIDE: Final = 300
+#: Bytes of such an attribute at most.
+_MAX_VALUE: Final = 1 << 16
 _NO_PLAIN: Final = AttributeFlag.COMPRESSED | AttributeFlag.ENCRYPTED
 
 
@@ -67,6 +71,27 @@ class Contents:
         self._table.space.release(old)
         draft.replace(Type.DATA, stream, parts)
         return size
+
+    def value(self, kind: int, data: bytes) -> list[Packed]:
+        """An attribute without a name: in the record, or in clusters where a record has no room for it.
+
+        Raises:
+            NoSpaceError: it does not fit.
+        """
+        if len(data) <= capacity(self._volume.geometry.record_size) - _BESIDE:
+            return [resident(kind, data)]
+        return self._placed(len(data), self._table.space.store(data)).attributes(kind)
+
+    def read(self, parts: list[Packed]) -> bytes:
+        """The bytes of an attribute whose parts are given, the first 64 KiB at most.
+
+        Raises:
+            RunListError, AttributeFormatError: the parts do not hold together.
+        """
+        own = [parsed(each) for each in parts]
+        if own[0].resident:
+            return own[0].value
+        return merge(self._volume.storage, self._volume.geometry, own).read_at(0, _MAX_VALUE)
 
     def resize(self, draft: Draft, size: int, stream: str = "") -> None:
         """Let a stream have ``size`` bytes: what is beyond goes, what is missing is zeros, in a hole where it is much.

@@ -21,7 +21,7 @@ from cloudboot_ntfs.layout.index import (
     pack_root,
     parse_entries,
 )
-from cloudboot_ntfs.layout.records import IndexBlock
+from cloudboot_ntfs.layout.records import FileName, IndexBlock
 from cloudboot_ntfs.reader.index import Index
 
 from .content import joined
@@ -124,6 +124,11 @@ class Tree:
 
     def _order(self, key: bytes) -> tuple[object, ...]:
         if self.name == "$I30":
+            if len(key) < FileName.SIZE or len(key) < FileName.SIZE + 2 * key[64]:
+                raise IndexFormatError(
+                    "too short for a file name", structure="FileName", expected=FileName.SIZE, actual=len(key),
+                    where={"record": self.number},
+                )  # fmt: skip
             name = key[66 : 66 + 2 * key[64]].decode("utf-16-le", "surrogatepass")
             return self._volume.fold(name), name
         return struct.unpack(f"<{len(key) // 4}I", key[: len(key) & ~3])

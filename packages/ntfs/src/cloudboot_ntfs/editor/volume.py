@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.placing import resident
-from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.layout.constants import TAG_WOF, FileAttribute, RecordFlag, Type
 from cloudboot_ntfs.layout.index import pack_last, pack_root
+from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_ntfs.layout.times import from_unix_ns
+from cloudboot_ntfs.reader.reparse import MAX_SIZE as MAX_REPARSE
 from cloudboot_ntfs.reader.reparse import WOF_STREAM, symlink_data
 from cloudboot_ntfs.security import from_sddl
 
 from .base import Editor
-from .draft import Draft, load, runs_of, value
+from .draft import Draft, load, runs_of
 from .livefile import LiveFile
 
 if TYPE_CHECKING:
@@ -198,19 +199,20 @@ class WritableNTFS(Editor):
         """Make a file or directory with a reparse point: a junction, say.
 
         Raises:
-            ReparseError: the data does not fit a record.
+            ReparseError: the data is shorter than a head, or longer than Windows has it.
         """
-        if len(data) > capacity(self.geometry.record_size) - 700 or len(data) < 8:
+        if not ReparseHead.SIZE <= len(data) <= MAX_REPARSE:
             raise errors.ReparseError(
-                "the reparse point does not fit a record", structure="ReparseHead", actual=len(data)
-            )
+                "no reparse point has that size", structure="ReparseHead", expected=f"8 to {MAX_REPARSE}",
+                actual=len(data),
+            )  # fmt: skip
         with self._operation():
             parent, name = self._new_name(path)
             flags = RecordFlag.IN_USE | (RecordFlag.DIRECTORY if is_directory else 0)
             attributes = FileAttribute.REPARSE_POINT | (0 if is_directory else FileAttribute.ARCHIVE)
             draft = self._new_file(parent, flags, attributes)
             draft.attributes.append(self._empty_index() if is_directory else resident(Type.DATA, b""))
-            draft.attributes.append(resident(Type.REPARSE_POINT, data))
+            draft.attributes += self._contents.value(Type.REPARSE_POINT, data)
             self._table.reparse_index(add=self._reparse_key(draft))
             self._add_name(draft, parent, name)
             self._table.store(draft)
@@ -259,7 +261,7 @@ class WritableNTFS(Editor):
             self._table.store(draft)
 
     def set_sddl(self, path: str, sddl: str) -> None:
-        """Give a file a security descriptor of its own, which stands in its record.
+        """Give a file a security descriptor of its own, which stands in its record, or in clusters if it is large.
 
         Raises:
             DescriptorError: the text breaks the grammar.
@@ -270,7 +272,11 @@ class WritableNTFS(Editor):
             information = draft.information()
             information.security_id = 0
             self._put_information(draft, information)
-            draft.replace(Type.SECURITY_DESCRIPTOR, "", [resident(Type.SECURITY_DESCRIPTOR, descriptor)])
+            old = draft.all(Type.SECURITY_DESCRIPTOR)
+            self._table.space.release(runs_of(old, self.geometry.clusters))
+            draft.replace(
+                Type.SECURITY_DESCRIPTOR, "", self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
+            )  # fmt: skip
             self._touch(draft)
             self._table.store(draft)
 
@@ -483,14 +489,14 @@ class WritableNTFS(Editor):
         return draft
 
     def _is_wof(self, draft: Draft) -> bool:
-        points = draft.all(Type.REPARSE_POINT)
-        return bool(points) and int.from_bytes(value(points[0])[:4], "little") == TAG_WOF
+        return self._reparse_tag(draft) == TAG_WOF
 
     def _drop_wof(self, draft: Draft, stream: str) -> None:
         """Take away what says that the content of a file is compressed in another stream (WOF): it gets a new one."""
         if stream or not self._is_wof(draft):
             return
         self._table.reparse_index(remove=self._reparse_key(draft))
+        self._table.space.release(runs_of(draft.all(Type.REPARSE_POINT), self.geometry.clusters))
         draft.remove(Type.REPARSE_POINT)
         self._table.space.release(runs_of(draft.all(Type.DATA, WOF_STREAM), self.geometry.clusters))
         draft.remove(Type.DATA, WOF_STREAM)

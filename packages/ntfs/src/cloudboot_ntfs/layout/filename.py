@@ -15,7 +15,11 @@ _UNPACK: Final = FileName.LAYOUT.struct()
 _DEVICES: Final = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{name}{digit}" for name in ("COM", "LPT") for digit in range(1, 10))}
 )
-_SHORT: Final = re.compile(r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(?:\.[A-Z0-9!#$%&'()\-@^_`{}~]{1,3})?")
+_SHORT: Final = re.compile(
+    r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(?:\.[A-Z0-9!#$%&'()\-@^_`{}~]{1,3})?", re.ASCII | re.IGNORECASE
+)
+#: Kinds of names of which a file has one at most, and a directory one of each spelling.
+DOS_KINDS: Final = (Namespace.DOS, Namespace.WIN32_AND_DOS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,9 +79,10 @@ def parse(data: bytes, *, record: int | None = None) -> Name:
 def namespace_of(name: str) -> Namespace:
     """The kind of a name that has no short name beside it.
 
-    Names that DOS could hold are of both kinds. All others are POSIX names, as those of hard links of Windows: a Win32
-    name is one of a pair, and drivers look for the DOS name that belongs to it.
+    A name that DOS could hold, in any case, is of both kinds, if it is the only such name of its file: a file has one
+    name for DOS. All others are POSIX names, as those of hard links of Windows: a Win32 name is one of a pair, and
+    drivers look for the DOS name that belongs to it.
     """
-    if _SHORT.fullmatch(name) and name.split(".", maxsplit=1)[0] not in _DEVICES:
+    if _SHORT.fullmatch(name) and name.split(".", maxsplit=1)[0].upper() not in _DEVICES:
         return Namespace.WIN32_AND_DOS
     return Namespace.POSIX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 #: UTF-16 units of a name at most.
 MAX_NAME: Final = 255
 _RESERVED: Final = frozenset('<>:"\\|?*') | {chr(code) for code in range(32)}
+_SUSPECT: Final = re.compile(r'[<>:"\\|?*\x00-\x1f]|[. ]\Z|(?:CON|PRN|AUX|NUL|COM|LPT)', re.IGNORECASE)
 _DEVICES: Final = frozenset(
     {
         "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$",
@@ -54,6 +56,8 @@ def require_windows_name(name: str, path: str) -> None:
 
 def is_windows_name(name: str) -> bool:
     """Whether Windows' own interface can open a name."""
+    if _SUSPECT.search(name) is None:
+        return True
     try:
         require_windows_name(name, name)
     except PathError:

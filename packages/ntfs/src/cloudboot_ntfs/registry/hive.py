@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cloudboot_base import open_storage
+from cloudboot_base import in_file, open_storage
 from cloudboot_ntfs.errors import HiveError, HiveTruncatedError, KeyNotFoundError
 from cloudboot_ntfs.upcase import upcase
 
@@ -68,6 +68,10 @@ class Hive:
     """
 
     def __init__(self, source: Source, *, logs: Sequence[Source] = ()) -> None:
+        with in_file(source):
+            self._read(source, logs)
+
+    def _read(self, source: Source, logs: Sequence[Source]) -> None:
         data = read_whole(source)
         if logs:
             data = replay(data, [read_whole(log) for log in logs])

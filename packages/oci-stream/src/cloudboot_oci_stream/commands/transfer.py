@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from cloudboot_base import new_file, refuse_existing
+from cloudboot_base import UsageError, new_file, refuse_existing
 from cloudboot_base.command import notice, printable
 from cloudboot_base.storage import write_all
 from cloudboot_oci_stream.commands.options import (
@@ -29,55 +29,78 @@ from cloudboot_oci_stream.commands.signing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudboot_base.program import Program
     from cloudboot_oci_stream.download.parallel import Ranges
+    from cloudboot_oci_stream.spec.descriptor import Platform
 
 _COPY = 1 << 20
+_Value = TypeVar("_Value")
 
 
 def add_commands(program: Program) -> None:
     """Add the commands of this module."""
     push = program.command("push", _push, "Push a disk image.")
     push.add_argument("file", metavar="FILE", help="The disk image; - reads it from stdin.")
-    push.add_argument("reference", metavar="REFERENCE", help="Where it goes.")
-    push.add_argument("--title", metavar="NAME", help="The file name that others see; by default that of FILE.")
+    push.add_argument("reference", metavar="REFERENCE", help="The image's new reference.")
+    push.add_argument("--title", metavar="NAME", help="The title annotation of the layer (default: the name of FILE).")
     push.add_argument(
         "--annotation",
         type=_annotation,
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="An annotation of the manifest. May be repeated.",
+        help="An annotation of the manifest. Can be repeated.",
     )
     push.add_argument(
-        "--created", metavar="TIME", help="The time of creation to write down (RFC 3339); by default none."
+        "--created",
+        type=_time,
+        metavar="TIME",
+        help="The annotation org.opencontainers.image.created, in RFC 3339 (default: none).",
     )
-    push.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
+    push.add_argument(
+        "--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size (default: one request)."
+    )
     add_signing_options(push, key="--sign", prefix="sign-")
     add_access_options(push)
 
     pull = program.command("pull", _pull, "Fetch a disk image and verify it.")
     pull.add_argument("reference", metavar="REFERENCE", help="The image.")
-    pull.add_argument("-o", "--output", metavar="FILE", help="Write it here; by default it is only verified.")
+    pull.add_argument("-o", "--output", metavar="FILE", help="Write the image to this file (default: only verify it).")
     pull.add_argument("--force", action="store_true", help="Replace FILE.")
     pull.add_argument(
-        "--ranges", type=_ranges, default="auto", metavar="N", help="Connections at once; by default as many as pay."
+        "--ranges",
+        type=_ranges,
+        default="auto",
+        metavar="N",
+        help="Number of parallel connections (default: auto, as many as increase the speed).",
     )
-    pull.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    pull.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_policy_options(pull)
     add_access_options(pull)
 
     copy = program.command("copy", _copy, "Copy an image to another place, without a change of its digests.")
     copy.add_argument("source", metavar="SOURCE", help="The image.")
-    copy.add_argument("target", metavar="TARGET", help="Where it goes.")
-    copy.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
-    copy.add_argument("--platform", metavar="OS/ARCH", help="Copy only the manifest for this, of an index.")
-    copy.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
+    copy.add_argument("target", metavar="TARGET", help="The image's new reference.")
+    copy.add_argument(
+        "--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size (default: one request)."
+    )
+    copy.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="Copy only this entry of an index (default: all)."
+    )
+    copy.add_argument(
+        "--referrers", action="store_true", help="Also copy signatures and other artifacts that refer to the image."
+    )
     add_access_options(copy)
 
     inspect = program.command("inspect", _inspect, "Describe an image without fetching it.")
     inspect.add_argument("reference", metavar="REFERENCE", help="The image.")
-    inspect.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    inspect.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_access_options(inspect)
 
 
@@ -85,13 +108,16 @@ def _push(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.push import push_image
 
     limit = limit_of(options)
+    annotations = dict(options.annotation)
+    if len(annotations) != len(options.annotation):
+        raise UsageError("an annotation is given twice")
     signer = signer_of(options, limit)
     with Meter("push") as progress:
         manifest = push_image(
             sys.stdin.fileno() if options.file == "-" else options.file,
             options.reference,
             title=options.title,
-            annotations=dict(options.annotation),
+            annotations=annotations,
             created=options.created,
             chunk=options.chunk,
             access=access_of(options, limit),
@@ -109,6 +135,8 @@ def _pull(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import fetch_image
 
     output, limit = options.output, limit_of(options)
+    if output == "-":
+        raise UsageError("an image is not written to stdout", hint="name a file; one that is called - is ./-")
     if output is not None:
         refuse_existing(output, force=options.force)
     policy = policy_of(options, limit)
@@ -177,7 +205,7 @@ def _copy(options: argparse.Namespace) -> int:
     }
     text = f"{copied.sent} bytes sent, {copied.mounted} mounted, {copied.present} there already"
     if options.referrers:
-        text += f", {copied.referrers} referrers"
+        text += f", {copied.referrers} referrer{'' if copied.referrers == 1 else 's'}"
     for digest, reason in copied.left:
         notice("cloudboot-oci-stream", printable(f"left behind: {digest}: {reason}"))
     return show(options, facts, f"{copied.descriptor.digest}: {text}")
@@ -185,13 +213,11 @@ def _copy(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     from cloudboot_oci_stream.image import resolve
-    from cloudboot_oci_stream.spec.descriptor import Platform
     from cloudboot_oci_stream.stores.factory import open_store
 
     limit = limit_of(options)
-    platform = Platform.parse(options.platform) if options.platform else None
     store = open_store(options.reference, access_of(options, limit))
-    document, manifest, layer = resolve(store, platform=platform, deadline=limit, retry=retry_of(options))
+    document, manifest, layer = resolve(store, platform=options.platform, deadline=limit, retry=retry_of(options))
     facts = {
         "reference": options.reference,
         "manifest": document.digest,
@@ -210,6 +236,28 @@ def _annotation(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
+
+
+def _time(text: str) -> str:
+    from cloudboot_oci_stream.spec.descriptor import check_time
+
+    return _checked(check_time, text)
+
+
+def _platform(text: str) -> Platform:
+    from cloudboot_oci_stream.spec.descriptor import Platform
+
+    return _checked(Platform.parse, text)
+
+
+def _checked(read: Callable[[str], _Value], text: str) -> _Value:
+    """What ``read`` makes of an argument, its errors as those of the command line."""
+    from cloudboot_oci_stream.errors import DescriptorError
+
+    try:
+        return read(text)
+    except DescriptorError as error:
+        raise argparse.ArgumentTypeError(error.reason) from None
 
 
 def _ranges(text: str) -> Ranges:

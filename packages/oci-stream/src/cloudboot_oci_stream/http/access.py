@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import ssl
 import urllib.parse
 from typing import TYPE_CHECKING, Self
 
-from cloudboot_oci_stream.errors import CredentialError, ProtocolError
+from cloudboot_oci_stream.errors import CredentialError, OciError, ProtocolError
 from cloudboot_oci_stream.inputs import file_of, read_input
 from cloudboot_oci_stream.spec.reference import canonical_host, split_host
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from cloudboot_oci_stream.deadline import Deadline
 
 _LARGEST_PEM = 16 << 20
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -69,26 +72,31 @@ class Access:
         """Whether a certificate authority or a client certificate is given."""
         return self.ca_file is not None or self.client_certificate is not None
 
-    def tls_context(self, *, is_trusted: bool) -> ssl.SSLContext:
+    def tls_context(self, *, is_trusted: bool, deadline: Deadline | None = None) -> ssl.SSLContext:
         """A context that verifies peers against the system's authorities and the given ones.
 
         The client certificate is loaded only where the peer is one that may see it.
 
         Raises:
             CredentialError: a certificate or key cannot be read.
+            TransferTimeoutError: one of the files is a pipe that nothing came out of.
         """
+        read = functools.partial(read_input, limit=_LARGEST_PEM, deadline=deadline, stall=self.stall)
         try:
             context = ssl.create_default_context()
             if self.ca_file is not None:
-                context.load_verify_locations(cadata=read_input(self.ca_file, _LARGEST_PEM).decode("ascii", "replace"))
+                context.load_verify_locations(cadata=read(self.ca_file).decode("ascii", "replace"))
             if self.client_certificate is not None and is_trusted:
                 with contextlib.ExitStack() as files:
-                    certificate = files.enter_context(file_of(read_input(self.client_certificate, _LARGEST_PEM)))
-                    key = self.client_key and files.enter_context(file_of(read_input(self.client_key, _LARGEST_PEM)))
-                    # Without a function for the password OpenSSL would ask for it on the terminal and wait for ever.
+                    certificate = files.enter_context(file_of(read(self.client_certificate)))
+                    key = self.client_key and files.enter_context(file_of(read(self.client_key)))
+                    # Without a function for the password OpenSSL would ask for it on the terminal and wait forever.
                     context.load_cert_chain(certificate, key, password=lambda: b"")
+        except OciError:
+            raise
         except OSError as error:
-            reason = error.strerror or type(error).__name__
+            is_malformed = isinstance(error, ssl.SSLError)
+            reason = "it holds none in PEM form" if is_malformed else error.strerror or type(error).__name__
             name = error.filename or " or ".join(
                 os.fspath(path) for path in (self.ca_file, self.client_certificate, self.client_key) if path
             )

@@ -61,6 +61,9 @@ def login(
     """
     limit = Deadline.of(deadline)
     reference = _reference(host)
+    if ":" in username:
+        # RFC 7617 section 2: the first colon is where the password begins.
+        raise CredentialError("a user name has no colon in it")
     given = dataclasses.replace(access or Access(), username=username, password=password)
     session = Session(reference, given)
     retrying(lambda: session.request("GET", session.url(""), deadline=limit).close(), limit, retry)
@@ -103,8 +106,13 @@ def logout(host: str, *, access: Access | None = None, deadline: float | Deadlin
 
 
 def _reference(host: str) -> RegistryReference:
-    if "/" in host:
-        raise InvalidReferenceError("not a registry's host", expected="HOST[:PORT]", actual=host)
+    name = host.partition("://")[2] if "://" in host else host
+    name = name.partition("/")[0]
+    if "@" in name:
+        raise InvalidReferenceError("a registry's host has no user name or password before it", hint="give --username")
+    if name != host:
+        hint = f"passwords are kept for a whole registry: write {name}"
+        raise InvalidReferenceError("not a registry's host", expected="HOST[:PORT]", actual=name, hint=hint)
     split_host(host)
     return RegistryReference(host, _PROBE)
 

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_oci_stream.errors import CredentialError
+from cloudboot_oci_stream.errors import CredentialError, OciError
 from cloudboot_oci_stream.http.helpers import Helper
 from cloudboot_oci_stream.inputs import read_input
 from cloudboot_oci_stream.spec.reference import HUB
@@ -53,7 +53,7 @@ class Credential:
         """The base64 of ``user:password``, if there is a password."""
         if self.user is None or not self.password:
             return None
-        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return base64.b64encode(f"{self.user}:{self.password}".encode("utf-8", "surrogateescape")).decode()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -176,10 +176,16 @@ def config_files(access: Access, deadline: Deadline) -> Iterator[ConfigFile]:
             continue
         try:
             data = read_input(path, _LARGEST_FILE, deadline, access.stall)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
             if is_needed:
                 raise CredentialError("no such credentials file", actual=os.fspath(path)) from None
+            named = environment.get("DOCKER_CONFIG")
+            if named and isinstance(error, NotADirectoryError) and path == docker_file():
+                hint = "it names the folder that config.json is in"
+                raise CredentialError("DOCKER_CONFIG does not name a folder", actual=named, hint=hint) from None
             continue
+        except OciError:
+            raise
         except OSError as error:
             raise CredentialError(f"the credentials file cannot be read: {error.strerror}", actual=path) from error
         if len(data) > _LARGEST_FILE:
@@ -305,7 +311,9 @@ def _split(auth: str, hint: str) -> tuple[str, str]:
     user = colon = password = ""
     try:
         text = "".join(auth.split())
-        user, colon, password = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode().partition(":")
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        # A password may have been made of other bytes than UTF-8's: they are sent as they are.
+        user, colon, password = data.decode("utf-8", "surrogateescape").partition(":")
     except (binascii.Error, ValueError):
         pass
     if not colon:

@@ -54,9 +54,10 @@ class Helper:
         if answer is None:
             return None
         try:
-            value = json.loads(answer)
-            user, secret = value["Username"], value["Secret"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            # The Go clients take names in any case.
+            value = {name.lower(): text for name, text in json.loads(answer).items()}
+            user, secret = value["username"], value["secret"]
+        except (ValueError, KeyError, AttributeError, RecursionError):
             self._fail("gives an answer that is not the JSON of credentials")
             return None
         if not isinstance(user, str) or not isinstance(secret, str):

@@ -1,6 +1,6 @@
 """One HTTP/1.1 exchange: a connection, a request, a response whose bytes go where the caller says.
 
-The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds stands between
+The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds is between
 it and the socket, so that every byte of head and body alike is under the deadline and the rate limit.
 """
 
@@ -305,7 +305,7 @@ class Transport:
             if proxy:
                 self._tunnel(sock, proxy, origin, deadline)
             if is_trusted not in self._contexts:
-                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted)
+                self._contexts[is_trusted] = self._access.tls_context(is_trusted=is_trusted, deadline=deadline)
             sock = self._contexts[is_trusted].wrap_socket(
                 sock, server_hostname=origin.host, do_handshake_on_connect=False
             )

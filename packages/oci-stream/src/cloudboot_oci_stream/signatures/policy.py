@@ -185,7 +185,11 @@ class Policy:
         """
         limit = Deadline.of(deadline)
         data = read_input(path, LARGEST_POLICY, limit)
-        return cls.parse(data, os.path.dirname(os.fspath(path)) or ".", deadline=limit)
+        try:
+            return cls.parse(data, os.path.dirname(os.fspath(path)) or ".", deadline=limit)
+        except PolicyError as error:
+            error.reference = error.reference or os.fspath(path)
+            raise
 
     @classmethod
     def parse(

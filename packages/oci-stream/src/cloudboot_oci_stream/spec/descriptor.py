@@ -6,6 +6,7 @@ OCI Image Format Specification 1.1, "OCI Content Descriptors".
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import hashlib
 import re
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ _ARCHITECTURES = {
 LARGEST_SIZE = (1 << 63) - 1
 """``size`` is an int64."""
 
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 _DIGEST = re.compile(r"([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)")
 _RESTRICTED_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _MEDIA_TYPE = re.compile(f"{_RESTRICTED_NAME}/{_RESTRICTED_NAME}")
@@ -59,6 +61,21 @@ def algorithm_of(digest: str) -> str:
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:
     """The digest of ``data`` in the notation of the specification."""
     return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
+def check_time(text: str) -> str:
+    """``text`` if it is a moment in the form of RFC 3339 section 5.6.
+
+    Raises:
+        DescriptorError: it is not.
+    """
+    try:
+        if _TIME.fullmatch(text):
+            datetime.datetime.fromisoformat(text.upper())
+            return text
+    except ValueError:
+        pass
+    raise DescriptorError("not a time in the form of RFC 3339", expected="2026-01-31T12:00:00Z", actual=text)
 
 
 def check_media_type(media_type: object) -> str:
@@ -152,7 +169,7 @@ class Descriptor:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The object that stands for the descriptor in JSON."""
+        """The descriptor as a JSON object."""
         value: dict[str, object] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
         if self.artifact_type is not None:
             value["artifactType"] = self.artifact_type

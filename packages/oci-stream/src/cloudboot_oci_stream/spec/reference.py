@@ -126,7 +126,7 @@ def parse_reference(text: str) -> Reference:
         return LayoutReference(folder, tag or None, digest if at else None)
     host, slash, path = rest.partition("/")
     if at and "/" in digest:
-        # The text is not quoted: what stands before the @ may be a password.
+        # The text is not quoted: what is before the @ may be a password.
         raise InvalidReferenceError(
             "a reference has no user name or password before its host", hint="give --username and --password-stdin"
         )
@@ -138,6 +138,11 @@ def parse_reference(text: str) -> Reference:
     if colon and not tag:
         raise InvalidReferenceError("an empty tag", actual=text)
     return RegistryReference(host, repository, tag if colon else None, digest if at else None)
+
+
+def is_tag(text: str) -> bool:
+    """Whether ``text`` has the form of a tag (OCI Distribution Specification 1.1)."""
+    return _TAG.fullmatch(text) is not None
 
 
 def looks_like_host(text: str) -> bool:

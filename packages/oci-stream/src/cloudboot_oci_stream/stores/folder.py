@@ -291,6 +291,16 @@ class FolderStore:
         """Another manifest in the same folder."""
         return FolderStore(dataclasses.replace(self._reference, tag=tag, digest=None), self._folder)
 
+    def read_tags(self, deadline: Deadline) -> list[str]:
+        """The names in the folder's index, sorted.
+
+        Raises:
+            ImageLayoutError: not an image layout.
+        """
+        self._check_marker()
+        deadline.cap(1)
+        return sorted({name for entry in self._entries() if (name := entry.annotations.get(REF_NAME))})
+
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
         """The manifests in the folder's index whose ``subject`` is ``digest``; unreadable ones are left out."""
         found = []

@@ -1,4 +1,4 @@
-"""Lists that a registry hands out page by page (OCI Distribution Specification 1.1, "Listing Referrers")."""
+"""Lists that a registry hands out page by page (OCI Distribution Specification 1.1: referrers, tags)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from cloudboot_oci_stream.errors import ContentError, DescriptorError, ProtocolE
 from cloudboot_oci_stream.http.access import Origin
 from cloudboot_oci_stream.http.transport import media_type_of
 from cloudboot_oci_stream.spec.descriptor import digest_of
-from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index, settle
+from cloudboot_oci_stream.spec.manifest import INDEX_TYPE, LARGEST_MANIFEST, Document, parse_index, parse_json, settle
+from cloudboot_oci_stream.spec.reference import is_tag
 
 if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 256
 MOST_REFERRERS = 1 << 14
+MOST_TAGS = 1 << 16
 
 # Without the API a registry answers 404 by the specification; others are seen, and GHCR's 303 leads nowhere.
 _NO_API = frozenset({303, 400, 403, 404, 405, 406, 410, 501})
@@ -50,6 +52,31 @@ def read_pages(session: Session, path: str, deadline: Deadline) -> list[Descript
     if len(entries) > MOST_REFERRERS:
         raise ProtocolError("too many referrers", expected=f"at most {MOST_REFERRERS}", actual=len(entries))
     return entries
+
+
+def read_tags(session: Session, path: str, deadline: Deadline) -> list[str]:
+    """The tags of a repository, all pages of the list, sorted.
+
+    Raises:
+        ProtocolError: too many pages or tags, a page on another server, or a page that is not a list of tags.
+        OciError: the registry could not be asked.
+    """
+    found: set[str] = set()
+    following: str | None = session.url(path)
+    seen: set[str] = set()
+    while following is not None:
+        if following in seen or len(seen) == MOST_PAGES or len(found) > MOST_TAGS:
+            raise ProtocolError("the list of tags does not end", expected=f"at most {MOST_PAGES} pages")
+        seen.add(following)
+        headers = {"Accept": "application/json"}
+        with session.request("GET", following, headers=headers, deadline=deadline) as response:
+            # A repository whose last tag was deleted has null here (distribution 2.8).
+            names = parse_json(response.read_document(LARGEST_MANIFEST)).get("tags") or []
+            following = _next(session, response)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ProtocolError("not a list of tags", actual=str(names)[:100])
+        found.update(name for name in names if is_tag(name))
+    return sorted(found)
 
 
 def _read(session: Session, url: str, deadline: Deadline) -> tuple[list[Descriptor], str | None]:

@@ -32,7 +32,7 @@ from cloudboot_oci_stream.spec.manifest import (
     check_size,
     settle,
 )
-from cloudboot_oci_stream.stores.pagination import read_pages
+from cloudboot_oci_stream.stores.pagination import read_pages, read_tags
 from cloudboot_oci_stream.stores.source import CHUNK, Stream, pieces
 from cloudboot_oci_stream.stores.upload import STREAM_CHUNK, Bytes, Uploads
 
@@ -246,6 +246,14 @@ class RegistryStore:
         """Another manifest of the same repository, over the same session."""
         reference = dataclasses.replace(self._reference, tag=tag, digest=None)
         return RegistryStore(reference, self._access, session=self._session, retry=self._retry)
+
+    def read_tags(self, deadline: Deadline) -> list[str]:
+        """The tags of the repository, sorted.
+
+        Raises:
+            ProtocolError: the list has no end, or is not a list of referrers.
+        """
+        return read_tags(self._session, f"{self._root}/tags/list", deadline)
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """What refers to the manifest, from the referrers API; ``None`` where the registry has none.

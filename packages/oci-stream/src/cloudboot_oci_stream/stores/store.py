@@ -32,7 +32,7 @@ class Part(Protocol):
         """Read what there is into ``view``; 0 at the end."""
 
     def close(self) -> None:
-        """Let go of what is unread."""
+        """Close the connection and discard unread data."""
 
 
 class Store(Protocol):
@@ -88,6 +88,9 @@ class Store(Protocol):
 
     def sibling(self, tag: str) -> Store:
         """What has another tag in the same place."""
+
+    def read_tags(self, deadline: Deadline) -> list[str]:
+        """Every tag in the same place, sorted."""
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor] | None:
         """The manifests that say they refer to ``digest``; ``None`` where the place keeps no such list."""

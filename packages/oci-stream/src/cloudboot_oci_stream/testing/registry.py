@@ -22,7 +22,7 @@ import time
 import urllib.parse
 from typing import Literal, Self, cast
 
-_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers)/(?P<rest>.+)")
+_API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers|tags)/(?P<rest>.+)")
 _PIECE = 1 << 16
 
 
@@ -115,6 +115,8 @@ class Seen:
 class FaultyRegistry:
     """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
 
+    ``tags`` is what it lists as the tags of a repository, ``page`` of them in one answer.
+
     ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
     own token service, each good for ``token_uses`` requests, which it gives without credentials if ``anonymous``.
     """
@@ -132,6 +134,8 @@ class FaultyRegistry:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
+        self.tags: dict[str, object] = {}
+        self.page: int | None = None
         self.seen: list[Seen] = []
         self.sending = 0
         self.lock = threading.Lock()
@@ -273,6 +277,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._error(404, "UNSUPPORTED", "no such path")
         elif found["kind"] == "referrers":
             self._referrers(found["repository"], found["rest"], urllib.parse.parse_qs(url.query))
+        elif found["kind"] == "tags":
+            self._tags(found["repository"], urllib.parse.parse_qs(url.query))
         elif found["kind"] == "manifests":
             self._manifest(found["repository"], found["rest"])
         elif found["rest"].startswith("uploads/"):
@@ -333,6 +339,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.faults.manifest_encoding:
                 headers["Content-Encoding"] = self.faults.manifest_encoding
             self._answer(200, data, headers)
+
+    def _tags(self, repository: str, query: dict[str, list[str]]) -> None:
+        names = self.registry.tags.get(repository, self)
+        if names is self:
+            self._error(404, "NAME_UNKNOWN", "repository name not known to registry")
+            return
+        headers = {}
+        if self.registry.page is not None and isinstance(names, list):
+            start = int(query.get("from", ["0"])[0])
+            if start + self.registry.page < len(names):
+                headers["Link"] = f'</v2/{repository}/tags/list?from={start + self.registry.page}>; rel="next"'
+            names = names[start : start + self.registry.page]
+        self._answer(200, json.dumps({"name": repository, "tags": names}).encode(), headers)
 
     def _referrers(self, repository: str, digest: str, query: dict[str, list[str]]) -> None:
         kind = self.faults.referrers

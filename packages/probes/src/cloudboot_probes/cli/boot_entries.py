@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cloudboot_base.command import CHECK_FAILED, OK, printable
-from cloudboot_probes.boot_entries import examine, read_variables
+from cloudboot_probes.boot_entries import examine
 from cloudboot_probes.describe import opened
+from cloudboot_uefi_abi.commands.variables import load_variables
 
 from .registry import reach
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace, console: Console) -> int:
     """Print a verdict on every entry."""
-    variables = read_variables(options.variables)
+    variables = load_variables(options.variables)
     with (
         console.progress("fetching") as progress,
         opened(options.image, *reach(options), progress=progress) as disk,

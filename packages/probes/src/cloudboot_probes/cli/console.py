@@ -42,9 +42,9 @@ _TICK = 1.0  # seconds between two looks at a status line
 
 
 class Console:
-    """stdout for results, stderr for the rest, and at most one status line below everything else.
+    """stdout for results, stderr for the rest, and a status line, or several, below everything else.
 
-    The status line stands on the terminal that stderr is, and goes before anything is printed to either: two writers
+    They are on the terminal that stderr is, and go before anything is printed to either: two writers
     never share a line.
     """
 
@@ -57,12 +57,13 @@ class Console:
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self._status = ""
+        self._rows = 0
         self.color = _colored(sys.stdout)
 
     @property
     def width(self) -> int | None:
         """Columns of the terminal that stdout is; ``None`` where stdout is not a terminal and lines are not wrapped."""
-        return _columns() if sys.stdout.isatty() else None
+        return _size()[0] if sys.stdout.isatty() else None
 
     def print(self, text: str = "", *, end: str = "\n") -> None:
         """A part of the result."""
@@ -143,7 +144,7 @@ class Console:
             self._set("")
 
     def status(self, text: str) -> None:
-        """Show ``text`` on the status line, or remove the line; silent where stderr is not a terminal."""
+        """Show ``text``, one line or several, below everything else, or remove it; silent without a terminal."""
         if self._live:
             self._set(text)
 
@@ -154,15 +155,21 @@ class Console:
             self._draw()
 
     def _clear(self) -> None:
-        if self._status and self._live:
-            sys.stderr.write("\r\x1b[K")
+        if self._rows:
+            up = f"\x1b[{self._rows - 1}A" if self._rows > 1 else ""
+            sys.stderr.write(f"\r{up}\x1b[J")
             sys.stderr.flush()
+            self._rows = 0
 
     def _draw(self) -> None:
         if self._status and self._live:
-            # A column short of the edge, where some terminals begin a new line.
-            sys.stderr.write(self._status[: max(1, _columns() - 1)])
+            columns, lines = _size()
+            # A column short of the edge, where some terminals begin a new line; never the whole height, of which the
+            # first line would leave the screen.
+            shown = [line[: max(1, columns - 1)] for line in self._status.split("\n")[: max(1, lines - 1)]]
+            sys.stderr.write("\n".join(shown))
             sys.stderr.flush()
+            self._rows = len(shown)
 
 
 def _colored(stream: TextIO) -> bool:
@@ -190,10 +197,11 @@ def _amount(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def _columns() -> int:
+def _size() -> tuple[int, int]:
     import shutil  # 9 ms, for terminals only
 
-    return shutil.get_terminal_size().columns
+    size = shutil.get_terminal_size()
+    return size.columns, size.lines
 
 
 def _dumped(value: object, *, indent: int | None) -> str:

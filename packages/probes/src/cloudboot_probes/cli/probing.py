@@ -16,6 +16,7 @@ from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
 from cloudboot_disk_image import open_disk
 from cloudboot_oci_stream import Policy, push_image
 from cloudboot_probes import systems
+from cloudboot_probes.inputs import names_file
 from cloudboot_probes.probe import (
     Outcome,
     Probe,
@@ -105,14 +106,13 @@ def main(options: argparse.Namespace, console: Console) -> int:
 def _placed(reference: str) -> Iterator[tuple[str | None, str]]:
     """The path of an image, if it is a file, and a reference to it: a file is put into a folder for as long as that.
 
-    What looks like a path is one, so that a file that is missing is not looked for in a registry. A disk in a container
-    (qcow2, VHD, compressed) is stored raw.
+    A disk in a container (qcow2, VHD, compressed) is stored raw.
 
     Raises:
         ContainerError: the container is damaged.
         OSError: the file cannot be read, or there is no room for it.
     """
-    if not (os.path.isfile(reference) or reference.startswith(("/", "./", "../"))):
+    if not names_file(reference):
         yield None, reference
         return
     with tempfile.TemporaryDirectory(prefix="cloudboot-probe-") as name, open_disk(reference) as disk:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, new_file
 from cloudboot_base.command import OK, counted, printable
+from cloudboot_base.storage import read_file
 from cloudboot_oci_stream import (
     Platform,
     Policy,
@@ -20,7 +21,6 @@ from cloudboot_oci_stream import (
     resolve,
     resolve_manifest,
 )
-from cloudboot_probes.inputs import read_file
 from cloudboot_probes.loader import architecture_of, pe_problems
 from cloudboot_probes.transfer import image_problem, write_sparse
 

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.storage import read_file
 from cloudboot_probes import systems
 from cloudboot_probes.errors import RecipeError
-from cloudboot_probes.inputs import read_file
 
 from .choice import find_loader, find_root
 from .errors import MediumError

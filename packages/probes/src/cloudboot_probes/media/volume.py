@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import FormatError
-from cloudboot_probes.inputs import read_file
+from cloudboot_base.storage import read_file
 
 from .errors import MediumError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import UsageError
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +113,7 @@ def firmware_named(name: str) -> Firmware:
     """The firmware ``--firmware NAME`` means.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no firmware of that name.
     """
     if name not in FIRMWARE:
         raise UsageError(
@@ -129,7 +129,7 @@ def firmwares_named(names: str) -> list[str]:
     """The names in ``--firmware NAME,NAME``, each once.
 
     Raises:
-        UsageError: there is none of a name.
+        UsageError: there is no firmware of that name.
     """
     found = list(dict.fromkeys(names.split(",")))
     for name in found:

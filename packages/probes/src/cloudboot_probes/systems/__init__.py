@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_probes.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load(name: str) -> System:
     """The system called ``name``.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is no such system.
     """
     if name not in names():
         raise RecipeError(

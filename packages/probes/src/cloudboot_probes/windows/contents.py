@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError
+from cloudboot_base.storage import read_file
 from cloudboot_probes.errors import RecipeError
-from cloudboot_probes.inputs import read_file
 from cloudboot_probes.inventory import account_of_file
 from cloudboot_probes.loader import MACHINES, REMOVABLE, pe_problems
 from cloudboot_probes.manifest import Manifest

@@ -81,7 +81,7 @@ def _stored(entry: ManifestEntry) -> ManifestEntry:
 
 
 def with_files(files: WindowsFiles, extra: Mapping[str, Path]) -> WindowsFiles:
-    """``files`` and more of the host, none of which stands there already.
+    """``files`` and more of the host, none of which is there already.
 
     Raises:
         RecipeError: one does.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Error, FormatError
+from cloudboot_base.storage import read_file
 from cloudboot_ntfs.bcd import BcdOptions, GptDevice, Store, create
-from cloudboot_probes.inputs import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path

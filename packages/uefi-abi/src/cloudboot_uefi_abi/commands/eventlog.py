@@ -1,13 +1,14 @@
-"""``eventlog``: events, the PCRs they stand for, and what can be verified."""
+"""``eventlog``: events, the PCRs that follow from them, and what can be verified."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudboot_base import in_file, read_file
 from cloudboot_base.command import OK, print_findings, print_json, printable
 from cloudboot_uefi_abi.eventlog import EventLog, check, describe_event, replay
 
-from .source import read_file
+from .source import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,8 @@ def add(program: Program) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the log, or what is wrong with it."""
-    log = EventLog.parse(read_file(options.log), padded=options.padded)
+    with in_file(options.log):
+        log = EventLog.parse(read_file(options.log, LIMIT), padded=options.padded)
     if options.check:
         return print_findings(options.log, check(log), as_json=options.json)
     banks = replay(log)

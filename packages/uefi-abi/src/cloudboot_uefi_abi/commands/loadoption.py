@@ -6,14 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_base import UsageError
+from cloudboot_base import UsageError, in_file, read_file
 from cloudboot_base.command import OK, print_json, printable
 from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.load_option import LoadOption
 from cloudboot_uefi_abi.variables import variable_from_efivarfs
 
 from .devpath import path_facts
-from .source import read_file
+from .source import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     """Print every option."""
     facts = []
     for given in options.option:
-        option = LoadOption.parse(_bytes(given))
+        with in_file(given):
+            option = LoadOption.parse(_bytes(given))
         facts.append(option_facts(option))
         if not options.json:
             _print(option)
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _bytes(given: str) -> bytes:
     if os.path.exists(given):
-        data = read_file(given)
+        data = read_file(given, LIMIT)
         try:
             return variable_from_efivarfs(os.path.basename(given), data).data
         except VariableError:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cloudboot_base import in_file, read_file
 from cloudboot_base.command import OK, print_json, printable
 from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, certificates, sbat
 
-from .source import read_file
+from .source import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -25,8 +26,9 @@ def add(program: Program) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the image's facts."""
-    image = PEImage.parse(read_file(options.image))
-    facts = _facts(image)
+    with in_file(options.image):
+        image = PEImage.parse(read_file(options.image, LIMIT))
+        facts = _facts(image)
     if options.json:
         print_json(facts)
         return OK

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, print_json
-from cloudboot_base.program import suggestion
+from cloudboot_base.parser import suggestion
 from cloudboot_uefi_abi.offsets import STRUCTURES, member_text
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from cloudboot_base import in_file, read_file
 from cloudboot_base.command import OK, print_json, printable
 from cloudboot_uefi_abi.constants import VariableAttribute
 from cloudboot_uefi_abi.guids import guid_name
@@ -18,7 +19,7 @@ from cloudboot_uefi_abi.variables import (
 )
 
 from .loadoption import option_facts
-from .source import read_file
+from .source import LIMIT
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def load_variables(source: str) -> tuple[Variable, ...]:
+def load_variables(source: str | os.PathLike[str]) -> tuple[Variable, ...]:
     """The variables of a file or folder.
 
     Raises:
@@ -65,10 +66,15 @@ def load_variables(source: str) -> tuple[Variable, ...]:
         OSError: it cannot be read.
     """
     if os.path.isdir(source):
-        names = sorted(os.listdir(source))
-        files = (os.path.join(source, name) for name in names)
-        return tuple(variable_from_efivarfs(os.path.basename(path), read_file(path)) for path in files)
-    return variables_from_dump(read_file(source))
+        return tuple(_from_efivarfs(source, name) for name in sorted(os.listdir(source)))
+    with in_file(source):
+        return variables_from_dump(read_file(source, LIMIT))
+
+
+def _from_efivarfs(folder: str | os.PathLike[str], name: str) -> Variable:
+    path = os.path.join(folder, name)
+    with in_file(path):
+        return variable_from_efivarfs(name, read_file(path, LIMIT))
 
 
 _SHORT = {

@@ -80,11 +80,16 @@ class VariableStore:
         flash = bytes(memoryview(data).cast("B"))
         cursor = Cursor(flash, structure="EFI_FIRMWARE_VOLUME_HEADER")
         volume = cursor.record(EFI_FIRMWARE_VOLUME_HEADER)
-        if volume.Signature != b"_FVH" or volume.FileSystemGuid != _NV_DATA:
+        if volume.Signature != b"_FVH":
             raise VariableError(
-                "not a firmware volume of variables",
-                structure="EFI_FIRMWARE_VOLUME_HEADER", field="Signature", offset=40,
-                expected=f"_FVH and {_NV_DATA}", actual=f"{volume.Signature!r} and {volume.FileSystemGuid}",
+                "not a firmware volume", structure="EFI_FIRMWARE_VOLUME_HEADER", field="Signature", offset=40,
+                expected=b"_FVH", actual=volume.Signature,
+            )  # fmt: skip
+        if volume.FileSystemGuid != _NV_DATA:
+            raise VariableError(
+                "a firmware volume without variables",
+                structure="EFI_FIRMWARE_VOLUME_HEADER", field="FileSystemGuid", offset=16,
+                expected=_NV_DATA, actual=volume.FileSystemGuid,
             )  # fmt: skip
         head = cursor.at(0, volume.HeaderLength, "EFI_FIRMWARE_VOLUME_HEADER").rest()
         if len(head) % 2 or sum(word[0] for word in struct.iter_unpack("<H", head)) & 0xFFFF:

@@ -1,34 +1,28 @@
-"""From a tar archive to a tree of nodes.
-
-Plain archives are read where they lie; others are unpacked to a nameless temporary file first, since a file system is
-laid out before it is filled.
-"""
+"""From a tar archive to a tree of nodes."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
-import tempfile
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from cloudboot_disk_image import ContainerError, UnsupportedContainerError
-from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
 from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.fileflags import parse_flags
+from cloudboot_vfs import errors as vfs_errors
+from cloudboot_vfs.archive import open_tar
+from cloudboot_vfs.notices import Notices, shown
+from cloudboot_vfs.tarheader import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, LINK, SYMLINK, TarMember, TarReader
 
 from .content import SliceContent
 from .mapping import TreeBuilder
 from .node import Node, device_number
-from .notices import Notices
 from .paxattr import attributes_of
-from .source import shown, symlink_node
-from .tarheader import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, LINK, SYMLINK, TarMember, TarReader
+from .source import symlink_node
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
-_CHUNK = 1 << 20
 _SPECIAL = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
 
 
@@ -42,57 +36,26 @@ def open_archive(source: str | os.PathLike[str] | BinaryIO, notices: Notices | N
         SourceError: a member that cannot be stored, named; or a damaged archive.
         OSError: the archive cannot be read.
     """
+    notices = Notices() if notices is None else notices
     with contextlib.ExitStack() as stack:
-        if isinstance(source, str | os.PathLike):
-            label = os.fspath(source)
-            file: BinaryIO = stack.enter_context(open(source, "rb"))
-        else:
-            label, file = str(getattr(source, "name", "archive")), source
         try:
-            root = _read(_plain(file, stack), label, Notices() if notices is None else notices)
-        except ContainerError as error:
-            raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
-        except UnsupportedContainerError as error:
-            raise SourceError(error.message, member=label, hint=error.hint) from error
+            reader, fd = stack.enter_context(open_tar(source, notices))
+            root = _read(reader, fd, notices)
+        except vfs_errors.SourceError as error:
+            raise SourceError(
+                error.reason, member=error.member, expected=error.expected, actual=error.actual, hint=error.hint
+            ) from error
         yield root
 
 
-def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> IO[bytes]:
-    """``file`` if it is a plain archive on disk, otherwise its content in a temporary file."""
-    stream: IO[bytes] = file
-    if not file.seekable() or file.tell() or not _has_descriptor(file):
-        stream = _spooled(iter(lambda: file.read(_CHUNK), b""), stack)
-    head = stream.read(MAGIC_SIZE)
-    stream.seek(0)
-    make = decoder_for(head)
-    return stream if make is None else _spooled(decompressed(stream, make), stack)
-
-
-def _has_descriptor(file: BinaryIO) -> bool:
-    try:
-        file.fileno()
-    except OSError:  # io.UnsupportedOperation: an archive in memory
-        return False
-    return True
-
-
-def _spooled(pieces: Iterator[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
-    spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-    for piece in pieces:
-        spool.write(piece)
-    spool.flush()
-    spool.seek(0)
-    return spool
-
-
-def _read(file: IO[bytes], label: str, notices: Notices) -> Node:
+def _read(reader: TarReader, fd: int, notices: Notices) -> Node:
     tree = TreeBuilder(notices=notices)
     empty = True
-    for member in TarReader(file.fileno(), label, notices):
-        _add(tree, member, file.fileno(), notices)
+    for member in reader:
+        _add(tree, member, fd, notices)
         empty = False
     if empty:
-        notices.add("the archive is empty", label)
+        notices.add("the archive is empty", reader.label)
     return tree.finish()
 
 

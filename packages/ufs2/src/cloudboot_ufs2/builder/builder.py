@@ -18,11 +18,11 @@ from cloudboot_ufs2.layout.geometry import Geometry, max_file_size, plan
 from cloudboot_ufs2.layout.options import Options
 from cloudboot_ufs2.layout.superblock import derived_id
 from cloudboot_ufs2.reader.extattr import pack_attributes
+from cloudboot_vfs.notices import Notices
 
 from .allocate import Allocator
 from .journal import add_journal, journal_size
 from .node import Node, directories, nodes
-from .notices import Notices
 from .paxattr import check_area
 from .sizing import Fit, fit, forget, inode_density
 from .source import check_links, finish, path_of, prune, read_tree
@@ -64,7 +64,7 @@ class Built:
         return [(geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size for group in groups]
 
 
-def newfs(
+def format(  # noqa: A001 -- the usual word for it
     target: str | os.PathLike[str] | WritableStorage,
     options: Options | None = None,
     *,
@@ -159,7 +159,7 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
     ``keep_free`` per cent of the data space stay free. The answer has been tried: everything was placed in it.
 
     Raises:
-        NoSpaceError: no size will do: the block size is too small.
+        NoSpaceError: no size is sufficient: the block size is too small.
         SourceError: a member that cannot be stored, named.
     """
     with opened_source(source) as root:
@@ -348,7 +348,7 @@ def _require_force(target: str | os.PathLike[str], *, force: bool) -> None:
 
 
 def _erase(storage: WritableStorage) -> None:
-    """Write zeros from the superblock on; what stands before it may be a boot program."""
+    """Write zeros from the superblock on; what is before it may be a boot program."""
     zeros = bytes(_ERASED_AT_ONCE)
     for start in range(SBLOCK_UFS2, storage.size, _ERASED_AT_ONCE):
         storage.write_at(start, memoryview(zeros)[: storage.size - start])

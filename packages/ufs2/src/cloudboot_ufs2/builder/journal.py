@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.constants import SF_IMMUTABLE, SF_NOUNLINK, SUJ_FILE, SUJ_MAX, SUJ_MIN, UF_NODUMP
 from cloudboot_ufs2.layout.geometry import roundup
+from cloudboot_vfs.notices import shown
 
 from .node import Node
-from .source import finish, shown
+from .source import finish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,16 +8,17 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2.errors import SourceError
+from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
 from .node import Node, device_number
 from .paxattr import attributes_from
-from .source import check_name, finish, read_tree, shown, symlink_node
+from .source import check_name, finish, read_tree, symlink_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _MOST_LINKS = 40
 _SPECIAL = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK}
@@ -44,7 +45,7 @@ class File(_Attributes):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Directory(_Attributes):
-    """A directory; what it holds stands in the mapping under longer paths."""
+    """A directory; what it holds is in the mapping under longer paths."""
 
     mode: int = 0o755
 
@@ -69,7 +70,7 @@ class Special(_Attributes):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HardLink:
-    """Another name of a file that stands in the mapping under ``path``."""
+    """Another name of a file that is in the mapping under ``path``."""
 
     path: str | bytes
 
@@ -118,7 +119,7 @@ class TreeBuilder:
     def link(self, path: bytes, target: bytes, data: Node | None = None) -> None:
         """Put another name of the file at ``target`` at ``path``.
 
-        A target may follow in an archive; for one that never does ``data`` stand in, the file that came with the link.
+        A target may follow in an archive; for one that never does, ``data`` is used, the file that came with the link.
 
         Raises:
             SourceError: as :meth:`add`; or ``target`` is not there, or a directory.
@@ -191,7 +192,7 @@ class TreeBuilder:
         return node
 
     def _find(self, parts: list[bytes], member: str, mtime_ns: int | None = None) -> Node | None:
-        """What stands at ``parts``; directories that are missing are made with a time, if it is given."""
+        """What is at ``parts``; directories that are missing are made with a time, if it is given."""
         trail = [self.root]
         pending = [(part, mtime_ns) for part in reversed(parts)]
         links = 0

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cloudboot_ufs2.reader.extattr import Attribute
-
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _SELINUX = b"RHT.security.selinux"  # as GNU tar writes the label beside its extended attribute
 _SCHILY, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."

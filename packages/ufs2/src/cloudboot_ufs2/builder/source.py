@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cloudboot_ufs2.errors import SourceError
 from cloudboot_ufs2.layout.constants import UFS_MAXNAMLEN
 from cloudboot_ufs2.layout.directory import directory_size
+from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
 from .node import Node, device_number, directories
@@ -17,17 +18,12 @@ from .node import Node, device_number, directories
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .notices import Notices
+    from cloudboot_vfs.notices import Notices
 
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 _MAXPATHLEN = 1024
 _MORE_LINKS = "--freebsd 15 (Options.freebsd) allows 65500, which FreeBSD 14 and older cannot read"
 _TYPE = 0o170000  # S_IFMT
-
-
-def shown(name: bytes) -> str:
-    """A name for people: what is not UTF-8 is escaped, and so is NUL."""
-    return name.decode("utf-8", "backslashreplace").replace("\0", "\\0")
 
 
 def check_name(name: bytes, member: str) -> None:

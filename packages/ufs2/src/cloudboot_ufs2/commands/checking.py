@@ -18,7 +18,7 @@ from .common import add_freebsd, add_image, add_superblock, add_writable_image, 
 if TYPE_CHECKING:
     import argparse
 
-    from cloudboot_base.program import CommandParser, Main
+    from cloudboot_base.parser import CommandParser, Main
 
 
 def check(parser: CommandParser) -> Main:
@@ -34,7 +34,10 @@ def repair(parser: CommandParser) -> Main:
     add_superblock(parser)
     add_freebsd(parser)
     parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="Say what would be done, and change nothing; exit 1 if anything."
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="Print what would be repaired; change nothing; exit 1 if there is anything.",
     )
     return _repair
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2 import errors
-from cloudboot_ufs2.builder.source import shown
 from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
+from cloudboot_vfs.notices import shown
 
 from .room import Need, Room, need_of, need_of_data, need_of_symlink
 
@@ -36,7 +36,7 @@ class CopiedIn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Item:
-    """Something of the host, where it is to stand, and what stands there now."""
+    """Something of the host, where it is to be, and what is there now."""
 
     host: str
     path: str

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def shown(name: bytes) -> str:
+    """A name for people: what is not UTF-8 is escaped, and so is NUL."""
+    return name.decode("utf-8", "backslashreplace").replace("\0", "\\0")
+
+
 class Notices:
     """Kinds of things worth saying, each with the number of its members and the first of them."""
 

@@ -13,9 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from cloudboot_ufs2.errors import SourceError
-
-from .source import shown
+from .errors import SourceError
+from .notices import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +27,7 @@ _MOST_SPARSE = 1 << 22  # parts of one sparse file
 REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 _LOOKED_AT_BEHIND = 1 << 20  # bytes behind the end of an archive
 _UNPACK = "unpack it first: bsdtar -xf"
-#: What is taken for an archive: where its magic number stands, the number, its name, and what to do.
+#: What is taken for an archive: where its magic number is, the number, its name, and what to do.
 _FOREIGN = (
     (0, b"07070", "a cpio archive", _UNPACK),
     (0, b"\xc7\x71", "a cpio archive", _UNPACK),
@@ -67,7 +66,7 @@ class TarReader:
     """The members of the archive in the file ``fd``, in order."""
 
     def __init__(self, fd: int, label: str, notices: Notices) -> None:
-        self._fd, self._label, self._notices = fd, label, notices
+        self._fd, self.label, self._notices = fd, label, notices
         self._size = os.fstat(fd).st_size
         self._globals: Records = {}
         self.ended = False  #: whether a block of zeros marked the end
@@ -76,7 +75,7 @@ class TarReader:
         """Every member.
 
         Raises:
-            SourceError: a header that is none, a value that is no number, or data that leave the archive.
+            SourceError: a header is invalid, a value is not a number, or data exceed the archive.
         """
         at, first = 0, True
         records: Records = {}
@@ -92,7 +91,7 @@ class TarReader:
                 if first:
                     raise self._not_an_archive(header)
                 text = "a damaged archive: no header where one should be"
-                raise SourceError(text, member=self._label, actual=f"byte {at}")
+                raise SourceError(text, member=self.label, actual=f"byte {at}")
             first = False
             kind, stored = header[156:157], self._number(header, 124, 12, "size")
             data = at + BLOCK
@@ -101,7 +100,7 @@ class TarReader:
                 if kind == b"g":
                     self._global(payload)
                 elif kind in b"xX":
-                    found, parts = _pax_records(payload, self._label)
+                    found, parts = _pax_records(payload, self.label)
                     records, sparse_map = found, parts  # of two headers in a row the last counts
                 else:
                     long[kind] = payload.split(b"\0", 1)[0]
@@ -117,24 +116,24 @@ class TarReader:
             if any(rest):
                 if first:
                     raise self._not_an_archive(rest)
-                raise SourceError("a damaged archive, or one that was cut short", member=self._label)
+                raise SourceError("a damaged archive, or one that was cut short", member=self.label)
         if records or long:
-            raise SourceError("the archive ends after an extended header", member=self._label)
+            raise SourceError("the archive ends after an extended header", member=self.label)
         if first and not self.ended:
-            raise SourceError("not a tar archive", member=self._label)
+            raise SourceError("not a tar archive", member=self.label)
 
     def _look_behind(self, end: int, *, empty: bool) -> None:
         """Look at what follows the mark at ``end``: GNU tar and libarchive pass over it, unless they are told not to.
 
         Raises:
-            SourceError: nothing stands before the mark, and no archive behind it: a disk image, say.
+            SourceError: nothing is before the mark, and no archive behind it: a disk image, say.
         """
         behind = os.pread(self._fd, _LOOKED_AT_BEHIND, end)
         at = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
         if at == len(behind) // BLOCK * BLOCK:
             return
         if _is_header(behind[at : at + BLOCK]):
-            self._notices.add("members behind the end of the archive are left out", self._label)
+            self._notices.add("members behind the end of the archive are left out", self.label)
         elif empty:
             raise self._not_an_archive(behind)
 
@@ -142,8 +141,8 @@ class TarReader:
         """The error for a file that begins with ``head``."""
         for at, magic, name, hint in _FOREIGN:
             if head.startswith(magic, at):
-                return SourceError(f"not a tar archive but {name}", member=self._label, hint=hint)
-        return SourceError("not a tar archive", member=self._label)
+                return SourceError(f"not a tar archive but {name}", member=self.label, hint=hint)
+        return SourceError("not a tar archive", member=self.label)
 
     def _member(
         self,
@@ -239,7 +238,7 @@ class TarReader:
         return after and (pax or not without)
 
     def _is_next(self, at: int) -> bool:
-        """Whether a header, a block of zeros or the end stands at ``at``."""
+        """Whether a header, a block of zeros or the end is at ``at``."""
         if at >= self._size:
             return at == self._size
         block = os.pread(self._fd, BLOCK, at)
@@ -307,7 +306,7 @@ class TarReader:
     def _placed(
         self, entries: list[tuple[int, int]], size: int, data: int, stored: int, *, member: str
     ) -> list[tuple[int, int, int]]:
-        """Where the parts of a sparse file stand in the archive, one behind the other from ``data`` on."""
+        """Where the parts of a sparse file are in the archive, one behind the other from ``data`` on."""
         parts, position = [], data
         for start, length in entries:
             if not length:
@@ -330,15 +329,15 @@ class TarReader:
 
     def _payload(self, data: int, size: int) -> bytes:
         if size > _MOST_EXTENDED or data + size > self._size:
-            raise SourceError("an extended header that leaves the archive", member=self._label, actual=size)
+            raise SourceError("an extended header that leaves the archive", member=self.label, actual=size)
         return os.pread(self._fd, size, data)
 
     def _global(self, payload: bytes) -> None:
         """Records for all members that follow; a path for all of them would let only the last one stay."""
-        found, _ = _pax_records(payload, self._label)
+        found, _ = _pax_records(payload, self.label)
         for key in (b"path", b"linkpath", b"size"):
             if found.pop(key, None):
-                self._notices.add(f"a global header with a {key.decode()} is not followed", self._label)
+                self._notices.add(f"a global header with a {key.decode()} is not followed", self.label)
         self._globals.update(found)
         self._globals = {key: value for key, value in self._globals.items() if value or key in _NUMERIC}
 
@@ -350,11 +349,11 @@ class TarReader:
                 (1 << 8 * length - 1) - 1
             )  # fmt: skip
             if value < 0 and field != "mtime":
-                raise SourceError("a negative number", member=member or self._label, actual=f"{field} {value}")
+                raise SourceError("a negative number", member=member or self.label, actual=f"{field} {value}")
             return value
         text = raw.split(b"\0", 1)[0].strip(b" ")
         if not _NUMBER.match(text):
-            raise SourceError("not an octal number", member=member or self._label, actual=f"{field} {shown(text)}")
+            raise SourceError("not an octal number", member=member or self.label, actual=f"{field} {shown(text)}")
         return int(text or b"0", 8)
 
 

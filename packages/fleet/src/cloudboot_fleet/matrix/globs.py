@@ -1,0 +1,103 @@
+"""Patterns in a matrix: ``disks/*.img`` stands for several files, ``HOST/REPOSITORY:v*`` for several tags.
+
+They are looked up once, when a campaign starts; what each stood for is kept with the pins, so that a campaign that is
+resumed has the same cells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import glob
+import os
+from typing import TYPE_CHECKING
+
+from cloudboot_base import Error
+from cloudboot_base.command import exit_code, printable
+from cloudboot_fleet.errors import MatrixError, PinError
+
+from .document import MAX_CELLS, Matrix, Place
+from .kinds import GLOBBED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .cells import Value
+    from .document import Block
+    from .pins import Pins
+
+_SIGNS = frozenset("*?[")
+
+
+def expanded(matrix: Matrix, pins: Pins) -> Matrix:
+    """The matrix with every pattern of its axes replaced by what it stands for.
+
+    Raises:
+        MatrixError: a pattern stands for nothing, or there are too many cells then.
+        PinError: a registry could not be asked for its tags.
+    """
+    blocks = tuple(_expanded(block, matrix, pins) for block in matrix.blocks)
+    total = sum(block.most for block in blocks)
+    if total > MAX_CELLS:
+        raise MatrixError(f"the axes make {total} cells; at most {MAX_CELLS} are run", path=matrix.path)
+    return dataclasses.replace(matrix, blocks=blocks)
+
+
+def _expanded(block: Block, matrix: Matrix, pins: Pins) -> Block:
+    axes: dict[str, Sequence[Value]] = {}
+    for name, values in block.axes.items():
+        parameter = block.kind.parameter(name)
+        if parameter is None or parameter.pin not in GLOBBED or isinstance(values, range):
+            axes[name] = values
+            continue
+        place = Place(("cells", block.number, "axes", name))
+        found: list[Value] = []
+        for value in values:
+            text = str(value)
+            # A pattern with another value of the cell in it would be another one for each cell.
+            if not _SIGNS & set(text) or "{" in text:
+                found.append(value)
+                continue
+            try:
+                found += pins.glob(text, files_only=parameter.pin != "tree")
+            except MatrixError as error:
+                error.path, error.where, error.key = matrix.path, matrix.place(place.key), place.key
+                raise
+        axes[name] = tuple(dict.fromkeys(found))
+    return dataclasses.replace(block, axes=axes)
+
+
+def found_by(text: str, folder: Path, *, files_only: bool) -> list[str]:
+    """What a pattern stands for, sorted: paths as they are written from ``folder``, or references with a tag.
+
+    Raises:
+        MatrixError: nothing.
+        PinError: a registry could not be asked.
+    """
+    paths = sorted(glob.glob(text, root_dir=folder, recursive=True))
+    found = [path for path in paths if not files_only or os.path.isfile(folder / path)]
+    if found:
+        return found
+    told, hint = f"{printable(text)!r} matches no file", None
+    head, colon, pattern = text.rpartition(":")
+    if colon and "/" not in pattern and not _SIGNS & set(head):
+        try:
+            tags = _tags(head, folder)
+        except Error as error:
+            raise PinError(f"{text}: {error}", code=exit_code(error), hint=error.hint) from error
+        found = [f"{head}:{tag}" for tag in tags if fnmatch.fnmatchcase(tag, pattern)]
+        if found:
+            return found
+        told = f"{printable(text)!r} matches no tag"
+        hint = f"there are: {', '.join(tags[:20])}" if tags else "there is no tag at all"
+    raise MatrixError(told, hint=hint)
+
+
+def _tags(place: str, folder: Path) -> list[str]:
+    from cloudboot_oci_stream import LayoutReference, list_tags, parse_reference
+
+    parsed = parse_reference(place)
+    if isinstance(parsed, LayoutReference):
+        parsed = dataclasses.replace(parsed, folder=str(folder / parsed.folder))
+    return list_tags(parsed)
