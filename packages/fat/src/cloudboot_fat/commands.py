@@ -28,11 +28,10 @@ from cloudboot_disk_image import (
     InstalledReaders,
     PartitionError,
     Place,
-    UnsupportedContainerError,
     choose,
-    in_place,
     open_partition,
     read_partitions,
+    require_raw,
     window,
 )
 
@@ -254,19 +253,9 @@ def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
     with open_storage(options.image, writable=True) as opened:
-        _require_raw(opened.storage)
+        require_raw(opened.storage)
         volume = window(opened.storage, _place(options, opened.storage))
         yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
-
-
-def _require_raw(storage: Storage) -> None:
-    disk = in_place(storage)
-    if disk is None or disk.format != "raw":
-        kind = "compressed" if disk is None else disk.format
-        raise UnsupportedContainerError(
-            f"a {kind} image can be read, and not changed",
-            hint="make a raw image of it first, with qemu-img or gzip -d",
-        )
 
 
 # Making volumes
