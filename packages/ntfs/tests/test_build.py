@@ -197,7 +197,7 @@ def test_folder_and_archives(tmp_path: Path) -> None:
     (source / "small").chmod(0o444)
     os.utime(source / "small", ns=(1_600_000_000_123_456_700, 1_600_000_000_123_456_700))
     for name, mode in (("plain.tar", "w"), ("packed.tar.xz", "w:xz")):
-        with tarfile.open(tmp_path / name, mode) as archive:  # type: ignore[call-overload]
+        with tarfile.open(tmp_path / name, mode) as archive:  # type: ignore[call-overload]  # a text
             archive.add(source, arcname=".")
     for number, tree in enumerate((source, tmp_path / "plain.tar", tmp_path / "packed.tar.xz")):
         ntfs.build(tmp_path / f"{number}.img", tree)

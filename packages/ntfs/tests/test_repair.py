@@ -214,7 +214,7 @@ def test_every_damage_is_mended_or_refused(kind: str, damage: Callable[[Patient]
 @pytest.fixture(scope="module")
 def damaged() -> bytes:
     volume = bytearray(8 << 20)
-    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]
+    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]  # by value
     return bytes(volume)
 
 

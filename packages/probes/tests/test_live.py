@@ -152,7 +152,7 @@ class Maker:
         loader = own.pop("loader", None)
         if isinstance(loader, Path):
             made = replace(made, esp=replace(made.esp, files={"/EFI/BOOT/BOOTX64.EFI": loader}))
-        made = replace(made, linux=replace(made.linux, **own))  # type: ignore[arg-type]
+        made = replace(made, linux=replace(made.linux, **own))  # type: ignore[arg-type]  # by name
         image.build(image.plan(made), folder / "disk.img")
         push_image(folder / "disk.img", f"oci:{folder / 'layout'}:v1")
         return f"oci:{folder / 'layout'}:v1"
@@ -222,13 +222,13 @@ def test_what_is_no_program_gives_no_boot_option(maker: Maker, tmp_path: Path) -
     error = judge_failure(
         maker.image(loader=tmp_path / "loader.efi"), "load-image", "no-boot-option", "BdsDxe: failed to load"
     )
-    assert any("/EFI/BOOT/BOOTX64.EFI" in str(text) for text in error["try_next"])  # type: ignore[attr-defined]
+    assert any("/EFI/BOOT/BOOTX64.EFI" in str(text) for text in error["try_next"])  # type: ignore[attr-defined]  # a list
 
 
 def test_a_loader_that_crashes_is_told_with_its_registers(maker: Maker, tmp_path: Path) -> None:
     loader = program(bytes.fromhex("0f0b"), tmp_path / "crash.efi")  # ud2
     error = judge_failure(maker.image(loader=loader), "start-image", "loader-crashed", "Invalid Opcode")
-    assert any("RIP" in str(line) for line in error["screen"])  # type: ignore[attr-defined]
+    assert any("RIP" in str(line) for line in error["screen"])  # type: ignore[attr-defined]  # a list
 
 
 def test_a_prompt_is_told(maker: Maker) -> None:
@@ -246,7 +246,7 @@ def test_a_panic_is_told(maker: Maker, tmp_path: Path) -> None:
     error = judge_failure(
         maker.image(initrd=tmp_path / "initrd"), "root-mounted", "kernel-panic", "Kernel panic - not syncing"
     )
-    assert any("Kernel panic" in str(line) for line in error["screen"])  # type: ignore[attr-defined]
+    assert any("Kernel panic" in str(line) for line in error["screen"])  # type: ignore[attr-defined]  # a list
 
 
 def test_a_standstill_is_told_before_the_time_is_over(

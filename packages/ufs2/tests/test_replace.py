@@ -303,7 +303,7 @@ def test_the_adapters_replace_whole_files(tmp_path: Path) -> None:
     with pyfs.UFS2FS(image, writable=True) as home:
         for write in (lambda: home.writebytes("f", big), lambda: home.upload("f", io.BytesIO(big))):
             with pytest.raises(Exception, match=r"space|free"):
-                write()  # type: ignore[no-untyped-call]
+                write()  # type: ignore[no-untyped-call]  # a lambda
             assert home.readbytes("f") == OLD
         assert home.listdir("/") == ["f", "g"]
     target = fsspec.filesystem("ufs2", fo=str(image), mode="r+")
@@ -320,6 +320,6 @@ def test_the_adapters_replace_whole_files(tmp_path: Path) -> None:
 
 
 def _write_half(target: object, data: bytes) -> None:
-    with target.open("/f", "wb") as file:  # type: ignore[attr-defined]
+    with target.open("/f", "wb") as file:  # type: ignore[attr-defined]  # an adapter
         file.write(data[:1000])
         raise RuntimeError("stop")

@@ -229,7 +229,11 @@ class FatReader:
             kept -= len(self._cache.popitem(last=False)[1].data)
 
     def directory_extents(self, cluster: int) -> list[Extent]:
-        """Where the bytes of the directory that starts at ``cluster`` stand."""
+        """The byte ranges of the directory that starts at ``cluster``.
+
+        Raises:
+            DirectoryError: the directory has more bytes than FAT allows.
+        """
         geometry = self.geometry
         if cluster == 0 and geometry.fat_type != 32:
             return [Extent(geometry.root_offset, geometry.root_entries * ENTRY_SIZE)]
@@ -300,7 +304,12 @@ class FatReader:
         )
 
     def file_storage(self, path: str) -> ExtentStorage:
-        """A file as a storage: positional reads, without copies."""
+        """A file as a storage: positional reads, without copies.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            IsADirectoryError: ``path`` is a directory.
+        """
         entry = self.stat(path)
         if entry.is_dir:
             raise errors.IsADirectoryError("is a directory", field=path)

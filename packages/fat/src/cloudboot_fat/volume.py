@@ -96,7 +96,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """Whether there is something at ``path``."""
         return self._reader.exists(path)
 
-    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002
+    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002 -- as above
         """The facts of the file or directory at ``path``; errors as :meth:`find`."""
         entry = self._reader.stat(path)
         return self._status(_number(entry), entry.record)
@@ -179,7 +179,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
             raise ContentSizeError(f"{path}: too large", expected=f"at most {limit}", actual=content.size)
         return content.read_at(0, content.size)
 
-    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002 -- as above
         """Where the bytes of a file or directory stand in the volume, in order."""
         return [Extent(extent.offset, extent.length) for extent in self._reader.extents(path)]
 
@@ -257,7 +257,7 @@ class WritableFatVolume(FatVolume):
 
     # Files
 
-    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002 -- no reserve
         """A file as a seekable raw stream, in one of the binary modes of :func:`io.open`.
 
         A write is one operation. As with POSIX, ``wb`` cuts a file at once; :meth:`write_file` replaces one whole.
@@ -381,7 +381,7 @@ class WritableFatVolume(FatVolume):
             if not mode & 0o200:
                 self._set_read_only(path, read_only=True)
 
-    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002
+    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002 -- no modes
         """Make a directory and those above it that are missing."""
         with self._operations.operation():
             if not exist_ok and self._reader.exists(path):
@@ -459,7 +459,7 @@ class WritableFatVolume(FatVolume):
         flags = entry.record.DIR_Attr & ~entries.ATTR_READ_ONLY | (entries.ATTR_READ_ONLY if read_only else 0)
         self._files.change_entry(self._files.slot_of(path), DIR_Attr=flags)
 
-    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002
+    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002 -- no owners
         """Nothing but a look whether ``path`` exists: FAT stores no owners."""
         with self.lock:
             self.find(path)

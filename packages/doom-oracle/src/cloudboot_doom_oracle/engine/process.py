@@ -92,7 +92,7 @@ class CDoomEngine:
         for module in ("cydoomgeneric", "elftools"):
             if importlib.util.find_spec(module) is None:
                 raise MissingDependencyError(
-                    f"the Python package {module} is not installed", hint="pip install cloudboot-doom-oracle[engine]"
+                    f"the Python package {module} is not installed", hint="pip install 'cloudboot-doom-oracle[engine]'"
                 )
         self._keys = keys or (lambda _: ())
         self._timeout = timeout

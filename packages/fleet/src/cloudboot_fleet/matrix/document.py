@@ -102,7 +102,11 @@ class Matrix:
                 index += 1
 
     def with_hours(self, hours: float) -> Matrix:
-        """The matrix with so many hours shared evenly among its cells of kind ``fuzz``."""
+        """The matrix with ``hours`` divided evenly among its cells of kind ``fuzz``.
+
+        Raises:
+            MatrixError: the matrix has no cell of that kind.
+        """
         blocks = [block for block in self.blocks if block.kind.name == "fuzz"]
         count = sum(1 for block in blocks for _ in block.assignments())
         if not count:

@@ -16,7 +16,7 @@ import unicorn
 from unicorn import arm64_const, riscv_const, x86_const
 from unicorn.unicorn_py3 import unicorn as binding
 
-from cloudboot_uefi_host.errors import BackEndError
+from cloudboot_uefi_host.errors import BackEndError, GuestPointerError
 from cloudboot_uefi_host.memory import GuestMemory
 
 from . import x86
@@ -47,7 +47,8 @@ _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
-_DOUBLE_FAULT, _PAGE_FAULT = 8, 14
+_HLT, _UD2 = 0xF4, (0x0F, 0x0B)
+_UNDEFINED, _DOUBLE_FAULT, _PAGE_FAULT = 6, 8, 14
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 _ACCESS = {
@@ -227,13 +228,44 @@ class UnicornProcessor:
                 trap = at - 1 if self.architecture.name == "amd64" else at
                 if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
                     return Stop(StopReason.TRAP, trap)
-                return self._stop(at, instructions)
+                handler = self._deliver(_UNDEFINED, at) if self._is_undefined(at) else None
+                if handler is None:
+                    return self._stop(at, instructions)
+                pc = handler
+                continue
             if self._interrupt == _RISCV_ILLEGAL and self.architecture.name == "riscv64":
                 after = self._read_time_register(at)
                 if after is not None:
                     pc = after
                     continue
+            if self._interrupt is not None and self.architecture.name == "amd64":
+                handler = self._deliver(self._interrupt, at)
+                if handler is not None:
+                    pc = handler
+                    continue
             return self._fault_at(at, code)
+
+    def _is_undefined(self, at: int) -> bool:
+        """Whether amd64's processor stands at UD2; where a program has handlers, Unicorn stops there without a word."""
+        return self.architecture.name == "amd64" and (self._byte(at), self._byte(at + 1)) == _UD2
+
+    def _deliver(self, number: int, at: int) -> int | None:
+        """Enter the program's own handler of an exception, as Unicorn does not; its address, ``None`` without one."""
+        uc = self._uc
+        _, base, limit, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_IDTR))
+        _, task, _, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_TR))
+        frame = x86.Frame(at, *map(self.read, ("cs", "rflags", "rsp", "ss")))
+        try:
+            entry = x86.deliver(self.memory, number, (base, limit), task, frame)
+        except GuestPointerError:
+            return None
+        if entry is None:
+            return None
+        if entry.cs != frame.cs:
+            self.write("cs", entry.cs)
+        self.write("rflags", entry.flags)
+        self.write("rsp", entry.sp)
+        return entry.ip
 
     def _clear(self) -> None:
         self._fault = self._interrupt = None
@@ -243,7 +275,7 @@ class UnicornProcessor:
         """A stop without a fault that is no trap."""
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
-        if self.architecture.name == "amd64" and at > 0 and self._byte(at - 1) == 0xF4:
+        if self.architecture.name == "amd64" and self._byte(at - 1) == _HLT:
             return Stop(StopReason.FAULT, at - 1, "the processor was halted with interrupts that never come")
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)

@@ -64,7 +64,7 @@ class Built:
         return [(geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size for group in groups]
 
 
-def newfs(
+def format(  # noqa: A001 -- the usual word for it
     target: str | os.PathLike[str] | WritableStorage,
     options: Options | None = None,
     *,

@@ -253,7 +253,11 @@ class WritableUFS2(LockedUFS2):
         return parent, name
 
     def place_new(self, path: str) -> tuple[int, bytes]:
-        """:meth:`_place` of a name that must be free."""
+        """The parent's inode number and the name of a new entry.
+
+        Raises:
+            FileExistsError: ``path`` exists.
+        """
         parent, name = self._place(path)
         if name in self._names.get(parent).entries:
             raise errors.FileExistsError(f"{path}: the file exists")
@@ -617,7 +621,13 @@ class WritableUFS2(LockedUFS2):
             return size
 
     def truncate(self, path: str, size: int) -> None:
-        """Let a file have ``size`` bytes: what is beyond goes, what is missing is a hole."""
+        """Set the size of a file: bytes beyond it are freed, missing bytes are a hole.
+
+        Raises:
+            IsADirectoryError: ``path`` is a directory.
+            PathError: ``path`` is not a regular file.
+            OptionError: ``size`` is negative.
+        """
         with self.lock:
             number = self.find(path)
             mode = self._used_inode(number).di_mode
@@ -628,7 +638,11 @@ class WritableUFS2(LockedUFS2):
             self.truncate_inode(number, size)
 
     def truncate_inode(self, number: int, size: int) -> None:
-        """:meth:`truncate` of the regular file ``number``."""
+        """:meth:`truncate` of the regular file ``number``.
+
+        Raises:
+            OptionError: ``size`` is negative.
+        """
         if size < 0:
             raise OptionError("a file has no negative size", field="size", actual=size)
         with self.operation() as operation:

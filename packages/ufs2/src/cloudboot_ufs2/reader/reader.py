@@ -342,7 +342,11 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return decoded(self.link_target(self.find(path, follow_symlinks=False)))
 
     def link_target(self, number: int) -> bytes:
-        """The target of the symbolic link ``number``."""
+        """The target of the symbolic link ``number``.
+
+        Raises:
+            InodeError: the inode is not a symbolic link, or its target is too long.
+        """
         inode = self._used_inode(number)
         if not stat.S_ISLNK(inode.di_mode):
             raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
