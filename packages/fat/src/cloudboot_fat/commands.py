@@ -264,12 +264,19 @@ def _volume(options: argparse.Namespace) -> Iterator[Storage]:
 
 
 @contextmanager
-def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+def _opened(options: argparse.Namespace) -> Iterator[FatVolume]:
+    """The volume, as far as its image goes; a notice says when that ends too early."""
     with _volume(options) as storage:
-        reader = FatReader(storage, codepage=options.codepage, truncated=True)
-        if missing := reader.geometry.size - min(reader.geometry.size, storage.size):
-            notice(PROGRAM, f"{options.image} ends {missing} bytes before its volume does")
-        yield reader
+        volume = FatVolume(storage, codepage=options.codepage, truncated=True)
+        if volume.size > storage.size:
+            notice(PROGRAM, f"{options.image} ends {volume.size - storage.size} bytes before its volume does")
+        yield volume
+
+
+@contextmanager
+def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+    with _opened(options) as volume:
+        yield volume.reader
 
 
 @contextmanager
@@ -448,8 +455,7 @@ def _get_file(fs: FatReader, path: str, output: Path, *, force: bool) -> None:
 def _export(options: argparse.Namespace) -> int:
     from cloudboot_vfs.tar import write_tar  # brings tarfile
 
-    with _volume(options) as storage:
-        volume = FatVolume(storage, codepage=options.codepage)
+    with _opened(options) as volume:
         if options.output == "-":
             write_tar(volume, sys.stdout.buffer, options.path)
             sys.stdout.buffer.flush()
@@ -467,13 +473,13 @@ def _diff(options: argparse.Namespace) -> int:
     from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare
 
     with ExitStack() as stack:
-        volume = FatVolume(stack.enter_context(_volume(options)), codepage=options.codepage)
+        volume = stack.enter_context(_opened(options))
         other: Tree
         if os.path.isdir(options.other):
             other = FolderTree(options.other, follow=True)
         else:
             place = argparse.Namespace(**{**vars(options), "image": options.other})
-            other = VolumeTree(FatVolume(stack.enter_context(_volume(place)), codepage=options.codepage))
+            other = VolumeTree(stack.enter_context(_opened(place)))
         ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
         differences = list(compare(VolumeTree(volume), other, ignore=ignored))
     if options.json:
