@@ -42,7 +42,6 @@ from .geometry import ENTRY_SIZE
 from .opening import TYPES, is_volume
 from .paths import absolute, join, require_length, split, split_new
 from .plan import FormatOptions
-from .reader import FatReader
 from .volume import FatVolume
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
+    from .reader import FatReader
 
 PROGRAM = "cloudboot-fat"
 #: What two volumes can differ in, besides the paths they have. Times are those of a build, and FAT has no owners.
