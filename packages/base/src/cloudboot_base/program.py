@@ -46,7 +46,7 @@ class Program:
     """A command with sub-commands.
 
     Args:
-        name: what a person types.
+        name: what a user types.
         distribution: whose version ``--version`` prints.
         purpose: one sentence.
         exit_codes: what each exit code means, for the help; those every command shares are always in it.

@@ -18,7 +18,7 @@ class Described(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person types."""
+        """What a user types."""
 
     @property
     def distribution(self) -> str:

@@ -60,7 +60,7 @@ class Disk:
 
 
 def in_place(stored: Storage) -> Disk | None:
-    """The disk in ``stored`` if it can be read where it stands (raw, qcow2, VHD); ``None`` if it is compressed.
+    """The disk in ``stored`` if it can be read where it is (raw, qcow2, VHD); ``None`` if it is compressed.
 
     Raises:
         ContainerError: the container is damaged.

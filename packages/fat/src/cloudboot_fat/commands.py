@@ -564,7 +564,7 @@ def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
 
 
 def _into(fs: FatReader, path: str, name: str) -> str:
-    """``path``, or the path of ``name`` in the directory that stands there."""
+    """``path``, or the path of ``name`` in it if it is a directory."""
     require_length(path)
     return join(absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else absolute(path)
 

@@ -88,7 +88,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """The number of the file or directory at ``path``.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: there is none.
+            FileNotFoundError, NotADirectoryError: there is no such path.
         """
         return _number(self._reader.stat(path))
 
@@ -180,7 +180,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         return content.read_at(0, content.size)
 
     def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002 -- as above
-        """Where the bytes of a file or directory stand in the volume, in order."""
+        """Where the bytes of a file or directory are in the volume, in order."""
         return [Extent(extent.offset, extent.length) for extent in self._reader.extents(path)]
 
     def regions(self) -> Iterator[Region]:
@@ -289,7 +289,7 @@ class WritableFatVolume(FatVolume):
             )  # fmt: skip
 
     def content_of(self, node: Node) -> ExtentStorage:
-        """The bytes of an open file as they stand now.
+        """The bytes of an open file as they are now.
 
         Raises:
             StaleFileError: it was removed.

@@ -160,7 +160,7 @@ def read_mbr(source: Source, *, sector_size: int = 512) -> MBRTable:
 
     Raises:
         MBRSignatureError: LBA 0 does not end in 55 AA.
-        MBRError: it does, but what stands there is a boot sector and no MBR, or an MBR that only protects a GPT.
+        MBRError: it does, but what is there is a boot sector and no MBR, or an MBR that only protects a GPT.
         SpecificationError: not a sector size.
         TruncatedDiskError: the disk is shorter than a block.
         OSError: the path cannot be opened.

@@ -93,7 +93,7 @@ def _table_writes(storage: Storage, sector_size: int, *, force: bool) -> tuple[l
     for copy, lba, alternate, array_lba in mirrors:
         mirror = dataclasses.replace(header, MyLBA=lba, AlternateLBA=alternate, PartitionEntryLBA=array_lba)
         block = header_block(mirror, sector_size, source.block[GPTHeader.SIZE : header.HeaderSize])
-        # What stands in the block after HeaderSize is no damage to the header; see ReservedError.
+        # What is in the block after HeaderSize is no damage to the header; see ReservedError.
         intact = storage.read_at(lba * sector_size, header.HeaderSize) == block[: header.HeaderSize]
         if storage.read_at(array_lba * sector_size, len(array)) != array:
             require_own(storage, array, sector_size, array_lba, copy=copy, force=force)

@@ -1,6 +1,6 @@
 """EDK2's own drivers, taken out of an installed firmware image, in this firmware.
 
-They can stand in for Python's Disk IO, partition and FAT drivers, and bring what the UEFI Shell needs: device path
+They can replace Python's Disk IO, partition and FAT drivers, and bring what the UEFI Shell needs: device path
 text, the HII database, string collation.
 """
 

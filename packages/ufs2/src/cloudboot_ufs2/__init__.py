@@ -1,7 +1,7 @@
 """UFS2 file systems in Python: format, build from a tree or a tar, read, change, check.
 
 :func:`build` and :func:`format` make them, :class:`UFS2` reads them, :class:`WritableUFS2` changes them in place,
-:func:`check` recomputes every invariant. The doubles of builtin errors (``FileNotFoundError`` and so on) stand in
+:func:`check` recomputes every invariant. The doubles of builtin errors (``FileNotFoundError`` and so on) are in
 :mod:`.errors`.
 """
 

@@ -96,7 +96,7 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
         shows twice, or inside itself, is listed under the first of its names only.
 
         Raises:
-            TreeError: the directory stands in two places.
+            TreeError: the directory has two parents.
         """
         with self.lock:
             volume = self.volume

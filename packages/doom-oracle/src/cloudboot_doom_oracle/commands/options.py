@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options that several commands have, and what they are for."""
 
 from __future__ import annotations
 

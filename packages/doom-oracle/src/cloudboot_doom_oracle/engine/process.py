@@ -209,7 +209,7 @@ class CDoomEngine:
         return values
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in the order in which they are drawn; the game goes on for ever.
+        """The frames in the order in which they are drawn; the game goes on forever.
 
         Raises:
             EngineError: the engine died, or hangs.

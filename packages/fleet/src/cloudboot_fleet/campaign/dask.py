@@ -105,7 +105,7 @@ class DaskExecutor:
             [each.pinned.as_dict() for each in several],
             [self._results] * len(several),
             [each.attempt for each in several],
-            # Dask keeps counts of every prefix of keys for ever: the prefix is the kind, not the digest.
+            # Dask keeps counts of every prefix of keys forever: the prefix is the kind, not the digest.
             key=[f"{cell.kind}-{each.pinned.key}-{each.attempt}" for each in several],
             pure=False, retries=0, priority=cell.priority, resources={SLOT: 1, **cell.resources},
             workers=others or None, allow_other_workers=bool(others),

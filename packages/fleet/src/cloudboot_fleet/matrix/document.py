@@ -85,7 +85,7 @@ class Matrix:
     lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
 
     def place(self, key: Key) -> dict[str, int | str]:
-        """Where a key stands in the file, as errors say it: ``{"line": 7}``, or nothing if that is not known."""
+        """Where a key is in the file, as errors say it: ``{"line": 7}``, or nothing if that is not known."""
         line = line_of(key, self.lines)
         return {} if line is None else {"line": line}
 

@@ -47,7 +47,7 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: str = "") -> None:
-    """Options that say who signs, and in which form; ``prefix`` stands before those that say who."""
+    """Options that say who signs, and in which form; ``prefix`` is before those that say who."""
     signer = parser.add_argument_group("signing")
     who = signer.add_mutually_exclusive_group(required=not prefix)
     who.add_argument(key, dest="signing_key", metavar="FILE", help="Sign with this private key (PEM).")

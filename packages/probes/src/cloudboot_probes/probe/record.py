@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 class Outcome(enum.StrEnum):
-    """How a run ended; ``UNFINISHED`` is what stands in a report until it has."""
+    """How a run ended; ``UNFINISHED`` is what is in a report until it has."""
 
     PASSED = "passed"
     FAILED = "failed"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "cloudboot-ufs2"
 
-#: Each command: the module it stands in, and its purpose.
+#: Each command: the module it is in, and its purpose.
 _COMMANDS: Final = {
     "build": ("build", "Make a file system with the content of a folder or a tar archive."),
     "format": ("build", "Make an empty file system."),

@@ -75,7 +75,7 @@ def add_freebsd(parser: CommandParser) -> None:
 
 @contextlib.contextmanager
 def storage(options: argparse.Namespace, image: str | None = None, *, keep_free: bool = False) -> Iterator[Storage]:
-    """The bytes of the file system that the options name; ``image`` stands in for theirs."""
+    """The bytes of the file system that the options name; ``image`` replaces theirs."""
     path = options.image if image is None else image
     progress = command.Progress("reading", os.stat(path).st_size)
     with contextlib.ExitStack() as stack:

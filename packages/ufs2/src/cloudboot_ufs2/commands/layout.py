@@ -167,7 +167,7 @@ def _fs_option(word: str) -> dict[str, object]:
     """The fields one option sets.
 
     Raises:
-        ValueError: it is not known, or its value is none.
+        ValueError: the option is unknown, or its value is invalid.
     """
     name, equals, value = word.partition("=")
     if word in ("space", "time"):

@@ -16,7 +16,7 @@ from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
 from cloudboot_vfs.notices import shown
 
-from .room import Need, Room, need_of, need_of_data, need_of_symlink
+from .capacity import Need, Room, need_of, need_of_data, need_of_symlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class CopiedIn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Item:
-    """Something of the host, where it is to stand, and what stands there now."""
+    """Something of the host, where it is to be, and what is there now."""
 
     host: str
     path: str

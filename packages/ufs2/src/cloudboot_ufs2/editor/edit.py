@@ -238,7 +238,7 @@ class WritableUFS2(LockedUFS2):
             self._blocks.forget(address)
 
     def _place(self, path: str) -> tuple[int, bytes]:
-        """The directory that ``path`` stands in, or would, and its last name."""
+        """The directory of ``path``, which need not exist, and its last name."""
         names = [name for name in path.split("/") if name]
         if not names or names[-1] in (".", ".."):
             raise PathError(f"{path or repr(path)}: names nothing that can be made, moved or removed")
@@ -311,7 +311,7 @@ class WritableUFS2(LockedUFS2):
 
         Raises:
             DirectoryNotEmptyError: it is not.
-            NotADirectoryError: it is none.
+            NotADirectoryError: the path is not a directory.
         """
         with self.operation() as operation:
             parent, name, number = self._place_existing(path)
@@ -326,7 +326,7 @@ class WritableUFS2(LockedUFS2):
         """Give the file ``target`` (a symbolic link is not followed) another name.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
             TooManyLinksError: it has as many names as it can.
             FileExistsError: the name is taken.
         """
@@ -342,7 +342,7 @@ class WritableUFS2(LockedUFS2):
     def symlink(
         self, target: str, path: str, mode: int = 0o777, *, uid: int = 0, gid: int = 0, replace: bool = False
     ) -> None:
-        """Make a symbolic link at ``path``; below 120 bytes its target stands in the inode.
+        """Make a symbolic link at ``path``; below 120 bytes its target is in the inode.
 
         ``replace`` lets it take the place of what has the name, unless that is a directory.
 
@@ -375,7 +375,7 @@ class WritableUFS2(LockedUFS2):
         """Remove a name, and the file with its last one; what has it open finds it stale then.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
         """
         with self.operation() as operation:
             parent, name, number = self._place_existing(path)
@@ -385,7 +385,7 @@ class WritableUFS2(LockedUFS2):
             operation.lose(number)
 
     def rename(self, source: str, target: str) -> None:
-        """Move ``source`` to ``target``, in place of what stands there; by the rules of POSIX.
+        """Move ``source`` to ``target``, in place of what is there; by the rules of POSIX.
 
         Two names of the same file stay as they are. Symbolic links are not followed.
 
@@ -489,7 +489,7 @@ class WritableUFS2(LockedUFS2):
         """Remove an extended attribute, like :func:`os.removexattr`.
 
         Raises:
-            AttributeNotFoundError: there is none of that name.
+            AttributeNotFoundError: there is no attribute of that name.
         """
         old = attribute_of(name, b"")
         with self.operation() as operation:
@@ -513,7 +513,7 @@ class WritableUFS2(LockedUFS2):
         one whole. ``replacing`` lets writes use the space that minfree keeps, for what will replace something.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
             FileExistsError: with ``x``, the name is taken.
         """
         letters = mode.replace("b", "")
@@ -595,7 +595,7 @@ class WritableUFS2(LockedUFS2):
 
         Raises:
             NoSpaceError: there is no room; ``missing`` says how many bytes, where the size of ``data`` is known.
-            IsADirectoryError: a directory stands there.
+            IsADirectoryError: the path is a directory.
             OSError: the host's file cannot be read.
         """
         if in_place:
@@ -688,7 +688,7 @@ class WritableUFS2(LockedUFS2):
         """The inode of an open file.
 
         Raises:
-            StaleFileError: it is another file's by now, or nobody's.
+            StaleFileError: the inode was reused or freed.
         """
         inode = self.read_inode(number)
         if inode.di_gen != generation or not inode.di_mode:

@@ -203,7 +203,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``.
 
         Raises:
-            NotADirectoryError: it is none.
+            NotADirectoryError: the path is not a directory.
             DirectoryError: its records do not hold together.
         """
         found = self._directories.get(number)
@@ -314,7 +314,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
 
         Raises:
-            DirectoryError: a directory stands in two places, so that the walk could go in circles; or a path has more
+            DirectoryError: a directory has two names, so that the walk would not end; or a path has more
                 than 65,536 characters.
         """
         seen: set[int] = set()
@@ -391,7 +391,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The value of an extended attribute, like :func:`os.getxattr`; ``name`` begins with its namespace.
 
         Raises:
-            AttributeNotFoundError: there is none of that name.
+            AttributeNotFoundError: there is no attribute of that name.
         """
         for attribute in self.attributes(path, follow_symlinks=follow_symlinks):
             if attribute.full_name == name:
@@ -404,7 +404,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The file ``path`` as a seekable raw stream.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
         """
         file = self.open_inode(self.find(path))
         if stat.S_ISDIR(self._used_inode(file.inode).di_mode):

@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[str, type[BootError], str], ...] = (
     ("noboot_", NoBootOptionError, NO_BOOT),
     ("crash_", LoaderCrashedError, _CRASH),
 )
-#: A prompt stands at the end of the text, and nothing follows it.
+#: A prompt is at the end of the text, and nothing follows it.
 _PROMPTS = (b"Shell> ", b"grub> ", b"grub rescue> ")
 
 # Seconds of a processor's time (used) are the same on a busy host; seconds of the clock (quiet) are not.
