@@ -126,8 +126,8 @@ def single_steps() -> None:
         processor = firmware.machine.processor
         names = ("rcx", "rdx", "r8", "r9", "rsp")
         direct, _ = timed(lambda: [processor.read_many(names) for _ in range(CALLS)], 1)
-        numbers = [processor._id(each) for each in names]  # type: ignore[attr-defined]  # noqa: SLF001
-        engine = processor._uc  # type: ignore[attr-defined]  # noqa: SLF001
+        numbers = [processor._id(each) for each in names]  # type: ignore[attr-defined]  # noqa: SLF001 -- of unicorn
+        engine = processor._uc  # type: ignore[attr-defined]  # noqa: SLF001 -- of unicorn
         binding, _ = timed(lambda: [engine.reg_read_batch(numbers) for _ in range(CALLS)], 1)
         print(f"  five registers directly {direct / CALLS * 1e6:.2f} us, by the binding {binding / CALLS * 1e6:.2f} us")
         trap = firmware.machine.trap_base

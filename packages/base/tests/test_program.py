@@ -13,7 +13,7 @@ from cloudboot_base import FormatError, UsageError
 from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE, print_findings
 from cloudboot_base.errors import Finding
 from cloudboot_base.program import Program
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import help_defects, judge, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,10 @@ def _fail(options: argparse.Namespace) -> int:
 
 
 def made() -> Program:
-    program = Program("cloudboot-sample", "cloudboot-base", "Show what a program does.", exit_codes={20: "It is 20."})
+    program = Program(
+        "cloudboot-sample", "cloudboot-base", "Show what a program does.",
+        exit_codes={20: "It is 20."}, examples={"list a.img --offset 7": "List what begins at byte 7."},
+    )  # fmt: skip
     listing = program.command("list", _list, "List a directory.")
     listing.add_argument("image", metavar="IMAGE", help="The image.")
     listing.add_argument("path", nargs="?", default="/", metavar="PATH", help="The directory.")
@@ -213,3 +216,31 @@ def test_the_manual_page_is_one(tmp_path: Path, capsys: Capture) -> None:
     plain = "".join(text[i] for i in range(len(text)) if "\b" not in text[i : i + 2])
     assert "list IMAGE [PATH]" in plain
     assert "it isn\N{RIGHT SINGLE QUOTATION MARK}t a must" in plain or "it isn't a must" in plain
+
+
+def test_examples_are_in_the_help_and_in_the_manual_page(capsys: Capture) -> None:
+    assert made().run(["--help"]) == OK
+    text = capsys.readouterr().out
+    assert "\nexamples:\n  cloudboot-sample list a.img --offset 7\n      List what begins at byte 7.\n" in text
+    assert made().run(["--man-page"]) == OK
+    assert ".SH EXAMPLES\n.TP\n\\fBcloudboot\\-sample list a.img \\-\\-offset 7\\fR\n" in capsys.readouterr().out
+
+
+def test_incomplete_help_is_found() -> None:
+    program = Program(
+        "p",
+        "cloudboot-base",
+        "A program.",
+        examples={"go there": "Fine.", "go --up there": "Wrong.", "come": "Unknown."},
+    )
+    go = program.command("go", _list, "Go.")
+    go.add_argument("place", metavar="PLACE")
+    go.add_argument("--speed", type=int, default=7, help="Metres in a second.")
+    go.add_argument("--way", help="a way")
+    assert help_defects(program) == [
+        "p go PLACE: no help",
+        "p go --speed: the help does not name the default 7",
+        "p go --way: the help is not a sentence: a way",
+        "p go --up there: unknown option --up",
+        "p come: ''",
+    ]

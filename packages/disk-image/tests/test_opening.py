@@ -51,7 +51,7 @@ def test_a_compressed_disk_is_the_disk(kind: str, tmp_path: Path) -> None:
         assert (disk.format, disk.storage.size) == (kind, len(DATA))
         assert disk.storage.read_at(0, len(DATA)) == DATA
         # Zeros take no room.
-        assert os.fstat(disk.storage.fileno()).st_blocks * 512 < MEBIBYTE + 65536  # type: ignore[attr-defined]
+        assert os.fstat(disk.storage.fileno()).st_blocks * 512 < MEBIBYTE + 65536  # type: ignore[attr-defined]  # a FileStorage
     assert read == sorted(read)
     assert read[-1] == path.stat().st_size
     assert [each.name for each in tmp_path.iterdir()] == ["disk"]

@@ -328,7 +328,7 @@ def test_an_interrupted_resize_is_finished_or_undone_by_repair() -> None:
                 if self.left == 0:
                     raise FullError
                 self.left -= 1
-                super().write_at(offset, data)  # type: ignore[arg-type]
+                super().write_at(offset, data)  # type: ignore[arg-type]  # any buffer
 
         with contextlib.suppress(FullError):
             resize(Stopping(disk), 3, 16 << 10, force=True)

@@ -257,6 +257,25 @@ def test_one_good_partition_is_extracted_although_others_overlap(capsys: Capture
     assert (tmp_path / "out").read_bytes() == b"\2" * (96 << 10)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"EndingLBA": TABLE.partitions[1].first_lba - 2}, "ends before it starts"),
+        ({"EndingLBA": 1 << 63}, "the disk ends before the partition does"),
+    ],
+)
+def test_a_partition_that_is_nowhere_is_told_and_not_extracted(
+    capsys: Capture, image: Path, tmp_path: Path, fields: dict[str, int], said: str
+) -> None:
+    disk = DISK
+    for copy in ("primary", "backup"):
+        disk = with_entry(disk, copy, 2, **fields)
+    image.write_bytes(disk)
+    code, _, err = command(capsys, "extract", image, "2", tmp_path / "out")
+    assert (code, said in err.splitlines()[-1]) == (BAD_INPUT, True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("words", [("show",), ("check",), ("repair",), ("grow",), ("extract", "1", "out")])
 def test_what_is_no_file_is_refused_at_once(capsys: Capture, tmp_path: Path, words: tuple[str, ...]) -> None:
     os.mkfifo(tmp_path / "fifo")

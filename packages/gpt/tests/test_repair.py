@@ -80,6 +80,14 @@ def test_two_whole_tables_that_differ_are_refused() -> None:
     assert (caught.value.lba, caught.value.copy) == (LAST, "backup")
 
 
+@pytest.mark.parametrize("alternate", [0, 1, LAST - 1, LAST + 5, 1 << 63])
+def test_a_primary_that_misplaces_its_backup_is_corrected(alternate: int) -> None:
+    disk = bytearray(with_header(DISK, "primary", AlternateLBA=alternate))
+    assert repair(disk) == ["write the primary header at LBA 1"]
+    assert disk == DISK
+    assert check(disk) == []
+
+
 def test_two_valid_headers_that_differ_without_an_array_are_refused() -> None:
     disk = wiped(with_header(DISK, "backup", DiskGUID=bytes(range(16))), 2, BACKUP_ARRAY)
     with pytest.raises(DisagreementError):

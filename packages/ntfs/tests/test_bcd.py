@@ -250,7 +250,7 @@ def test_deleting_an_object_leaves_no_reference() -> None:
 )
 def test_values_of_another_format_are_refused(element: str, value: object) -> None:
     with pytest.raises(errors.ElementError):
-        create("windows").object("bootmgr").set(element, value)  # type: ignore[arg-type]
+        create("windows").object("bootmgr").set(element, value)  # type: ignore[arg-type]  # wrong
 
 
 def test_what_is_not_a_store() -> None:

@@ -20,7 +20,7 @@ from cloudboot_ntfs.testing.damage import Patient, sample
 @pytest.fixture(scope="module")
 def healthy() -> bytes:
     volume = bytearray(8 << 20)
-    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]
+    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]  # by value
     return bytes(volume)
 
 

@@ -124,7 +124,7 @@ def test_log_is_replayed_as_regipy_does(hive: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [new_log, old_log])
 def test_logs_of_both_formats(hive: bytes, make: object) -> None:
     after = build(_changed())
-    dirty, log = make(hive, after)  # type: ignore[operator]
+    dirty, log = make(hive, after)  # type: ignore[operator]  # a parameter
     replayed = replay(dirty, [log])
     assert replayed[4096:] == after[4096:]
     assert not Hive(replayed).is_dirty

@@ -11,6 +11,7 @@ import pytest
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import Journal
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, Type
 from cloudboot_ntfs.testing import damages, mounted, ntfsfix, pattern
 from cloudboot_ntfs.testing.damage import Patient, sample
 
@@ -39,7 +40,7 @@ def _many_files(volume: ntfs.WritableNTFS) -> None:
 
 
 def _tree_away(volume: ntfs.WritableNTFS) -> None:
-    with volume.changing():
+    with volume.transaction():
         for name in volume.listdir("/dir/inner"):
             volume.unlink(f"/dir/inner/{name}")
         volume.rmdir("/dir/inner")
@@ -134,7 +135,7 @@ def test_judges_agree_with_a_repair(tmp_path: Path) -> None:
     before = bytearray(image)
     journal = Journal(image)
     volume = ntfs.WritableNTFS(journal, timestamp_ns=MOMENT)
-    with volume.changing():
+    with volume.transaction():
         _many_files(volume)
         volume.rename("/old", "/target")
         _tree_away(volume)
@@ -211,10 +212,77 @@ def test_every_damage_is_mended_or_refused(kind: str, damage: Callable[[Patient]
     assert not lost or kind in ("index-dangling", "reparse-index")
 
 
+STREAMS = {f"stream {number}": pattern(500 + number, number) for number in range(12)}
+
+
+def cut_out(patient: Patient, number: int, gone: set[int]) -> None:
+    """Take what an attribute list says of some extension records out of it; with all of them the list itself goes."""
+    each = patient.attribute(number, Type.ATTRIBUTE_LIST)
+    place = patient.value_offset(number, Type.ATTRIBUTE_LIST)
+    kept, at = [], 0
+    while at < len(each.value):
+        length = int.from_bytes(each.value[at + 4 : at + 6], "little")
+        entry = each.value[at : at + length]
+        if int.from_bytes(entry[16:22], "little") not in gone:
+            kept.append(entry)
+        at += length
+    left = b"".join(kept)
+    assert len(left) < len(each.value)
+
+    def shorten(block: bytearray) -> None:
+        block[place : place + len(left)] = left
+        block[each.offset + 16 : each.offset + 20] = len(left).to_bytes(4, "little")
+
+    def remove(block: bytearray) -> None:
+        used = int.from_bytes(block[24:28], "little")
+        block[each.offset : used - each.length] = block[each.offset + each.length : used]
+        block[24:28] = (used - each.length).to_bytes(4, "little")
+
+    patient.record(number, shorten if len(kept) > 1 else remove)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_list_that_does_not_name_records_of_its_file(count: int, tmp_path: Path) -> None:
+    """The streams in those records are not lost: the list is made anew from the records that state their file."""
+    image = tmp_path / "image"
+    names = STREAMS
+    ntfs.build(image, {"/file": ntfs.File(b"main" * 300, streams=names), "/other": b"1"})
+    patient = Patient(image.read_bytes())
+    with ntfs.NTFS(image) as volume:
+        number = volume.find("/file")
+        listed = volume.mft.list_entries(patient.attribute(number, Type.ATTRIBUTE_LIST), number)
+    holders = sorted({reference & REFERENCE_MASK for _, _, reference, _, name in listed} - {number})
+    assert len(holders) == 2
+    cut_out(patient, number, set(holders[-count:]))
+    data = bytearray(patient.data)
+    kinds = {finding.kind for finding in ntfs.check(bytes(data))}
+    assert kinds == {"attribute-list"}
+    assert any("list of record" in action for action in ntfs.repair(data).actions)
+    assert ntfs.check(bytes(data)) == []
+    image.write_bytes(data)
+    assert "processed successfully" in ntfsfix(image)
+    with mounted(image, "ro") as folder:
+        assert (folder / "file").read_bytes() == b"main" * 300
+        for name, content in names.items():
+            assert Path(f"{folder}/file:{name}").read_bytes() == content
+
+
+@pytest.mark.parametrize("shape", [(512, 4096), (512, 1024), (65536, 4096)])
+def test_a_record_of_the_volume_over_several_pages(shape: tuple[int, int]) -> None:
+    """The record with the mark of a dirty volume is written whole, wherever it stands."""
+    image = bytearray(8 << 20)
+    ntfs.build(MemoryStorage(image), {"/a": b"x"}, ntfs.Options(cluster_size=shape[0], record_size=shape[1]))
+    patient = Patient(bytes(image))
+    next(action for kind, action in damages() if kind == "cluster-bitmap-free")(patient)
+    data = bytearray(patient.data)
+    assert ntfs.repair(data).actions
+    assert ntfs.check(bytes(data)) == []
+
+
 @pytest.fixture(scope="module")
 def damaged() -> bytes:
     volume = bytearray(8 << 20)
-    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]
+    ntfs.build(MemoryStorage(volume), sample())  # type: ignore[arg-type]  # by value
     return bytes(volume)
 
 

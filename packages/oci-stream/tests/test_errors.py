@@ -49,7 +49,7 @@ def test_a_strangers_words_do_not_move_the_cursor() -> None:
 
 
 def test_about_fills_in_what_is_missing() -> None:
-    with pytest.raises(errors.OciError) as caught, errors.about(reference="outer", digest="d2"):  # noqa: SIM117
+    with pytest.raises(errors.OciError) as caught, errors.about(reference="outer", digest="d2"):  # noqa: SIM117 -- one inside
         with errors.about(reference="inner"):
             raise errors.OciError("x", digest="d1")
     assert (caught.value.reference, caught.value.digest) == ("inner", "d1")

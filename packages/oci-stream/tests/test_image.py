@@ -201,7 +201,7 @@ def test_sources_that_are_none(place: str, tmp_path: Path) -> None:
         (object(), TypeError),
     ]:
         with pytest.raises(error):
-            push_image(source, f"{place}:v1")  # type: ignore[arg-type]
+            push_image(source, f"{place}:v1")  # type: ignore[arg-type]  # the union, one at a time
     os.close(reader)
     os.close(zero)
     with pytest.raises(OciError):

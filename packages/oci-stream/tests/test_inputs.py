@@ -34,7 +34,7 @@ def test_a_pipe_that_nothing_comes_out_of(registry: FaultyRegistry, tmp_path: Pa
     held = os.open(tmp_path / "pipe", os.O_RDWR)  # somebody has it open, and writes nothing
     given = {name: tmp_path / "pipe"} | ({"client_certificate": "/dev/null"} if name == "client_key" else {})
     with pytest.raises(TransferTimeoutError, match=r"not finished within 0\.3 s"):
-        fetch_image(f"{registry.host}/team/disk:v1", access=Access(**given), deadline=0.3)  # type: ignore[arg-type]
+        fetch_image(f"{registry.host}/team/disk:v1", access=Access(**given), deadline=0.3)  # type: ignore[arg-type]  # wrong
     os.close(held)
 
 
@@ -56,7 +56,7 @@ def test_passwords_of_any_bytes(registry: FaultyRegistry, tmp_path: Path, passwo
     path = tmp_path / "auth.json"
     path.write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
     with pytest.raises(OciError):
-        registry.is_user = lambda encoded: False  # type: ignore[method-assign]
+        registry.is_user = lambda encoded: False  # type: ignore[method-assign]  # for this test
         fetch_image(f"{registry.host}/team/disk:v1", access=Access(auth_file=path))
     assert [seen.authorization for seen in registry.seen] == [None, f"Basic {auth}"]
 

@@ -115,7 +115,7 @@ def test_a_stage_of_a_probe_has_its_claim_and_turns_defects_into_its_gate() -> N
     assert gate.error is not None
     assert gate.error["error"] == "DefectError"
     assert "KeyError: 'x'" in str(gate.error["message"])
-    assert any("raise KeyError" in line for line in gate.error["traceback"])  # type: ignore[attr-defined]
+    assert any("raise KeyError" in line for line in gate.error["traceback"])  # type: ignore[attr-defined]  # a list
     assert gate.headline is None
 
     def well(_: object) -> Mapping[str, object]:

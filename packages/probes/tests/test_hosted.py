@@ -12,6 +12,7 @@ from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo, systems
 from cloudboot_probes.cli.commands import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, Probe, default_firmware, stages
+from cloudboot_probes.probe.hosted import HostedSession
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.testing import boot_disk, grub_loader
 
@@ -79,6 +80,17 @@ def test_a_systems_keys_answer_its_prompt(tmp_path: Path) -> None:
             pass
         text = probe.boot().console
     assert re.search(r"grub> echo typed-by-script\s+typed-by-script\s+grub>", text)
+
+
+@pytest.mark.parametrize("name", ["freebsd", "windows"])
+def test_a_loader_that_draws_its_text_is_given_no_display(name: str, tmp_path: Path) -> None:
+    reference = push(tmp_path, boot_disk("amd64", standin("amd64")))
+    with Probe(systems.load(name), reference) as probe:
+        for _ in run_stages(stages("hosted", systems.load("demo")), probe):
+            pass
+        session = probe.session
+        assert isinstance(session, HostedSession)
+        assert session.hosted.firmware.with_protocol("EFI_GRAPHICS_OUTPUT_PROTOCOL") == []
 
 
 def test_what_lies_beyond_this_firmware_says_so(tmp_path: Path) -> None:

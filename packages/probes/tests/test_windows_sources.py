@@ -42,6 +42,12 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "/Windows/secret.txt": ntfs.File(b"secret", security="O:SYG:SYD:(A;;FA;;;SY)", attributes=0x6),
         "/Windows/second.exe": ntfs.HardLink("/Windows/System32/ntoskrnl.exe"),
         "/Users/Public": ntfs.Directory(),
+        "/Program Files": ntfs.Directory(short_name="PROGRA~1", created_ns=1_500_000_000_123_456_700, mtime_ns=10**18),
+        "/Program Files/a long name.txt": ntfs.File(
+            b"1", created_ns=1_400_000_000 * 10**9, accessed_ns=1_700_000_000 * 10**9, mtime_ns=1_600_000_000 * 10**9
+        ),
+        "/Windows/System32/zz a link.exe": ntfs.HardLink("/Windows/System32/winload.efi", short_name="ZZALIN~1.EXE"),
+        "/Windows/large stream": ntfs.File(b"", streams={"stream": bytes(range(256)) * 300}),
         "/All Users": ntfs.Reparse(ntfs.junction_data("C:\\Users"), is_directory=True),
         "/link": ntfs.Symlink("Windows/streams.txt"),
         "/pagefile.sys": bytes(1 << 20),
@@ -67,8 +73,8 @@ def wim_account(partition: Path, folder: Path) -> dict[str, str]:
     account = {}
     for block in text.split("-" * 76):
         lines = [line for line in block.splitlines() if "=" in line or "data stream" in line]
-        # Numbers that a volume gives as it likes, and times that are not the file's content's.
-        left_out = ("Link Group ID", "Offset in WIM", "Creation Time", "Last Access Time")
+        # Numbers that a volume gives as it likes.
+        left_out = ("Link Group ID", "Offset in WIM")
         kept = [line.strip() for line in lines if not line.strip().startswith(left_out)]
         path = next((line.partition("=")[2].strip() for line in lines if line.startswith("Full Path")), None)
         if path is not None:
@@ -82,6 +88,7 @@ def test_wimlib_sees_the_same_files_before_and_behind(volume: Path, tmp_path: Pa
     before, behind = wim_account(volume, tmp_path), wim_account(partition, tmp_path)
     assert len(before) > 20
     assert any("Zone.Identifier" in text for text in before.values())
+    assert 'Short Name          = "PROGRA~1"' in before['"/Program Files"']
     assert '"/pagefile.sys"' not in before  # wimlib leaves it out of every image, as this project does
     assert behind == before
 

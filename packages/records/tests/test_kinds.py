@@ -119,9 +119,9 @@ def test_the_byte_order_is_the_declarations(tmp_path: Path, monkeypatch: pytest.
     assert main(["ordered"]) == 0
     importlib.invalidate_caches()
     number: type[Record] = importlib.import_module("records").Number
-    assert number.unpack_from(bytes.fromhex("00001000")).value == 4096  # type: ignore[attr-defined]
+    assert number.unpack_from(bytes.fromhex("00001000")).value == 4096  # type: ignore[attr-defined]  # made here
     with pytest.raises(TypeError):
-        number.unpack_from(bytes(4), 0, "little")  # type: ignore[call-arg,arg-type]
+        number.unpack_from(bytes(4), 0, "little")  # type: ignore[call-arg,arg-type]  # wrong on purpose
 
 
 class Colour(OpenEnum):

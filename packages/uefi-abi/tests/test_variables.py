@@ -25,6 +25,9 @@ from cloudboot_uefi_abi.layout.records import EFI_TIME
 from cloudboot_uefi_abi.load_option import KeyOption, LoadOption, LoadOptionAttribute
 from cloudboot_uefi_abi.variables import (
     AuthenticatedUpdate,
+    Certificate,
+    EnhancedUpdate,
+    EnhancedValue,
     Signature,
     SignatureList,
     Variable,
@@ -305,6 +308,74 @@ def test_authenticated_updates_are_virt_firmware_s(tmp_path: Path) -> None:
         AuthenticatedUpdate.parse(data[:16] + b"\xff\xff\xff\x7f" + data[20:])
     with pytest.raises(TruncatedError):
         AuthenticatedUpdate.parse(data[:30])
+
+
+_TIMES = st.builds(
+    EFI_TIME, st.integers(0, 0xFFFF), *[st.integers(0, 0xFF)] * 5, Nanosecond=st.integers(0, 0xFFFFFFFF)
+)  # fmt: skip
+_CERTIFICATES = st.builds(Certificate, st.binary(max_size=40), st.uuids())
+_FLAGS = st.integers(0, 0xFFFFFFFF).map(lambda flags: flags & ~1)
+
+
+@given(
+    st.builds(
+        EnhancedUpdate, _TIMES | st.binary(max_size=40), _CERTIFICATES, st.binary(max_size=40),
+        st.none() | _CERTIFICATES, _FLAGS,
+    )
+)  # fmt: skip
+def test_enhanced_updates_come_back(update: EnhancedUpdate) -> None:
+    packed = update.pack()
+    assert EnhancedUpdate.parse(packed) == update
+    (size,) = struct.unpack_from("<I", packed, 2)
+    assert packed[size:] == update.data
+
+
+@given(
+    st.builds(
+        EnhancedValue, _TIMES | st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=40),
+        st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF),
+    )
+)  # fmt: skip
+def test_enhanced_values_come_back(value: EnhancedValue) -> None:
+    assert EnhancedValue.parse(value.pack()) == value
+
+
+def test_enhanced_writes_are_laid_out_as_the_specification_says() -> None:
+    # Section 8.2.2: Version, Type, MetadataSize, Flags; NonceSize, Nonce; NewCert; SigningCert; Data.
+    pkcs7 = "9dd2af4adf68ee498aa9347d375665a7"
+    written = bytes.fromhex(
+        f"01 02 46000000 01000000 03000000 616263 1a000000 0002 f10e {pkcs7} 6e6e 1b000000 0002 f10e {pkcs7} 737373 "
+        "64617461".replace(" ", "")
+    )
+    update = EnhancedUpdate(b"abc", Certificate(b"sss"), b"data", Certificate(b"nn"))
+    assert update.pack() == written
+    # Section 8.2.1: the header, the time, Type, IdSize, Id; Data.
+    value = EnhancedValue(EFI_TIME(2026, 1, 2), bytes(32), b"data")
+    assert value.pack() == (
+        b"\1\1"
+        + struct.pack("<II", 10 + 16 + 5 + 32, 0)
+        + EFI_TIME(2026, 1, 2).pack()
+        + b"\1\x20\0\0\0"
+        + bytes(32)
+        + b"data"
+    )
+
+
+def test_enhanced_writes_that_are_wrong_say_where() -> None:
+    good = EnhancedUpdate(EFI_TIME(2026), Certificate(b"sss"), b"data").pack()
+    for at, value, field in ((0, 2, "Version, Type"), (1, 3, "Version, Type"), (2, 52, "MetadataSize")):
+        with pytest.raises(VariableError) as caught:
+            EnhancedUpdate.parse(good[:at] + bytes([value]) + good[at + 1 :])
+        assert (caught.value.structure, caught.value.field) == ("EFI_VARIABLE_AUTHENTICATION_3", field)
+    with pytest.raises(VariableError, match="leaves the data"):
+        EnhancedUpdate.parse(good[:-6])
+    for size in (*range(26), 40):
+        with pytest.raises(TruncatedError):
+            EnhancedUpdate.parse(good[:size])
+    stored = EnhancedValue(b"n", b"id", b"").pack()
+    for size in range(len(stored)):
+        with pytest.raises(TruncatedError):
+            EnhancedValue.parse(stored[:size])
 
 
 def test_what_a_signature_covers() -> None:

@@ -52,7 +52,7 @@ class HostRun:
 def uefi_host() -> Iterator[Callable[..., HostRun]]:
     """A function that runs an EFI program: ``uefi_host(architecture, program, ...)`` gives a :class:`HostRun`.
 
-    The program stands at the removable-media path of a disk with a FAT partition. Keyword arguments: ``files``
+    The program is at the removable-media path of a disk with a FAT partition. Keyword arguments: ``files``
     (contents by path) are beside it; ``keys`` are pairs of a regular expression and keys to type; ``until`` ends the
     run once that text was printed; ``options`` are its LoadOptions as text; ``seconds`` is the wall time it may use.
     """

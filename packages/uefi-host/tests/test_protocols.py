@@ -14,12 +14,13 @@ from cloudboot_uefi_abi.pe import PEImage
 from cloudboot_uefi_abi.pe.authenticode import authenticode_digest
 from cloudboot_uefi_abi.protocols.console import EFI_GRAPHICS_OUTPUT_PROTOCOL
 from cloudboot_uefi_abi.protocols.files import EFI_LOAD_FILE2_PROTOCOL
-from cloudboot_uefi_abi.protocols.security import EFI_RNG_PROTOCOL, EFI_TCG2_PROTOCOL
+from cloudboot_uefi_abi.protocols.security import EFI_RNG_PROTOCOL, EFI_TCG2_PROTOCOL, RISCV_EFI_BOOT_PROTOCOL
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES, EFI_RUNTIME_SERVICES
 from cloudboot_uefi_host import Ending, Firmware, start
 from cloudboot_uefi_host.compiling import pe_image
 from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.platform.acpi import madt
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
 from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
@@ -64,6 +65,18 @@ def test_random_numbers_repeat_and_differ(firmware: Firmware) -> None:
         assert firmware.memory.read(buffer, firmware.memory.u64(size)) == RAW
     assert seen[0] == seen[1] != seen[2]
     assert len({seen[0][at : at + 4] for at in range(0, 100, 4)}) == 25
+
+
+def test_the_boot_hart_is_the_one_of_the_interrupt_controllers_table() -> None:
+    with Firmware("riscv64", memory=64 << 20) as firmware:
+        (handle,) = firmware.with_protocol("RISCV_EFI_BOOT_PROTOCOL")
+        ask = asker(firmware, handle, RISCV_EFI_BOOT_PROTOCOL)
+        hart = firmware.allocator.place(b"\xff" * 8)
+        assert ask("GetBootHartId", hart) == Status.SUCCESS
+        assert firmware.memory.u64(hart) == struct.unpack_from("<Q", madt("riscv64"), 44 + 8)[0]
+        assert ask("GetBootHartId", 0) == Status.INVALID_PARAMETER
+    with Firmware("arm64", memory=64 << 20) as firmware:
+        assert firmware.with_protocol("RISCV_EFI_BOOT_PROTOCOL") == []
 
 
 def test_load_file2_gives_the_size_first(firmware: Firmware) -> None:

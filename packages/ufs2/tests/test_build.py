@@ -32,9 +32,11 @@ from cloudboot_ufs2 import (
     Symlink,
     build,
     check,
-    newfs,
     plan,
     required_size,
+)
+from cloudboot_ufs2 import (
+    format as format_volume,
 )
 from cloudboot_ufs2.builder.content import FileContent
 from cloudboot_ufs2.builder.mapping import Member
@@ -234,7 +236,7 @@ def test_a_last_block_that_is_whole_is_zero_after_the_end_of_its_file(size: int)
 def test_an_old_superblock_of_ufs1_is_wiped() -> None:
     data = bytearray(8 << 20)
     data[8192 + 1372 : 8192 + 1376] = (0x011954).to_bytes(4, "big")
-    newfs(MemoryStorage(data))
+    format_volume(MemoryStorage(data))
     assert not any(data[8192 + 1372 : 8192 + 1376])
 
 
@@ -257,7 +259,7 @@ def test_into_its_slice_of_a_disk(tmp_path: Path, tree: Path) -> None:
 
 
 def test_newfs(tmp_path: Path) -> None:
-    built = newfs(tmp_path / "empty", Options(label="root", timestamp=99), size=64 << 20)
+    built = format_volume(tmp_path / "empty", Options(label="root", timestamp=99), size=64 << 20)
     assert built.geometry.group_count == 4
     assert check(tmp_path / "empty") == []
     with UFS2.open(tmp_path / "empty") as volume:
@@ -270,11 +272,11 @@ def test_newfs(tmp_path: Path) -> None:
         assert fs.fs_cstotal.cs_ndir == 2
         assert fs.fs_cstotal.cs_nifree == 4 * 2176 - 4
         assert (fs.fs_maxbpg, fs.fs_metackhash, fs.fs_old_flags, fs.fs_clean) == (4096, 7, 0x80, 1)
-    newfs(tmp_path / "bare", Options(snap_directory=False), size=64 << 20)
+    format_volume(tmp_path / "bare", Options(snap_directory=False), size=64 << 20)
     with UFS2.open(tmp_path / "bare") as volume:
         assert volume.listdir() == []
     with pytest.raises(OptionError, match="size"):
-        newfs(tmp_path / "none")
+        format_volume(tmp_path / "none")
 
 
 def test_too_small_says_what_is_needed_and_that_is_true(tree: Path, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ from cloudboot_ufs2 import (
     WritableUFS2,
     build,
     check,
-    newfs,
+)
+from cloudboot_ufs2 import (
+    format as format_volume,
 )
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.editor.shared import open_shared
@@ -322,7 +324,7 @@ def test_put_keeps_the_holes_of_a_file(tmp_path: Path) -> None:
         file.seek(40 << 20)
         file.write(b"data")
     assert os.stat(source).st_blocks * 512 < 1 << 20
-    newfs(tmp_path / "image", OPTIONS, size=4 << 20)
+    format_volume(tmp_path / "image", OPTIONS, size=4 << 20)
     assert main(["put", str(tmp_path / "image"), str(source), "/sparse", "--timestamp", "1"]) == 0
     build(tmp_path / "built", {"sparse": source}, OPTIONS)
     for image in (tmp_path / "image", tmp_path / "built"):

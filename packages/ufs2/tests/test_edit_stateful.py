@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 )
 
 from cloudboot_base.testing import judge, run
-from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check, newfs
+from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check
+from cloudboot_ufs2 import format as format_volume
 from cloudboot_ufs2.testing import AFTER_A_CUT_IN_A_MOVE, Journal, image_of, small_tree
 from cloudboot_ufs2.testing.model import Model, Node, random_operations
 from cloudboot_vfs.testing import walk
@@ -68,7 +69,7 @@ class Editing(RuleBasedStateMachine):
     def make(self, options: Options) -> None:
         self.image = bytearray(SIZE)
         self.storage = Journal(self.image)
-        newfs(self.storage, options)
+        format_volume(self.storage, options)
         self.storage.writes.clear()
         self.before = bytearray(self.image)
         self.options = options

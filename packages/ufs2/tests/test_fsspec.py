@@ -17,7 +17,8 @@ from fsspec.tests import abstract
 
 from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
-from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check, newfs
+from cloudboot_ufs2 import UFS2, Options, WritableUFS2, check
+from cloudboot_ufs2 import format as format_volume
 from cloudboot_ufs2.fsspecfs import UFS2FileSystem
 from cloudboot_ufs2.testing import pattern
 from cloudboot_vfs.errors import ContentSizeError, ReadOnlyError, VfsError
@@ -33,7 +34,7 @@ LAYOUTS = [
 def image(tmp_path: Path) -> Iterator[Path]:
     """A new file system in a file; it is sound when the test is done."""
     path = tmp_path / "image"
-    newfs(path, Options(label="spec", snap_directory=False), size=16 * MEBIBYTE)
+    format_volume(path, Options(label="spec", snap_directory=False), size=16 * MEBIBYTE)
     yield path
     assert check(path) == []
 
@@ -54,7 +55,7 @@ class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc] # fsspec has no
     @pytest.fixture(params=LAYOUTS, ids=["32768-little", "4096-big"])
     def fs(self, request: pytest.FixtureRequest) -> Iterator[UFS2FileSystem]:
         image = MemoryStorage(bytearray(8 * MEBIBYTE))
-        newfs(image, request.param)
+        format_volume(image, request.param)
         yield UFS2FileSystem(image, mode="r+", auto_mkdir=True)
         assert check(image) == []
 

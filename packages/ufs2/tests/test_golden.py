@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_ufs2 import UFS2, Directory, File, HardLink, Options, Symlink, WritableUFS2, newfs
+from cloudboot_ufs2 import UFS2, Directory, File, HardLink, Options, Symlink, WritableUFS2
+from cloudboot_ufs2 import format as format_volume
 from cloudboot_ufs2.layout.records import Cg
 from cloudboot_ufs2.testing import image_of, small_tree
 
@@ -72,7 +73,7 @@ def test_newfs_makes_what_freebsds_does() -> None:
     """Every field of a superblock and of a group's head that does not tell of a moment or of what was stored."""
     golden = json.loads((GOLDEN / "freebsd-newfs.json").read_text())
     buffer = bytearray(5 << 20)
-    newfs(MemoryStorage(buffer), Options(timestamp=1))
+    format_volume(MemoryStorage(buffer), Options(timestamp=1))
     with UFS2.open(buffer) as volume:
         geometry = volume.geometry
         at = (geometry.group_start(geometry.group_count - 1) + geometry.cblkno) * geometry.fragment_size

@@ -19,7 +19,9 @@ from cloudboot_ufs2 import (
     WritableUFS2,
     build,
     check,
-    newfs,
+)
+from cloudboot_ufs2 import (
+    format as format_volume,
 )
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.builder.journal import journal_size
@@ -33,7 +35,7 @@ MIB, GIB = 1 << 20, 1 << 30
 
 def test_the_counts_of_mkfs(tmp_path: Path) -> None:
     """64 MiB as mkfs.c makes them, counted by hand: the root and .snap each take a fragment of a block of its own."""
-    built = newfs(tmp_path / "image", size=64 * MIB)
+    built = format_volume(tmp_path / "image", size=64 * MIB)
     totals = built.superblock.fs_cstotal
     assert (totals.cs_ndir, totals.cs_nbfree, totals.cs_nffree, totals.cs_nifree) == (2, 1966, 21, 8700)
     with UFS2.open(tmp_path / "image") as volume:
@@ -121,7 +123,7 @@ def test_the_size_of_a_journal(size: int, options: Options, expected: int) -> No
 @pytest.mark.parametrize("block_size", [4096, 32768, 65536])
 def test_a_journal(block_size: int, tmp_path: Path) -> None:
     image = tmp_path / "image"
-    built = newfs(image, Options(block_size=block_size, soft_updates_journal=True, timestamp=7), size=64 * MIB)
+    built = format_volume(image, Options(block_size=block_size, soft_updates_journal=True, timestamp=7), size=64 * MIB)
     assert check(image) == []
     assert built.superblock.fs_flags & 0xF == 0xA
     with UFS2.open(image) as volume:
@@ -141,7 +143,7 @@ def test_a_journal_over_what_was_there(tmp_path: Path) -> None:
     """FreeBSD would replay what it takes for records."""
     disk = tmp_path / "disk"
     disk.write_bytes(b"\xff" * (65 * MIB))
-    newfs(disk, Options(soft_updates_journal=True), size=64 * MIB, offset=MIB, force=True)
+    format_volume(disk, Options(soft_updates_journal=True), size=64 * MIB, offset=MIB, force=True)
     with UFS2.open(disk, offset=MIB) as volume:
         assert not any(volume.read_file("/.sujournal"))
     assert disk.read_bytes()[:MIB] == b"\xff" * MIB
@@ -166,7 +168,7 @@ def test_building_with_a_journal(tmp_path: Path) -> None:
 
 def test_a_journaled_file_system_is_changed_in_place(tmp_path: Path) -> None:
     image = tmp_path / "image"
-    newfs(image, Options(soft_updates_journal=True), size=64 * MIB)
+    format_volume(image, Options(soft_updates_journal=True), size=64 * MIB)
     with WritableUFS2.open(image) as volume:
         volume.write_file("/a", b"a" * 100_000)
         assert volume.superblock.fs_flags & 0xF == 0xA
@@ -208,11 +210,11 @@ def test_a_dry_run_says_what_a_run_would(
 def test_a_dry_run_into_a_disk(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(bytes(20 * MIB))
-    assert newfs(disk, offset=MIB, force=True, dry_run=True).size == 19 * MIB
+    assert format_volume(disk, offset=MIB, force=True, dry_run=True).size == 19 * MIB
     with pytest.raises(FileExistsError):
-        newfs(disk, offset=MIB, dry_run=True)
+        format_volume(disk, offset=MIB, dry_run=True)
     with pytest.raises(NoSpaceError, match="does not fit"):
-        newfs(disk, offset=MIB, size=20 * MIB, force=True, dry_run=True)
+        format_volume(disk, offset=MIB, size=20 * MIB, force=True, dry_run=True)
     assert not any(disk.read_bytes())
 
 
@@ -239,7 +241,7 @@ def test_erasing(tmp_path: Path) -> None:
 
 def image_of_newfs() -> bytes:
     storage = MemoryStorage(bytearray(16 * MIB))
-    newfs(storage)
+    format_volume(storage)
     return storage.read_at(0, storage.size)
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from cloudboot_base.testing import judge, run
-from cloudboot_ufs2 import UFS2, NoSpaceError, Options, WritableUFS2, check, newfs
+from cloudboot_ufs2 import UFS2, NoSpaceError, Options, WritableUFS2, check
+from cloudboot_ufs2 import format as format_volume
 from cloudboot_ufs2.testing import pattern, sample_image
 from cloudboot_vfs.errors import ContentSizeError
 
@@ -51,7 +52,7 @@ class Suite(FSTestCases):
         self.image = tmp_path / "image"
 
     def make_fs(self) -> UFS2FS:
-        newfs(self.image, self.options, size=32 * MEBIBYTE)
+        format_volume(self.image, self.options, size=32 * MEBIBYTE)
         return UFS2FS(self.image, writable=True)
 
     def destroy_fs(self, fs: UFS2FS) -> None:
@@ -82,7 +83,7 @@ def listed(image: Path) -> set[str]:
 def image(tmp_path: Path) -> Iterator[Path]:
     """A new file system in a file; it is sound when the test is done."""
     path = tmp_path / "image"
-    newfs(path, Options(label="root", snap_directory=False), size=16 * MEBIBYTE)
+    format_volume(path, Options(label="root", snap_directory=False), size=16 * MEBIBYTE)
     yield path
     assert check(path) == []
 

@@ -107,7 +107,7 @@ def test_files_without_a_name_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mutation", {each.kind: each for each in mutations()}.values(), ids=lambda each: each.kind)
 def test_every_mutation_is_repaired_or_refused(mutation: object) -> None:
     editor = Editor(sample_image(Options(block_size=4096, fragment_size=512)))
-    mutation.apply(editor)  # type: ignore[attr-defined]
+    mutation.apply(editor)  # type: ignore[attr-defined]  # a Mutation
     state = bytearray(editor.data)
     kinds = {found.kind for found in check(state)}
     refused = None
@@ -230,6 +230,6 @@ def test_refusals_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_an_image_by_its_path(tmp_path: Path) -> None:
     build(tmp_path / "image", {"a": b"a"})
     assert repair(tmp_path / "image").actions == ()
-    make: Callable[[], object] = lambda: repair(tmp_path / "none")  # noqa: E731
+    make: Callable[[], object] = lambda: repair(tmp_path / "none")  # noqa: E731 -- a default
     with pytest.raises(FileNotFoundError):
         make()

@@ -16,8 +16,8 @@ from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, File, HardLink, NoSpaceError, Options, Symlink, WritableUFS2, build, check
 from cloudboot_ufs2.__main__ import main
 from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.editor.capacity import need_of
 from cloudboot_ufs2.editor.copyin import copy_in
-from cloudboot_ufs2.editor.room import need_of
 from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK
 from cloudboot_ufs2.testing import AFTER_A_CUT, Journal, assert_clean, editable_image, pattern, totals
 
@@ -303,7 +303,7 @@ def test_the_adapters_replace_whole_files(tmp_path: Path) -> None:
     with pyfs.UFS2FS(image, writable=True) as home:
         for write in (lambda: home.writebytes("f", big), lambda: home.upload("f", io.BytesIO(big))):
             with pytest.raises(Exception, match=r"space|free"):
-                write()  # type: ignore[no-untyped-call]
+                write()  # type: ignore[no-untyped-call]  # a lambda
             assert home.readbytes("f") == OLD
         assert home.listdir("/") == ["f", "g"]
     target = fsspec.filesystem("ufs2", fo=str(image), mode="r+")
@@ -320,6 +320,6 @@ def test_the_adapters_replace_whole_files(tmp_path: Path) -> None:
 
 
 def _write_half(target: object, data: bytes) -> None:
-    with target.open("/f", "wb") as file:  # type: ignore[attr-defined]
+    with target.open("/f", "wb") as file:  # type: ignore[attr-defined]  # an adapter
         file.write(data[:1000])
         raise RuntimeError("stop")

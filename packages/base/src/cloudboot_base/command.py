@@ -85,7 +85,7 @@ def print_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> 
 
 
 def notice(program: str, text: str) -> None:
-    """One line on stderr about something a person should know, and that is no error."""
+    """One line on stderr about something the user should know, and that is no error."""
     print(f"{program}: warning: {printable(text)}", file=sys.stderr)
 
 
@@ -225,7 +225,7 @@ def printable(text: str) -> str:
 
 
 def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
-    """The one line (and the hint, where there is one) that a person reads."""
+    """The one line (and the hint, where there is one) that a user reads."""
     out = sys.stderr if stream is None else stream
     if isinstance(error, OSError) and error.strerror and not isinstance(error, Error):
         text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
@@ -274,7 +274,7 @@ def _count(count: int, unit: str) -> str:
 
 
 def amount(size: int) -> str:
-    """``"512 bytes"``, ``"16.0 MiB"``: a number of bytes as a person reads it."""
+    """``"512 bytes"``, ``"16.0 MiB"``: a number of bytes as a user reads it."""
     value, prefixes = float(size), ["", "Ki", "Mi", "Gi", "Ti"]
     while value >= 1024 and len(prefixes) > 1:
         value, prefixes = value / 1024, prefixes[1:]

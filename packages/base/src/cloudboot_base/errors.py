@@ -1,4 +1,4 @@
-"""Errors and findings: what went wrong, where, and what a person can do next.
+"""Errors and findings: what went wrong, where, and what the user can do next.
 
     Error                       the base of every package's tree
     +-- UsageError              an option or argument cannot be met (also a ValueError)
@@ -47,7 +47,7 @@ def kind_of(error: type[Exception]) -> str:
 class Error(Exception):
     """Something this project's packages refuse or cannot do.
 
-    ``hint`` says what a person can do next, ``path`` names the file concerned, ``where`` places the error within it
+    ``hint`` says what the user can do next, ``path`` names the file concerned, ``where`` places the error within it
     (``{"lba": 1}``, ``{"inode": 17}``), ``kind`` is a stable, kebab-case name: the one of the :class:`Finding` that
     reports the same fault, or what follows from the class's name. ``exit_code`` is what a command ends with.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Declare = Callable[["CommandParser"], Main]
 
 SHELLS: Final = ("bash", "fish", "zsh")
-#: The options that stand before a command.
+#: The options that are before a command.
 GLOBAL_OPTIONS: Final = (
     ("-h, --help", "Print this text."),
     ("--version", "Print the version."),
@@ -69,7 +69,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"{self.prog} --help describes the command")
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """The options of a command line, which may stand before, between and behind the paths.
+        """The options of a command line, which may be before, between and behind the paths.
 
         Raises:
             UsageError: the words are not a command line of this command.
@@ -101,7 +101,7 @@ class CommandParser(argparse.ArgumentParser):
         can be repeated takes the words of its variable as a shell would split them, one without a value ``1`` or ``0``.
 
         Raises:
-            UsageError: a variable's value is none of the option's; the message names the variable.
+            UsageError: a variable has a value that the option does not accept; the message names the variable.
         """
         given = words[: list(words).index("--")] if "--" in words else words
         named = {word.partition("=")[0] for word in given if word.startswith("-")}

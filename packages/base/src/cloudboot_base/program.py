@@ -46,17 +46,25 @@ class Program:
     """A command with sub-commands.
 
     Args:
-        name: what a person types.
+        name: what a user types.
         distribution: whose version ``--version`` prints.
         purpose: one sentence.
         exit_codes: what each exit code means, for the help; those every command shares are always in it.
+        examples: command lines without the program's name, each with one sentence, for the help and the manual page.
     """
 
     def __init__(
-        self, name: str, distribution: str, purpose: str, *, exit_codes: Mapping[int, str] | None = None
+        self,
+        name: str,
+        distribution: str,
+        purpose: str,
+        *,
+        exit_codes: Mapping[int, str] | None = None,
+        examples: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self.distribution, self.purpose = name, distribution, purpose
         self.exit_codes = {**EXIT_CODES, **(exit_codes or {})}
+        self.examples = dict(examples or {})
         self._commands: dict[str, CommandParser | _Deferred] = {}
 
     def command(self, name: str, main: Main, purpose: str) -> CommandParser:
@@ -149,10 +157,22 @@ class Program:
         lines += [f"  {name:{width}}  {each.purpose}" for name, each in self._commands.items()]
         lines += ["", "options:"]
         lines += [f"  {flags:25}  {text}" for flags, text in GLOBAL_OPTIONS]
+        lines += example_lines(self.name, self.examples)
         lines += ["", "exit codes:"]
         lines += [f"  {code:3}  {meaning}" for code, meaning in sorted(self.exit_codes.items())]
         lines += ["", f"'{self.name} COMMAND --help' describes a command."]
         return "\n".join(lines) + "\n"
+
+
+def example_lines(name: str, examples: Mapping[str, str]) -> list[str]:
+    """The part of a help text that shows ``examples`` of the program ``name``."""
+    if not examples:
+        return []
+    return [
+        "",
+        "examples:",
+        *(line for words, text in examples.items() for line in (f"  {name} {words}", f"      {text}")),
+    ]
 
 
 def _leading(words: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ class Described(Protocol):
 
     @property
     def name(self) -> str:
-        """What a person types."""
+        """What a user types."""
 
     @property
     def distribution(self) -> str:
@@ -59,7 +59,7 @@ def _options(parser: CommandParser) -> list[argparse.Action]:
 
 
 def _positionals(parser: CommandParser) -> list[argparse.Action]:
-    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001
+    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 -- as above
 
 
 def _global_words() -> list[str]:
@@ -139,6 +139,10 @@ def man_page(program: Described) -> str:
         for action in [*_positionals(parser), *_options(parser)]:
             if action.help and action.help is not argparse.SUPPRESS:
                 lines += [".TP", f"\\fB{_roff(_heading(action))}\\fR", _roff(_expanded(action))]
+    if program.examples:
+        lines += [".SH EXAMPLES"]
+    for words, text in program.examples.items():
+        lines += [".TP", f"\\fB{_roff(name)} {_roff(words)}\\fR", _roff(text)]
     lines += [".SH EXIT STATUS"]
     for code, meaning in sorted(program.exit_codes.items()):
         lines += [".TP", f"\\fB{code}\\fR", _roff(meaning)]

@@ -176,7 +176,11 @@ class FileStorage:
         return bytes(whole)
 
     def readinto_at(self, offset: int, buffer: Buffer) -> None:
-        """Fill ``buffer`` from ``offset``."""
+        """Fill ``buffer`` from ``offset``.
+
+        Raises:
+            TruncatedError: the file ends before ``buffer`` is full.
+        """
         view = memoryview(buffer).cast("B")
         _check(offset, len(view), self._size)
         done = 0
@@ -228,7 +232,12 @@ class MemoryStorage:
         target[:] = self._view[offset : offset + len(target)]
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write all of ``data`` at ``offset``."""
+        """Write all of ``data`` at ``offset``.
+
+        Raises:
+            RangeError: the data passes the end of the buffer.
+            io.UnsupportedOperation: the buffer is read-only.
+        """
         source = memoryview(data).cast("B")
         _check_write(offset, len(source), len(self._view))
         if self._view.readonly:
@@ -275,7 +284,12 @@ class Window:
         self._storage.readinto_at(self._offset + offset, buffer)
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write all of ``data`` at ``offset``."""
+        """Write all of ``data`` at ``offset``.
+
+        Raises:
+            RangeError: the data passes the end of the window.
+            io.UnsupportedOperation: the storage is read-only.
+        """
         _check_write(offset, memoryview(data).nbytes, self._size)
         if not isinstance(self._storage, WritableStorage):
             raise io.UnsupportedOperation("the storage is read-only")
@@ -303,7 +317,11 @@ class StorageFile(io.RawIOBase):
         return self._writable
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`.
+
+        Raises:
+            ValueError: ``whence`` is unknown, or the new position is negative.
+        """
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._storage.size}
         if whence not in bases:
             raise ValueError(f"invalid whence {whence}")
@@ -327,7 +345,12 @@ class StorageFile(io.RawIOBase):
         return count
 
     def write(self, data: Buffer, /) -> int:
-        """Write at the position; the file does not grow."""
+        """Write at the position; the file does not grow.
+
+        Raises:
+            RangeError: the data passes the end of the storage.
+            io.UnsupportedOperation: the storage is read-only.
+        """
         if not self._writable or not isinstance(self._storage, WritableStorage):
             raise io.UnsupportedOperation("write")
         view = memoryview(data).cast("B")

@@ -1,4 +1,4 @@
-"""What the tests of every package need: judges, damaged copies of good images, and documents that tell the truth.
+"""What the tests of every package need: judges, damaged copies of good images, and checks of documents and help texts.
 
 A *judge* is a program of another project. Where one is missing a test is skipped and says which package to
 install; where ``CI`` is set the same absence fails, because there a skip would hide a missing proof.
@@ -6,21 +6,26 @@ install; where ``CI`` is set the same absence fails, because there a skip would 
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from .errors import UsageError
 from .storage import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Buffer
+
+    from .program import Program
 
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/games"])
 
@@ -109,6 +114,35 @@ def run_examples(
         if shape(printed) != shape(expected):
             raise AssertionError(f"the document says\n{expected}\nand this was printed\n{printed}")
     return len(examples)
+
+
+def help_defects(program: Program) -> list[str]:
+    """What the help of a program lacks: one line for each argument or example at fault.
+
+    Every command has at least a purpose. Every argument has a help text of whole sentences that names its default, if
+    it has one. Every example is a command line of the program; files that it reads need not exist.
+    """
+    found = []
+    for name, parser in program.commands.items():
+        for action in parser._actions:  # noqa: SLF001 -- argparse shows them nowhere else
+            text = action.help
+            heading = f"{program.name} {name} {'/'.join(action.option_strings) or action.metavar or action.dest}"
+            if not text:
+                found.append(f"{heading}: no help")
+            elif not (text[0].isupper() and text.endswith(".")):
+                found.append(f"{heading}: the help is not a sentence: {text}")
+            elif action.nargs != 0 and action.default not in _NO_DEFAULT and "default" not in text:
+                found.append(f"{heading}: the help does not name the default {action.default!r}")
+    for words in program.examples:
+        name = max((each for each in program.commands if f"{words} ".startswith(f"{each} ")), key=len, default="")
+        try:
+            program.commands[name].read(shlex.split(words.removeprefix(name)))
+        except (KeyError, UsageError) as error:
+            found.append(f"{program.name} {words}: {error}")
+    return found
+
+
+_NO_DEFAULT: Final[tuple[object, ...]] = (None, False, argparse.SUPPRESS, [], {}, "")
 
 
 def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int] | None = None) -> str:

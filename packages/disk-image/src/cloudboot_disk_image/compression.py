@@ -85,7 +85,7 @@ def zstandard() -> ModuleType:
             from backports import zstd
         except ImportError:
             raise UnsupportedContainerError(
-                "Zstandard cannot be read here", hint="pip install cloudboot-disk-image[zstd]"
+                "Zstandard cannot be read here", hint="pip install 'cloudboot-disk-image[zstd]'"
             ) from None
     module: ModuleType = zstd
     return module

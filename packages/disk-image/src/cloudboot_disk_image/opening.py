@@ -60,7 +60,7 @@ class Disk:
 
 
 def in_place(stored: Storage) -> Disk | None:
-    """The disk in ``stored`` if it can be read where it stands (raw, qcow2, VHD); ``None`` if it is compressed.
+    """The disk in ``stored`` if it can be read where it is (raw, qcow2, VHD); ``None`` if it is compressed.
 
     Raises:
         ContainerError: the container is damaged.
@@ -78,6 +78,22 @@ def in_place(stored: Storage) -> Disk | None:
         return Disk(Qcow2(stored), "qcow2")
     vhd = open_vhd(stored)
     return Disk(stored, "raw") if vhd is None else Disk(vhd, "vhd")
+
+
+def require_raw(stored: Storage) -> None:
+    """Refuse to change an image that is not raw.
+
+    Raises:
+        ContainerError: the container is damaged.
+        UnsupportedContainerError: a container, which can only be read; the hint says what to do.
+    """
+    disk = in_place(stored)
+    if disk is None or disk.format != "raw":
+        kind = "compressed" if disk is None else disk.format
+        raise UnsupportedContainerError(
+            f"a {kind} image can be read, and not changed",
+            hint="make a raw image of it first, with qemu-img or gzip -d",
+        )
 
 
 def _refuse(head: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The choice of a partition, whatever kind of table it stands in.
+"""The choice of a partition, whatever kind of table it is in.
 
 This package reads no partition tables itself. A package that can registers a reader under the entry point group
 ``cloudboot.partitions``: a callable that takes a storage (perhaps only the start of a disk, whose other bytes raise a

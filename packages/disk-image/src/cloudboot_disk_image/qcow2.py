@@ -1,4 +1,4 @@
-"""A qcow2 image, read where it stands (QEMU, ``docs/interop/qcow2.rst``).
+"""A qcow2 image, read where it is (QEMU, ``docs/interop/qcow2.rst``).
 
 Versions 2 and 3, compressed clusters and subclusters (extended L2 entries) are read. The tables of refcounts and of
 snapshots are not needed for that and not looked at.

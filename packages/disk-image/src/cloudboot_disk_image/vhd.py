@@ -28,7 +28,7 @@ def open_vhd(storage: Storage) -> Storage | None:
     """The disk in a VHD image, or ``None`` where ``storage`` is not one.
 
     Raises:
-        ContainerError: it is one, and damaged.
+        ContainerError: the footer is damaged.
         UnsupportedContainerError: a differencing disk.
     """
     footer = _footer(storage)

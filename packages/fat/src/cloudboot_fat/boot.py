@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .plan import FormatOptions
 
-#: ``int 0x18`` asks the BIOS for the next boot device; then halt for ever.
+#: ``int 0x18`` asks the BIOS for the next boot device; then halt forever.
 _BOOT_CODE = bytes.fromhex("cd18f4ebfd")
 
 

@@ -28,11 +28,10 @@ from cloudboot_disk_image import (
     InstalledReaders,
     PartitionError,
     Place,
-    UnsupportedContainerError,
     choose,
-    in_place,
     open_partition,
     read_partitions,
+    require_raw,
     window,
 )
 
@@ -43,7 +42,6 @@ from .geometry import ENTRY_SIZE
 from .opening import TYPES, is_volume
 from .paths import absolute, join, require_length, split, split_new
 from .plan import FormatOptions
-from .reader import FatReader
 from .volume import FatVolume
 
 if TYPE_CHECKING:
@@ -52,76 +50,93 @@ if TYPE_CHECKING:
     from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
+    from .reader import FatReader
 
 PROGRAM = "cloudboot-fat"
 #: What two volumes can differ in, besides the paths they have. Times are those of a build, and FAT has no owners.
 _FIELDS = ("type", "size", "content")
 
 
+_EXAMPLES = {
+    "build esp.fat tree --size 64M --label EFI": "Make a volume with the files of the folder tree.",
+    "ls -R disk.img": "List the first partition of the disk that holds FAT.",
+    "put disk.img grub.cfg /EFI/BOOT/grub.cfg --force": "Replace a file in the ESP of a disk.",
+    "cat disk.qcow2 /EFI/BOOT/grub.cfg --partition 1": "Print a file out of partition 1.",
+    "check esp.fat --json": "List the defects of a volume as JSON.",
+}
+
+
 def program() -> Program:
     """The command lines of this package."""
-    made = Program(PROGRAM, "cloudboot-fat", "Format, build, read, change and check FAT12, FAT16 and FAT32 volumes.")
+    made = Program(
+        PROGRAM, "cloudboot-fat", "Format, build, read, change and check FAT12, FAT16 and FAT32 volumes.",
+        examples=_EXAMPLES,
+    )  # fmt: skip
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
         added = made.command(name, main, purpose)
-        added.add_argument("image", metavar="IMAGE", help="Volume, or a disk that has one in a partition.")
+        added.add_argument("image", metavar="IMAGE", help="A FAT volume, or a disk with a FAT volume in a partition.")
         added.add_argument(
             "--partition",
             metavar="NUMBER|NAME|TYPE",
-            help="The partition, instead of the first of a type that holds FAT.",
+            help="The partition (default: the first of a type that holds FAT).",
         )
         added.add_argument(
-            "--offset", type=size_argument, metavar="SIZE", help="Where the volume starts in IMAGE, in bytes."
+            "--offset", type=size_argument, metavar="SIZE", help="The offset of the volume in IMAGE, such as 1M."
         )
         added.add_argument("--codepage", default="cp437", help="Code page of short names (default: cp437).")
         return added
 
     _add_formatting(command("format", _format, "Make an empty volume."))
-    added = command("build", _build, "Make a volume that holds a folder or a tar archive.")
+    added = command("build", _build, "Make a volume with the content of a folder or a tar archive.")
     added.add_argument(
-        "source", metavar="SOURCE", help="Folder, or tar archive (compressed or not; - for stdin); links are followed."
+        "source",
+        metavar="SOURCE",
+        help="A folder, a tar archive (compressed or not), or - for an archive on stdin; links are followed.",
     )
     _add_formatting(added)
 
     added = command("ls", _ls, "List a directory.")
     added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
-    added.add_argument("-R", "--recursive", action="store_true", help="List everything below it, too.")
+    added.add_argument("-R", "--recursive", action="store_true", help="List the whole tree.")
     added = command("cat", _cat, "Write a file to stdout.")
     added.add_argument("path", metavar="PATH", help="File of the volume.")
     added = command("get", _get, "Copy a file or directory out of the volume.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
     added.add_argument("output", metavar="OUTPUT", help="File or folder of the host.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
-    added = command("export", _export, "Write a directory with everything below it as a tar archive.")
-    added.add_argument("output", metavar="OUTPUT", help="Archive to write; - for stdout.")
+    added = command("export", _export, "Write a directory tree as a tar archive.")
+    added.add_argument("output", metavar="OUTPUT", help="The archive to write, or - for stdout.")
     added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
     added.add_argument("--force", action="store_true", help="Replace OUTPUT if it exists.")
-    added = command("diff", _diff, "List what differs from a folder or another image; exit 1 if anything does.")
-    added.add_argument("other", metavar="OTHER", help="A folder, or another image, which the same options apply to.")
-    added.add_argument("--ignore", choices=_FIELDS, action="append", default=[], help="What does not count.")
+    added = command("diff", _diff, "Compare a volume with another image or a folder; exit 1 if they differ.")
+    added.add_argument("other", metavar="OTHER", help="A folder, or another image, to which the same options apply.")
+    added.add_argument(
+        "--ignore", choices=_FIELDS, action="append", default=[], help="Ignore this difference. Can be repeated."
+    )
     added = command("put", _put, "Copy a file or folder into the volume.")
     added.add_argument("source", metavar="SOURCE", help="File or folder of the host; links are followed.")
-    added.add_argument("path", metavar="PATH", help="Its path in the volume, or a directory to put a file into.")
+    added.add_argument("path", metavar="PATH", help="The path in the volume, or the directory for a file.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
     added.add_argument(
         "--in-place",
         action="store_true",
-        help="Replace files where they lie if there is no room for both; an interruption loses the old bytes.",
+        help="Overwrite the old content if there is no room for both; an interruption loses the old content.",
     )
     _add_timestamp(added, "now")
-    added = command("mkdir", _mkdir, "Make a directory and those above it.")
+    added = command("mkdir", _mkdir, "Make a directory and its missing parents.")
     added.add_argument("path", metavar="PATH", help="Directory of the volume.")
     _add_timestamp(added, "now")
     added = command("mv", _mv, "Rename a file or directory, or move it into another directory.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
-    added.add_argument("target", metavar="TARGET", help="Its new path, or a directory to move it into.")
+    added.add_argument("target", metavar="TARGET", help="The new path, or the directory to move it into.")
     added.add_argument("--force", action="store_true", help="Replace a file that exists.")
     added = command("rm", _rm, "Remove a file or directory.")
     added.add_argument("path", metavar="PATH", help="File or directory of the volume.")
-    added.add_argument("-r", "--recursive", action="store_true", help="Remove everything below it, too.")
+    added.add_argument("-r", "--recursive", action="store_true", help="Remove the whole tree.")
     added = command("info", _info, "Describe the volume.")
-    added.add_argument("--regions", action="store_true", help="Say where its metadata and files stand, too.")
-    command("check", _check, "List everything wrong with the volume.")
+    added.add_argument("--regions", action="store_true", help="Also list the byte ranges of metadata and files.")
+    command("check", _check, "List every defect of the volume; exit 1 if there is one.")
     return made
 
 
@@ -140,21 +155,28 @@ def _add_formatting(parser: CommandParser) -> None:
         "--size",
         type=size_argument,
         metavar="SIZE",
-        help="Size of the volume, such as 64M; format needs it for a new IMAGE.",
+        help="Size of the volume, such as 64M; required for a new IMAGE.",
     )
     parser.add_argument("--type", type=int, choices=(12, 16, 32), help="FAT type (default: by size).")
     parser.add_argument(
-        "--sector-size", type=size_argument, default=512, metavar="SIZE", help="512 (the default), 1024, 2048 or 4096."
+        "--sector-size",
+        type=size_argument,
+        default=512,
+        metavar="SIZE",
+        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: 512).",
     )
     parser.add_argument(
-        "--cluster-size", type=size_argument, metavar="SIZE", help="Bytes per cluster (default: by size)."
+        "--cluster-size", type=size_argument, metavar="SIZE", help="Cluster size, such as 4K (default: by size)."
     )
-    parser.add_argument("--label", default="", metavar="LABEL", help="Up to 11 ASCII characters.")
+    parser.add_argument("--label", default="", metavar="LABEL", help="Volume label of up to 11 ASCII characters.")
     parser.add_argument(
-        "--serial", type=_serial, metavar="HEX", help="Serial number in hexadecimal (default: derived)."
+        "--serial",
+        type=_serial,
+        metavar="HEX",
+        help="Serial number in hexadecimal (default: derived from the content).",
     )
     parser.add_argument(
-        "--hidden-sectors", type=int, metavar="N", help="Sectors before the volume (default: by --offset)."
+        "--hidden-sectors", type=int, metavar="N", help="Number of sectors before the volume (default: by --offset)."
     )
     parser.add_argument("--force", action="store_true", help="Write to an IMAGE that exists.")
     _add_timestamp(parser, "1980-01-01")
@@ -242,31 +264,28 @@ def _volume(options: argparse.Namespace) -> Iterator[Storage]:
 
 
 @contextmanager
-def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+def _opened(options: argparse.Namespace) -> Iterator[FatVolume]:
+    """The volume, as far as its image goes; a notice says when that ends too early."""
     with _volume(options) as storage:
-        reader = FatReader(storage, codepage=options.codepage, truncated=True)
-        if missing := reader.geometry.size - min(reader.geometry.size, storage.size):
-            notice(PROGRAM, f"{options.image} ends {missing} bytes before its volume does")
-        yield reader
+        volume = FatVolume(storage, codepage=options.codepage, truncated=True)
+        if volume.size > storage.size:
+            notice(PROGRAM, f"{options.image} ends {volume.size - storage.size} bytes before its volume does")
+        yield volume
+
+
+@contextmanager
+def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+    with _opened(options) as volume:
+        yield volume.reader
 
 
 @contextmanager
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
     with open_storage(options.image, writable=True) as opened:
-        _require_raw(opened.storage)
+        require_raw(opened.storage)
         volume = window(opened.storage, _place(options, opened.storage))
         yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
-
-
-def _require_raw(storage: Storage) -> None:
-    disk = in_place(storage)
-    if disk is None or disk.format != "raw":
-        kind = "compressed" if disk is None else disk.format
-        raise UnsupportedContainerError(
-            f"a {kind} image can be read, and not changed",
-            hint="make a raw image of it first, with qemu-img or gzip -d",
-        )
 
 
 # Making volumes
@@ -436,8 +455,7 @@ def _get_file(fs: FatReader, path: str, output: Path, *, force: bool) -> None:
 def _export(options: argparse.Namespace) -> int:
     from cloudboot_vfs.tar import write_tar  # brings tarfile
 
-    with _volume(options) as storage:
-        volume = FatVolume(storage, codepage=options.codepage)
+    with _opened(options) as volume:
         if options.output == "-":
             write_tar(volume, sys.stdout.buffer, options.path)
             sys.stdout.buffer.flush()
@@ -455,13 +473,13 @@ def _diff(options: argparse.Namespace) -> int:
     from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare
 
     with ExitStack() as stack:
-        volume = FatVolume(stack.enter_context(_volume(options)), codepage=options.codepage)
+        volume = stack.enter_context(_opened(options))
         other: Tree
         if os.path.isdir(options.other):
             other = FolderTree(options.other, follow=True)
         else:
             place = argparse.Namespace(**{**vars(options), "image": options.other})
-            other = VolumeTree(FatVolume(stack.enter_context(_volume(place)), codepage=options.codepage))
+            other = VolumeTree(stack.enter_context(_opened(place)))
         ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
         differences = list(compare(VolumeTree(volume), other, ignore=ignored))
     if options.json:
@@ -546,7 +564,7 @@ def _require_room(fs: FatReader, top: str, source: tree.DirectoryNode) -> None:
 
 
 def _into(fs: FatReader, path: str, name: str) -> str:
-    """``path``, or the path of ``name`` in the directory that stands there."""
+    """``path``, or the path of ``name`` in it if it is a directory."""
     require_length(path)
     return join(absolute(path), name) if fs.exists(path) and fs.stat(path).is_dir else absolute(path)
 

@@ -34,7 +34,7 @@ class Directory:
     Attributes:
         cluster: its first cluster; 0 for the fixed root directory.
         wide: whether first clusters have a high word: on FAT32.
-        extents: where its bytes stand in the volume.
+        extents: where its bytes are in the volume.
         data: those bytes.
         used_slots: slots before the one that ends the directory.
         labels: the slots of volume labels.
@@ -77,7 +77,7 @@ class Directory:
         return memoryview(self.data)[index * ENTRY_SIZE : (index + 1) * ENTRY_SIZE]
 
     def slot_offset(self, index: int) -> int:
-        """Where a slot stands in the volume, in bytes."""
+        """Where a slot is in the volume, in bytes."""
         position = index * ENTRY_SIZE
         for extent in self.extents:
             if position < extent.length:
@@ -194,7 +194,7 @@ def _behind_the_end(data: bytearray, end: int, codepage: str, report: Report) ->
             continue
         is_long = attributes & _LONG_NAME_MASK == names.ATTR_LONG_NAME
         if is_long or names.short_name_problem(bytes(slot[:11]), codepage) is None:
-            report("entry-after-end", "an entry stands behind the end mark of the directory", index)
+            report("entry-after-end", "an entry follows the end mark of the directory", index)
             return
 
 

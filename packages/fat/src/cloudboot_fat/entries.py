@@ -38,7 +38,7 @@ class DirEntry:
     """A file or directory as its directory describes it.
 
     ``index`` is the position of the short entry in its directory, in entries; ``slots`` counts it together with the
-    entries of the long name before it. ``offset`` is where the short entry stands in the volume, in bytes (``None``
+    entries of the long name before it. ``offset`` is where the short entry is in the volume, in bytes (``None``
     for the root directory, which has no entry). ``wide`` says that ``DIR_FstClusHI`` counts, which it does on FAT32
     alone: OS/2 and Windows NT keep the handle of extended attributes there on FAT12 and FAT16.
     """
@@ -126,7 +126,7 @@ def short_entry(short: bytes, attributes: int, cluster: int, size: int, stamp: t
 
 
 def first_cluster(record: DirectoryEntry, cluster: int, *, wide: bool) -> DirectoryEntry:
-    """``record`` with another first cluster; what else stands in ``DIR_FstClusHI`` stays."""
+    """``record`` with another first cluster; what else is in ``DIR_FstClusHI`` stays."""
     high = cluster >> 16 if wide else record.DIR_FstClusHI
     return replace(record, DIR_FstClusHI=high, DIR_FstClusLO=cluster & 0xFFFF)
 

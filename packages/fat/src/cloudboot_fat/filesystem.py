@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Slot(NamedTuple):
-    """Where the entry of a file or directory stands: the first cluster of its directory, and its position there."""
+    """Where the entry of a file or directory is: the first cluster of its directory, and its position there."""
 
     directory: int
     position: int
@@ -81,7 +81,7 @@ class FatFileSystem(FatReader):
 
         Raises:
             FileExistsError: it exists and ``overwrite`` is false.
-            IsADirectoryError: a directory stands there.
+            IsADirectoryError: the path is a directory.
             NoSpaceError: the volume or the directory is full.
             InvalidNameError, FileTooLargeError, FileNotFoundError, NotADirectoryError: the path or the content.
             TruncatedError, OSError: the content cannot be read.
@@ -132,7 +132,7 @@ class FatFileSystem(FatReader):
     # Parts of files
 
     def slot_of(self, path: str) -> Slot:
-        """Where the entry of a path stands.
+        """Where the entry of a path is.
 
         Raises:
             OptionError: it is the root directory, which has none.
@@ -145,7 +145,7 @@ class FatFileSystem(FatReader):
         """The entry in a slot.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
         """
         return self._in_slot(slot)[1]
 
@@ -239,7 +239,7 @@ class FatFileSystem(FatReader):
         """Set fields of the directory entry in ``slot``, under their names in the specification: ``DIR_Attr``, say.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
         """
         with self._change():
             parent, entry = self._in_slot(slot)
@@ -321,7 +321,7 @@ class FatFileSystem(FatReader):
         self._cache.pop(entry.cluster, None)
 
     def rename(self, old: str, new: str, *, overwrite: bool = False) -> DirEntry:
-        """Move a file or directory. Nothing may stand at ``new``, except what is moved, for another spelling.
+        """Move a file or directory. Nothing may be at ``new``, except what is moved, for another spelling.
 
         With ``overwrite`` a file takes the place of a file, and a directory that of an empty one: ``new`` names the old
         content or the new one, whatever interrupts the change.

@@ -1,4 +1,4 @@
-"""Where everything stands in a volume: pure arithmetic on the numbers of the boot sector.
+"""Where everything is in a volume: pure arithmetic on the numbers of the boot sector.
 
 fatgen103, "FAT Data Structure" and "FAT Type Determination".
 """
@@ -135,7 +135,7 @@ class Geometry:
 
     @property
     def extended_offset(self) -> int:
-        """Where the extended boot record stands in the boot sector."""
+        """Where the extended boot record is in the boot sector."""
         return BPB32_OFFSET + (BPB32.SIZE if self.fat_type == 32 else 0)
 
 

@@ -81,7 +81,7 @@ def checksum(short: bytes) -> int:
 
 
 def exact_short(name: str) -> bytes | None:
-    """``name`` as the 11 bytes of ``DIR_Name`` if it is a short name just as it stands, else ``None``."""
+    """``name`` as the 11 bytes of ``DIR_Name`` if it is a short name just as it is, else ``None``."""
     base, dot, extension = name.partition(".")
     if not 1 <= len(base) <= 8 or len(extension) > 3 or (dot and not extension):
         return None
@@ -158,7 +158,7 @@ def _oem(text: str) -> tuple[str, bool]:
 
 
 def display_short(raw: bytes, codepage: str, case: int = 0) -> str:
-    """The name a person sees for the 11 bytes of ``DIR_Name``; ``case`` is ``DIR_NTRes``.
+    """The name a user sees for the 11 bytes of ``DIR_Name``; ``case`` is ``DIR_NTRes``.
 
     Bytes a name cannot hold appear as U+FFFD, so that no path from a damaged volume has a separator in it.
     """

@@ -34,7 +34,7 @@ class ChangingVolume(Changing, Protocol):
         """Grows with every operation."""
 
     def content_of(self, node: Node) -> Storage:
-        """The bytes of an open file as they stand now."""
+        """The bytes of an open file as they are now."""
 
     def write_node(self, node: Node, offset: int | None, data: Buffer) -> int:
         """Write into an open file, at its end for ``None``; gives the position behind what was written."""

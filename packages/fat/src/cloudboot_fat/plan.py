@@ -73,7 +73,7 @@ class FormatOptions:
         cluster_size: bytes, a power of two up to 32 KiB; ``None`` takes the specification's tables.
         label: up to 11 ASCII characters; stored in upper case.
         serial: 32-bit volume serial number; ``None`` derives it from everything else.
-        timestamp: of every entry; without a zone it is stored as it stands, else as UTC.
+        timestamp: of every entry; without a zone it is stored as it is, else as UTC.
         hidden_sectors: sectors (of ``sector_size``) before the volume on its disk: the partition's first LBA.
         fats: copies of the FAT, 1 or 2.
         root_entries: of the fixed root directory of FAT12 and FAT16, filling whole sectors; ``None`` takes 512, or more

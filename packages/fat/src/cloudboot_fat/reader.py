@@ -45,7 +45,7 @@ class Region(NamedTuple):
 
 
 def backup_hint(storage: Storage) -> str | None:
-    """Where a whole backup of the boot sector of a FAT32 volume stands, said for a person; ``None`` without one."""
+    """Where a whole backup of the boot sector of a FAT32 volume is, said for a person; ``None`` without one."""
     for sector_size in (512, 1024, 2048, 4096):
         offset = _BACKUP_SECTOR * sector_size
         if offset + 512 > storage.size:
@@ -56,7 +56,7 @@ def backup_hint(storage: Storage) -> str | None:
             continue
         if found.fat_type == 32 and (found.sector_size, found.backup_sector) == (sector_size, _BACKUP_SECTOR):
             return (
-                f"a whole backup of the boot sector stands at byte {offset} of the volume; copied to the start, as by "
+                f"a complete backup of the boot sector is at byte {offset} of the volume; copied to the start, as by "
                 f"dd bs={sector_size} skip={_BACKUP_SECTOR} count=1 conv=notrunc, it makes the volume readable"
             )
     return None
@@ -147,7 +147,7 @@ class FatReader:
         """The entry of a path.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: there is none.
+            FileNotFoundError, NotADirectoryError: there is no such path.
         """
         trail = [self._root_entry()]
         for name in split(path):
@@ -229,7 +229,11 @@ class FatReader:
             kept -= len(self._cache.popitem(last=False)[1].data)
 
     def directory_extents(self, cluster: int) -> list[Extent]:
-        """Where the bytes of the directory that starts at ``cluster`` stand."""
+        """The byte ranges of the directory that starts at ``cluster``.
+
+        Raises:
+            DirectoryError: the directory has more bytes than FAT allows.
+        """
         geometry = self.geometry
         if cluster == 0 and geometry.fat_type != 32:
             return [Extent(geometry.root_offset, geometry.root_entries * ENTRY_SIZE)]
@@ -242,7 +246,7 @@ class FatReader:
         return [self.run_extent(run) for run in runs]
 
     def run_extent(self, run: Run) -> Extent:
-        """Where the clusters of a run stand."""
+        """Where the clusters of a run are."""
         return Extent(self.geometry.cluster_offset(run.cluster), run.length * self.geometry.cluster_size)
 
     def _root_entry(self) -> DirEntry:
@@ -263,12 +267,12 @@ class FatReader:
     # Files
 
     def extents(self, path: str) -> list[Extent]:
-        """Where the bytes of a file or directory stand, in order; those of a file end with its last byte."""
+        """Where the bytes of a file or directory are, in order; those of a file end with its last byte."""
         entry = self.stat(path)
         return self._enter(entry, path).extents if entry.is_dir else self.file_extents(entry)
 
     def file_extents(self, entry: DirEntry) -> list[Extent]:
-        """Where the bytes of a file stand.
+        """Where the bytes of a file are.
 
         Raises:
             ChainError: its chain is damaged, or too short for its size.
@@ -300,7 +304,12 @@ class FatReader:
         )
 
     def file_storage(self, path: str) -> ExtentStorage:
-        """A file as a storage: positional reads, without copies."""
+        """A file as a storage: positional reads, without copies.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            IsADirectoryError: ``path`` is a directory.
+        """
         entry = self.stat(path)
         if entry.is_dir:
             raise errors.IsADirectoryError("is a directory", field=path)

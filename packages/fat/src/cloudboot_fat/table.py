@@ -46,7 +46,7 @@ def _decode12(raw: bytes) -> Entries:
 
 
 def encode(entries: Entries, fat_type: FatType) -> bytes:
-    """``entries`` as they stand on disk; on FAT12 an odd last one takes two bytes."""
+    """``entries`` as they are on disk; on FAT12 an odd last one takes two bytes."""
     if fat_type == 12:
         return _encode12(entries)
     stored = array("H", entries) if fat_type == 16 else entries

@@ -74,6 +74,6 @@ def moment(nanoseconds: int) -> dt.datetime:
         RangeError: no calendar has it.
     """
     try:
-        return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=nanoseconds // 1000)  # noqa: DTZ001
+        return dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=nanoseconds // 1000)  # noqa: DTZ001 -- as above
     except OverflowError as error:
         raise RangeError("FAT stores the years 1980 to 2107", field="timestamp", actual=nanoseconds) from error

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from .content import Content
 
-    #: What stands at which path. ``None`` makes a directory, a host folder its whole tree.
+    #: What is at which path. ``None`` makes a directory, a host folder its whole tree.
     Paths = Mapping[str, Content | None]
-    #: A folder or a tar archive of the host, an open archive, or what stands at which path.
+    #: A folder or a tar archive of the host, an open archive, or what is at which path.
     Tree = str | os.PathLike[str] | BinaryIO | Paths
 
 
@@ -70,7 +70,7 @@ class DirectoryNode:
 
 @contextlib.contextmanager
 def opened(tree: Tree) -> Iterator[str | os.PathLike[str] | Paths]:
-    """A tree as :func:`load` takes it, with the archive that it stands in open inside.
+    """A tree as :func:`load` takes it, with the archive that it is in open inside.
 
     FAT has no links: a hard link of an archive is a file of its own, a symbolic link what it leads to in the archive.
 
@@ -128,7 +128,7 @@ def _parent(root: DirectoryNode, parts: list[str], path: str) -> DirectoryNode:
             child = DirectoryNode(name)
             node.add(child, path)
         if not isinstance(child, DirectoryNode):
-            raise errors.NotADirectoryError("a file stands where a directory is needed", field=path, actual=name)
+            raise errors.NotADirectoryError("a file is where a directory is needed", field=path, actual=name)
         node = child
     return node
 

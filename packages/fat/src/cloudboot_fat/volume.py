@@ -54,9 +54,9 @@ _MODES = frozenset({"r", "r+", "w", "w+", "x", "x+", "a", "a+"})
 class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
     """A FAT12, FAT16 or FAT32 volume to read."""
 
-    def __init__(self, storage: Storage, *, codepage: str = "cp437") -> None:
+    def __init__(self, storage: Storage, *, codepage: str = "cp437", truncated: bool = False) -> None:
         """Read the volume in ``storage``; arguments and errors are those of :class:`~cloudboot_fat.FatReader`."""
-        self._reader = FatReader(storage, codepage=codepage)
+        self._reader = FatReader(storage, codepage=codepage, truncated=truncated)
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +88,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """The number of the file or directory at ``path``.
 
         Raises:
-            FileNotFoundError, NotADirectoryError: there is none.
+            FileNotFoundError, NotADirectoryError: there is no such path.
         """
         return _number(self._reader.stat(path))
 
@@ -96,7 +96,7 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
         """Whether there is something at ``path``."""
         return self._reader.exists(path)
 
-    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002
+    def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:  # noqa: ARG002 -- as above
         """The facts of the file or directory at ``path``; errors as :meth:`find`."""
         entry = self._reader.stat(path)
         return self._status(_number(entry), entry.record)
@@ -179,8 +179,8 @@ class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
             raise ContentSizeError(f"{path}: too large", expected=f"at most {limit}", actual=content.size)
         return content.read_at(0, content.size)
 
-    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002
-        """Where the bytes of a file or directory stand in the volume, in order."""
+    def extents(self, path: str, *, follow_symlinks: bool = True) -> list[Extent]:  # noqa: ARG002 -- as above
+        """Where the bytes of a file or directory are in the volume, in order."""
         return [Extent(extent.offset, extent.length) for extent in self._reader.extents(path)]
 
     def regions(self) -> Iterator[Region]:
@@ -257,7 +257,7 @@ class WritableFatVolume(FatVolume):
 
     # Files
 
-    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002
+    def open_file(self, path: str, mode: str = "rb", *, replacing: bool = False) -> LiveFile:  # noqa: ARG002 -- no reserve
         """A file as a seekable raw stream, in one of the binary modes of :func:`io.open`.
 
         A write is one operation. As with POSIX, ``wb`` cuts a file at once; :meth:`write_file` replaces one whole.
@@ -289,7 +289,7 @@ class WritableFatVolume(FatVolume):
             )  # fmt: skip
 
     def content_of(self, node: Node) -> ExtentStorage:
-        """The bytes of an open file as they stand now.
+        """The bytes of an open file as they are now.
 
         Raises:
             StaleFileError: it was removed.
@@ -381,7 +381,7 @@ class WritableFatVolume(FatVolume):
             if not mode & 0o200:
                 self._set_read_only(path, read_only=True)
 
-    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002
+    def makedirs(self, path: str, mode: int = 0o755, *, exist_ok: bool = False) -> None:  # noqa: ARG002 -- no modes
         """Make a directory and those above it that are missing."""
         with self._operations.operation():
             if not exist_ok and self._reader.exists(path):
@@ -459,7 +459,7 @@ class WritableFatVolume(FatVolume):
         flags = entry.record.DIR_Attr & ~entries.ATTR_READ_ONLY | (entries.ATTR_READ_ONLY if read_only else 0)
         self._files.change_entry(self._files.slot_of(path), DIR_Attr=flags)
 
-    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002
+    def chown(self, path: str, uid: int | None = None, gid: int | None = None) -> None:  # noqa: ARG002 -- no owners
         """Nothing but a look whether ``path`` exists: FAT stores no owners."""
         with self.lock:
             self.find(path)

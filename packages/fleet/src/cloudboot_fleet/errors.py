@@ -68,7 +68,7 @@ class PinError(FleetError):
 
 
 class ResourceError(FleetError):
-    """No worker has what a cell needs, so that it would wait for ever."""
+    """No worker has what a cell needs, so that it would wait forever."""
 
     exit_code = USAGE
 

@@ -2,7 +2,7 @@
 
 :func:`plan` turns :class:`PartitionSpec` objects into a :class:`Table` without touching a disk; :func:`create` writes
 one; :func:`read` gives the table of a disk after verifying it; :func:`check` lists everything wrong with both copies;
-:func:`repair` rebuilds one from the other; :func:`grow` and :func:`resize` change a table where it stands. A
+:func:`repair` rebuilds one from the other; :func:`grow` and :func:`resize` change a table where it is. A
 :class:`Partition` opens as a window, a file or a memoryview. :func:`read_partitions` also reads disks with a plain MBR.
 """
 

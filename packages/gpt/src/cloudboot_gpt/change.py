@@ -1,4 +1,4 @@
-"""Change a table where it stands: fit it to its disk, and move the end of a partition.
+"""Change a table where it is: fit it to its disk, and move the end of a partition.
 
 Both copies are rewritten, the backup first: what is interrupted leaves one whole copy, and :func:`repair` finishes.
 Entries keep every byte but the one field that changes.
@@ -94,7 +94,7 @@ def resize(
 
     ``size`` is in bytes, rounded up to whole blocks; ``None`` takes all free blocks behind the partition. What is in
     the partition is not touched: a file system must be shrunk before, and can be grown afterwards. ``force`` allows a
-    smaller size, which cuts off what stands at the end. A hybrid MBR that lists the partition follows.
+    smaller size, which cuts off what is at the end. A hybrid MBR that lists the partition follows.
 
     Raises:
         HeaderError, EntryArrayError, DisagreementError: the copies are not whole and equal: repair them first.
@@ -148,7 +148,7 @@ def _new_end(primary: Copy, number: int, size: int | None, *, force: bool) -> tu
         )  # fmt: skip
     if last < partition.last_lba and not force:
         raise SpecificationError(
-            "a smaller partition loses what stands at its end", partition=number,
+            "a smaller partition loses the data at its end", partition=number,
             expected=f"at least {partition.size} bytes", actual=size,
             hint="shrink what is in the partition first, then use --force",
         )  # fmt: skip

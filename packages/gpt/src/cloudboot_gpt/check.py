@@ -55,7 +55,7 @@ def check(source: Source, *, sector_size: int | None = None) -> list[Finding]:
 
 
 def notices(source: Source, *, sector_size: int | None = None) -> list[str]:
-    """What a person who looks at a table should know about its disk: one sentence each, with the command that helps.
+    """What a user of a table should know about its disk: one sentence each, with the command that helps.
 
     Raises:
         TruncatedDiskError: the disk is too small for any table.

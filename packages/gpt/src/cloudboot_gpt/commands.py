@@ -21,7 +21,7 @@ from cloudboot_base.command import (
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks, descriptor_of
-from cloudboot_disk_image import UnsupportedContainerError, choose, in_place, open_disk
+from cloudboot_disk_image import choose, open_disk, require_raw
 
 from . import partition_types
 from .change import grow, resize
@@ -45,27 +45,44 @@ if TYPE_CHECKING:
 PROGRAM = "cloudboot-gpt"
 
 
+_EXAMPLES = {
+    "create disk.img --partition esp:64M:EFI --partition freebsd-ufs:1G:root": "Make a disk with two partitions.",
+    "create disk.img --partition esp::EFI:esp.fat": "Make a disk whose ESP holds the file esp.fat.",
+    "show disk.img --json": "Print the table as JSON.",
+    "grow disk.img --size 4G --dry-run": "Print what would be written if the disk had 4 GiB.",
+    "extract disk.qcow2 freebsd-ufs root.img": "Copy the first partition of that type into a file.",
+}
+
+
 def program() -> Program:
     """The command lines of this package."""
-    made = Program(PROGRAM, "cloudboot-gpt", "Create, read, check and repair GUID partition tables.")
+    made = Program(
+        PROGRAM, "cloudboot-gpt", "Create, read, check and repair GUID partition tables.", examples=_EXAMPLES
+    )
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
         added = made.command(name, main, purpose)
         added.add_argument("image", metavar="IMAGE", help="Disk image or block device.")
-        added.add_argument("--sector-size", type=int, choices=SECTOR_SIZES, help="Logical block size in bytes.")
+        added.add_argument(
+            "--sector-size", type=int, choices=SECTOR_SIZES, help="Logical block size in bytes (default: found)."
+        )
         return added
 
-    _add_reading(command("show", _show, "Print the partition table, and what does not fit the disk."))
-    command("check", _check, "List everything wrong with both copies of the table and with the MBR.")
-    added = command("repair", _repair, "Rebuild what is damaged from the other copy of the table.")
-    _add_changing(added, "Write over blocks that hold something that is not the table's.")
-    added = command("grow", _grow, "Fit the table to a disk that has grown: the backup moves to its end.")
-    added.add_argument("--size", type=size_argument, metavar="SIZE", help="Make the image file so large first.")
-    _add_changing(added, "Write over what stands at the end of the disk.")
-    added = command("resize", _resize, "Move the end of a partition; what is in the partition is not touched.")
+    _add_reading(command("show", _show, "Print the partition table, with a warning if it does not fit the disk."))
+    command("check", _check, "List every defect of both copies of the table and of the MBR.")
+    added = command("repair", _repair, "Rebuild a damaged copy of the table from the other copy.")
+    _add_changing(added, "Overwrite blocks that contain other data.")
+    added = command(
+        "grow", _grow, "Extend the table to a disk that has grown; the backup moves to the end of the disk."
+    )
+    added.add_argument(
+        "--size", type=size_argument, metavar="SIZE", help="Extend the image file to this size first, such as 4G."
+    )
+    _add_changing(added, "Overwrite other data at the end of the disk.")
+    added = command("resize", _resize, "Move the end of a partition; the content of the partition is not changed.")
     added.add_argument("partition", metavar="PARTITION", help="Its number, name, GUID or type (an alias or a GUID).")
-    added.add_argument("size", metavar="SIZE", help="The new size, such as 2G, or max for all free blocks behind it.")
-    _add_changing(added, "Allow a smaller size, which cuts off what stands at the end.")
+    added.add_argument("size", metavar="SIZE", help="The new size, such as 2G, or max for all free blocks after it.")
+    _add_changing(added, "Allow a smaller size; the data at the end is no longer part of the partition.")
     added = command("extract", _extract, "Copy one partition into a file.")
     added.add_argument("partition", metavar="PARTITION", help="Its number, name, GUID or type (an alias or a GUID).")
     added.add_argument("output", metavar="OUTPUT", help="File to write.")
@@ -80,15 +97,19 @@ def _add_reading(parser: CommandParser) -> None:
         "--backup",
         choices=get_args(BackupPolicy),
         default="allow",
-        help="Read the backup never, if the primary is damaged, always, or demand that both agree (default: allow).",
+        help="Do not read the backup (ignore), read it if the primary is damaged (allow), read only the backup (only), "
+        "or require that both copies are valid and equal (default: allow).",
     )
     parser.add_argument(
-        "--mbr", choices=get_args(MBRPolicy), default="hybrid", help="What LBA 0 has to be (default: hybrid)."
+        "--mbr",
+        choices=get_args(MBRPolicy),
+        default="hybrid",
+        help="Which MBR is accepted at LBA 0; ignore accepts any (default: hybrid).",
     )
 
 
 def _add_changing(parser: CommandParser, force: str) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="Say what would be written and write nothing.")
+    parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
     parser.add_argument("--force", action="store_true", help=force)
 
 
@@ -98,14 +119,16 @@ def _add_creating(parser: CommandParser) -> None:
         action="append",
         default=[],
         metavar="TYPE:SIZE[:NAME[:FILE]]",
-        help="A partition: type alias or GUID; size as 64K, 16M or 2G, empty for the FILE's or, with --size, the rest; "
-        "FILE is copied into it. May be repeated.",
+        help="A partition. TYPE is an alias such as esp, or a GUID. SIZE is 64K, 16M or 2G; if it is empty, the size "
+        "is that of FILE or, with --size, the rest of the disk. FILE is copied into the partition. Can be repeated.",
     )
     parser.add_argument("--size", type=size_argument, metavar="SIZE", help="Size of the disk (default: the smallest).")
-    parser.add_argument("--entries", type=int, default=128, metavar="N", help="Entries of the table (default: 128).")
-    parser.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this text and not from the content.")
+    parser.add_argument(
+        "--entries", type=int, default=128, metavar="N", help="Number of entries in the table (default: 128)."
+    )
+    parser.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this text, not from the content.")
     parser.add_argument("--force", action="store_true", help="Replace IMAGE if it exists.")
-    parser.add_argument("--dry-run", action="store_true", help="Print the table and write nothing.")
+    parser.add_argument("--dry-run", action="store_true", help="Print the table; write nothing.")
 
 
 # Reading
@@ -166,13 +189,7 @@ def _extract(options: argparse.Namespace) -> int:
 
 def _require_raw(path: str) -> None:
     with open_storage(path) as opened:
-        disk = in_place(opened.storage)
-    if disk is None or disk.format != "raw":
-        kind = "compressed" if disk is None else disk.format
-        raise UnsupportedContainerError(
-            f"a {kind} image can be read, and not changed",
-            hint="make a raw image of it first, with qemu-img or gzip -d",
-        )
+        require_raw(opened.storage)
 
 
 def _repair(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""One copy of the table as it stands on a disk: header, entry array, and everything that is wrong with them."""
+"""One copy of the table as it is on a disk: header, entry array, and everything that is wrong with them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Copy:
 
 
 def load_copy(storage: Storage, sector_size: int, name: CopyName, lba: int) -> Copy:
-    """The copy whose header stands at ``lba``, which is on the disk; its faults are collected, not raised."""
+    """The copy whose header is at ``lba``, which is on the disk; its faults are collected, not raised."""
     place = Place(name, lba, sector_size, storage.size // sector_size)
     block = storage.read_at(lba * sector_size, sector_size)
     copy = Copy(place, block, GPTHeader.unpack_from(block, base=lba * sector_size))

@@ -14,7 +14,7 @@
     |   +-- RevisionError
     |   +-- HeaderSizeError
     |   +-- HeaderChecksumError
-    |   +-- MyLBAError                       the header says it stands somewhere else
+    |   +-- MyLBAError                       the header says it is somewhere else
     |   +-- AlternateLBAError                the other header cannot be, or is not, where this one says
     |   +-- UsableRangeError                 FirstUsableLBA and LastUsableLBA make no sense
     |   +-- DiskGUIDError                    the disk has no GUID
@@ -161,7 +161,7 @@ class HeaderChecksumError(HeaderError):
 
 
 class MyLBAError(HeaderError):
-    """The header belongs to another block than the one it stands in."""
+    """The header belongs to another block than the one it is in."""
 
     kind = "header-my-lba"
 

@@ -47,7 +47,7 @@ def partition_guid(disk: UUID, number: int) -> UUID:
 
 
 def content_digest(content: bytes | Storage, size: int) -> bytes:
-    """The SHA-256 digest that stands for a partition of ``size`` bytes.
+    """The SHA-256 digest that represents a partition of ``size`` bytes.
 
     ``bytes`` are such a digest already. A storage is hashed as it will lie in the partition, that is followed by zeros
     up to ``size``, so that hashing a file before it is copied and the partition afterwards give the same digest.

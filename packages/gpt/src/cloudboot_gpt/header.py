@@ -44,7 +44,7 @@ _OFFSETS: Final = GPTHeader.LAYOUT.offsets
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which copy a header is, and the disk it stands on."""
+    """Which copy a header is, and the disk it is on."""
 
     copy: CopyName
     lba: int

@@ -24,7 +24,7 @@ from .errors import (
 )
 from .mbr import PROTECTIVE, SIGNATURE, record_offset
 from .records import MasterBootRecord
-from .table import SECTOR_SIZES
+from .table import SECTOR_SIZES, require_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,8 +95,9 @@ class MBRPartition:
         """The partition's bytes as a storage, writable if the disk's is.
 
         Raises:
-            TruncatedError: ``storage`` ends before the partition does.
+            TruncatedDiskError: ``storage`` ends before the partition does.
         """
+        require_inside(storage, self.number, self.offset, self.size)
         return Window(storage, self.offset, self.size)
 
     def as_dict(self) -> dict[str, object]:
@@ -159,7 +160,7 @@ def read_mbr(source: Source, *, sector_size: int = 512) -> MBRTable:
 
     Raises:
         MBRSignatureError: LBA 0 does not end in 55 AA.
-        MBRError: it does, but what stands there is a boot sector and no MBR, or an MBR that only protects a GPT.
+        MBRError: it does, but what is there is a boot sector and no MBR, or an MBR that only protects a GPT.
         SpecificationError: not a sector size.
         TruncatedDiskError: the disk is shorter than a block.
         OSError: the path cannot be opened.

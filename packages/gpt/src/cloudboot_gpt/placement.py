@@ -1,4 +1,4 @@
-"""Where an entry array stands or may be written, and whether blocks hold what is not the table's.
+"""Where an entry array is or may be written, and whether blocks hold what is not the table's.
 
 A lost header does not say where its array was. ``sgdisk --move-main-table`` puts it anywhere before FirstUsableLBA, so
 that a boot loader has the blocks behind LBA 1; libfdisk leaves the array at LBA 2 and puts FirstUsableLBA at 1 MiB. So
@@ -39,13 +39,13 @@ def find_array(
     for lba in candidates:
         if first <= lba <= end - blocks and storage.read_at(lba * sector_size, len(array)) == array:
             return lba
-    # An empty array looks like any unused blocks: it stands where it usually does, or it cannot be told.
+    # An empty array looks like any unused blocks: it is where it usually does, or it cannot be told.
     lead = next((at for at in range(0, len(array), sector_size) if any(array[at : at + sector_size])), None)
     if lead is None:
         return None
     needle = array[lead : lead + sector_size]
     limit = min(end, first + _SEARCH_LIMIT // sector_size)
-    # A disk full of copies of that one block must not take for ever.
+    # A disk full of copies of that one block must not take forever.
     for at in itertools.islice(_blocks_like(storage, needle, sector_size, first, limit), _MOST_COMPARISONS):
         lba = at - lead // sector_size
         if first <= lba <= end - blocks and storage.read_at(lba * sector_size, len(array)) == array:
@@ -96,7 +96,7 @@ def choose_place(
     copy: CopyName,
     force: bool,
 ) -> int:
-    """Where to write ``array`` whose header is lost: where it stands, or else the first free one of ``candidates``.
+    """Where to write ``array`` whose header is lost: where it is, or else the first free one of ``candidates``.
 
     ``bounds`` are the first block it may take and the one after the last.
 
@@ -131,7 +131,7 @@ def require_own(storage: Storage, array: bytes, sector_size: int, lba: int, *, c
         return
     block = foreign_block(found, array, sector_size)
     if block is not None:
-        raise _occupied(copy, lba + block, sector_size, "something stands in the unused part of the entry array")
+        raise _occupied(copy, lba + block, sector_size, "the unused part of the entry array contains data")
 
 
 def own_blocks(backup: Copy) -> list[range]:
@@ -152,7 +152,7 @@ def require_empty(storage: Storage, sector_size: int, blocks: range, own: Sequen
     if used is None:
         return
     if storage.read_at(used * sector_size, 8) == b"conectix":
-        message, hint = "a VHD footer stands where the backup table goes", "convert the image to a raw one first"
+        message, hint = "a VHD footer is at the place of the backup table", "convert the image to a raw one first"
     else:
         message, hint = "the blocks where the backup table goes are in use", None
     raise _occupied("backup", used, sector_size, message, hint)

@@ -3,7 +3,8 @@
 Rules, in this order:
 
 - both copies are whole and agree: only the MBR can need work;
-- both are whole and differ: refused, since nothing on the disk says which is meant;
+- both are whole and differ in nothing but where the primary says that the backup is: it is where it was found;
+- both are whole and differ in more: refused, since nothing on the disk says which is meant;
 - one is whole: the other becomes its mirror;
 - none is whole: a valid header of one copy and an entry array of the other that has the CRC this header wants are
   together one whole table. Anything less is refused.
@@ -92,7 +93,7 @@ def _table_writes(storage: Storage, sector_size: int, *, force: bool) -> tuple[l
     for copy, lba, alternate, array_lba in mirrors:
         mirror = dataclasses.replace(header, MyLBA=lba, AlternateLBA=alternate, PartitionEntryLBA=array_lba)
         block = header_block(mirror, sector_size, source.block[GPTHeader.SIZE : header.HeaderSize])
-        # What stands in the block after HeaderSize is no damage to the header; see ReservedError.
+        # What is in the block after HeaderSize is no damage to the header; see ReservedError.
         intact = storage.read_at(lba * sector_size, header.HeaderSize) == block[: header.HeaderSize]
         if storage.read_at(array_lba * sector_size, len(array)) != array:
             require_own(storage, array, sector_size, array_lba, copy=copy, force=force)
@@ -166,8 +167,12 @@ def _require_room(array: bytes, lost: Copy, first: int, end: int) -> None:
 def _source(storage: Storage, primary: Copy, backup: Copy) -> tuple[Copy, bytes]:
     """The copy whose header is right, and the entry array that goes with it."""
     if primary.whole and backup.whole:
-        for fault in disagreements(primary, backup):
-            raise fault
+        differences = list(disagreements(primary, backup))
+        for fault in differences:
+            if fault.field != "AlternateLBA":
+                raise fault
+        if differences:
+            return backup, backup.array
     if primary.whole and not primary.truncation:
         return primary, primary.array
     if backup.whole:

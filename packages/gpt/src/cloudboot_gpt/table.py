@@ -12,6 +12,7 @@ from cloudboot_base import MemoryStorage, StorageFile, Window, WritableStorage
 from cloudboot_base.storage import descriptor_of, view_of
 
 from . import partition_types
+from .errors import PartitionRangeError, TruncatedDiskError
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -80,8 +81,10 @@ class Partition:
         """The partition's bytes as a storage, writable if the disk's is.
 
         Raises:
-            TruncatedError: ``storage`` ends before the partition does.
+            PartitionRangeError: the partition ends before it starts.
+            TruncatedDiskError: ``storage`` ends before the partition does.
         """
+        require_inside(storage, self.number, self.offset, self.size)
         return Window(storage, self.offset, self.size)
 
     def open(self, storage: Storage, *, writable: bool = False) -> io.BufferedIOBase:
@@ -197,6 +200,22 @@ class Table:
             "entries_lba": self.entries_lba,
             "partitions": [partition.as_dict() for partition in self.partitions],
         }
+
+
+def require_inside(storage: Storage, number: int, offset: int, size: int) -> None:
+    """Refuse partition ``number``, which has ``size`` bytes from ``offset`` on, if the disk does not have these bytes.
+
+    Raises:
+        PartitionRangeError: the partition ends before it starts.
+        TruncatedDiskError: ``storage`` ends before the partition does.
+    """
+    if size < 0:
+        raise PartitionRangeError("the partition ends before it starts", partition=number)
+    if offset + size > storage.size:
+        raise TruncatedDiskError(
+            "the disk ends before the partition does", partition=number, offset=offset,
+            expected=f"{offset + size} bytes", actual=storage.size,
+        )  # fmt: skip
 
 
 def blocks_for(size: int, sector_size: int) -> int:

@@ -80,7 +80,7 @@ class OciError(Error):
 
     ``reference`` is the image as the caller named it (never with credentials), ``digest`` the content concerned,
     ``offset`` in bytes from the start of that content; ``expected`` and ``actual`` are the values compared. ``hint``
-    says what a person can do next. ``exit_code`` is what the command ends with.
+    says what the user can do next. ``exit_code`` is what the command ends with.
     """
 
     def __init__(

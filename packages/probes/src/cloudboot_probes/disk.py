@@ -57,7 +57,7 @@ class Disk:
         """Read the partition table, both copies of it.
 
         Raises:
-            GPTError: there is none, or one copy is damaged or differs from the other.
+            GPTError: there is no table, or one copy is damaged or differs from the other.
         """
         return cls(storage, gpt.read(storage, backup="require", strict=True))
 
@@ -219,7 +219,7 @@ def root_extents(volume: ufs2.UFS2) -> Iterator[tuple[str, bool, int, int]]:
 def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
     """The same of an NTFS volume: its system files, and the contents of files.
 
-    What stands in a record belongs to the MFT, and hard links count once. The content of a file that Windows compressed
+    What is in a record belongs to the MFT, and hard links count once. The content of a file that Windows compressed
     is in another stream.
     """
     for region in volume.regions():

@@ -179,7 +179,7 @@ class Play:
         """Wait for the first picture.
 
         Raises:
-            ExpectTimeoutError: there is none in time.
+            ExpectTimeoutError: it does not appear in time.
             MachineEndedError: the guest ended before.
         """
         from cloudboot_doom_oracle.gates.tolerant import canvas_of

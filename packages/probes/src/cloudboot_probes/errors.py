@@ -121,7 +121,7 @@ class BootError(GateFailedError):
     """The machine did something else than to boot.
 
     ``verdict`` is the stable name of the kind of failure, ``screen`` the last screenful of the serial line,
-    ``try_next`` what a person can do, most promising first.
+    ``try_next`` what the user can do, most promising first.
     """
 
     verdict: ClassVar[str] = "boot-failed"

@@ -149,7 +149,7 @@ def _tree_entries(top: Path) -> Iterator[ManifestEntry]:
 
 
 def _host_entry(path: str, host: Path, status: os.stat_result, names: Counter[tuple[int, int]]) -> ManifestEntry:
-    """``names`` counts how often an inode stands in the tree: a file's other names may lie outside it."""
+    """``names`` counts how often an inode is in the tree: a file's other names may lie outside it."""
     size = links = sha256 = target = None
     if stat.S_ISREG(status.st_mode):
         size, sha256 = account_of_file(host)

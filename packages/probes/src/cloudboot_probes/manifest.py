@@ -118,7 +118,7 @@ class Manifest:
 
 
 class _Table:
-    """A JSON object from a stranger, whose members are taken by name and type."""
+    """A JSON object from an untrusted source, whose members are taken by name and type."""
 
     def __init__(self, value: object, where: str) -> None:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What QEMU needs to be told for each architecture. A row stands here only if its firmware has been booted with it."""
+"""What QEMU needs to be told for each architecture. A row is here only if its firmware has been booted with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Architecture:
     """One row of the table; ``name`` is Debian's name of the architecture.
 
-    ``machine_types`` are names as they stand in QEMU's firmware descriptors, matched against their patterns.
+    ``machine_types`` are names as they are in QEMU's firmware descriptors, matched against their patterns.
     ``firmware`` are (executable, variable store) pairs to look for where no descriptor fits, best first; an empty
     second part is an executable that needs none. ``ram`` gives (guest physical address, offset in the RAM, length) of
     each part of so many bytes of RAM; ``None`` where that was not looked up.

@@ -31,30 +31,54 @@ def program() -> Program:
         PROGRAM, "cloudboot-qemu", "Run QEMU machines with UEFI firmware.",
         exit_codes={
             CHECK_FAILED: "The text did not appear, or there is no firmware.",
-            _MACHINE: "The machine could not be started, or broke down.",
+            _MACHINE: "The machine could not be started, or failed.",
+        },
+        examples={
+            "firmware --architecture arm64": "List the firmware for arm64 guests.",
+            "run disk.img --expect 'login:' --timeout 60": "Start a disk and exit with 0 when the text appears.",
         },
     )  # fmt: skip
-    firmware = made.command("firmware", _firmware, "List the firmware found; a star marks what fits a plain machine.")
-    firmware.add_argument("--arch", choices=tuple(ARCHITECTURES), help="Only firmware of this architecture.")
+    firmware = made.command(
+        "firmware", _firmware, "List the installed firmware; a star marks firmware that a machine can use."
+    )
+    firmware.add_argument(
+        "--architecture", choices=tuple(ARCHITECTURES), help="List only firmware of this architecture."
+    )
     run = made.command("run", _run, "Run a disk image and copy its console to stdout.")
     run.add_argument("image", metavar="IMAGE", help="Raw disk image or block device.")
-    run.add_argument("--arch", choices=tuple(ARCHITECTURES), default="amd64", help="Architecture (default: amd64).")
     run.add_argument(
-        "--accel", choices=("tcg", "kvm", "auto"), default="tcg",
-        help="Emulate, use KVM, or use KVM where it runs guest code (default: tcg).",
-    )  # fmt: skip
-    run.add_argument("--memory", type=_memory, default=1 << 30, metavar="MIB|SIZE", help="Memory (default: 1024).")
-    run.add_argument(
-        "--timeout", type=seconds_argument, default=_FOREVER, metavar="SECONDS", help="Time limit (default: none)."
+        "--architecture", choices=tuple(ARCHITECTURES), default="amd64", help="Architecture (default: amd64)."
     )
-    run.add_argument("--expect", type=_pattern, metavar="REGEX", help="Succeed when this appears on the console.")
-    run.add_argument("--interface", choices=_INTERFACES, default="virtio", help="How the guest sees the disk.")
-    run.add_argument("--writable", action="store_true", help="Let the guest change the image.")
+    run.add_argument(
+        "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: tcg).",
+    )  # fmt: skip
+    run.add_argument(
+        "--memory",
+        type=_memory,
+        default=1 << 30,
+        metavar="MIB|SIZE",
+        help="Memory in MiB, or with a unit, such as 2G (default: 1024).",
+    )
+    run.add_argument(
+        "--timeout",
+        type=seconds_argument,
+        default=_FOREVER,
+        metavar="SECONDS",
+        help="Time limit from power-on (default: none).",
+    )
+    run.add_argument(
+        "--expect", type=_pattern, metavar="REGEX", help="Exit with 0 when a match appears on the console."
+    )
+    run.add_argument(
+        "--interface", choices=_INTERFACES, default="virtio", help="The disk's interface (default: virtio)."
+    )
+    run.add_argument("--writable", action="store_true", help="Allow the guest to change the image.")
     return made
 
 
 def _firmware(options: argparse.Namespace) -> int:
-    found = list_firmware(options.arch)
+    found = list_firmware(options.architecture)
     if options.json:
         print_json([firmware.as_dict() for firmware in found])
         return OK if found else CHECK_FAILED
@@ -75,7 +99,9 @@ def _run(options: argparse.Namespace) -> int:
 
     console = sys.stderr.buffer if options.json else sys.stdout.buffer
     drive = Drive(options.image, interface=options.interface, readonly=not options.writable)
-    with Machine([drive], architecture=options.arch, accelerator=options.accel, memory=options.memory) as machine:
+    with Machine(
+        [drive], architecture=options.architecture, accelerator=options.accelerator, memory=options.memory
+    ) as machine:
         for text in machine.notices:
             notice(PROGRAM, text)
         outcome = _follow(machine, options.expect, options.timeout, console)

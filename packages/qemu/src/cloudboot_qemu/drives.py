@@ -74,7 +74,7 @@ def open_source(drive: Drive) -> int:
         if given is not None and fcntl.fcntl(given, fcntl.F_GETFL) & os.O_ACCMODE == mode:
             fd = fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, 3)
         else:
-            # Not waiting: a pipe without a writer would hold up the caller for ever.
+            # Not waiting: a pipe without a writer would hold up the caller forever.
             fd = os.open(path, mode | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         purpose = "reading" if drive.readonly else "reading and writing"

@@ -9,7 +9,7 @@
     +-- QmpError                   QEMU refused a QMP command, or did not answer
     +-- ImageError                 a drive's source cannot serve as one (also a ValueError)
 
-Every error is one line, with ``hint`` saying what a person can do next where there is such a thing.
+Every error is one line, with ``hint`` saying what the user can do next where there is such a thing.
 """
 
 from __future__ import annotations

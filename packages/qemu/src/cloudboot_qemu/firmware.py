@@ -175,7 +175,7 @@ def find_firmware(architecture: str, *, folders: Sequence[Path] | None = None) -
     """The firmware a machine of ``architecture`` starts with when none is named.
 
     Raises:
-        FirmwareMissingError: there is none that starts unsigned programs on a plain machine.
+        FirmwareMissingError: there is no firmware that starts unsigned programs on a plain machine.
         ValueError: no such architecture.
     """
     row = architecture_named(architecture)

@@ -146,7 +146,7 @@ class Machine:
                 inherited=launch.inherited,
                 output=launch.output,
                 channels=launch.channels,
-                # Nothing of ours: a thread that held us would keep a forgotten machine alive for ever.
+                # Nothing of ours: a thread that held us would keep a forgotten machine alive forever.
                 on_console=self.transcript.feed,
                 on_trace=self._trace.feed,
                 on_end=self.transcript.close,
@@ -206,7 +206,7 @@ class Machine:
         return time.monotonic() - self.transcript.epoch
 
     def cpu_seconds(self) -> float:
-        """Processor time QEMU has used so far; it stands still where the guest waits, and grows where it runs."""
+        """The processor time that QEMU has used; it does not grow while the guest waits."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 fields = file.read().rpartition(b")")[2].split()

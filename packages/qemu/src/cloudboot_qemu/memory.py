@@ -28,7 +28,11 @@ class GuestMemory:
         self._places = architecture.ram(size) if architecture.ram is not None else []
 
     def read(self, offset: int, size: int) -> bytes:
-        """``size`` bytes from ``offset`` on, fewer where the RAM ends; what was never touched reads as zeros."""
+        """``size`` bytes from ``offset`` on, fewer at the end of the RAM; pages that were never written read as zeros.
+
+        Raises:
+            ValueError: ``offset`` or ``size`` is negative.
+        """
         if offset < 0 or size < 0:
             raise ValueError(f"no bytes are at {offset} with the length {size}")
         return os.pread(self._fd, min(size, max(self.size - offset, 0)), offset)

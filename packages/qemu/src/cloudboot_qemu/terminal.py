@@ -7,7 +7,7 @@ import re
 STRING_LIMIT = 16 << 10
 """Bytes a command string (OSC, DCS, SOS, PM, APC) may have; an introducer without an end within them is no string."""
 
-# ECMA-48 control sequences. The bounds keep a stray introducer from withholding the text behind it for ever.
+# ECMA-48 control sequences. The bounds keep a stray introducer from withholding the text behind it forever.
 _CSI = rb"\x1b\[[0-?]{0,64}[ -/]{0,4}[@-~]"
 # Command strings end with ST; CAN and SUB cancel them, and so does the escape of any other sequence (ECMA-48 5.6,
 # 8.3.143). A BEL ends an OSC as well: xterm's way, which everybody follows.

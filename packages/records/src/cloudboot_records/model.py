@@ -75,7 +75,7 @@ class Field:
 
 @dataclass(frozen=True)
 class RecordLayout:
-    """The layout of one record: fields in order; what stands between them is a field too."""
+    """The layout of one record: fields in order; what is between them is a field too."""
 
     name: str
     fields: tuple[Field, ...]

@@ -22,6 +22,8 @@ from cloudboot_uefi_abi.load_option import KeyOption, LoadOption
 from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, certificates, image_from_elf, sbat
 from cloudboot_uefi_abi.variables import (
     AuthenticatedUpdate,
+    EnhancedUpdate,
+    EnhancedValue,
     Variable,
     VariableStore,
     boot_entries,
@@ -65,6 +67,9 @@ def signature_lists(data: bytes) -> None:
     """Signature lists, and authenticated writes."""
     with contextlib.suppress(FormatError):
         assert AuthenticatedUpdate.parse(data).data in data
+    for kind in (EnhancedUpdate, EnhancedValue):
+        with contextlib.suppress(FormatError):
+            assert kind.parse(data).data in data
     assert pack_signature_lists(parse_signature_lists(data)) == data
 
 

@@ -1,6 +1,6 @@
 """EDK2's own drivers, taken out of an installed firmware image, in this firmware.
 
-They can stand in for Python's Disk IO, partition and FAT drivers, and bring what the UEFI Shell needs: device path
+They can replace Python's Disk IO, partition and FAT drivers, and bring what the UEFI Shell needs: device path
 text, the HII database, string collation.
 """
 
@@ -125,7 +125,7 @@ def installed_modules(architecture: str) -> dict[str, Module]:
     """
     path, package = FIRMWARE_IMAGES[architecture]
     if not path.exists():
-        raise MissingDependencyError(f"{path} is not there", hint=f"apt-get install {package}")
+        raise MissingDependencyError(f"{path} does not exist", hint=f"apt-get install {package}")
     return read_modules(path.read_bytes())
 
 

@@ -32,6 +32,7 @@ from .errors import ServiceError
 from .machine import Budget, Machine
 from .platform.acpi import publish_acpi
 from .platform.smbios import publish_smbios
+from .protocols.boot_hart import publish_boot_hart
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Firmware(Core):
         self._link()
         publish_acpi(self)
         publish_smbios(self, VENDOR, MACHINE_GUID)
+        if described.name == "riscv64":
+            publish_boot_hart(self)
         if drivers:
             self.python_drivers = (DiskIo(self), Partition(self), Fat(self))
 

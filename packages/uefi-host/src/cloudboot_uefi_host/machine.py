@@ -160,7 +160,7 @@ class Machine:
         return self.trap_base + (len(self.services) - 1) * TRAP_SIZE
 
     def service_at(self, address: int) -> Service | None:
-        """The service whose trap stands at ``address``."""
+        """The service whose trap is at ``address``."""
         index, rest = divmod(address - self.trap_base, TRAP_SIZE)
         return self.services[index] if rest == 0 and 0 <= index < len(self.services) else None
 

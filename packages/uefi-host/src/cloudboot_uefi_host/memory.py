@@ -32,7 +32,7 @@ class GuestMemory:
         return self.base + self.size
 
     def offset(self, address: int, count: int) -> int:
-        """Where ``address`` stands in :attr:`view`, after checking that ``count`` bytes are there."""
+        """Where ``address`` is in :attr:`view`, after checking that ``count`` bytes are there."""
         offset = address - self.base
         if offset < 0 or count < 0 or offset + count > self.size:
             raise GuestPointerError(f"{count} bytes at {address:#x} are outside memory ({self.base:#x}-{self.end:#x})")

@@ -169,7 +169,11 @@ class VfsVolume:
         return VolumeEntry(name, size, DIRECTORY if directory else 0, created, accessed, modified)
 
     def entry(self, path: str) -> VolumeEntry:
-        """The file or directory at ``path``."""
+        """The file or directory at ``path``.
+
+        Raises:
+            FileNotFoundError: there is no file or directory of that name.
+        """
         facts = self._file_system.stat(path)
         if not (stat.S_ISDIR(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
             raise FileNotFoundError(path)

@@ -581,6 +581,51 @@ static uint64_t interval(void) {
   return ((in32(0x608) - begin) & 0xffffff) * 1000 / 3579545;
 }
 
+struct frame {
+  uint64_t ip, cs, flags, sp, ss;
+};
+static uint64_t caught[3];
+static uint16_t own_cs;
+__attribute__((interrupt)) static void on_undefined(struct frame *frame) {
+  caught[0]++;
+  caught[2] = frame->cs == own_cs && frame->flags >> 9 & 1;
+  frame->ip += 2; /* ud2 */
+}
+__attribute__((interrupt)) static void on_breakpoint(struct frame *frame) {
+  (void)frame;
+  caught[1]++;
+}
+static void gate(uint8_t *table, int number, void *handler) {
+  uint64_t address = (uint64_t)handler;
+  uint16_t *at = (uint16_t *)(table + 16 * number);
+  at[0] = address, at[1] = own_cs, at[2] = 0x8e00, at[3] = address >> 16;
+  *(uint64_t *)(at + 4) = address >> 32;
+}
+static void exceptions(void) {
+  struct __attribute__((packed)) {
+    uint16_t limit;
+    uint64_t base;
+  } old, own;
+  static uint8_t table[4096] __attribute__((aligned(16)));
+  __asm__ volatile("mov %%cs, %0; sidt %1" : "=r"(own_cs), "=m"(old));
+  for (int i = 0; i < 4096 && i <= old.limit; i++) table[i] = ((uint8_t *)old.base)[i];
+  gate(table, 6, on_undefined);
+  gate(table, 3, on_breakpoint);
+  gate(table, 0x50, on_breakpoint);
+  own.limit = 4095;
+  own.base = (uint64_t)table;
+  uint64_t sum = 0;
+  __asm__ volatile("sti; lidt %0" ::"m"(own));
+  for (uint64_t i = 0; i < 3; i++) {
+    __asm__ volatile("ud2; int3; int $0x50; add $5, %0" : "+r"(sum)::"memory");
+  }
+  __asm__ volatile("lidt %0" ::"m"(old));
+  show("pc-exception-undefined", caught[0]);
+  show("pc-exception-breakpoint", caught[1]);
+  show("pc-exception-frame", caught[2]);
+  show("pc-exception-registers", sum);
+}
+
 static void pc(void) {
   uint32_t a, b, c, d;
   show("pc-com-line", in8(0x3fd) & 0x60);
@@ -649,6 +694,7 @@ static void pc(void) {
   show("pc-own-tables", probe);
   __asm__ volatile("mov %0, %%cr3; lgdt %1; sti" ::"r"(cr3), "m"(gdt) : "memory");
   show("pc-first-tables", probe);
+  exceptions();
 }
 #else
 static void pc(void) {}

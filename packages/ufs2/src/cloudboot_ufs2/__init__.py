@@ -1,7 +1,7 @@
-"""UFS2 file systems in Python: newfs, build from a tree or a tar, read, change, check.
+"""UFS2 file systems in Python: format, build from a tree or a tar, read, change, check.
 
-:func:`build` and :func:`newfs` make them, :class:`UFS2` reads them, :class:`WritableUFS2` changes them in place,
-:func:`check` recomputes every invariant. The doubles of builtin errors (``FileNotFoundError`` and so on) stand in
+:func:`build` and :func:`format` make them, :class:`UFS2` reads them, :class:`WritableUFS2` changes them in place,
+:func:`check` recomputes every invariant. The doubles of builtin errors (``FileNotFoundError`` and so on) are in
 :mod:`.errors`.
 """
 
@@ -40,7 +40,7 @@ from .errors import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from .builder.builder import Built, build, newfs, required_size
+    from .builder.builder import Built, build, format, required_size  # noqa: A004 -- the usual word for it
     from .builder.mapping import Directory, File, HardLink, Special, Symlink
     from .checker.check import check
     from .editor.copyin import CopiedIn, copy_in
@@ -116,7 +116,7 @@ __all__ = [
     "copy_in",
     "copy_out",
     "extract",
-    "newfs",
+    "format",
     "open_image",
     "open_volume",
     "plan",
@@ -133,7 +133,7 @@ _LATER = {
     "exporter.extract": ("Extraction", "Skipped", "extract"),
     "exporter.verify": ("Verification", "verify"),
     "reader.reader": ("UFS2",),
-    "builder.builder": ("Built", "build", "newfs", "required_size"),
+    "builder.builder": ("Built", "build", "format", "required_size"),
     "editor.copyin": ("CopiedIn", "copy_in"),
     "exporter.copyout": ("CopiedOut", "copy_out"),
     "editor.edit": ("WritableUFS2",),

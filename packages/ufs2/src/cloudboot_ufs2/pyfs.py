@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_vfs.pyfs import VolumeFS, VolumeOpener
 
-from .builder.builder import newfs
+from .builder.builder import format as format_volume
 from .editor.shared import open_shared
 from .layout.options import Options
 
@@ -72,4 +72,4 @@ class UFS2Opener(VolumeOpener):
 
     def create_volume(self, image: str, size: int) -> None:
         """Make an empty file system of ``size`` bytes."""
-        newfs(image, Options(snap_directory=False), size=size)
+        format_volume(image, Options(snap_directory=False), size=size)

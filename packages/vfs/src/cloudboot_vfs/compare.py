@@ -79,7 +79,7 @@ class VolumeTree:
 
 
 class FolderTree:
-    """The tree of a folder of the host; with ``follow`` what its links lead to stands in their place."""
+    """The tree of a folder of the host; with ``follow`` what its links lead to is in their place."""
 
     def __init__(self, folder: str | os.PathLike[str], *, follow: bool = False) -> None:
         self._folder, self._follow = os.fspath(folder), follow

@@ -1,4 +1,4 @@
-"""What is told of a file system: the facts of a node, a name in a directory, where bytes stand in the volume."""
+"""What is told of a file system: the facts of a node, a name in a directory, where bytes are in the volume."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class PathError(VfsError, ValueError):
 
 
 class TreeError(VfsError):
-    """A damaged directory tree: one directory stands in two places."""
+    """A damaged directory tree: one directory has two names."""
 
 
 class SourceError(VfsError):

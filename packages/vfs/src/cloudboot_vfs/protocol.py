@@ -126,7 +126,7 @@ class FileSystem(Protocol):
         """The bytes of a regular file; one larger than ``limit``, or than the volume, is refused."""
 
     def extents(self, path: str, *, follow_symlinks: bool = True) -> Sequence[Extent]:
-        """Where the bytes of a file stand in the volume, without its holes; empty for what stands elsewhere."""
+        """Where the bytes of a file are in the volume, without its holes; empty for what is elsewhere."""
 
     def regions(self) -> Iterator[Region]:
         """The pieces of the volume that belong to no file."""
@@ -134,7 +134,7 @@ class FileSystem(Protocol):
 
 @runtime_checkable
 class WritableFileSystem(FileSystem, Protocol):
-    """A file system that can be changed in place. Each method is one operation, done or not done."""
+    """A file system that can be changed in place. Each method is one operation, done completely or not at all."""
 
     @property
     def lock(self) -> RLock:
@@ -178,7 +178,7 @@ class WritableFileSystem(FileSystem, Protocol):
         """Remove a name of a file, or a symbolic link."""
 
     def rename(self, source: str, target: str) -> None:
-        """Move a node to another name, replacing what stands there by the rules of POSIX."""
+        """Move a node to another name, replacing what is there by the rules of POSIX."""
 
     def link(self, target: str, path: str) -> None:
         """Give the file at ``target`` another name; :class:`io.UnsupportedOperation` where the format has no links."""

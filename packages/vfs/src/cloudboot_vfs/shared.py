@@ -96,7 +96,7 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
         shows twice, or inside itself, is listed under the first of its names only.
 
         Raises:
-            TreeError: the directory stands in two places.
+            TreeError: the directory has two parents.
         """
         with self.lock:
             volume = self.volume
@@ -107,7 +107,7 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
             if name and volume.find(path, follow_symlinks=False) == number:
                 place = volume.find(parent), name
                 if self._places.setdefault(number, place) != place:
-                    raise TreeError(f"{path}: directory {number} stands in two places")
+                    raise TreeError(f"{path}: directory {number} is in two directories")
             return number
 
     def open_raw(self, path: str, mode: str) -> SharedFile:

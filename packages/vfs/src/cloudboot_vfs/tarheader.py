@@ -27,7 +27,7 @@ _MOST_SPARSE = 1 << 22  # parts of one sparse file
 REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 _LOOKED_AT_BEHIND = 1 << 20  # bytes behind the end of an archive
 _UNPACK = "unpack it first: bsdtar -xf"
-#: What is taken for an archive: where its magic number stands, the number, its name, and what to do.
+#: What is taken for an archive: where its magic number is, the number, its name, and what to do.
 _FOREIGN = (
     (0, b"07070", "a cpio archive", _UNPACK),
     (0, b"\xc7\x71", "a cpio archive", _UNPACK),
@@ -75,7 +75,7 @@ class TarReader:
         """Every member.
 
         Raises:
-            SourceError: a header that is none, a value that is no number, or data that leave the archive.
+            SourceError: a header is invalid, a value is not a number, or data exceed the archive.
         """
         at, first = 0, True
         records: Records = {}
@@ -126,7 +126,7 @@ class TarReader:
         """Look at what follows the mark at ``end``: GNU tar and libarchive pass over it, unless they are told not to.
 
         Raises:
-            SourceError: nothing stands before the mark, and no archive behind it: a disk image, say.
+            SourceError: nothing is before the mark, and no archive behind it: a disk image, say.
         """
         behind = os.pread(self._fd, _LOOKED_AT_BEHIND, end)
         at = (len(behind) - len(behind.lstrip(b"\0"))) // BLOCK * BLOCK
@@ -238,7 +238,7 @@ class TarReader:
         return after and (pax or not without)
 
     def _is_next(self, at: int) -> bool:
-        """Whether a header, a block of zeros or the end stands at ``at``."""
+        """Whether a header, a block of zeros or the end is at ``at``."""
         if at >= self._size:
             return at == self._size
         block = os.pread(self._fd, BLOCK, at)
@@ -306,7 +306,7 @@ class TarReader:
     def _placed(
         self, entries: list[tuple[int, int]], size: int, data: int, stored: int, *, member: str
     ) -> list[tuple[int, int, int]]:
-        """Where the parts of a sparse file stand in the archive, one behind the other from ``data`` on."""
+        """Where the parts of a sparse file are in the archive, one behind the other from ``data`` on."""
         parts, position = [], data
         for start, length in entries:
             if not length:

@@ -55,10 +55,13 @@ def guest_harvest_command(options: argparse.Namespace) -> int:
 def add_guest_harvest(program: Program) -> None:
     """Add the command."""
     made = program.command("guest-harvest", guest_harvest_command, "Write a guest oracle from a folder of screendumps.")
-    made.add_argument("folder", metavar="FOLDER", help="Where the guest oracle goes.")
-    made.add_argument("--oracle", required=True, metavar="ORACLE", help="The oracle whose checkpoints were captured.")
+    made.add_argument("folder", metavar="FOLDER", help="The folder to write the guest oracle to.")
+    made.add_argument("--oracle", required=True, metavar="ORACLE", help="The oracle with the captured checkpoints.")
     made.add_argument(
-        "--captures", required=True, metavar="FOLDER", help="Screendumps (PPM), named as the oracle's frames."
+        "--captures", required=True, metavar="FOLDER", help="Screendumps (PPM) with the names of the oracle's frames."
     )
-    made.add_argument("--tolerance-chi2", type=chi2_argument, default=TOLERANCE_CHI2, metavar="N")
-    made.add_argument("--force", action="store_true", help="Replace a guest oracle.")
+    made.add_argument(
+        "--tolerance-chi2", type=chi2_argument, default=TOLERANCE_CHI2, metavar="N",
+        help=f"Threshold of the histogram gate, stored in the manifest (default: {TOLERANCE_CHI2:.0f}).",
+    )  # fmt: skip
+    made.add_argument("--force", action="store_true", help="Replace an existing guest oracle.")

@@ -20,9 +20,18 @@ if TYPE_CHECKING:
 
 def add_audio_options(parser: argparse.ArgumentParser) -> None:
     """The options of the audio gate."""
-    parser.add_argument("--tolerance-db", type=positive_argument, metavar="DB", default=TOLERANCE_DB)
-    parser.add_argument("--min-ratio", type=ratio_argument, metavar="SHARE", default=MIN_RATIO)
-    parser.add_argument("--window-seconds", type=positive_argument, metavar="SECONDS", default=WINDOW_SECONDS)
+    parser.add_argument(
+        "--tolerance-db", type=positive_argument, default=TOLERANCE_DB, metavar="DB",
+        help=f"Largest difference of the loudness in a window (default: {TOLERANCE_DB}).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-ratio", type=ratio_argument, default=MIN_RATIO, metavar="RATIO",
+        help=f"Share of the windows that has to be within the tolerance (default: {MIN_RATIO}).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--window-seconds", type=positive_argument, default=WINDOW_SECONDS, metavar="SECONDS",
+        help=f"Length of a window (default: {WINDOW_SECONDS}).",
+    )  # fmt: skip
 
 
 def calibrate_command(options: argparse.Namespace) -> int:
@@ -78,10 +87,13 @@ def add_judging(program: Program) -> None:
     measuring = program.command(
         "calibrate", calibrate_command, "Show which changes of an oracle the tolerant gates would accept."
     )
-    measuring.add_argument("oracle", metavar="ORACLE")
+    measuring.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
     measuring.add_argument(
-        "--tolerance-chi2", type=chi2_argument, metavar="N", help="Default: that of the manifest, or 50000."
+        "--tolerance-chi2",
+        type=chi2_argument,
+        metavar="N",
+        help="Threshold of the histogram gate (default: that of the manifest, or 50000).",
     )
     add_audio_options(measuring)
     playing = program.command("demos", demos_command, "Play the WAD's demos in two engines and compare their tics.")
-    playing.add_argument("--wad", help="An IWAD (default: that of an installed package).")
+    playing.add_argument("--wad", metavar="FILE", help="An IWAD (default: that of an installed package).")

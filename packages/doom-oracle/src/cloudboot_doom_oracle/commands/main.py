@@ -20,6 +20,7 @@ from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
+from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
@@ -85,7 +86,7 @@ def verify_command(options: argparse.Namespace) -> int:
         open_wad(options.wad),
         open_script(options.script),
         pin=not options.no_pin,
-        architecture=options.arch,
+        architecture=options.architecture,
         sample_every=options.sample_every,
     )
     gates: list[Gate] = []
@@ -120,8 +121,8 @@ def _tell_gate(gate: Gate, *, verbose: bool) -> None:
     if gate.error:
         print(f"{'':15}{gate.error.get('message')}")
     if verbose or gate.error:
-        for name, value in gate.evidence.items():
-            print(f"{'':15}{name}: {value}")
+        for line in evidence_lines(gate.evidence):
+            print(f"{'':15}{line}")
 
 
 def add_checkpoint_command(options: argparse.Namespace) -> int:
@@ -163,6 +164,7 @@ def audio_command(options: argparse.Namespace) -> int:
     )
     passed = compared.passes(options.min_ratio)
     kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
+    kind = "sound-silent" if compared.silent else kind
     diagnosis = None if passed else DIAGNOSES[kind]
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}
@@ -229,7 +231,7 @@ def soak_command(options: argparse.Namespace) -> int:
             open_script(options.script),
             options.tics,
             sample_every=options.sample_every,
-            architecture=options.arch,
+            architecture=options.architecture,
             progress=progress,
         )
     finally:
@@ -252,71 +254,116 @@ def play_command(options: argparse.Namespace) -> int:
     return OK
 
 
-def build_program() -> Program:
-    """The command and its sub-commands."""
-    program = Program(
+_ARCHITECTURE = "Architecture of the machine (default: amd64)."
+
+
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(
         PROGRAM,
         PROGRAM,
         "Deterministic DOOM runs as test oracles.",
         exit_codes={
-            30: "The oracle, the engine or a device cannot be used, in general.",
-            31: "The engine did not start, died, or hung.",
+            30: "An oracle, the engine or a device cannot be used.",
+            31: "The engine did not start, ended early, or did not answer.",
             32: "A device or its machine failed.",
             33: "The oracle was made from another WAD or script.",
         },
+        examples={
+            "harvest --checkpoints 1,35,70,140 --out oracle": "Write an oracle with four checkpoints.",
+            "verify oracle --no-guest": "Run the engine again and compare every frame and sound.",
+            "verify oracle --report report.html": "Also run the gates of the virtual devices.",
+        },
     )
-    made = program.command("harvest", harvest_command, "Run the engine and write an oracle.")
-    made.add_argument("--out", metavar="FOLDER", help="Where the oracle goes; nothing is written without it.")
-    made.add_argument("--seed", type=int, default=0, help="Index at which the random tables start (default: 0).")
-    made.add_argument("--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS")
-    made.add_argument("--verify-audio-log", metavar="FILE", help="Compare the audio log with this one.")
-    made.add_argument("--force", action="store_true", help="Replace an oracle.")
-    add_run_options(made)
-    add_guest_harvest(program)
-    verify = program.command("verify", verify_command, "Run the gates over an oracle.")
-    verify.add_argument("oracle", metavar="ORACLE")
-    verify.add_argument("--no-guest", action="store_true", help="Gates A and C-1 only: no machine.")
-    verify.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
+    _add_harvest(made)
+    add_guest_harvest(made)
+    _add_verify(made)
+    add_judging(made)
+    _add_oracles(made)
+    _add_comparisons(made)
+    _add_play(made)
+    return made
+
+
+def _add_harvest(made: Program) -> None:
+    harvesting = made.command("harvest", harvest_command, "Run the engine and write an oracle.")
+    harvesting.add_argument("--out", metavar="FOLDER", help="Write the oracle to this folder (default: write nothing).")
+    harvesting.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="Start index of the random tables (default: 0)."
+    )
+    harvesting.add_argument(
+        "--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS",
+        help=f"Tics with commas between them (default: {','.join(map(str, DEFAULT_CHECKPOINTS))}).",
+    )  # fmt: skip
+    harvesting.add_argument("--verify-audio-log", metavar="FILE", help="Compare the sounds of the run with this log.")
+    harvesting.add_argument("--force", action="store_true", help="Replace an existing oracle.")
+    add_run_options(harvesting)
+
+
+def _add_verify(made: Program) -> None:
+    verify = made.command("verify", verify_command, "Run the gates over an oracle.")
+    verify.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
+    verify.add_argument("--no-guest", action="store_true", help="Run only the gates A and C-1, which need no machine.")
+    verify.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
     verify.add_argument(
-        "--sample-every", type=count_argument, default=0, metavar="N", help="Also look at every N-th frame."
-    )
-    verify.add_argument("--report", metavar="FILE", help="Write an HTML report.")
+        "--sample-every", type=count_argument, default=0, metavar="N",
+        help="Also compare a screendump of every N-th frame (default: 0, which compares checkpoints only).",
+    )  # fmt: skip
+    verify.add_argument("--report", metavar="FILE", help="Write a self-contained HTML page to this file.")
     add_run_options(verify)
-    add_judging(program)
-    add = program.command("add-checkpoint", add_checkpoint_command, "Harvest again with more checkpoints.")
-    add.add_argument("oracle", metavar="ORACLE")
-    add.add_argument("tics", type=tics, metavar="TICS")
+
+
+def _add_oracles(made: Program) -> None:
+    add = made.command("add-checkpoint", add_checkpoint_command, "Harvest again with more checkpoints.")
+    add.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle; it is replaced.")
+    add.add_argument("tics", type=tics, metavar="TICS", help="Tics with commas between them.")
     add_run_options(add)
-    diff = program.command("diff", diff_command, "Find the first tic at which two oracles differ.")
-    diff.add_argument("one", metavar="ORACLE")
-    diff.add_argument("other", metavar="ORACLE")
-    audio = program.command("audio", audio_command, "Compare the loudness of two recordings.")
-    audio.add_argument("verb", choices=["verify"])
-    audio.add_argument("--reference", required=True, metavar="WAV")
-    audio.add_argument("--capture", required=True, metavar="WAV")
+    diff = made.command("diff", diff_command, "Find the first tic at which two oracles differ.")
+    diff.add_argument("one", metavar="ORACLE", help="The folder of an oracle.")
+    diff.add_argument("other", metavar="OTHER", help="The folder of the other oracle.")
+
+
+def _add_comparisons(made: Program) -> None:
+    audio = made.command("audio", audio_command, "Compare the loudness of two recordings.")
+    audio.add_argument("verb", choices=["verify"], help="The only action.")
+    audio.add_argument("--reference", required=True, metavar="WAV", help="The expected recording.")
+    audio.add_argument("--capture", required=True, metavar="WAV", help="The recording to compare with it.")
     add_audio_options(audio)
-    keys = program.command("input", input_command, "Compare screendumps without and with keys.")
-    keys.add_argument("verb", choices=["verify"])
-    keys.add_argument("--baseline", required=True, metavar="FOLDER")
-    keys.add_argument("--keypress", required=True, metavar="FOLDER")
-    keys.add_argument("--seconds", type=tics, default=list(INPUT_SECONDS))
-    screen = program.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
-    screen.add_argument("verb", choices=["verify"])
-    screen.add_argument("oracle", metavar="ORACLE", help="An oracle that was harvested from a guest.")
-    screen.add_argument("captures", metavar="FOLDER", help="Screendumps, named as the oracle's frames.")
-    long = program.command("soak", soak_command, "Run many tics through the display, every frame to its fence.")
-    long.add_argument("--tics", type=count_argument, default=10_000, metavar="N", help="How many (default: 10000).")
-    long.add_argument("--sample-every", type=count_argument, default=200, metavar="N", help="Look at every N-th frame.")
-    long.add_argument("--arch", default="amd64", choices=ARCHITECTURES)
+    keys = made.command("input", input_command, "Compare screendumps without and with keys.")
+    keys.add_argument("verb", choices=["verify"], help="The only action.")
+    keys.add_argument("--baseline", required=True, metavar="FOLDER", help="Screendumps of a run without keys.")
+    keys.add_argument("--keypress", required=True, metavar="FOLDER", help="Screendumps of a run with keys.")
+    keys.add_argument(
+        "--seconds", type=tics, default=list(INPUT_SECONDS), metavar="SECONDS",
+        help="Seconds at which screendumps were taken, with commas between them "
+        f"(default: {','.join(map(str, INPUT_SECONDS))}).",
+    )  # fmt: skip
+    screen = made.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
+    screen.add_argument("verb", choices=["verify"], help="The only action.")
+    screen.add_argument("oracle", metavar="ORACLE", help="A guest oracle, which guest-harvest writes.")
+    screen.add_argument("captures", metavar="FOLDER", help="Screendumps with the names of the oracle's frames.")
+
+
+def _add_play(made: Program) -> None:
+    long = made.command("soak", soak_command, "Send many tics to the display and wait for the fence of every frame.")
+    long.add_argument(
+        "--tics", type=count_argument, default=10_000, metavar="N", help="How many tics to run (default: 10000)."
+    )
+    long.add_argument(
+        "--sample-every", type=count_argument, default=200, metavar="N",
+        help="Compare a screendump of every N-th frame (default: 200).",
+    )  # fmt: skip
+    long.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
     add_run_options(long)
-    playing = program.command("play", play_command, "Play in the terminal: arrows, f fires, space opens, Ctrl-C ends.")
-    playing.add_argument("--wad", help="An IWAD (default: that of an installed package).")
-    return program
+    playing = made.command(
+        "play", play_command, "Play in the terminal: arrow keys move, f fires, space opens doors, Ctrl-C ends."
+    )
+    playing.add_argument("--wad", metavar="FILE", help="An IWAD (default: that of an installed package).")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
-    return build_program().run(arguments)
+    return program().run(arguments)
 
 
 if __name__ == "__main__":

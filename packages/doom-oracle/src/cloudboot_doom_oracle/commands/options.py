@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options that several commands have, and what they are for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from cloudboot_doom_oracle.wad import Wad, find_wads
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """``--wad``, ``--script`` and ``--no-pin``."""
-    parser.add_argument("--wad", help="An IWAD (default: that of an installed package).")
-    parser.add_argument("--script", metavar="FILE", help="Lines of <tic>:keydown:KEY and <tic>:keyup:KEY.")
-    parser.add_argument("--no-pin", action="store_true", help="Keep address randomisation; three runs vote.")
+    parser.add_argument("--wad", metavar="FILE", help="An IWAD (default: that of an installed package).")
+    parser.add_argument(
+        "--script", metavar="FILE", help="Keys to press: lines of TIC:keydown:KEY and TIC:keyup:KEY (default: none)."
+    )
+    parser.add_argument(
+        "--no-pin",
+        action="store_true",
+        help="Keep address space randomisation, and take each frame from two of three runs.",
+    )
 
 
 def open_wad(path: str | None) -> Wad:

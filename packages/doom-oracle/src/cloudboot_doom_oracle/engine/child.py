@@ -112,7 +112,7 @@ class Child:
             "I_StopSound": function(None, _INT)(_guarded(self._stop)),
             "I_SoundIsPlaying": function(_INT, _INT)(_guarded(self._is_playing)),
             "I_UpdateSoundParams": function(None, _INT, _INT, _INT)(_guarded(self._update)),
-            # The engine's own loops for ever behind its message. Its arguments are integers and pointers.
+            # The engine's own loops forever behind its message. Its arguments are integers and pointers.
             "I_Error": function(None, ctypes.c_char_p, *[ctypes.c_void_p] * 4)(_guarded(_fatal)),
             "M_ClearRandom": function(None)(_guarded(self._clear_random)),
         }

@@ -63,7 +63,7 @@ class SharedObject:
         """Where a symbol is.
 
         Raises:
-            LookupError: there is none of that name.
+            LookupError: there is no function of that name.
         """
         return self._base + self._symbols[name]
 

@@ -92,7 +92,7 @@ class CDoomEngine:
         for module in ("cydoomgeneric", "elftools"):
             if importlib.util.find_spec(module) is None:
                 raise MissingDependencyError(
-                    f"the Python package {module} is not installed", hint="pip install cloudboot-doom-oracle[engine]"
+                    f"the Python package {module} is not installed", hint="pip install 'cloudboot-doom-oracle[engine]'"
                 )
         self._keys = keys or (lambda _: ())
         self._timeout = timeout
@@ -205,11 +205,11 @@ class CDoomEngine:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, list) or [type(value) for value in values] != list(types):
-            raise self._failed(f"a message that is none: {payload[:40]!r}")
+            raise self._failed(f"an invalid message: {payload[:40]!r}")
         return values
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in the order in which they are drawn; the game goes on for ever.
+        """The frames in the order in which they are drawn; the game goes on forever.
 
         Raises:
             EngineError: the engine died, or hangs.

@@ -73,7 +73,7 @@ class SoundEvent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RandomState:
-    """Where the random tables stand: the play's index, and the menu's."""
+    """The indices of the random tables: that of the game, and that of the menu."""
 
     prndindex: int
     mrndindex: int

@@ -16,6 +16,7 @@ from cloudboot_doom_oracle.keys import BY_EVDEV
 from cloudboot_doom_oracle.oracle.files import read_ppm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def need_guest() -> None:
     """
     if not HAVE_GUEST:
         raise MissingDependencyError(
-            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install cloudboot-doom-oracle[guest]"
+            "cloudboot-virtio and cloudboot-qemu are not installed", hint="pip install 'cloudboot-doom-oracle[guest]'"
         )
 
 
@@ -200,7 +201,7 @@ def wav_body(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def guarded(part: str):  # type: ignore[no-untyped-def]
+def guarded(part: str) -> Iterator[None]:
     """Errors of machine and drivers become :class:`.GuestError`, with their cause."""
     try:
         yield

@@ -100,7 +100,7 @@ def run_once(
     """One run of the engine up to the last checkpoint.
 
     Raises:
-        UsageError: the checkpoints do not rise, or there is none.
+        UsageError: the checkpoints do not increase, or the list is empty.
         EngineError: the engine died, or hangs.
     """
     if not checkpoints or list(checkpoints) != sorted(set(checkpoints)) or not checkpoints[0] >= 0:

@@ -105,7 +105,7 @@ class DaskExecutor:
             [each.pinned.as_dict() for each in several],
             [self._results] * len(several),
             [each.attempt for each in several],
-            # Dask keeps counts of every prefix of keys for ever: the prefix is the kind, not the digest.
+            # Dask keeps counts of every prefix of keys forever: the prefix is the kind, not the digest.
             key=[f"{cell.kind}-{each.pinned.key}-{each.attempt}" for each in several],
             pure=False, retries=0, priority=cell.priority, resources={SLOT: 1, **cell.resources},
             workers=others or None, allow_other_workers=bool(others),
@@ -161,7 +161,7 @@ class DaskExecutor:
                 break
             except (OSError, TimeoutError, ClusterError) as error:
                 if time.monotonic() > end:
-                    raise ClusterError(f"the scheduler is gone: {reason}") from error
+                    raise ClusterError(f"the connection to the scheduler is lost: {reason}") from error
                 time.sleep(1.0)
         for key in list(self._futures):
             self._futures.pop(key)

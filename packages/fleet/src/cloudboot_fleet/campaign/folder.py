@@ -135,7 +135,11 @@ class CampaignFolder:
         self._write("state.json", state)
 
     def state(self) -> dict[str, Any] | None:
-        """The state that was written last."""
+        """The state that was written last, or ``None``.
+
+        Raises:
+            CampaignError: the file of the state is not JSON.
+        """
         try:
             found: dict[str, Any] = json.loads((self.path / "state.json").read_bytes())
         except FileNotFoundError:

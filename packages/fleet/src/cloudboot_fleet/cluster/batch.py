@@ -152,7 +152,7 @@ def manifest(matrix: Matrix, workers: int | None = None) -> dict[str, Any]:
         "--name", "$(DASK_WORKER_NAME)", "--resources", _resources(table), "--dashboard-address", _LOOPBACK,
     ]  # fmt: skip
     # Inside a pod every interface is the pod's own.
-    everywhere = "0.0.0.0"  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104 -- workers on other machines connect, with TLS
     scheduler["containers"][0]["args"] = [
         "dask",
         "scheduler",

@@ -1,4 +1,4 @@
-"""What is checked before a campaign starts: Dask would wait for a missing resource for ever, in silence."""
+"""What is checked before a campaign starts: Dask would wait for a missing resource forever, in silence."""
 
 from __future__ import annotations
 

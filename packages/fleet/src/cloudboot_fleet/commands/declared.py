@@ -49,35 +49,38 @@ def run(parser: CommandParser) -> None:
     parser.add_argument(
         "--folder", type=path_of, metavar="DIR", help="The campaign's folder (default: the matrix's name and .fleet)."
     )
-    parser.add_argument("--resume", type=path_of, metavar="DIR", help="Go on with the campaign in this folder.")
+    parser.add_argument("--resume", type=path_of, metavar="DIR", help="Continue the campaign in this folder.")
     parser.add_argument(
         "--results", metavar="PLACE",
-        help="Where results of cells are kept: /FOLDER, ./FOLDER, HOST/REPOSITORY or oci:FOLDER "
+        help="Where the results of cells are stored: /FOLDER, ./FOLDER, HOST/REPOSITORY or oci:FOLDER "
         "(default: the campaign's folder).",
     )  # fmt: skip
     parser.add_argument(
         "--on-exit", choices=("stop", "finish"), default="stop",
-        help="What cells on another scheduler do when this command is killed (default: stop).",
+        help="What happens to running cells on another scheduler when this command is killed (default: stop).",
     )  # fmt: skip
     cluster = parser.add_argument_group("cluster")
     cluster.add_argument(
         "--scheduler", default="local", metavar="WHERE",
-        help="Local, tls://HOST:PORT, slurm or kubernetes (default: local).",
+        help="One of: local, tls://HOST:PORT, slurm, kubernetes (default: local).",
     )  # fmt: skip
     cluster.add_argument(
-        "--workers", type=_count, metavar="N", help="Workers to start (default: one for each processor, if local)."
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="Number of workers to start (default: one for each processor, if local).",
     )
     cluster.add_argument(
         "--resource", type=_resource, action="append", metavar="NAME=AMOUNT",
-        help="What each local worker has; can be repeated.",
+        help="A resource that each local worker offers. Can be repeated.",
     )  # fmt: skip
     cluster.add_argument(
-        "--scratch", type=path_of, metavar="DIR", help="Where cells have their folders (default: the system's)."
+        "--scratch", type=path_of, metavar="DIR", help="Parent of the scratch folders of cells (default: TMPDIR)."
     )
     cluster.add_argument(
         "--dry-run",
         action="store_true",
-        help="Print the job script or manifest that would be submitted, else the plan; run nothing.",
+        help="Print the plan, or with a batch system the job script or manifest; run nothing.",
     )
     reports = parser.add_argument_group("reports")
     reports.add_argument(
@@ -85,7 +88,7 @@ def run(parser: CommandParser) -> None:
     )
     reports.add_argument("--junit", type=path_of, metavar="FILE", help="The cells as JUnit XML.")
     parser.add_argument_group("fuzzing").add_argument(
-        "--hours", type=_hours, metavar="N", help="Share so many hours of one worker among the cells of kind fuzz."
+        "--hours", type=_hours, metavar="N", help="Divide this many hours of one worker among the cells of kind fuzz."
     )
     _tls(parser)
 
@@ -115,20 +118,30 @@ def status(parser: CommandParser) -> None:
 def cancel(parser: CommandParser) -> None:
     """``cloudboot fleet cancel``."""
     parser.add_argument("folder", type=path_of, metavar="DIR", help="The folder of a campaign.")
-    parser.add_argument("--finish", action="store_true", help="Let running cells come to their end.")
+    parser.add_argument("--finish", action="store_true", help="Let running cells finish.")
 
 
 def worker(parser: CommandParser) -> None:
     """``cloudboot fleet worker``."""
-    parser.add_argument("scheduler", metavar="ADDRESS", help="Tls://HOST:PORT; tcp:// on this machine only.")
-    parser.add_argument("--workers", type=_count, default=1, metavar="N", help="Processes (default: 1).")
     parser.add_argument(
-        "--resource", type=_resource, action="append", metavar="NAME=AMOUNT", help="What each has; can be repeated."
+        "scheduler", metavar="ADDRESS", help="Address of the scheduler: tls://HOST:PORT, or tcp:// on this machine."
     )
-    parser.add_argument("--scratch", type=path_of, metavar="DIR", help="For files of Dask (default: the system's).")
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="Number of worker processes (default: 1)."
+    )
+    parser.add_argument(
+        "--resource",
+        type=_resource,
+        action="append",
+        metavar="NAME=AMOUNT",
+        help="A resource that each worker offers. Can be repeated.",
+    )
+    parser.add_argument(
+        "--scratch", type=path_of, metavar="DIR", help="Folder for temporary files of Dask (default: TMPDIR)."
+    )
     parser.add_argument(
         "--patience", type=seconds_argument, default=60.0, metavar="SECONDS",
-        help="How long the scheduler may be gone (default: 60).",
+        help="How long to wait for a lost scheduler (default: 60).",
     )  # fmt: skip
     _tls(parser)
 
@@ -149,10 +162,12 @@ GROUP = Group(
         "run": Command("Run every cell of a matrix; exit 0 only if all pass.", run, f"{_HERE}.running:main"),
         "plan": Command("Print every cell of a matrix and what it needs; run nothing.", plan, f"{_HERE}.planning:main"),
         "status": Command(
-            "Show how far a campaign is; exit 1 if a cell failed, or it was cut.", status, f"{_HERE}.following:status"
+            "Show the state of a campaign; exit 1 if a cell failed or the campaign was interrupted.",
+            status,
+            f"{_HERE}.following:status",
         ),
-        "cancel": Command("End a campaign that runs.", cancel, f"{_HERE}.following:cancel"),
-        "worker": Command("Run cells for a scheduler, until it is gone.", worker, f"{_HERE}.serving:worker"),
-        "scheduler": Command("Be the scheduler of workers elsewhere.", scheduler, f"{_HERE}.serving:scheduler"),
+        "cancel": Command("End a running campaign.", cancel, f"{_HERE}.following:cancel"),
+        "worker": Command("Run cells for a scheduler until it ends.", worker, f"{_HERE}.serving:worker"),
+        "scheduler": Command("Run a scheduler for workers on other machines.", scheduler, f"{_HERE}.serving:scheduler"),
     },
 )

@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
         sys.path.insert(0, os.path.dirname(os.path.abspath(harness)))
         # Not by runpy, which puts the file's own path into sys.argv[0]: libFuzzer starts itself again by that.
         code = compile(Path(harness).read_bytes(), harness, "exec")
-        exec(code, {"__name__": "__main__", "__file__": harness, "__builtins__": __builtins__})  # noqa: S102
+        exec(code, {"__name__": "__main__", "__file__": harness, "__builtins__": __builtins__})  # noqa: S102 -- the harness
         return
     harness, source, target = rest
     sys.path.insert(0, os.path.dirname(os.path.abspath(harness)))

@@ -85,7 +85,7 @@ class Matrix:
     lines: Mapping[Key, int] = field(default_factory=dict, repr=False)
 
     def place(self, key: Key) -> dict[str, int | str]:
-        """Where a key stands in the file, as errors say it: ``{"line": 7}``, or nothing if that is not known."""
+        """Where a key is in the file, as errors say it: ``{"line": 7}``, or nothing if that is not known."""
         line = line_of(key, self.lines)
         return {} if line is None else {"line": line}
 
@@ -102,7 +102,11 @@ class Matrix:
                 index += 1
 
     def with_hours(self, hours: float) -> Matrix:
-        """The matrix with so many hours shared evenly among its cells of kind ``fuzz``."""
+        """The matrix with ``hours`` divided evenly among its cells of kind ``fuzz``.
+
+        Raises:
+            MatrixError: the matrix has no cell of that kind.
+        """
         blocks = [block for block in self.blocks if block.kind.name == "fuzz"]
         count = sum(1 for block in blocks for _ in block.assignments())
         if not count:
@@ -261,7 +265,7 @@ def _block(number: int, table: Mapping[str, Any]) -> Block:
     for place, case in enumerate(cases["exclude"]):
         for name in case:
             if name not in axes:
-                raise (where / "exclude" / place / name).error("is none of the axes", suggestion(name, axes))
+                raise (where / "exclude" / place / name).error("is not one of the axes", suggestion(name, axes))
     resources = {
         _typed(name, str, where / "resources"): float(_number(amount, where / "resources" / name))
         for name, amount in _table(table.get("resources", {}), where / "resources").items()

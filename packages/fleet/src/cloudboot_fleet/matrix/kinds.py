@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: How a parameter's value is pinned: as it stands, or by the digest of what it names.
+#: How a parameter's value is pinned: as it is, or by the digest of what it names.
 Pin = Literal["value", "image", "recipe", "file", "tree", "wad"]
 #: Parameters of these ways name files: ``*``, ``?`` and ``[`` in their text stand for several.
 GLOBBED: frozenset[Pin] = frozenset({"image", "file", "tree"})

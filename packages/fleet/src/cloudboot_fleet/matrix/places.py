@@ -1,4 +1,4 @@
-"""Lines of a TOML document: :mod:`tomllib` gives values without saying where they stand, and an error has to."""
+"""Lines of a TOML document: :mod:`tomllib` gives values without saying where they are, and an error has to."""
 
 from __future__ import annotations
 

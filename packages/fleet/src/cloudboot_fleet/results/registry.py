@@ -1,6 +1,6 @@
 """Results as OCI artifacts: the tag is the cell's digest, the one layer an uncompressed tar of its files.
 
-The result itself stands in an annotation of the manifest, so that asking for it fetches no layer.
+The result itself is in an annotation of the manifest, so that asking for it fetches no layer.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class RegistryResults:
         """Fetch the files of a result.
 
         Raises:
-            ResultError: there is none, or its layer is not a tar of plain files.
+            ResultError: there is no result, or its layer is not a tar of plain files.
             OciError: the registry does not answer.
         """
         document = self._manifest(key)

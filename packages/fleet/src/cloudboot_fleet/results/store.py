@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Results(Protocol):
-    """A place where the result of a cell stands under the digest of its inputs."""
+    """A place where the result of a cell is under the digest of its inputs."""
 
     @property
     def place(self) -> str:

@@ -32,63 +32,99 @@ _DEVICES = """A DEVICE is one of
   locate=custom:ELEMENT"""
 
 
-def _program() -> Program:
-    program = Program(PROGRAM, "cloudboot-ntfs", "Create, show and change Windows boot configurations (BCD stores).")
+_EXAMPLES = {
+    "create BCD --template windows --timeout 5": "Make a store that starts Windows from the boot device.",
+    "show BCD {default}": "List the elements of the default boot entry.",
+    "set BCD {default} testsigning yes": "Set an element.",
+    "repoint BCD --windows mbr=12345678,1048576": "Change the partition of Windows.",
+}
+
+
+def program() -> Program:
+    """The command lines of ``cloudboot-bcd``."""
+    program = Program(
+        PROGRAM, "cloudboot-ntfs", "Create, show and change Windows boot configurations (BCD stores).",
+        examples=_EXAMPLES,
+    )  # fmt: skip
 
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = program.command(name, main, purpose)
-        added.add_argument("store", metavar="STORE", help="File of the store (a registry hive).")
+        added.add_argument("store", metavar="STORE", help="The file of the store (a registry hive).")
         return added
 
-    added = command("create", _create, "Make a store from nothing.")
+    added = command("create", _create, "Make a new store.")
     added.epilog = _DEVICES
-    added.add_argument("--template", choices=TEMPLATES, default=TEMPLATES[0], help="What it starts (default: windows).")
     added.add_argument(
-        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="Where Windows is (default: boot)."
+        "--template", choices=TEMPLATES, default=TEMPLATES[0], help="What the store starts (default: windows)."
     )
     added.add_argument(
-        "--esp", type=_device, default=BootDevice(), metavar="DEVICE", help="Where the boot manager is (default: boot)."
+        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="The device of Windows (default: boot)."
     )
     added.add_argument(
-        "--recovery", type=_device, metavar="DEVICE", help="Where the recovery image is (default: as Windows)."
+        "--esp",
+        type=_device,
+        default=BootDevice(),
+        metavar="DEVICE",
+        help="The device of the boot manager (default: boot).",
     )
-    added.add_argument("--description", default=BcdOptions().description, help="Name in the menu (default: Windows).")
-    added.add_argument("--locale", default=BcdOptions().locale, help="Language of the menu (default: en-US).")
+    added.add_argument(
+        "--recovery",
+        type=_device,
+        metavar="DEVICE",
+        help="The device of the recovery image (default: that of Windows).",
+    )
+    added.add_argument(
+        "--description", default=BcdOptions().description, metavar="TEXT", help="Name in the menu (default: Windows)."
+    )
+    added.add_argument(
+        "--locale", default=BcdOptions().locale, metavar="NAME", help="Language of the menu (default: en-US)."
+    )
     added.add_argument(
         "--timeout", type=whole_argument, default=BcdOptions().timeout, metavar="SECONDS",
-        help="Of the menu (default: 30).",
+        help="How long the menu waits (default: 30).",
     )  # fmt: skip
-    added.add_argument("--graphics", action="store_true", help="The graphical menu instead of text.")
+    added.add_argument("--graphics", action="store_true", help="Use the graphical menu instead of the text menu.")
     added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
     added = command("show", _show, "List objects and elements, as bcdedit /enum all does.")
-    added.add_argument("object", metavar="OBJECT", nargs="*", help="{bootmgr}, {default} or a GUID (default: all).")
+    added.add_argument(
+        "object", metavar="OBJECT", nargs="*", help="An object: {bootmgr}, {default} or a GUID (default: all)."
+    )
 
     added = command("set", _set, "Set an element of an object.")
     added.epilog = _DEVICES
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
-    added.add_argument("element", metavar="ELEMENT", help="Name or eight hexadecimal digits.")
-    added.add_argument("value", metavar="VALUE", nargs="+", help="Yes, a number, text, objects, a DEVICE, or hex:....")
+    added.add_argument("object", metavar="OBJECT", help="An object: {bootmgr}, {default} or a GUID.")
+    added.add_argument(
+        "element", metavar="ELEMENT", help="Name of an element, or its type as eight hexadecimal digits."
+    )
+    added.add_argument(
+        "value",
+        metavar="VALUE",
+        nargs="+",
+        help="One of: yes, no, a number, a text, objects, a DEVICE, or hex: and bytes.",
+    )
 
     added = command("delete", _delete, "Delete an element of an object, or an object.")
-    added.add_argument("object", metavar="OBJECT", help="{bootmgr}, {default} or a GUID.")
-    added.add_argument("element", metavar="ELEMENT", nargs="?", help="Name or eight hexadecimal digits.")
+    added.add_argument("object", metavar="OBJECT", help="An object: {bootmgr}, {default} or a GUID.")
+    added.add_argument(
+        "element", metavar="ELEMENT", nargs="?", help="Name of an element, or its type as eight hexadecimal digits."
+    )
 
-    added = command("import", _import, "Read a store of Windows and write it again, sorted and clean.")
-    added.add_argument("source", metavar="SOURCE", help="File of the store to read.")
+    added = command("import", _import, "Read an existing store and write it again, sorted and without unused cells.")
+    added.add_argument("source", metavar="SOURCE", help="The store to read.")
     _add_places(added)
     added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
-    added = command("repoint", _repoint, "Give the partitions of a store new places.")
+    added = command("repoint", _repoint, "Change the partitions that a store refers to.")
     _add_places(added)
     return program
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _DEVICES
-    parser.add_argument("--windows", type=_device, metavar="DEVICE", help="New place of Windows.")
-    parser.add_argument("--esp", type=_device, metavar="DEVICE", help="New place of the boot manager.")
-    parser.add_argument("--recovery", type=_device, metavar="DEVICE", help="New place of files under \\Recovery.")
+    parser.add_argument("--windows", type=_device, metavar="DEVICE", help="The new device of Windows.")
+    parser.add_argument("--esp", type=_device, metavar="DEVICE", help="The new device of the boot manager.")
+    parser.add_argument("--recovery", type=_device, metavar="DEVICE", help="The new device of files under \\Recovery.")
 
 
 def _device(text: str) -> Device:
@@ -191,7 +227,7 @@ def _moved(options: argparse.Namespace, store: Store) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
-    return _program().run(arguments)
+    return program().run(arguments)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ class Context:
         self.findings: list[Finding] = []
         self.files: dict[int, FileFacts] = {}
         self.used: set[int] = set()  #: records that are in use, extension records included
+        #: files whose attribute lists can be made anew from these records without loss
+        self.relists: dict[int, list[int]] = {}
         self.unreadable: set[int] = set()  #: records that could not be parsed
         #: (first cluster, cluster after the last, record)
         self.claims: list[tuple[int, int, int]] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import Error
 from cloudboot_ntfs.errors import NtfsError
 from cloudboot_ntfs.layout import filename, runlist
-from cloudboot_ntfs.layout.constants import REFERENCE_MASK, AttributeFlag, Number, RecordFlag, Type
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, AttributeFlag, FileAttribute, Number, RecordFlag, Type
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.reader.mft import parse_record
 from cloudboot_ntfs.reader.stream import merge
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.mft import Record
 
     from .context import Context
-
-_NAMED_BY_LISTS = frozenset(int(kind) for kind in Type if kind != Type.ATTRIBUTE_LIST)
 
 
 def check_records(context: Context) -> None:
@@ -161,29 +159,35 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
     """All attributes of a file, its attribute list compared with what its records hold."""
     listed = [each for each in record.attributes if each.type == Type.ATTRIBUTE_LIST]
     number = record.number
-    if not listed:
-        for other in extensions:
-            context.report(
-                "extension-orphan", "an extension record of a file that has no attribute list", structure="RecordHeader",
-                field="base_record", actual=number, record=other.number,
-            )  # fmt: skip
-        return record.attributes
-    try:
-        entries = context.mft.list_entries(listed[0], number)
-    except NtfsError as error:
-        context.caught(error, record=number)
-        return None
+    entries: list[tuple[int, int, int, int, str]] = []
+    if listed:
+        try:
+            entries = context.mft.list_entries(listed[0], number)
+        except NtfsError as error:
+            context.caught(error, record=number)
+            return None
     holders = {reference & REFERENCE_MASK for _, _, reference, _, _ in entries}
     held = [record, *(each for each in extensions if each.number in holders)]
-    names = sum(1 for each in held for attribute in each.attributes if attribute.type == Type.FILE_NAME)
-    if names != record.link_count:  # something is missing, so what the list does not name is not left over
-        held, holders = [record, *extensions], holders | {each.number for each in extensions}
     for other in extensions:
-        if other.number not in holders:
-            context.report(
-                "extension-orphan", "an extension record that the attribute list of its file does not name",
-                structure="RecordHeader", field="base_record", actual=number, record=other.number,
-            )  # fmt: skip
+        if other.number in holders:
+            continue
+        if other.base >> 48 == record.sequence and is_needed(other.attributes, held, context.volume.geometry.cluster_size):
+            held.append(other)
+            continue
+        context.report(
+            "extension-orphan", "an extension record that holds nothing of its file", structure="RecordHeader",
+            field="base_record", actual=number, record=other.number,
+        )  # fmt: skip
+    if not listed and len(held) == 1:
+        return record.attributes
+    if not listed:
+        context.report(
+            "attribute-list", "the file has attributes in several records, and no list of them",
+            structure="AttributeListEntry", actual=", ".join(f"record {each.number}" for each in held[1:]),
+            record=number,
+        )  # fmt: skip
+        context.relists[number] = [each.number for each in held]
+        return [attribute for each in held for attribute in each.attributes]
     records = {each.number: each for each in held}
     present = {
         (each.number, attribute.instance): attribute
@@ -193,6 +197,7 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
     }
     context.budget.spend(len(entries))
     named: set[tuple[int, int]] = set()
+    is_sound = True
     for kind, lowest, reference, instance, name in entries:
         place = reference & REFERENCE_MASK, instance
         found = present.get(place)
@@ -200,6 +205,7 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
         if place in named:
             context.report("attribute-list", "the list names an attribute twice", structure="AttributeListEntry", actual=f"{kind:#x} {name}", record=number)
         elif found is None or holder is None or found.type != kind or found.name != name or found.lowest_vcn != lowest:
+            is_sound = False
             context.report(
                 "attribute-list", "the list names an attribute that is not there", structure="AttributeListEntry",
                 expected=f"{kind:#x} {name}".strip(), actual=f"record {place[0]}", record=number,
@@ -216,7 +222,42 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
                 "attribute-list", "the list misses an attribute", structure="AttributeListEntry",
                 expected=f"{attribute.type:#x} {attribute.name}".strip(), actual=f"record {place[0]}", record=number,
             )  # fmt: skip
+    if is_sound:
+        context.relists[number] = list(records)
     return list(present.values())
+
+
+def is_needed(attributes: list[Attribute], held: list[Record], cluster_size: int) -> bool:
+    """Whether the records that a list names miss all the attributes of an extension record of their file.
+
+    A list that is damaged does not name records that are needed. An interrupted change leaves records, too, before or
+    after their attributes were replaced: at least one attribute of such a record stands in another record as well.
+    """
+    present = [each for record in held for each in record.attributes]
+    names = sum(1 for each in present if each.type == Type.FILE_NAME)
+    information = next((each.value for each in present if each.type == Type.STANDARD_INFORMATION), b"")
+    for each in attributes:
+        same = [other for other in present if (other.type, other.name) == (each.type, each.name)]
+        if each.type == Type.FILE_NAME:
+            # Of names that were replaced there are as many as the link count says.
+            is_missing = names < held[0].link_count and all(other.value != each.value for other in same)
+        elif each.type == Type.REPARSE_POINT:
+            is_missing = not same and bool(int.from_bytes(information[32:36], "little") & FileAttribute.REPARSE_POINT)
+        elif each.resident or any(other.resident for other in same):
+            is_missing = not same
+        else:
+            is_missing = not same or _is_missing(each, same, cluster_size)
+        if not is_missing:
+            return False
+    return bool(attributes)
+
+
+def _is_missing(part: Attribute, others: list[Attribute], cluster_size: int) -> bool:
+    """Whether clusters of a stream are in this part only; its first part says how many there are."""
+    first = next((other for other in others if not other.lowest_vcn), None)
+    if any(other.lowest_vcn <= part.lowest_vcn <= other.highest_vcn for other in others):
+        return False
+    return first is None or part.lowest_vcn * cluster_size < first.allocated_size
 
 
 def _note(context: Context, facts: FileFacts, each: Attribute) -> None:

@@ -12,6 +12,8 @@ from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.reader.mft import parse_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cloudboot_ntfs.layout.filename import Name
     from cloudboot_ntfs.layout.runlist import Run
     from cloudboot_ntfs.reader.mft import Mft, Record
@@ -81,18 +83,31 @@ def load(mft: Mft, number: int) -> Draft:
     Raises:
         RecordError, FixupError, AttributeFormatError: its records are damaged.
     """
-    base = mft.file(number)  # refuses what does not hold together
-    own, raw = _taken_apart(mft, number)
-    draft = Draft(number, base.sequence, base.flags, [])
-    listed = [each for each in own.attributes if each.type == Type.ATTRIBUTE_LIST]
-    records = [(own, raw)]
-    if listed:
-        others = {entry[2] & REFERENCE_MASK for entry in mft.list_entries(listed[0], number)} - {number}
-        for other in sorted(others):
-            records.append(_taken_apart(mft, other))
-            draft.extensions.append((other, records[-1][0].sequence))
-        if not listed[0].resident:
-            draft.list_runs = runlist.decode(listed[0].pairs, 0, mft.geometry.clusters)
+    mft.file(number)  # refuses what does not hold together
+    listed = _list_of(mft.record(number))
+    others = [] if listed is None else [entry[2] & REFERENCE_MASK for entry in mft.list_entries(listed, number)]
+    return gather(mft, number, others)
+
+
+def _list_of(record: Record) -> attribute.Attribute | None:
+    return next((each for each in record.attributes if each.type == Type.ATTRIBUTE_LIST), None)
+
+
+def gather(mft: Mft, number: int, extensions: Iterable[int]) -> Draft:
+    """The draft of a file from its base record and these extension records, whatever its attribute list says.
+
+    Raises:
+        RecordError, FixupError, AttributeFormatError: a record is damaged.
+    """
+    records = [_taken_apart(mft, number)]
+    own = records[0][0]
+    draft = Draft(number, own.sequence, own.flags, [])
+    for other in sorted(set(extensions) - {number}):
+        records.append(_taken_apart(mft, other))
+        draft.extensions.append((other, records[-1][0].sequence))
+    listed = _list_of(own)
+    if listed is not None and not listed.resident:
+        draft.list_runs = runlist.decode(listed.pairs, 0, mft.geometry.clusters)
     for record, block in records:
         for each in record.attributes:
             if each.type != Type.ATTRIBUTE_LIST:

@@ -43,6 +43,7 @@ class LockedNTFS(NTFS):
     reparse_point = _locked(NTFS.reparse_point)
     security_descriptor = _locked(NTFS.security_descriptor)
     streams = _locked(NTFS.streams)
+    names_of = _locked(NTFS.names_of)
     stream_names = _locked(NTFS.stream_names)
     read_file = _locked(NTFS.read_file)
     extents = _locked(NTFS.extents)

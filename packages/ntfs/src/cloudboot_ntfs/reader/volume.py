@@ -366,6 +366,15 @@ class NTFS:
             times.to_unix_ns(facts.changed), times.to_unix_ns(facts.created), facts.attributes, record.sequence, 0,
         )  # fmt: skip
 
+    def names_of(self, number: int) -> list[filename.Name]:
+        """Every name of the file with this record number, short ones included, with the directory that has it.
+
+        Raises:
+            AttributeFormatError: a name that does not fit.
+        """
+        record = self.mft.file(number)
+        return [filename.parse(each.value, record=number) for each in record.attributes if each.type == Type.FILE_NAME]
+
     def reparse_point_of(self, record: Record) -> Reparse | None:
         """The reparse point of a file, or ``None``."""
         if not any(each.type == Type.REPARSE_POINT for each in record.attributes):

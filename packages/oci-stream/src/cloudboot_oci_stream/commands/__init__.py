@@ -29,10 +29,17 @@ EXIT_CODES = {
 def program() -> Program:
     """The command line."""
     purpose = (
-        "Push disk images to OCI registries and folders, fetch them back verified, copy, sign and verify them.\n\n"
+        "Push disk images to OCI registries and folders, fetch and verify them, copy and sign them.\n\n"
         "A REFERENCE is HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG][@DIGEST] for a folder."
     )
-    found = Program(NAME, NAME, purpose, exit_codes=EXIT_CODES)
+    examples = {
+        "push disk.img 127.0.0.1:5000/demo/disk:v1": "Push an image to a registry on this machine.",
+        "pull oci:images:v1 -o copy.img": "Fetch an image from the folder images and verify it.",
+        "sign oci:images:v1 --key release.pem": "Sign an image with a private key.",
+        "verify oci:images:v1 --policy policy.toml": "Verify the signatures of an image by a policy.",
+        "copy oci:images:v1 ghcr.io/example/disk:v1 --referrers": "Copy an image and its signatures to a registry.",
+    }
+    found = Program(NAME, NAME, purpose, exit_codes=EXIT_CODES, examples=examples)
     transfer.add_commands(found)
     trust.add_commands(found)
     account.add_commands(found)

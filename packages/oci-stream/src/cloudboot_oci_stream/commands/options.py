@@ -20,34 +20,41 @@ if TYPE_CHECKING:
 def add_access_options(parser: argparse.ArgumentParser) -> None:
     """How a registry is reached, and for how long it is tried."""
     access = parser.add_argument_group("access")
-    access.add_argument("--insecure", action="store_true", help="Use plain HTTP, to any machine.")
-    access.add_argument("--username", metavar="NAME", help="The user name; by default what was logged in with.")
+    access.add_argument("--insecure", action="store_true", help="Use plain HTTP for registries on other machines.")
+    access.add_argument("--username", metavar="NAME", help="The user name (default: that of the stored credentials).")
     access.add_argument("--password-stdin", action="store_true", help="Read the password from stdin.")
     access.add_argument(
-        "--auth-file", metavar="FILE", help="Use this credentials file instead of those of docker and podman."
+        "--auth-file", metavar="FILE", help="Read credentials from this file instead of the files of docker and podman."
     )
     access.add_argument(
         "--token-host",
         metavar="HOST",
         action="append",
         default=[],
-        help="A token service on another host that may be given the credentials. May be repeated.",
+        help="A token service on another host that may receive the credentials. Can be repeated.",
     )
     access.add_argument(
-        "--ca-file", metavar="FILE", help="Certificate authorities to trust besides the system's (PEM)."
+        "--ca-file", metavar="FILE", help="Certificate authorities to trust in addition to the system's (PEM)."
     )
-    access.add_argument("--client-certificate", metavar="FILE", help="The certificate to show to the registry (PEM).")
-    access.add_argument("--client-key", metavar="FILE", help="The key of that certificate, if it is in another file.")
+    access.add_argument("--client-certificate", metavar="FILE", help="The client certificate (PEM).")
+    access.add_argument(
+        "--client-key", metavar="FILE", help="The key of the client certificate (default: in the same file)."
+    )
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--timeout", type=seconds_argument, metavar="SECONDS", help="Give up after so long.")
+    limits.add_argument(
+        "--timeout", type=seconds_argument, metavar="SECONDS", help="Limit of the whole command (default: none)."
+    )
     limits.add_argument(
         "--stall",
         type=seconds_argument,
         metavar="SECONDS",
-        help="Give a connection up after so long without a byte (30).",
+        help="How long a connection may be idle (default: 30).",
     )
     limits.add_argument(
-        "--retries", type=count_argument, metavar="N", help="Try again so often in a row without progress (8)."
+        "--retries",
+        type=count_argument,
+        metavar="N",
+        help="How often in a row a transfer may fail without progress (default: 8).",
     )
 
 

@@ -29,7 +29,7 @@ FORMATS: dict[str, tuple[Format, ...]] = {
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
     """Options of commands that can verify signatures, by a policy in a file."""
     parser.add_argument(
-        "--policy", metavar="FILE", help="Verify the signatures by this policy before anything is fetched."
+        "--policy", metavar="FILE", help="Verify the signatures by this policy before the image is fetched."
     )
 
 
@@ -37,17 +37,17 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     """Options for one rule instead of a policy."""
     rule = parser.add_argument_group("instead of a policy")
     rule.add_argument(
-        "--key", metavar="FILE", action="append", default=[], help="A public key that will do (PEM). May be repeated."
+        "--key", metavar="FILE", action="append", default=[], help="An accepted public key (PEM). Can be repeated."
     )
-    rule.add_argument("--identity", metavar="SUBJECT", help="The e-mail address or URI of a certificate that will do.")
-    rule.add_argument("--issuer", metavar="URL", help="Who vouches for that identity.")
+    rule.add_argument("--identity", metavar="SUBJECT", help="The e-mail address or URI of an accepted certificate.")
+    rule.add_argument("--issuer", metavar="URL", help="The OpenID Connect issuer of that identity.")
     rule.add_argument(
-        "--trust-root", metavar="FILE", help="The trusted root to prove it with; by default Sigstore's own."
+        "--trust-root", metavar="FILE", help="The trusted root for certificates (default: that of Sigstore)."
     )
 
 
 def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: str = "") -> None:
-    """Options that say who signs, and in which form; ``prefix`` stands before those that say who."""
+    """Options that say who signs, and in which form; ``prefix`` is before those that say who."""
     signer = parser.add_argument_group("signing")
     who = signer.add_mutually_exclusive_group(required=not prefix)
     who.add_argument(key, dest="signing_key", metavar="FILE", help="Sign with this private key (PEM).")
@@ -55,23 +55,27 @@ def add_signing_options(parser: argparse.ArgumentParser, *, key: str, prefix: st
         f"--{prefix}identity-token",
         dest="identity_token",
         metavar="FILE",
-        help="Sign as whom the OpenID Connect token in the file is for.",
+        help="Sign as the subject of the OpenID Connect token in this file.",
     )
     who.add_argument(
-        f"--{prefix}ambient-identity", dest="ambient", action="store_true", help="Sign as whom this machine runs for."
+        f"--{prefix}ambient-identity",
+        dest="ambient",
+        action="store_true",
+        help="Sign as the identity that this machine's environment provides.",
     )
-    signer.add_argument("--key-password-file", metavar="FILE", help="The private key's password.")
+    signer.add_argument("--key-password-file", metavar="FILE", help="A file with the password of the private key.")
     signer.add_argument(
         "--trust-config",
         metavar="FILE",
-        help="The services to sign an identity's signature with; by default Sigstore's own.",
+        help="The services for signing with an identity (default: those of Sigstore).",
     )
     signer.add_argument(
         "--format",
         dest="formats",
         choices=FORMATS,
         default="bundle",
-        help="An artifact that refers to the image (the default), cosign's tag sha256-<digest>.sig, or both.",
+        help="Write an artifact that refers to the image (bundle), cosign's tag sha256-<digest>.sig (cosign), or both "
+        "(default: bundle).",
     )
 
 
@@ -94,7 +98,10 @@ def rule_of(options: argparse.Namespace, limit: Deadline) -> Policy:
     policy = policy_of(options, limit)
     given = options.key or options.identity or options.issuer or options.trust_root
     if (policy is None) == (not given):
-        raise PolicyError("say what will do", hint="give either --policy, or --key or --identity with --issuer")
+        raise PolicyError(
+            "no accepted signer is given, or two ways to name one are given",
+            hint="give either --policy, or --key or --identity with --issuer",
+        )
     if policy is not None:
         return policy
     return Policy.of_one_rule(

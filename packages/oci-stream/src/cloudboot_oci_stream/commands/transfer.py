@@ -43,47 +43,64 @@ def add_commands(program: Program) -> None:
     """Add the commands of this module."""
     push = program.command("push", _push, "Push a disk image.")
     push.add_argument("file", metavar="FILE", help="The disk image; - reads it from stdin.")
-    push.add_argument("reference", metavar="REFERENCE", help="Where it goes.")
-    push.add_argument("--title", metavar="NAME", help="The file name that others see; by default that of FILE.")
+    push.add_argument("reference", metavar="REFERENCE", help="The image's new reference.")
+    push.add_argument("--title", metavar="NAME", help="The title annotation of the layer (default: the name of FILE).")
     push.add_argument(
         "--annotation",
         type=_annotation,
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="An annotation of the manifest. May be repeated.",
+        help="An annotation of the manifest. Can be repeated.",
     )
     push.add_argument(
-        "--created", type=_time, metavar="TIME", help="The time of creation to write down (RFC 3339); by default none."
+        "--created",
+        type=_time,
+        metavar="TIME",
+        help="The annotation org.opencontainers.image.created, in RFC 3339 (default: none).",
     )
-    push.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
+    push.add_argument(
+        "--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size (default: one request)."
+    )
     add_signing_options(push, key="--sign", prefix="sign-")
     add_access_options(push)
 
     pull = program.command("pull", _pull, "Fetch a disk image and verify it.")
     pull.add_argument("reference", metavar="REFERENCE", help="The image.")
-    pull.add_argument("-o", "--output", metavar="FILE", help="Write it here; by default it is only verified.")
+    pull.add_argument("-o", "--output", metavar="FILE", help="Write the image to this file (default: only verify it).")
     pull.add_argument("--force", action="store_true", help="Replace FILE.")
     pull.add_argument(
-        "--ranges", type=_ranges, default="auto", metavar="N", help="Connections at once; by default as many as pay."
+        "--ranges",
+        type=_ranges,
+        default="auto",
+        metavar="N",
+        help="Number of parallel connections (default: auto, as many as increase the speed).",
     )
-    pull.add_argument("--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    pull.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_policy_options(pull)
     add_access_options(pull)
 
     copy = program.command("copy", _copy, "Copy an image to another place, without a change of its digests.")
     copy.add_argument("source", metavar="SOURCE", help="The image.")
-    copy.add_argument("target", metavar="TARGET", help="Where it goes.")
-    copy.add_argument("--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size.")
+    copy.add_argument("target", metavar="TARGET", help="The image's new reference.")
     copy.add_argument(
-        "--platform", type=_platform, metavar="OS/ARCH", help="Copy only the manifest for this, of an index."
+        "--chunk", type=positive, metavar="BYTES", help="Upload in requests of this size (default: one request)."
     )
-    copy.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
+    copy.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="Copy only this entry of an index (default: all)."
+    )
+    copy.add_argument(
+        "--referrers", action="store_true", help="Also copy signatures and other artifacts that refer to the image."
+    )
     add_access_options(copy)
 
     inspect = program.command("inspect", _inspect, "Describe an image without fetching it.")
     inspect.add_argument("reference", metavar="REFERENCE", help="The image.")
-    inspect.add_argument("--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index that is wanted.")
+    inspect.add_argument(
+        "--platform", type=_platform, metavar="OS/ARCH", help="The entry of an index (default: the only one)."
+    )
     add_access_options(inspect)
 
 

@@ -33,7 +33,9 @@ def add_commands(program: Program) -> None:
 
     sign = program.command("sign", _sign, "Sign an image that was pushed.")
     sign.add_argument("reference", metavar="REFERENCE", help="The image.")
-    sign.add_argument("--name", help="The repository that the signature names; by default that of the image.")
+    sign.add_argument(
+        "--name", metavar="REPOSITORY", help="The repository that the signature names (default: the image's)."
+    )
     add_signing_options(sign, key="--key")
     add_access_options(sign)
 

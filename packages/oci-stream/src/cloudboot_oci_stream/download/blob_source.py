@@ -72,7 +72,7 @@ class BlobSource:
             self._finish()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._part is not None:
             self._part.close()
             self._part = None

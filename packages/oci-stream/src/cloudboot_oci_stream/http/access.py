@@ -90,7 +90,7 @@ class Access:
                 with contextlib.ExitStack() as files:
                     certificate = files.enter_context(file_of(read(self.client_certificate)))
                     key = self.client_key and files.enter_context(file_of(read(self.client_key)))
-                    # Without a function for the password OpenSSL would ask for it on the terminal and wait for ever.
+                    # Without a function for the password OpenSSL would ask for it on the terminal and wait forever.
                     context.load_cert_chain(certificate, key, password=lambda: b"")
         except OciError:
             raise

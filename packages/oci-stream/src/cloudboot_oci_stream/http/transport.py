@@ -1,6 +1,6 @@
 """One HTTP/1.1 exchange: a connection, a request, a response whose bytes go where the caller says.
 
-The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds stands between
+The standard library's ``http.client`` parses and reads into the caller's memory; what this module adds is between
 it and the socket, so that every byte of head and body alike is under the deadline and the rate limit.
 """
 

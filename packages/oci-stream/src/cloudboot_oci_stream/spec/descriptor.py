@@ -169,7 +169,7 @@ class Descriptor:
         )
 
     def as_json(self) -> dict[str, object]:
-        """The object that stands for the descriptor in JSON."""
+        """The descriptor as a JSON object."""
         value: dict[str, object] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
         if self.artifact_type is not None:
             value["artifactType"] = self.artifact_type

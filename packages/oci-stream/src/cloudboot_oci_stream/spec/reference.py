@@ -126,7 +126,7 @@ def parse_reference(text: str) -> Reference:
         return LayoutReference(folder, tag or None, digest if at else None)
     host, slash, path = rest.partition("/")
     if at and "/" in digest:
-        # The text is not quoted: what stands before the @ may be a password.
+        # The text is not quoted: what is before the @ may be a password.
         raise InvalidReferenceError(
             "a reference has no user name or password before its host", hint="give --username and --password-stdin"
         )

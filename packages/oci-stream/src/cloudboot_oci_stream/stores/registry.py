@@ -251,7 +251,7 @@ class RegistryStore:
         """The tags of the repository, sorted.
 
         Raises:
-            ProtocolError: the list has no end, or is none.
+            ProtocolError: the list has no end, or is not a list of referrers.
         """
         return read_tags(self._session, f"{self._root}/tags/list", deadline)
 

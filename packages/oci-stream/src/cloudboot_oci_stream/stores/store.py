@@ -32,7 +32,7 @@ class Part(Protocol):
         """Read what there is into ``view``; 0 at the end."""
 
     def close(self) -> None:
-        """Let go of what is unread."""
+        """Close the connection and discard unread data."""
 
 
 class Store(Protocol):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cloudboot_base.parser import CommandParser
 
 MAX_MEMORY = 1 << 40
-_REFERENCE = "HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
+_REFERENCE = "The image: HOST[:PORT]/REPOSITORY[:TAG][@DIGEST], or oci:FOLDER[:TAG]"
 
 
 def memory(text: str) -> int:
@@ -41,7 +41,7 @@ def existing_file(text: str) -> Path:
     """A regular file that is there."""
     path = input_file(text)
     if not path.exists():
-        raise argparse.ArgumentTypeError(f"{text} is not there")
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
     return path
 
 
@@ -80,36 +80,44 @@ def assignment(text: str) -> tuple[str, Path]:
 
 
 def _reference(parser: CommandParser) -> None:
-    parser.add_argument("reference", metavar="REFERENCE", help=_REFERENCE)
+    parser.add_argument("reference", metavar="REFERENCE", help=f"{_REFERENCE}.")
 
 
 def _access(parser: argparse.ArgumentParser, timeout: str = "--timeout") -> None:
     """How a registry is reached; ``timeout`` is the option that limits how long it is tried."""
     group = parser.add_argument_group("registry")
-    group.add_argument("--insecure", action="store_true", help="Plain HTTP to a registry that is not on this machine.")
-    group.add_argument("--ca-file", type=input_file, metavar="FILE", help="Certificate authorities to trust (PEM).")
+    group.add_argument("--insecure", action="store_true", help="Use plain HTTP for registries on other machines.")
+    group.add_argument(
+        "--ca-file",
+        type=input_file,
+        metavar="FILE",
+        help="Certificate authorities to trust in addition to the system's (PEM).",
+    )
     _auth_file(group)
     group.add_argument(
         "--token-host", action="append", default=[], metavar="HOST",
-        help="A token service on another host that may be given the credentials; can be repeated.",
+        help="A token service on another host that may receive the credentials. Can be repeated.",
     )  # fmt: skip
     group.add_argument(
         timeout, dest="registry_timeout", type=seconds_argument, metavar="SECONDS",
-        help="Give the transfer up after so long (default: no limit).",
+        help="Time limit of the transfer (default: none).",
     )  # fmt: skip
     group.add_argument(
         "--stall", type=seconds_argument, metavar="SECONDS",
-        help="Give a connection up after so long without a byte (default: 30).",
+        help="How long a connection may be idle (default: 30).",
     )  # fmt: skip
     group.add_argument(
         "--retries", type=count_argument, metavar="N",
-        help="Try so often again in a row without progress (default: 8).",
+        help="How often in a row a transfer may fail without progress (default: 8).",
     )  # fmt: skip
 
 
 def _auth_file(group: argparse._ActionsContainer) -> None:
     group.add_argument(
-        "--auth-file", type=input_file, metavar="FILE", help="Credentials instead of docker's and podman's."
+        "--auth-file",
+        type=input_file,
+        metavar="FILE",
+        help="Read credentials from this file instead of the files of docker and podman.",
     )
 
 
@@ -121,12 +129,15 @@ def _access_defaults() -> dict[str, object]:
 
 
 def _platform(parser: CommandParser) -> None:
-    parser.add_argument("--platform", metavar="OS/ARCH", help="Which entry of an index (default: the only one).")
+    parser.add_argument("--platform", metavar="OS/ARCH", help="The entry of an index (default: the only one).")
 
 
 def _policy(parser: CommandParser) -> None:
     parser.add_argument(
-        "--policy", type=input_file, metavar="FILE", help="Verify signatures by this policy before anything is fetched."
+        "--policy",
+        type=input_file,
+        metavar="FILE",
+        help="Verify signatures by this policy before the image is fetched.",
     )
 
 
@@ -142,25 +153,28 @@ def probe(parser: CommandParser) -> None:
     """``cloudboot probe``."""
     from cloudboot_probes.systems import names
 
-    parser.add_argument("system", metavar="SYSTEM", help=f"One of: {', '.join(names())}.")
+    parser.add_argument("system", metavar="SYSTEM", help=f"The operating system: {', '.join(names())}.")
     parser.add_argument("reference", metavar="REFERENCE|IMAGE", help=f"{_REFERENCE}, or a disk image's path.")
     parser.add_argument(
         "--firmware", metavar="NAME",
-        help="What boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, its boot services "
-        "called from here) or qemu (real UEFI firmware in a QEMU machine, on its own); several, with commas between "
-        "them, are compared; by default what suits the system.",
+        help="The firmware that boots the image: hosted (a UEFI in this process), ovmf (OVMF in a QEMU machine, with "
+        "its boot services called from this process) or qemu (a QEMU machine with its UEFI firmware). Several names "
+        "with commas between them are compared (default: qemu for linux, hosted for the other systems).",
     )  # fmt: skip
     _architecture(parser)
     _reports(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--accelerator", choices=("tcg", "kvm", "auto"), default="tcg",
-        help="Tcg emulates; auto takes KVM where it runs guest code (default: tcg).",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: tcg).",
     )  # fmt: skip
-    machine.add_argument("--memory", type=memory, default=1 << 30, metavar="SIZE", help="Its memory (default: 1G).")
+    machine.add_argument(
+        "--memory", type=memory, default=1 << 30, metavar="SIZE",
+        help="Memory of the machine: 1M to 1T in whole MiB (default: 1G).",
+    )  # fmt: skip
     machine.add_argument(
         "--timeout", type=seconds_argument, metavar="SECONDS",
-        help="From power-on to the last gate (default: 300, and 0.02 for each entry of the image's manifest).",
+        help="Time limit from power-on to the last gate (default: 300, and 0.02 for each entry of the manifest).",
     )  # fmt: skip
     _policy(parser)
     _access(parser, "--fetch-timeout")
@@ -179,20 +193,20 @@ def demo(parser: CommandParser) -> None:
 def _architecture(
     parser: argparse._ActionsContainer,
     default: str | None = "amd64",
-    help_text: str = "The machine's processor (default: amd64).",
+    help_text: str = "Architecture of the machine (default: amd64).",
 ) -> None:
     parser.add_argument("--architecture", choices=("amd64", "arm64", "riscv64"), default=default, help=help_text)
 
 
 def _reports(parser: CommandParser) -> None:
     reports = parser.add_argument_group("reports")
-    reports.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
-    reports.add_argument("--junit", type=path_of, metavar="FILE", help="The gates as JUnit XML.")
-    reports.add_argument("--console", type=path_of, metavar="FILE", help="What the serial line said.")
-    reports.add_argument("--record", type=path_of, metavar="FILE", help="The run as one JSON document.")
+    reports.add_argument("--report", type=path_of, metavar="FILE", help="Write a self-contained HTML page.")
+    reports.add_argument("--junit", type=path_of, metavar="FILE", help="Write the gates as JUnit XML.")
+    reports.add_argument("--console", type=path_of, metavar="FILE", help="Write the text of the serial console.")
+    reports.add_argument("--record", type=path_of, metavar="FILE", help="Write the run as one JSON document.")
     reports.add_argument(
         "--keep", type=path_of, metavar="DIR",
-        help="A folder for each firmware's record, report, console, serial log, traces and screenshot.",
+        help="Write record, report, console, serial log, traces and screenshot to a subfolder for each firmware.",
     )  # fmt: skip
 
 
@@ -206,60 +220,103 @@ def build(parser: CommandParser) -> None:
     )  # fmt: skip
     _output(parser)
     parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
+    _content(parser)
+    _shape(parser)
+    _linux(parser)
+    _windows(parser)
+
+
+def _content(parser: CommandParser) -> None:
     content = parser.add_argument_group("content")
     medium(content)
     content.add_argument(
-        "--loader", type=input_file, metavar="FILE", help="EFI program, put where the firmware looks for one."
+        "--loader",
+        type=input_file,
+        metavar="FILE",
+        help="The EFI program for the default path, such as /EFI/BOOT/BOOTX64.EFI.",
     )
-    content.add_argument("--root", type=input_tree, metavar="TREE|TAR", help="What the UFS2 root holds.")
+    content.add_argument("--root", type=input_tree, metavar="TREE|TAR", help="The content of the UFS2 root.")
     content.add_argument(
-        "--esp-file", type=assignment, action="append", metavar="/PATH=FILE", help="A file of the ESP; can be repeated."
+        "--esp-file",
+        type=assignment,
+        action="append",
+        metavar="/PATH=FILE",
+        help="A file for the ESP. Can be repeated.",
     )
     content.add_argument(
         "--root-file",
         type=assignment,
         action="append",
         metavar="/PATH=FILE",
-        help="A file of the root; can be repeated.",
+        help="A file for the root. Can be repeated.",
     )
-    content.add_argument("--esp-only", action="store_true", default=None, help="An ESP and no root.")
+    content.add_argument(
+        "--esp-only", action="store_true", default=None, help="Make a disk with an ESP and without a root."
+    )
+
+
+def _shape(parser: CommandParser) -> None:
     shape = parser.add_argument_group("shape")
-    _architecture(shape, None, "Whose loader (default: amd64).")
-    shape.add_argument("--esp-size", type=size_argument, metavar="SIZE", help="Size of the ESP.")
+    _architecture(shape, None, "Architecture of the loader (default: amd64).")
     shape.add_argument(
-        "--root-size", type=size_argument, metavar="SIZE", help="Size of the root (default: what it needs)."
+        "--esp-size", type=size_argument, metavar="SIZE", help="Size of the ESP (default: 16M; windows: 100M)."
+    )
+    shape.add_argument(
+        "--root-size", type=size_argument, metavar="SIZE", help="Size of the root (default: what its content needs)."
     )
     shape.add_argument(
         "--root-free", type=percentage, metavar="PERCENT",
-        help="Room left in a root of default size, of what its content takes (default: 5).",
+        help="Free space of a root without --root-size, in percent of its content (default: 5).",
     )  # fmt: skip
-    shape.add_argument("--block-size", type=size_argument, metavar="SIZE", help="UFS2 block size, 4096 to 65536.")
-    shape.add_argument("--fragment-size", type=size_argument, metavar="SIZE", help="UFS2 fragment size.")
-    shape.add_argument("--density", type=whole_argument, metavar="BYTES", help="UFS2 bytes per inode.")
-    shape.add_argument("--label", metavar="TEXT", help="UFS2 label.")
-    shape.add_argument("--sector-size", type=whole_argument, metavar="BYTES", help="Logical sector size: 512 or 4096.")
     shape.add_argument(
-        "--timestamp", type=whole_argument, metavar="SECONDS", help="Time of all that is made here, since 1970."
+        "--block-size", type=size_argument, metavar="SIZE", help="Block size of UFS2: 4K to 64K (default: 32K)."
     )
-    shape.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this, not from the content.")
+    shape.add_argument(
+        "--fragment-size", type=size_argument, metavar="SIZE", help="Fragment size of UFS2 (default: 4K)."
+    )
+    shape.add_argument(
+        "--density", type=whole_argument, metavar="BYTES", help="Bytes per inode of UFS2 (default: as needed)."
+    )
+    shape.add_argument("--label", metavar="TEXT", help="Label of the root (default: cloudboot).")
+    shape.add_argument(
+        "--sector-size", type=whole_argument, metavar="BYTES", help="Logical sector size: 512 or 4096 (default: 512)."
+    )
+    shape.add_argument(
+        "--timestamp", type=whole_argument, metavar="SECONDS",
+        help="Time of generated files, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else 1980-01-01).",
+    )  # fmt: skip
+    shape.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this text, not from the content.")
+
+
+def _linux(parser: CommandParser) -> None:
     linux = parser.add_argument_group("linux")
-    linux.add_argument("--kernel", type=input_file, metavar="FILE", help="Kernel instead of Debian's.")
-    linux.add_argument("--initrd", type=input_file, metavar="FILE", help="Initial RAM disk instead of ours.")
+    linux.add_argument("--kernel", type=input_file, metavar="FILE", help="A kernel to use instead of Debian's.")
     linux.add_argument(
-        "--grub-modules", type=input_folder, metavar="FOLDER", help="GRUB's x86_64-efi folder instead of Debian's."
+        "--initrd", type=input_file, metavar="FILE", help="An initial RAM disk to use instead of the generated one."
     )
-    linux.add_argument("--arguments", metavar="TEXT", help="Kernel arguments.")
-    _windows(parser)
+    linux.add_argument(
+        "--grub-modules",
+        type=input_folder,
+        metavar="FOLDER",
+        help="GRUB's folder x86_64-efi (default: that of Debian's package).",
+    )
+    linux.add_argument("--arguments", metavar="TEXT", help="The kernel command line.")
 
 
 def _windows(parser: CommandParser) -> None:
     group = parser.add_argument_group("windows")
-    group.add_argument("--index", type=whole_argument, metavar="NUMBER", help="Image of the WIM (default: 1).")
-    group.add_argument("--bcd", type=input_file, metavar="FILE", help="Boot configuration instead of a new one.")
-    group.add_argument("--locale", metavar="NAME", help="Language of the boot menu (default: the source's).")
+    group.add_argument(
+        "--index", type=whole_argument, metavar="NUMBER", help="Number of the image in the WIM (default: 1)."
+    )
+    group.add_argument(
+        "--bcd", type=input_file, metavar="FILE", help="A boot configuration to use instead of a new one."
+    )
+    group.add_argument(
+        "--locale", metavar="NAME", help="Language of the boot menu (default: that of the source, or en-US)."
+    )
     group.add_argument(
         "--stand-in", action="store_true",
-        help="Cloudboot's stand-in, where there is no boot manager; without --from a demonstration.",
+        help="Use cloudboot's stand-in if the source has no boot manager; without --from make a demonstration.",
     )  # fmt: skip
 
 
@@ -267,10 +324,10 @@ def medium(group: argparse._ArgumentGroup) -> None:
     """Where the system's own files come from."""
     group.add_argument(
         "--from", dest="medium", metavar="PATH|URL",
-        help="The system's own files: an ISO or disk image, a folder, a tar archive; of Windows also a WIM (with "
-        "wimlib's programs).",
+        help="The medium with the system's files: an ISO image, a disk image, a folder or a tar archive; for windows "
+        "also a WIM (this needs wimlib's programs).",
     )  # fmt: skip
-    group.add_argument("--sha256", type=digest, metavar="HEX", help="What the medium has to hash to; a URL needs it.")
+    group.add_argument("--sha256", type=digest, metavar="HEX", help="SHA-256 of the medium; required for a URL.")
 
 
 def digest(text: str) -> str:
@@ -291,16 +348,16 @@ def percentage(text: str) -> int:
 
 def image_inspect(parser: CommandParser) -> None:
     """``cloudboot image inspect``."""
-    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or one in a registry.")
+    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or a reference of one.")
     parser.add_argument(
-        "--check", action=argparse.BooleanOptionalAction, default=True, help="Recompute every invariant."
+        "--check", action=argparse.BooleanOptionalAction, default=True, help="Run every checker (default: yes)."
     )
     _access(parser)
 
 
 def image_boot_entries(parser: CommandParser) -> None:
     """``cloudboot image boot-entries``."""
-    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or one in a registry.")
+    parser.add_argument("image", metavar="IMAGE|REFERENCE", help="A disk image, or a reference of one.")
     parser.add_argument(
         "--variables", required=True, type=path_of, metavar="DUMP",
         help="The firmware's variables: a flash image, JSON, or a folder of efivarfs files.",
@@ -312,7 +369,7 @@ def image_boot_entries(parser: CommandParser) -> None:
 def login(parser: CommandParser) -> None:
     """``cloudboot login``."""
     _host(parser)
-    parser.add_argument("--username", metavar="NAME", help="The user name (default: asked for).")
+    parser.add_argument("--username", metavar="NAME", help="The user name (default: read from the terminal).")
     parser.add_argument("--password-stdin", action="store_true", help="Read the password from stdin.")
     _access(parser)
 
@@ -331,15 +388,15 @@ def _host(parser: CommandParser) -> None:
 def push(parser: CommandParser) -> None:
     """``cloudboot push``."""
     parser.add_argument(
-        "image", type=existing_file, metavar="IMAGE", nargs="?", help="The disk image; left out with --kernel."
+        "image", type=existing_file, metavar="IMAGE", nargs="?", help="The disk image; omitted with --kernel."
     )
     _reference(parser)
     kernel = parser.add_argument_group("kernel, instead of a disk image")
     kernel.add_argument("--kernel", type=existing_file, metavar="FILE", help="A kernel that is an EFI program.")
-    kernel.add_argument("--initrd", type=existing_file, metavar="FILE", help="Its initial RAM disk.")
-    kernel.add_argument("--cmdline", metavar="TEXT", help="Its command line.")
-    _architecture(kernel, None, "Its processor (default: what its PE header says).")
-    parser.add_argument("--sign", type=input_file, metavar="KEY", help="Sign it with this private key (PEM).")
+    kernel.add_argument("--initrd", type=existing_file, metavar="FILE", help="The initial RAM disk of the kernel.")
+    kernel.add_argument("--cmdline", metavar="TEXT", help="The kernel command line.")
+    _architecture(kernel, None, "Architecture of the kernel (default: that of its PE header).")
+    parser.add_argument("--sign", type=input_file, metavar="KEY", help="Sign the image with this private key (PEM).")
     _signature(parser)
     _access(parser)
 
@@ -350,7 +407,8 @@ def _signature(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--format", choices=("bundle", "cosign", "both"), default="bundle",
-        help="An artifact that refers to the image, cosign's tag for it, or both (default: bundle).",
+        help="Write an artifact that refers to the image (bundle), cosign's tag sha256-<digest>.sig (cosign), or both "
+        "(default: bundle).",
     )  # fmt: skip
 
 
@@ -366,9 +424,11 @@ def pull(parser: CommandParser) -> None:
 def copy(parser: CommandParser) -> None:
     """``cloudboot copy``."""
     _reference(parser)
-    parser.add_argument("target", metavar="TARGET", help="The new place, written like a reference.")
+    parser.add_argument("target", metavar="TARGET", help="The new reference.")
     _platform(parser)
-    parser.add_argument("--referrers", action="store_true", help="Copy signatures and whatever else refers to it, too.")
+    parser.add_argument(
+        "--referrers", action="store_true", help="Also copy signatures and other artifacts that refer to the image."
+    )
     _access(parser)
 
 
@@ -384,12 +444,15 @@ def verify(parser: CommandParser) -> None:
     _reference(parser)
     _policy(parser)
     parser.add_argument(
-        "--key", type=input_file, action="append", metavar="FILE", help="A public key that will do; can be repeated."
+        "--key", type=input_file, action="append", metavar="FILE", help="An accepted public key (PEM). Can be repeated."
     )
-    parser.add_argument("--identity", metavar="SUBJECT", help="E-mail address or URI of a certificate that will do.")
-    parser.add_argument("--issuer", metavar="URL", help="Who vouches for that identity.")
+    parser.add_argument("--identity", metavar="SUBJECT", help="The e-mail address or URI of an accepted certificate.")
+    parser.add_argument("--issuer", metavar="URL", help="The OpenID Connect issuer of that identity.")
     parser.add_argument(
-        "--trust-root", type=input_file, metavar="FILE", help="Trusted root to prove it with (default: Sigstore's own)."
+        "--trust-root",
+        type=input_file,
+        metavar="FILE",
+        help="The trusted root for certificates (default: that of Sigstore).",
     )
     _access(parser)
 
@@ -402,13 +465,18 @@ def sign(parser: CommandParser) -> None:
         "--identity-token", type=input_file, metavar="FILE", help="Sign as the subject of this OpenID Connect token."
     )
     parser.add_argument(
-        "--ambient-identity", action="store_true", help="Sign as the identity that this machine's environment has."
+        "--ambient-identity", action="store_true", help="Sign as the identity that this machine's environment provides."
     )
     parser.add_argument(
-        "--trust-config", type=input_file, metavar="FILE", help="Services to sign with (default: Sigstore's own)."
+        "--trust-config",
+        type=input_file,
+        metavar="FILE",
+        help="The services for signing with an identity (default: those of Sigstore).",
     )
     _signature(parser)
-    parser.add_argument("--name", metavar="TEXT", help="The repository the signature names (default: the image's own).")
+    parser.add_argument(
+        "--name", metavar="TEXT", help="The repository that the signature names (default: the image's)."
+    )
     _access(parser)
 
 
@@ -416,38 +484,43 @@ def virtio(parser: CommandParser) -> None:
     """``cloudboot virtio devices`` and ``cloudboot virtio bench``."""
     parser.add_argument(
         "--architecture", choices=("amd64", "arm64", "riscv64", "loong64"), default="amd64",
-        help="The machine (default: amd64).",
+        help="Architecture of the machine (default: amd64).",
     )  # fmt: skip
     parser.add_argument(
-        "--ring", choices=("split", "packed"), default="packed", help="Kind of rings (default: packed)."
+        "--ring", choices=("split", "packed"), default="packed", help="Format of the rings (default: packed)."
     )
 
 
 def virtio_record(parser: CommandParser) -> None:
     """``cloudboot virtio record``."""
-    parser.add_argument("device", choices=("blk", "gpu", "rng"), help="The device that works.")
-    parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="Where the recording goes.")
-    parser.add_argument("--force", action="store_true", help="Replace a file that is there.")
+    parser.add_argument("device", choices=("blk", "gpu", "rng"), help="The device to record.")
+    parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="The file to write.")
+    parser.add_argument("--force", action="store_true", help="Replace an existing file.")
     virtio(parser)
 
 
 def doom_guest(parser: CommandParser) -> None:
     """``cloudboot doom guest``."""
-    parser.add_argument("--output", "-o", type=path_of, required=True, metavar="FOLDER", help="Where captures go.")
+    parser.add_argument(
+        "--output", "-o", type=path_of, required=True, metavar="FOLDER", help="The folder to write captures to."
+    )
     parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
     parser.add_argument(
-        "--oracle", type=input_folder, metavar="FOLDER", help="Capture its checkpoints too, 35 tics a second."
+        "--oracle",
+        type=input_folder,
+        metavar="FOLDER",
+        help="Also capture the checkpoints of this oracle, at 35 tics per second.",
     )
     parser.add_argument(
         "--seconds", type=seconds_list, default=[15, 16, 30, 45, 60], metavar="LIST",
-        help="When to capture (default: 15,16,30,45,60).",
+        help="Seconds at which the screen is captured (default: 15,16,30,45,60).",
     )  # fmt: skip
-    parser.add_argument("--keys", action="store_true", help="Press ret, esc, down, ret behind the first of them.")
+    parser.add_argument("--keys", action="store_true", help="Press ret, esc, down, ret after the first capture.")
     parser.add_argument(
         "--accelerator",
         choices=("tcg", "kvm", "auto"),
         default="auto",
-        help="How the guest's code runs (default: auto).",
+        help="Emulate the processor (tcg), use KVM (kvm), or use KVM where it runs guest code (auto; default: auto).",
     )
 
 
@@ -463,13 +536,16 @@ def doom_probe(parser: CommandParser) -> None:
     """``cloudboot doom probe``."""
     parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
     parser.add_argument(
-        "--script", type=existing_file, metavar="FILE", help="Keys: <tic>:keydown:KEY, <tic>:keyup:KEY."
+        "--script",
+        type=existing_file,
+        metavar="FILE",
+        help="Keys to press: lines of TIC:keydown:KEY and TIC:keyup:KEY (default: none).",
     )
     parser.add_argument(
-        "--oracle", type=input_folder, metavar="FOLDER", help="Compare with this one, not with a new one."
+        "--oracle", type=input_folder, metavar="FOLDER", help="An oracle to compare with (default: a new one)."
     )
-    parser.add_argument("--report", type=path_of, metavar="FILE", help="One self-contained HTML page.")
+    parser.add_argument("--report", type=path_of, metavar="FILE", help="Write a self-contained HTML page.")
     parser.add_argument(
         "--architecture", choices=("amd64", "arm64", "riscv64", "loong64"), default="amd64",
-        help="The machine (default: amd64).",
+        help="Architecture of the machine (default: amd64).",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, exit_code, notice, printable
 from cloudboot_base.parser import SHELLS, CommandParser, suggestion
-from cloudboot_base.program import Program
+from cloudboot_base.program import Program, example_lines
 
 from . import arguments
 from .console import EXIT_CODES, Console, notices, report_error, run_reported
@@ -35,6 +35,16 @@ _OPTIONS = (
     ("--completion SHELL", f"Print completion for {', '.join(SHELLS[:-1])} or {SHELLS[-1]}."),
     ("--man-page", "Print the manual page."),
 )
+
+
+_EXAMPLES = {
+    "demo --report demo.html": "Boot a small disk in this process and write a report.",
+    "image build linux -o linux.img --force": "Build a disk with Debian's kernel and GRUB.",
+    "push disk.img oci:store:linux": "Push a disk to the folder store.",
+    "probe linux oci:store:linux --report report.html": "Boot the disk in a QEMU machine.",
+    "probe linux oci:store:linux --firmware hosted,ovmf": "Run its boot loader under two firmwares and compare.",
+    "pull ghcr.io/example/disk:v1 --policy policy.toml": "Fetch a disk after its signatures are verified.",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ _IMAGE = {
         "image:inspect",
     ),
     "boot-entries": Command(
-        "Tell which boot entry starts from a disk, and why the others do not; exit 1 if none does.",
+        "Show which boot entry starts from a disk, and why the others do not; exit 1 if none does.",
         arguments.image_boot_entries,
         "boot_entries:main",
     ),
@@ -101,13 +111,15 @@ _DOOM = {
     ),
 }
 _VIRTIO = {
-    "devices": Command("Bring up the virtio devices of a machine without a guest.", arguments.virtio, "virtio:devices"),
+    "devices": Command(
+        "Initialise the virtio devices of a machine and describe them.", arguments.virtio, "virtio:devices"
+    ),
     "record": Command(
-        "Record a device's queues at work; cloudboot-virtio replay plays the file.",
+        "Record the queues of a device; cloudboot-virtio replay replays the file.",
         arguments.virtio_record,
         "virtio:record",
     ),
-    "bench": Command("Count what virtio devices do in a second.", arguments.virtio, "virtio:bench"),
+    "bench": Command("Measure the speed of virtio devices.", arguments.virtio, "virtio:bench"),
 }
 ROOT = Group(
     PURPOSE,
@@ -118,39 +130,39 @@ ROOT = Group(
             "probing:main",
         ),
         "demo": Command(
-            "Build a small disk, push it to a folder and boot it in this process; needs no other program.",
+            "Build a small disk, push it to a folder, and boot it in this process; no other program is needed.",
             arguments.demo,
             "demo:main",
         ),
-        "doom": Group("The game as an oracle for virtual devices.", _DOOM),
-        "image": Group("Build disk images and look into them.", _IMAGE),
+        "doom": Group("Use the game as an oracle for virtual devices.", _DOOM),
+        "image": Group("Build and examine disk images.", _IMAGE),
         "push": Command("Push a disk image as the single layer of an OCI artifact.", arguments.push, "transfer:push"),
         "pull": Command(
-            "Fetch a disk image, verify it, and only then give it its name.", arguments.pull, "transfer:pull"
+            "Fetch a disk image into a file, which gets its name after it is verified.", arguments.pull, "transfer:pull"
         ),
         "copy": Command(
-            "Copy an image to another registry or folder; manifests and digests stay the same.",
+            "Copy an image to another registry or folder with unchanged digests.",
             arguments.copy,
             "transfer:copy",
         ),
         "inspect": Command(
-            "Describe an artifact without fetching its image; 'image inspect' looks into the image.",
+            "Describe an artifact without fetching its image; 'image inspect' examines the image.",
             arguments.inspect,
             "transfer:inspect",
         ),
         "verify": Command(
-            "Verify an image's signatures, by a policy or by one key or identity, without fetching the image.",
+            "Verify an image's signatures by a policy, a key or an identity, without fetching the image.",
             arguments.verify,
             "signatures:verify",
         ),
         "sign": Command(
-            "Sign an image that was pushed; the signature is stored beside it.", arguments.sign, "signatures:sign"
+            "Sign an image in a registry or folder and store the signature there.", arguments.sign, "signatures:sign"
         ),
         "login": Command(
-            "Try a user name and a password at a registry, and keep them.", arguments.login, "registry:login"
+            "Verify a user name and a password with a registry, and store them.", arguments.login, "registry:login"
         ),
-        "logout": Command("Forget the password that is kept for a registry.", arguments.logout, "registry:logout"),
-        "virtio": Group("Drive virtio devices without a guest.", _VIRTIO),
+        "logout": Command("Remove the stored password of a registry.", arguments.logout, "registry:logout"),
+        "virtio": Group("Drive virtio devices without a guest operating system.", _VIRTIO),
     },
 )
 
@@ -223,6 +235,7 @@ def group_help(group: Group, name: str) -> str:
         lines += [f"  {word:{width - 2}}{wrapped[0]}", *(" " * width + line for line in wrapped[1:])]
     lines += ["", "options:"]
     lines += [f"  {flags:22}{text}" for flags, text in (_OPTIONS if is_root else _OPTIONS[:1])]
+    lines += example_lines(PROGRAM, _EXAMPLES) if is_root else []
     if is_root:
         lines += ["", "exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())]
     lines += ["", f"'{full} COMMAND --help' describes a command."]
@@ -285,7 +298,7 @@ def _run_group(group: Group, name: str, rest: list[str], console: Console) -> in
 
 
 def _program() -> Program:
-    return Program(PROGRAM, "cloudboot-probes", PURPOSE, exit_codes=EXIT_CODES)
+    return Program(PROGRAM, "cloudboot-probes", PURPOSE, exit_codes=EXIT_CODES, examples=_EXAMPLES)
 
 
 def whole_program() -> Program:

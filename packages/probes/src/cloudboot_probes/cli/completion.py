@@ -43,7 +43,7 @@ def script(shell: str) -> str:
     """The script for a shell.
 
     Raises:
-        UsageError: there is none for it.
+        UsageError: there is no completion for that shell.
     """
     if shell not in _SCRIPTS:
         raise UsageError(f"no completion for {shell or 'no shell'}", hint=f"the shells are {', '.join(_SCRIPTS)}")

@@ -44,7 +44,7 @@ _TICK = 1.0  # seconds between two looks at a status line
 class Console:
     """stdout for results, stderr for the rest, and a status line, or several, below everything else.
 
-    They stand on the terminal that stderr is, and go before anything is printed to either: two writers
+    They are on the terminal that stderr is, and go before anything is printed to either: two writers
     never share a line.
     """
 

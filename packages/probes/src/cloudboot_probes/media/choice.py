@@ -42,7 +42,7 @@ def find_loader(medium: Medium, system: System, architecture: str) -> Found:
     Every path is looked for in every volume before the next path.
 
     Raises:
-        NoLoaderError: there is none; the error says what was there and why it was refused.
+        NoLoaderError: there is no loader; the error says what was there and why it was refused.
         RecipeError: no path of a loader is known for the architecture.
     """
     paths = (*system.medium_loader_paths(architecture), *system.loader_paths(architecture))

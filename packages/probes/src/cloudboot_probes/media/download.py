@@ -1,6 +1,6 @@
 """A medium from a URL: downloaded once, verified before it has its name in the cache, verified again at each use.
 
-Only ``https`` and ``http`` are followed. What stands in a URL before ``@`` is sent to that server alone: a redirect to
+Only ``https`` and ``http`` are followed. What is in a URL before ``@`` is sent to that server alone: a redirect to
 another host, port or scheme drops it. A download that was interrupted goes on where it stopped, if the server can.
 """
 

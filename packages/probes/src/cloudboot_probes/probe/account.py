@@ -58,7 +58,7 @@ class Account:
         """The account in a console's text; everything else there is passed over.
 
         Raises:
-            AccountError: there is none, or it is damaged.
+            AccountError: the init printed no report, or it is damaged.
         """
         lines = iter(text.split(b"\n"))
         for line in lines:

@@ -113,7 +113,7 @@ def firmware_named(name: str) -> Firmware:
     """The firmware ``--firmware NAME`` means.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no firmware of that name.
     """
     if name not in FIRMWARE:
         raise UsageError(
@@ -129,7 +129,7 @@ def firmwares_named(names: str) -> list[str]:
     """The names in ``--firmware NAME,NAME``, each once.
 
     Raises:
-        UsageError: there is none of a name.
+        UsageError: there is no firmware of that name.
     """
     found = list(dict.fromkeys(names.split(",")))
     for name in found:

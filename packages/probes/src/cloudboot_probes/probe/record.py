@@ -28,7 +28,7 @@ SCHEMA = 1
 
 
 class Outcome(enum.StrEnum):
-    """How a run ended; ``UNFINISHED`` is what stands in a report until it has."""
+    """How a run ended; ``UNFINISHED`` is what is in a report until it has."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -100,6 +100,13 @@ class Record:
         }
 
 
+def host_description() -> str:
+    """The host of a run for the header: system, kernel, number of processors, Python."""
+    host = os.uname()
+    system = f"{host.sysname} {host.release} {host.machine}"
+    return f"{system}, {os.cpu_count() or 1} processors, Python {platform.python_version()}"
+
+
 class Recorder:
     """Gathers the gates of one run; a record can be had at any moment."""
 
@@ -109,13 +116,11 @@ class Recorder:
         self._probe = probe
         self._stages = stages
         self.gates: list[Gate] = []
-        host = os.uname()
         self._base = Header(
             started_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             version=version,
             command=command,
-            host=f"{host.sysname} {host.release} {host.machine}, {os.cpu_count() or 1} processors, "
-            f"Python {platform.python_version()}",
+            host=host_description(),
             system=probe.system.name,
             title=probe.system.title,
             architecture=probe.options.architecture,

@@ -89,7 +89,7 @@ def load(name: str) -> System:
     """The system called ``name``.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is no such system.
     """
     if name not in names():
         raise RecipeError(

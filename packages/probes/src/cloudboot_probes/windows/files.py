@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
 
 
 class WindowsFiles:
@@ -81,7 +81,7 @@ def _stored(entry: ManifestEntry) -> ManifestEntry:
 
 
 def with_files(files: WindowsFiles, extra: Mapping[str, Path]) -> WindowsFiles:
-    """``files`` and more of the host, none of which stands there already.
+    """``files`` and more of the host, none of which is there already.
 
     Raises:
         RecipeError: one does.

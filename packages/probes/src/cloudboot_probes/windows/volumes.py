@@ -13,7 +13,7 @@ import cloudboot_ntfs as ntfs
 from cloudboot_base import FormatError, Window
 from cloudboot_ntfs import FileAttribute
 from cloudboot_ntfs.errors import DescriptorError
-from cloudboot_ntfs.layout.constants import TAG_WOF
+from cloudboot_ntfs.layout.constants import TAG_WOF, Namespace
 from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.manifest import ManifestEntry
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudboot_base import Storage
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
     from cloudboot_ntfs.reader.entry import Reparse
     from cloudboot_vfs import DirEntry, Stat
 
 _PIECE: Final = 1 << 20
+#: Bytes of a data stream that are kept in memory at most.
+_SMALL: Final = 4096
 #: What a new volume takes over of a file's attributes; the others follow from how its content is stored.
 _KEPT: Final = int(
     FileAttribute.READONLY | FileAttribute.HIDDEN | FileAttribute.SYSTEM | FileAttribute.ARCHIVE
@@ -47,7 +49,7 @@ def find_volume(storage: Storage, path: Path) -> ntfs.NTFS:
     """The first NTFS volume of a disk that has Windows in it. The disk may be a volume without a table.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is no such system.
     """
     for place in _places(storage):
         try:
@@ -89,7 +91,7 @@ def of_volume(volume: ntfs.NTFS) -> WindowsFiles:
                 continue
             original = first.setdefault(entry.inode, entry.path)
             if original != entry.path:
-                members[entry.path] = ntfs.HardLink(original)
+                members[entry.path] = ntfs.HardLink(original, short_name=_short_name(volume, entry))
                 entries[entry.path] = replace(entries[original], path=entry.path)
             else:
                 members[entry.path], entries[entry.path] = _member(volume, entry)
@@ -104,9 +106,12 @@ def of_volume(volume: ntfs.NTFS) -> WindowsFiles:
 
 class _Common(TypedDict):
     mtime_ns: int
+    created_ns: int
+    accessed_ns: int
     attributes: int
     security: str | None
-    streams: dict[str, bytes]
+    streams: dict[str, bytes | Storage]
+    short_name: str
 
 
 def _member(volume: ntfs.NTFS, entry: DirEntry) -> tuple[Member, ManifestEntry]:
@@ -143,10 +148,31 @@ def _common(volume: ntfs.NTFS, entry: DirEntry, facts: Stat) -> _Common:
         raise RecipeError(f"{entry.path}: {error}", hint="leave the file out of the source") from None
     return {
         "mtime_ns": facts.st_mtime_ns,
+        "created_ns": facts.st_birthtime_ns,
+        "accessed_ns": facts.st_atime_ns,
         "attributes": facts.st_flags & _KEPT,
         "security": security,
-        "streams": {name: volume.open_inode(entry.inode, stream=name).readall() for name in names},
+        "streams": {name: _stream(volume, entry, name) for name in names},
+        "short_name": _short_name(volume, entry),
     }
+
+
+def _stream(volume: ntfs.NTFS, entry: DirEntry, name: str) -> bytes | Storage:
+    """A data stream: what is small as its bytes; a file that Windows compressed keeps all of its content in one."""
+    storage = OpenFileStorage(volume.open_inode(entry.inode, stream=name))
+    return storage.read_at(0, storage.size) if storage.size <= _SMALL else storage
+
+
+def _short_name(volume: ntfs.NTFS, entry: DirEntry) -> str:
+    """The 8.3 name beside the name of an entry, or nothing."""
+    names = volume.names_of(entry.inode)
+    own = [each for each in names if each.namespace == Namespace.WIN32 and each.name == entry.name]
+    short = [each for each in names if each.namespace == Namespace.DOS]
+    if not own or not short or own[0].parent_record != short[0].parent_record:
+        return ""
+    # Another link of the file may have the same name in another directory; the pair is in one.
+    above = volume.find(entry.path.rpartition("/")[0] or "/", follow_symlinks=False)
+    return short[0].name if above == short[0].parent_record else ""
 
 
 def _packed(reparse: Reparse) -> bytes:

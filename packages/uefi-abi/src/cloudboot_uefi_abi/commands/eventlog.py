@@ -1,4 +1,4 @@
-"""``eventlog``: events, the PCRs they stand for, and what can be verified."""
+"""``eventlog``: events, the PCRs that follow from them, and what can be verified."""
 
 from __future__ import annotations
 

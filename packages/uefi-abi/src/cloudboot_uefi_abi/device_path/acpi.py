@@ -152,7 +152,7 @@ class AcpiExtended(Node):
         return f"AcpiExp({eisa_text(self.hid)},{eisa_text(self.cid) if self.cid else '0'},{self.uid_string})"
 
     def is_lossless(self) -> bool:
-        """Identifiers of three letters, strings that can stand in an argument, and no _UID that AcpiExp leaves out."""
+        """Identifiers of three letters, strings that fit into an argument, and no _UID that AcpiExp leaves out."""
         strings = (self.hid_string, self.uid_string, self.cid_string)
         return (
             _is_eisa(self.hid)

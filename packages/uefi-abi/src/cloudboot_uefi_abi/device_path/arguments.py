@@ -1,4 +1,4 @@
-"""The arguments of a device node's text, and the values that stand in them (UEFI 2.10 section 10.6.1.6)."""
+"""The arguments of a device node's text, and the values that are in them (UEFI 2.10 section 10.6.1.6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMPTY: Final = ""
 
 
 def is_plain(text: str) -> bool:
-    """Whether ``text`` can stand in an argument: printable ASCII without parentheses and commas."""
+    """Whether ``text`` fits into an argument: printable ASCII without parentheses and commas."""
     return _PLAIN.fullmatch(text) is not None
 
 
@@ -56,7 +56,7 @@ def ipv6_text(address: bytes, port: int = 0) -> str:
 
 
 class Arguments:
-    """The arguments of one node, taken in order; ``offset`` is where the node stands in the text, in characters."""
+    """The arguments of one node, taken in order; ``offset`` is where the node is in the text, in characters."""
 
     def __init__(self, name: str, text: str, offset: int) -> None:
         self.name = name

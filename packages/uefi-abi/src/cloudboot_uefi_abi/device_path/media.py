@@ -353,7 +353,7 @@ class Bbs(Node):
         return f"{_BBS_NAMES.get(self.device_type) or f'0x{self.device_type:X}'},{self.description}"
 
     def is_lossless(self) -> bool:
-        """The description can stand in an argument."""
+        """The description fits into an argument."""
         return is_plain(self.description) and self.description == self.description.strip(" ")
 
 

@@ -254,7 +254,7 @@ class Uri(Node):
         return f"Uri({self.uri})"
 
     def is_lossless(self) -> bool:
-        """The URI can stand in an argument."""
+        """The URI fits into an argument."""
         return is_plain(self.uri)
 
 
@@ -319,7 +319,7 @@ class Wifi(Node):
         return f"Wi-Fi({self.ssid.partition(bytes(1))[0].decode('latin-1')})"
 
     def is_lossless(self) -> bool:
-        """Zeros stand at the end only, and the name can stand in an argument."""
+        """Zeros are at the end only, and the name fits into an argument."""
         name = self.ssid.rstrip(b"\0").decode("latin-1")
         return "\0" not in name and bool(name) and is_plain(name) and name == name.strip(" ")
 

@@ -133,7 +133,7 @@ class UsbWwid(Node):
         return f'UsbWwid(0x{self.vendor:X},0x{self.product:X},0x{self.interface:X},"{serial}")'
 
     def is_lossless(self) -> bool:
-        """The serial number can stand between quotation marks."""
+        """The serial number can be between quotation marks."""
         return is_plain(self.serial) and '"' not in self.serial
 
 

@@ -243,7 +243,7 @@ class Iscsi(Node):
         return f"iSCSI({name},0x{self.portal_group:X},0x{lun},{header},{data},{chap},{protocol})"
 
     def is_lossless(self) -> bool:
-        """The options and the protocol are those that have keywords, and the name can stand in an argument."""
+        """The options and the protocol are those that have keywords, and the name fits into an argument."""
         options = not self.options & ~0x180A and self.options & 0x1800 != 0x1800
         name = bool(self.target) and is_plain(self.target) and self.target == self.target.strip(" ")
         return options and not self.protocol and name
@@ -492,7 +492,7 @@ class NvmeOverFabrics(Node):
         return f"NVMEoF({self.subsystem},{identifier})"
 
     def is_lossless(self) -> bool:
-        """The type is one of the three, and the name can stand in an argument."""
+        """The type is one of the three, and the name fits into an argument."""
         name = self.subsystem
         eui = self.identifier_type != 1 or not any(self.identifier[8:])
         return (

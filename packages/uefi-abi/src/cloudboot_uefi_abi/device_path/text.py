@@ -47,7 +47,7 @@ def _path(arguments: Arguments) -> Node:
 def parse_node_text(text: str, offset: int = 0) -> Node:
     """The node that ``text`` writes: ``Name(arguments)`` with a name of the specification, or else a file's path.
 
-    ``offset`` is where the node stands in a longer text, in characters, for errors.
+    ``offset`` is where the node is in a longer text, in characters, for errors.
 
     Raises:
         DevicePathError: the arguments are not those of the node.

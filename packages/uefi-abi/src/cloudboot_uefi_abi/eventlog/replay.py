@@ -1,4 +1,4 @@
-"""From an event log to the PCRs it stands for (TCG PFP 1.05 section 10.1, TPM 2.0 part 1 section 17)."""
+"""Compute the PCRs of an event log (TCG PFP 1.05 section 10.1, TPM 2.0 part 1 section 17)."""
 
 from __future__ import annotations
 

@@ -1217,6 +1217,72 @@ class WIN_CERTIFICATE(Record):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class EFI_VARIABLE_AUTHENTICATION_3(Record):
+    """UEFI 2.10 section 8.2.1, packed; a time or a nonce follows, then certificates or their identifier (10 bytes)"""
+
+    #: 1
+    Version: int = 0
+    #: 1: a time, 2: a nonce
+    Type: int = 0
+    #: of what precedes the variable's data, this header included
+    MetadataSize: int = 0
+    Flags: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "EFI_VARIABLE_AUTHENTICATION_3",
+        (
+            Field("Version", "B"),
+            Field("Type", "B"),
+            Field("MetadataSize", "L"),
+            Field("Flags", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 10
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.Version,
+            self.Type,
+            self.MetadataSize,
+            self.Flags,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class EFI_VARIABLE_AUTHENTICATION_3_CERT_ID(Record):
+    """UEFI 2.10 section 8.2.1, packed (5 bytes)"""
+
+    #: 1: SHA-256 of the tbsCertificate
+    Type: int = 0
+    IdSize: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "EFI_VARIABLE_AUTHENTICATION_3_CERT_ID",
+        (
+            Field("Type", "B"),
+            Field("IdSize", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 5
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.Type,
+            self.IdSize,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_FIRMWARE_VOLUME_HEADER(Record):
     """PI 1.8 volume 3 section 3.2.1; the block map follows (56 bytes)"""
 

@@ -323,6 +323,20 @@ WIN_CERTIFICATE = (
 
 # --- variables ----------------------------------------------------------------------------------------------------
 
+EFI_VARIABLE_AUTHENTICATION_3 = (
+    Struct(
+        "Version" / Int8ul * "1",
+        "Type" / Int8ul * "1: a time, 2: a nonce",
+        "MetadataSize" / Int32ul * "of what precedes the variable's data, this header included",
+        "Flags" / Int32ul,
+    )
+    * "UEFI 2.10 section 8.2.1, packed; a time or a nonce follows, then certificates or their identifier"
+)
+
+EFI_VARIABLE_AUTHENTICATION_3_CERT_ID = (
+    Struct("Type" / Int8ul * "1: SHA-256 of the tbsCertificate", "IdSize" / Int32ul) * "UEFI 2.10 section 8.2.1, packed"
+)
+
 EFI_FIRMWARE_VOLUME_HEADER = (
     Struct(
         "ZeroVector" / Bytes(16),

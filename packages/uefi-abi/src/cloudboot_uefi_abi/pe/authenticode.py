@@ -2,7 +2,7 @@
 
 The rules are those of "Windows Authenticode Portable Executable Signature Format", which UEFI 2.10 section 32.2.5
 refers to: the file without CheckSum, the certificate directory's entry and the certificate table, sections in the order
-in which they stand in the file.
+in which they are in the file.
 """
 
 from __future__ import annotations

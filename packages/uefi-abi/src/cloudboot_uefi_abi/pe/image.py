@@ -1,4 +1,4 @@
-"""Reading a PE32+ image: headers, sections, data directories, and the image as it stands in memory.
+"""Reading a PE32+ image: headers, sections, data directories, and the image as it is in memory.
 
 What is refused is what makes a UEFI loader read or write outside the file or the image. Fields that no loader reads are
 kept and not judged.
@@ -187,7 +187,7 @@ class PEImage:
         return self.data[start : start + section.copied]
 
     def mapped(self, *, limit: int = 1 << 30) -> bytearray:
-        """The image as it stands in memory at ImageBase: headers and sections in place, ``size_of_image`` bytes.
+        """The image as it is in memory at ImageBase: headers and sections in place, ``size_of_image`` bytes.
 
         Raises:
             PEError: the image would take more than ``limit`` bytes.
@@ -226,7 +226,7 @@ class PEImage:
         return list(iter_relocations(window, rva=directory.address))
 
     def load(self, base: int, *, limit: int = 1 << 30) -> bytearray:
-        """The image as it stands in memory at ``base``, relocated; ``limit`` as for :meth:`mapped`.
+        """The image as it is in memory at ``base``, relocated; ``limit`` as for :meth:`mapped`.
 
         Raises:
             PEError: the image cannot be relocated to ``base``, or :meth:`mapped` or :meth:`relocations` refuse it.

@@ -43,7 +43,7 @@ _FORMAT = {2: "<H", 4: "<I", 8: "<Q"}
 def iter_relocations(data: Buffer, *, rva: int = 0) -> Iterator[Relocation]:
     """The relocations of a ``.reloc`` directory, whose bytes ``data`` are; padding entries are passed over.
 
-    ``rva`` is where the directory stands in the image, for errors.
+    ``rva`` is where the directory is in the image, for errors.
 
     Raises:
         PEError: a block is smaller than its header, or its size is odd.

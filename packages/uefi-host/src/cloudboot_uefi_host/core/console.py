@@ -44,7 +44,7 @@ It names no hardware: a serial port or an adapter in it would make FreeBSD's loa
 class Console(Dialogue):
     """The console of one machine.
 
-    Times are virtual. ``screen`` is what stands on the screen.
+    Times are virtual. ``screen`` is what is on the screen.
     """
 
     def __init__(

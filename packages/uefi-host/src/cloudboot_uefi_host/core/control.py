@@ -45,7 +45,7 @@ class BootServicesExited(RunEnded):
 
 
 class AwaitingInput(RunEnded):
-    """The program polls for keys that nobody will type."""
+    """The program polls for keys that are not scripted."""
 
 
 class ExpectedTextSeen(RunEnded):

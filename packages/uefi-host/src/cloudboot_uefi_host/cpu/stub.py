@@ -77,7 +77,7 @@ class Connection:
             return self._answer()
 
     def _answer(self) -> str:
-        """The reply of a machine that stands still."""
+        """The reply of a stopped machine."""
         try:
             return self._reply(_REPLY_SECONDS)
         except TimeoutError:
@@ -147,7 +147,7 @@ class StubLayout:
 
 
 class StubProcessor:
-    """One processor of a machine that stands still.
+    """One processor of a stopped machine.
 
     Instructions cannot be counted: a run with a number of them is one of about half a second.
     """

@@ -16,7 +16,7 @@ import unicorn
 from unicorn import arm64_const, riscv_const, x86_const
 from unicorn.unicorn_py3 import unicorn as binding
 
-from cloudboot_uefi_host.errors import BackEndError
+from cloudboot_uefi_host.errors import BackEndError, GuestPointerError
 from cloudboot_uefi_host.memory import GuestMemory
 
 from . import x86
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .architecture import Architecture
     from .processor import CounterSource
 
+_EMULATE, _OK = binding.uclib.uc_emu_start, unicorn.UC_ERR_OK
+_READ, _WRITE, _READ_MANY = binding.uclib.uc_reg_read, binding.uclib.uc_reg_write, binding.uclib.uc_reg_read_batch
 _KINDS = {
     "amd64": (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86_const, "UC_X86_REG_"),
     "arm64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "UC_ARM64_REG_"),
@@ -47,7 +49,8 @@ _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
-_DOUBLE_FAULT, _PAGE_FAULT = 8, 14
+_HLT, _UD2 = 0xF4, (0x0F, 0x0B)
+_UNDEFINED, _DOUBLE_FAULT, _PAGE_FAULT = 6, 8, 14
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 _ACCESS = {
@@ -74,10 +77,14 @@ class UnicornProcessor:
         self._counter = counter
         kind, mode, self._names, self._prefix = _KINDS[architecture.name]
         self._uc = unicorn.Uc(kind, mode)
+        self._handle = self._uc._uch  # noqa: SLF001 -- see the module
         self._ids: dict[str, int] = {}
         self._batches: dict[tuple[str, ...], tuple[Any, Any, Any, int]] = {}
         self._value = ctypes.c_uint64()
         self._value_at = ctypes.byref(self._value)
+        self._pc = self._id(architecture.pc)
+        #: Bytes from a trap to where the emulation stops: behind hlt, in front of others.
+        self._behind = 1 if architecture.name == "amd64" else 0
         self._traps = range(0)
         self._fault: tuple[str, int | None] | None = None
         self._interrupt: int | None = None
@@ -107,7 +114,7 @@ class UnicornProcessor:
         ]()
 
     def _set_up_amd64(self) -> None:
-        """Paging and segments: the tables stand in the first 64 KiB, which the firmware keeps reserved."""
+        """Paging and segments: the tables are in the first 64 KiB, which the firmware keeps reserved."""
         uc = self._uc
         gigabytes = max(4, -(-self.memory.end // (1 << 30)))
         tables, descriptors = X86_TABLES, X86_TABLES - 4096
@@ -150,7 +157,7 @@ class UnicornProcessor:
         if register.startswith(_WIDE):
             return int(self._uc.reg_read(self._id(register)))
         self._value.value = 0
-        binding.uclib.uc_reg_read(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+        _READ(self._handle, self._id(register), self._value_at)
         return self._value.value
 
     def write(self, register: str, value: int) -> None:
@@ -159,7 +166,7 @@ class UnicornProcessor:
             self._uc.reg_write(self._id(register), value)
             return
         self._value.value = value
-        binding.uclib.uc_reg_write(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+        _WRITE(self._handle, self._id(register), self._value_at)
 
     def read_many(self, registers: Sequence[str]) -> list[int]:
         """The values of several general registers."""
@@ -172,7 +179,7 @@ class UnicornProcessor:
             batch = (ctypes.c_int * count)(*map(self._id, key)), places, values, count
             self._batches[key] = batch
         numbers, places, values, count = batch
-        binding.uclib.uc_reg_read_batch(self._uc._uch, numbers, places, count)  # noqa: SLF001 -- see the module
+        _READ_MANY(self._handle, numbers, places, count)
         return cast("list[int]", values[:])
 
     def save(self) -> object:
@@ -221,17 +228,27 @@ class UnicornProcessor:
         """Execute from ``pc`` until something stops it."""
         while True:
             self._clear()
-            code = binding.uclib.uc_emu_start(self._uc._uch, pc, _NOWHERE, 0, instructions)  # noqa: SLF001 -- see the module
-            at = self.read(self.architecture.pc)
-            if code == unicorn.UC_ERR_OK and self._interrupt is None and self._fault is None:
-                trap = at - 1 if self.architecture.name == "amd64" else at
+            code = _EMULATE(self._handle, pc, _NOWHERE, 0, instructions)
+            _READ(self._handle, self._pc, self._value_at)
+            at = self._value.value
+            if code == _OK and self._interrupt is None and self._fault is None:
+                trap = at - self._behind
                 if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
                     return Stop(StopReason.TRAP, trap)
-                return self._stop(at, instructions)
+                handler = self._deliver(_UNDEFINED, at) if self._is_undefined(at) else None
+                if handler is None:
+                    return self._stop(at, instructions)
+                pc = handler
+                continue
             if self._interrupt == _RISCV_ILLEGAL and self.architecture.name == "riscv64":
                 after = self._read_time_register(at)
                 if after is not None:
                     pc = after
+                    continue
+            if self._interrupt is not None and self.architecture.name == "amd64":
+                handler = self._deliver(self._interrupt, at)
+                if handler is not None:
+                    pc = handler
                     continue
             return self._fault_at(at, code)
 
@@ -239,11 +256,33 @@ class UnicornProcessor:
         self._fault = self._interrupt = None
         self._interrupted = False
 
+    def _is_undefined(self, at: int) -> bool:
+        """Whether amd64's processor is at UD2; where a program has handlers, Unicorn stops there without a word."""
+        return self.architecture.name == "amd64" and (self._byte(at), self._byte(at + 1)) == _UD2
+
+    def _deliver(self, number: int, at: int) -> int | None:
+        """Enter the program's own handler of an exception, as Unicorn does not; its address, ``None`` without one."""
+        uc = self._uc
+        _, base, limit, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_IDTR))
+        _, task, _, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_TR))
+        frame = x86.Frame(at, *map(self.read, ("cs", "rflags", "rsp", "ss")))
+        try:
+            entry = x86.deliver(self.memory, number, (base, limit), task, frame)
+        except GuestPointerError:
+            return None
+        if entry is None:
+            return None
+        if entry.cs != frame.cs:
+            self.write("cs", entry.cs)
+        self.write("rflags", entry.flags)
+        self.write("rsp", entry.sp)
+        return entry.ip
+
     def _stop(self, at: int, instructions: int) -> Stop:
         """A stop without a fault that is no trap."""
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
-        if self.architecture.name == "amd64" and at > 0 and self._byte(at - 1) == 0xF4:
+        if self.architecture.name == "amd64" and self._byte(at - 1) == _HLT:
             return Stop(StopReason.FAULT, at - 1, "the processor was halted with interrupts that never come")
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)
@@ -344,5 +383,5 @@ class UnicornProcessor:
         return None
 
 
-#: Where the page tables of amd64 stand, after a page that holds the descriptor table.
+#: Where the page tables of amd64 are, after a page that holds the descriptor table.
 X86_TABLES = 0x2000

@@ -7,7 +7,10 @@ Long mode with paging on and an identity mapping, a flat GDT, one stack, SSE ena
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from cloudboot_uefi_host.memory import GuestMemory
 
 #: Selectors as EDK2 sets them: programs that save and reload them get segments that mean the same.
 CODE_SELECTOR: Final = 0x38
@@ -46,3 +49,64 @@ def page_tables(address: int, gigabytes: int) -> bytes:
         for gigabyte in range(gigabytes)
     ]
     return b"".join(tables)
+
+
+_GATE: Final = struct.Struct("<HHBBHII")
+_PRESENT, _INTERRUPT_GATE, _TRAP_GATE = 0x80, 0xE, 0xF
+_WITH_ERROR_CODE: Final = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
+_TRAP_FLAG, _INTERRUPT_FLAG, _NESTED_TASK, _RESUME = 0x100, 0x200, 0x4000, 0x10000
+_INTERRUPT_STACKS: Final = 0x24
+"""Where IST1 stands in the task state segment."""
+
+
+class Frame(NamedTuple):
+    """What an exception finds: the values that are pushed."""
+
+    ip: int
+    cs: int
+    flags: int
+    sp: int
+    ss: int
+
+
+class Entry(NamedTuple):
+    """What an exception's handler begins with."""
+
+    ip: int
+    cs: int
+    flags: int
+    sp: int
+
+
+def deliver(memory: GuestMemory, number: int, table: tuple[int, int], task: int, frame: Frame) -> Entry | None:
+    """Enter a program's handler of an exception in long mode (Intel SDM volume 3, section 6.14).
+
+    Args:
+        memory: the RAM; the program's tables and stacks are mapped one to one.
+        number: the vector.
+        table: base and limit of the interrupt descriptor table.
+        task: the base of the task state segment.
+        frame: the interrupted state.
+
+    Returns:
+        The state that the handler begins with; ``None`` if the table has no gate for it.
+
+    Raises:
+        GuestPointerError: a table or the stack is outside memory.
+    """
+    base, limit = table
+    if _GATE.size * number + _GATE.size - 1 > limit:
+        return None
+    low, selector, stack, kind, middle, high, _ = _GATE.unpack(memory.read(base + _GATE.size * number, _GATE.size))
+    if not kind & _PRESENT or kind & 0xF not in {_INTERRUPT_GATE, _TRAP_GATE}:
+        return None
+    sp = memory.u64(task + _INTERRUPT_STACKS + 8 * ((stack & 7) - 1)) if stack & 7 else frame.sp
+    values = [frame.ip, frame.cs, frame.flags, frame.sp, frame.ss]
+    if number in _WITH_ERROR_CODE:
+        values.insert(0, 0)  # the cause is not known here
+    sp = (sp & ~15) - 8 * len(values)
+    memory.write(sp, struct.pack(f"<{len(values)}Q", *values))
+    flags = frame.flags & ~(_TRAP_FLAG | _NESTED_TASK | _RESUME)
+    if kind & 0xF == _INTERRUPT_GATE:
+        flags &= ~_INTERRUPT_FLAG
+    return Entry(low | middle << 16 | high << 32, selector, flags, sp)

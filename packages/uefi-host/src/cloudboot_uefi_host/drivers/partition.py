@@ -132,7 +132,7 @@ class Partition(Driver):
         used = [
             (number, each) for number, each in enumerate(record.PartitionRecord, 1) if each.OSType and each.SizeInLBA
         ]
-        # A boot sector of FAT ends with the same signature; what stands there then is no partition record.
+        # A boot sector of FAT ends with the same signature; what is there then is no partition record.
         if any(each.BootIndicator not in {0, 0x80} or each.StartingLBA + each.SizeInLBA > last for _, each in used):
             return
         for number, each in used:

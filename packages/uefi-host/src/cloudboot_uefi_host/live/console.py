@@ -87,7 +87,7 @@ class LiveConsole(Dialogue):
         """A program asks for a key.
 
         Raises:
-            AwaitingInput: nobody will type one.
+            AwaitingInput: no more keys are scripted.
         """
         self._polls += 1
         if self._polls >= POLLS and self.silent():

@@ -48,7 +48,7 @@ def _trap(distance: int) -> bytes:
 
 
 _LAYOUT: Final = StubLayout(_REGISTERS, "r11", _trap)
-#: A trap's own ``ret`` stands behind the jump; the flags are no 64-bit register of the stub's.
+#: A trap's own ``ret`` follows the jump; the flags are no 64-bit register of the stub's.
 _ARCHITECTURE: Final = replace(AMD64, trap_size=12, registers=_REGISTERS)
 
 

@@ -29,7 +29,7 @@ def standin(architecture: str) -> bytes:
     """The stand-in loader: it prints a banner, finds its sibling partition and prints ``/boot/loader.conf`` from there.
 
     Raises:
-        OSError: there is none for this architecture.
+        OSError: there is no program for this architecture.
     """
     return program_path("standin", architecture).read_bytes()
 
@@ -43,6 +43,6 @@ def boot_manager(architecture: str) -> bytes:
     """The stand-in for Windows' boot manager: it follows the boot configuration to a loader, or shows a status code.
 
     Raises:
-        OSError: there is none for this architecture.
+        OSError: there is no program for this architecture.
     """
     return program_path("bootmgr", architecture).read_bytes()

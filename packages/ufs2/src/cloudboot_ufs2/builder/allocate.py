@@ -1,7 +1,7 @@
 """Placing nodes: which group, which inode, which fragments.
 
 FreeBSD's policy in short (ffs_alloc.c): directories of the root go to different groups, deeper ones stay near their
-parent; inodes stand in the group of their directory; metadata (directories, indirect blocks) fill the space kept for
+parent; inodes are in the group of their directory; metadata (directories, indirect blocks) fill the space kept for
 it at the start of a group's data, files the rest, and what does not fit goes on in the next group. Everything is
 placed into an empty file system, so each area fills from its start and files are contiguous.
 """

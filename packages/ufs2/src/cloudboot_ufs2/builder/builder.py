@@ -64,7 +64,7 @@ class Built:
         return [(geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size for group in groups]
 
 
-def newfs(
+def format(  # noqa: A001 -- the usual word for it
     target: str | os.PathLike[str] | WritableStorage,
     options: Options | None = None,
     *,
@@ -159,7 +159,7 @@ def required_size(source: Source, options: Options | None = None, *, keep_free: 
     ``keep_free`` per cent of the data space stay free. The answer has been tried: everything was placed in it.
 
     Raises:
-        NoSpaceError: no size will do: the block size is too small.
+        NoSpaceError: no size is sufficient: the block size is too small.
         SourceError: a member that cannot be stored, named.
     """
     with opened_source(source) as root:
@@ -348,7 +348,7 @@ def _require_force(target: str | os.PathLike[str], *, force: bool) -> None:
 
 
 def _erase(storage: WritableStorage) -> None:
-    """Write zeros from the superblock on; what stands before it may be a boot program."""
+    """Write zeros from the superblock on; what is before it may be a boot program."""
     zeros = bytes(_ERASED_AT_ONCE)
     for start in range(SBLOCK_UFS2, storage.size, _ERASED_AT_ONCE):
         storage.write_at(start, memoryview(zeros)[: storage.size - start])

@@ -45,7 +45,7 @@ class File(_Attributes):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Directory(_Attributes):
-    """A directory; what it holds stands in the mapping under longer paths."""
+    """A directory; what it holds is in the mapping under longer paths."""
 
     mode: int = 0o755
 
@@ -70,7 +70,7 @@ class Special(_Attributes):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HardLink:
-    """Another name of a file that stands in the mapping under ``path``."""
+    """Another name of a file that is in the mapping under ``path``."""
 
     path: str | bytes
 
@@ -119,7 +119,7 @@ class TreeBuilder:
     def link(self, path: bytes, target: bytes, data: Node | None = None) -> None:
         """Put another name of the file at ``target`` at ``path``.
 
-        A target may follow in an archive; for one that never does ``data`` stand in, the file that came with the link.
+        A target may follow in an archive; for one that never does, ``data`` is used, the file that came with the link.
 
         Raises:
             SourceError: as :meth:`add`; or ``target`` is not there, or a directory.
@@ -192,7 +192,7 @@ class TreeBuilder:
         return node
 
     def _find(self, parts: list[bytes], member: str, mtime_ns: int | None = None) -> Node | None:
-        """What stands at ``parts``; directories that are missing are made with a time, if it is given."""
+        """What is at ``parts``; directories that are missing are made with a time, if it is given."""
         trail = [self.root]
         pending = [(part, mtime_ns) for part in reversed(parts)]
         links = 0

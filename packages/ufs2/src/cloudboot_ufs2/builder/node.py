@@ -55,7 +55,7 @@ class Node:
 
     @property
     def inline(self) -> bool:
-        """Whether it is a symbolic link short enough to stand in its inode."""
+        """Whether it is a symbolic link short enough to be in its inode."""
         return self.size < MAXSYMLINKLEN and stat.S_ISLNK(self.mode)
 
 

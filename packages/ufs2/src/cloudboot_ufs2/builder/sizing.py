@@ -123,7 +123,7 @@ def fit(root: Node, options: Options, *, keep_free: int = 0, least_groups: int =
     ``keep_free`` per cent of the data space stay free, and there are ``least_groups`` groups or more.
 
     Raises:
-        NoSpaceError: no size will do: the block size is too small for the tree.
+        NoSpaceError: no size is sufficient: the block size is too small for the tree.
     """
     wanted = demand(root, options)
     blocks = wanted.blocks_with_tails(options.block_size // options.fragment)

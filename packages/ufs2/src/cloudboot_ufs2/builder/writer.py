@@ -62,7 +62,7 @@ class Writer:
     def write(self, groups: Sequence[GroupSpace]) -> Fs:
         """Write everything; until the last step, the superblock, nothing recognises the volume."""
         self._erase_superblocks()
-        # In the order of the volume: tails stand in blocks that files before them left half empty.
+        # In the order of the volume: tails are in blocks that files before them left half empty.
         nodes = sorted((node for space in groups for node in space.nodes if node.extents), key=_first_address)
         mine = self._share(nodes)
         if mine == len(nodes):

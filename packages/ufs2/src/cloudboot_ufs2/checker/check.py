@@ -51,7 +51,7 @@ def check(
     """Every invariant of the file system in ``source`` that does not hold; nothing for a clean one.
 
     Of each kind at most fifty findings are listed, then one that counts the rest. Findings name the group, inode, path
-    and byte offset where they can. A damaged superblock is reported, and a backup stands in for it in what follows.
+    and byte offset where they can. A damaged superblock is reported, and a backup replaces it in what follows.
 
     Args:
         source: what holds the file system.
@@ -61,7 +61,7 @@ def check(
         freebsd: the oldest FreeBSD that is to read it, which limits links.
 
     Raises:
-        SuperblockError: no superblock stands at ``superblock``.
+        SuperblockError: no superblock is at ``superblock``.
         OSError: the source cannot be read. Other damage is never raised.
     """
     from .survey import Findings  # brings numpy, like the passes

@@ -67,7 +67,7 @@ def _read(survey: Survey, number: int, limit: int) -> tuple[list[Record | Proble
 
 
 def _join(survey: Survey, contents: dict[int, list[Record | Problem]]) -> dict[int, list[int]]:
-    """Where each directory stands; one that stands in two places is reported."""
+    """The parent of each directory; a directory with two parents is reported."""
     children: dict[int, list[int]] = {}
     for number, records in contents.items():
         below = children[number] = []

@@ -222,7 +222,7 @@ class _Batch:
         self.survey.add_inode("inode-link-target", self.first + index, message, "di_db", actual=target)
 
     def check_long_targets(self, chosen: Bools) -> None:
-        """The targets of symbolic links that stand in blocks, as far as the first of them."""
+        """The targets of symbolic links that are in blocks, as far as the first of them."""
         geometry, survey = self.geometry, self.survey
         for index in np.flatnonzero(chosen).tolist():
             address, size = int(self.rows["di_db"][index][0]), int(self.rows["di_size"][index])
@@ -254,7 +254,7 @@ class _Batch:
         return held
 
     def check_attributes(self, index: int) -> None:
-        """Whether the records of an inode's attributes hold together; where they stand is checked elsewhere."""
+        """Whether the records of an inode's attributes hold together; where they are is checked elsewhere."""
         survey, number = self.survey, self.first + index
         inode = Ufs2Dinode.unpack_from(self.octets[index].tobytes(), 0, survey.byteorder)
         try:
@@ -295,7 +295,7 @@ class _Descent:
         self.last = -1  #: the last logical block that is allocated
 
     def follow(self, root: int, level: int, first: int) -> None:
-        """Claim everything below ``root``, which stands ``level`` levels above the leaves and begins at ``first``."""
+        """Claim everything below ``root``, which is ``level`` levels above the leaves and begins at ``first``."""
         survey, nindir = self.survey, self.survey.geometry.pointers_per_block
         pending = [(root, level, first)]
         while pending:

@@ -76,7 +76,7 @@ class Findings:
 
 @dataclasses.dataclass(slots=True)
 class GroupFacts:
-    """A group as it stands on disk. Its block is read again when its maps are compared: all of them take gigabytes."""
+    """A group as it is on disk. Its block is read again when its maps are compared: all of them take gigabytes."""
 
     head: Cg
     offset: int  #: of its block, bytes
@@ -88,7 +88,7 @@ class Survey:
 
     def __init__(self, storage: Storage, found: tuple[Fs, ByteOrder, int], findings: Findings) -> None:
         fs, byteorder, self.superblock_offset = found
-        #: whether a backup stands in for the superblock; its totals are those of the day it was written
+        #: whether a backup replaces the superblock; its totals are those of the day it was written
         self.at_backup = self.superblock_offset not in SBLOCKSEARCH
         self.storage, self.fs, self.byteorder, self.findings = storage, fs, byteorder, findings
         self.geometry = geometry_of(fs)
@@ -113,12 +113,12 @@ class Survey:
         block = self.storage.read_at(facts.offset, geometry.cgsize)
         octets = np.frombuffer(block, dtype=np.uint8)
         index = (facts.offset // geometry.fragment_size - geometry.cblkno) // geometry.group_fragments
-        # The maps can only stand in one place, so they are read there whatever the head says.
+        # The maps can only be in one place, so they are read there whatever the head says.
         used = get_bits(octets, offsets.iusedoff, geometry.group_inodes)
         return block, used, get_bits(octets, offsets.freeoff, geometry.group_length(index))
 
     def read_inode(self, number: int) -> Ufs2Dinode:
-        """An inode as it stands on disk."""
+        """An inode as it is on disk."""
         offset = self.geometry.inode_offset(number)
         data = self.storage.read_at(offset, self.geometry.inode_size)
         return self.dialect.read_inode(data, 0, self.byteorder, base=offset)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2.builder.builder import build as build_volume
-from cloudboot_ufs2.builder.builder import newfs as make_empty
+from cloudboot_ufs2.builder.builder import format as make_empty
 from cloudboot_ufs2.layout.constants import DEV_BSIZE
 
 from . import PROGRAM
@@ -29,23 +29,33 @@ def build(parser: CommandParser) -> Main:
     """Declare ``build``."""
     parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
     parser.add_argument(
-        "source", metavar="SOURCE", help="A folder, a tar archive (gzip, xz, bzip2 or plain), or - for one on stdin."
+        "source",
+        metavar="SOURCE",
+        help="A folder, a tar archive (plain, gzip, xz or bzip2), or - for an archive on stdin.",
     )
     parser.add_argument(
-        "--size", type=command.size_argument, metavar="SIZE", help="Its length (default: what the tree needs)."
+        "--size",
+        type=command.size_argument,
+        metavar="SIZE",
+        help="Size of the file system, such as 1G (default: what the tree needs).",
     )
     parser.add_argument(
         "--free", type=int, default=0, metavar="PERCENT",
-        help="Without --size, the part that stays free besides minfree's share.",
+        help="Without --size, the share of free space in addition to minfree (default: 0).",
     )  # fmt: skip
-    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="The owner of everything.")
+    parser.add_argument(
+        "--owner", type=owner_argument, metavar="UID:GID", help="The owner of every file (default: as in SOURCE)."
+    )
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="GLOB",
-        help="What to leave out: a name, or a path from the root.",
+        help="Omit matching files: a pattern of a name, or of a path from the root. Can be repeated.",
     )  # fmt: skip
-    parser.add_argument("--skip-special", action="store_true", help="Leave out devices, pipes and sockets.")
+    parser.add_argument("--skip-special", action="store_true", help="Omit devices, pipes and sockets.")
     parser.add_argument(
-        "--times", choices=("keep", "clamp", "set"), default="keep", help="What --timestamp does to the source's times."
+        "--times",
+        choices=("keep", "clamp", "set"),
+        default="keep",
+        help="Keep the times of SOURCE, clamp them to --timestamp, or set all of them to it (default: keep).",
     )
     add_layout(parser)
     return _build
@@ -55,11 +65,11 @@ def format(parser: CommandParser) -> Main:  # noqa: A001 -- the command's name
     """Declare ``format``."""
     parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", type=command.size_argument, metavar="SIZE", help="Its length.")
+    size.add_argument("--size", type=command.size_argument, metavar="SIZE", help="Size of the file system, such as 1G.")
     size.add_argument(
-        "-s", dest="sectors", type=int, metavar="SECTORS", help="Its length in sectors of the size that -S gives."
+        "-s", dest="sectors", type=int, metavar="SECTORS", help="Size of the file system in sectors of -S."
     )
-    parser.add_argument("-n", "--no-snap", action="store_true", help="Make no .snap directory.")
+    parser.add_argument("-n", "--no-snap", action="store_true", help="Do not make the directory .snap.")
     add_layout(parser)
     return _format
 

@@ -34,7 +34,10 @@ def repair(parser: CommandParser) -> Main:
     add_superblock(parser)
     add_freebsd(parser)
     parser.add_argument(
-        "-n", "--dry-run", action="store_true", help="Say what would be done, and change nothing; exit 1 if anything."
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="Print what would be repaired; change nothing; exit 1 if there is anything.",
     )
     return _repair
 

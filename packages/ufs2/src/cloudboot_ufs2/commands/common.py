@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 def add_place(parser: CommandParser) -> None:
     """Where in an image the file system is."""
     parser.add_argument(
-        "--offset", type=command.size_argument, metavar="SIZE", help="Where it starts in IMAGE (default: looked for)."
+        "--offset",
+        type=command.size_argument,
+        metavar="SIZE",
+        help="The offset of the file system in IMAGE, such as 17M (default: searched).",
     )
     parser.add_argument(
-        "--size", type=command.size_argument, metavar="SIZE", help="Its length (default: all that follows)."
+        "--size",
+        type=command.size_argument,
+        metavar="SIZE",
+        help="The size of the file system (default: up to the end).",
     )
     parser.add_argument(
-        "--partition", metavar="NUMBER|NAME|TYPE", help="The partition, instead of the first of a type that holds UFS."
+        "--partition", metavar="NUMBER|NAME|TYPE", help="The partition (default: the first of a type that holds UFS)."
     )
 
 
@@ -42,16 +48,14 @@ def add_image(parser: CommandParser) -> None:
     )
     add_place(parser)
     add_superblock(parser)
-    parser.add_argument(
-        "--spool", metavar="FOLDER", help="Where a compressed disk is kept while it is read (default: TMPDIR)."
-    )
+    parser.add_argument("--spool", metavar="FOLDER", help="Folder for the decompressed disk (default: TMPDIR).")
 
 
 def add_superblock(parser: CommandParser) -> None:
     """Which superblock to use."""
     parser.add_argument(
         "--superblock", type=int, metavar="SECTOR",
-        help="The backup superblock to use, as fsck_ffs -b (default: one is looked for where the first is damaged).",
+        help="Sector of the backup superblock to use, as in fsck_ffs -b (default: searched if the first is damaged).",
     )  # fmt: skip
 
 
@@ -65,13 +69,13 @@ def add_freebsd(parser: CommandParser) -> None:
     """Which FreeBSD has to read the file system."""
     parser.add_argument(
         "--freebsd", type=int, default=14, metavar="VERSION",
-        help="The oldest FreeBSD that is to read it; from 15 on a file may have 65500 links (default: 14).",
+        help="The oldest release of FreeBSD that has to read it; 15 allows 65500 links of a file (default: 14).",
     )  # fmt: skip
 
 
 @contextlib.contextmanager
 def storage(options: argparse.Namespace, image: str | None = None, *, keep_free: bool = False) -> Iterator[Storage]:
-    """The bytes of the file system that the options name; ``image`` stands in for theirs."""
+    """The bytes of the file system that the options name; ``image`` replaces theirs."""
     path = options.image if image is None else image
     progress = command.Progress("reading", os.stat(path).st_size)
     with contextlib.ExitStack() as stack:

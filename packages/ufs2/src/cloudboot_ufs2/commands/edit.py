@@ -28,15 +28,15 @@ def put(parser: CommandParser) -> Main:
     """Declare ``put``."""
     _add_common(parser)
     parser.add_argument("source", metavar="SOURCE", help="A file or folder of the host.")
+    parser.add_argument("path", metavar="PATH", help="The path in the file system, or the directory for a file.")
     parser.add_argument(
-        "path", metavar="PATH", help="Its path in the file system, or a directory for a file to go into."
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="Replace files that exist; each new one is complete first."
+        "--force",
+        action="store_true",
+        help="Replace existing files; the old content is kept until the new is complete.",
     )
     parser.add_argument(
         "--in-place", action="store_true",
-        help="Write into files that exist, all of whose names then show the new content. This takes no space beside "
+        help="Overwrite existing files under all of their names. This needs no space beside "
         "the old content, which is lost if anything fails.",
     )  # fmt: skip
     _add_owner(parser)
@@ -47,7 +47,9 @@ def mkdir(parser: CommandParser) -> Main:
     """Declare ``mkdir``."""
     _add_common(parser)
     parser.add_argument("path", metavar="PATH", help=_PATH)
-    parser.add_argument("-p", "--parents", action="store_true", help="Make those above it, too; it may exist.")
+    parser.add_argument(
+        "-p", "--parents", action="store_true", help="Also make missing parents; the directory may exist."
+    )
     _add_owner(parser)
     return _mkdir
 
@@ -56,14 +58,14 @@ def rm(parser: CommandParser) -> Main:
     """Declare ``rm``."""
     _add_common(parser)
     parser.add_argument("path", metavar="PATH", help=_PATH)
-    parser.add_argument("-r", "--recursive", action="store_true", help="Remove everything below it, too.")
+    parser.add_argument("-r", "--recursive", action="store_true", help="Remove the whole tree.")
     return _rm
 
 
 def ln(parser: CommandParser) -> Main:
     """Declare ``ln``."""
     _add_common(parser)
-    parser.add_argument("target", metavar="TARGET", help="A file that exists, or with --symbolic any text.")
+    parser.add_argument("target", metavar="TARGET", help="An existing file, or with --symbolic any text.")
     parser.add_argument("path", metavar="PATH", help="The new name.")
     parser.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
     _add_owner(parser)
@@ -73,9 +75,9 @@ def ln(parser: CommandParser) -> Main:
 def mv(parser: CommandParser) -> Main:
     """Declare ``mv``."""
     _add_common(parser)
-    parser.add_argument("path", metavar="PATH", help="The present name.")
+    parser.add_argument("path", metavar="PATH", help="The current path.")
     parser.add_argument(
-        "target", metavar="TARGET", help="The new name; a file of that name is replaced only with --force."
+        "target", metavar="TARGET", help="The new path; an existing file is replaced only with --force."
     )
     parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
     return _mv
@@ -84,7 +86,7 @@ def mv(parser: CommandParser) -> Main:
 def chmod(parser: CommandParser) -> Main:
     """Declare ``chmod``."""
     _add_common(parser)
-    parser.add_argument("mode", metavar="MODE", help="As chmod(1) takes it: 644, 1777, u+x,go-w.")
+    parser.add_argument("mode", metavar="MODE", help="A mode as for chmod(1): 644, 1777, u+x,go-w.")
     _add_paths(parser)
     return _chmod
 
@@ -92,9 +94,9 @@ def chmod(parser: CommandParser) -> Main:
 def chown(parser: CommandParser) -> Main:
     """Declare ``chown``."""
     _add_common(parser)
-    parser.add_argument("owner", type=owner_change, metavar="[UID][:GID]", help="Numbers: 0:0, 1001, :5.")
+    parser.add_argument("owner", type=owner_change, metavar="[UID][:GID]", help="Numeric ids: 0:0, 1001, :5.")
     _add_paths(parser)
-    parser.add_argument("--no-dereference", action="store_true", help="Change symbolic links, not what they lead to.")
+    parser.add_argument("--no-dereference", action="store_true", help="Change symbolic links, not their targets.")
     return _chown
 
 
@@ -102,26 +104,38 @@ def touch(parser: CommandParser) -> Main:
     """Declare ``touch``."""
     _add_common(parser)
     parser.add_argument("paths", nargs="+", metavar="PATH", help=_PATH)
-    parser.add_argument("-c", "--no-create", action="store_true", help="Make no files.")
+    parser.add_argument("-c", "--no-create", action="store_true", help="Do not create files.")
     return _touch
 
 
 def _add_paths(parser: CommandParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help=_PATH)
-    parser.add_argument("-R", "--recursive", action="store_true", help="Change everything below it, too.")
+    parser.add_argument("-R", "--recursive", action="store_true", help="Change the whole tree.")
 
 
 def _add_owner(parser: CommandParser) -> None:
-    parser.add_argument("--owner", type=owner_argument, metavar="UID:GID", help="The owner of what is made.")
+    parser.add_argument(
+        "--owner",
+        type=owner_argument,
+        metavar="UID:GID",
+        help="The owner of new files (default: that of SOURCE, or 0:0).",
+    )
 
 
 def _add_common(parser: CommandParser) -> None:
     add_writable_image(parser)
     add_freebsd(parser)
     parser.add_argument(
-        "--timestamp", type=int, metavar="SECONDS", help="The time of the change, since 1970 (default: now)."
-    )
-    parser.add_argument("--use-reserve", action="store_true", help="Use the space that minfree keeps.")
+        "--timestamp", type=int, metavar="SECONDS",
+        help="Time of the change, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else now).",
+    )  # fmt: skip
+    parser.add_argument("--use-reserve", action="store_true", help="Use the minfree reserve.")
+
+
+def _moment(options: argparse.Namespace) -> int | None:
+    """The time of the change in seconds since 1970: the option, or ``SOURCE_DATE_EPOCH``; ``None`` means now."""
+    given: int | None = options.timestamp
+    return command.source_date_epoch() if given is None else given
 
 
 @contextlib.contextmanager
@@ -130,7 +144,7 @@ def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
     from cloudboot_ufs2.editor.edit import WritableUFS2
     from cloudboot_ufs2.editor.shared import open_shared
 
-    moment = options.timestamp
+    moment = _moment(options)
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
     with contextlib.closing(
         open_shared(
@@ -265,7 +279,8 @@ def _chown(options: argparse.Namespace) -> int:
 
 def _touch(options: argparse.Namespace) -> int:
     with _writable(options) as volume:
-        now = time.time_ns() if options.timestamp is None else options.timestamp * 10**9
+        moment = _moment(options)
+        now = time.time_ns() if moment is None else moment * 10**9
         for path in options.paths:
             if not volume.exists(path):
                 if options.no_create:

@@ -26,29 +26,34 @@ _MOST_CONFIGURATION: Final = 1 << 20
 def export(parser: CommandParser) -> Main:
     """Declare ``export``."""
     add_image(parser)
-    parser.add_argument("archive", metavar="ARCHIVE", help="The archive to make, or - for stdout.")
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="What to take, such as boot/kernel/*.")
-    parser.add_argument("--preset", choices=sorted(PRESETS), help="Take what this names.")
-    parser.add_argument("--loader-conf", metavar="FILE", help="The /boot/loader.conf to put in.")
-    parser.add_argument("--force", action="store_true", help="Replace an archive that exists.")
+    parser.add_argument("archive", metavar="ARCHIVE", help="The archive to write, or - for stdout.")
+    parser.add_argument(
+        "patterns", nargs="*", metavar="PATTERN", help="Paths to include, such as boot/kernel/* (default: all)."
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="Include the files that FreeBSD's loader needs.")
+    parser.add_argument("--loader-conf", metavar="FILE", help="The file to include as /boot/loader.conf.")
+    parser.add_argument("--force", action="store_true", help="Replace an existing archive.")
     return _export
 
 
 def verify(parser: CommandParser) -> Main:
     """Declare ``verify``."""
     add_image(parser)
-    for name in ("kernel", "loader-conf"):
+    for name, file in (("kernel", "a kernel"), ("loader-conf", "/boot/loader.conf")):
         parser.add_argument(
-            f"--require-{name}", action=argparse.BooleanOptionalAction, default=True, help="Whether it must have one."
-        )
+            f"--require-{name}", action=argparse.BooleanOptionalAction, default=True,
+            help=f"Whether a file system without {file} fails (default: yes).",
+        )  # fmt: skip
     return _verify
 
 
 def diff(parser: CommandParser) -> Main:
     """Declare ``diff``."""
     add_image(parser)
-    parser.add_argument("other", metavar="OTHER", help="A folder, or another image, which the same options apply to.")
-    parser.add_argument("--ignore", choices=FIELDS, action="append", default=[], help="What does not count.")
+    parser.add_argument("other", metavar="OTHER", help="A folder, or another image, to which the same options apply.")
+    parser.add_argument(
+        "--ignore", choices=FIELDS, action="append", default=[], help="Ignore this difference. Can be repeated."
+    )
     return _diff
 
 

@@ -17,33 +17,58 @@ _BLOCK_SIZE = 32768
 _FRAGMENTS = 8  # of a block, at most
 # The letters of newfs(8): option, field of Options, what its argument is, help.
 _NUMBERS: tuple[tuple[str, str, str, str, str], ...] = (
-    ("-a", "--max-contiguous", "max_contiguous", "BLOCKS", "Blocks a file may have in a row."),
+    ("-a", "--max-contiguous", "max_contiguous", "BLOCKS", "Largest number of contiguous blocks of a file."),
     (
         "-b",
         "--block-size",
         "block_size",
         "SIZE",
-        "4096 to 65536 (default: 32768, or eight fragments if those are given).",
+        "Block size: 4096 to 65536 (default: 32768, or eight fragments of -f).",
     ),
-    ("-c", "--group-blocks", "group_blocks", "FRAGMENTS", "Largest size of a cylinder group."),
-    ("-d", "--max-extent", "max_extent", "SIZE", "Largest extent."),
-    ("-e", "--max-blocks-per-group", "max_blocks_per_group", "BLOCKS", "Most blocks of one file in a cylinder group."),
-    ("-f", "--fragment-size", "fragment_size", "SIZE", "An eighth of a block to a block (default: 4096)."),
-    ("-g", "--average-file-size", "average_file_size", "SIZE", "Size that files will have on average."),
-    ("-h", "--average-files-per-directory", "average_files_per_directory", "FILES", "Files in a directory on average."),
+    ("-c", "--group-blocks", "group_blocks", "FRAGMENTS", "Largest size of a cylinder group, in fragments."),
+    ("-d", "--max-extent", "max_extent", "SIZE", "Largest extent of a file."),
+    (
+        "-e",
+        "--max-blocks-per-group",
+        "max_blocks_per_group",
+        "BLOCKS",
+        "Largest number of blocks of one file in a cylinder group.",
+    ),
+    (
+        "-f",
+        "--fragment-size",
+        "fragment_size",
+        "SIZE",
+        "Fragment size: an eighth of a block to a block (default: 4096).",
+    ),
+    ("-g", "--average-file-size", "average_file_size", "SIZE", "Expected average size of a file."),
+    (
+        "-h",
+        "--average-files-per-directory",
+        "average_files_per_directory",
+        "FILES",
+        "Expected average number of files in a directory.",
+    ),
     ("-i", "--density", "density", "SIZE", "Bytes of data for each inode."),
-    ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "Part of a cylinder group that is kept for metadata."),
-    ("-m", "--minfree", "minfree", "PERCENT", "Space that is kept for root."),
-    ("", "--freebsd", "freebsd", "VERSION", "The oldest FreeBSD that is to read it (15: 65500 links)."),
+    ("-k", "--metadata-space", "metadata_space", "FRAGMENTS", "Space in a cylinder group reserved for metadata."),
+    ("-m", "--minfree", "minfree", "PERCENT", "Space reserved for root (default: 8)."),
+    (
+        "",
+        "--freebsd",
+        "freebsd",
+        "VERSION",
+        "The oldest release of FreeBSD that has to read it; 15 allows 65500 links (default: 14).",
+    ),
     ("-S", "--sector-size", "sector_size", "SIZE", "Sector size of the disk (default: 512)."),
 )
 _FLAGS: tuple[tuple[str, str, str, str], ...] = (
     ("-U", "--soft-updates", "soft_updates", "Enable soft updates."),
     ("-j", "--soft-updates-journal", "soft_updates_journal", "Enable soft updates and make their journal."),
-    ("-J", "--gjournal", "gjournal", "Say that the volume lies on gjournal."),
+    ("-J", "--gjournal", "gjournal", "Mark the volume as being on gjournal."),
     ("-l", "--multilabel", "multilabel", "Enable multilabel MAC."),
-    ("-t", "--trim", "trim", "Have FreeBSD tell the disk which blocks are freed."),
+    ("-t", "--trim", "trim", "Enable TRIM."),
 )
+_TIMESTAMP = "Time of the file system, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else 0)."
 # The names of makefs(8), and the fields they set.
 _MAKEFS = {
     "avgfilesize": "average_file_size",
@@ -60,7 +85,13 @@ _MAKEFS = {
 
 def add_layout(parser: CommandParser) -> None:
     """Add the options; ``-h`` is one of them, so the parser must have been made without its own."""
-    parser.add_argument("--offset", type=command.size_argument, default=0, metavar="SIZE", help="Its start in IMAGE.")
+    parser.add_argument(
+        "--offset",
+        type=command.size_argument,
+        default=0,
+        metavar="SIZE",
+        help="The offset of the file system in IMAGE (default: 0).",
+    )
     for letter, word, field, metavar, text in _NUMBERS:
         names = [name for name in (letter, word) if name]
         parser.add_argument(*names, dest=field, type=command.size_argument, metavar=metavar, help=text)
@@ -68,17 +99,22 @@ def add_layout(parser: CommandParser) -> None:
         parser.add_argument(letter, word, dest=field, action="store_true", help=text)
     parser.add_argument(
         "-o", dest="fs_options", action=_FsOptions, default={}, metavar="OPTION[,OPTION...]",
-        help="Words with commas between them: space, time, or the options of makefs(8): NAME=VALUE with bsize, fsize, "
+        help="Options with commas between them: space, time, or NAME=VALUE as in makefs(8): bsize, fsize, "
         "density, minfree, optimization, avgfilesize, avgfpdir, extent, maxbpg, maxbpcg, label, softupdates, version.",
     )  # fmt: skip
     parser.add_argument("-L", "--label", default="", metavar="LABEL", help="Volume label.")
-    parser.add_argument("--journal-size", type=command.size_argument, metavar="SIZE", help="Size of the journal of -j.")
-    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help="The time of the volume, since 1970.")
-    parser.add_argument("--no-check-hash", action="store_true", help="Leave the check-hashes out.")
-    parser.add_argument("--big-endian", action="store_true", help="Make it for big-endian machines.")
-    parser.add_argument("-E", "--erase", action="store_true", help="Write zeros over what was there before.")
-    parser.add_argument("-N", "--dry-run", action="store_true", help="Say what would be made, and write nothing.")
-    parser.add_argument("--force", action="store_true", help="Replace a file that exists, or write into a disk.")
+    parser.add_argument(
+        "--journal-size",
+        type=command.size_argument,
+        metavar="SIZE",
+        help="Size of the journal of -j (default: as in tunefs(8)).",
+    )
+    parser.add_argument("--timestamp", type=int, metavar="SECONDS", help=_TIMESTAMP)
+    parser.add_argument("--no-check-hash", action="store_true", help="Omit the check-hashes.")
+    parser.add_argument("--big-endian", action="store_true", help="Use big-endian byte order.")
+    parser.add_argument("-E", "--erase", action="store_true", help="Overwrite the old content with zeros.")
+    parser.add_argument("-N", "--dry-run", action="store_true", help="Print the geometry; write nothing.")
+    parser.add_argument("--force", action="store_true", help="Replace an existing file, or write into a disk.")
 
 
 def layout_of(options: argparse.Namespace) -> Options:
@@ -102,7 +138,7 @@ def layout_of(options: argparse.Namespace) -> Options:
     return Options(
         **chosen,
         journal_size=options.journal_size,
-        timestamp=options.timestamp,
+        timestamp=command.source_date_epoch() if options.timestamp is None else options.timestamp,
         check_hash=not options.no_check_hash,
         byteorder="big" if options.big_endian else "little",
     )
@@ -116,7 +152,7 @@ class _FsOptions(argparse.Action):
         parser: argparse.ArgumentParser,  # noqa: ARG002 -- argparse's signature, here and below
         namespace: argparse.Namespace,
         values: str | Sequence[Any] | None,
-        option_string: str | None = None,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002 -- as above
     ) -> None:
         found = dict(getattr(namespace, self.dest))
         for word in str(values).split(","):
@@ -131,7 +167,7 @@ def _fs_option(word: str) -> dict[str, object]:
     """The fields one option sets.
 
     Raises:
-        ValueError: it is not known, or its value is none.
+        ValueError: the option is unknown, or its value is invalid.
     """
     name, equals, value = word.partition("=")
     if word in ("space", "time"):

@@ -32,7 +32,7 @@ def ls(parser: CommandParser) -> Main:
     """Declare ``ls``."""
     add_image(parser)
     parser.add_argument("path", metavar="PATH", nargs="?", default="/", help=_PATH + " (default: /).")
-    parser.add_argument("-R", "--recursive", action="store_true", help="List everything below it, too.")
+    parser.add_argument("-R", "--recursive", action="store_true", help="List the whole tree.")
     return _ls
 
 
@@ -48,9 +48,12 @@ def get(parser: CommandParser) -> Main:
     add_image(parser)
     parser.add_argument("path", metavar="PATH", help=_PATH + ".")
     parser.add_argument(
-        "output", metavar="OUTPUT", nargs="?", help="File or folder of the host (default: its name, where you are)."
+        "output",
+        metavar="OUTPUT",
+        nargs="?",
+        help="File or folder of the host (default: the same name in the current folder).",
     )
-    parser.add_argument("--force", action="store_true", help="Replace a file that exists.")
+    parser.add_argument("--force", action="store_true", help="Replace an existing file.")
     return _get
 
 

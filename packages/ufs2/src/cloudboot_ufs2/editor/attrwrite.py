@@ -29,7 +29,7 @@ def without_attribute(found: list[Attribute], old: Attribute) -> list[Attribute]
     """``found`` without the one of the name of ``old``.
 
     Raises:
-        AttributeNotFoundError: there is none.
+        AttributeNotFoundError: there is no attribute of that name.
     """
     kept = [other for other in found if (other.namespace, other.name) != (old.namespace, old.name)]
     if len(kept) == len(found):

@@ -239,7 +239,7 @@ class FileSpace:
         self._inode.di_blocks += fragments * (self._fsize // 512)
 
     def _assign(self, block: int, address: int, count: int) -> None:
-        """Point at ``count`` blocks from ``block`` on; they stand one after another from ``address`` on."""
+        """Point at ``count`` blocks from ``block`` on; they are one after another from ``address`` on."""
         direct = list(self._inode.di_db)
         while count and block < UFS_NDADDR:
             direct[block] = address

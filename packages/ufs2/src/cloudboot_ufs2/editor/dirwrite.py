@@ -72,7 +72,7 @@ class LiveDirectory:
         return bytes(self._data[index * DIRBLKSIZ : (index + 1) * DIRBLKSIZ])
 
     def add(self, name: bytes, inode: int, kind: int) -> int:
-        """Add a name, which must be new; the chunk it stands in, which may be one behind the old end."""
+        """Add a name, which must be new; the chunk it is in, which may be one behind the old end."""
         need = record_size(len(name))
         chunk = self._chunk_with_room(need)
         if chunk == len(self._room):

@@ -238,7 +238,7 @@ class WritableUFS2(LockedUFS2):
             self._blocks.forget(address)
 
     def _place(self, path: str) -> tuple[int, bytes]:
-        """The directory that ``path`` stands in, or would, and its last name."""
+        """The directory of ``path``, which need not exist, and its last name."""
         names = [name for name in path.split("/") if name]
         if not names or names[-1] in (".", ".."):
             raise PathError(f"{path or repr(path)}: names nothing that can be made, moved or removed")
@@ -253,7 +253,11 @@ class WritableUFS2(LockedUFS2):
         return parent, name
 
     def place_new(self, path: str) -> tuple[int, bytes]:
-        """:meth:`_place` of a name that must be free."""
+        """The parent's inode number and the name of a new entry.
+
+        Raises:
+            FileExistsError: ``path`` exists.
+        """
         parent, name = self._place(path)
         if name in self._names.get(parent).entries:
             raise errors.FileExistsError(f"{path}: the file exists")
@@ -307,7 +311,7 @@ class WritableUFS2(LockedUFS2):
 
         Raises:
             DirectoryNotEmptyError: it is not.
-            NotADirectoryError: it is none.
+            NotADirectoryError: the path is not a directory.
         """
         with self.operation() as operation:
             parent, name, number = self._place_existing(path)
@@ -322,7 +326,7 @@ class WritableUFS2(LockedUFS2):
         """Give the file ``target`` (a symbolic link is not followed) another name.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
             TooManyLinksError: it has as many names as it can.
             FileExistsError: the name is taken.
         """
@@ -338,7 +342,7 @@ class WritableUFS2(LockedUFS2):
     def symlink(
         self, target: str, path: str, mode: int = 0o777, *, uid: int = 0, gid: int = 0, replace: bool = False
     ) -> None:
-        """Make a symbolic link at ``path``; below 120 bytes its target stands in the inode.
+        """Make a symbolic link at ``path``; below 120 bytes its target is in the inode.
 
         ``replace`` lets it take the place of what has the name, unless that is a directory.
 
@@ -371,7 +375,7 @@ class WritableUFS2(LockedUFS2):
         """Remove a name, and the file with its last one; what has it open finds it stale then.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
         """
         with self.operation() as operation:
             parent, name, number = self._place_existing(path)
@@ -381,7 +385,7 @@ class WritableUFS2(LockedUFS2):
             operation.lose(number)
 
     def rename(self, source: str, target: str) -> None:
-        """Move ``source`` to ``target``, in place of what stands there; by the rules of POSIX.
+        """Move ``source`` to ``target``, in place of what is there; by the rules of POSIX.
 
         Two names of the same file stay as they are. Symbolic links are not followed.
 
@@ -485,7 +489,7 @@ class WritableUFS2(LockedUFS2):
         """Remove an extended attribute, like :func:`os.removexattr`.
 
         Raises:
-            AttributeNotFoundError: there is none of that name.
+            AttributeNotFoundError: there is no attribute of that name.
         """
         old = attribute_of(name, b"")
         with self.operation() as operation:
@@ -509,7 +513,7 @@ class WritableUFS2(LockedUFS2):
         one whole. ``replacing`` lets writes use the space that minfree keeps, for what will replace something.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
             FileExistsError: with ``x``, the name is taken.
         """
         letters = mode.replace("b", "")
@@ -591,7 +595,7 @@ class WritableUFS2(LockedUFS2):
 
         Raises:
             NoSpaceError: there is no room; ``missing`` says how many bytes, where the size of ``data`` is known.
-            IsADirectoryError: a directory stands there.
+            IsADirectoryError: the path is a directory.
             OSError: the host's file cannot be read.
         """
         if in_place:
@@ -617,7 +621,13 @@ class WritableUFS2(LockedUFS2):
             return size
 
     def truncate(self, path: str, size: int) -> None:
-        """Let a file have ``size`` bytes: what is beyond goes, what is missing is a hole."""
+        """Set the size of a file: bytes beyond it are freed, missing bytes are a hole.
+
+        Raises:
+            IsADirectoryError: ``path`` is a directory.
+            PathError: ``path`` is not a regular file.
+            OptionError: ``size`` is negative.
+        """
         with self.lock:
             number = self.find(path)
             mode = self._used_inode(number).di_mode
@@ -628,7 +638,11 @@ class WritableUFS2(LockedUFS2):
             self.truncate_inode(number, size)
 
     def truncate_inode(self, number: int, size: int) -> None:
-        """:meth:`truncate` of the regular file ``number``."""
+        """:meth:`truncate` of the regular file ``number``.
+
+        Raises:
+            OptionError: ``size`` is negative.
+        """
         if size < 0:
             raise OptionError("a file has no negative size", field="size", actual=size)
         with self.operation() as operation:
@@ -674,7 +688,7 @@ class WritableUFS2(LockedUFS2):
         """The inode of an open file.
 
         Raises:
-            StaleFileError: it is another file's by now, or nobody's.
+            StaleFileError: the inode was reused or freed.
         """
         inode = self.read_inode(number)
         if inode.di_gen != generation or not inode.di_mode:

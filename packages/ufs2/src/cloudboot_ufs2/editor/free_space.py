@@ -326,7 +326,7 @@ class Space:
         start of a whole block, so that it need not move again (ffs_realloccg).
 
         Raises:
-            NoSpaceError: there are none, or only those that minfree keeps.
+            NoSpaceError: there are no free fragments, or only those of the minfree reserve.
         """
         self._require(count, "there are not enough free fragments")
         if near:
@@ -471,7 +471,7 @@ class Space:
     # Inodes
 
     def directory_group(self, parent: int) -> int:
-        """The group a new directory below the directory ``parent`` should stand in."""
+        """The group a new directory below the directory ``parent`` should be in."""
         group = parent // self._geometry.group_inodes
         return policy.directory_group(
             self._fs, self.counts, self.total, self._recent, group, of_root=parent == UFS_ROOTINO
@@ -485,7 +485,7 @@ class Space:
         """The number of a free inode, in ``group`` or after it, and which inodes must be initialised for it.
 
         Raises:
-            NoSpaceError: there is none.
+            NoSpaceError: there is no free space.
         """
         policy.count_recent(self._recent, group, is_directory=is_directory)
         for index in self._order(group):

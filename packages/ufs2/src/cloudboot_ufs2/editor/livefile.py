@@ -79,7 +79,11 @@ class LiveFile(LiveWriting, UFS2File):
             return super().read_at(offset, size)
 
     def readinto_at(self, offset: int, buffer: Buffer) -> int:
-        """Fill ``buffer`` from ``offset`` as far as the file goes; the number of bytes."""
+        """Fill ``buffer`` from ``offset`` up to the end of the file, and return the number of bytes.
+
+        Raises:
+            io.UnsupportedOperation: the file is not open for reading.
+        """
         if not self._readable:
             raise io.UnsupportedOperation("the file is not open for reading")
         with self._volume.lock:
@@ -87,7 +91,12 @@ class LiveFile(LiveWriting, UFS2File):
             return super().readinto_at(offset, buffer)
 
     def write_at(self, offset: int, data: Buffer) -> None:
-        """Write all of ``data`` at ``offset``; the position stays."""
+        """Write all of ``data`` at ``offset`` without moving the position.
+
+        Raises:
+            ValueError: ``offset`` is negative.
+            io.UnsupportedOperation: the file is not open for writing.
+        """
         if offset < 0:
             raise ValueError(f"negative offset {offset}")
         with self._volume.lock:

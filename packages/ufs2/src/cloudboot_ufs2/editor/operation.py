@@ -37,7 +37,7 @@ class Directories:
         """Directory ``number``.
 
         Raises:
-            NotADirectoryError: it is none.
+            NotADirectoryError: the path is not a directory.
             DirectoryError: its records do not hold together.
         """
         found = self._found.get(number)
@@ -121,7 +121,7 @@ class Operation(Transaction):
             self.stage_inode(directory, Stage.REMOVE)
 
     def rename_in_place(self, directory: int, name: bytes, new: bytes) -> bool:
-        """Change a name where it stands, with one write; whether there is room for that."""
+        """Change a name where it is, with one write; whether there is room for that."""
         self._keep_journal(directory, name)
         live = self.edit(directory)
         chunk = live.rename(name, new)

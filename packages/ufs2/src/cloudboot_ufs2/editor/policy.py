@@ -42,7 +42,7 @@ def roomy_group(start: int, counts: Sequence[Csum], total: CsumTotal) -> int:
 def directory_group(
     fs: Fs, counts: Sequence[Csum], total: CsumTotal, recent: Sequence[int], parent: int, *, of_root: bool
 ) -> int:
-    """The group a new directory should stand in (ffs_dirpref).
+    """The group a new directory should be in (ffs_dirpref).
 
     Args:
         fs: the superblock.

@@ -1,7 +1,7 @@
 """Repairing what a file system lost count of: what fsck_ffs does when it preens (``fsck_ffs -p``), and no more.
 
 Leaked blocks and inodes, link counts that are too high, maps, counters and summaries, check-hashes, a superblock that a
-backup can stand in for, and the mark that says that the file system is clean. What preening refuses (blocks in two
+backup can replace, and the mark that says that the file system is clean. What preening refuses (blocks in two
 files, names of inodes that are not in use, damaged directories) is refused here, and listed.
 
 Everything is worked out in memory and checked there; only then it is written, the superblock last. A repair that is cut
@@ -64,7 +64,7 @@ def repair(
     dry_run: bool = False,
     freebsd: int = 14,
 ) -> Repaired:
-    """Repair a UFS2 file system as ``fsck_ffs -p`` does, as a whole or not at all.
+    """Repair a UFS2 file system as ``fsck_ffs -p`` does, completely or not at all.
 
     Files without a name go to ``/lost+found`` under the number of their inode; those of a file system with soft
     updates, which has lost no file that was complete, and empty ones are cleared.

@@ -19,7 +19,7 @@ from cloudboot_ufs2.reader.extattr import parse_attributes, read_area
 
 from .attrwrite import replace_attributes
 from .blockwrite import FileSpace
-from .room import measurable, need_of_data, require_room
+from .capacity import measurable, need_of_data, require_room
 from .transaction import Stage
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def write_content(
     """Make the file at ``place``, or give it other content, and the permissions and the owner; the number of bytes.
 
     Raises:
-        IsADirectoryError: a directory stands there.
+        IsADirectoryError: the path is a directory.
         PathError: a device, a pipe or a socket does.
         NoSpaceError: there is no room for the new content beside the old.
         OSError: the host's file cannot be read.
@@ -110,7 +110,7 @@ def write_symlink(operation: Operation, place: Place, number: int) -> None:
     """Let the name at ``place`` lead to the symbolic link ``number``, which is complete.
 
     Raises:
-        IsADirectoryError: a directory stands there.
+        IsADirectoryError: the path is a directory.
     """
     operation.stage_inode(number, Stage.GAIN)
     if not place.number:

@@ -133,7 +133,7 @@ class Transaction:
         """Take an inode and give it its times; the generation follows the one it had.
 
         Raises:
-            NoSpaceError: there is none.
+            NoSpaceError: there is no free space.
         """
         number, fresh = self.space.take_inode(group, is_directory=is_directory)
         seed = self.store.fs.fs_id[1]
@@ -178,7 +178,7 @@ class Transaction:
         return found
 
     def new_pointers(self, address: int) -> None:
-        """A new indirect block stands at ``address``, all holes."""
+        """A new indirect block is at ``address``, all holes."""
         self._pointers[address] = np.zeros(self.geometry.pointers_per_block, dtype=np.int64)
         self._pointer_stage[address] = Stage.NEW
 

@@ -57,7 +57,7 @@ def copy_out(
 
     Raises:
         FileExistsError: the target exists.
-        UnsupportedError: ``path`` is none of those that can be copied.
+        UnsupportedError: ``path`` is neither a file, a directory nor a link.
         Ufs2Error: the file system is damaged.
         OSError: the host refuses.
     """

@@ -1,4 +1,4 @@
-"""Writing a pax archive of what stands in a file system."""
+"""Writing a pax archive of what is in a file system."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PIECE = 1 << 16  #: bytes of a directory that are read at once
 
 
 class Record(NamedTuple):
-    """One directory record; ``offset`` is where it stands in the directory."""
+    """One directory record; ``offset`` is where it is in the directory."""
 
     inode: int
     kind: int  #: d_type
@@ -89,7 +89,7 @@ def scan(data: bytes | memoryview, byteorder: ByteOrder = "little", base: int = 
     """The records of a directory in use, ``.`` and ``..`` included, and what is wrong with those that are.
 
     Unused records (inode 0) and whiteouts are passed over. After a record whose length cannot be, the scan goes on
-    with the next 512-byte chunk. ``data`` may be a piece of whole chunks, which stands at ``base`` in its directory.
+    with the next 512-byte chunk. ``data`` may be a piece of whole chunks, which is at ``base`` in its directory.
     """
     unpack = header(byteorder).unpack_from
     size = len(data)

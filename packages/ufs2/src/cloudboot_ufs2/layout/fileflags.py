@@ -39,5 +39,5 @@ def parse_flags(text: str) -> tuple[int, list[str]]:
 
 
 def flags_text(flags: int) -> str:
-    """The flags by their names, as they stand in an archive; those without one are left out."""
+    """The flags by their names, as they are in an archive; those without one are left out."""
     return ",".join(names[0] for value, names in _NAMES if flags & value)

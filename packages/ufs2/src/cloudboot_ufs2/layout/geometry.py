@@ -1,4 +1,4 @@
-"""Where everything stands in a file system, from its size and newfs's options. Pure arithmetic.
+"""Where everything is in a file system, from its size and newfs's options. Pure arithmetic.
 
 :func:`plan` follows newfs(8) (``sbin/newfs/mkfs.c``) decision by decision, since FreeBSD recomputes none of it.
 All positions are in fragments from the start of the volume unless a name says otherwise.

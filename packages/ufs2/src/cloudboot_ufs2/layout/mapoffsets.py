@@ -1,4 +1,4 @@
-"""Where the maps of a cylinder group stand in its block."""
+"""Where the maps of a cylinder group are in its block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MapOffsets(NamedTuple):
-    """Where the maps of a group stand in its block, in bytes; those of clusters are 0 where there are none."""
+    """Where the maps of a group are in its block, in bytes; those of clusters are 0 where there are none."""
 
     iusedoff: int
     freeoff: int

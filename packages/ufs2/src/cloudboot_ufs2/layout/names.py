@@ -33,5 +33,5 @@ def decoded(name: bytes) -> str:
 
 
 def decoded_all(names: Collection[bytes]) -> list[str]:
-    """:func:`decoded` of each. No name holds a NUL, and none that is added changes what stands before or after it."""
+    """:func:`decoded` of each. No name holds a NUL, and none that is added changes what is before or after it."""
     return b"\0".join(names).decode("utf-8", "surrogateescape").split("\0") if names else []

@@ -113,7 +113,7 @@ def derived_id(geometry: Geometry, options: Options, content: int = 0) -> tuple[
 
 
 def pack_superblock(fs: Fs, byteorder: ByteOrder, at: int = SBLOCK_UFS2) -> bytes:
-    """``fs_sbsize`` bytes of the copy that stands at byte ``at``, with the check-hash where it is maintained."""
+    """``fs_sbsize`` bytes of the copy that is at byte ``at``, with the check-hash where it is maintained."""
     data = bytearray(fs.pack(byteorder).ljust(fs.fs_sbsize, b"\0"))
     data[_ACTUAL : _ACTUAL + 8] = at.to_bytes(8, byteorder)
     data[_CKHASH : _CKHASH + 4] = bytes(4)
@@ -144,10 +144,10 @@ def superblock_hash(data: bytes) -> int:
 
 
 def find_superblock(storage: Storage) -> tuple[Fs, ByteOrder, int]:
-    """The superblock, its byte order and where it stands, in FreeBSD's order of search; one of UFS1 modernised.
+    """The superblock, its byte order and where it is, in FreeBSD's order of search; one of UFS1 modernised.
 
     Raises:
-        SuperblockError: none is there; the message says if there is one that newfs left unfinished.
+        SuperblockError: there is no superblock; the message says if there is one that newfs left unfinished.
         UnsupportedError: one of UFS1 from before 4.4BSD.
     """
     reason = "no UFS superblock"

@@ -34,7 +34,7 @@ _MAGICS = FS_UFS2_MAGIC.to_bytes(4, "little"), FS_UFS2_MAGIC.to_bytes(4, "big")
 
 
 def find_backup(storage: Storage, *, search: bool = True) -> tuple[Fs, ByteOrder, int] | None:
-    """A backup superblock that is sound, its byte order and where it stands; ``None`` if none is found.
+    """A backup superblock that is sound, its byte order and where it is; ``None`` if none is found.
 
     Without ``search`` only those are looked at that the recovery record leads to, and the places of newfs.
     """
@@ -53,11 +53,11 @@ def read_backup(storage: Storage, at: int) -> tuple[Fs, ByteOrder, int]:
     """The superblock at byte ``at``.
 
     Raises:
-        SuperblockError: there is none, or it is damaged.
+        SuperblockError: there is no superblock, or it is damaged.
     """
     found = _sound(storage, at)
     if found is None:
-        raise SuperblockError("no sound superblock of UFS2 stands there", structure="Fs", offset=at)
+        raise SuperblockError("there is no valid superblock of UFS2", structure="Fs", offset=at)
     return found[0], found[1], at
 
 
@@ -97,7 +97,7 @@ def _sound(storage: Storage, at: int) -> tuple[Fs, ByteOrder] | None:
         if int.from_bytes(data[_MAGIC : _MAGIC + 4], byteorder) != FS_UFS2_MAGIC:
             continue
         fs = Fs.unpack_from(data, 0, byteorder, base=at)
-        # Each copy says where it stands itself; otherwise it is what the first one was.
+        # Each copy says where it is itself; otherwise it is what the first one was.
         first = dataclasses.replace(fs, fs_sblockactualloc=fs.fs_sblockloc)
         if any(superblock_rules.structural(first)) or any(superblock_rules.remaining(first)):
             continue

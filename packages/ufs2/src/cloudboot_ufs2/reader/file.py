@@ -54,7 +54,11 @@ class UFS2File(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`."""
+        """Move to ``offset``; the same rules as :meth:`io.IOBase.seek`.
+
+        Raises:
+            ValueError: ``whence`` is unknown, or the new position is negative.
+        """
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
         if whence not in bases:
             raise ValueError(f"invalid whence {whence}")

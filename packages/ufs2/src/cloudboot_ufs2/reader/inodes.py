@@ -1,4 +1,4 @@
-"""Inodes by number: the blocks they stand in are read once, and check-hashes compared before anything is believed."""
+"""Inodes by number: the blocks they are in are read once, and check-hashes compared before anything is believed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class InodeTable:
         self._tables.pop(number // self._per_block, None)
 
     def _table(self, number: int) -> bytes:
-        """The block of inodes that ``number`` stands in."""
+        """The block of inodes that ``number`` is in."""
         if not UFS_ROOTINO <= number < self._geometry.inode_count:
             raise InodeError(
                 "no such inode", field="inode", expected=f"2 to {self._geometry.inode_count - 1}", actual=number

@@ -50,12 +50,12 @@ def storage_of(
 def read_superblock(
     storage: Storage, *, verify: bool, at: int | None = None, fallback: bool = False
 ) -> tuple[Fs, ByteOrder, int]:
-    """The superblock, its byte order and where it stands, if it makes sense; ``verify`` compares its check-hash, too.
+    """The superblock, its byte order and where it is, if it makes sense; ``verify`` compares its check-hash, too.
 
     ``at`` names a backup that is to be used, ``fallback`` lets one be looked for.
 
     Raises:
-        SuperblockError: there is none, or it breaks a rule that readers rely on.
+        SuperblockError: there is no superblock, or it breaks a rule that readers rely on.
         CheckHashError: its check-hash is wrong.
     """
     if at is not None:

@@ -203,7 +203,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``.
 
         Raises:
-            NotADirectoryError: it is none.
+            NotADirectoryError: the path is not a directory.
             DirectoryError: its records do not hold together.
         """
         found = self._directories.get(number)
@@ -314,7 +314,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """Every directory below ``top`` as ``(path, its directories, its other entries)``, parents first.
 
         Raises:
-            DirectoryError: a directory stands in two places, so that the walk could go in circles; or a path has more
+            DirectoryError: a directory has two names, so that the walk would not end; or a path has more
                 than 65,536 characters.
         """
         seen: set[int] = set()
@@ -324,7 +324,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             if len(path) > _MAX_PATH:  # without a limit, deep trees take time and memory with the square of their depth
                 raise DirectoryError("directories too deep to be walked", structure="Direct", actual=f"inode {number}")
             if number in seen:
-                raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
+                raise DirectoryError(f"{path}: directory inode {number} is in two directories", structure="Direct")
             seen.add(number)
             below: list[DirEntry] = []
             others: list[DirEntry] = []
@@ -342,7 +342,11 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return decoded(self.link_target(self.find(path, follow_symlinks=False)))
 
     def link_target(self, number: int) -> bytes:
-        """The target of the symbolic link ``number``."""
+        """The target of the symbolic link ``number``.
+
+        Raises:
+            InodeError: the inode is not a symbolic link, or its target is too long.
+        """
         inode = self._used_inode(number)
         if not stat.S_ISLNK(inode.di_mode):
             raise InodeError(f"inode {number} is not a symbolic link", structure="Ufs2Dinode", field="di_mode")
@@ -387,7 +391,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The value of an extended attribute, like :func:`os.getxattr`; ``name`` begins with its namespace.
 
         Raises:
-            AttributeNotFoundError: there is none of that name.
+            AttributeNotFoundError: there is no attribute of that name.
         """
         for attribute in self.attributes(path, follow_symlinks=follow_symlinks):
             if attribute.full_name == name:
@@ -400,7 +404,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         """The file ``path`` as a seekable raw stream.
 
         Raises:
-            IsADirectoryError: it is one.
+            IsADirectoryError: the path is a directory.
         """
         file = self.open_inode(self.find(path))
         if stat.S_ISDIR(self._used_inode(file.inode).di_mode):

@@ -104,7 +104,7 @@ def write_tree(tree: Mapping[str, Member], folder: Path, *, owners: bool = False
 
 
 def pattern(size: int, seed: int = 0) -> bytes:
-    """``size`` bytes in which every 16 differ from all others, so that no block can stand in for another."""
+    """``size`` bytes in which every 16 differ from all others, so that no block can replace another."""
     return b"".join(b"%07d/%07d\n" % (seed, number) for number in range(-(-size // 16)))[:size]
 
 

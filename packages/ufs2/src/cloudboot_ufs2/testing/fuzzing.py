@@ -39,7 +39,7 @@ def small_image(byteorder: ByteOrder = "little") -> bytes:
 
 
 def compressed_images(folder: Path) -> list[bytes]:
-    """The images that stand in ``folder`` compressed with xz, in the order of their names."""
+    """The images that are in ``folder`` compressed with xz, in the order of their names."""
     return [lzma.decompress(path.read_bytes()) for path in sorted(folder.glob("*.xz"))]
 
 

@@ -40,17 +40,26 @@ def replay_command(options: argparse.Namespace) -> int:
     return DeviceBrokenError.exit_code if result.broken else OK
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and give its exit code."""
-    program = Program(
+def program() -> Program:
+    """The command lines of this package."""
+    made = Program(
         "cloudboot-virtio",
         "cloudboot-virtio",
         "Replay a recording of a virtio queue without a machine.",
-        exit_codes={DeviceBrokenError.exit_code: "The replay did what was recorded: a device that broke the rules."},
+        exit_codes={
+            CHECK_FAILED: "The replay differs from the recording.",
+            DeviceBrokenError.exit_code: "The replay is equal to the recording; the device violated the specification.",
+        },
+        examples={"replay queue.jsonl --json": "Replay a recording and print the result as JSON."},
     )
-    play = program.command("replay", replay_command, "Play a recording against the rings.")
-    play.add_argument("recording", metavar="FILE", help="What the recorder wrote.")
-    return program.run(arguments)
+    replay = made.command("replay", replay_command, "Run the rings against a recorded device and compare.")
+    replay.add_argument("recording", metavar="FILE", help="A recording, which cloudboot virtio record writes.")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code."""
+    return program().run(arguments)
 
 
 if __name__ == "__main__":

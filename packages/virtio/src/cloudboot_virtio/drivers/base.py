@@ -118,7 +118,7 @@ class Driver:
         return pool
 
     def restart(self) -> None:
-        """Reset the device and bring it up again. What was in flight is lost; the device confirmed that it let go."""
+        """Reset the device and bring it up again. What was in flight is lost; the device confirmed the reset."""
         self.shut_down()
         self._bring_up()
 

@@ -58,7 +58,11 @@ class PciTransport:
         return self._read("device_status", 1)
 
     def start(self, wanted: int) -> int:
-        """Reset the device and negotiate (3.1.1); see :meth:`.Transport.start`."""
+        """Reset the device and negotiate (3.1.1); see :meth:`.Transport.start`.
+
+        Raises:
+            NegotiationError: the device does not offer VERSION_1, or refuses the features.
+        """
         self.reset()
         status = Status.ACKNOWLEDGE | Status.DRIVER
         self._write("device_status", 1, Status.ACKNOWLEDGE)
@@ -89,7 +93,11 @@ class PciTransport:
         self._write("device_status", 1, done)
 
     def queue(self, index: int, size: int | None = None) -> Virtqueue:
-        """Set up queue ``index`` (4.1.5.1.3); see :meth:`.Transport.queue`."""
+        """Set up queue ``index`` (4.1.5.1.3); see :meth:`.Transport.queue`.
+
+        Raises:
+            TransportError: the device has no such queue.
+        """
         self._write("queue_select", 2, index)
         largest = self._read("queue_size", 2)
         if largest == 0:
@@ -156,7 +164,11 @@ class PciTransport:
         return chains
 
     def reset_queue(self, index: int, size: int | None = None) -> list[Chain]:
-        """Reset one queue and start it again (2.6.1, 4.1.4.3); see :meth:`.Transport.reset_queue`."""
+        """Reset one queue and start it again (2.6.1, 4.1.4.3); see :meth:`.Transport.reset_queue`.
+
+        Raises:
+            NegotiationError: RING_RESET was not negotiated.
+        """
         if not self.features & Feature.RING_RESET:
             raise NegotiationError("RING_RESET was not negotiated; only a device reset frees a queue")
         queue = self.queues[index]

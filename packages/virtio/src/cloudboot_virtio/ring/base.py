@@ -48,7 +48,7 @@ class RingObserver(Protocol):
         """A chain was written to the ring under the id ``identity``."""
 
     def used(self, identity: int, length: int, pending: int) -> None:
-        """The device's used entry, as it stands in memory; ``pending`` is how far its index is ahead."""
+        """The device's used entry, as it is in memory; ``pending`` is how far its index is ahead."""
 
 
 class Ring(Protocol):

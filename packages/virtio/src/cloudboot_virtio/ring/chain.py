@@ -150,13 +150,13 @@ def hand_over(chain: Chain) -> InFlight:
     if chain._in_flight is not _DRIVER:  # noqa: SLF001 -- this module is the one place that changes hands
         raise OwnershipError("the chain belongs to the device and cannot be submitted")
     ticket = InFlight(chain)
-    chain._in_flight = ticket  # noqa: SLF001
+    chain._in_flight = ticket  # noqa: SLF001 -- as above
     return ticket
 
 
 def hand_back(ticket: InFlight) -> Chain:
     """Make the driver the owner again; only a virtqueue calls this, for a used entry or after a confirmed reset."""
-    chain = ticket._chain  # noqa: SLF001
-    chain._in_flight = _DRIVER  # noqa: SLF001
+    chain = ticket._chain  # noqa: SLF001 -- as above
+    chain._in_flight = _DRIVER  # noqa: SLF001 -- as above
     ticket.done = True
     return chain

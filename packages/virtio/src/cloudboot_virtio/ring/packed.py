@@ -79,7 +79,7 @@ class PackedRing:
         """Write a chain, invisible to the device until :meth:`publish`. ``None``: there is no room now.
 
         The device stops at the first descriptor that is not available. So the flags of the first head of a batch are
-        written last, and all that stands behind it becomes visible with it (2.8.21).
+        written last, and all that is behind it becomes visible with it (2.8.21).
         """
         tables = self._tables
         indirect = tables is not None and 1 < len(segments) <= INDIRECT_ENTRIES
@@ -176,7 +176,7 @@ class PackedRing:
         return [[identity] for identity in self._chains]
 
     def release(self) -> None:
-        """Give the ring's own memory back; the device must have let go of it."""
+        """Give the ring's own memory back; the device must no longer use it."""
         self._memory.free(self._region)
         if self._tables is not None:
             self._memory.free(self._tables)

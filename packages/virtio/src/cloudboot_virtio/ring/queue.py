@@ -20,7 +20,7 @@ _NAP = 50e-6  # seconds
 
 
 class ResetWitness(Protocol):
-    """Can tell whether the device has let go of a queue; the transport, which asks the device."""
+    """Can tell whether the device no longer uses a queue; the transport, which asks the device."""
 
     def let_go(self, index: int) -> bool:
         """Whether the device itself reports that queue ``index`` is reset."""
@@ -45,7 +45,7 @@ class QueueObserver(Protocol):
         """A wait ended without a completion."""
 
     def was_reset(self) -> None:
-        """The device let go of the queue."""
+        """The device no longer uses the queue."""
 
 
 class Virtqueue:

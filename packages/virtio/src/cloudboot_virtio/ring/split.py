@@ -181,7 +181,7 @@ class SplitRing:
         return [list(slots) for slots, _, _ in self._chains.values()]
 
     def release(self) -> None:
-        """Give the ring's own memory back; the device must have let go of it."""
+        """Give the ring's own memory back; the device must no longer use it."""
         self._memory.free(self._region)
         if self._tables is not None:
             self._memory.free(self._tables)

@@ -46,7 +46,7 @@ def path(value: str) -> str:
 
 
 def icon(name: str) -> str:
-    """A small sign that stands beside a word; readers of the page's text skip it."""
+    """A small sign beside a word; readers of the page's text skip it."""
     return f'<svg class="i" aria-hidden="true"><use href="#{name}"/></svg>'
 
 

@@ -1,4 +1,4 @@
-"""Where a moment stands on a time axis that leaves quiet stretches out."""
+"""Where a moment is on a time axis that leaves quiet stretches out."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _shares(durations: Sequence[float], room: float) -> list[float]:
 
 
 def place(spans: Sequence[Span], moment: float) -> float:
-    """Where ``moment`` stands, from 0 to 1; order is kept, within quiet stretches too."""
+    """Where ``moment`` is, from 0 to 1; order is kept, within quiet stretches too."""
     reached = 0.0
     for span in spans:
         if moment <= span.end:

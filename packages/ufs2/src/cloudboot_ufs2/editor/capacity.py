@@ -39,7 +39,7 @@ class Need(NamedTuple):
 
 
 def need_of(geometry: Geometry, size: int, ranges: Iterable[tuple[int, int]] | None = None) -> Need:
-    """What a file of ``size`` bytes takes whose data stand in ``ranges``, in order; by default in all of it."""
+    """What a file of ``size`` bytes takes whose data are in ``ranges``, in order; by default in all of it."""
     if not size:
         return Need()
     bsize, frag = geometry.block_size, geometry.fragments_per_block

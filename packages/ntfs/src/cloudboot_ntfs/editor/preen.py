@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_base.overlay import Overlay, flush
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.checker.check import survey
 from cloudboot_ntfs.checker.space import bits_of
 from cloudboot_ntfs.errors import NtfsError, ReadOnlyError, RepairRefusedError
@@ -27,16 +27,17 @@ from cloudboot_ntfs.layout.index import pack_last, pack_root
 from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.exclusive import claim
 
-from .draft import load, value
+from .draft import gather, load, value
 from .space import write_stream
 from .volume import WritableNTFS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cloudboot_base import Finding
     from cloudboot_ntfs.checker.context import Context, FileFacts
     from cloudboot_ntfs.layout.filename import Name
+    from cloudboot_ntfs.reader.stream import Stream
     from cloudboot_ntfs.reader.volume import Source
 
     from .draft import Draft
@@ -48,7 +49,8 @@ _MAPS: Final = frozenset(
         "record-bitmap-leak", "record-bitmap-free",
     }
 )  # fmt: skip
-_RECORDS: Final = frozenset({"link-count", "extension-orphan"})  # the latter only where nothing is lost
+#: Orphans only where nothing is lost, lists where the records have all that they name.
+_RECORDS: Final = frozenset({"link-count", "extension-orphan", "attribute-list"})
 _NAMES: Final = frozenset(
     {
         "index-dangling", "index-name", "index-sequence", "index-repeats", "index-order", "index-duplicate",
@@ -102,9 +104,10 @@ def _write(volume: Window, overlay: Overlay, changes: list[tuple[int, bytes]]) -
     """Mark the volume dirty, write everything but what holds the mark, and then that: the copy in $MFTMirr first."""
     with NTFS(overlay) as mended:
         mirror = mended.mft.stream(mended.mft.file(Number.MFT_MIRR), Type.DATA)
-        copies = [place + Number.VOLUME * mended.geometry.record_size for _, place, _ in list(mirror.places())[:1]]
-        places = [*copies, mended.mft.offset(Number.VOLUME) or 0]
-    pages = {place - place % _PAGE: min(_PAGE, overlay.size - (place - place % _PAGE)) for place in places}
+        size = mended.geometry.record_size
+        places = [*_places(mirror, Number.VOLUME * size, size), *_places(mended.mft.data, Number.VOLUME * size, size)]
+    starts = [page for place, count in places for page in range(place - place % _PAGE, place + count, _PAGE)]
+    pages = {start: min(_PAGE, overlay.size - start) for start in starts}
     last = [(start, overlay.read_at(start, size)) for start, size in pages.items()]
     with NTFS(volume) as found:
         was_dirty = found.is_dirty
@@ -113,6 +116,14 @@ def _write(volume: Window, overlay: Overlay, changes: list[tuple[int, bytes]]) -
             marked.mark_dirty()
     flush(volume, [change for change in changes if change[0] not in pages])
     flush(volume, last)
+
+
+def _places(stream: Stream, start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where bytes of a stream stand in the volume: ``(place, bytes)``."""
+    for begin, place, length in stream.places():
+        first, last = max(start, begin), min(start + size, begin + length)
+        if first < last:
+            yield place + first - begin, last - first
 
 
 class _Repair:
@@ -147,6 +158,9 @@ class _Repair:
         findings = context.findings
         kinds = {each.kind for each in findings}
         if kinds & _RECORDS:
+            # What is stored anew may need records and clusters, so what is in use has to be known.
+            if kinds & _MAPS:
+                self._count(context)
             self._mend_records(context)
             return
         directories, reparse = _indexes_of(context)
@@ -169,10 +183,17 @@ class _Repair:
                 self.actions.append("the volume is marked clean")
 
     def _mend_records(self, context: Context) -> None:
+        listed = {int(each.where.get("record", 0)) for each in context.findings if each.kind == "attribute-list"}
+        relists = {number: held for number, held in context.relists.items() if number in listed}
         with _Mender(self.overlay, force=True) as mender:
             for each in context.findings:
                 record = int(each.where.get("record", 0))
-                if each.kind == "link-count":
+                if each.kind == "attribute-list":
+                    held = relists.pop(record, None)
+                    if held is not None:
+                        mender.store_from(record, held)
+                        self.actions.append(f"the attribute list of record {record} is made anew from its records")
+                elif each.kind == "link-count" and record not in listed:
                     mender.store(record)
                     self.actions.append(f"the link count of record {record} is the number of its names")
                 elif each.kind == "extension-orphan":
@@ -211,6 +232,8 @@ class _Repair:
 def _is_known(finding: Finding, context: Context) -> bool:
     if finding.kind == "extension-orphan":
         return _is_left_over(context, int(finding.where["record"]))
+    if finding.kind == "attribute-list":
+        return finding.where.get("record") in context.relists
     if finding.kind in _MAPS | _RECORDS | _NAMES:
         return True
     if finding.kind == "cluster-shared":
@@ -234,14 +257,8 @@ def _is_left_over(context: Context, number: int) -> bool:
             return False
         # The record of a file that was removed waits for its next life.
         return not former.in_use and former.sequence == (life + 1 & 0xFFFF or 1)
-    if facts.sequence != life:
-        return False
-    held = mft.record(base).attributes
-    if any(each.type == Type.ATTRIBUTE_LIST for each in held):
-        return True
-    names = sum(1 for each in held if each.type == Type.FILE_NAME)
-    content = Type.INDEX_ROOT if facts.flags & RecordFlag.DIRECTORY else Type.DATA
-    return names == facts.link_count and any(each.type == content for each in held)
+    # The check has compared what it holds with what its file has.
+    return facts.sequence == life
 
 
 def _indexes_of(context: Context) -> tuple[set[int], int]:
@@ -288,6 +305,11 @@ class _Mender(WritableNTFS):
         with self._operation():
             self._table.store(load(self.mft, number))
 
+    def store_from(self, number: int, records: list[int]) -> None:
+        """Write a file's records anew from these, whatever its attribute list names."""
+        with self._operation():
+            self._table.store(gather(self.mft, number, records))
+
     def free_record(self, number: int) -> None:
         """Give back a record that belongs to no file."""
         with self._operation():
@@ -308,7 +330,7 @@ class _Mender(WritableNTFS):
 
     def fill(self, context: Context, directories: set[int], actions: list[str], *, reparse: int) -> None:
         """Put the names that records have into the directories that are made anew."""
-        with self.changing():
+        with self.transaction():
             claims = self._claims(context, directories)
             lost: list[FileFacts] = []
             for facts in context.files.values():
