@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base.testing import judge
 from cloudboot_fleet import Limits, Pins, parse
 from cloudboot_fleet.forkserver import ForkServer
 from cloudboot_fleet.fuzzing import cause_of_traceback, merge_campaign
 from cloudboot_fleet.fuzzing.harness import failure, minimised
-from cloudboot_fleet.testing import Running
+from cloudboot_fleet.testing import Running, processes_with
 from cloudboot_fleet.worker import outcome_of
 
 #: Two causes, each behind a prefix that coverage finds; the number in the message differs from input to input.
@@ -226,6 +227,28 @@ def test_an_oracle_is_harvested_the_same_twice_and_verified(tmp_path: Path) -> N
     gates = {gate["gate"]: gate["verdict"] for gate in verified["gates"]}
     assert (gates["A-every-frame"], gates["O-1"], gates["O-7"], gates["O-8"]) == ("pass",) * 4
     assert (report / "report.html").is_file()
+
+
+@pytest.mark.parametrize("transport", ["folder", "http", "https"])
+def test_an_image_reaches_its_probe_over_each_transport(transport: str, tmp_path: Path) -> None:
+    outcome, kept = run(tmp_path, "probe", system="demo", recipe="demo", firmware="hosted", transport=transport)
+    assert (outcome["status"], outcome["reached"]) == ("passed", "11/11"), outcome
+    resolved = next(gate for gate in outcome["gates"] if gate["gate"] == "resolve")
+    place = resolved["evidence"]["reference"]
+    assert place.startswith("oci:" if transport == "folder" else "127.0.0.1:")
+    assert not processes_with(f"docker-registry serve {tmp_path}")
+    assert (kept / "report.html").is_file()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_an_oracle_is_verified_over_both_layouts_of_rings(ring: str, tmp_path: Path) -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    _, kept = run(tmp_path, "harvest", checkpoints="1,35")
+    verified, _ = run(tmp_path, "verify", oracle=str(kept / "oracle"), guest=True, ring=ring)
+    devices = [gate for gate in verified["gates"] if "ring" in gate.get("evidence", {})]
+    assert [gate["evidence"]["ring"] for gate in devices] == [ring]
+    assert verified["status"] == "passed", verified
 
 
 def test_hours_are_shared_among_fuzz_cells() -> None:

@@ -100,7 +100,7 @@ def test_durations_have_two_units() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("choice", ["finish", "stop"])
+@pytest.mark.parametrize("choice", ["finish", pytest.param("stop", marks=pytest.mark.long)])
 def test_cells_of_a_killed_client_finish_or_stop_as_chosen(
     choice: str, tmp_path: Path, script: Callable[[str, str], Path]
 ) -> None:
@@ -149,6 +149,7 @@ def test_a_cancelled_campaign_leaves_no_machine(tmp_path: Path) -> None:
         assert status.wait() == 1
 
 
+@pytest.mark.long
 def test_an_interrupted_start_is_an_interruption(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = {from = 1, to = 100000}\n')
     with Running("run", "m.toml", "--workers", "1", folder=tmp_path) as client:

@@ -15,7 +15,7 @@ import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.builder.members import Member
+from cloudboot_ntfs.builder.source import Member
 from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_ntfs.security import sid_bytes
 from cloudboot_ntfs.testing import mounted, ntfsfix, pattern

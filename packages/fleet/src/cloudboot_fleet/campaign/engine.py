@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import heapq
 import itertools
-import math
 import os
 import socket
 import time
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     Listener = Callable[[dict[str, Any], bool], None]
 
 #: Seconds: between two looks at what came back, between two writes of the state, and until no worker is an error.
-_LOOK, _STATE, _PATIENCE = 0.2, 1.0, 120.0
+_LOOK, _STATE, _PATIENCE = 0.2, 1.0, 300.0
 #: Seconds before another attempt, doubled each time, where the system around the cell failed.
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Seconds of work that are handed out ahead for each slot, and the most cells that this may be. Without cells ahead a
@@ -86,7 +85,9 @@ class Campaign:
         self._feed: Iterator[Pinned] = (pins.pin(cell) for cell in matrix.cells())
         self._more = True
         self._waiting: list[tuple[float, int, _Flight]] = []
+        self._next: Pinned | None = None
         self._handed: list[Handed] = []
+        self._took: dict[int, tuple[int, float]] = {}
         self._count = itertools.count()
         self._listener, self._progress = listener, progress
         self._patience, self._pause = patience, pause
@@ -120,48 +121,54 @@ class Campaign:
             return _LOOK
         return min(_LOOK, max(0.0, self._waiting[0][0] - time.monotonic()))
 
-    def _room(self) -> int:
-        """How many cells may be handed out now: none, or enough to be worth the way."""
-        slots = self.executor.slots
-        ran = self.tally.done - self.tally.reused
+    def _ahead(self, block: int, slots: int) -> int:
+        """How many cells of a block are handed out beyond the slots, by how long those took that have ended."""
+        count, seconds = self._took.get(block, (0, 0.0))
         # A lost worker takes with it what was handed to it; only short cells are worth that.
-        each = self.tally.seconds / ran if ran >= slots and ran else math.inf
-        ahead = slots * min(_MOST_AHEAD, int(_AHEAD / max(each, 1e-3)))
-        room = slots + ahead - len(self.flying)
-        return room if room > ahead // 2 else 0
+        if not slots or count < slots:
+            return 0
+        return slots * min(_MOST_AHEAD, int(_AHEAD * count / max(seconds, 1e-3 * count)))
 
     def _fill(self) -> None:
         """Hand out cells while there is room, together: each message to the scheduler has its price."""
         try:
-            self._choose(self._room())
+            self._choose(self.executor.slots)
         finally:
             handed, self._handed = self._handed, []
             if handed:
                 self.executor.submit(handed)
 
-    def _choose(self, room: int) -> None:
+    def _choose(self, slots: int) -> None:
         now = time.monotonic()
-        while room > 0 and self._waiting and self._waiting[0][0] <= now:
+        while len(self.flying) < slots and self._waiting and self._waiting[0][0] <= now:
             _, _, flight = heapq.heappop(self._waiting)
-            room -= self._hand_out(flight)
-        while room > 0 and self._more:
-            pinned = next(self._feed, None)
-            if pinned is None:
+            self._hand_out(flight)
+        begun = False
+        while self._more:
+            self._next = self._next or next(self._feed, None)
+            if self._next is None:
                 self._more = False
                 return
-            room -= self._begin(pinned)
+            ahead = self._ahead(self._next.cell.block, slots)
+            free = slots + ahead - len(self.flying)
+            # One by one would be a message for each: what runs lasts until half of what is ahead is used up.
+            if free <= (0 if begun else ahead // 2):
+                return
+            begun = True
+            pinned, self._next = self._next, None
+            self._begin(pinned)
 
-    def _begin(self, pinned: Pinned) -> bool:
-        """Hand out a new cell, unless its result is there; whether it takes a slot."""
+    def _begin(self, pinned: Pinned) -> None:
+        """Hand out a new cell, unless its result is there, or one with the same inputs is under way."""
         key = pinned.key
         under_way = self.flying.get(key) or next((each for _, _, each in self._waiting if each.pinned.key == key), None)
         if under_way is not None:
             under_way.twins.append(pinned)
-            return False
-        return self._hand_out(_Flight(pinned))
+        else:
+            self._hand_out(_Flight(pinned))
 
-    def _hand_out(self, flight: _Flight) -> bool:
-        """Hand out a cell unless its result is there, or cannot be looked up now; whether it takes a slot."""
+    def _hand_out(self, flight: _Flight) -> None:
+        """Hand out a cell unless its result is there, or cannot be looked up now."""
         if not flight.looked_up:
             try:
                 found = self._results.find(flight.pinned.key)
@@ -171,13 +178,12 @@ class Campaign:
                 facts = {"status": str(Status.BROKEN), "cause": f"the result could not be looked up: {error}"}
                 if not self._again(flight, facts):
                     self._finish(flight.pinned, {**facts, "code": exit_code(error)}, flight)
-                return False
+                return
             if found is not None:
                 self._finish(flight.pinned, found, flight, reused=True)
-                return False
+                return
             flight.looked_up = True
         self._submit(flight)
-        return True
 
     def _submit(self, flight: _Flight) -> None:
         flight.since = time.monotonic()
@@ -195,6 +201,8 @@ class Campaign:
             self._lost(flight, ending)
             return
         result = dict(ending.result)
+        count, seconds = self._took.get(flight.pinned.cell.block, (0, 0.0))
+        self._took[flight.pinned.cell.block] = (count + 1, seconds + float(result.get("seconds") or 0.0))
         if result["status"] == Status.BROKEN and self._again(flight, result):
             return
         self._finish(flight.pinned, result, flight)

@@ -16,6 +16,7 @@ from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
 from cloudboot_fleet.cluster.needs import agreed_hosts, asked_hosts, check_needs, check_place
+from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
 from cloudboot_fleet.render import Ended
@@ -117,6 +118,7 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
     matrix, folder, results = ready.matrix, ready.folder, ready.results
     start = time.monotonic()
     interrupted = False
+    lost: ClusterError | None = None
     outputs: dict[Path, Any] = {options.report or folder.path / "report.html": write_report}
     if options.junit is not None:
         outputs[options.junit] = write_junit
@@ -149,6 +151,8 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             campaign.run()
         except KeyboardInterrupt:
             interrupted = True
+        except ClusterError as error:
+            lost = error  # what has run is reported all the same
         finally:
             console.status("")
     if any(block.kind.name == "fuzz" for block in matrix.blocks):
@@ -157,7 +161,10 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         for each in merged:
             console.say(f"cloudboot: {each}")
     ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
-    return _finish(console, ended, outputs, interrupted=interrupted)
+    code = _finish(console, ended, outputs, interrupted=interrupted)
+    if lost is not None:
+        raise lost
+    return code
 
 
 class _Live:

@@ -48,7 +48,7 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
                     options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
                     resources={SLOT: 1, **dict(options.resource or ())},
                     local_directory=str(options.scratch or folder), dashboard_address="127.0.0.1:0",
-                    **place,
+                    silence_logs=logging.CRITICAL, **place,
                 )
                 for _ in range(options.workers)
             ]  # fmt: skip

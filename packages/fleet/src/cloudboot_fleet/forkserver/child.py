@@ -104,6 +104,8 @@ def _run(cell: dict[str, Any], folder: Path) -> int:
 
 
 def _facts(error: BaseException) -> dict[str, object]:
+    if isinstance(error, OSError) and not isinstance(error, Error) and error.filename is not None:
+        return {**error_facts(error), "message": f"{os.fsdecode(error.filename)}: {error.strerror}"}
     if isinstance(error, Error | OSError):
         return error_facts(error)
     return {"error": type(error).__name__, "message": str(error) or "out of memory"}

@@ -49,12 +49,14 @@ def live_table(campaign: Campaign) -> str:
     tally = campaign.tally
     share = 100 * tally.done // tally.total if tally.total else 100
     head = [f"{tally.done} of {tally.total} cells ({share} %)", f"{tally.failing} failing"]
-    head += [f"{len(campaign.flying)} running", f"{tally.rate:.1f}/s"]
+    # Short cells are handed out ahead; a worker runs one at a time.
+    count = min(len(campaign.flying), campaign.executor.slots)
+    head += [f"{count} running", f"{tally.rate:.1f}/s"]
     if tally.left is not None and tally.done < tally.total:
         head.append(f"{duration(tally.left)} left")
     rows = ["   ".join(head)]
     now = time.monotonic()
-    running = sorted(campaign.flying.values(), key=lambda each: each.since)
+    running = sorted(campaign.flying.values(), key=lambda each: each.since)[:count]
     for each in running[:_MOST_ROWS]:
         attempt = f", attempt {each.attempt}" if each.attempt > 1 else ""
         rows.append(printable(f"  {duration(now - each.since):>10}  {each.pinned.cell.name}{attempt}"))

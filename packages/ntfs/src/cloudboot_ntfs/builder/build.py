@@ -18,12 +18,12 @@ from cloudboot_ntfs.layout.times import from_unix_ns
 from . import options as layout_options
 from . import system
 from .content import MemoryContent
-from .members import opened_tree
 from .options import MIN_SIZE, Options
-from .placing import Allocator, Placed, contiguous
+from .placement import Allocator, Placed, contiguous
 from .plan import FIRST_RECORD, Item, Plan, standard_information
 from .record import Packed, fits, pack, spread
 from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
+from .source import opened_tree
 
 if TYPE_CHECKING:
     import contextlib
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.filename import Name
 
     from .content import Content
-    from .members import Node, Tree, TreeBuilder
     from .plan import Blocks
+    from .source import Node, Tree, TreeBuilder
 
 _PIECE = 1 << 20
 _ONES = b"\xff" * _PIECE

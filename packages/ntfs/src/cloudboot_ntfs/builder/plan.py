@@ -26,7 +26,7 @@ from cloudboot_ntfs.upcase import units, upcase
 
 from . import btree
 from .content import Content, MemoryContent
-from .placing import ALIGNED_SIZE, Allocator, Placed, alignment, contiguous, place, resident, resident_size
+from .placement import ALIGNED_SIZE, Allocator, Placed, alignment, contiguous, place, resident, resident_size
 from .record import Packed, capacity
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from cloudboot_ntfs.layout.boot import Geometry
 
-    from .members import Node
     from .options import Options
     from .secure import Descriptors
+    from .source import Node
 
 #: The first record of a file from the tree; those before are kept for what Windows puts into $Extend.
 FIRST_RECORD: Final = 64

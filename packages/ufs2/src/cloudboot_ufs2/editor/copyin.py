@@ -16,7 +16,7 @@ from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
 from cloudboot_vfs.notices import shown
 
-from .room import Need, Room, need_of, need_of_data, need_of_symlink
+from .capacity import Need, Room, need_of, need_of_data, need_of_symlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
