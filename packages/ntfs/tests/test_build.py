@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cloudboot_ntfs as ntfs
-from cloudboot_base import MemoryStorage, Window, new_image
+from cloudboot_base import FileKindError, MemoryStorage, Window, new_image
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.testing import contents, mounted, ntfsfix, pattern, sample_tree, sparse_file, wim_chunks, wof_member
@@ -319,3 +319,11 @@ def test_only_the_first_part_of_an_attribute_has_a_compression_unit(plain: Path)
         parts = sorted((each for each in record.attributes if each.type == 0x80), key=lambda each: each.lowest_vcn)
     assert len(parts) > 3
     assert [part.compression_unit for part in parts] == [4] + [0] * (len(parts) - 1)
+
+
+def test_an_archive_is_an_ordinary_file(tmp_path: Path) -> None:
+    """A pipe that nobody writes to and a device that never ends are refused at once."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FileKindError):
+            ntfs.build(tmp_path / "image", path, size=8 << 20)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import FileKindError
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, SourceError, build, check, extract
 from cloudboot_ufs2.__main__ import main
@@ -444,6 +445,15 @@ def test_other_archives_are_no_empty_or_damaged_ones(form: str, name: str, tmp_p
         (tmp_path / "other").write_bytes(data)
         with pytest.raises(SourceError, match="not a tar archive"):
             build(tmp_path / "image", tmp_path / "other")
+
+
+def test_an_archive_is_an_ordinary_file(tmp_path: Path) -> None:
+    """A pipe that nobody writes to and a device that never ends are refused at once."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FileKindError) as caught:
+            build(tmp_path / "image", path)
+        assert "stdin" in (caught.value.hint or "")
 
 
 def test_device_numbers_that_the_header_cannot_hold(tmp_path: Path) -> None:

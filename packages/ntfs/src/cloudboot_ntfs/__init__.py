@@ -9,8 +9,8 @@ on) stand in :mod:`.errors`.
 """
 
 from .builder.build import Built, build, format, required_size  # noqa: A004 -- the usual word
-from .builder.members import Directory, File, HardLink, Reparse, Symlink
 from .builder.options import Options
+from .builder.source import Directory, File, HardLink, Reparse, Symlink
 from .checker import check
 from .editor import Repaired, WritableNTFS, repair
 from .errors import NtfsError

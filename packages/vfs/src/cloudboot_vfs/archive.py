@@ -12,7 +12,8 @@ import os
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from cloudboot_base import FileStorage, TruncatedError
+from cloudboot_base import FileKindError, FileStorage, TruncatedError
+from cloudboot_base.storage import open_file
 from cloudboot_disk_image import ContainerError, UnsupportedContainerError
 from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
 
@@ -42,16 +43,18 @@ def open_tar(
 ) -> Iterator[tuple[TarReader, int]]:
     """The members of a tar archive, and the descriptor of the file that holds their data, open inside.
 
-    ``source`` may be compressed, and may be a pipe. ``notices`` is told what is left out; errors name ``label``.
+    ``source`` may be compressed, and a file object may be a pipe. ``notices`` is told what is left out; errors name
+    ``label``.
 
     Raises:
         SourceError: not an archive, or a damaged one.
+        FileKindError: the path names a pipe or a device.
         OSError: the archive cannot be read.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(source, str | os.PathLike):
             label = label or os.fspath(source)
-            file: BinaryIO = stack.enter_context(open(source, "rb"))
+            file: BinaryIO = stack.enter_context(os.fdopen(_opened(source), "rb"))
         else:
             label, file = label or str(getattr(source, "name", "archive")), source
         try:
@@ -61,6 +64,14 @@ def open_tar(
         except UnsupportedContainerError as error:
             raise SourceError(error.message, member=label, hint=error.hint) from error
         yield TarReader(plain.fileno(), label, Notices() if notices is None else notices), plain.fileno()
+
+
+def _opened(path: str | os.PathLike[str]) -> int:
+    try:
+        return open_file(path)
+    except FileKindError as error:
+        error.hint = "a tar archive or a folder is needed; - reads an archive from stdin"
+        raise
 
 
 def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> IO[bytes]:

@@ -20,6 +20,7 @@ from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
+from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
@@ -120,8 +121,8 @@ def _tell_gate(gate: Gate, *, verbose: bool) -> None:
     if gate.error:
         print(f"{'':15}{gate.error.get('message')}")
     if verbose or gate.error:
-        for name, value in gate.evidence.items():
-            print(f"{'':15}{name}: {value}")
+        for line in evidence_lines(gate.evidence):
+            print(f"{'':15}{line}")
 
 
 def add_checkpoint_command(options: argparse.Namespace) -> int:
@@ -163,6 +164,7 @@ def audio_command(options: argparse.Namespace) -> int:
     )
     passed = compared.passes(options.min_ratio)
     kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
+    kind = "sound-silent" if compared.silent else kind
     diagnosis = None if passed else DIAGNOSES[kind]
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}
@@ -273,6 +275,17 @@ def program() -> Program:
             "verify oracle --report report.html": "Also run the gates of the virtual devices.",
         },
     )
+    _add_harvest(made)
+    add_guest_harvest(made)
+    _add_verify(made)
+    add_judging(made)
+    _add_oracles(made)
+    _add_comparisons(made)
+    _add_play(made)
+    return made
+
+
+def _add_harvest(made: Program) -> None:
     harvesting = made.command("harvest", harvest_command, "Run the engine and write an oracle.")
     harvesting.add_argument("--out", metavar="FOLDER", help="Write the oracle to this folder (default: write nothing).")
     harvesting.add_argument(
@@ -285,7 +298,9 @@ def program() -> Program:
     harvesting.add_argument("--verify-audio-log", metavar="FILE", help="Compare the sounds of the run with this log.")
     harvesting.add_argument("--force", action="store_true", help="Replace an existing oracle.")
     add_run_options(harvesting)
-    add_guest_harvest(made)
+
+
+def _add_verify(made: Program) -> None:
     verify = made.command("verify", verify_command, "Run the gates over an oracle.")
     verify.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
     verify.add_argument("--no-guest", action="store_true", help="Run only the gates A and C-1, which need no machine.")
@@ -296,7 +311,9 @@ def program() -> Program:
     )  # fmt: skip
     verify.add_argument("--report", metavar="FILE", help="Write a self-contained HTML page to this file.")
     add_run_options(verify)
-    add_judging(made)
+
+
+def _add_oracles(made: Program) -> None:
     add = made.command("add-checkpoint", add_checkpoint_command, "Harvest again with more checkpoints.")
     add.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle; it is replaced.")
     add.add_argument("tics", type=tics, metavar="TICS", help="Tics with commas between them.")
@@ -304,6 +321,9 @@ def program() -> Program:
     diff = made.command("diff", diff_command, "Find the first tic at which two oracles differ.")
     diff.add_argument("one", metavar="ORACLE", help="The folder of an oracle.")
     diff.add_argument("other", metavar="OTHER", help="The folder of the other oracle.")
+
+
+def _add_comparisons(made: Program) -> None:
     audio = made.command("audio", audio_command, "Compare the loudness of two recordings.")
     audio.add_argument("verb", choices=["verify"], help="The only action.")
     audio.add_argument("--reference", required=True, metavar="WAV", help="The expected recording.")
@@ -322,6 +342,9 @@ def program() -> Program:
     screen.add_argument("verb", choices=["verify"], help="The only action.")
     screen.add_argument("oracle", metavar="ORACLE", help="A guest oracle, which guest-harvest writes.")
     screen.add_argument("captures", metavar="FOLDER", help="Screendumps with the names of the oracle's frames.")
+
+
+def _add_play(made: Program) -> None:
     long = made.command("soak", soak_command, "Send many tics to the display and wait for the fence of every frame.")
     long.add_argument(
         "--tics", type=count_argument, default=10_000, metavar="N", help="How many tics to run (default: 10000)."
@@ -336,7 +359,6 @@ def program() -> Program:
         "play", play_command, "Play in the terminal: arrow keys move, f fires, space opens doors, Ctrl-C ends."
     )
     playing.add_argument("--wad", metavar="FILE", help="An IWAD (default: that of an installed package).")
-    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

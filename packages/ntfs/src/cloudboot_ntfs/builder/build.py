@@ -18,12 +18,12 @@ from cloudboot_ntfs.layout.times import from_unix_ns
 from . import options as layout_options
 from . import system
 from .content import MemoryContent
-from .members import opened_tree
 from .options import MIN_SIZE, Options
-from .placing import Allocator, Placed, contiguous
+from .placement import Allocator, Placed, contiguous
 from .plan import FIRST_RECORD, Item, Plan, standard_information
 from .record import Packed, fits, pack, spread
 from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
+from .source import opened_tree
 
 if TYPE_CHECKING:
     import contextlib
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.filename import Name
 
     from .content import Content
-    from .members import Node, Tree, TreeBuilder
     from .plan import Blocks
+    from .source import Node, Tree, TreeBuilder
 
 _PIECE = 1 << 20
 _ONES = b"\xff" * _PIECE
@@ -427,7 +427,7 @@ class _Volume:
         return bits.to_bytes(size, "little")
 
     def _write_bitmap(self, storage: WritableStorage, offset: int) -> None:
-        """One bit for each cluster: everything in use stands at the start. Bits beyond the last cluster are set."""
+        """One bit for each cluster: all up to the last in use but the gaps. Bits beyond the last cluster are set."""
         used, clusters = self._allocator.next, self.geometry.clusters
         size = -(-clusters // 64) * 8
         _fill(storage, offset, used // 8, _ONES)
@@ -443,6 +443,12 @@ class _Volume:
         else:
             storage.write_at(offset + used // 8, bytes([(1 << used % 8) - 1]))
         storage.write_at(offset + first_tail, tail)
+        for start, end in self._allocator.gaps:
+            first, last = start // 8, -(-end // 8)
+            free = (1 << end - start) - 1 << start % 8
+            # Two gaps can have bits in one byte.
+            bits = int.from_bytes(storage.read_at(offset + first, last - first), "little") & ~free
+            storage.write_at(offset + first, bits.to_bytes(last - first, "little"))
 
 
 def _runs(item: Item) -> int:

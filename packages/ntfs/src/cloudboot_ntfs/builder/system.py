@@ -26,7 +26,7 @@ from cloudboot_ntfs.layout.records import VolumeInformation
 from cloudboot_ntfs.layout.runlist import Run, encode
 from cloudboot_ntfs.security import sid_bytes
 
-from .placing import Allocator, contiguous, resident
+from .placement import Allocator, contiguous, resident
 from .plan import make_index, standard_information
 from .record import Packed, capacity
 from .secure import SYSTEM_READ, SYSTEM_WRITE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base.command import size_argument, whole_argument
 from cloudboot_base.program import Program
 
-from . import changing, making, reading, repairing
+from . import build, edit, reading, repair
 
 if TYPE_CHECKING:
     import argparse
@@ -48,9 +48,9 @@ def program() -> Program:
         added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
         return added
 
-    added = command("format", making.format_command, "Make an empty volume.")
+    added = command("format", build.format_command, "Make an empty volume.")
     _add_layout(added)
-    added = command("build", making.build_command, "Make a volume with the content of a folder or a tar archive.")
+    added = command("build", build.build_command, "Make a volume with the content of a folder or a tar archive.")
     added.add_argument("source", metavar="SOURCE", help="Folder, or tar archive (compressed or not).")
     _add_layout(added)
 
@@ -79,7 +79,7 @@ def program() -> Program:
     reader("usn", reading.usn, "List the records of the change journal ($UsnJrnl).")
 
     added = command(
-        "repair", repairing.repair_command, "Repair what an interrupted change left behind; refuse any other damage."
+        "repair", repair.repair_command, "Repair what an interrupted change left behind; refuse any other damage."
     )
     added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
     added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
@@ -102,21 +102,21 @@ def program() -> Program:
         added.add_argument("--short-names", action="store_true", help="Also give long names an 8.3 name.")
         return added
 
-    added = changer("put", changing.put, "Copy a file or folder into the volume.")
+    added = changer("put", edit.put, "Copy a file or folder into the volume.")
     added.add_argument("source", metavar="SOURCE", help="File or folder of the host; symbolic links are kept.")
     added.add_argument("path", metavar="PATH", help="The path in the volume, or the directory for a file.")
     added.add_argument("--force", action="store_true", help="Replace files that exist.")
-    added = changer("mkdir", changing.mkdir, "Make a directory and its missing parents.")
+    added = changer("mkdir", edit.mkdir, "Make a directory and its missing parents.")
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
-    added = changer("rm", changing.rm, "Remove a file or an empty directory.")
+    added = changer("rm", edit.rm, "Remove a file or an empty directory.")
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
     added.add_argument("-r", "--recursive", action="store_true", help="Remove the whole tree.")
-    added = changer("mv", changing.mv, "Move a file or directory to another name.")
+    added = changer("mv", edit.mv, "Move a file or directory to another name.")
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
     added.add_argument(
         "target", metavar="TARGET", help="The new path, or a directory to move it into; an existing file is replaced."
     )
-    added = changer("ln", changing.ln, "Give a file another name, or make a symbolic link.")
+    added = changer("ln", edit.ln, "Give a file another name, or make a symbolic link.")
     added.add_argument("target", metavar="TARGET", help="Path of the file, or the target of the symbolic link.")
     added.add_argument("path", metavar="PATH", help="The new name.")
     added.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
@@ -147,7 +147,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--serial",
-        type=making.serial,
+        type=build.serial,
         metavar="HEX",
         help="Serial number in hexadecimal (default: derived from the content).",
     )

@@ -1,6 +1,6 @@
 """Changing a volume in place."""
 
-from .mending import Repaired, repair
+from .preen import Repaired, repair
 from .volume import WritableNTFS
 
 __all__ = ["Repaired", "WritableNTFS", "repair"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.layout.constants import (
     AttributeFlag,
     FileAttribute,
@@ -114,7 +114,7 @@ class Editor(LockedNTFS):
         super().close()
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """One operation out of all the changes inside: what they change is written at its end.
 
         What was changed before an error stays changed. Where much waits, it is written before the end, and the volume

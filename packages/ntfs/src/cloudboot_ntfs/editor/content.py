@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_ntfs.builder.placing import Placed, resident
+from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import FileTooLargeError, UnsupportedError
 from cloudboot_ntfs.layout.constants import AttributeFlag, Type

@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from cloudboot_base.storage import descriptor_of
-from cloudboot_ntfs.builder.placing import Placed, resident
+from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import fits, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference

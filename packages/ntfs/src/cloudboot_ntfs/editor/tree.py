@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_ntfs.builder.btree import with_child
-from cloudboot_ntfs.builder.placing import Placed, resident
+from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import IndexFormatError
 from cloudboot_ntfs.layout import fixup

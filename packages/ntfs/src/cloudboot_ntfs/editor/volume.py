@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_ntfs import errors
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.layout.constants import TAG_WOF, FileAttribute, RecordFlag, Type
 from cloudboot_ntfs.layout.index import pack_last, pack_root
 from cloudboot_ntfs.layout.records import ReparseHead
@@ -36,7 +36,7 @@ class WritableNTFS(Editor):
     """An NTFS volume, to be read and changed.
 
     The volume is marked dirty from the first write of an operation to its last, so that one that was interrupted is
-    noticed. Put many changes into one operation with ``changing()``. One lock serves all threads, open files
+    noticed. Put many changes into one operation with ``transaction()``. One lock serves all threads, open files
     included; a file is claimed with flock(2) until the volume is closed.
 
     Args:

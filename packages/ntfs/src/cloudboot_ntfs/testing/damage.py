@@ -85,7 +85,7 @@ class Patient:
 
 def sample() -> dict[str, object]:
     """The tree that the damages are for: use it with :func:`cloudboot_ntfs.build` and 8 MiB."""
-    from cloudboot_ntfs.builder.members import File, HardLink, Symlink
+    from cloudboot_ntfs.builder.source import File, HardLink, Symlink
 
     tree: dict[str, object] = {f"/large/name {number:03}": b"x" for number in range(100)}
     tree |= {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import MemoryStorage
 from cloudboot_ntfs.bcd import BcdOptions, GptDevice, RamDiskDevice, create
 from cloudboot_ntfs.builder.build import build as build_volume
-from cloudboot_ntfs.builder.members import File, HardLink, Symlink
+from cloudboot_ntfs.builder.source import File, HardLink, Symlink
 from cloudboot_ntfs.registry import build as build_hive
 
 from .hives import sample_key

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base.testing import judge, run
-from cloudboot_ntfs.builder.members import Directory, File, HardLink, Reparse, Symlink
+from cloudboot_ntfs.builder.source import Directory, File, HardLink, Reparse, Symlink
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import FileAttribute
 from cloudboot_ntfs.reader.reparse import junction_data
@@ -20,7 +20,7 @@ from cloudboot_ntfs.reader.reparse import junction_data
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
 
 
 def pattern(size: int, seed: int = 1) -> bytes:

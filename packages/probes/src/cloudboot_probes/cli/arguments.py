@@ -41,7 +41,7 @@ def existing_file(text: str) -> Path:
     """A regular file that is there."""
     path = input_file(text)
     if not path.exists():
-        raise argparse.ArgumentTypeError(f"{text} is not there")
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
     return path
 
 
@@ -220,6 +220,13 @@ def build(parser: CommandParser) -> None:
     )  # fmt: skip
     _output(parser)
     parser.add_argument("--dry-run", action="store_true", help="Print what would be written; write nothing.")
+    _content(parser)
+    _shape(parser)
+    _linux(parser)
+    _windows(parser)
+
+
+def _content(parser: CommandParser) -> None:
     content = parser.add_argument_group("content")
     medium(content)
     content.add_argument(
@@ -246,6 +253,9 @@ def build(parser: CommandParser) -> None:
     content.add_argument(
         "--esp-only", action="store_true", default=None, help="Make a disk with an ESP and without a root."
     )
+
+
+def _shape(parser: CommandParser) -> None:
     shape = parser.add_argument_group("shape")
     _architecture(shape, None, "Architecture of the loader (default: amd64).")
     shape.add_argument(
@@ -276,6 +286,9 @@ def build(parser: CommandParser) -> None:
         help="Time of generated files, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else 1980-01-01).",
     )  # fmt: skip
     shape.add_argument("--seed", metavar="TEXT", help="Derive the GUIDs from this text, not from the content.")
+
+
+def _linux(parser: CommandParser) -> None:
     linux = parser.add_argument_group("linux")
     linux.add_argument("--kernel", type=input_file, metavar="FILE", help="A kernel to use instead of Debian's.")
     linux.add_argument(
@@ -288,7 +301,6 @@ def build(parser: CommandParser) -> None:
         help="GRUB's folder x86_64-efi (default: that of Debian's package).",
     )
     linux.add_argument("--arguments", metavar="TEXT", help="The kernel command line.")
-    _windows(parser)
 
 
 def _windows(parser: CommandParser) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
 
 
 class WindowsFiles:

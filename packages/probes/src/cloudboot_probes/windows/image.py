@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cloudboot_base import WritableStorage
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
     from cloudboot_probes.recipe import Recipe
 
 #: Windows makes one of 16 MiB on every GPT disk (Microsoft, "UEFI/GPT-based hard drive partitions").

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloudboot_base import Storage
-    from cloudboot_ntfs.builder.members import Member
+    from cloudboot_ntfs.builder.source import Member
     from cloudboot_ntfs.reader.entry import Reparse
     from cloudboot_vfs import DirEntry, Stat
 

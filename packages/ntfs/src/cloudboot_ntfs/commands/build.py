@@ -14,7 +14,7 @@ from cloudboot_ntfs.builder.options import EVERYONE, Options
 if TYPE_CHECKING:
     from cloudboot_base import WritableStorage
     from cloudboot_ntfs.builder.build import Built
-    from cloudboot_ntfs.builder.members import Tree
+    from cloudboot_ntfs.builder.source import Tree
 
 
 #: Paths that a notice names.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_base.overlay import Overlay, flush
-from cloudboot_ntfs.builder.placing import resident
+from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.checker.check import survey
 from cloudboot_ntfs.checker.space import bits_of
 from cloudboot_ntfs.errors import NtfsError, ReadOnlyError, RepairRefusedError
@@ -330,7 +330,7 @@ class _Mender(WritableNTFS):
 
     def fill(self, context: Context, directories: set[int], actions: list[str], *, reparse: int) -> None:
         """Put the names that records have into the directories that are made anew."""
-        with self.changing():
+        with self.transaction():
             claims = self._claims(context, directories)
             lost: list[FileFacts] = []
             for facts in context.files.values():

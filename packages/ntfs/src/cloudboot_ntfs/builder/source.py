@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import FileStorage, Storage
+from cloudboot_base.storage import open_file
 from cloudboot_ntfs.errors import PathError, SourceError
 from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute, Namespace
 from cloudboot_ntfs.layout.filename import namespace_of
@@ -425,7 +426,7 @@ def _load_archive(builder: TreeBuilder, source: str | os.PathLike[str] | BinaryI
     """A tar archive is read where it lies; a compressed one is unpacked to a nameless temporary file first."""
     if isinstance(source, str | os.PathLike):
         label = os.fspath(source)
-        file: BinaryIO = stack.enter_context(open(source, "rb"))  # noqa: SIM115 -- the stack closes it
+        file: BinaryIO = stack.enter_context(os.fdopen(open_file(source), "rb"))
     else:
         label, file = str(getattr(source, "name", "archive")), source
     head = file.read(8)
