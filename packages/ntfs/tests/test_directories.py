@@ -43,7 +43,7 @@ def test_names_come_and_go(cluster_size: int, tmp_path: Path) -> None:
     with ntfs.WritableNTFS(image, timestamp_ns=MOMENT) as volume:
         volume.mkdir("/d")
         for _ in range(3):
-            with volume.changing():
+            with volume.transaction():
                 for number in chance.sample(range(3000), 1200):
                     if number not in there:
                         volume.write_file(f"/d/{name(number)}", b"%d" % number)
@@ -70,7 +70,7 @@ def test_names_come_and_go(cluster_size: int, tmp_path: Path) -> None:
     assert ntfs.check(image) == []
     with ntfs.WritableNTFS(image, timestamp_ns=MOMENT) as volume:
         left = sorted(there)[:2]
-        with volume.changing():
+        with volume.transaction():
             for number in sorted(there)[2:]:
                 volume.unlink(f"/d/{name(number)}")
         assert volume.listdir("/d") == sorted(name(number) for number in left)
@@ -96,7 +96,7 @@ def test_readers_find_names_in_a_tree_of_three_levels(tmp_path: Path) -> None:
     image = tmp_path / "image"
     ntfs.format(image, size=24 << 20)
     long = [f"{'n' * 200} {number}" for number in range(900)]  # nine to a node
-    with ntfs.WritableNTFS(image, timestamp_ns=MOMENT) as volume, volume.changing():
+    with ntfs.WritableNTFS(image, timestamp_ns=MOMENT) as volume, volume.transaction():
         for each in random.Random(1).sample(long, len(long)):
             volume.mkdir(f"/{each}")
             volume.write_file(f"/{each}/file", each.encode())
@@ -170,7 +170,7 @@ def test_what_fails_changes_nothing() -> None:
                 action()
             assert ntfs.check(bytes(data)) == []
             assert volume.read_file("/a") == pattern(100_000)
-        with pytest.raises(errors.NoSpaceError), volume.changing():
+        with pytest.raises(errors.NoSpaceError), volume.transaction():
             volume.write_file("/kept", b"kept")
             volume.write_file("/lost", bytes(4 << 20))
         assert volume.listdir("/") == ["a", "d", "kept"]

@@ -88,7 +88,7 @@ def test_every_operation_leaves_a_clean_volume(image: Path) -> None:
 
 def test_many_files_grow_the_mft_and_the_index(image: Path) -> None:
     with editor(image) as volume:
-        with volume.changing():
+        with volume.transaction():
             volume.mkdir("/lots")
             for number in range(700):
                 volume.write_file(f"/lots/a name of some length {number}", pattern(number % 1200, number))
@@ -100,7 +100,7 @@ def test_many_files_grow_the_mft_and_the_index(image: Path) -> None:
         assert len(list((folder / "lots").iterdir())) == 640
         for number in range(60, 700, 7):
             assert (folder / f"lots/a name of some length {number}").read_bytes() == pattern(number % 1200, number)
-    with editor(image) as volume, volume.changing():
+    with editor(image) as volume, volume.transaction():
         for name in volume.listdir("/lots"):
             volume.unlink(f"/lots/{name}")
         volume.rmdir("/lots")

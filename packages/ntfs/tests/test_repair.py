@@ -40,7 +40,7 @@ def _many_files(volume: ntfs.WritableNTFS) -> None:
 
 
 def _tree_away(volume: ntfs.WritableNTFS) -> None:
-    with volume.changing():
+    with volume.transaction():
         for name in volume.listdir("/dir/inner"):
             volume.unlink(f"/dir/inner/{name}")
         volume.rmdir("/dir/inner")
@@ -135,7 +135,7 @@ def test_judges_agree_with_a_repair(tmp_path: Path) -> None:
     before = bytearray(image)
     journal = Journal(image)
     volume = ntfs.WritableNTFS(journal, timestamp_ns=MOMENT)
-    with volume.changing():
+    with volume.transaction():
         _many_files(volume)
         volume.rename("/old", "/target")
         _tree_away(volume)

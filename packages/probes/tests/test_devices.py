@@ -65,3 +65,28 @@ def test_the_game_through_all_gates_of_a_short_oracle(tmp_path: Path) -> None:
     assert [name for name, verdict in gates.items() if verdict != "pass"] == ["O-3", "O-4", "O-5", "keys"]
     assert {gates[name] for name in ("devices-found", "gpu-up", "sound-running", "input-up", "O-6", "O-9")} == {"pass"}
     assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.long
+def test_a_guest_that_runs_free_is_captured_and_judged(tmp_path: Path) -> None:
+    """Debian's kernel and chocolate-doom, twice: the second run's captures against an oracle of the first's."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    oracle: list[str | Path] = [sys.executable, "-m", "cloudboot_doom_oracle"]
+    harvest = [*oracle, "harvest", "--checkpoints", "35,140", "--out", tmp_path / "oracle"]
+    subprocess.run(harvest, check=True, capture_output=True)
+    for name in ("first", "second"):
+        words: list[str | Path] = ["--oracle", tmp_path / "oracle", "--seconds", "6,16", "--json"]
+        words += ["--keys"] if name == "second" else []
+        done = cloudboot("doom", "guest", "-o", tmp_path / name, *words)
+        assert done.returncode == 0, done.stderr
+        files = {"frame_tic000035.ppm", "frame_tic000140.ppm", "sound.wav", "t16.ppm", "t6.ppm"}
+        assert set(json.loads(done.stdout)["files"]) == files
+    guest: list[str | Path] = ["guest-harvest", tmp_path / "guest", "--oracle", tmp_path / "oracle"]
+    subprocess.run([*oracle, *guest, "--captures", tmp_path / "first"], check=True, capture_output=True)
+    screen = [*oracle, "screen", "verify", tmp_path / "guest", tmp_path / "second"]
+    assert subprocess.run(screen, capture_output=True, check=False).returncode == 0
+    folders: list[str | Path] = ["--baseline", tmp_path / "first", "--keypress", tmp_path / "second"]
+    judged = subprocess.run(
+        [*oracle, "input", "verify", *folders, "--seconds", "6,16", "--json"], capture_output=True, check=False
+    )
+    assert json.loads(judged.stdout)["verdict"] in {"PASS", "PASS-STRICT"}

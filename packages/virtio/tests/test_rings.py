@@ -212,3 +212,58 @@ def test_a_chain_that_never_fits() -> None:
     queue = Virtqueue(0, make_ring(dma, 2, RING_FEATURES & ~Feature.INDIRECT_DESC), lambda: None)
     with pytest.raises(ValueError, match="never fits"):
         queue.submit(Chain([dma.allocate(8), dma.allocate(8)], [dma.allocate(8)]))
+
+
+def publish(queue: Virtqueue, device: SplitDeviceRing | PackedDeviceRing, chains: list[Chain], count: int) -> bool:
+    """Publish ``count`` chains, and give them back; whether the doorbell was rung."""
+    for chain in chains[:count]:
+        queue.submit(chain)
+    rung = queue.kick()
+    for _ in range(count):
+        taken = device.pop()
+        assert taken is not None
+        device.push(taken, 8)
+        assert queue.poll() is not None
+    return rung
+
+
+@pytest.mark.parametrize("first", [0, 5, 65_529, 65_534, 65_535])
+def test_a_split_device_is_notified_of_the_entry_it_asked_for(first: int) -> None:
+    """An available event names an entry; the doorbell rings if it is among those that were published (2.7.10)."""
+    dma = DmaMemory(memoryview(bytearray(1 << 20)))
+    ring = make_ring(dma, 8, Feature.EVENT_IDX)
+    device = SplitDeviceRing(dma, 8, ring.addresses, event_idx=False)  # the test asks in its place
+    queue = Virtqueue(0, ring, lambda: None)
+    chains = [Chain([], [dma.allocate(8)]) for _ in range(8)]
+    event = dma.at(ring.addresses.device + 4 + 8 * 8, 2)
+    for _ in range(first):
+        publish(queue, device, chains, 1)
+    index = first
+    for count in (1, 3, 8, 2, 5):
+        for ahead in range(-3, 12):
+            event[:] = ((index + ahead) & 0xFFFF).to_bytes(2, "little")
+            published = {(index + at) & 0xFFFF for at in range(count)}
+            assert publish(queue, device, chains, count) == ((index + ahead) & 0xFFFF in published), (
+                index,
+                count,
+                ahead,
+            )
+            index = (index + count) & 0xFFFF
+
+
+@pytest.mark.parametrize("size", [1, 5, 8])
+def test_a_packed_device_is_notified_of_the_descriptor_it_asked_for(size: int) -> None:
+    """The same for a packed ring: an event is a descriptor and a wrap counter (2.8.14)."""
+    dma = DmaMemory(memoryview(bytearray(1 << 20)))
+    ring = make_ring(dma, size, Feature.EVENT_IDX | Feature.RING_PACKED)
+    device = PackedDeviceRing(dma, size, ring.addresses, event_idx=False)
+    queue = Virtqueue(0, ring, lambda: None)
+    chains = [Chain([], [dma.allocate(8)]) for _ in range(size)]
+    event = dma.at(ring.addresses.device, 4)
+    total = 0  # descriptors so far: the place is the remainder, the wrap counter the parity of the rounds
+    for count in [*range(1, size + 1)] * 4:
+        for ahead in range(size):
+            place, wrap = (total + ahead) % size, 1 - (total + ahead) // size % 2
+            event[:] = (place | wrap << 15).to_bytes(2, "little") + b"\x02\x00"
+            assert publish(queue, device, chains, count) == (ahead < count), (total, count, ahead)
+            total += count

@@ -13,7 +13,7 @@ from .errors import (
     PartitionError,
     UnsupportedContainerError,
 )
-from .opening import Disk, in_place, open_disk, open_partition, window
+from .opening import Disk, in_place, open_disk, open_partition, require_raw, window
 from .partitions import (
     InstalledReaders,
     Partition,
@@ -51,5 +51,6 @@ __all__ = [
     "open_partition",
     "open_vhd",
     "read_partitions",
+    "require_raw",
     "window",
 ]

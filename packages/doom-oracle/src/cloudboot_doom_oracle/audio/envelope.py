@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SILENCE_FLOOR: Final = 1.0
 """The least root mean square, in sample units: below it everything is silence."""
 FULL_SCALE: Final = 32768.0
+_FLOOR_DB: Final = float(20 * np.log10(SILENCE_FLOOR / FULL_SCALE))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,13 +36,18 @@ class EnvelopeComparison:
     mean_diff_db: float
     missing: int = 0
 
+    @property
+    def silent(self) -> bool:
+        """Whether every window of the reference is at the floor: equality with it proves nothing."""
+        return max(self.reference) <= _FLOOR_DB
+
     def short(self, min_ratio: float) -> bool:
         """Whether the capture covers less than this share of the reference; one window, the last, may be missing."""
         return len(self.capture) + 1 < min_ratio * (len(self.capture) + self.missing)
 
     def passes(self, min_ratio: float) -> bool:
-        """Whether enough windows are within the tolerance, and there is a capture of enough of them."""
-        return self.ratio >= min_ratio and not self.short(min_ratio)
+        """Whether enough windows are within the tolerance, of a reference with sound, and the capture has enough."""
+        return self.ratio >= min_ratio and not self.short(min_ratio) and not self.silent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
 from cloudboot_doom_oracle.errors import OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
+from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
@@ -120,8 +121,8 @@ def _tell_gate(gate: Gate, *, verbose: bool) -> None:
     if gate.error:
         print(f"{'':15}{gate.error.get('message')}")
     if verbose or gate.error:
-        for name, value in gate.evidence.items():
-            print(f"{'':15}{name}: {value}")
+        for line in evidence_lines(gate.evidence):
+            print(f"{'':15}{line}")
 
 
 def add_checkpoint_command(options: argparse.Namespace) -> int:
@@ -163,6 +164,7 @@ def audio_command(options: argparse.Namespace) -> int:
     )
     passed = compared.passes(options.min_ratio)
     kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
+    kind = "sound-silent" if compared.silent else kind
     diagnosis = None if passed else DIAGNOSES[kind]
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}

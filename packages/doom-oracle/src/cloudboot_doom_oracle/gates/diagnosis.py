@@ -55,6 +55,7 @@ DIAGNOSES: Final = MappingProxyType(
             "sound-envelope": (
                 "the loudness is another: the mixer or the sound device's settings changed, or another sound was played"
             ),
+            "sound-silent": "the reference holds no sound, so nothing is proven; the machine that made it was too slow",
             "sound-short": "the capture covers too little of the reference: the machine ended early",
         }.items()
     }

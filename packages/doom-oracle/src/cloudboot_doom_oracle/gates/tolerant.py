@@ -136,7 +136,10 @@ def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparis
     """
     tolerance = guest_oracle.manifest.tolerance_chi2
     if tolerance is None:
-        raise ManifestError("the oracle was not harvested from a guest", structure="manifest", field="tolerance_chi2")
+        raise ManifestError(
+            "the oracle was not harvested from a guest", structure="manifest", field="tolerance_chi2",
+            path=os.fspath(guest_oracle.folder), hint="guest-harvest makes one of screendumps",
+        )  # fmt: skip
     results = []
     for checkpoint in guest_oracle.manifest.checkpoints:
         expected = histogram(guest_oracle.picture(checkpoint))

@@ -13,11 +13,12 @@ import numpy as np
 from cloudboot_base import FormatError, Verdict
 from cloudboot_doom_oracle.audio.envelope import envelope
 from cloudboot_doom_oracle.gates.calibration import calibrate
+from cloudboot_doom_oracle.gates.evidence import evidence_lines
 
 from .png import animated_png, png
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -34,9 +35,12 @@ text-align:left;vertical-align:top}pre{margin:0;white-space:pre-wrap;font-size:1
 pre{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}td,th{border-color:#444}.pass{color:#6cc982}
 .fail{color:#ff7b8a}}svg{background:#8881}polyline{fill:none;stroke:#b3261e;stroke-width:1.5;
-vector-effect:non-scaling-stroke}td:last-child{white-space:nowrap}
+vector-effect:non-scaling-stroke}.time{white-space:nowrap}th,td{overflow-wrap:anywhere}
 .played{stroke:#1a5fb4;stroke-dasharray:4 3}@media(prefers-color-scheme:dark){polyline{stroke:#ff8a80}
 .played{stroke:#8ab4f8}}
+@media(max-width:40em){.gates tr{display:grid;grid-template-columns:7em 1fr auto;border-bottom:1px solid #8884}
+.gates td,.gates th{border:0}.gates td:nth-child(3){grid-column:1/-1;grid-row:2}.gates tr:first-child{display:none}
+body{margin:1em auto;padding:0 .6em}td,th{padding:.3em .2em}}
 """
 _LIMITS: Final = (
     (
@@ -94,7 +98,7 @@ def _differences(context: Context) -> str:
     for found in context.differences:
         frames = [found.before, found.after, _difference(found.before, found.after)]
         image = _image(animated_png(frames), f"tic {found.tic}: {found.meaning}")
-        events = html.escape(json.dumps(list(found.events), indent=1))
+        events = html.escape("\n".join(json.dumps(event) for event in found.events) or "none")
         parts.append(f"<tr><td>tic {found.tic}<br>{html.escape(found.meaning)}, and where they differ</td>")
         parts.append(f"<td>{image}</td><td><pre>{events}</pre></td></tr>")
     head = "<tr><th>tic</th><th>before, after, difference</th><th>sound events around it</th></tr>"
@@ -168,29 +172,29 @@ def _word(*, accepted: bool) -> str:
     return "accepted" if accepted else "refused"
 
 
-def _facts(told: Mapping[str, object]) -> str:
-    """A line for each fact; what is nested is written as JSON."""
-    lines = [
-        f"{name}: {value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in told.items()
-    ]
-    return html.escape("\n".join(lines))
-
-
 def _gate(gate: Gate) -> str:
-    facts = gate.as_dict()
-    told = {**gate.evidence, **{name: facts[name] for name in ("error", "reason") if facts.get(name)}}
+    told = dict(gate.evidence)
+    if gate.error:
+        told = {"error": gate.error.get("message"), **told}
+    if gate.reason:
+        told["reason"] = gate.reason
     style = {Verdict.PASS: "pass", Verdict.FAIL: "fail"}.get(gate.verdict, "")
     return (
         f'<tr><td class="{style}">{gate.verdict}</td><td>{html.escape(gate.name)}</td>'
-        f"<td>{html.escape(gate.claim)}<pre>{_facts(told)}</pre></td><td>{gate.seconds:.2f} s</td></tr>"
+        f"<td>{html.escape(gate.claim)}<pre>{html.escape(chr(10).join(evidence_lines(told)))}</pre></td>"
+        f'<td class="time">{gate.seconds:.2f} s</td></tr>'
     )
 
 
 def _heading(gates: Sequence[Gate]) -> str:
     """``"12 of 14 gates passed, 2 not applicable"``."""
     counts = Counter(gate.verdict for gate in gates)
-    rest = [f"{count} {str(verdict).replace('-', ' ')}" for verdict, count in counts.items() if verdict != Verdict.PASS]
+    words = {Verdict.FAIL: "failed"}
+    rest = [
+        f"{count} {words.get(verdict, str(verdict).replace('-', ' '))}"
+        for verdict, count in counts.items()
+        if verdict != Verdict.PASS
+    ]
     return ", ".join([f"{counts[Verdict.PASS]} of {len(gates)} gates passed", *rest])
 
 
@@ -213,7 +217,7 @@ def render_report(context: Context, gates: Sequence[Gate]) -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>DOOM oracle</title><style>{_STYLE}</style><h1>DOOM oracle: {_heading(gates)}</h1>"
-        f"<table>{facts}</table><table>{head}{''.join(map(_gate, gates))}"
+        f"<table>{facts}</table><table class=gates>{head}{''.join(map(_gate, gates))}"
         f"<tr><td></td><td></td><td>all gates</td><td>{sum(gate.seconds for gate in gates):.2f} s</td></tr></table>"
         f"{_differences(context)}{_pictures(context)}{sound}"
         f"{_measured(context)}"

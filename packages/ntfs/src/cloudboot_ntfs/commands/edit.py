@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
+def _writable(options: argparse.Namespace) -> Iterator[WritableNTFS]:
     moment = options.timestamp if options.timestamp is not None else source_date_epoch()
     with (
         WritableNTFS(
@@ -29,7 +29,7 @@ def _changing(options: argparse.Namespace) -> Iterator[WritableNTFS]:
             windows_names=options.windows_names,
             short_names=options.short_names,
         ) as volume,
-        volume.changing(),
+        volume.transaction(),
     ):
         yield volume
 
@@ -44,7 +44,7 @@ def _into(volume: WritableNTFS, path: str, name: str) -> str:
 
 def put(options: argparse.Namespace) -> int:
     """``put``."""
-    with _changing(options) as volume:
+    with _writable(options) as volume:
         target = "/" + options.path.strip("/")
         if not os.path.isdir(options.source) or os.path.islink(options.source):
             target = _into(volume, options.path, os.path.basename(options.source))
@@ -77,14 +77,14 @@ def put(options: argparse.Namespace) -> int:
 
 def mkdir(options: argparse.Namespace) -> int:
     """``mkdir``."""
-    with _changing(options) as volume:
+    with _writable(options) as volume:
         volume.makedirs(options.path, exist_ok=True)
     return OK
 
 
 def rm(options: argparse.Namespace) -> int:
     """``rm``."""
-    with _changing(options) as volume:
+    with _writable(options) as volume:
         number = volume.find(options.path, follow_symlinks=False)
         if not options.recursive or not stat.S_ISDIR(volume.stat_inode(number).st_mode):
             if stat.S_ISDIR(volume.stat_inode(number).st_mode):
@@ -104,7 +104,7 @@ def rm(options: argparse.Namespace) -> int:
 
 def mv(options: argparse.Namespace) -> int:
     """``mv``."""
-    with _changing(options) as volume:
+    with _writable(options) as volume:
         target = options.target
         other = not volume.exists(target) or volume.find(target) != volume.find(options.path, follow_symlinks=False)
         if other:  # a name that differs only in case is the file's own
@@ -115,7 +115,7 @@ def mv(options: argparse.Namespace) -> int:
 
 def ln(options: argparse.Namespace) -> int:
     """``ln``."""
-    with _changing(options) as volume:
+    with _writable(options) as volume:
         if options.symbolic:
             volume.symlink(options.target, options.path)
         else:

@@ -114,7 +114,7 @@ class Editor(LockedNTFS):
         super().close()
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """One operation out of all the changes inside: what they change is written at its end.
 
         What was changed before an error stays changed. Where much waits, it is written before the end, and the volume

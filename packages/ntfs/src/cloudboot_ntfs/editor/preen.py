@@ -330,7 +330,7 @@ class _Mender(WritableNTFS):
 
     def fill(self, context: Context, directories: set[int], actions: list[str], *, reparse: int) -> None:
         """Put the names that records have into the directories that are made anew."""
-        with self.changing():
+        with self.transaction():
             claims = self._claims(context, directories)
             lost: list[FileFacts] = []
             for facts in context.files.values():

@@ -36,7 +36,7 @@ class WritableNTFS(Editor):
     """An NTFS volume, to be read and changed.
 
     The volume is marked dirty from the first write of an operation to its last, so that one that was interrupted is
-    noticed. Put many changes into one operation with ``changing()``. One lock serves all threads, open files
+    noticed. Put many changes into one operation with ``transaction()``. One lock serves all threads, open files
     included; a file is claimed with flock(2) until the volume is closed.
 
     Args:
