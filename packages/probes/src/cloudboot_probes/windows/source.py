@@ -39,7 +39,7 @@ def open_source(path: Path, index: int, stack: ExitStack, say: Callable[[str], N
     if path.is_dir():
         return of_host({"/": path})
     if not path.exists():
-        raise RecipeError(f"{path} is not there")
+        raise RecipeError(f"{path} does not exist")
     with open(path, "rb") as file:
         is_wim = file.read(len(_WIM_MAGIC)) == _WIM_MAGIC
     if is_wim:
