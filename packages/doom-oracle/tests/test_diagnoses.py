@@ -203,3 +203,12 @@ def test_a_verdict_of_a_damaged_oracle_is_a_page(oracle: Oracle, wad: Wad, scrip
     assert "0 of 1 gates passed, 1 failed" in page
     assert "diff:\n  -a\n  +b" in page
     assert page.count("reference-11025.wav: RIFF") == 2
+
+
+def test_the_table_of_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "--json"]) == 0
+    table = {key["qcode"]: (key["evdev"], key["hid"], key["doom"]) for key in json.loads(capsys.readouterr().out)}
+    assert table["ret"] == (28, 0x28, 13)
+    assert table["ctrl"] == (29, 0xE0, 0xA3)
+    assert main(["keys"]) == 0
+    assert "down         108  0x51       0xaf\n" in capsys.readouterr().out
