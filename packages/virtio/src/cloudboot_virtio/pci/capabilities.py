@@ -53,9 +53,7 @@ def find_structures(config: ConfigSpace, function: int, bars: Mapping[int, Bar])
             raise TransportError(f"capability {at:#x} of function {function:#x} repeats or lies outside")
         seen.add(at)
         first = config.read(function, at, 4)
-        known = first & 0xFF == _VENDOR_SPECIFIC and first >> 24 in set(
-            CfgType
-        )  # cfg_type is its last byte
+        known = first & 0xFF == _VENDOR_SPECIFIC and first >> 24 in set(CfgType)  # cfg_type is its last byte
         if known and at + virtio_pci_cap.SIZE <= _END:
             kind, structure = _structure(config, function, at, first, bars)
             if kind is not None and structure is not None:
