@@ -1,4 +1,4 @@
-"""How fast a verified fetch is: ``python benchmarks/oci.py [--size MIB ...] [--rounds N]``.
+"""How fast a verified fetch is: ``python benchmarks/oci.py [--size MIB ...] [--rounds N] [--variants]``.
 
 One image in Debian's docker-registry on loopback, fetched by each client in turn, round after round, each time in a
 process of its own. The yardstick of a round is hashlib's SHA-256 over as many bytes: no verified fetch can be faster.
@@ -6,6 +6,9 @@ Printed are medians: the rate, its share of the yardstick, processor time agains
 what the process had before and above the buffer, where the client has one. Before each run as much memory as it takes
 is touched and given back: the host of a virtual machine hands memory out when it is first touched, which takes longer
 than everything else here, and would be charged to whoever comes first.
+
+``--variants`` measures what was tried and not taken, instead: a receiver that waits while it is more than 2 MiB ahead
+of the hash, in pieces of 1 MiB and 256 KiB, and one that hashes by itself, piece by piece.
 
 Then the same blob from a registry that sends 20 MB/s over each connection, by one connection and by several.
 """
@@ -115,6 +118,54 @@ def oras_command(reference: str, size: int, folder: str) -> int:
     return 0
 
 
+def variant(lead: int | None, step: int) -> Callable[[str, int, str], int]:
+    """``fetch_image`` that receives at most ``lead`` bytes ahead of the hash; without a lead, one thread does both."""
+
+    def fetch(reference: str, size: int, folder: str) -> int:
+        import threading
+
+        from cloudboot_oci_stream.download import destinations, hasher, receive
+
+        class Capped(hasher.Hasher):
+            """Looks at what is hashed through the view, so that the fast path has nothing to tell."""
+
+            def __init__(self, algorithm: str, view: memoryview) -> None:
+                self._hashed, self._moved = 0, threading.Condition()
+                super().__init__(algorithm, view)
+
+            def advance(self, frontier: int) -> None:
+                super().advance(frontier)
+                with self._moved:
+                    self._moved.wait_for(lambda: frontier - self._hashed <= (lead or 0) or not self._thread.is_alive())
+
+            def _run(self) -> None:
+                while (frontier := self._frontiers.get()) is not None:
+                    while self._hashed < frontier and not self._stopped:
+                        end = min(frontier, self._hashed + step)
+                        self._hash.update(self._view[self._hashed : end])
+                        with self._moved:
+                            self._hashed = end
+                            self._moved.notify()
+
+        class Inline(hasher.Hasher):
+            """Hashes in the thread that receives."""
+
+            def advance(self, frontier: int) -> None:
+                self._hash.update(self._view[self._told : frontier])
+                self._told = frontier
+
+        destinations.STEP = step
+        setattr(receive, "Hasher", Inline if lead is None else Capped)  # noqa: B010 - of a module that exports it not
+        return ours_image(reference, size, folder)
+
+    return fetch
+
+
+VARIANTS: dict[str, Callable[[str, int, str], int]] = {
+    "- 2 MiB ahead at most": variant(2 * MIB, MIB),
+    "- 2 MiB ahead, pieces of 256 KiB": variant(2 * MIB, MIB // 4),
+    "- one thread, pieces of 256 KiB": variant(None, MIB // 4),
+}
 CLIENTS: dict[str, Callable[[str, int, str], int]] = {
     "hashlib SHA-256 alone": sha256_alone,
     "cloudboot fetch_image (memfd)": ours_image,
@@ -128,6 +179,7 @@ CLIENTS: dict[str, Callable[[str, int, str], int]] = {
 PROGRAMS = {"oras pull (to a file)": "oras", "skopeo copy (to files)": "skopeo"}
 TLS = "cloudboot fetch_blob..., TLS"
 YARDSTICK = "hashlib SHA-256 alone"
+OURS = "cloudboot fetch_image (memfd)"
 
 
 def status(field: str) -> int:
@@ -149,7 +201,7 @@ def measure(client: str, reference: str, size: int) -> None:
         before = status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         cpu, start = os.times(), time.perf_counter()
-        buffer = CLIENTS[client](reference, size, folder)
+        buffer = (CLIENTS | VARIANTS)[client](reference, size, folder)
         seconds, done = time.perf_counter() - start, os.times()
     if client in PROGRAMS:
         memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
@@ -159,28 +211,29 @@ def measure(client: str, reference: str, size: int) -> None:
     print(json.dumps({"seconds": seconds, "cpu": used, "memory": memory}))
 
 
-def compare(mib: int, rounds: int) -> None:
+def compare(mib: int, rounds: int, clients: dict[str, Callable[[str, int, str], int]]) -> None:
     """In the parent: fill a registry and print the table."""
     from cloudboot_oci_stream import Access, push_image
     from cloudboot_oci_stream.testing import docker_registry
 
     size = mib * MIB
-    results: dict[str, list[dict[str, float]]] = {client: [] for client in CLIENTS}
+    results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = self_signed(folder)
         with docker_registry() as server, docker_registry(certificate=(certificate, key)) as secure:
-            references = {client: f"{(secure if client == TLS else server).host}/bench:v1" for client in CLIENTS}
+            references = {client: f"{(secure if client == TLS else server).host}/bench:v1" for client in clients}
             path = Path(folder, "disk.img")
             with path.open("wb") as file:
                 piece = os.urandom(MIB)
                 for count in range(mib):
                     file.write(count.to_bytes(8, "little") + piece[8:])
             push_image(path, references[YARDSTICK])
-            push_image(path, references[TLS], access=Access(ca_file=certificate))
+            if TLS in references:
+                push_image(path, references[TLS], access=Access(ca_file=certificate))
             path.unlink()
             environment = {**os.environ, "BENCHMARK_CA": certificate}
             for _ in range(rounds):
-                for client in CLIENTS:
+                for client in clients:
                     if client in PROGRAMS and shutil.which(PROGRAMS[client]) is None:
                         continue
                     subprocess.run([sys.executable, __file__, "--warm", str(size)], check=True)
@@ -247,6 +300,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, action="append", metavar="MIB", help="repeatable (default: 64 and 1024)")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--variants", action="store_true", help="ways to receive and hash that were not taken, instead")
     parser.add_argument("--measure", nargs=3, metavar=("CLIENT", "REFERENCE", "SIZE"), help=argparse.SUPPRESS)
     parser.add_argument("--warm", type=int, metavar="SIZE", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -257,9 +311,11 @@ def main() -> None:
         client, reference, size = options.measure
         measure(client, reference, int(size))
         return
+    clients = {YARDSTICK: sha256_alone, OURS: ours_image, **VARIANTS} if options.variants else CLIENTS
     for mib in options.size or [64, 1024]:
-        compare(mib, options.rounds)
-    compare_ranges(256, 20e6)
+        compare(mib, options.rounds, clients)
+    if not options.variants:
+        compare_ranges(256, 20e6)
 
 
 if __name__ == "__main__":

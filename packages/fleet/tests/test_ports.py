@@ -95,7 +95,8 @@ def test_the_scheduler_of_slurm_jobs_has_one_port_that_others_reach(tmp_path: Pa
         batch._slurm_module().SLURMCluster.scale = lambda *_, **__: None
         tls = Tls(Path({str(certificate)!r}), Path({str(certificate)!r}), Path({str(key)!r}))
         with batch.batch_cluster("slurm", parse('[[cells]]\\nkind = "nothing"'), tls, 1) as cluster:
-            others = [place for place in listening([os.getpid()]) if place[0] not in {{"127.0.0.1", "::1"}}]
+            # One port, for IPv4 and for IPv6.
+            others = {{port for host, port in listening([os.getpid()]) if host not in {{"127.0.0.1", "::1"}}}}
             print(len(others), cluster.scheduler_address)
     """
     done = subprocess.run(

@@ -167,6 +167,25 @@ def test_a_plan_runs_nothing(campaign: Path, capsys: pytest.CaptureFixture[str])
     assert "7 cells of first" in capsys.readouterr().out
 
 
+def test_a_start_that_failed_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "disk.img").write_bytes(b"no disk")
+    path = tmp_path / "m.toml"
+    words = ["fleet", "run", str(path), "--workers", "1", "--folder", str(tmp_path / "run")]
+    path.write_text('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "disc.img"\n')
+    assert run(words) == 2
+    told = capsys.readouterr().err
+    assert f"{path}: line 4: image disc.img: there is no such file" in told
+    assert "did you mean disk.img?" in told
+    assert not (tmp_path / "run").exists()
+    path.write_text('[[cells]]\nkind = "check"\nresources = {kvm = 1}\n[cells.axes]\nimage = "disk.img"\n')
+    assert run(words) == 2
+    path.write_text('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "disk.img"\n')
+    assert run(words) == 1
+    assert "0 of 1 cells passed" in capsys.readouterr().out
+    assert run(words) == 2
+    assert "--resume" in capsys.readouterr().err
+
+
 def test_a_resource_that_nobody_has_is_an_error_before_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

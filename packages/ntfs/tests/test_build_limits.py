@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,25 @@ def test_names_that_windows_cannot_open() -> None:
 def test_short_names_that_cannot_be(tree: dict[str, bytes], message: str) -> None:
     with pytest.raises(errors.SourceError, match=message):
         ntfs.build(MemoryStorage(bytearray(8 << 20)), tree)
+
+
+@pytest.mark.parametrize("cluster_size", [512, 4096, 16384, 65536])
+def test_large_files_start_at_multiples_of_64_kib(cluster_size: int, tmp_path: Path) -> None:
+    """What is passed over before them is free: another program may take it."""
+    tree = {
+        f"/{number:02}": pattern((1 << 20) + number * 7777 if number % 3 == 1 else number * 999) for number in range(20)
+    }
+    image = tmp_path / "image"
+    ntfs.build(image, tree, ntfs.Options(cluster_size=cluster_size), size=32 << 20)
+    with ntfs.NTFS(image) as volume:
+        places = [volume.extents(f"/{number:02}")[0].offset for number in range(20) if number % 3 == 1]
+    assert [place % 65536 for place in places] == [0] * len(places)
+    assert ntfs.check(image) == []
+    told = run(sys.executable, "-m", "phantom_trace", image)
+    assert "No cross-layer inconsistencies found" in told
+    with mounted(image) as folder:
+        for number in range(40):
+            (folder / f"new {number}").write_bytes(pattern(20_000, number))
+        for path, data in tree.items():
+            assert (folder / path[1:]).read_bytes() == data
+    assert ntfs.check(image) == []

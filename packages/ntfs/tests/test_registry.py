@@ -189,6 +189,24 @@ def test_hivexregedit_merges_our_text(tmp_path: Path) -> None:
     assert merged == {key: {value.name: value.data for value in node.values} for key, node in sample_key().walk()}
 
 
+def test_reg_text_as_regedit_writes_it() -> None:
+    """Texts over several lines, separators of Unicode in them, quotes and signs of the grammar in names."""
+    root = Key()
+    text = (
+        'Windows Registry Editor Version 5.00\r\n\r\n; a quote " in a comment\r\n[X\\A[b]]\r\n'
+        '"two"="line 1\r\n  line 2 \\"q\\"\r\nend\\\\"\r\n"u"="a\u2028b\x85c"\r\n"x=y"="1"\r\n'
+        '"list"=hex(7):61,00,\\\r\n  62,00,00,00,\\\r\n  00,00\r\n@="d"\r\n"e\\"q"=dword:0000000A\r\n"p"="C:\\\\"\r\n'
+    )
+    assert import_text(root, text, "X") == 8
+    assert [(value.name, value.decoded) for value in root.key("A[b]").values] == [
+        ("two", 'line 1\r\n  line 2 "q"\r\nend\\'), ("u", "a\u2028b\x85c"), ("x=y", "1"), ("list", ["ab"]), ("", "d"),
+        ('e"q', 10), ("p", "C:\\"),
+    ]  # fmt: skip
+    old = Key()
+    import_text(old, decode_file(b'REGEDIT4\n\n[X]\n"euro"="\x80\x81"\n"hex"=hex(2):80,00\n'), "X")
+    assert [value.decoded for value in old.values] == ["\u20ac\x81", "\u20ac"]
+
+
 def test_reg_text_removes(hive: bytes) -> None:
     root = Hive(hive).load()
     text = 'REGEDIT4\n\n; a comment\n[-X\\Many]\n[X]\n"small"=-\n"old"=hex(1):61,\\\n  62,00\n'
@@ -208,6 +226,8 @@ def test_reg_text_removes(hive: bytes) -> None:
         ("REGEDIT4\n[X]\nabc", "not a value"),
         ('REGEDIT4\n[X]\n"a"=hex:123', "not the data"),
         ('REGEDIT4\n[X]\n"a"=hex:12,\\', "goes on"),
+        ('REGEDIT4\n[X]\n"a"="b\nc" d', "not the data"),
+        ('REGEDIT4\n[X]\n"a"="b\nc', "goes on"),
         ("REGEDIT4\n[-X]", "root of the hive"),
     ],
 )

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,40 @@ def test_a_proxy_that_wants_a_password(
     assert not registry.seen
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "the connection ended before an answer"),
+        (b"\x05\xff", "the answer is not HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "too many header fields"),
+        (None, "it says nothing"),
+    ],
+)
+def test_what_is_no_proxy(said: bytes | None, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers where a proxy should be is named as that, and is not taken for the registry."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(4096)
+                if said is None:
+                    peer.recv(1)
+                else:
+                    peer.sendall(said)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        where = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", f"http://joe:s3cret@{where}")
+        with pytest.raises(ProxyError, match=words) as caught:
+            fetch_image("registry.example/team/disk:v1", access=Access(stall=0.3), deadline=20)
+        thread.join()
+    assert f"no connection through the proxy http://{where}" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("far")
 def test_no_proxy_there(registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://joe:secret@127.0.0.1:1")
@@ -164,6 +199,8 @@ def test_a_bad_proxy_is_named_and_its_password_is_not(name: str, value: str, mon
         ("https://reg.example", "*", True),
         ("https://reg.example", "", False),
         ("https://reg.example", ", ,a:b:c,[x],999.0.0.0/8", False),
+        ("https://0xc0000201:5000", "192.0.2.0/24", True),
+        ("https://[::ffff:192.0.2.1]:5000", "192.0.2.1", True),
     ],
 )
 def test_exemptions(url: str, exemptions: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_a_blob(registry: FaultyRegistry, algorithm: str) -> None:
     assert seen[-1] == (SIZE, SIZE)
     # Nothing but one plain request: no HEAD, no range, no credentials.
     (request,) = registry.seen
-    assert request.headers.keys() == {"host", "user-agent", "accept-encoding", "connection"}
+    assert request.headers.keys() == {"host", "user-agent", "accept-encoding"}
     assert request.headers["accept-encoding"] == "identity"
 
 
@@ -274,8 +274,8 @@ def test_a_deadline_is_not_slept_past(registry: FaultyRegistry, monkeypatch: pyt
     slept: list[float] = []
     monkeypatch.setattr("cloudboot_oci_stream.deadline.time.sleep", slept.append)
     registry.add_blob(DATA)
-    registry.faults.answers = [(429, {"Retry-After": "3600"})]
-    with pytest.raises(TransferTimeoutError):
+    registry.faults.answers = [(429, {"Retry-After": "60"})]
+    with pytest.raises(TransferTimeoutError, match="the last attempt failed: as ordered"):
         fetch(registry, deadline=2)
     assert not [seconds for seconds in slept if seconds >= 1]
 
@@ -487,15 +487,15 @@ def test_a_handshake_is_under_the_deadline() -> None:
     class Peer(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with contextlib.suppress(OSError):
-                for _ in range(50):
-                    self.request.sendall(b"\x16")
+                for byte in b"\x16\x03\x03\x20\x00" + bytes(45):  # a record of 8 KiB begins
+                    self.request.sendall(bytes([byte]))
                     time.sleep(0.1)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Peer) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         source = f"127.0.0.1:{server.server_address[1]}/d"
-        with pytest.raises((TransferTimeoutError, TransportError)):
+        with pytest.raises(TransferTimeoutError):
             fetch_blob_to_buffer(
                 descriptor(), bytearray(SIZE), source, access=Access(insecure=False), deadline=0.5, retry=QUICK
             )

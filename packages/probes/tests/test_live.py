@@ -22,13 +22,14 @@ from cloudboot_base.gates import Verdict
 from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream import push_image
 from cloudboot_oci_stream.testing import docker_registry
-from cloudboot_probes import image, linux, recipe, systems
+from cloudboot_probes import image, linux, systems
 from cloudboot_probes.describe import opened
 from cloudboot_probes.inventory import RootMember, account_of_mapping
 from cloudboot_probes.manifest import Manifest
 from cloudboot_probes.probe import Probe, stages
 from cloudboot_probes.probe.account import Account, compare
 from cloudboot_probes.probe.qemu import failures
+from cloudboot_probes.recipe import Recipe
 from cloudboot_qemu import Drive, Machine
 from cloudboot_ufs2 import Directory, File, HardLink, Options, Symlink, WritableUFS2, build, check
 from cloudboot_ufs2.builder.mapping import Member
@@ -128,16 +129,38 @@ def test_what_is_wrong_in_the_root_fails_the_right_gate(
     assert words in json.dumps(gates[number]["error"])
 
 
-def grub(script: str, folder: Path, *modules: str) -> Path:
-    """An EFI GRUB that runs ``script``."""
-    (folder / "early.cfg").write_text(script)
-    parts = linux.gather(recipe.load("linux").linux)
-    run(
-        judge("grub-mkimage", "grub-common"), "--format", "x86_64-efi", "--directory", parts.grub_modules,
-        "--config", folder / "early.cfg", "--prefix", "/boot/grub", "--output", folder / "grub.efi",
-        *linux.GRUB_MODULES, *modules,
-    )  # fmt: skip
-    return folder / "grub.efi"
+class Maker:
+    """Makes variants of the linux recipe's image in a folder."""
+
+    def __init__(self, made: Recipe, folder: Path) -> None:
+        self._made, self._folder = made, folder
+
+    def grub(self, script: str, *modules: str) -> Path:
+        """An EFI GRUB that runs ``script``."""
+        folder = self._folder
+        (folder / "early.cfg").write_text(script)
+        run(
+            judge("grub-mkimage", "grub-common"), "--format", "x86_64-efi",
+            "--directory", str(self._made.linux.grub_modules), "--config", folder / "early.cfg",
+            "--prefix", "/boot/grub", "--output", folder / "grub.efi", *linux.GRUB_MODULES, *modules,
+        )  # fmt: skip
+        return folder / "grub.efi"
+
+    def image(self, **own: object) -> str:
+        """The image with another loader, initial RAM disk or arguments, pushed to a folder."""
+        made, folder = self._made, self._folder
+        loader = own.pop("loader", None)
+        if isinstance(loader, Path):
+            made = replace(made, esp=replace(made.esp, files={"/EFI/BOOT/BOOTX64.EFI": loader}))
+        made = replace(made, linux=replace(made.linux, **own))  # type: ignore[arg-type]  # by name
+        image.build(image.plan(made), folder / "disk.img")
+        push_image(folder / "disk.img", f"oci:{folder / 'layout'}:v1")
+        return f"oci:{folder / 'layout'}:v1"
+
+
+@pytest.fixture
+def maker(linux_recipe: Recipe, tmp_path: Path) -> Maker:
+    return Maker(linux_recipe, tmp_path)
 
 
 def program(code: bytes, path: Path) -> Path:
@@ -150,18 +173,6 @@ def program(code: bytes, path: Path) -> Path:
     dos = b"MZ" + bytes(0x3A) + struct.pack("<I", 0x40)
     path.write_bytes((dos + header + optional + section).ljust(512, b"\0") + code.ljust(512, b"\0"))
     return path
-
-
-def linux_with(folder: Path, **own: object) -> str:
-    """The linux recipe's image with another loader, initial RAM disk or arguments, pushed to a folder."""
-    made = recipe.load("linux")
-    loader = own.pop("loader", None)
-    if isinstance(loader, Path):
-        made = replace(made, esp=replace(made.esp, files={"/EFI/BOOT/BOOTX64.EFI": loader}))
-    made = replace(made, linux=replace(made.linux, **own))  # type: ignore[arg-type]  # by name
-    image.build(image.plan(made), folder / "disk.img")
-    push_image(folder / "disk.img", f"oci:{folder / 'layout'}:v1")
-    return f"oci:{folder / 'layout'}:v1"
 
 
 def judge_failure(reference: str, gate: str, verdict: str, *words: str) -> dict[str, object]:
@@ -195,9 +206,9 @@ sleep 600
 """
 
 
-def test_a_script_that_prints_a_boot_is_no_boot(tmp_path: Path) -> None:
+def test_a_script_that_prints_a_boot_is_no_boot(maker: Maker) -> None:
     """The lines are all there, the files are all read; no kernel ran, and the gate that claims one says so."""
-    reference = linux_with(tmp_path, loader=grub(FORGED, tmp_path, "hashsum", "gcry_sha256", "smbios", "sleep"))
+    reference = maker.image(loader=maker.grub(FORGED, "hashsum", "gcry_sha256", "smbios", "sleep"))
     gates = probe(reference, code=1)
     failed = [gate for gate in gates if gate["verdict"] == "fail"]
     assert [gate["gate"] for gate in failed] == ["kernel-banner"]
@@ -206,42 +217,42 @@ def test_a_script_that_prints_a_boot_is_no_boot(tmp_path: Path) -> None:
     assert "Linux version 6.1.0-56" in json.dumps(failed[0]["evidence"])
 
 
-def test_what_is_no_program_gives_no_boot_option(tmp_path: Path) -> None:
+def test_what_is_no_program_gives_no_boot_option(maker: Maker, tmp_path: Path) -> None:
     (tmp_path / "loader.efi").write_bytes(b"MZ" + bytes(1000))
     error = judge_failure(
-        linux_with(tmp_path, loader=tmp_path / "loader.efi"), "load-image", "no-boot-option", "BdsDxe: failed to load"
+        maker.image(loader=tmp_path / "loader.efi"), "load-image", "no-boot-option", "BdsDxe: failed to load"
     )
     assert any("/EFI/BOOT/BOOTX64.EFI" in str(text) for text in error["try_next"])  # type: ignore[attr-defined]  # a list
 
 
-def test_a_loader_that_crashes_is_told_with_its_registers(tmp_path: Path) -> None:
+def test_a_loader_that_crashes_is_told_with_its_registers(maker: Maker, tmp_path: Path) -> None:
     loader = program(bytes.fromhex("0f0b"), tmp_path / "crash.efi")  # ud2
-    error = judge_failure(linux_with(tmp_path, loader=loader), "start-image", "loader-crashed", "Invalid Opcode")
+    error = judge_failure(maker.image(loader=loader), "start-image", "loader-crashed", "Invalid Opcode")
     assert any("RIP" in str(line) for line in error["screen"])  # type: ignore[attr-defined]  # a list
 
 
-def test_a_prompt_is_told(tmp_path: Path) -> None:
-    error = judge_failure(
-        linux_with(tmp_path, loader=grub("echo hello\n", tmp_path)), "loader-banner", "prompt", "waits for input"
-    )
+def test_a_prompt_is_told(maker: Maker) -> None:
+    error = judge_failure(maker.image(loader=maker.grub("echo hello\n")), "loader-banner", "prompt", "waits for input")
     assert "grub>" in str(error["screen"])
 
 
-def test_a_reset_is_told(tmp_path: Path) -> None:
+def test_a_reset_is_told(maker: Maker) -> None:
     script = 'echo "cloudboot: loader x"\necho "cloudboot: configuration y"\nreboot\n'
-    judge_failure(linux_with(tmp_path, loader=grub(script, tmp_path, "reboot")), "kernel-banner", "reset-loop", "reset")
+    judge_failure(maker.image(loader=maker.grub(script, "reboot")), "kernel-banner", "reset-loop", "reset")
 
 
-def test_a_panic_is_told(tmp_path: Path) -> None:
+def test_a_panic_is_told(maker: Maker, tmp_path: Path) -> None:
     (tmp_path / "initrd").write_bytes(b"no archive")
     error = judge_failure(
-        linux_with(tmp_path, initrd=tmp_path / "initrd"), "root-mounted", "kernel-panic", "Kernel panic - not syncing"
+        maker.image(initrd=tmp_path / "initrd"), "root-mounted", "kernel-panic", "Kernel panic - not syncing"
     )
     assert any("Kernel panic" in str(line) for line in error["screen"])  # type: ignore[attr-defined]  # a list
 
 
-def test_a_standstill_is_told_before_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reference = linux_with(tmp_path, loader=program(bytes.fromhex("ebfe"), tmp_path / "loop.efi"))  # jmp .
+def test_a_standstill_is_told_before_the_time_is_over(
+    maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = maker.image(loader=program(bytes.fromhex("ebfe"), tmp_path / "loop.efi"))  # jmp .
     with Probe(systems.load("linux"), reference) as running:
         gates = []
         for gate in run_stages(stages("qemu"), running):
@@ -305,7 +316,9 @@ SHAPES = [
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Mapping[str, RootMember], Account]]:
+def judged(
+    linux_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[str, Mapping[str, RootMember], Account]]:
     """File systems that were built, and others that were changed after, with what Linux sees in each."""
     folder = tmp_path_factory.mktemp("judged")
     rich = rich_tree(folder)
@@ -319,7 +332,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Mapping[
     for number, options in enumerate(SHAPES):
         path = folder / f"edited-{number}.img"
         disks.append((path, f"edited {options}", edited(path, options, number)))
-    made = recipe.load("linux")
+    made = linux_recipe
     made = replace(made, linux=replace(made.linux, arguments=f"{made.linux.arguments} cloudboot.disks"))
     image.build(image.plan(made), folder / "boot.img")
     drives = [Drive(path, name=f"disk{number}") for number, (path, _, _) in enumerate(disks)]

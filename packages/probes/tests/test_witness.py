@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudboot_base.testing import flipped, judge, run
-from cloudboot_probes import linux, recipe
 from cloudboot_probes.errors import KernelFormatError
+from cloudboot_probes.linux import LinuxParts
 from cloudboot_probes.witness.handover import Handover, find_handover
 from cloudboot_probes.witness.kernel import PAGE, KernelText, locate, unpack
 from cloudboot_qemu import ARCHITECTURES, GuestMemory, Negotiation
@@ -70,9 +70,9 @@ def test_every_compression_gives_the_same_text(compress: Callable[[bytes], bytes
     assert unpack(data) == KernelText(TEXT, 0x1000000, ALIGNMENT)
 
 
-def test_debians_kernel_has_the_text_that_other_readers_find(tmp_path: Path) -> None:
+def test_debians_kernel_has_the_text_that_other_readers_find(linux_parts: LinuxParts, tmp_path: Path) -> None:
     """xz and readelf agree on where the text is and what it holds."""
-    path = linux.gather(recipe.load("linux").linux).kernel
+    path = linux_parts.kernel
     found = unpack(path)
     at = path.index(b"\xfd7zXZ\0")
     (tmp_path / "vmlinux.xz").write_bytes(path[at:])
@@ -86,11 +86,13 @@ def test_debians_kernel_has_the_text_that_other_readers_find(tmp_path: Path) -> 
     assert (found.address, found.text) == (physical, data[offset : offset + size])
 
 
+WHOLE = bzimage(gzip.compress(elf(), mtime=0))
+
+
 @given(st.integers(0, 5 * 512 + 300), st.integers(1, 255))
 def test_a_damaged_kernel_is_read_or_refused(offset: int, mask: int) -> None:
-    data = bzimage(gzip.compress(elf(), mtime=0))
     with contextlib.suppress(KernelFormatError):
-        assert unpack(flipped(data, offset, mask)).text
+        assert unpack(flipped(WHOLE, offset, mask)).text
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from .errors import (
     ContainerError,
     ContainerTruncatedError,
     DiskImageError,
+    NoPartitionReaderError,
     PartitionChoiceError,
     PartitionError,
     UnsupportedContainerError,
 )
-from .opening import Disk, in_place, open_disk, open_partition, window
+from .opening import Disk, in_place, open_disk, open_partition, require_raw, window
 from .partitions import (
     InstalledReaders,
     Partition,
@@ -35,6 +36,7 @@ __all__ = [
     "DiskImageError",
     "DynamicVHD",
     "InstalledReaders",
+    "NoPartitionReaderError",
     "Partition",
     "PartitionChoiceError",
     "PartitionError",
@@ -51,5 +53,6 @@ __all__ = [
     "open_partition",
     "open_vhd",
     "read_partitions",
+    "require_raw",
     "window",
 ]

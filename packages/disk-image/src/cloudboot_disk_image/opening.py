@@ -80,6 +80,22 @@ def in_place(stored: Storage) -> Disk | None:
     return Disk(stored, "raw") if vhd is None else Disk(vhd, "vhd")
 
 
+def require_raw(stored: Storage) -> None:
+    """Refuse to change an image that is not raw.
+
+    Raises:
+        ContainerError: the container is damaged.
+        UnsupportedContainerError: a container, which can only be read; the hint says what to do.
+    """
+    disk = in_place(stored)
+    if disk is None or disk.format != "raw":
+        kind = "compressed" if disk is None else disk.format
+        raise UnsupportedContainerError(
+            f"a {kind} image can be read, and not changed",
+            hint="make a raw image of it first, with qemu-img or gzip -d",
+        )
+
+
 def _refuse(head: bytes) -> None:
     for magic, what, hint in _REFUSED:
         if head.startswith(magic):

@@ -71,7 +71,7 @@ class Wad:
         identification, count, at = _HEADER.unpack_from(self.data)
         if identification == b"PWAD":
             raise self._bad(
-                "a PWAD adds to a game and is none", field="identification", expected=b"IWAD", actual=b"PWAD"
+                "a PWAD extends a game; an IWAD is needed", field="identification", expected=b"IWAD", actual=b"PWAD"
             )
         if identification != b"IWAD":
             raise self._bad("not a WAD", field="identification", offset=0, expected=b"IWAD", actual=identification)

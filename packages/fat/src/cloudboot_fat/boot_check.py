@@ -56,14 +56,14 @@ def check_boot_sector(reader: FatReader, findings: Findings) -> None:
         add("BPB_SecPerTrk", "no CHS geometry", "at least 1")
     if geometry.heads == 0:
         add("BPB_NumHeads", "no CHS geometry", "at least 1")
-    if geometry.clusters < MIN_CLUSTERS[geometry.fat_type]:
+    if geometry.counted_clusters < MIN_CLUSTERS[geometry.fat_type]:
         findings.append(
             Finding(
                 "fat-type-cluster-count",
                 f"a FAT{geometry.fat_type} boot sector, but too few clusters: OVMF and mtools do not read it",
                 structure="BPB",
                 expected=f"at least {MIN_CLUSTERS[geometry.fat_type]}",
-                actual=geometry.clusters,
+                actual=geometry.counted_clusters,
             )
         )
     if geometry.clusters < geometry.counted_clusters:

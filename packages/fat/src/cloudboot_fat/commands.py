@@ -28,11 +28,10 @@ from cloudboot_disk_image import (
     InstalledReaders,
     PartitionError,
     Place,
-    UnsupportedContainerError,
     choose,
-    in_place,
     open_partition,
     read_partitions,
+    require_raw,
     window,
 )
 
@@ -43,7 +42,6 @@ from .geometry import ENTRY_SIZE
 from .opening import TYPES, is_volume
 from .paths import absolute, join, require_length, split, split_new
 from .plan import FormatOptions
-from .reader import FatReader
 from .volume import FatVolume
 
 if TYPE_CHECKING:
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
     from cloudboot_base.parser import CommandParser
 
     from .entries import DirEntry
+    from .reader import FatReader
 
 PROGRAM = "cloudboot-fat"
 #: What two volumes can differ in, besides the paths they have. Times are those of a build, and FAT has no owners.
@@ -265,31 +264,28 @@ def _volume(options: argparse.Namespace) -> Iterator[Storage]:
 
 
 @contextmanager
-def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+def _opened(options: argparse.Namespace) -> Iterator[FatVolume]:
+    """The volume, as far as its image goes; a notice says when that ends too early."""
     with _volume(options) as storage:
-        reader = FatReader(storage, codepage=options.codepage, truncated=True)
-        if missing := reader.geometry.size - min(reader.geometry.size, storage.size):
-            notice(PROGRAM, f"{options.image} ends {missing} bytes before its volume does")
-        yield reader
+        volume = FatVolume(storage, codepage=options.codepage, truncated=True)
+        if volume.size > storage.size:
+            notice(PROGRAM, f"{options.image} ends {volume.size - storage.size} bytes before its volume does")
+        yield volume
+
+
+@contextmanager
+def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
+    with _opened(options) as volume:
+        yield volume.reader
 
 
 @contextmanager
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
     with open_storage(options.image, writable=True) as opened:
-        _require_raw(opened.storage)
+        require_raw(opened.storage)
         volume = window(opened.storage, _place(options, opened.storage))
         yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
-
-
-def _require_raw(storage: Storage) -> None:
-    disk = in_place(storage)
-    if disk is None or disk.format != "raw":
-        kind = "compressed" if disk is None else disk.format
-        raise UnsupportedContainerError(
-            f"a {kind} image can be read, and not changed",
-            hint="make a raw image of it first, with qemu-img or gzip -d",
-        )
 
 
 # Making volumes
@@ -459,8 +455,7 @@ def _get_file(fs: FatReader, path: str, output: Path, *, force: bool) -> None:
 def _export(options: argparse.Namespace) -> int:
     from cloudboot_vfs.tar import write_tar  # brings tarfile
 
-    with _volume(options) as storage:
-        volume = FatVolume(storage, codepage=options.codepage)
+    with _opened(options) as volume:
         if options.output == "-":
             write_tar(volume, sys.stdout.buffer, options.path)
             sys.stdout.buffer.flush()
@@ -478,13 +473,13 @@ def _diff(options: argparse.Namespace) -> int:
     from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare
 
     with ExitStack() as stack:
-        volume = FatVolume(stack.enter_context(_volume(options)), codepage=options.codepage)
+        volume = stack.enter_context(_opened(options))
         other: Tree
         if os.path.isdir(options.other):
             other = FolderTree(options.other, follow=True)
         else:
             place = argparse.Namespace(**{**vars(options), "image": options.other})
-            other = VolumeTree(FatVolume(stack.enter_context(_volume(place)), codepage=options.codepage))
+            other = VolumeTree(stack.enter_context(_opened(place)))
         ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
         differences = list(compare(VolumeTree(volume), other, ignore=ignored))
     if options.json:

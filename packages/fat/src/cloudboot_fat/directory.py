@@ -194,7 +194,7 @@ def _behind_the_end(data: bytearray, end: int, codepage: str, report: Report) ->
             continue
         is_long = attributes & _LONG_NAME_MASK == names.ATTR_LONG_NAME
         if is_long or names.short_name_problem(bytes(slot[:11]), codepage) is None:
-            report("entry-after-end", "an entry stands behind the end mark of the directory", index)
+            report("entry-after-end", "an entry follows the end mark of the directory", index)
             return
 
 

@@ -56,7 +56,7 @@ def backup_hint(storage: Storage) -> str | None:
             continue
         if found.fat_type == 32 and (found.sector_size, found.backup_sector) == (sector_size, _BACKUP_SECTOR):
             return (
-                f"a whole backup of the boot sector stands at byte {offset} of the volume; copied to the start, as by "
+                f"a complete backup of the boot sector is at byte {offset} of the volume; copied to the start, as by "
                 f"dd bs={sector_size} skip={_BACKUP_SECTOR} count=1 conv=notrunc, it makes the volume readable"
             )
     return None

@@ -128,7 +128,7 @@ def _parent(root: DirectoryNode, parts: list[str], path: str) -> DirectoryNode:
             child = DirectoryNode(name)
             node.add(child, path)
         if not isinstance(child, DirectoryNode):
-            raise errors.NotADirectoryError("a file stands where a directory is needed", field=path, actual=name)
+            raise errors.NotADirectoryError("a file is where a directory is needed", field=path, actual=name)
         node = child
     return node
 

@@ -54,9 +54,9 @@ _MODES = frozenset({"r", "r+", "w", "w+", "x", "x+", "a", "a+"})
 class FatVolume(contextlib.AbstractContextManager["FatVolume"]):
     """A FAT12, FAT16 or FAT32 volume to read."""
 
-    def __init__(self, storage: Storage, *, codepage: str = "cp437") -> None:
+    def __init__(self, storage: Storage, *, codepage: str = "cp437", truncated: bool = False) -> None:
         """Read the volume in ``storage``; arguments and errors are those of :class:`~cloudboot_fat.FatReader`."""
-        self._reader = FatReader(storage, codepage=codepage)
+        self._reader = FatReader(storage, codepage=codepage, truncated=truncated)
 
     def __enter__(self) -> Self:
         return self

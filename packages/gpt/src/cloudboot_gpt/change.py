@@ -148,7 +148,7 @@ def _new_end(primary: Copy, number: int, size: int | None, *, force: bool) -> tu
         )  # fmt: skip
     if last < partition.last_lba and not force:
         raise SpecificationError(
-            "a smaller partition loses what stands at its end", partition=number,
+            "a smaller partition loses the data at its end", partition=number,
             expected=f"at least {partition.size} bytes", actual=size,
             hint="shrink what is in the partition first, then use --force",
         )  # fmt: skip

@@ -21,7 +21,7 @@ from cloudboot_base.command import (
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks, descriptor_of
-from cloudboot_disk_image import UnsupportedContainerError, choose, in_place, open_disk
+from cloudboot_disk_image import choose, open_disk, require_raw
 
 from . import partition_types
 from .change import grow, resize
@@ -189,13 +189,7 @@ def _extract(options: argparse.Namespace) -> int:
 
 def _require_raw(path: str) -> None:
     with open_storage(path) as opened:
-        disk = in_place(opened.storage)
-    if disk is None or disk.format != "raw":
-        kind = "compressed" if disk is None else disk.format
-        raise UnsupportedContainerError(
-            f"a {kind} image can be read, and not changed",
-            hint="make a raw image of it first, with qemu-img or gzip -d",
-        )
+        require_raw(opened.storage)
 
 
 def _repair(options: argparse.Namespace) -> int:

@@ -131,7 +131,7 @@ def require_own(storage: Storage, array: bytes, sector_size: int, lba: int, *, c
         return
     block = foreign_block(found, array, sector_size)
     if block is not None:
-        raise _occupied(copy, lba + block, sector_size, "something stands in the unused part of the entry array")
+        raise _occupied(copy, lba + block, sector_size, "the unused part of the entry array contains data")
 
 
 def own_blocks(backup: Copy) -> list[range]:
@@ -152,7 +152,7 @@ def require_empty(storage: Storage, sector_size: int, blocks: range, own: Sequen
     if used is None:
         return
     if storage.read_at(used * sector_size, 8) == b"conectix":
-        message, hint = "a VHD footer stands where the backup table goes", "convert the image to a raw one first"
+        message, hint = "a VHD footer is at the place of the backup table", "convert the image to a raw one first"
     else:
         message, hint = "the blocks where the backup table goes are in use", None
     raise _occupied("backup", used, sector_size, message, hint)

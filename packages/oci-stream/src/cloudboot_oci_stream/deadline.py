@@ -48,6 +48,11 @@ class Deadline:
             self._sockets.add(sock)
         self.cap(1)
 
+    def detach(self, sock: socket.socket) -> None:
+        """Leave ``sock`` to others."""
+        with self._lock:
+            self._sockets.discard(sock)
+
     def cancel(self) -> None:
         """End the operation now."""
         with self._lock:

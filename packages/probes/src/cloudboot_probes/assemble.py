@@ -47,7 +47,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     """Gather everything an image is made of; nothing is written yet.
 
     Raises:
-        RecipeError: the recipe asks for what cannot be combined, or a file is not there.
+        RecipeError: the recipe asks for what cannot be combined, or a file does not exist.
         PackageMissingError: a Debian package cannot be had.
     """
     esp: dict[str, EspFile] = {}
@@ -56,7 +56,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
     if recipe.system == "linux":
         if not _WORD.fullmatch(recipe.root.partition_name):
             raise RecipeError(
-                f"the partition's name {recipe.root.partition_name!r} stands on the kernel's command line",
+                f"the partition's name {recipe.root.partition_name!r} is on the kernel's command line",
                 hint="use letters, digits, dashes, dots and underscores",
             )
         parts = linux.gather(recipe.linux, say)
@@ -83,7 +83,7 @@ def compose(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Cont
         )
     tar = None
     if tree is not None and not tree.exists():
-        raise RecipeError(f"{tree} is not there")
+        raise RecipeError(f"{tree} does not exist")
     if tree is not None and not tree.is_dir():
         _regular(tree)
         if root:
@@ -136,7 +136,7 @@ def _stamped(recipe: Recipe, data: bytes) -> File:
 def _present(files: Mapping[str, Path]) -> dict[str, Path]:
     for path in files.values():
         if not path.exists():
-            raise RecipeError(f"{path} is not there")
+            raise RecipeError(f"{path} does not exist")
         if not path.is_dir():
             _regular(path)
     return dict(files)

@@ -335,7 +335,7 @@ class Supervisor:
         except TimeoutError:
             raise QmpError(command, f"no answer within {seconds:g} s") from None
         except (QMPError, EOFError) as error:
-            raise QmpError(command, f"the monitor is gone: {error}") from error
+            raise QmpError(command, f"the connection to the monitor is lost: {error}") from error
 
     async def send_console(self, data: bytes, *, seconds: float) -> None:
         """Write to the console; run it with :meth:`call`.

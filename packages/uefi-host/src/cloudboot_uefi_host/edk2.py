@@ -125,7 +125,7 @@ def installed_modules(architecture: str) -> dict[str, Module]:
     """
     path, package = FIRMWARE_IMAGES[architecture]
     if not path.exists():
-        raise MissingDependencyError(f"{path} is not there", hint=f"apt-get install {package}")
+        raise MissingDependencyError(f"{path} does not exist", hint=f"apt-get install {package}")
     return read_modules(path.read_bytes())
 
 

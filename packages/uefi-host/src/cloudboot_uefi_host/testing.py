@@ -48,7 +48,7 @@ def judge_file(path: Path, package: str) -> Path:
 
     if not path.exists():
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse(f"{path} is not there (Debian package {package}; tools/system.py unpacks it)")
+        refuse(f"{path} is not installed (Debian package {package}; tools/system.py unpacks it)")
     return path
 
 

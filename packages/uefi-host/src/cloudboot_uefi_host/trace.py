@@ -7,8 +7,7 @@ would make two runs differ.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloudboot_uefi_abi.declarations import Kind
 from cloudboot_uefi_abi.status import status_name
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 REPORTED_CALLS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One service call.
 
     ``number`` counts the calls from 1, ``depth`` how many calls into programs were open, ``image`` names the caller

@@ -65,7 +65,9 @@ class Operations:
     ``changes`` counts them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nested: type[Error] = NestedOperationError) -> None:
+        """``nested`` is what is raised for an operation within another one, a file-system package's own kind."""
+        self._nested = nested
         self.lock = threading.RLock()
         self.changes = 0
         self.busy = False
@@ -90,7 +92,7 @@ class Operations:
         """
         with self.lock:
             if self.busy:
-                raise NestedOperationError("an operation cannot begin within another one")
+                raise self._nested("an operation cannot begin within another one")
             if self.closed:
                 raise ValueError("the file system is closed")
             self.busy = True

@@ -339,7 +339,7 @@ class VolumeOpener(Opener):
 
     def _create(self, image: str, where: Where) -> None:
         if where.size is None or where.offset is not None or where.partition is not None:
-            raise errors.CreateFailed(f"{image} is not there; ?size=64M says how large to make it".replace("{", "{{"))
+            raise errors.CreateFailed(f"{image} does not exist; ?size=64M makes one of that size".replace("{", "{{"))
         try:
             self.create_volume(image, where.size)
         except (FormatError, OSError) as error:

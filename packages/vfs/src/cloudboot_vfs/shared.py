@@ -107,7 +107,7 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
             if name and volume.find(path, follow_symlinks=False) == number:
                 place = volume.find(parent), name
                 if self._places.setdefault(number, place) != place:
-                    raise TreeError(f"{path}: directory {number} stands in two places")
+                    raise TreeError(f"{path}: directory {number} is in two directories")
             return number
 
     def open_raw(self, path: str, mode: str) -> SharedFile:

@@ -205,7 +205,7 @@ class CDoomEngine:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, list) or [type(value) for value in values] != list(types):
-            raise self._failed(f"a message that is none: {payload[:40]!r}")
+            raise self._failed(f"an invalid message: {payload[:40]!r}")
         return values
 
     def frames(self) -> Iterator[Frame]:

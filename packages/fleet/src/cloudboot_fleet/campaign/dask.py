@@ -161,7 +161,7 @@ class DaskExecutor:
                 break
             except (OSError, TimeoutError, ClusterError) as error:
                 if time.monotonic() > end:
-                    raise ClusterError(f"the scheduler is gone: {reason}") from error
+                    raise ClusterError(f"the connection to the scheduler is lost: {reason}") from error
                 time.sleep(1.0)
         for key in list(self._futures):
             self._futures.pop(key)

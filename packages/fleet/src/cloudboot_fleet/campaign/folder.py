@@ -53,12 +53,16 @@ class CampaignFolder:
     def new(cls, path: Path) -> CampaignFolder:
         """A folder for a new campaign, made if it is not there.
 
+        One of a campaign that ended before its first cell did is taken again.
+
         Raises:
             CampaignError: the folder has something in it.
         """
         folder = cls(path)
         folder.path.mkdir(parents=True, exist_ok=True)
         if (folder.path / "campaign.json").is_file():
+            if not folder.running and next(folder.results(), None) is None and not any(folder.cells.glob("*/*")):
+                return folder
             raise CampaignError(
                 "the folder has a campaign already", path=str(path), hint=f"--resume {path} goes on with it"
             )

@@ -46,14 +46,14 @@ def main(options: argparse.Namespace, console: Console) -> int:
     tls = tls_of(options, matrix)
     if options.dry_run:
         return _dry_run(options, console, matrix, tls)
+    pins = Pins(matrix.folder)
+    if options.resume is not None:
+        pins.restore(CampaignFolder.existing(options.resume).pins)
+    with console.waiting("pinning"):
+        matrix = expanded(matrix, pins)
+        gathered = pins.gather(matrix)
     with _folder(options, matrix) as folder:
         folder.lock(matrix.name, str(Path(options.matrix).resolve()))
-        pins = Pins(matrix.folder)
-        if options.resume is not None:
-            pins.restore(folder.pins)
-        with console.waiting("pinning"):
-            matrix = expanded(matrix, pins)
-            gathered = pins.gather(matrix)
         pins.save(folder.pins)
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):

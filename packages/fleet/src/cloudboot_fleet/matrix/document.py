@@ -265,7 +265,7 @@ def _block(number: int, table: Mapping[str, Any]) -> Block:
     for place, case in enumerate(cases["exclude"]):
         for name in case:
             if name not in axes:
-                raise (where / "exclude" / place / name).error("is none of the axes", suggestion(name, axes))
+                raise (where / "exclude" / place / name).error("is not one of the axes", suggestion(name, axes))
     resources = {
         _typed(name, str, where / "resources"): float(_number(amount, where / "resources" / name))
         for name, amount in _table(table.get("resources", {}), where / "resources").items()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Error
 from cloudboot_base.command import exit_code
+from cloudboot_base.exit_codes import USAGE
+from cloudboot_base.parser import suggestion
 from cloudboot_fleet import hosts
 from cloudboot_fleet.errors import PinError
 
@@ -149,10 +151,17 @@ class Pins:
         return self._folder / text
 
     def _image(self, text: str) -> tuple[str, str]:
+        from cloudboot_oci_stream.errors import InvalidReferenceError
+
         path = self._path(text)
         if path.is_file():
             return str(path), _file_digest(path)
-        return self._reference(text)
+        try:
+            return self._reference(text)
+        except InvalidReferenceError as error:
+            names = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
+            hint = suggestion(path.name, names) or error.hint
+            raise PinError("there is no such file, and it is no reference", code=USAGE, hint=hint) from None
 
     def _reference(self, text: str) -> tuple[str, str]:
         from cloudboot_oci_stream import LayoutReference, open_store, parse_reference, resolve

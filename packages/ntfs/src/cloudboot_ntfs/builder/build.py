@@ -427,7 +427,7 @@ class _Volume:
         return bits.to_bytes(size, "little")
 
     def _write_bitmap(self, storage: WritableStorage, offset: int) -> None:
-        """One bit for each cluster: everything in use stands at the start. Bits beyond the last cluster are set."""
+        """One bit for each cluster: all up to the last in use but the gaps. Bits beyond the last cluster are set."""
         used, clusters = self._allocator.next, self.geometry.clusters
         size = -(-clusters // 64) * 8
         _fill(storage, offset, used // 8, _ONES)
@@ -443,6 +443,12 @@ class _Volume:
         else:
             storage.write_at(offset + used // 8, bytes([(1 << used % 8) - 1]))
         storage.write_at(offset + first_tail, tail)
+        for start, end in self._allocator.gaps:
+            first, last = start // 8, -(-end // 8)
+            free = (1 << end - start) - 1 << start % 8
+            # Two gaps can have bits in one byte.
+            bits = int.from_bytes(storage.read_at(offset + first, last - first), "little") & ~free
+            storage.write_at(offset + first, bits.to_bytes(last - first, "little"))
 
 
 def _runs(item: Item) -> int:

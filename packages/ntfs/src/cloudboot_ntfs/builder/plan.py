@@ -26,7 +26,7 @@ from cloudboot_ntfs.upcase import units, upcase
 
 from . import btree
 from .content import Content, MemoryContent
-from .placement import Allocator, Placed, contiguous, place, resident, resident_size
+from .placement import ALIGNED_SIZE, Allocator, Placed, alignment, contiguous, place, resident, resident_size
 from .record import Packed, capacity
 
 if TYPE_CHECKING:
@@ -199,7 +199,9 @@ class Plan:
                 item.reparse_placed = place(MemoryContent(item.reparse), files, cluster_size)
         for item, children in self._directories[1:]:
             self._index(item, children, (), allocator)
-        first = allocator.take(files.next)
+        if any(content.size >= ALIGNED_SIZE for _, _, content in pending):
+            allocator.align(alignment(cluster_size))
+        first = allocator.take_all(files)
         for item in [self.root, *self.items]:
             for own in (item.placed, item.reparse_placed, *(each[2] for each in item.streams)):
                 if own is not None:

@@ -50,7 +50,10 @@ def _storage(options: argparse.Namespace) -> Iterator[Storage]:
 def _volume(options: argparse.Namespace) -> Iterator[NTFS]:
     with _storage(options) as storage, NTFS(storage, system_files=getattr(options, "system", False)) as volume:
         if volume.is_dirty:
-            print("cloudboot-ntfs: notice: the volume was not unmounted; it is read as it stands", file=sys.stderr)
+            print(
+                "cloudboot-ntfs: notice: the volume was not unmounted; it is read without a replay of its log",
+                file=sys.stderr,
+            )
         elif volume.log_state == LogState.REPLAY:
             print(
                 "cloudboot-ntfs: notice: the log of the volume is to be replayed; the volume is read without that",

@@ -23,6 +23,9 @@ _OLD_HEADER = "REGEDIT4"
 _LINE_WIDTH = 80
 _NAME = re.compile(r'(@|"(?:[^"\\]|\\.)*")\s*=\s*', re.DOTALL)
 _HEX = re.compile(r"hex(?:\(([0-9a-fA-F]{1,8})\))?:([0-9a-fA-F,\s]*)")
+#: What regedit ends lines with; texts may hold any other separator of Unicode.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _TEXT_TYPES = (ValueType.REG_SZ, ValueType.REG_EXPAND_SZ, ValueType.REG_MULTI_SZ)
 
 
@@ -67,7 +70,7 @@ def _escaped(text: str) -> str:
 
 
 def decode_file(data: bytes) -> str:
-    """The text of the bytes of a ``.reg`` file: UTF-16 or UTF-8 with a byte order mark, else UTF-8 or Latin-1.
+    """The text of the bytes of a ``.reg`` file: UTF-16 or UTF-8 with a byte order mark, else UTF-8 or Windows-1252.
 
     Raises:
         RegTextError: the bytes are not in the encoding that their mark says.
@@ -79,7 +82,15 @@ def decode_file(data: bytes) -> str:
     except UnicodeDecodeError as error:
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise RegTextError("the text is not UTF-16", offset=error.start) from None
-        return data.decode("latin-1")
+        return _from_ansi(data)
+
+
+def _from_ansi(data: bytes) -> str:
+    """Text of the code page of Western Europe, as REGEDIT4 has it; bytes that it leaves out stand for themselves."""
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "".join(bytes([each]).decode("cp1252", "ignore") or chr(each) for each in data)
 
 
 def import_text(root: Key, text: str, prefix: str) -> int:
@@ -112,22 +123,35 @@ def import_text(root: Key, text: str, prefix: str) -> int:
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """``(number, line)`` without comments and empty lines; lines that go on, and texts over several, are one."""
-    pending, start = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if pending:
-            line = pending + line
+    pending, start, in_text = "", 0, False
+    for number, raw in enumerate(_LINE_END.split(text), 1):
+        if in_text:
+            pending += "\r\n" + raw
+        elif pending:
+            pending += raw.strip()
         else:
-            start = number
-            if not line or line.startswith(";"):
+            start, pending = number, raw.strip()
+            if pending.startswith(";"):
+                pending = ""
+            if not pending:
                 continue
-        if line.endswith("\\") and not line.startswith("["):
-            pending = line[:-1]
+        is_value = pending.startswith(('"', "@"))
+        in_text = is_value and _is_open(pending)
+        if in_text:
             continue
+        pending = pending.rstrip()
+        if pending.endswith("\\") and is_value:
+            pending = pending[:-1]
+            continue
+        yield start, pending
         pending = ""
-        yield start, line
     if pending:
-        raise RegTextError("the last line goes on", where={"line": start}, actual=pending)
+        raise RegTextError("the last line goes on", where={"line": start}, actual=pending[:200])
+
+
+def _is_open(line: str) -> bool:
+    """Whether a quoted text begins in the line and does not end in it."""
+    return '"' in _QUOTED.sub("", line)
 
 
 def _section(root: Key, line: str, prefix: list[str], number: int) -> Key | None:
@@ -176,7 +200,7 @@ def _value(name: str, text: str, *, is_old: bool) -> Value | None:
     kind = int(found[1], 16) if found[1] else ValueType.REG_BINARY
     data = bytes(int(part, 16) for part in digits)
     if is_old and kind in _TEXT_TYPES:
-        data = data.decode("latin-1").encode("utf-16-le")
+        data = _from_ansi(data).encode("utf-16-le")
     return Value(name, int(kind), data)
 
 

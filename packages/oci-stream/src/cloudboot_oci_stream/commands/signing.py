@@ -98,7 +98,10 @@ def rule_of(options: argparse.Namespace, limit: Deadline) -> Policy:
     policy = policy_of(options, limit)
     given = options.key or options.identity or options.issuer or options.trust_root
     if (policy is None) == (not given):
-        raise PolicyError("say what will do", hint="give either --policy, or --key or --identity with --issuer")
+        raise PolicyError(
+            "no accepted signer is given, or two ways to name one are given",
+            hint="give either --policy, or --key or --identity with --issuer",
+        )
     if policy is not None:
         return policy
     return Policy.of_one_rule(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_oci_stream.errors import ProtocolError, ProxyError
 from cloudboot_oci_stream.http.access import Origin
-from cloudboot_oci_stream.spec.reference import is_loopback
+from cloudboot_oci_stream.spec.reference import address_of, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +72,7 @@ def proxy_for(origin: Origin) -> Proxy | None:
 
 def is_exempt(origin: Origin, exemptions: str) -> bool:
     """Whether ``exemptions``, in the form of ``no_proxy``, list the server."""
-    try:
-        address = ipaddress.ip_address(origin.host)
-    except ValueError:
-        address = None
+    address = address_of(origin.host)
     for entry in re.split(r"[,\s]+", exemptions.lower()):
         if entry == "*":
             return True

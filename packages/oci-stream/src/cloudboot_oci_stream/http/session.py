@@ -44,6 +44,8 @@ _HUB_SERVER = "registry-1.docker.io"
 _ASCII = "".join(map(chr, range(128)))
 _READING = frozenset({"GET", "HEAD"})
 _UPLOADING = frozenset({"PUT", "PATCH"})
+_LONGEST_UNREAD = 8192
+_UNREAD_SECONDS = 0.5
 _MEANINGS = {
     401: "not authorised",
     403: "forbidden",
@@ -56,7 +58,7 @@ _MEANINGS = {
 
 
 class Session:
-    """One registry, as one user. Holds no connection; safe to share between threads."""
+    """One registry, as one user. Keeps connections for the requests that follow; safe to share between threads."""
 
     def __init__(self, reference: RegistryReference, access: Access) -> None:
         name, port = split_host(_HUB_SERVER if canonical_host(reference.host) == HUB else reference.host)
@@ -164,6 +166,9 @@ class Session:
             raise RedirectError("the registry sends the client to an address of its own machine", actual=str(target))
 
     def _answer(self, response: Response, method: str, rejected: str | None, deadline: Deadline) -> bool:
+        # The token service may be on the same server, and take the request over the same connection.
+        response.finish(_LONGEST_UNREAD, _UNREAD_SECONDS)
+        response.close()
         if self._authenticator is None:
             self._authenticator = Authenticator(self._reference, self.origin, self._transport, self._access)
         challenges = list(header_values(response.headers, "WWW-Authenticate"))

@@ -10,8 +10,10 @@ import contextlib
 import dataclasses
 import http.client
 import re
+import select
 import ssl
 import urllib.parse
+import weakref
 import zlib
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -58,6 +60,9 @@ TLS_HINT = (
     "if the registry has TLS on that port, leave insecure=True (--insecure) out; "
     "for one of this machine, name its authority (--ca-file)"
 )
+_REPEATABLE = frozenset({"GET", "HEAD"})
+"""Methods for which a connection is used again: if it turns out to be closed, nothing is lost by asking anew."""
+_GONE = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 _COMMITTING = frozenset({"PUT", "PATCH"})
 """Methods after whose body a registry may have to store all of it before it answers."""
 
@@ -106,6 +111,8 @@ class Response:
         connection: http.client.HTTPConnection,
         inner: http.client.HTTPResponse,
         sock: WatchedSocket,
+        *,
+        idle: list[socket.socket] | None,
     ) -> None:
         self._transport = transport
         self.url = url
@@ -114,6 +121,9 @@ class Response:
         self.length = inner.length
         """What is left of the body by its ``Content-Length``; ``None`` if the peer did not say."""
         self._connection, self._inner, self._sock = connection, inner, sock
+        self._idle = idle
+        """Where the connection goes once the body was read; ``None`` if it is not to be used again."""
+        self._read_ahead: bytes | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +132,20 @@ class Response:
         self.close()
 
     def close(self) -> None:
-        """Drop the connection, whatever of the body is unread."""
+        """Keep the connection for the next request if the body was read to its end; else drop it."""
+        is_whole = (self._inner.isclosed() or self._inner.length == 0) and not self._inner.will_close
         self._inner.close()
+        if is_whole and self._idle is not None:
+            self._idle.append(self._sock.detach())
+            self._idle = None
         self._connection.close()
+
+    def finish(self, limit: int, seconds: float) -> None:
+        """Read a short body to its end, so that the connection can be kept; :meth:`read_soon` gives it later."""
+        if self.length is not None and 0 < self.length <= limit:
+            self._sock.limit(seconds)
+            with contextlib.suppress(OciError), self._transport.mapped(self.url):
+                self._read_ahead = self._inner.read(self.length)
 
     def expect(self, size: int) -> None:
         """Allow a body of up to ``size`` bytes; nearly nothing is let in before."""
@@ -183,6 +204,8 @@ class Response:
 
     def read_soon(self, limit: int, seconds: float) -> bytes:
         """What comes of the body within about ``seconds``: error bodies lie about their length."""
+        if self._read_ahead is not None:
+            return self._read_ahead[:limit]
         self._sock.limit(seconds)
         data = b""
         with contextlib.suppress(OciError), self._transport.mapped(self.url):
@@ -197,12 +220,14 @@ class Response:
 
 
 class Transport:
-    """Makes connections the way an :class:`Access` says."""
+    """Makes connections the way an :class:`Access` says, and keeps those that can be used again until it goes."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._secrets: set[str] = set()
+        self._idle: dict[tuple[Origin, Origin | None, bool], list[socket.socket]] = {}
+        weakref.finalize(self, _close_all, self._idle)
         self._answered: set[Origin] = set()
         """The servers that have given an answer before."""
 
@@ -262,8 +287,32 @@ class Transport:
         head = _head(method, _target(url, origin, proxy), headers, body)
         if proxy and origin.scheme == "http":
             head.headers.update(proxy.headers)
+        idle = self._idle.setdefault((origin, proxy.origin if proxy else None, is_trusted), [])
+        if method in _REPEATABLE and (kept := _still_open(idle)) is not None:
+            try:
+                deadline.attach(kept)
+                return self._converse(kept, url, head, body, proxy=proxy, deadline=deadline, idle=idle)
+            except TransportError as error:
+                if not isinstance(error.__cause__, _GONE):
+                    raise
+                # The server had closed it meanwhile.
         with self.mapped(url):
             raw = self._connect(origin, proxy, deadline, is_trusted=is_trusted)
+        return self._converse(raw, url, head, body, proxy=proxy, deadline=deadline, idle=idle)
+
+    def _converse(
+        self,
+        raw: socket.socket,
+        url: str,
+        head: _Head,
+        body: Body | None,
+        *,
+        proxy: Proxy | None,
+        deadline: Deadline,
+        idle: list[socket.socket],
+    ) -> Response:
+        """Send one request over a connection and read the head of the response."""
+        origin = Origin.of(url)
         connection: http.client.HTTPConnection
         if isinstance(raw, ssl.SSLSocket):
             connection = http.client.HTTPSConnection(origin.host, origin.port, context=raw.context)
@@ -276,14 +325,15 @@ class Transport:
         inner: http.client.HTTPResponse | None = None
         try:
             inner = self._send(connection, url, head, body)
+            is_early = inner is not None
             if inner is None:
-                if method in _COMMITTING:
+                if head.method in _COMMITTING:
                     sock.expect_answer(self._access.answer)
                 with self.mapped(url):
                     inner = connection.getresponse()
             _check_framing(inner, proxy)
             self._answered.add(origin)
-            return Response(self, url, connection, inner, sock)
+            return Response(self, url, connection, inner, sock, idle=None if is_early else idle)
         except BaseException:
             if inner is not None:
                 inner.close()
@@ -344,11 +394,17 @@ class Transport:
         lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
         watched = WatchedSocket(sock, self._access, deadline)
-        watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-        with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
-            answer.begin()
-            if not 200 <= answer.status < 300:
-                raise proxy_refusal(proxy.origin, answer.status)
+        try:
+            watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+            with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+                answer.begin()
+                if not 200 <= answer.status < 300:
+                    raise proxy_refusal(proxy.origin, answer.status)
+        except OciError:
+            raise
+        except FOREIGN as error:
+            said = "it says nothing" if isinstance(error, TimeoutError) else _reason(error)
+            raise ProxyError(f"no connection through the proxy {proxy.origin}: {said}") from error
 
     def _send(
         self, connection: http.client.HTTPConnection, url: str, head: _Head, body: Body | None
@@ -412,10 +468,26 @@ class _Head:
 
 
 def _head(method: str, target: str, headers: Mapping[str, str], body: Body | None) -> _Head:
-    fixed = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"}
+    fixed = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     if body is not None or method in {"POST", "PUT", "PATCH"}:
         fixed["Content-Length"] = str(body.size if body else 0)
     return _Head(method, target, fixed | dict(headers))
+
+
+def _still_open(idle: list[socket.socket]) -> socket.socket | None:
+    """A connection that was kept and that the server has neither closed nor said anything over since."""
+    while idle:
+        sock = idle.pop()
+        if not select.select([sock], [], [], 0)[0]:
+            return sock
+        sock.close()
+    return None
+
+
+def _close_all(idle: dict[tuple[Origin, Origin | None, bool], list[socket.socket]]) -> None:
+    for kept in idle.values():
+        while kept:
+            kept.pop().close()
 
 
 def _target(url: str, origin: Origin, proxy: Proxy | None) -> str:

@@ -147,6 +147,12 @@ class WatchedSocket:
         if not self._readers:
             self._sock.close()
 
+    def detach(self) -> socket.socket:
+        """Give the socket back, open: closing this, or a reader of it, leaves it alone from now on."""
+        self._readers = 1 << 30
+        self._deadline.detach(self._sock)
+        return self._sock
+
     def release(self) -> None:
         """A reader is closed."""
         self._readers -= 1

@@ -293,7 +293,7 @@ def _typed(document: Document, types: tuple[str, ...], member: str) -> dict[str,
             "neither manifest nor index",
             expected=types[0],
             actual=document.media_type,
-            hint="a web page came: is that a registry, and does a proxy or a login page stand before it?"
+            hint="the answer is a web page: the host is not a registry, or a proxy or a login page is in front of it"
             if is_page
             else None,
         )

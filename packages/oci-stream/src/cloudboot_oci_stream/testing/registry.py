@@ -88,6 +88,8 @@ class Faults:
     """What stands for the size of each chunk."""
     replies: list[tuple[str, str, bytes]] = dataclasses.field(default_factory=list)
     """Method, a part of the path, and the bytes to answer such a request with, whatever they are: one request each."""
+    keeps: bool = False
+    """Leave a connection open after an answer; else each is closed."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
     referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
@@ -115,6 +117,8 @@ class Seen:
 class FaultyRegistry:
     """The registry. ``blobs`` and ``manifests`` can be changed at will; ``seen`` tells what was asked.
 
+    ``accepted`` is the number of connections.
+
     ``tags`` is what it lists as the tags of a repository, ``page`` of them in one answer.
 
     ``users`` (name to password) asks for authentication: Basic, or with ``tokens`` Bearer tokens from the registry's
@@ -137,7 +141,7 @@ class FaultyRegistry:
         self.tags: dict[str, object] = {}
         self.page: int | None = None
         self.seen: list[Seen] = []
-        self.sending = 0
+        self.sending = self.accepted = 0
         self.lock = threading.Lock()
         self.users, self.tokens, self.token_uses, self.anonymous = users, tokens, token_uses, anonymous
         self.good_tokens: dict[str, int | None] = {}
@@ -221,6 +225,12 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Count the connections."""
+        del request, client_address
+        self.registry.accepted += 1
+        return True
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that leave are part of the tests."""
@@ -561,13 +571,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     # Answers
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
-        self.close_connection = True
+        self.close_connection = not self.faults.keeps
         if self.faults.interim:
             self.connection.sendall(self.faults.interim)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Connection", "close")
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def _answer(self, status: int, data: bytes = b"", headers: dict[str, str] | None = None) -> None:

@@ -41,7 +41,7 @@ def existing_file(text: str) -> Path:
     """A regular file that is there."""
     path = input_file(text)
     if not path.exists():
-        raise argparse.ArgumentTypeError(f"{text} is not there")
+        raise argparse.ArgumentTypeError(f"{text} does not exist")
     return path
 
 

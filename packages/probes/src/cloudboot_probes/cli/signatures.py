@@ -108,4 +108,4 @@ def _print(console: Console, found: Verification) -> None:
         by = f" by {signature.issuer}" if signature.issuer else ""
         console.print(printable(f"signed  {signature.signer}{by}"))
     if not found.signatures:
-        console.print("signed  by nobody, and nobody has to")
+        console.print("signed  not required by this rule")

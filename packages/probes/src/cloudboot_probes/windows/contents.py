@@ -45,7 +45,7 @@ def gather(recipe: Recipe, stack: ExitStack, say: Callable[[str], None]) -> Gath
     """Gather everything; nothing is written yet. The sources stay open until ``stack`` is closed.
 
     Raises:
-        RecipeError: there are no files, no boot manager, or a file is not there.
+        RecipeError: there are no files, no boot manager, or a file does not exist.
         FormatError: a source is damaged.
         PackageMissingError: a WIM, and wimlib's programs are not installed.
         OSError: the host refuses.
@@ -136,7 +136,7 @@ def _missing(files: WindowsFiles) -> Iterator[str]:
 
 def _present(host: Path) -> Path:
     if not host.exists():
-        raise RecipeError(f"{host} is not there")
+        raise RecipeError(f"{host} does not exist")
     return host
 
 

@@ -7,8 +7,7 @@ memory, sets registers by name, runs from an address, and looks at the reason of
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +27,7 @@ class StopReason(enum.Enum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The end of one run. ``pc`` is the address of the trap, or of the instruction that did not complete.
 
     ``detail`` says in words what failed, ``address`` is the memory address concerned.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .architecture import Architecture
     from .processor import CounterSource
 
+_EMULATE, _OK = binding.uclib.uc_emu_start, unicorn.UC_ERR_OK
+_READ, _WRITE, _READ_MANY = binding.uclib.uc_reg_read, binding.uclib.uc_reg_write, binding.uclib.uc_reg_read_batch
 _KINDS = {
     "amd64": (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86_const, "UC_X86_REG_"),
     "arm64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "UC_ARM64_REG_"),
@@ -75,10 +77,14 @@ class UnicornProcessor:
         self._counter = counter
         kind, mode, self._names, self._prefix = _KINDS[architecture.name]
         self._uc = unicorn.Uc(kind, mode)
+        self._handle = self._uc._uch  # noqa: SLF001 -- see the module
         self._ids: dict[str, int] = {}
         self._batches: dict[tuple[str, ...], tuple[Any, Any, Any, int]] = {}
         self._value = ctypes.c_uint64()
         self._value_at = ctypes.byref(self._value)
+        self._pc = self._id(architecture.pc)
+        #: Bytes from a trap to where the emulation stops: behind hlt, in front of others.
+        self._behind = 1 if architecture.name == "amd64" else 0
         self._traps = range(0)
         self._fault: tuple[str, int | None] | None = None
         self._interrupt: int | None = None
@@ -151,7 +157,7 @@ class UnicornProcessor:
         if register.startswith(_WIDE):
             return int(self._uc.reg_read(self._id(register)))
         self._value.value = 0
-        binding.uclib.uc_reg_read(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+        _READ(self._handle, self._id(register), self._value_at)
         return self._value.value
 
     def write(self, register: str, value: int) -> None:
@@ -160,7 +166,7 @@ class UnicornProcessor:
             self._uc.reg_write(self._id(register), value)
             return
         self._value.value = value
-        binding.uclib.uc_reg_write(self._uc._uch, self._id(register), self._value_at)  # noqa: SLF001 -- see the module
+        _WRITE(self._handle, self._id(register), self._value_at)
 
     def read_many(self, registers: Sequence[str]) -> list[int]:
         """The values of several general registers."""
@@ -173,7 +179,7 @@ class UnicornProcessor:
             batch = (ctypes.c_int * count)(*map(self._id, key)), places, values, count
             self._batches[key] = batch
         numbers, places, values, count = batch
-        binding.uclib.uc_reg_read_batch(self._uc._uch, numbers, places, count)  # noqa: SLF001 -- see the module
+        _READ_MANY(self._handle, numbers, places, count)
         return cast("list[int]", values[:])
 
     def save(self) -> object:
@@ -222,10 +228,11 @@ class UnicornProcessor:
         """Execute from ``pc`` until something stops it."""
         while True:
             self._clear()
-            code = binding.uclib.uc_emu_start(self._uc._uch, pc, _NOWHERE, 0, instructions)  # noqa: SLF001 -- see the module
-            at = self.read(self.architecture.pc)
-            if code == unicorn.UC_ERR_OK and self._interrupt is None and self._fault is None:
-                trap = at - 1 if self.architecture.name == "amd64" else at
+            code = _EMULATE(self._handle, pc, _NOWHERE, 0, instructions)
+            _READ(self._handle, self._pc, self._value_at)
+            at = self._value.value
+            if code == _OK and self._interrupt is None and self._fault is None:
+                trap = at - self._behind
                 if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
                     return Stop(StopReason.TRAP, trap)
                 handler = self._deliver(_UNDEFINED, at) if self._is_undefined(at) else None
@@ -244,6 +251,10 @@ class UnicornProcessor:
                     pc = handler
                     continue
             return self._fault_at(at, code)
+
+    def _clear(self) -> None:
+        self._fault = self._interrupt = None
+        self._interrupted = False
 
     def _is_undefined(self, at: int) -> bool:
         """Whether amd64's processor is at UD2; where a program has handlers, Unicorn stops there without a word."""
@@ -266,10 +277,6 @@ class UnicornProcessor:
         self.write("rflags", entry.flags)
         self.write("rsp", entry.sp)
         return entry.ip
-
-    def _clear(self) -> None:
-        self._fault = self._interrupt = None
-        self._interrupted = False
 
     def _stop(self, at: int, instructions: int) -> Stop:
         """A stop without a fault that is no trap."""

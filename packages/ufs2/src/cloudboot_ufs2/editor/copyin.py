@@ -16,7 +16,7 @@ from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
 from cloudboot_vfs.notices import shown
 
-from .room import Need, Room, need_of, need_of_data, need_of_symlink
+from .capacity import Need, Room, need_of, need_of_data, need_of_symlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +69,8 @@ def copy_in(
         owner: the user and the group of what is made or replaced; by default 0:0, and the owner of what is replaced.
 
     Raises:
-        FileExistsError: a name is taken and ``force`` was not given, or a directory stands where a file is to be.
-        NotADirectoryError: a file stands where a directory is to be.
+        FileExistsError: a name is taken and ``force`` was not given, or a directory is where a file is needed.
+        NotADirectoryError: a file is where a directory is needed.
         SourceError: a device, a pipe or a socket.
         NoSpaceError: not all of it fits; nothing has been changed, and ``missing`` is the shortage in bytes.
         OSError: the host refuses.
@@ -169,9 +169,9 @@ def _require_possible(items: list[_Item], *, force: bool) -> None:
         directory = stat.S_ISDIR(item.there.st_mode)
         if stat.S_ISDIR(item.mode):
             if not directory:
-                raise errors.NotADirectoryError(f"{item.path}: a file stands where a directory is to be")
+                raise errors.NotADirectoryError(f"{item.path}: a file is where a directory is needed")
         elif directory:
-            raise errors.FileExistsError(f"{item.path}: a directory stands where a file is to be")
+            raise errors.FileExistsError(f"{item.path}: a directory is where a file is needed")
         elif not force:
             raise errors.FileExistsError(f"{item.path}: the name is taken", hint="--force replaces it")
 

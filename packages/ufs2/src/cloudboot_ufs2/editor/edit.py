@@ -17,7 +17,6 @@ from cloudboot_ufs2 import errors
 from cloudboot_ufs2.builder.content import parts_of, runs_without_zeros
 from cloudboot_ufs2.errors import (
     NameTooLongError,
-    NestedOperationError,
     OptionError,
     PathError,
     ReadOnlyError,
@@ -38,7 +37,7 @@ from cloudboot_ufs2.layout.options import link_max
 from cloudboot_ufs2.reader.extattr import attribute_of
 from cloudboot_ufs2.reader.opening import require_writable, storage_of
 from cloudboot_ufs2.reader.reader import UFS2
-from cloudboot_vfs.exclusive import claim, run_deferred
+from cloudboot_vfs.exclusive import claim
 
 from .attrwrite import replace_attributes, with_attribute, without_attribute
 from .blockwrite import FileSpace
@@ -109,10 +108,16 @@ class WritableUFS2(LockedUFS2):
         if self.superblock.fs_flags & FS_SUJ:
             with contextlib.suppress(errors.FileNotFoundError):
                 self._store.journal = UFS2.find(self, "/" + SUJ_FILE.decode(), follow_symlinks=False)
-        self.changes = 0  #: operations so far
-        self.busy = False  #: whether an operation is under way in this thread; read it while holding the lock
-        self._deferred: list[Callable[[], object]] = []
-        self._closed = False
+
+    @property
+    def changes(self) -> int:
+        """Operations so far."""
+        return self._operations.changes
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation is under way in this thread; ask while holding the lock."""
+        return self._operations.busy
 
     @classmethod
     def open(  # type: ignore[override] # it has one mode only
@@ -161,20 +166,15 @@ class WritableUFS2(LockedUFS2):
 
     def close(self) -> None:
         """Let go of the file if :meth:`open` opened one, after the operation that may be under way."""
-        with self.lock:
-            self.when_idle(self._close)
+        self._operations.when_idle(self._close)
 
     def _close(self) -> None:
-        self._closed = True
+        self._operations.closed = True
         super().close()
 
     def when_idle(self, action: Callable[[], object]) -> None:
         """Do something now, or after the operation that is under way: destructors run in the middle of anything."""
-        with self.lock:
-            if self.busy:
-                self._deferred.append(action)
-            else:
-                action()
+        self._operations.when_idle(action)
 
     def entries(self, number: int) -> dict[bytes, tuple[int, int]]:
         """The names in directory ``number`` with their inodes and types, without ``.`` and ``..``."""
@@ -207,16 +207,10 @@ class WritableUFS2(LockedUFS2):
             NestedOperationError: another one is under way in this thread.
             ValueError: the file system is closed.
         """
-        with self.lock:
-            if self.busy:
-                raise NestedOperationError("an operation cannot begin within another one")
-            if self._closed:
-                raise ValueError("the file system is closed")
+        with self._operations.operation():
             if self._store.broken:
                 raise ReadOnlyError("an earlier change could not be written completely")
-            now = self._clock()
-            self.busy = True
-            operation = Operation(self._store, now, self._names)
+            operation = Operation(self._store, self._clock(), self._names)
             try:
                 yield operation
                 operation.commit()
@@ -225,12 +219,9 @@ class WritableUFS2(LockedUFS2):
                 raise
             finally:
                 self._forget(operation)
-                self.busy = False
-                run_deferred(self._deferred)
 
     def _forget(self, operation: Operation) -> None:
         """Read again what an operation may have changed when it is needed next."""
-        self.changes += 1
         self._names.trim()
         for number in operation.changed_inodes:
             self._inodes.forget(number)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-import threading
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from cloudboot_ufs2.errors import NestedOperationError
 from cloudboot_ufs2.reader.reader import UFS2
+from cloudboot_vfs.exclusive import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,8 @@ class LockedUFS2(UFS2):
 
     def __init__(self, storage: Storage, *, verify: bool = True) -> None:
         super().__init__(storage, verify=verify)
-        self.lock = threading.RLock()
+        self._operations = Operations(NestedOperationError)
+        self.lock = self._operations.lock
 
     read_inode = _locked(UFS2.read_inode)
     find = _locked(UFS2.find)

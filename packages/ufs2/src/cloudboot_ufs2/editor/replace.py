@@ -19,7 +19,7 @@ from cloudboot_ufs2.reader.extattr import parse_attributes, read_area
 
 from .attrwrite import replace_attributes
 from .blockwrite import FileSpace
-from .room import measurable, need_of_data, require_room
+from .capacity import measurable, need_of_data, require_room
 from .transaction import Stage
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def read_backup(storage: Storage, at: int) -> tuple[Fs, ByteOrder, int]:
     """
     found = _sound(storage, at)
     if found is None:
-        raise SuperblockError("no sound superblock of UFS2 stands there", structure="Fs", offset=at)
+        raise SuperblockError("there is no valid superblock of UFS2", structure="Fs", offset=at)
     return found[0], found[1], at
 
 

@@ -324,7 +324,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             if len(path) > _MAX_PATH:  # without a limit, deep trees take time and memory with the square of their depth
                 raise DirectoryError("directories too deep to be walked", structure="Direct", actual=f"inode {number}")
             if number in seen:
-                raise DirectoryError(f"{path}: directory inode {number} stands in two places", structure="Direct")
+                raise DirectoryError(f"{path}: directory inode {number} is in two directories", structure="Direct")
             seen.add(number)
             below: list[DirEntry] = []
             others: list[DirEntry] = []

@@ -137,7 +137,7 @@ def ended(session: QemuSession, reason: str, awaited: str) -> BootError:
             screen=screen,
             try_next=[
                 "read the last screenful: what comes last ran last",
-                "build with --arguments 'console=ttyS0,115200': without panic=-1 a kernel that panics stands still",
+                "build with --arguments 'console=ttyS0,115200': without panic=-1 a kernel that panics halts",
             ],
         )
     return MachineOffError(
@@ -231,7 +231,7 @@ class Watch:
         if not self._session.machine.transcript.length:
             return _silent(self._session, f"and {what}")
         return MachineStalledError(
-            f"the machine stands still before {self._awaited}: {what}",
+            f"the machine is stalled before {self._awaited}: {what}",
             screen=self._session.screen(),
             evidence={"processor": self._processor()},
             try_next=["read the last screenful: what comes last ran last", "give the machine more memory: --memory 2G"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.gates import Verdict
 
-from . import console, gates, markup, reads, why
+from . import console, failure, gates, markup, reads
 from .screenshot import with_palette
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def report(record: Record) -> str:
     if boot.screenshot is not None and len(boot.screenshot) <= MOST_PICTURE:
         picture = f"data:image/png;base64,{base64.b64encode(with_palette(boot.screenshot)).decode()}"
     sections = [
-        ("why", "Why it failed", why.section(record, picture)),
+        ("why", "Why it failed", failure.section(record, picture)),
         ("gates", "Gates", gates.section(record)),
         ("reads", "Reads", reads.section(boot)),
         ("screen", "Screen", console.screen(picture, boot)),
@@ -69,7 +69,7 @@ def verdict_of(record: Record) -> tuple[str, str, str]:
     also = f"; {skipped} not applicable" if skipped else ""
     if record.outcome == "passed":
         return "pass", "Passed", f"{passed} of {applied} gates in {took:.1f} s{also}"
-    failed = why.failed_gate(record)
+    failed = failure.failed_gate(record)
     if record.outcome == "failed" and failed is not None:
         place = record.gates.index(failed) + 1
         reached = sum(gate.verdict is Verdict.NOT_REACHED for gate in record.gates)
