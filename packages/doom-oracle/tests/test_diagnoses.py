@@ -247,11 +247,15 @@ def test_every_sample_counts(
     noise = np.random.default_rng(3).integers(1, 9999, (315 * 160, 2), dtype=np.int16)
     exact = Wav(11025, noise)
     monkeypatch.setattr(type(oracle), "exact_sound", property(lambda _: exact))
-    for recorded, verdict in ((noise.tobytes(), Verdict.PASS), (change(noise.tobytes()), Verdict.FAIL)):
+
+    def judge(recorded: bytes) -> Gate:
         file = wav_bytes(recorded, 11025)
-        monkeypatch.setattr("cloudboot_doom_oracle.gates.guest.play_through_sound", lambda *_, file=file: file)
-        gate = next(iter(run_gates(GUEST_STAGES[2], (), Context(oracle, wad, script))))
-        assert gate.verdict is verdict
+        monkeypatch.setattr("cloudboot_doom_oracle.gates.guest.play_through_sound", lambda *_: file)
+        return next(iter(run_gates(GUEST_STAGES[2], (), Context(oracle, wad, script))))
+
+    assert judge(noise.tobytes()).verdict is Verdict.PASS
+    gate = judge(change(noise.tobytes()))
+    assert gate.verdict is Verdict.FAIL
     assert kind_of(gate) == "sound-samples"
     assert gate.evidence.get("first_difference_at_tic") == tic
 
