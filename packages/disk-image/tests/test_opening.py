@@ -17,10 +17,12 @@ from uuid import UUID
 import pytest
 
 from cloudboot_base import FormatError, MemoryStorage, Storage, Window
+from cloudboot_base.exit_codes import BAD_INPUT, USAGE
 from cloudboot_base.testing import judge, run
 from cloudboot_disk_image import (
     ContainerError,
     ContainerTruncatedError,
+    NoPartitionReaderError,
     PartitionError,
     Place,
     UnsupportedContainerError,
@@ -193,6 +195,14 @@ def test_the_hint_to_install_a_reader_is_given_only_where_there_is_none() -> Non
             locate(MemoryStorage(bytes(512)), readers=readers, whole=lambda _: False, types=(), what="UFS")
         assert (caught.value.hint or "").startswith("pip install") is (words == "pip install")
         assert words in (caught.value.hint or "")
+        assert caught.value.exit_code == BAD_INPUT
+
+
+def test_a_partition_that_is_named_cannot_be_found_without_a_reader() -> None:
+    with pytest.raises(NoPartitionReaderError) as caught, open_partition(bytes(512), "1", readers=[]):
+        pass
+    assert caught.value.exit_code == USAGE
+    assert (caught.value.hint or "").startswith("pip install cloudboot-gpt")
 
 
 @dataclasses.dataclass(frozen=True)

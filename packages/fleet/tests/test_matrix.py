@@ -43,7 +43,7 @@ PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "dem
         (PROBE + "repeat = [1, 1]", 6, "repeat has 1 twice", None),
         (PROBE + "repeat = true", 6, "repeat is True, not a whole number", None),
         (PROBE + 'memory = "{system_}"', 6, "{system_}, which names no value", "did you mean system?"),
-        (PROBE + '[[cells.exclude]]\nfirmware = "qemu"', 7, "none of the axes", None),
+        (PROBE + '[[cells.exclude]]\nfirmware = "qemu"', 7, "not one of the axes", None),
         (PROBE + '[[cells.exclude]]\nsystem = "demo"', None, "every cell is excluded", None),
         (PROBE + "[cells.limits]\nmemory = -1", 7, "memory is -1, not a whole number", None),
         (PROBE + '[cells.limits]\nmemory = "2X"', 7, "is not a size", None),

@@ -53,6 +53,35 @@ def test_a_kernel_is_started_from_memory_until_it_takes_the_machine_over(memtest
     assert "a kernel of its own" in report.read_text()
 
 
+def test_a_kernel_is_pulled_into_the_files_that_were_pushed(memtest: Path, tmp_path: Path) -> None:
+    initrd, layout, output = tmp_path / "initrd", tmp_path / "store", tmp_path / "kernel"
+    initrd.write_bytes(b"070701" + bytes(9000) + b"end")
+    reference, line = f"oci:{layout}:linux", "console=ttyS0 quiet"
+    words = ["push", reference, "--kernel", str(memtest), "--initrd", str(initrd), "--cmdline", line]
+    assert cloudboot(words) == 0
+    assert cloudboot(["pull", reference, "-o", str(output)]) == 0
+    pulled = {suffix: tmp_path / f"kernel{suffix}" for suffix in ("", ".initrd", ".cmdline")}
+    wanted = {"": memtest.read_bytes(), ".initrd": initrd.read_bytes(), ".cmdline": line.encode()}
+    assert {suffix: path.read_bytes() for suffix, path in pulled.items()} == wanted
+    # The layers are what ORAS fetches from the same folder.
+    oras = judge("oras", "oras")
+    manifest = json.loads(run(oras, "manifest", "fetch", "--oci-layout", f"{layout}:linux"))
+    for layer, content in zip(manifest["layers"], wanted.values(), strict=True):
+        blob = tmp_path / "blob"
+        run(oras, "blob", "fetch", "--oci-layout", "--output", blob, f"{layout}@{layer['digest']}")
+        assert blob.read_bytes() == content
+    assert cloudboot(["pull", reference, "-o", str(output)]) == 5, "the files are there"
+    initrd.write_bytes(b"other")
+    assert cloudboot(["push", reference, "--kernel", str(memtest), "--initrd", str(initrd)]) == 0
+    pulled[".cmdline"].unlink()
+    pulled[""].unlink()
+    assert cloudboot(["pull", reference, "-o", str(output)]) == 5
+    assert not pulled[""].exists(), "one file that is there keeps all of them from being written"
+    assert cloudboot(["pull", reference, "-o", str(output), "--force"]) == 0
+    assert pulled[".initrd"].read_bytes() == b"other"
+    assert not pulled[".cmdline"].exists()
+
+
 def test_a_kernel_that_leaves_its_ram_disk_alone_fails(memtest: Path, tmp_path: Path) -> None:
     initrd, reference = tmp_path / "initrd", f"oci:{tmp_path / 'store'}:memtest"
     initrd.write_bytes(b"070701" + bytes(1000))

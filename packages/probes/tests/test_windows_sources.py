@@ -41,6 +41,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "/Windows/streams.txt": ntfs.File(b"content", streams={"Zone.Identifier": b"[ZoneTransfer]\r\nZoneId=3\r\n"}),
         "/Windows/secret.txt": ntfs.File(b"secret", security="O:SYG:SYD:(A;;FA;;;SY)", attributes=0x6),
         "/Windows/second.exe": ntfs.HardLink("/Windows/System32/ntoskrnl.exe"),
+        "/": ntfs.Directory(mtime_ns=1_650_000_000 * 10**9, created_ns=1_350_000_000 * 10**9, attributes=0x6),
         "/Users/Public": ntfs.Directory(),
         "/Program Files": ntfs.Directory(short_name="PROGRA~1", created_ns=1_500_000_000_123_456_700, mtime_ns=10**18),
         "/Program Files/a long name.txt": ntfs.File(
@@ -102,8 +103,32 @@ def test_a_wim_is_applied_with_all_that_it_has(volume: Path, tmp_path: Path) -> 
     assert first.sha256 == again.sha256
     partition = taken(tmp_path / "first.img", tmp_path / "built.img")
     assert wim_account(partition, tmp_path) == wim_account(volume, tmp_path)
-    with pytest.raises(RecipeError, match="an image that does not exist"):
+    with pytest.raises(RecipeError, match="has no image 7"):
         plan(wim, index=7)
+
+
+def test_one_of_several_images_of_a_wim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of folders of the host, with today's times; names in another case than Windows has them."""
+    wim = tmp_path / "install.wim"
+    files = demonstration.files("amd64")
+    for name in ("one", "two"):
+        for path, entry in files.entries.items():
+            place = tmp_path / name / path.upper()[1:]
+            if entry.size is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(files.read(path) or b"")
+        (tmp_path / name / name).touch()
+        command = "wimappend" if wim.exists() else "wimcapture"
+        run(judge(command, "wimtools"), tmp_path / name, wim, f"Edition {name}")
+    for index, own in ((1, "one"), (2, "two")):
+        image.build(plan(wim, index=index), tmp_path / f"{index}.img")
+        with ntfs.NTFS(taken(tmp_path / f"{index}.img", tmp_path / f"{index}.part")) as built:
+            assert built.exists(f"/{own}")
+            assert built.exists("/Windows/System32/winload.efi")
+            assert built.stat("/").st_mtime_ns // 10**9 == int((tmp_path / own).stat().st_mtime)
+    with pytest.raises(RecipeError) as caught:
+        plan(wim, index=3)
+    assert "1 (Edition one), 2 (Edition two)" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("form", ["vpc", "qcow2"])

@@ -6,6 +6,7 @@ DiskImageError (a cloudboot_base.FormatError)
 +-- UnsupportedContainerError   well-formed, but of a kind that is not read; the hint says what to do
 +-- PartitionError              no partition table, or no partition of a fitting type
     +-- PartitionChoiceError    no partition is named so, or several are (exit code 2)
+    +-- NoPartitionReaderError  no installed package reads partition tables (exit code 2)
 """
 
 from __future__ import annotations
@@ -36,5 +37,11 @@ class PartitionError(DiskImageError):
 
 class PartitionChoiceError(PartitionError):
     """No partition has the name, number, GUID or type asked for, or several have it."""
+
+    exit_code = USAGE
+
+
+class NoPartitionReaderError(PartitionError):
+    """No installed package reads partition tables; the hint names one."""
 
     exit_code = USAGE

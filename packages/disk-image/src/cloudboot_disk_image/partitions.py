@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from cloudboot_base import FormatError, Storage
 
-from .errors import PartitionChoiceError, PartitionError
+from .errors import NoPartitionReaderError, PartitionChoiceError, PartitionError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -97,7 +97,8 @@ def read_partitions(disk: Storage, readers: Iterable[PartitionReader]) -> Partit
     """The table of ``disk``, from the first reader that can read it.
 
     Raises:
-        PartitionError: none can.
+        NoPartitionReaderError: there is no reader.
+        PartitionError: no reader can read it.
     """
     problem: FormatError | None = None
     for reader in readers:
@@ -109,7 +110,7 @@ def read_partitions(disk: Storage, readers: Iterable[PartitionReader]) -> Partit
         raise PartitionError(
             f"no partition table that can be read: {problem}", hint=problem.hint or _NO_TABLE
         ) from problem
-    raise PartitionError("nothing is installed that reads partition tables", hint=_NO_READER)
+    raise NoPartitionReaderError("nothing is installed that reads partition tables", hint=_NO_READER)
 
 
 def choose(partitions: Sequence[Chosen], wanted: str) -> Chosen:
@@ -170,6 +171,7 @@ def locate(
         what: the kind's name, for messages.
 
     Raises:
+        NoPartitionReaderError: a partition is named, and there is no reader.
         PartitionError: no such partition, or no table that any of ``readers`` can read.
     """
     if partition is None and whole(disk):

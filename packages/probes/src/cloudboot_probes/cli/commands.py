@@ -138,7 +138,9 @@ ROOT = Group(
         "image": Group("Build and examine disk images.", _IMAGE),
         "push": Command("Push a disk image as the single layer of an OCI artifact.", arguments.push, "transfer:push"),
         "pull": Command(
-            "Fetch a disk image into a file, which gets its name after it is verified.", arguments.pull, "transfer:pull"
+            "Fetch a disk image or a kernel into a file, which gets its name after it is verified.",
+            arguments.pull,
+            "transfer:pull",
         ),
         "copy": Command(
             "Copy an image to another registry or folder with unchanged digests.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudboot_base import UsageError, new_file
+from cloudboot_base import UsageError, new_file, refuse_existing
 from cloudboot_base.command import OK, counted, printable
 from cloudboot_base.storage import read_file
 from cloudboot_oci_stream import (
@@ -12,6 +14,7 @@ from cloudboot_oci_stream import (
     Policy,
     copy_image,
     fetch_image,
+    fetch_kernel,
     is_kernel,
     kernel_layers,
     open_store,
@@ -20,6 +23,7 @@ from cloudboot_oci_stream import (
     push_kernel,
     resolve,
     resolve_manifest,
+    verify_signature,
 )
 from cloudboot_probes.loader import architecture_of, pe_problems
 from cloudboot_probes.transfer import image_problem, write_sparse
@@ -101,8 +105,12 @@ def _push_kernel(options: argparse.Namespace, reference: Reference, console: Con
 
 
 def pull(options: argparse.Namespace, console: Console) -> int:
-    """Fetch a disk image into a file."""
+    """Fetch a disk image into a file, or a kernel, its RAM disk and its command line into files beside each other."""
     access, deadline, retry = reach(options)
+    store = open_store(options.reference, access)
+    document, manifest = resolve_manifest(store, platform=options.platform, deadline=deadline, retry=retry)
+    if is_kernel(manifest):
+        return _pull_kernel(options, str(replace(store.reference, digest=document.digest)), console)
     with new_file(options.output, force=options.force) as fd:
         loaded = Policy.load(options.policy) if options.policy is not None else None
         with (
@@ -130,6 +138,37 @@ def pull(options: argparse.Namespace, console: Console) -> int:
         console.result(facts)
     else:
         console.print(printable(f"{options.output}: {facts['size']} bytes, {facts['digest']}"))
+    return OK
+
+
+def _pull_kernel(options: argparse.Namespace, pinned: str, console: Console) -> int:
+    access, deadline, retry = reach(options)
+    refuse_existing(options.output, force=options.force)  # before anything is fetched
+    facts: dict[str, object] = {}
+    if options.policy is not None:
+        policy = Policy.load(options.policy)
+        found = verify_signature(options.reference, policy, access=access, deadline=deadline, retry=retry)
+        pinned, facts["verification"] = str(found.reference), found.as_dict()
+    with (
+        console.progress("fetching") as progress,
+        fetch_kernel(pinned, access=access, progress=progress, deadline=deadline, retry=retry) as kernel,
+        ExitStack() as files,
+    ):
+        line = None if kernel.cmdline is None else kernel.cmdline.encode("utf-8", "surrogateescape")
+        parts = {"": kernel.kernel, ".initrd": kernel.initrd, ".cmdline": line}
+        written: dict[str, int] = {}
+        for suffix, content in parts.items():
+            if content is None:
+                continue
+            path = f"{options.output}{suffix}"
+            write_sparse(files.enter_context(new_file(path, force=options.force)), memoryview(content))
+            written[path] = len(content)
+        facts |= {"manifest": kernel.digest, "architecture": kernel.architecture, "files": written}
+    if console.json:
+        console.result(facts)
+    else:
+        for path, size in written.items():
+            console.print(printable(f"{path}: {size} bytes"))
     return OK
 
 

@@ -13,6 +13,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 
 import cloudboot_ntfs as ntfs
+from cloudboot_base.command import printable
 from cloudboot_disk_image import open_disk
 from cloudboot_probes.errors import PackageMissingError, RecipeError
 
@@ -20,7 +21,7 @@ from .files import WindowsFiles, of_host
 from .volumes import find_volume, of_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -53,9 +54,14 @@ def _applied(path: Path, index: int, stack: ExitStack, say: Callable[[str], None
     program = shutil.which("wimapply")
     if program is None:
         raise PackageMissingError("a WIM needs wimlib's wimapply", hint="apt-get install wimtools")
+    images = _wim_images(path)
+    if index not in images:
+        raise RecipeError(f"{path} has no image {index}", hint=f"--index chooses one of {_listed(images)}")
     size = _wim_size(path, index)
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cloudboot-wim-"))
     scratch = os.path.join(folder, "volume.img")
+    if len(images) > 1:
+        say(f"cloudboot: {path} has the images {_listed(images)}; --index chooses one")
     say(f"cloudboot: applying image {index} of {path} to a scratch volume of {size >> 20} MiB")
     ntfs.format(scratch, ntfs.Options(label="scratch"), size=size)
     _run([program, os.fspath(path), str(index), scratch], path)
@@ -66,21 +72,37 @@ def _applied(path: Path, index: int, stack: ExitStack, say: Callable[[str], None
     return volume
 
 
-def _wim_size(path: Path, index: int) -> int:
-    """Bytes of a volume with room for the image: what its files take, and a part for the file system."""
+def _wim_images(path: Path) -> dict[int, str]:
+    """The images of a WIM: names by index."""
     program = shutil.which("wiminfo")
     if program is None:
         raise PackageMissingError("a WIM needs wimlib's wiminfo", hint="apt-get install wimtools")
-    facts = _run([program, os.fspath(path), str(index)], path)
+    found: dict[int, str] = {}
+    index = 0
+    for line in _run([program, os.fspath(path)], path).splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if key == "Index" and value.isdigit():
+            index = int(value)
+            found[index] = ""
+        elif key == "Name" and index:
+            found[index] = value
+    return found
+
+
+def _listed(images: Mapping[int, str]) -> str:
+    return ", ".join(f"{index} ({printable(name)})" if name else str(index) for index, name in images.items())
+
+
+def _wim_size(path: Path, index: int) -> int:
+    """Bytes of a volume with room for the image: what its files take, and a part for the file system."""
+    facts = _run(["wiminfo", os.fspath(path), str(index)], path)
     found = {
         key.strip(): value.strip() for key, _, value in (line.partition(":") for line in facts.splitlines()) if value
     }
     try:
         total, files = int(found["Total Bytes"]), int(found["File Count"]) + int(found["Directory Count"])
     except (KeyError, ValueError):
-        raise RecipeError(
-            f"{path} has no image {index}", hint="wiminfo lists the images; choose one with --index"
-        ) from None
+        raise RecipeError(f"{path}: wiminfo does not tell the size of image {index}") from None
     needed = total + files * (4096 + 1536) + (64 << 20)
     return -(-(needed + needed // 10) >> 20) << 20
 

@@ -18,6 +18,7 @@ from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.manifest import ManifestEntry
 from cloudboot_uefi_host.volumes import OpenFileStorage
+from cloudboot_vfs import DirEntry
 
 from .files import WindowsFiles
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
     from cloudboot_ntfs.builder.source import Member
     from cloudboot_ntfs.reader.entry import Reparse
-    from cloudboot_vfs import DirEntry, Stat
+    from cloudboot_vfs import Stat
 
 _PIECE: Final = 1 << 20
 #: Bytes of a data stream that are kept in memory at most.
@@ -81,8 +82,11 @@ def of_volume(volume: ntfs.NTFS) -> WindowsFiles:
         RecipeError: a file whose content is encrypted or elsewhere.
         NtfsError: the volume is damaged.
     """
-    members: dict[str, Member] = {"/": ntfs.Directory(security=volume.sddl("/") or None)}
-    moment = volume.stat("/").st_mtime_ns // 10**9
+    facts = volume.stat("/")
+    members: dict[str, Member] = {
+        "/": ntfs.Directory(**_common(volume, DirEntry("", "/", facts.st_ino, stat.S_IFDIR), facts))
+    }
+    moment = facts.st_mtime_ns // 10**9
     entries = {"/": ManifestEntry("/", stat.S_IFDIR | 0o755, 0, 0, moment)}
     first: dict[int, str] = {}
     for _, folders, files in volume.walk():
