@@ -28,6 +28,7 @@ from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_orac
 
 from .guest import add_guest_harvest
 from .judging import add_audio_options, add_judging
+from .keys import add_keys
 from .options import add_run_options, count_argument, open_script, open_wad, tics
 
 if TYPE_CHECKING:
@@ -279,6 +280,7 @@ def program() -> Program:
     add_guest_harvest(made)
     _add_verify(made)
     add_judging(made)
+    add_keys(made)
     _add_oracles(made)
     _add_comparisons(made)
     _add_play(made)

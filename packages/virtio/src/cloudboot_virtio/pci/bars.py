@@ -61,8 +61,9 @@ def place_bars(config: ConfigSpace, function: int, window: Window) -> dict[int, 
         config.write(function, offset, 4, _ALL_ONES)
         low = config.read(function, offset, 4)
         if low == 0 or low & 1:
-            config.write(function, offset, 4, 0)
-            index += 1
+            if low:
+                config.write(function, offset, 4, 0)
+            index += 1  # where there is no BAR, the register is 0 whatever is written
             continue
         is_64_bit = low & 0b110 == 0b100
         mask = low & ~0xF

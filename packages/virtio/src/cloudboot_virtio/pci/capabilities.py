@@ -53,8 +53,9 @@ def find_structures(config: ConfigSpace, function: int, bars: Mapping[int, Bar])
             raise TransportError(f"capability {at:#x} of function {function:#x} repeats or lies outside")
         seen.add(at)
         first = config.read(function, at, 4)
-        if first & 0xFF == _VENDOR_SPECIFIC and at + virtio_pci_cap.SIZE <= _END:
-            kind, structure = _structure(config, function, at, bars)
+        known = first & 0xFF == _VENDOR_SPECIFIC and first >> 24 in set(CfgType)  # cfg_type is its last byte
+        if known and at + virtio_pci_cap.SIZE <= _END:
+            kind, structure = _structure(config, function, at, first, bars)
             if kind is not None and structure is not None:
                 found.setdefault(kind, structure)
         at = first >> 8 & 0xFC
@@ -65,9 +66,9 @@ def find_structures(config: ConfigSpace, function: int, bars: Mapping[int, Bar])
 
 
 def _structure(
-    config: ConfigSpace, function: int, at: int, bars: Mapping[int, Bar]
+    config: ConfigSpace, function: int, at: int, first: int, bars: Mapping[int, Bar]
 ) -> tuple[CfgType | None, Structure | None]:
-    words = (config.read(function, at + offset, 4) for offset in (0, 4, 8, 12))
+    words = (first, *(config.read(function, at + offset, 4) for offset in (4, 8, 12)))
     record = virtio_pci_cap.unpack_from(b"".join(word.to_bytes(4, "little") for word in words))
     if record.cfg_type not in set(CfgType) or record.bar not in bars:
         return None, None

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .capabilities import Structure
 
 _OFFSETS: Final = virtio_pci_common_cfg.LAYOUT.offsets
-_NO_VECTOR: Final = 0xFFFF
 _RESET_SECONDS: Final = 5.0
 _GENERATION_TRIES: Final = 100
 #: While a queue waits, the status is read this often (seconds): NEEDS_RESET ends the wait.
@@ -103,15 +102,18 @@ class PciTransport:
         if largest == 0:
             raise TransportError(f"the device has no queue {index}")
         ring = make_ring(self.memory, min(size or largest, largest), self.features)
-        queue = Virtqueue(index, ring, self._enable(index, ring), self._healthy)
+        queue = Virtqueue(index, ring, self._enable(index, ring, largest), self._healthy)
         self.queues[index] = queue
         self._rings[index] = ring
         return queue
 
-    def _enable(self, index: int, ring: SplitRing | PackedRing) -> Callable[[], None]:
-        """Tell the device where the selected queue is; its doorbell."""
-        self._write("queue_size", 2, ring.size)
-        self._write("queue_msix_vector", 2, _NO_VECTOR)
+    def _enable(self, index: int, ring: SplitRing | PackedRing, largest: int | None = None) -> Callable[[], None]:
+        """Tell the device where the selected queue is; its doorbell.
+
+        The queue's interrupt vector is not written: MSI-X is never enabled, so the device has none to use.
+        """
+        if ring.size != largest:  # after a reset the register holds the largest size (4.1.4.3)
+            self._write("queue_size", 2, ring.size)
         addresses = ring.addresses
         for field, address in (
             ("queue_desc", addresses.descriptors),
