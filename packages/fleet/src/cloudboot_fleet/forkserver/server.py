@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudboot_base import Error
 from cloudboot_fleet.matrix.cells import Limits
 from cloudboot_fleet.matrix.kinds import KINDS
 
@@ -98,8 +99,10 @@ class Server:
 
     def _start(self, request: dict[str, Any]) -> None:
         cell = request["cell"]
-        with contextlib.suppress(ImportError):  # the child says so: its own import fails as well
-            importlib.import_module(KINDS[cell["kind"]].runs.partition(":")[0])
+        with contextlib.suppress(ImportError, Error):  # the child says so: it fails in the same way
+            module = importlib.import_module(KINDS[cell["kind"]].runs.partition(":")[0])
+            if (prepare := getattr(module, "prepare", None)) is not None:
+                prepare(cell["inputs"])
         gc.freeze()
         limits = Limits(**cell["limits"])
         pid = os.fork()
