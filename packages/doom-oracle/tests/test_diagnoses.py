@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from cloudboot_base import Gate, Stage, UsageError, Verdict
-from cloudboot_doom_oracle import CDoomEngine, Harvest, Oracle, OracleError, Script, Wad, parse_script, read_oracle
+from cloudboot_doom_oracle import (
+    CDoomEngine,
+    Harvest,
+    Oracle,
+    OracleError,
+    Script,
+    SoundEvent,
+    Wad,
+    parse_script,
+    read_oracle,
+)
+from cloudboot_doom_oracle.audio import Wav, mix, wav_bytes
 from cloudboot_doom_oracle.commands.main import main
 from cloudboot_doom_oracle.engine import RandomState
 from cloudboot_doom_oracle.gates import DIAGNOSES, GUEST_STAGES, Context, run_gates
@@ -212,3 +223,43 @@ def test_the_table_of_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert table["ctrl"] == (29, 0xE0, 0xA3)
     assert main(["keys"]) == 0
     assert "down         108  0x51       0xaf\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "tic"),
+    [
+        (lambda body: bytes(4) + body, 0),  # a frame late
+        (lambda body: body[4:] + bytes(4), 0),  # a frame lost
+        (lambda body: body[: 1260 * 100 + 2], 100),  # an early stop
+        (lambda body: body[: 1260 * 50] + bytes([body[1260 * 50] ^ 1]) + body[1260 * 50 + 1 :], 50),
+        (lambda body: body + b"\x01\x00", None),  # sound behind the end
+    ],
+)
+def test_every_sample_counts(
+    oracle: Oracle,
+    wad: Wad,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[bytes], bytes],
+    tic: int,
+) -> None:
+    """Gate C-2 of what a sound card would have recorded; the real one passes in the tests with a machine."""
+    noise = np.random.default_rng(3).integers(1, 9999, (315 * 160, 2), dtype=np.int16)
+    exact = Wav(11025, noise)
+    monkeypatch.setattr(type(oracle), "exact_sound", property(lambda _: exact))
+
+    def judge(recorded: bytes) -> Gate:
+        file = wav_bytes(recorded, 11025)
+        monkeypatch.setattr("cloudboot_doom_oracle.gates.guest.play_through_sound", lambda *_: file)
+        return next(iter(run_gates(GUEST_STAGES[2], (), Context(oracle, wad, script))))
+
+    assert judge(noise.tobytes()).verdict is Verdict.PASS
+    gate = judge(change(noise.tobytes()))
+    assert gate.verdict is Verdict.FAIL
+    assert kind_of(gate) == "sound-samples"
+    assert gate.evidence.get("first_difference_at_tic") == tic
+
+
+def test_a_sound_begins_with_its_tic(wad: Wad) -> None:
+    samples = np.frombuffer(mix(wad, [SoundEvent(3, "play", "DSPISTOL", 0, 127, 127)], 10), "<i2").reshape(10, -1)
+    assert [bool(tic.any()) for tic in samples[:5]] == [False, False, False, True, True]

@@ -113,6 +113,25 @@ def test_readers_find_names_in_a_tree_of_three_levels(tmp_path: Path) -> None:
         assert theirs.mft.get(f"{long[77]}/file").open().read() == long[77].encode()
 
 
+@pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_names_created_one_by_one_in_one_directory(count: int, tmp_path: Path) -> None:
+    """Each a complete operation, in no order; every judge finds all of them."""
+    image = tmp_path / "image"
+    ntfs.format(image, size=max(16 << 20, count * 2048))
+    names = [f"a file of many {number * 7919 % count:06}" for number in range(count)]
+    with ntfs.WritableNTFS(image, timestamp_ns=MOMENT) as volume:
+        volume.mkdir("/d")
+        for each in names:
+            volume.write_file(f"/d/{each}", each.encode())
+    assert ntfs.check(image) == []
+    with mounted(image, "ro") as folder:
+        assert set(os.listdir(folder / "d")) == set(names)
+        for each in names[:: count // 50]:
+            assert (folder / "d" / each).read_bytes() == each.encode()
+    listed = run(judge("fls", "sleuthkit"), "-u", "-r", "-p", image).splitlines()
+    assert {line.split("\t")[1] for line in listed if "\td/" in line} == {f"d/{each}" for each in names}
+
+
 def test_short_names(tmp_path: Path) -> None:
     image = ntfs3g_volume(tmp_path / "image", 16 << 20)
     with ntfs.WritableNTFS(image, timestamp_ns=MOMENT, short_names=True) as volume:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_virtio import DmaMemory, Feature, GpuDriver, NegotiationError, PciTransport, TransportError
+from cloudboot_virtio import (
+    Chain,
+    DmaMemory,
+    Feature,
+    GpuDriver,
+    NeedsResetError,
+    NegotiationError,
+    PciTransport,
+    TransportError,
+)
 from cloudboot_virtio.layout.records import virtio_pci_cap, virtio_pci_common_cfg
 from cloudboot_virtio.pci.bars import Bar, Window, place_bars
 from cloudboot_virtio.pci.capabilities import CfgType, Structure, find_structures
@@ -197,3 +206,20 @@ def test_a_resized_display_is_noticed() -> None:
     assert [(mode.width, mode.height) for mode in gpu.modes()] == [(800, 600)]
     model.events = 0
     assert not gpu.resized()
+
+
+def test_a_device_that_asks_for_a_reset_ends_a_wait() -> None:
+    device = transport(Registers({"queue_size": 4, "device_status": 0x40}))
+    queue = device.queue(0)
+    queue.submit(Chain([], [device.memory.allocate(8)]))
+    queue.kick()
+    with pytest.raises(NeedsResetError):
+        queue.wait(30)
+
+
+@pytest.mark.parametrize("still", ["queue_enable", "queue_reset"])
+def test_a_queue_that_the_device_still_uses_is_not_let_go(still: str) -> None:
+    bus = Registers({"queue_size": 4, "device_status": 15, still: 1})
+    assert not transport(bus).let_go(0)
+    bus.values[OFFSETS[still]] = 0
+    assert transport(bus).let_go(0)

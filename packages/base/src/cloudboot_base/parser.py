@@ -1,4 +1,4 @@
-"""The arguments of one command: :mod:`argparse` with the conventions of :mod:`.program`."""
+"""The arguments of one command: :mod:`argparse` with the conventions of :mod:`cloudboot_base.program`."""
 
 from __future__ import annotations
 

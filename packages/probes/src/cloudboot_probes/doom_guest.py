@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from . import debian, linux
 from .cpio import initramfs
 from .errors import PackageMissingError
@@ -189,7 +187,7 @@ class Play:
         self._machine = machine
         machine.expect(b"cloudboot: display", _START_SECONDS, awaited="the guest's X server")
         deadline = time.monotonic() + _START_SECONDS
-        while not np.any(canvas_of(read_ppm(machine.screendump("ppm"), "screendump"))):
+        while not canvas_of(read_ppm(machine.screendump("ppm"), "screendump")).any():
             if time.monotonic() > deadline:
                 text = machine.transcript.text.decode("utf-8", "replace")
                 raise ExpectTimeoutError("a picture of the game", seconds=_START_SECONDS, tail=text)

@@ -39,7 +39,8 @@ def local_cluster(workers: int, resources: Mapping[str, float], folder: Path) ->
 
     level = logging.ERROR if os.environ.get("CLOUDBOOT_FLEET_LOG") else logging.CRITICAL
     with (
-        dask.config.set(CONFIG),
+        # A nanny whose new worker does not reach the scheduler in time starts no other one; a busy machine is slow.
+        dask.config.set({**CONFIG, "distributed.comm.timeouts.connect": "180s"}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
