@@ -337,3 +337,18 @@ def test_a_failed_removal_of_several_protocols_leaves_all_of_them(firmware: Firm
     assert status == Status.INVALID_PARAMETER
     assert firmware.handles.pointer(handle, MINE) == 0x1000
     assert firmware.handles.pointer(handle, OTHER) == 0x2000
+
+
+def test_exit_data_reach_the_one_that_started_the_image(firmware: Firmware) -> None:
+    # sub rsp, 0x28; mov rax, [rdx+0x60]; mov edx, 21; mov r8d, 6; lea r9, [rip+6]; call [rax+216] (Exit); then u"no"
+    code = bytes.fromhex("4883ec28 488b4260 ba15000000 41b806000000 4c8d0d06000000 ff90d8000000".replace(" ", ""))
+    program = pe_image("amd64", code + "no\0".encode("utf-16-le"))
+    image = firmware.images.load(program, END, parent=firmware.handle)
+    size, data = firmware.allocator.place(bytes(8)), firmware.allocator.place(bytes(8))
+    assert service(firmware, "StartImage", image.handle, size, data) == 21
+    assert firmware.memory.u64(size) == 6
+    assert firmware.memory.text(firmware.memory.u64(data)) == "no"
+    assert service(firmware, "FreePool", firmware.memory.u64(data)) == Status.SUCCESS
+    again = firmware.images.load(program, END, parent=firmware.handle)
+    outcome = start(firmware, again)
+    assert (outcome.status, outcome.data) == (21, "no")
