@@ -39,13 +39,7 @@ def program() -> Program:
 
     def reader(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = command(name, main, purpose)
-        added.add_argument(
-            "--partition",
-            metavar="NUMBER|NAME|TYPE",
-            help="The partition (default: the first of a type that holds NTFS).",
-        )
-        added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-        added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
+        _add_place(added)
         return added
 
     added = command("format", build.format_command, "Make an empty volume.")
@@ -78,11 +72,15 @@ def program() -> Program:
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
     reader("usn", reading.usn, "List the records of the change journal ($UsnJrnl).")
 
-    added = command(
+    def writer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
+        added = program.command(name, main, purpose)
+        added.add_argument("image", metavar="IMAGE", help="A volume or a raw disk image, changed in place.")
+        _add_place(added)
+        return added
+
+    added = writer(
         "repair", repair.repair_command, "Repair what an interrupted change left behind; refuse any other damage."
     )
-    added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-    added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
     added.add_argument(
         "-n",
         "--dry-run",
@@ -91,9 +89,7 @@ def program() -> Program:
     )
 
     def changer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
-        added = command(name, main, purpose)
-        added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-        added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
+        added = writer(name, main, purpose)
         added.add_argument(
             "--timestamp", type=whole_argument, metavar="SECONDS",
             help="Time of the change, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else now).",
@@ -121,6 +117,16 @@ def program() -> Program:
     added.add_argument("path", metavar="PATH", help="The new name.")
     added.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
     return program
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--partition",
+        metavar="NUMBER|NAME|TYPE",
+        help="The partition (default: the first of a type that holds NTFS).",
+    )
+    parser.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
+    parser.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
