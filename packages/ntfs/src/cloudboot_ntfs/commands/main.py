@@ -45,7 +45,9 @@ def program() -> Program:
     added = command("format", build.format_command, "Make an empty volume.")
     _add_layout(added)
     added = command("build", build.build_command, "Make a volume with the content of a folder or a tar archive.")
-    added.add_argument("source", metavar="SOURCE", help="Folder, or tar archive (compressed or not).")
+    added.add_argument(
+        "source", metavar="SOURCE", help="A folder, a tar archive (compressed or not), or - for an archive on stdin."
+    )
     _add_layout(added)
 
     added = reader("ls", reading.ls, "List a directory.")

@@ -12,7 +12,7 @@ from cloudboot_base import new_file
 from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printable
 from cloudboot_disk_image import InstalledReaders, open_partition
 from cloudboot_ntfs.checker import check
-from cloudboot_ntfs.exporter import copy_out, write_tar
+from cloudboot_ntfs.exporter import copy_out
 from cloudboot_ntfs.reader.logfile import LogState
 from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
@@ -135,6 +135,8 @@ def get(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """``export``."""
+    from cloudboot_vfs.tar import write_tar  # brings tarfile
+
     with _volume(options) as volume:
         if options.output == "-":
             write_tar(volume, sys.stdout.buffer, options.path)
