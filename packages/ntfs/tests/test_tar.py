@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import cloudboot_ntfs as ntfs
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.build import Built
+from cloudboot_ntfs.builder.source import Member
 from cloudboot_ntfs.commands import main
 from cloudboot_ntfs.testing import mounted, ntfsfix, pattern
 from cloudboot_vfs.testing_tar import AGREED, END, SPARSE, SPARSE_10, STUB, directory, header, member, padded, pax
@@ -43,7 +45,7 @@ def facts_of(folder: Path) -> Facts:
 def made(tmp_path: Path, data: bytes) -> tuple[Facts, Built]:
     """What ntfs-3g reads of a volume made of an archive."""
     (tmp_path / "a.tar").write_bytes(data)
-    built = ntfs.build(tmp_path / "image", tmp_path / "a.tar")
+    built = ntfs.build(tmp_path / "image", tmp_path / "a.tar", force=True)
     assert ntfs.check(tmp_path / "image") == []
     with mounted(tmp_path / "image", "ro") as folder:
         facts = facts_of(folder)
@@ -227,3 +229,32 @@ def test_other_archives_are_named(form: str, tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr().err
     assert {"newc": "a cpio archive", "iso9660": "an ISO 9660 image", "zip": "zip"}[form] in said
     assert "unpack it first" in said
+
+
+def test_an_export_has_the_data_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As extended attributes of the namespace ``user``, which make the same volume again."""
+    streams = {"s": b"a\x00\xff=b", "x=y": b"hello", "large": bytes(70_000)}
+    tree: dict[str, Member] = {
+        "/d": ntfs.Directory(streams={"of": b"d"}),
+        "/d/a": ntfs.File(b"1", streams=streams),
+        "/b": ntfs.HardLink("/d/a"),
+    }
+    ntfs.build(tmp_path / "image", tree)
+    archive = tmp_path / "a.tar"
+    assert main(["export", str(tmp_path / "image"), str(archive)]) == 0
+    assert "left out after 65536 bytes: /b:large" in capsys.readouterr().err
+    listed = run(judge("tar", "tar"), "--xattrs", "-tvvf", archive)
+    assert "x: 5 user.s\n" in listed
+    assert "x: 1 user.of\n" in listed
+    with tarfile.open(archive, errors="surrogateescape") as made_again:
+        records = made_again.getmember("b").pax_headers
+        assert records["SCHILY.xattr.user.s"].encode("utf-8", "surrogateescape") == streams["s"]
+        assert made_again.getmember("d/a").linkname == "b"
+    facts, built = made(tmp_path, archive.read_bytes())
+    assert built.notices == ()
+    assert content(facts) == {"b": b"1", "d/a": b"1"}
+    with mounted(tmp_path / "image", "ro") as folder:
+        assert {name: (folder / f"d/a:{name}").read_bytes() for name in ("s", "x=y")} == {
+            name: streams[name] for name in ("s", "x=y")
+        }
+        assert (folder / "d:of").read_bytes() == b"d"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import string
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from .errors import SourceError
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 _SELINUX = b"RHT.security.selinux"  # as GNU tar writes the label beside its extended attribute
 _SCHILY, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."
+_SAFE = string.punctuation.replace("=", "").replace("%", "")
+_PLAIN = frozenset(string.ascii_letters + string.digits + _SAFE)
+
+
+def headers_of(attributes: Mapping[str, bytes]) -> dict[str, str]:
+    """The pax headers of attributes by their full names, values as :mod:`tarfile` wants them (surrogate escapes)."""
+    found: dict[str, str] = {}
+    for name, value in attributes.items():
+        if _PLAIN.issuperset(name):
+            found[_SCHILY + name] = value.decode("utf-8", "surrogateescape")
+        else:
+            quoted = quote_from_bytes(name.encode("utf-8", "surrogateescape"), safe=_SAFE)
+            found[_LIBARCHIVE + quoted] = base64.b64encode(value).decode().rstrip("=")
+    return found
 
 
 def attributes_of(records: Mapping[bytes, bytes], member: str) -> dict[str, bytes]:

@@ -8,40 +8,50 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from .errors import SourceError
+from .paxattr import headers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
     from .entry import DirEntry
     from .protocol import FileSystem
 
 
-def write_tar(volume: FileSystem, target: BinaryIO, top: str = "/") -> int:
+def write_tar(
+    volume: FileSystem,
+    target: BinaryIO,
+    top: str = "/",
+    *,
+    attributes: Callable[[DirEntry], Mapping[str, bytes]] | None = None,
+) -> int:
     """Write the tree below ``top`` as a pax archive, each directory sorted by name; gives the number of members.
 
-    Modes, times, symbolic and hard links are kept, owners are root. The same volume gives the same bytes.
+    Modes, times, symbolic and hard links are kept, owners are root. ``attributes`` gives the extended attributes of an
+    entry by their full names. The same volume gives the same bytes.
 
     Raises:
-        SourceError: a name that is not Unicode.
+        SourceError: a name or a target that is not Unicode.
         FormatError: the file system is damaged.
         OSError: the host refuses.
     """
     known: dict[int, str] = {}
     count, prefix = 0, None
-    with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(
+        fileobj=target, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         for folder, below, others in volume.walk(top):
             prefix = folder.rstrip("/") + "/" if prefix is None else prefix
             for entry in sorted([*below, *others], key=lambda each: each.name):
-                _add(archive, volume, entry, entry.path[len(prefix) :], known)
+                member = _member(volume, entry, entry.path[len(prefix) :], known)
+                if attributes is not None and member.type != tarfile.LNKTYPE:
+                    member.pax_headers = {**member.pax_headers, **headers_of(attributes(entry))}
+                _add(archive, volume, entry, member)
                 count += 1
     return count
 
 
-def _add(archive: tarfile.TarFile, volume: FileSystem, entry: DirEntry, name: str, known: dict[int, str]) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise SourceError("a name that is not Unicode", member=ascii(name)) from None
+def _member(volume: FileSystem, entry: DirEntry, name: str, known: dict[int, str]) -> tarfile.TarInfo:
     status = volume.stat_inode(entry.inode)
     member = tarfile.TarInfo(name)
     member.mode = stat.S_IMODE(status.st_mode)
@@ -59,8 +69,18 @@ def _add(archive: tarfile.TarFile, volume: FileSystem, entry: DirEntry, name: st
         member.type, member.linkname = tarfile.LNKTYPE, known[entry.inode]
     else:
         known[entry.inode] = name
-        with volume.open_file(entry.path) as file:
-            member.size = file.size
-            archive.addfile(member, io.BufferedReader(file, 1 << 20))  # type: ignore[type-var] # it is a RawIOBase
+    for text, what in ((name, "name"), (member.linkname, "target")):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SourceError(f"a {what} that is not Unicode", member=ascii(name)) from None
+    return member
+
+
+def _add(archive: tarfile.TarFile, volume: FileSystem, entry: DirEntry, member: tarfile.TarInfo) -> None:
+    if member.type != tarfile.REGTYPE:
+        archive.addfile(member)
         return
-    archive.addfile(member)
+    with volume.open_file(entry.path) as file:
+        member.size = file.size
+        archive.addfile(member, io.BufferedReader(file, 1 << 20))  # type: ignore[type-var] # it is a RawIOBase

@@ -16,6 +16,7 @@ from cloudboot_ntfs.exporter import copy_out
 from cloudboot_ntfs.reader.logfile import LogState
 from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
+from cloudboot_vfs.notices import Notices
 
 if TYPE_CHECKING:
     import argparse
@@ -135,17 +136,23 @@ def get(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """``export``."""
-    from cloudboot_vfs.tar import write_tar  # brings tarfile
+    from cloudboot_ntfs.exporter.tar import write_tar  # brings tarfile
+
+    notices = Notices()
 
     with _volume(options) as volume:
         if options.output == "-":
-            write_tar(volume, sys.stdout.buffer, options.path)
+            count = write_tar(volume, sys.stdout.buffer, options.path, notices)
             sys.stdout.buffer.flush()
-            return OK
-        with new_file(options.output, force=options.force) as fd, open(os.dup(fd), "wb") as file:
-            count = write_tar(volume, file, options.path)
+        else:
+            with new_file(options.output, force=options.force) as fd, open(os.dup(fd), "wb") as file:
+                count = write_tar(volume, file, options.path, notices)
+    for notice in notices.lines():
+        print(f"cloudboot-ntfs: notice: {printable(notice)}", file=sys.stderr)
+    if options.output == "-":
+        return OK
     if options.json:
-        print_json({"members": count})
+        print_json({"members": count, "notices": notices.lines()})
     else:
         print(counted(count, "member"))
     return OK

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import string
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes
 
 from cloudboot_ufs2.errors import PathError, SourceError
 from cloudboot_ufs2.layout.constants import UFS_NXADDR
@@ -13,27 +10,10 @@ from cloudboot_ufs2.reader.extattr import NAMESPACES, area_size, attribute_of
 from cloudboot_vfs.paxattr import attributes_of as stated_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from cloudboot_ufs2.reader.extattr import Attribute
     from cloudboot_vfs.notices import Notices
-
-_SCHILY, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."
-_SAFE = string.punctuation.replace("=", "").replace("%", "")
-_PLAIN = frozenset(string.ascii_letters + string.digits + _SAFE)
-
-
-def headers_of(attributes: Iterable[Attribute]) -> dict[str, str]:
-    """The pax headers that hold ``attributes``, values as :mod:`tarfile` wants them (surrogate escapes)."""
-    found: dict[str, str] = {}
-    for attribute in attributes:
-        name = attribute.full_name
-        if _PLAIN.issuperset(name):
-            found[_SCHILY + name] = attribute.value.decode("utf-8", "surrogateescape")
-        else:
-            quoted = quote_from_bytes(name.encode("utf-8", "surrogateescape"), safe=_SAFE)
-            found[_LIBARCHIVE + quoted] = base64.b64encode(attribute.value).decode().rstrip("=")
-    return found
 
 
 def attributes_of(records: Mapping[bytes, bytes], member: str, notices: Notices) -> tuple[Attribute, ...]:

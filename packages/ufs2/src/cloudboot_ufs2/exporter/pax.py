@@ -8,8 +8,8 @@ import tarfile
 from typing import IO, TYPE_CHECKING
 
 from cloudboot_ufs2 import errors
-from cloudboot_ufs2.builder.paxattr import headers_of
 from cloudboot_ufs2.layout.fileflags import flags_text
+from cloudboot_vfs.paxattr import headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class PaxArchive:
         if flags := flags_text(status.st_flags):
             info.pax_headers = {**info.pax_headers, "SCHILY.fflags": flags}
         if attributes := self._volume.inode_attributes(item.inode):
-            info.pax_headers = {**info.pax_headers, **headers_of(attributes)}
+            info.pax_headers = {**info.pax_headers, **headers_of({each.full_name: each.value for each in attributes})}
         if stat.S_ISDIR(status.st_mode):
             info.type = tarfile.DIRTYPE
         elif stat.S_ISLNK(status.st_mode):
