@@ -94,6 +94,38 @@ def test_format_inside_a_disk(tmp_path: Path, ntfs: Command) -> None:
     assert ntfs("format", tmp_path / "new", code=2)
 
 
+def test_a_partition_of_a_disk_is_changed(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    """The other partitions keep every byte; ntfs-3g reads the one that was changed."""
+    basic = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
+    disk, part = tmp_path / "disk", tmp_path / "part"
+    disk.write_bytes(pattern(72 << 20))
+    parts = [
+        f"start={start}, size=65536, type={basic}, name={name}" for start, name in ((2048, "first"), (67584, "second"))
+    ]
+    run(judge("sfdisk", "fdisk"), disk, stdin="\n".join(["label: gpt", *parts, ""]).encode())
+    for start in ("1M", "33M"):
+        ntfs("format", disk, "--offset", start, "--size", "32M", "--force")
+    before = disk.read_bytes()
+    ntfs("put", disk, folder / "note.txt", "/note.txt", "--partition", "second")
+    ntfs("mkdir", disk, "/dir", "--partition", "2")
+    ntfs("mv", disk, "/note.txt", "/dir", "--partition", "2")
+    ntfs("ln", disk, "/dir/note.txt", "/hard", "--partition", "2")
+    ntfs("put", disk, folder, "/in", "--partition", "2")
+    ntfs("rm", disk, "-r", "/in/Windows", "--partition", "2")
+    assert ntfs("repair", disk, "--partition", "2") == "clean\n"
+    assert "no partition is named so" in ntfs("rm", disk, "/hard", "--partition", "third", code=2)
+    after = disk.read_bytes()
+    assert (after[: 33 << 20], after[65 << 20 :]) == (before[: 33 << 20], before[65 << 20 :])
+    part.write_bytes(after[33 << 20 : 65 << 20])
+    assert "processed successfully" in ntfsfix(part)
+    with mounted(part, "ro") as inside:
+        assert (inside / "dir/note.txt").read_text() == "hello"
+        assert (inside / "hard").stat().st_nlink == 2
+        assert sorted(path.name for path in (inside / "in").iterdir()) == ["link", "note.txt", "same.txt"]
+    ntfs("mkdir", disk, "/found")  # in the first partition of a type that holds NTFS
+    assert "/found" in ntfs("ls", disk, "--partition", "1")
+
+
 def test_check_fails_where_something_is_wrong(folder: Path, tmp_path: Path, ntfs: Command) -> None:
     image = tmp_path / "image"
     ntfs("build", image, folder)

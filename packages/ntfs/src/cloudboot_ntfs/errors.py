@@ -41,7 +41,7 @@ cloudboot_base.FormatError
     +-- RepairRefusedError      damage that is not repaired
     +-- OptionError             an option that cannot be met (also a ValueError)
     +-- NoSpaceError            what is to be stored does not fit (also an OSError, ENOSPC)
-    +-- SourceError             a member of the tree or archive that cannot be stored
+    +-- SourceError             a member of the tree or archive that cannot be stored (also cloudboot_vfs')
         +-- SourceChangedError  a file that changed while it was read
 """
 
@@ -273,12 +273,8 @@ class NoSpaceError(NtfsError, OSError):
         self.available = available
 
 
-class SourceError(NtfsError):
+class SourceError(NtfsError, vfs.SourceError):
     """A member of the tree or archive cannot be stored; ``member`` names it."""
-
-    def __init__(self, message: str, *, member: str, expected: object = None, actual: object = None) -> None:
-        super().__init__(f"{member}: {message}", expected=expected, actual=actual)
-        self.member = member
 
 
 class SourceChangedError(SourceError):

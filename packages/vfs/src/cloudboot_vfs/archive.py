@@ -6,8 +6,10 @@ out before it is filled.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
+import itertools
 import os
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -122,7 +124,10 @@ class MemberStorage:
         if offset < 0 or end > self.size:
             raise TruncatedError("the read passes the end of the file", offset=offset, expected=len(view))
         at = offset
-        for start, length, place in self._parts:
+        first = max(0, bisect.bisect_right(self._parts, offset, key=lambda part: part[0]) - 1)
+        for start, length, place in itertools.islice(self._parts, first, None):
+            if start >= end:
+                break
             low, high = max(at, start), min(end, start + length)
             if low < high:
                 view[at - offset : low - offset] = bytes(low - at)

@@ -195,7 +195,7 @@ class TarReader:
         target = records.get(b"linkpath") or long.get(b"K") or _text(header, 157, 100)
         mtime_ns = self._number(header, 136, 12, "mtime", member) * 1_000_000_000
         if b"mtime" in records:
-            mtime_ns = _time_ns(records, b"mtime", member)
+            mtime_ns = pax_time(records, b"mtime", member)
         owners = [
             _decimal(records, key, member) if key in records else self._number(header, at, 8, key.decode(), member)
             for key, at in ((b"uid", 108), (b"gid", 116))
@@ -426,8 +426,12 @@ def _decimal(records: Records, key: bytes, member: str) -> int:
     return _digits(records[key], key.decode(), member)
 
 
-def _time_ns(records: Records, key: bytes, member: str) -> int:
-    """A time in nanoseconds; a float would round it."""
+def pax_time(records: Mapping[bytes, bytes], key: bytes, member: str) -> int:
+    """The time that a pax record states, in nanoseconds since 1970; a float would round it.
+
+    Raises:
+        SourceError: the value is not a time.
+    """
     match = _DECIMAL.match(records[key])
     if match is None or len(match[2]) > 40:
         raise SourceError("not a time", member=member, actual=f"{key.decode()} {shown(records[key]) or 'empty'}")

@@ -14,16 +14,17 @@ from cloudboot_ntfs.errors import NoSpaceError
 from cloudboot_ntfs.layout import boot
 from cloudboot_ntfs.layout.constants import FIRST_USER_RECORD, SYSTEM_NAMES, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.times import from_unix_ns
+from cloudboot_vfs.notices import Notices
 
 from . import options as layout_options
 from . import system
 from .content import MemoryContent
+from .opening import opened_tree
 from .options import MIN_SIZE, Options
 from .placement import Allocator, Placed, contiguous
 from .plan import FIRST_RECORD, Item, Plan, standard_information
 from .record import Packed, fits, pack, spread
 from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
-from .source import opened_tree
 
 if TYPE_CHECKING:
     import contextlib
@@ -49,6 +50,7 @@ class Built:
     files: int  #: files and directories of the tree
     used: int  #: from the start of the volume to the end of what is in use
     foreign: tuple[str, ...] = ()  #: paths of the tree with names that Windows' own interface cannot open
+    notices: tuple[str, ...] = ()  #: what was left out of an archive, or done otherwise than it says
 
 
 def format(  # noqa: A001 -- the usual word
@@ -89,7 +91,8 @@ def build(
     """
     options = options or Options()
     layout_options.check(options)
-    with _opened(tree, options) as opened:
+    notices = Notices()
+    with _opened(tree, options, notices) as opened:
         root, foreign = opened.root, tuple(opened.foreign)
         if isinstance(target, str | os.PathLike):
             if size is None:
@@ -99,7 +102,7 @@ def build(
                 built = _Volume(root, dataclasses.replace(options, fresh=True), size).write(storage, progress)
         else:
             built = _Volume(root, options, target.size).write(target, progress)
-        return dataclasses.replace(built, foreign=foreign)
+        return dataclasses.replace(built, foreign=foreign, notices=tuple(notices.lines()))
 
 
 def required_size(tree: Tree, options: Options | None = None) -> int:
@@ -110,8 +113,10 @@ def required_size(tree: Tree, options: Options | None = None) -> int:
         return _needed(opened.root, options)
 
 
-def _opened(tree: Tree, options: Options) -> contextlib.AbstractContextManager[TreeBuilder]:
-    return opened_tree(tree, case_sensitive=options.case_sensitive, windows_names=options.windows_names)
+def _opened(
+    tree: Tree, options: Options, notices: Notices | None = None
+) -> contextlib.AbstractContextManager[TreeBuilder]:
+    return opened_tree(tree, notices, case_sensitive=options.case_sensitive, windows_names=options.windows_names)
 
 
 def _needed(root: Node, options: Options) -> int:

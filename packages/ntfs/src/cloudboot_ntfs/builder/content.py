@@ -83,9 +83,9 @@ class StorageContent:
         """All of them."""
         return self._storage.read_at(self._offset, self.size)
 
-    def data_ranges(self) -> None:
+    def data_ranges(self) -> list[tuple[int, int]] | None:
         """There are no holes that are known."""
-        return
+        return None
 
     def copy_to(self, target: WritableStorage, offset: int, start: int, count: int) -> None:
         """Write a part to ``target``."""

@@ -219,7 +219,7 @@ class Plan:
     def _place_reparse(self, item: Item) -> None:
         node = item.node
         if node.link is not None:
-            item.reparse = symlink_data(node.link) if 4 * len(node.link) <= MAX_REPARSE else bytes(MAX_REPARSE + 1)
+            item.reparse = symlink_data(node.link)
         elif node.reparse:
             item.reparse = node.reparse
         if len(item.reparse) > MAX_REPARSE:

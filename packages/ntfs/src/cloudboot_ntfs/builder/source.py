@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import bz2
-import contextlib
 import dataclasses
-import gzip
-import lzma
 import os
-import shutil
 import stat
-import tarfile
-import tempfile
-from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from cloudboot_base import FileStorage, Storage
-from cloudboot_base.storage import open_file
+from cloudboot_base import Storage
 from cloudboot_ntfs.errors import PathError, SourceError
 from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute, Namespace
 from cloudboot_ntfs.layout.filename import namespace_of
 from cloudboot_ntfs.layout.names import is_windows_name, require_name
 from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
+from cloudboot_ntfs.reader.reparse import MAX_SIZE as MAX_REPARSE
 from cloudboot_ntfs.upcase import units, upcase
 
 from .content import Content, FileContent, HoleContent, MemoryContent, StorageContent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     #: A folder or a tar archive of the host, an open archive, or what stands at which path.
     Tree = str | os.PathLike[str] | BinaryIO | Mapping[str, "Member"]
 
-_MAX_DEPTH = 1024
+#: Folders below one another.
+MAX_DEPTH = 1024
+_SHOWN = 80  # characters of a target in a message
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +132,7 @@ class TreeBuilder:
         self.foreign: list[str] = []  #: paths with names that Windows' own interface cannot open
         self._case_sensitive = case_sensitive
         self._folded: dict[int, dict[str, str]] = {}
-        self._implied: set[int] = {id(self.root)}
+        self.implied: set[int] = {id(self.root)}
 
     def add(self, path: str, node: Node, *, short_name: str = "") -> None:
         """Put ``node`` at ``path``; directories on the way that were not named are made.
@@ -148,14 +142,14 @@ class TreeBuilder:
         """
         parts = split(path)
         if not parts:
-            self._merge(self.root, node, path)
+            self.merge(self.root, node, path)
             return
-        parent = self._directory(parts[:-1], node, path)
+        parent = self.directory(parts[:-1], node, path)
         present = (parent.children or {}).get(parts[-1])
         if present is None:
             self._put(parent, parts[-1], node, path)
         else:
-            self._merge(present, node, path)
+            self.merge(present, node, path)
         if short_name:
             self._put_short(parent, parts[-1], short_name, path)
 
@@ -167,13 +161,13 @@ class TreeBuilder:
         """
         node: Node | None = self.root
         for part in split(target):
-            node = self._child(node, part) if node is not None and node.children is not None else None
+            node = self.child(node, part) if node is not None and node.children is not None else None
         if node is None or node.is_directory:
             raise SourceError("a hard link to what is not a file before it", member=path, actual=target)
         parts = split(path)
         if not parts:
             raise SourceError("the root cannot be a hard link", member=path)
-        parent = self._directory(parts[:-1], node, path)
+        parent = self.directory(parts[:-1], node, path)
         self._put(parent, parts[-1], node, path)
         node.link_count += 1
         if short_name:
@@ -183,7 +177,13 @@ class TreeBuilder:
         """Put ``node`` into a directory of this tree; errors as :meth:`add`."""
         self._put(parent, name, node, path)
 
-    def _child(self, parent: Node, name: str) -> Node | None:
+    def forget(self, node: Node) -> None:
+        """Drop what is noted about a directory that leaves the tree: its identity may be another node's later."""
+        self.implied.discard(id(node))
+        self._folded.pop(id(node), None)
+
+    def child(self, parent: Node, name: str) -> Node | None:
+        """What has the name in a directory, by the rules of the volume."""
         children = parent.children or {}
         found = children.get(name)
         if found is not None or self._case_sensitive:
@@ -221,29 +221,38 @@ class TreeBuilder:
             parent.short_names = {}
         parent.short_names[name] = short
 
-    def _directory(self, parts: list[str], like: Node, path: str) -> Node:
+    def directory(self, parts: list[str], like: Node, path: str) -> Node:
+        """The directory at ``parts``; what is missing is made with the time of ``like``.
+
+        Raises:
+            SourceError: the path goes through a file or a link.
+        """
         node = self.root
         for part in parts:
             if node.children is None:
                 raise SourceError("its path goes through a file or a link", member=path)
-            child = self._child(node, part)
+            child = self.child(node, part)
             if child is None:
                 child = Node(children={}, modified=like.modified)
-                self._implied.add(id(child))
+                self.implied.add(id(child))
                 self._put(node, part, child, path)
             node = child
         if node.children is None:
             raise SourceError("its path goes through a file or a link", member=path)
         return node
 
-    def _merge(self, present: Node, node: Node, path: str) -> None:
-        """A directory may be named once after what it holds; nothing else may be named twice."""
-        if present.children is None or node.children is None or (id(present) not in self._implied and present.children):
+    def merge(self, present: Node, node: Node, path: str) -> None:
+        """Give a directory that stands in the tree the facts and files of ``node``.
+
+        Raises:
+            SourceError: one of them is a file, or the directory was named before what it holds.
+        """
+        if present.children is None or node.children is None or (id(present) not in self.implied and present.children):
             raise SourceError("the name is there already", member=path)
         present.modified, present.attributes, present.security = node.modified, node.attributes, node.security
         present.created, present.accessed, present.changed = node.created, node.accessed, node.changed
         present.streams = node.streams
-        self._implied.discard(id(present))
+        self.implied.discard(id(present))
         for name, child in node.children.items():
             self._put(present, name, child, f"{path}/{name}")
 
@@ -264,34 +273,49 @@ def split(path: str) -> list[str]:
     """The names of a path; ``.`` and empty ones count for nothing.
 
     Raises:
-        SourceError: ``..``.
+        SourceError: ``..``, or more names than folders may be below one another.
     """
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = names_of(path)
     if ".." in parts:
         raise SourceError("the path leaves the root", member=path)
+    if len(parts) > MAX_DEPTH:
+        raise SourceError("folders too deep below one another", member=path, expected=MAX_DEPTH)
     return parts
 
 
-@contextlib.contextmanager
-def opened_tree(tree: Tree, *, case_sensitive: bool = False, windows_names: bool = False) -> Iterator[TreeBuilder]:
-    """A tree, whose files can be read inside.
+def names_of(path: str) -> list[str]:
+    """The names of a path or a target, ``..`` among them; ``.`` and empty ones count for nothing."""
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def is_stream_name(name: str) -> bool:
+    """Whether a data stream beside the content of a file can have the name."""
+    return bool(name) and len(units(name)) <= MAX_NAME and not set(name) & set("/\\:\0")
+
+
+def checked_target(target: str, path: str) -> str:
+    """The target of the symbolic link at ``path``.
 
     Raises:
-        SourceError: a member that cannot be stored, named; or a damaged archive.
+        SourceError: it is empty, too long, or holds a zero.
+    """
+    if not target or "\0" in target:
+        raise SourceError("a target that no symbolic link can have", member=path, actual=ascii(target[:_SHOWN]))
+    if 4 * len(target) > MAX_REPARSE:  # stored twice, in UTF-16
+        raise SourceError(
+            "the target of the link is too long", member=path, expected=f"at most {MAX_REPARSE // 4} characters",
+            actual=len(target),
+        )  # fmt: skip
+    return target
+
+
+def load_mapping(builder: TreeBuilder, tree: Mapping[str, Member]) -> None:
+    """Put the members of a mapping of paths into ``builder``.
+
+    Raises:
+        SourceError: a member that cannot be stored.
         OSError: the host refuses.
     """
-    with contextlib.ExitStack() as stack:
-        builder = TreeBuilder(case_sensitive=case_sensitive, windows_names=windows_names)
-        if isinstance(tree, Mapping):
-            _load_mapping(builder, tree)
-        elif isinstance(tree, str | os.PathLike) and os.path.isdir(tree):
-            load_folder(builder, builder.root, os.fspath(tree))
-        else:
-            _load_archive(builder, tree, stack)
-        yield builder
-
-
-def _load_mapping(builder: TreeBuilder, tree: Mapping[str, Member]) -> None:
     links: list[tuple[str, HardLink]] = []
     for path, member in tree.items():
         if isinstance(member, HardLink):
@@ -322,7 +346,7 @@ def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory |
     if isinstance(member, Directory):
         node.children = {}
     elif isinstance(member, Symlink):
-        node.link = member.target
+        node.link = checked_target(member.target, path)
         if member.is_directory:
             node.attributes |= FileAttribute.DIRECTORY
     elif isinstance(member, Reparse):
@@ -336,7 +360,7 @@ def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory |
         if isinstance(member.data, os.PathLike) and not member.mtime_ns:
             node.modified = from_unix_ns(os.stat(member.data).st_mtime_ns)
     for name in node.streams:
-        if not name or len(units(name)) > MAX_NAME or set(name) & set("/\\:\0"):
+        if not is_stream_name(name):
             raise SourceError("not the name of a stream", member=path, actual=name)
     return node
 
@@ -378,8 +402,8 @@ def load_folder(builder: TreeBuilder, root: Node, host: str) -> None:
     pending = [(root, host, "", 0)]
     while pending:
         parent, folder, inside, depth = pending.pop()
-        if depth > _MAX_DEPTH:
-            raise SourceError("folders too deep below one another", member=folder, expected=_MAX_DEPTH)
+        if depth > MAX_DEPTH:
+            raise SourceError("folders too deep below one another", member=folder, expected=MAX_DEPTH)
         with os.scandir(folder) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         for entry in entries:
@@ -410,62 +434,10 @@ def _host_node(path: str, status: os.stat_result) -> Node:
         node.children = {}
     elif stat.S_ISLNK(status.st_mode):
         node.link = os.readlink(path)
-        if os.path.isdir(path):
+        if status.st_nlink == 1 and os.path.isdir(path):  # a directory has one name
             node.attributes |= FileAttribute.DIRECTORY
     else:
         node.content = _host_content(path, status)
         if not status.st_mode & 0o222:
             node.attributes |= FileAttribute.READONLY
     return node
-
-
-_UNPACKERS = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
-
-
-def _load_archive(builder: TreeBuilder, source: str | os.PathLike[str] | BinaryIO, stack: contextlib.ExitStack) -> None:
-    """A tar archive is read where it lies; a compressed one is unpacked to a nameless temporary file first."""
-    if isinstance(source, str | os.PathLike):
-        label = os.fspath(source)
-        file: BinaryIO = stack.enter_context(os.fdopen(open_file(source), "rb"))
-    else:
-        label, file = str(getattr(source, "name", "archive")), source
-    head = file.read(8)
-    file.seek(0)
-    plain: IO[bytes] = file
-    try:
-        for magic, opener in _UNPACKERS:
-            if head.startswith(magic):
-                plain = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-                with opener(file, "rb") as unpacked:
-                    shutil.copyfileobj(unpacked, plain, 1 << 20)
-                plain.seek(0)
-        if not hasattr(plain, "fileno"):
-            raise SourceError("an archive must be a file", member=label)
-        archive = stack.enter_context(tarfile.open(fileobj=plain))  # noqa: SIM115 -- the stack closes it
-        storage = FileStorage(plain.fileno())
-        for member in archive:
-            _add_member(builder, member, storage)
-    except (tarfile.TarError, EOFError, lzma.LZMAError, ValueError, OSError) as error:
-        if isinstance(error, SourceError) or (isinstance(error, OSError) and error.errno):
-            raise
-        raise SourceError(f"not a tar archive, or a damaged one: {error}", member=label) from error
-
-
-def _add_member(builder: TreeBuilder, member: tarfile.TarInfo, storage: FileStorage) -> None:
-    node = Node(modified=from_unix_ns(int(member.mtime * 1_000_000_000)))
-    if member.islnk():
-        builder.link(member.name, member.linkname)
-        return
-    if member.isdir():
-        node.children = {}
-    elif member.issym():
-        node.link = member.linkname
-    elif member.isreg() and member.sparse is None:
-        if member.offset_data + member.size > storage.size:
-            raise SourceError("the archive ends in this member", member=member.name)
-        node.content = StorageContent(storage, member.offset_data, member.size)
-        if not member.mode & 0o222:
-            node.attributes |= FileAttribute.READONLY
-    else:
-        raise SourceError("not a file, directory or link", member=member.name, actual=member.type)
-    builder.add(member.name, node)

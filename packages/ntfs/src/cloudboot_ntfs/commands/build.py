@@ -39,7 +39,7 @@ def format_command(options: argparse.Namespace) -> int:
 
 def build_command(options: argparse.Namespace) -> int:
     """``build``."""
-    return _make(options, options.source)
+    return _make(options, sys.stdin.buffer if options.source == "-" else options.source)
 
 
 def _make(options: argparse.Namespace, tree: Tree) -> int:
@@ -69,12 +69,15 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
         shown = ", ".join(printable(path) for path in built.foreign[:_SHOWN])
         more = f" and {len(built.foreign) - _SHOWN} more" if len(built.foreign) > _SHOWN else ""
         print(f"cloudboot-ntfs: notice: names that Windows cannot open: {shown}{more}", file=sys.stderr)
+    for notice in built.notices:
+        print(f"cloudboot-ntfs: notice: {printable(notice)}", file=sys.stderr)
     facts = {
         "files": built.files,
         "size": built.geometry.backup_offset + built.geometry.sector_size,
         "used": built.used,
         "cluster_size": built.geometry.cluster_size,
         "serial": f"{built.geometry.serial:016x}",
+        "notices": list(built.notices),
     }
     if options.json:
         print_json(facts)

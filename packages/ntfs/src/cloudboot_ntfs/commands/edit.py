@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base.command import OK, source_date_epoch
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.editor import WritableNTFS
+from cloudboot_ntfs.editor.shared import open_place
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def _writable(options: argparse.Namespace) -> Iterator[WritableNTFS]:
     moment = options.timestamp if options.timestamp is not None else source_date_epoch()
+    place = open_place(
+        options.image, writable=True, offset=options.offset, size=options.size, partition=options.partition
+    )
     with (
+        place as storage,
         WritableNTFS(
-            options.image,
-            offset=options.offset or 0,
-            size=options.size,
+            storage,
             timestamp_ns=time.time_ns() if moment is None else moment * 10**9,
             windows_names=options.windows_names,
             short_names=options.short_names,

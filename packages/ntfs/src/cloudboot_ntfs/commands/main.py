@@ -39,19 +39,15 @@ def program() -> Program:
 
     def reader(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = command(name, main, purpose)
-        added.add_argument(
-            "--partition",
-            metavar="NUMBER|NAME|TYPE",
-            help="The partition (default: the first of a type that holds NTFS).",
-        )
-        added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-        added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
+        _add_place(added)
         return added
 
     added = command("format", build.format_command, "Make an empty volume.")
     _add_layout(added)
     added = command("build", build.build_command, "Make a volume with the content of a folder or a tar archive.")
-    added.add_argument("source", metavar="SOURCE", help="Folder, or tar archive (compressed or not).")
+    added.add_argument(
+        "source", metavar="SOURCE", help="A folder, a tar archive (compressed or not), or - for an archive on stdin."
+    )
     _add_layout(added)
 
     added = reader("ls", reading.ls, "List a directory.")
@@ -78,11 +74,15 @@ def program() -> Program:
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
     reader("usn", reading.usn, "List the records of the change journal ($UsnJrnl).")
 
-    added = command(
+    def writer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
+        added = program.command(name, main, purpose)
+        added.add_argument("image", metavar="IMAGE", help="A volume or a raw disk image, changed in place.")
+        _add_place(added)
+        return added
+
+    added = writer(
         "repair", repair.repair_command, "Repair what an interrupted change left behind; refuse any other damage."
     )
-    added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-    added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
     added.add_argument(
         "-n",
         "--dry-run",
@@ -91,9 +91,7 @@ def program() -> Program:
     )
 
     def changer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
-        added = command(name, main, purpose)
-        added.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
-        added.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
+        added = writer(name, main, purpose)
         added.add_argument(
             "--timestamp", type=whole_argument, metavar="SECONDS",
             help="Time of the change, since 1970 (default: SOURCE_DATE_EPOCH if that is set, or else now).",
@@ -121,6 +119,16 @@ def program() -> Program:
     added.add_argument("path", metavar="PATH", help="The new name.")
     added.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
     return program
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--partition",
+        metavar="NUMBER|NAME|TYPE",
+        help="The partition (default: the first of a type that holds NTFS).",
+    )
+    parser.add_argument("--offset", type=size_argument, metavar="SIZE", help=_OFFSET)
+    parser.add_argument("--size", type=size_argument, metavar="SIZE", help=_SIZE)
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import new_file
 from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printable
-from cloudboot_disk_image import installed_readers, locate, open_partition
+from cloudboot_disk_image import InstalledReaders, open_partition
 from cloudboot_ntfs.checker import check
-from cloudboot_ntfs.exporter import copy_out, write_tar
+from cloudboot_ntfs.exporter import copy_out
 from cloudboot_ntfs.reader.logfile import LogState
-from cloudboot_ntfs.reader.opening import TYPES, is_volume
+from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
-    from cloudboot_disk_image import Place
     from cloudboot_vfs import DirEntry
 
 _PIECE = 1 << 20
@@ -31,17 +30,13 @@ _PIECE = 1 << 20
 @contextlib.contextmanager
 def _storage(options: argparse.Namespace) -> Iterator[Storage]:
     """The volume in whatever file it comes."""
-
-    def find(disk: Storage) -> Place:
-        return locate(disk, readers=installed_readers(), whole=is_volume, types=TYPES, what="NTFS volume")
-
     with open_partition(
         options.image,
         options.partition,
         offset=options.offset,
         size=options.size,
-        readers=installed_readers(),
-        find=find,
+        readers=InstalledReaders(),
+        find=find_volume,
     ) as storage:
         yield storage
 
@@ -140,6 +135,8 @@ def get(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """``export``."""
+    from cloudboot_vfs.tar import write_tar  # brings tarfile
+
     with _volume(options) as volume:
         if options.output == "-":
             write_tar(volume, sys.stdout.buffer, options.path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.command import CHECK_FAILED, OK, print_json, printable
 from cloudboot_ntfs.editor import repair
+from cloudboot_ntfs.editor.shared import open_place
 from cloudboot_ntfs.errors import RepairRefusedError
 
 if TYPE_CHECKING:
@@ -14,8 +15,16 @@ if TYPE_CHECKING:
 
 def repair_command(options: argparse.Namespace) -> int:
     """``repair``."""
+    place = open_place(
+        options.image,
+        writable=not options.dry_run,
+        offset=options.offset,
+        size=options.size,
+        partition=options.partition,
+    )
     try:
-        done = repair(options.image, offset=options.offset or 0, size=options.size, dry_run=options.dry_run)
+        with place as storage:
+            done = repair(storage, dry_run=options.dry_run)
     except RepairRefusedError as error:
         for finding in error.findings if not options.json else ():
             print(printable(str(finding)))

@@ -6,23 +6,41 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
-from cloudboot_disk_image import Place, installed_readers, locate, open_partition, window
-from cloudboot_ntfs.reader.opening import TYPES, is_volume
+from cloudboot_disk_image import InstalledReaders, Place, open_partition, window
+from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.shared import SharedVolume
 
 from .volume import WritableNTFS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cloudboot_base import Storage
     from cloudboot_ntfs.reader.volume import Source
 
 
-def _found(disk: Storage, partition: str | int | None = None) -> Place:
-    name = None if partition is None else str(partition)
-    return locate(disk, partition=name, readers=installed_readers(), whole=is_volume, types=TYPES, what="NTFS volume")
+@contextlib.contextmanager
+def open_place(
+    source: Source,
+    *,
+    writable: bool,
+    offset: int | None = None,
+    size: int | None = None,
+    partition: str | int | None = None,
+) -> Iterator[Storage]:
+    """The storage of a volume that is to be changed: a raw image, or a part of one. Arguments as :func:`open_shared`.
+
+    Raises:
+        PartitionError: there is no such partition, or nothing in ``source`` is an NTFS volume.
+        OSError: the path cannot be opened.
+    """
+    with open_storage(source, writable=writable) as opened:
+        if offset is None and size is None:
+            place = find_volume(opened.storage, partition)
+        else:
+            place = Place(offset or 0, size)
+        yield window(opened.storage, place)
 
 
 def open_shared(
@@ -62,17 +80,13 @@ def open_shared(
     with contextlib.ExitStack() as stack:
         volume: NTFS
         if writable:
-            disk = stack.enter_context(open_storage(source, writable=True)).storage
-            if offset is None and size is None:
-                place = _found(disk, partition)
-            else:
-                place = Place(offset or 0, size)
+            place = open_place(source, writable=True, offset=offset, size=size, partition=partition)
             volume = WritableNTFS(
-                window(disk, place), clock=clock, case_sensitive=case_sensitive, windows_names=windows_names,
+                stack.enter_context(place), clock=clock, case_sensitive=case_sensitive, windows_names=windows_names,
                 short_names=short_names,
             )  # fmt: skip
         else:
             name = None if partition is None else str(partition)
-            where = open_partition(source, name, offset=offset, size=size, readers=installed_readers(), find=_found)
+            where = open_partition(source, name, offset=offset, size=size, readers=InstalledReaders(), find=find_volume)
             volume = NTFS(stack.enter_context(where), case_sensitive=case_sensitive)
         return SharedVolume(volume, stack.pop_all())

@@ -1,20 +1,16 @@
-"""Extended attributes in the headers of a pax archive, as star and GNU tar have them, and as libarchive does.
-
-``SCHILY.xattr.user.comment`` has the value as it is, ``LIBARCHIVE.xattr.user.comment`` in base64 and its name with
-percent signs; bsdtar writes both. Only the second can say every name: an equals sign ends the keyword of the first.
-"""
+"""Extended attributes in the headers of a pax archive: see :mod:`cloudboot_vfs.paxattr`."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import string
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
 from cloudboot_ufs2.errors import PathError, SourceError
 from cloudboot_ufs2.layout.constants import UFS_NXADDR
 from cloudboot_ufs2.reader.extattr import NAMESPACES, area_size, attribute_of
+from cloudboot_vfs.paxattr import attributes_of as stated_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
     from cloudboot_ufs2.reader.extattr import Attribute
     from cloudboot_vfs.notices import Notices
 
-_SELINUX = b"RHT.security.selinux"  # as GNU tar writes the label beside its extended attribute
 _SCHILY, _LIBARCHIVE = "SCHILY.xattr.", "LIBARCHIVE.xattr."
 _SAFE = string.punctuation.replace("=", "").replace("%", "")
 _PLAIN = frozenset(string.ascii_letters + string.digits + _SAFE)
@@ -49,24 +44,9 @@ def attributes_of(records: Mapping[bytes, bytes], member: str, notices: Notices)
     Raises:
         SourceError: a name or a value that cannot be.
     """
-    found: dict[str, bytes] = {}
-    for key, value in records.items():
-        keyword = key.decode("utf-8", "surrogateescape")
-        if keyword.startswith(_SCHILY):
-            name = keyword.removeprefix(_SCHILY)
-            # bsdtar writes the percent signs here too.
-            if (_LIBARCHIVE + name).encode("utf-8", "surrogateescape") not in records:
-                found[name] = value
-        elif keyword.startswith(_LIBARCHIVE):
-            name = unquote_to_bytes(keyword.removeprefix(_LIBARCHIVE)).decode("utf-8", "surrogateescape")
-            try:
-                found[name] = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise SourceError("an extended attribute that is not base64", member=member, actual=name) from error
+    found = stated_attributes(records, member)
     kept = {name: value for name, value in found.items() if name.partition(".")[0] in NAMESPACES.values()}
     foreign = {name.partition(".")[0] for name in found if name not in kept}
-    if _SELINUX in records:
-        foreign.add("security")
     if foreign:
         spaces = ", ".join(sorted(foreign))
         notices.add(f"extended attributes that FreeBSD has no namespace for are left out ({spaces})", member)
