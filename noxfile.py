@@ -47,7 +47,7 @@ DRIVEN_BY_MACHINES = {"virtio", "doom-oracle"}
 USED_BY = {
     "vfs": {
         "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
-        "ufs2": ("test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
+        "ufs2": ("test_attributes.py", "test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
     }
 }
 
