@@ -24,7 +24,7 @@ def wad_file(folder: Path, content: bytes) -> Path:
     ("content", "problem"),
     [
         (b"", "shorter than a WAD's header"),
-        (b"PWAD" + bytes(8), "a PWAD adds to a game"),
+        (b"PWAD" + bytes(8), "a PWAD extends a game"),
         (b"nothing at all", "not a WAD"),
         (b"IWAD" + struct.pack("<II", 1000, 12), "the directory reaches past the end"),
         (b"IWAD" + struct.pack("<II", 0xFFFFFFFF, 0xFFFFFFFF), "the directory reaches past the end"),

@@ -107,7 +107,8 @@ def test_fixups_notice_a_torn_write() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("README.TXT", Namespace.WIN32_AND_DOS), ("$MFT", Namespace.WIN32_AND_DOS), ("readme.txt", Namespace.POSIX),
+        ("README.TXT", Namespace.WIN32_AND_DOS), ("readme.txt", Namespace.WIN32_AND_DOS),
+        ("$MFT", Namespace.WIN32_AND_DOS),
         ("a b", Namespace.POSIX), ("NUL", Namespace.POSIX), ("con.txt", Namespace.POSIX), ("a:b", Namespace.POSIX),
         ("end.", Namespace.POSIX), ("end ", Namespace.POSIX),
     ],

@@ -121,7 +121,7 @@ def test_an_image_is_not_overwritten_unless_told(small: Path) -> None:
     ("arguments", "code", "words"),
     [
         (("image", "build", "none.toml"), 2, "cannot read the recipe none.toml"),
-        (("image", "build", "custom", "--root", "nowhere"), 2, "nowhere is not there"),
+        (("image", "build", "custom", "--root", "nowhere"), 2, "nowhere does not exist"),
         (("image", "build", "custom", "--block-size", "5K", "--root", "."), 2, "power of two"),
         (("image", "build", "custom", "--block-size", "big"), 2, "is not a size"),
         (("image", "build", "custom", "--esp-file", "a=b"), 2, "is not /PATH=FILE"),

@@ -163,7 +163,7 @@ def test_what_cannot_be_stored_is_refused_by_name(custom: recipe.Recipe, tree: P
         assert stat.S_ISFIFO(image.plan(custom).contents.manifest.root["/pipe"].mode)
     finally:
         (tree / "pipe").unlink()
-    with pytest.raises(RecipeError, match=r"none\.efi is not there"):
+    with pytest.raises(RecipeError, match=r"none\.efi does not exist"):
         image.plan(replace(custom, esp=replace(custom.esp, files={"/EFI/BOOT/BOOTX64.EFI": tmp_path / "none.efi"})))
 
 
