@@ -95,6 +95,14 @@ def test_the_judges_extract_the_same(name: str, tmp_path: Path) -> None:
             {"b": b"data", "c": b"c"},
             "",
         ),
+        # Many such links, whose file is in none of them: a part of a larger archive.
+        (
+            pax((b"mtime", b"5")).join(
+                [b"", *(header(b"%d" % n, b"1", 4, link=b"left") + padded(b"data") for n in range(300))]
+            ),
+            {f"{n}": b"data" for n in range(300)},
+            "",
+        ),
         # As GNU tar; bsdtar without -P takes the link away.
         (
             directory(b"usr/lib/") + header(b"usr/lib64", b"2", link=b"/usr/../usr/lib") + member(b"usr/lib64/x", b"x"),
@@ -130,6 +138,11 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
         (member(b"a") + member(b"A"), "cannot tell apart"),
         (directory(b"dir/") + directory(b"DIR/"), "cannot tell apart"),
         (header(b"b", b"1", link=b"nowhere"), "not in the archive"),
+        (
+            b"".join(header(b"z%d" % each, b"1", link=b"z%d" % (each + 1)) for each in range(5000))
+            + member(b"z5000", b"x"),
+            "lead to one another",
+        ),
         (directory(b"d/") + header(b"b", b"1", link=b"d"), "a hard link to a directory"),
         (header(b"loop", b"2", link=b"loop") + member(b"loop/x", b"1"), "through a file or a link"),
         (header(b"l", b"2", link=b"nowhere") + member(b"l/x", b"1"), "through a file or a link"),

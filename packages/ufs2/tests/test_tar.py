@@ -184,6 +184,8 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
         pax(*SPARSE_10) + member(STUB, b"2\n0\n512\n256\n512\n".ljust(512, b"\0") + bytes(1024)),
         pax(*SPARSE_10) + member(STUB, b"1\n0\n2048\n".ljust(512, b"\0") + bytes(512)),
         header(b"b", b"1", link=b"nowhere"),
+        b"".join(header(b"z%d" % each, b"1", link=b"z%d" % (each + 1)) for each in range(5000))
+        + member(b"z5000", b"x"),
         header(b"loop", b"2", link=b"loop") + member(b"loop/x", b"1"),
         header(b"l", b"2", link=b"nowhere") + member(b"l/x", b"1"),
         directory(b"d/") + member(b"d/f", b"1") + member(b"d", b"2"),

@@ -131,15 +131,7 @@ class ArchiveTree(TreeBuilder):
         Raises:
             SourceError: a hard link to what is not in the archive.
         """
-        waiting = self._links
-        while waiting:
-            left = [each for each in waiting if not self._link(each[0], each[1])]
-            if len(left) == len(waiting):
-                path, target, data = left.pop(0)
-                if data is None:
-                    raise SourceError("a hard link to what is not in the archive", member=path, actual=target)
-                self.extract(path, data)
-            waiting = left
+        self._make_late_links()
         pending = [[self.root]]
         while pending:
             trail = pending.pop()
@@ -150,6 +142,28 @@ class ArchiveTree(TreeBuilder):
                     found = self._follow(trail, child.link)
                     if found and found[-1].children is not None:
                         child.attributes |= FileAttribute.DIRECTORY
+
+    def _make_late_links(self) -> None:
+        waiting = self._links
+        for _ in range(_MOST_LINKS):
+            left = [each for each in waiting if not self._link(each[0], each[1])]
+            if len(left) == len(waiting):
+                left = [each for each in waiting if not self._late_file(*each)]
+            if not left:
+                return
+            path, target, _ = left[0]
+            if len(left) == len(waiting):
+                raise SourceError("a hard link to what is not in the archive", member=path, actual=target)
+            waiting = left
+        raise SourceError("too many hard links that lead to one another come before their file", member=waiting[0][0])
+
+    def _late_file(self, path: str, target: str, data: Node | None) -> bool:
+        """Whether a hard link could be made, or be the file that came with it."""
+        if self._link(path, target):
+            return True
+        if data is not None:
+            self.extract(path, data)
+        return data is not None
 
     def directory(self, parts: list[str], like: Node, path: str) -> Node:
         """The directory at ``parts``, links followed; what is missing is made.

@@ -163,20 +163,34 @@ class TreeBuilder:
         Raises:
             SourceError: a hard link to what is nowhere.
         """
-        waiting = self._links
-        while waiting:
-            left = [each for each in waiting if not self._link(each[0], each[1])]
-            if len(left) == len(waiting):
-                path, target, data = left.pop(0)
-                if data is None:
-                    raise SourceError(
-                        "a hard link to what is not in the archive", member=shown(path), actual=shown(target)
-                    )
-                self.add(path, data)
-            waiting = left
+        self._make_late_links()
         if id(self.root) in self._implied:
             self.root.mtime_ns = self._newest
         return finish(self.root)
+
+    def _make_late_links(self) -> None:
+        waiting = self._links
+        for _ in range(_MOST_LINKS):
+            left = [each for each in waiting if not self._link(each[0], each[1])]
+            if len(left) == len(waiting):
+                left = [each for each in waiting if not self._late_file(*each)]
+            if not left:
+                return
+            path, target, _ = left[0]
+            if len(left) == len(waiting):
+                raise SourceError("a hard link to what is not in the archive", member=shown(path), actual=shown(target))
+            waiting = left
+        raise SourceError(
+            "too many hard links that lead to one another come before their file", member=shown(waiting[0][0])
+        )
+
+    def _late_file(self, path: bytes, target: bytes, data: Node | None) -> bool:
+        """Whether a hard link could be made, or be the file that came with it."""
+        if self._link(path, target):
+            return True
+        if data is not None:
+            self.add(path, data)
+        return data is not None
 
     def _split(self, path: bytes, member: str) -> list[bytes]:
         if self._notices is not None and path.startswith(b"/"):
