@@ -214,7 +214,7 @@ def test_hostile_inodes() -> None:
             volume.readlink("/etc/block-120")
         with pytest.raises(InodeError):
             volume.stat("/empty")
-        with pytest.raises(DirectoryError, match="two places"):
+        with pytest.raises(DirectoryError, match="two directories"):
             list(volume.walk("/boot"))
 
 
