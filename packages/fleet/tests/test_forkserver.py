@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from cloudboot_fleet import Limits
 from cloudboot_fleet.errors import ForkServerError
 from cloudboot_fleet.forkserver import Ending, ForkServer
-from cloudboot_fleet.forkserver.child import LOG, RESULT
+from cloudboot_fleet.forkserver.child import LOG, MODULES, RESULT
 from cloudboot_fleet.testing import eventually, processes_with
 from cloudboot_fleet.worker import outcome_of
 
@@ -68,6 +69,16 @@ def test_a_cell_is_a_process_with_a_session_and_a_folder(server: ForkServer, tmp
     assert (ending.code, ending.reason) == (0, None)
     assert len(started) == 1
     assert not folder.exists()
+
+
+def test_what_a_cell_imports_is_there_for_the_next(server: ForkServer) -> None:
+    imported = []
+    for _ in range(2):
+        with server.scratch("cell") as folder:
+            server.run("cell", cell("probe", {"system": "demo", "recipe": "demo", "firmware": "hosted"}), folder)
+            imported.append(json.loads((folder / MODULES).read_text()))
+    assert "oras.oci" in imported[0]
+    assert imported[1] == []
 
 
 def test_a_killed_cell_takes_everything_with_it(server: ForkServer, script: Callable[[str, str], Path]) -> None:

@@ -269,7 +269,7 @@ def test_a_partition_that_is_nowhere_is_told_and_not_extracted(
 ) -> None:
     disk = DISK
     for copy in ("primary", "backup"):
-        disk = with_entry(disk, copy, 2, **fields)
+        disk = with_entry(disk, copy, 2, **fields)  # type: ignore[arg-type]  # mypy takes the values for its keywords' too
     image.write_bytes(disk)
     code, _, err = command(capsys, "extract", image, "2", tmp_path / "out")
     assert (code, said in err.splitlines()[-1]) == (BAD_INPUT, True)

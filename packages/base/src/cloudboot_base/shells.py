@@ -29,6 +29,10 @@ class Described(Protocol):
         """One sentence."""
 
     @property
+    def examples(self) -> Mapping[str, str]:
+        """Command lines without the program's name, each with one sentence."""
+
+    @property
     def exit_codes(self) -> Mapping[int, str]:
         """What each exit code means."""
 

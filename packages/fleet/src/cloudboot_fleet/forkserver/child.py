@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from cloudboot_fleet.matrix.cells import Limits
 
-#: In a cell's scratch folder: what is kept, what the task said, and how it ended.
-FILES, LOG, RESULT = "files", "log.txt", "result.json"
+#: In a cell's scratch folder: what is kept, what the task said, how it ended, and the modules that it imported.
+FILES, LOG, RESULT, MODULES = "files", "log.txt", "result.json", "modules.json"
 _NO_ROOM = {"ENOSPC", "EDQUOT", "EFBIG"}
 
 
@@ -88,9 +88,12 @@ def _limit(limits: Limits) -> None:
 def _run(cell: dict[str, Any], folder: Path) -> int:
     """Run the task; what it raises becomes part of the result. The exit code is 0 when a result was written."""
     module, _, name = KINDS[cell["kind"]].runs.partition(":")
+    present = set(sys.modules)
     try:
         task: Callable[[dict[str, Any], Path], Outcome] = getattr(importlib.import_module(module), name)
         outcome = task(cell, folder / FILES)
+        with contextlib.suppress(OSError):
+            (folder / MODULES).write_text(json.dumps([each for each in list(sys.modules) if each not in present]))
     except (Error, OSError, MemoryError, ImportError) as error:
         traceback.print_exc()
         outcome = Outcome.of_error(_facts(error), _code(error))

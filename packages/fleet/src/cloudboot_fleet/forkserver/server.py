@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import Error
 from cloudboot_fleet.matrix.cells import Limits
 from cloudboot_fleet.matrix.kinds import KINDS
 
@@ -42,6 +41,7 @@ class Running:
 
     key: str
     pid: int
+    folder: Path
     started: float
     limits: Limits
     reason: str | None = None
@@ -54,6 +54,8 @@ class Server:
     def __init__(self, link: socket.socket, folder: Path) -> None:
         self._link, self._folder = link, folder
         self._cells: dict[str, Running] = {}
+        self._imported: list[str] = []
+        """What cells imported; this process imports it before the next fork, so that later cells find it."""
         self._text = b""
         self._looked = 0.0
         self._over = False
@@ -99,17 +101,17 @@ class Server:
 
     def _start(self, request: dict[str, Any]) -> None:
         cell = request["cell"]
-        with contextlib.suppress(ImportError, Error):  # the child says so: it fails in the same way
-            module = importlib.import_module(KINDS[cell["kind"]].runs.partition(":")[0])
-            if (prepare := getattr(module, "prepare", None)) is not None:
-                prepare(cell["inputs"])
+        for name in (KINDS[cell["kind"]].runs.partition(":")[0], *self._imported):
+            with contextlib.suppress(Exception):  # the child says so: it fails in the same way
+                importlib.import_module(name)
+        self._imported = []
         gc.freeze()
         limits = Limits(**cell["limits"])
         pid = os.fork()
         if pid == 0:
             child.begin(cell, request["folder"], limits)
         key = request["key"]
-        self._cells[key] = Running(key, pid, time.monotonic(), limits)
+        self._cells[key] = Running(key, pid, Path(request["folder"]), time.monotonic(), limits)
         self._send({"key": key, "started": pid})
 
     def _kill(self, cell: Running, reason: str) -> None:
@@ -131,6 +133,8 @@ class Server:
                 continue
             del self._cells[cell.key]
             self._end_orphans(pid)
+            with contextlib.suppress(OSError, ValueError):  # there is none of a cell that failed
+                self._imported += json.loads((cell.folder / child.MODULES).read_text())
             self._send(
                 {
                     "key": cell.key,

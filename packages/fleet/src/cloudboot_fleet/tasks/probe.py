@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,6 @@ from .result import Outcome, Status
 from .transport import delivered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cloudboot_probes.probe import Record
 
 #: Errors of gates that speak of the registry or the machine, by the classes' names, with their exit codes.
@@ -33,16 +30,6 @@ _SYSTEM = {
     "MissingDependencyError": SYSTEM, "ProgramMissingError": SYSTEM, "FirmwareMissingError": SYSTEM, "OSError": SYSTEM,
     "NoRoomError": NO_SPACE,
 }  # fmt: skip
-
-
-def prepare(inputs: Mapping[str, Any]) -> None:
-    """Import what a probe of these inputs imports when it runs: a fork server does so once for all of its cells."""
-    system = systems.load(inputs["system"])
-    firmware = inputs.get("firmware") or default_firmware(system)
-    stages(firmware, system)
-    if firmware == "hosted":
-        with contextlib.suppress(ImportError):
-            import_module("cloudboot_uefi_host.cpu.unicorn")
 
 
 def run(cell: dict[str, Any], folder: Path) -> Outcome:
