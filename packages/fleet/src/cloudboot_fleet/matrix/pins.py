@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 DECIDE = ("system", "architecture", "firmware", "accelerator", "guest", "recipe")
 
 
-@dataclasses.dataclass
 class Gathered:
     """What is known of a block of cells: how many there are, and the names of what they depend on (:mod:`..hosts`)."""
 
-    cells: int = 0
-    depends: set[str] = dataclasses.field(default_factory=set)
-    seen: set[tuple[str, ...]] = dataclasses.field(default_factory=set)
+    def __init__(self) -> None:
+        self.cells = 0
+        self.depends: set[str] = set()
+        #: The values of ``DECIDE`` that were looked at.
+        self.seen: set[tuple[str, ...]] = set()
 
 
 class Pins:
