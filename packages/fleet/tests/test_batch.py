@@ -15,7 +15,7 @@ from distributed.cli.dask_worker import main as dask_worker
 from cloudboot_base.testing import judge
 from cloudboot_base.testing import run as judged
 from cloudboot_oci_stream.testing import server_certificate
-from cloudboot_probes.cli.commands import run
+from cloudboot_probes.cli.dispatch import run
 
 CELLS = '\n[[cells]]\nkind = "nothing"\n'
 SLURM = (

@@ -27,7 +27,7 @@ from cloudboot_oci_stream.testing import docker_registry
 def names(text: str, folder: Path, pins: Pins | None = None) -> list[str]:
     """The images of a matrix of checks."""
     matrix = parse(f'[[cells]]\nkind = "check"\n[cells.axes]\nimage = {json.dumps(text)}', folder=folder)
-    return [str(cell.values["image"]) for cell in expanded(matrix, pins or Pins(folder)).cells()]
+    return [str(cell.values["image"]) for cell in expanded(matrix, (pins or Pins(folder)).glob).cells()]
 
 
 def test_a_pattern_is_the_files_that_a_shell_finds(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
-from cloudboot_probes.cli.commands import run
+from cloudboot_probes.cli.dispatch import run
 
 MATRIX = """
 name = "first"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cloudboot_base.testing import judge, run
-from cloudboot_probes.cli.commands import run as cloudboot
+from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_probes.media.download import download, is_url
 from cloudboot_probes.media.errors import ChecksumError, DownloadError
 

@@ -7,7 +7,8 @@ import pytest
 
 from cloudboot_base import UsageError
 from cloudboot_oci_stream import push_image
-from cloudboot_probes.cli.commands import ENVIRONMENT, ROOT, Command, Group, run
+from cloudboot_probes.cli.commands import ENVIRONMENT, ROOT, Command, Group
+from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.demo import build
 
 

@@ -10,7 +10,7 @@ import pytest
 from cloudboot_base import new_image, run_stages
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo, systems
-from cloudboot_probes.cli.commands import run
+from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, Probe, default_firmware, stages
 from cloudboot_probes.probe.hosted import HostedSession
 from cloudboot_uefi_host.programs import standin

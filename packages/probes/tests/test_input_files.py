@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Program -> where its main function is, and command lines; ``FILE`` stands for the input.
 PROGRAMS = {
     "cloudboot": (
-        "cloudboot_probes.cli.commands",
+        "cloudboot_probes.cli.dispatch",
         ["image inspect FILE", "image boot-entries FILE --variables FILE", "probe demo FILE --firmware hosted"],
     ),
     "cloudboot-gpt": ("cloudboot_gpt.__main__", ["show FILE", "check FILE", "repair FILE", "grow FILE"]),
@@ -35,7 +35,7 @@ COMMANDS = [
 
 def _main(module: str) -> Callable[[list[str]], int]:
     found = importlib.import_module(module)
-    main: Callable[[list[str]], int] = found.run if module == "cloudboot_probes.cli.commands" else found.main
+    main: Callable[[list[str]], int] = found.run if module == "cloudboot_probes.cli.dispatch" else found.main
     return main
 
 
@@ -63,7 +63,7 @@ def test_the_file_is_named(module: str, words: list[str], tmp_path: Path, capsys
 
 
 def test_a_missing_file_is_not_taken_for_a_registry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main = _main("cloudboot_probes.cli.commands")
+    main = _main("cloudboot_probes.cli.dispatch")
     assert main(["image", "inspect", "build/linux.img"]) == 2
     assert "there is no file of that name" in capsys.readouterr().err
     assert main(["image", "inspect", str(tmp_path)]) == 2

@@ -11,7 +11,7 @@ import pytest
 from cloudboot_base.testing import judge, run
 from cloudboot_oci_stream import fetch_kernel, push_kernel
 from cloudboot_oci_stream.errors import DigestMismatchError, NotAnImageError
-from cloudboot_probes.cli.commands import run as cloudboot
+from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.testing import FOREIGN, grub_loader, judge_file
 

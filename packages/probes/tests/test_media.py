@@ -15,7 +15,7 @@ import pytest
 from cloudboot_base import open_storage
 from cloudboot_base.testing import judge, run
 from cloudboot_probes import image, recipe
-from cloudboot_probes.cli.commands import run as cloudboot
+from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_probes.disk import Disk
 from cloudboot_probes.media.choice import find_loader
 from cloudboot_probes.media.errors import IsoError, MediumError, NoLoaderError

@@ -15,7 +15,7 @@ from cloudboot_base import new_image
 from cloudboot_base.testing import judge
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
-from cloudboot_probes.cli.commands import run
+from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES
 from cloudboot_uefi_host.programs import standin

@@ -11,6 +11,7 @@ from cloudboot_base import WritableStorage
 from cloudboot_base.testing import judge
 from cloudboot_gpt import Table
 from cloudboot_probes import image, recipe
+from cloudboot_probes.disk_plan import Plan
 from cloudboot_probes.errors import ReadBackError
 from cloudboot_probes.standin import LOADER_CONF, loader
 
@@ -18,7 +19,7 @@ Change = tuple[bytes, bytes]
 
 
 @dataclasses.dataclass(frozen=True)
-class Damaged(image.Plan):
+class Damaged(Plan):
     """A plan whose disk is changed after it was written: the first bytes by the second ones, of the same length."""
 
     change: Change = (b"", b"")

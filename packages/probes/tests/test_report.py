@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from cloudboot_base.gates import Gate, Verdict
 from cloudboot_base.testing import judge, run
 from cloudboot_probes.blockmap import BlockMap, Extent, Read
-from cloudboot_probes.probe.firmware import Boot, ConsoleLine
+from cloudboot_probes.probe.boot import Boot, ConsoleLine
 from cloudboot_probes.probe.record import Header, Outcome, Record
 from cloudboot_probes.render.report import report
 from cloudboot_probes.render.report.screenshot import with_palette

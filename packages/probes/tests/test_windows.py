@@ -15,7 +15,7 @@ from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.bcd import GptDevice, Store
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import image, recipe
-from cloudboot_probes.cli.commands import run as command
+from cloudboot_probes.cli.dispatch import run as command
 from cloudboot_probes.describe import opened
 from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.loader import REMOVABLE

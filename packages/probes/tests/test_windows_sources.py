@@ -15,6 +15,7 @@ from cloudboot_gpt import partition_types
 from cloudboot_probes import image, recipe
 from cloudboot_probes.describe import opened
 from cloudboot_probes.disk import Disk
+from cloudboot_probes.disk_plan import Plan
 from cloudboot_probes.errors import RecipeError
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.volumes import of_volume
@@ -24,7 +25,7 @@ from cloudboot_uefi_host.testing import fat_volume
 MIB = 1 << 20
 
 
-def plan(source: Path, **more: object) -> image.Plan:
+def plan(source: Path, **more: object) -> Plan:
     """A plan for a disk of a source."""
     known = recipe.load("windows")
     known = replace(known, esp=replace(known.esp, size=36 * MIB))

@@ -21,7 +21,7 @@ from cloudboot_ntfs.registry import Hive, Value, build
 from cloudboot_ntfs.testing.damage import Patient, damages
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import image, recipe
-from cloudboot_probes.cli.commands import run as command
+from cloudboot_probes.cli.dispatch import run as command
 from cloudboot_probes.describe import describe, opened
 from cloudboot_probes.errors import WindowsBootError
 from cloudboot_probes.windows import demonstration

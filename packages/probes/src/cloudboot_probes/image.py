@@ -6,75 +6,27 @@ does not depend on the content, so the GUIDs, which do, come last.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cloudboot_fat as fat
 import cloudboot_gpt as gpt
 import cloudboot_ufs2 as ufs2
 from cloudboot_base import new_image
 from cloudboot_base.storage import chunks
 from cloudboot_gpt import partition_types
 
-from .assemble import Contents, compose
-from .readback import read_back
+from .assemble import compose
+from .disk_plan import Plan, source_of, ufs2_options
 from .recipe import MIB, check
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from cloudboot_base import Storage, WritableStorage
-    from cloudboot_ufs2.builder.builder import Source
-
+    from .assemble import Contents
     from .manifest import Manifest
     from .recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a build would write: the table without its content-derived GUIDs, and the contents."""
-
-    recipe: Recipe
-    contents: Contents
-    table: gpt.Table
-    specs: tuple[gpt.PartitionSpec, ...]
-
-    def fill(self, storage: WritableStorage, progress: Callable[[int], None] | None = None) -> gpt.Table:
-        """Write the partitions, then the table, into fresh ``storage`` (it reads as zeros) of the planned size."""
-        recipe, contents = self.recipe, self.contents
-        windows = [partition.window(storage) for partition in self.table.partitions]
-        fat.build(windows[0], contents.esp, esp_options(recipe, self.table.partitions[0].first_lba))
-        for root in windows[1:]:
-            ufs2.build(root, _source(contents), _ufs2_options(recipe), progress=progress)
-        table = gpt.plan(self.specs, sector_size=recipe.sector_size, seed=recipe.seed, content=windows)
-        return gpt.create(storage, table)
-
-    def read_back(self, storage: Storage) -> list[str]:
-        """Check the written disk and compare every file with the manifest; the names of other readers that agreed.
-
-        Raises:
-            ReadBackError: the disk does not hold what was planned.
-        """
-        return read_back(storage, self.contents.manifest)
-
-    def as_dict(self) -> dict[str, object]:
-        """The plan, ready for JSON."""
-        manifest = self.contents.manifest
-        return {
-            "system": manifest.system,
-            "size": self.table.size,
-            "partitions": [
-                {"number": part.number, "type": part.type_name, "name": part.name, "first_lba": part.first_lba,
-                 "last_lba": part.last_lba, "size": part.size}
-                for part in self.table.partitions
-            ],
-            "esp": {path: size for path, (size, _) in sorted(manifest.esp.items())},
-            "root": {path: entry.size for path, entry in sorted(manifest.root.items())},
-            "sources": list(manifest.sources),
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,7 +61,7 @@ def plan(recipe: Recipe, say: Callable[[str], None] = lambda _: None) -> Plan:
     """
     check(recipe)
     if recipe.system == "windows":
-        from .windows.image import plan as plan_windows  # it extends what is in this module
+        from .windows.image import plan as plan_windows  # which needs NTFS, and no other system does
 
         return plan_windows(recipe, say)
     contents = compose(recipe, say)
@@ -124,7 +76,7 @@ def _root_spec(recipe: Recipe, contents: Contents) -> gpt.PartitionSpec:
     root = recipe.root
     size = root.size
     if size is None:
-        needed = ufs2.required_size(_source(contents), _ufs2_options(recipe))
+        needed = ufs2.required_size(source_of(contents), ufs2_options(recipe))
         size = -(-(needed + needed * root.free // 100) // MIB) * MIB
     return gpt.PartitionSpec(partition_types.parse(root.partition_type), size, root.partition_name)
 
@@ -147,32 +99,3 @@ def build(
         for piece in chunks(storage):
             digest.update(piece)
     return Built(table, planned.contents.manifest, digest.hexdigest(), tuple(readers))
-
-
-def esp_options(recipe: Recipe, first_lba: int, fat_type: fat.FatType | None = None) -> fat.FormatOptions:
-    """How the ESP is formatted: a fresh volume behind ``first_lba`` sectors."""
-    return fat.FormatOptions(
-        fat_type=fat_type,
-        sector_size=recipe.sector_size,
-        label=recipe.esp.label,
-        timestamp=dt.datetime.fromtimestamp(recipe.timestamp, dt.UTC),
-        hidden_sectors=first_lba,
-        fresh=True,
-    )
-
-
-def _source(contents: Contents) -> Source:
-    return contents.source if contents.source is not None else dict(contents.root)
-
-
-def _ufs2_options(recipe: Recipe) -> ufs2.Options:
-    root = recipe.root
-    return ufs2.Options(
-        block_size=root.block_size,
-        fragment_size=root.fragment_size,
-        density=root.density,
-        minfree=root.minfree,
-        label=root.label,
-        sector_size=recipe.sector_size,
-        timestamp=recipe.timestamp,
-    )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from .errors import GuestPointerError
 
 if TYPE_CHECKING:
-    from .machine import Machine
+    from .memory import Memory
 
 
-def line_at(machine: Machine, address: int) -> str:
-    """The instruction at ``address``: disassembled, or its first bytes where capstone is not installed."""
-    size = min(16, machine.memory.end - address)
+def line_at(memory: Memory, architecture: str, address: int) -> str:
+    """The instruction at ``address`` of a machine of ``architecture``: disassembled, or its first bytes where capstone is not installed."""
+    size = min(16, memory.end - address)
     try:
-        code = machine.memory.read(address, size)
+        code = memory.read(address, size)
     except GuestPointerError:
         return f"{address:#x}: outside memory"
     try:
@@ -26,7 +26,7 @@ def line_at(machine: Machine, address: int) -> str:
         "arm64": (capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
         "riscv64": (capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV64 | capstone.CS_MODE_RISCVC),
     }
-    kind = kinds.get(machine.architecture.name)
+    kind = kinds.get(architecture)
     if kind is not None:
         for instruction in capstone.Cs(*kind).disasm(code, address, 1):
             return f"{address:#x}: {instruction.mnemonic} {instruction.op_str}".rstrip()

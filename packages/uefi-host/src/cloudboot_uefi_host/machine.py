@@ -329,7 +329,12 @@ class Machine:
         """The state of the machine; its line is the instruction at ``pc``, by default at the program counter."""
         registers = {name: self.processor.read(name) for name in self.architecture.registers}
         at = registers[self.architecture.pc] if pc is None else pc
-        return Report(registers, tuple(map(str, self.trace.last())), line_at(self, at), self.image_at(at))
+        return Report(
+            registers,
+            tuple(map(str, self.trace.last())),
+            line_at(self.memory, self.architecture.name, at),
+            self.image_at(at),
+        )
 
     def close(self) -> None:
         """Give the processor back."""

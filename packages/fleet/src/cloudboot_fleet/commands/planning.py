@@ -27,7 +27,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     pins = Pins(matrix.folder)
     if options.resume is not None:
         pins.restore(CampaignFolder.existing(options.resume).pins)
-    matrix = expanded(matrix, pins)
+    matrix = expanded(matrix, pins.glob)
     with console.waiting("pinning"):
         gathered = pins.gather(matrix)
     blocks = {block.number: block for block in matrix.blocks}

@@ -50,7 +50,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
     if options.resume is not None:
         pins.restore(CampaignFolder.existing(options.resume).pins)
     with console.waiting("pinning"):
-        matrix = expanded(matrix, pins)
+        matrix = expanded(matrix, pins.glob)
         gathered = pins.gather(matrix)
     with _folder(options, matrix) as folder:
         folder.lock(matrix.name, str(Path(options.matrix).resolve()))

@@ -10,7 +10,7 @@ import dataclasses
 import fnmatch
 import glob
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_base import Error
 from cloudboot_base.command import exit_code, printable
@@ -25,26 +25,31 @@ if TYPE_CHECKING:
 
     from .cells import Value
     from .document import Block
-    from .pins import Pins
 
 _SIGNS = frozenset("*?[")
 
 
-def expanded(matrix: Matrix, pins: Pins) -> Matrix:
-    """The matrix with every pattern of its axes replaced by what it stands for.
+class Find(Protocol):
+    """What a pattern stands for."""
+
+    def __call__(self, text: str, *, files_only: bool) -> list[str]: ...  # noqa: D102 -- the class says it
+
+
+def expanded(matrix: Matrix, find: Find) -> Matrix:
+    """The matrix with every pattern of its axes replaced by what ``find`` (:meth:`.pins.Pins.glob`) says.
 
     Raises:
         MatrixError: a pattern stands for nothing, or there are too many cells then.
         PinError: a registry could not be asked for its tags.
     """
-    blocks = tuple(_expanded(block, matrix, pins) for block in matrix.blocks)
+    blocks = tuple(_expanded(block, matrix, find) for block in matrix.blocks)
     total = sum(block.most for block in blocks)
     if total > MAX_CELLS:
         raise MatrixError(f"the axes make {total} cells; at most {MAX_CELLS} are run", path=matrix.path)
     return dataclasses.replace(matrix, blocks=blocks)
 
 
-def _expanded(block: Block, matrix: Matrix, pins: Pins) -> Block:
+def _expanded(block: Block, matrix: Matrix, find: Find) -> Block:
     axes: dict[str, Sequence[Value]] = {}
     for name, values in block.axes.items():
         parameter = block.kind.parameter(name)
@@ -60,7 +65,7 @@ def _expanded(block: Block, matrix: Matrix, pins: Pins) -> Block:
                 found.append(value)
                 continue
             try:
-                found += pins.glob(text, files_only=parameter.pin != "tree")
+                found += find(text, files_only=parameter.pin != "tree")
             except MatrixError as error:
                 error.path, error.where, error.key = matrix.path, matrix.place(place.key), place.key
                 raise

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
             signal.signal(number, _interrupt)
     try:
-        from .commands import run
+        from .dispatch import run
 
         code = run(sys.argv[1:] if arguments is None else list(arguments))
     except BaseException as error:

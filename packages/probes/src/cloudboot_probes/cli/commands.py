@@ -6,17 +6,16 @@ Only the parser of the command that is asked for is built, and nothing of the pa
 from __future__ import annotations
 
 import importlib
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_base.command import OK, exit_code, notice, printable
+from cloudboot_base.command import notice, printable
 from cloudboot_base.parser import SHELLS, CommandParser, suggestion
 from cloudboot_base.program import Program, example_lines
 
 from . import arguments
-from .console import EXIT_CODES, Console, notices, report_error, run_reported
+from .console import EXIT_CODES, Console
 
 if TYPE_CHECKING:
     import argparse
@@ -244,68 +243,14 @@ def group_help(group: Group, name: str) -> str:
     return "\n".join(lines)
 
 
-def run(words: list[str]) -> int:
-    """Run what ``words`` ask for and give the exit code."""
-    if os.environ.get("_CLOUDBOOT_COMPLETE"):
-        from .completion import candidates
-
-        print("\n".join(candidates(words)))
-        return OK
-    asked = words[: words.index("--")] if "--" in words else words
-    console = Console(json="--json" in asked, verbose="--verbose" in asked or "-v" in asked)
-    try:
-        command, name, rest = resolve(words)
-        if isinstance(command, Group):
-            return _run_group(command, name, rest, console)
-        parser = command.parser(name)
-        options = parser.read([*parser.from_environment(ENVIRONMENT, os.environ, rest), *rest])
-        console = Console(json=options.json, verbose=options.verbose)
-    except UsageError as error:
-        report_error(console, error)
-        return exit_code(error)
-    except SystemExit as leave:  # --help
-        return leave.code if isinstance(leave.code, int) else OK
-    except BrokenPipeError:
-        return OK
-    return run_reported(console, lambda: _noted(command, options, console))
-
-
-def _noted(command: Command, options: argparse.Namespace, console: Console) -> int:
-    """Run a command; what the packages log as warnings are notices on stderr."""
-    main = command.main()
-    with notices(console):
-        return main(options, console)
-
-
-def _run_group(group: Group, name: str, rest: list[str], console: Console) -> int:
-    rest = [word for word in rest if word not in {"--json", "-v", "--verbose"}]
-    if not rest or rest[0] in {"-h", "--help"}:
-        console.print(group_help(group, name))
-        return OK
-    if group is ROOT and rest[0] == "--version":
-        console.print(f"{PROGRAM} {_program().version()}")
-    elif group is ROOT and rest[0] == "--completion":
-        from .completion import script
-
-        console.print(script(rest[1] if len(rest) > 1 else ""), end="")
-    elif group is ROOT and rest[0] == "--man-page":
-        from cloudboot_base.shells import man_page
-
-        console.print(man_page(whole_program()), end="")
-    else:
-        raise UsageError(
-            f"unknown option {printable(rest[0])}", hint=f"{PROGRAM} --help lists the commands and options"
-        )
-    return OK
-
-
-def _program() -> Program:
+def program() -> Program:
+    """The program without its commands."""
     return Program(PROGRAM, "cloudboot-probes", PURPOSE, exit_codes=EXIT_CODES, examples=_EXAMPLES)
 
 
 def whole_program() -> Program:
     """All commands at once, each under the words that name it: for the manual page."""
-    program = _program()
+    whole = program()
 
     def add(group: Group, path: str) -> None:
         for name, command in complete(group).commands.items():
@@ -313,7 +258,7 @@ def whole_program() -> Program:
             if isinstance(command, Group):
                 add(command, below)
             else:
-                program.add(command.parser(below))
+                whole.add(command.parser(below))
 
     add(ROOT, "")
-    return program
+    return whole

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cloudboot_probes.disk_plan import Plan
     from cloudboot_probes.recipe import Recipe
 
     from .console import Console
@@ -108,7 +109,7 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
     return CHECK_FAILED if description.findings or failed else OK
 
 
-def _print_plan(console: Console, planned: images.Plan, output: Path) -> None:
+def _print_plan(console: Console, planned: Plan, output: Path) -> None:
     facts = planned.as_dict()
     console.print(printable(f"would write {output}: {facts['size']} bytes"))
     _print_partitions(console, planned.table.as_dict())

@@ -4,8 +4,9 @@ registry -> verified bytes in one sealed buffer -> table and file systems checke
 -> firmware, loader, kernel and the kernel's own file-system driver, each watched from outside.
 """
 
+from .boot import Boot, Session
 from .context import Probe, ProbeOptions
-from .firmware import BOOT_GATES, FIRMWARE, IMAGE_GATES, Boot, Firmware, Session, default_firmware, firmwares_named
+from .firmware import BOOT_GATES, FIRMWARE, IMAGE_GATES, Firmware, default_firmware, firmwares_named
 from .record import Header, Outcome, Record, Recorder
 from .stages import stages
 

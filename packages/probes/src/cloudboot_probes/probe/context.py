@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from cloudboot_base import GateFailedError
 
-from .firmware import Boot
+from .boot import Boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cloudboot_probes.disk import Disk
     from cloudboot_probes.systems import System
 
-    from .firmware import Session
+    from .boot import Session
 
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.loader import pe_problems
-from cloudboot_probes.probe.firmware import Boot, ConsoleLine
+from cloudboot_probes.probe.boot import Boot, ConsoleLine
 from cloudboot_uefi_abi.device_path import DevicePath, MemoryMapped
 from cloudboot_uefi_abi.status import is_error, status_name
 from cloudboot_uefi_host import Budget, Ending, Firmware, HostError, Outcome, start

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.gates import Gate, Verdict, unfinished
 
-from .firmware import Boot
+from .boot import Boot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ import cloudboot_ufs2 as ufs2
 from cloudboot_base import GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
 from cloudboot_probes.probe import kernel, windows
-from cloudboot_probes.probe.firmware import Boot, ConsoleLine
+from cloudboot_probes.probe.boot import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
 from cloudboot_uefi_host import Budget, Typed
 from cloudboot_uefi_host.gates import RUNS, BootPlan, FirmwareBoot, no_root

@@ -16,8 +16,8 @@ import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 from cloudboot_gpt import partition_types
 from cloudboot_probes.assemble import Contents
+from cloudboot_probes.disk_plan import Plan, esp_options
 from cloudboot_probes.errors import RecipeError
-from cloudboot_probes.image import Plan, esp_options
 from cloudboot_probes.inventory import account_of_file
 from cloudboot_probes.manifest import PATH as MANIFEST_PATH
 from cloudboot_probes.recipe import MIB

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from cloudboot_ufs2.layout.group import Bools
 
-    from .survey import Ints, Survey
+    from .fragmentmap import Ints
+    from .survey import Survey
 
     Rows = npt.NDArray[np.void]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cloudboot_ufs2.layout.geometry import Geometry
     from cloudboot_ufs2.layout.group import Bools
 
-    from .survey import Ints
+    Ints = npt.NDArray[np.int64]
 
 
 class FragmentMap:

@@ -21,15 +21,12 @@ from .fragmentmap import FragmentMap, InodeNumbers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
     from cloudboot_ufs2.layout.directory import Problem
     from cloudboot_ufs2.layout.group import Bools
     from cloudboot_ufs2.layout.records import Cg, Fs, Ufs2Dinode
 
-    Ints = npt.NDArray[np.int64]
 
 _PER_KIND = 50
 

@@ -23,7 +23,7 @@ from .transaction import Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_ufs2.checker.survey import Ints
+    from cloudboot_ufs2.checker.fragmentmap import Ints
     from cloudboot_ufs2.layout.records import Ufs2Dinode
     from cloudboot_ufs2.reader.blocks import Pointers
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
-    from cloudboot_ufs2.checker.survey import Ints
+    from cloudboot_ufs2.checker.fragmentmap import Ints
     from cloudboot_ufs2.layout.geometry import Geometry
     from cloudboot_ufs2.layout.group import Bools, Octets
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import GateFailedError
 from cloudboot_probes.blockmap import Read
-from cloudboot_probes.probe.firmware import Boot, ConsoleLine
+from cloudboot_probes.probe.boot import Boot, ConsoleLine
 from cloudboot_qemu import Drive, ExpectTimeoutError, Machine, MachineEndedError, QemuError, negotiations
 
 from .failures import BROKEN, Watch, ended, failure_of, timed_out

@@ -11,7 +11,7 @@ from .reads import PHASES, phase_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cloudboot_probes.probe.firmware import Boot, ConsoleLine
+    from cloudboot_probes.probe.boot import Boot, ConsoleLine
     from cloudboot_probes.probe.record import Record
 
 _HEAD, _TAIL = 6_000, 22_000  # characters that are kept of a longer console, from its start and before its end

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cloudboot_probes.blockmap import BlockMap, Coverage, Extent, Read
-    from cloudboot_probes.probe.firmware import Boot
+    from cloudboot_probes.probe.boot import Boot
 
     from .timeline import Span
 

@@ -1,0 +1,70 @@
+"""From a command line to the command that it names, and its exit code."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cloudboot_base import UsageError
+from cloudboot_base.command import OK, exit_code, printable
+
+from .commands import ENVIRONMENT, PROGRAM, ROOT, Command, Group, group_help, program, resolve, whole_program
+from .console import Console, notices, report_error, run_reported
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(words: list[str]) -> int:
+    """Run what ``words`` ask for and give the exit code."""
+    if os.environ.get("_CLOUDBOOT_COMPLETE"):
+        from .completion import candidates
+
+        print("\n".join(candidates(words)))
+        return OK
+    asked = words[: words.index("--")] if "--" in words else words
+    console = Console(json="--json" in asked, verbose="--verbose" in asked or "-v" in asked)
+    try:
+        command, name, rest = resolve(words)
+        if isinstance(command, Group):
+            return _run_group(command, name, rest, console)
+        parser = command.parser(name)
+        options = parser.read([*parser.from_environment(ENVIRONMENT, os.environ, rest), *rest])
+        console = Console(json=options.json, verbose=options.verbose)
+    except UsageError as error:
+        report_error(console, error)
+        return exit_code(error)
+    except SystemExit as leave:  # --help
+        return leave.code if isinstance(leave.code, int) else OK
+    except BrokenPipeError:
+        return OK
+    return run_reported(console, lambda: _noted(command, options, console))
+
+
+def _noted(command: Command, options: argparse.Namespace, console: Console) -> int:
+    """Run a command; what the packages log as warnings are notices on stderr."""
+    main = command.main()
+    with notices(console):
+        return main(options, console)
+
+
+def _run_group(group: Group, name: str, rest: list[str], console: Console) -> int:
+    rest = [word for word in rest if word not in {"--json", "-v", "--verbose"}]
+    if not rest or rest[0] in {"-h", "--help"}:
+        console.print(group_help(group, name))
+        return OK
+    if group is ROOT and rest[0] == "--version":
+        console.print(f"{PROGRAM} {program().version()}")
+    elif group is ROOT and rest[0] == "--completion":
+        from .completion import script
+
+        console.print(script(rest[1] if len(rest) > 1 else ""), end="")
+    elif group is ROOT and rest[0] == "--man-page":
+        from cloudboot_base.shells import man_page
+
+        console.print(man_page(whole_program()), end="")
+    else:
+        raise UsageError(
+            f"unknown option {printable(rest[0])}", hint=f"{PROGRAM} --help lists the commands and options"
+        )
+    return OK
