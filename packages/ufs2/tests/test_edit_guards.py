@@ -59,13 +59,13 @@ def image(tmp_path: Path) -> Path:
 
 def test_a_second_writer_is_refused_until_the_first_is_done(image: Path) -> None:
     with WritableUFS2.open(image) as first:
-        for open_again in (lambda: UFS2.open(image, mode="r+"), lambda: open_shared(image, writable=True)):
+        for open_again in (lambda: WritableUFS2.open(image), lambda: open_shared(image, writable=True)):
             with pytest.raises(ReadOnlyError, match="another process"):
                 open_again()
         first.write_file("/c", b"c")
         with UFS2.open(image) as reader:
             assert reader.read_file("/c") == b"c"
-    with UFS2.open(image, mode="r+") as second:
+    with WritableUFS2.open(image) as second:
         second.unlink("/c")
     assert check(image) == []
 

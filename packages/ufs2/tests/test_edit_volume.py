@@ -78,7 +78,7 @@ def test_nothing_is_born_after_it_was_modified() -> None:
 def test_the_same_operations_give_the_same_bytes() -> None:
     def image() -> bytes:
         data = editable_image({"a": b"a"})
-        with UFS2.open(data, mode="r+") as volume:
+        with WritableUFS2.open(data) as volume:
             volume.mkdir("/b")
             volume.write_file("/b/c", pattern(70_000))
             volume.unlink("/a")
@@ -161,7 +161,7 @@ def test_a_partition_of_a_file_is_changed_in_place(tmp_path: Path) -> None:
 
 
 def test_a_volume_in_bytes_cannot_be_written() -> None:
-    with pytest.raises(io.UnsupportedOperation), UFS2.open(bytes(editable_image()), mode="r+") as volume:
+    with pytest.raises(io.UnsupportedOperation), WritableUFS2.open(bytes(editable_image())) as volume:
         volume.mkdir("/a")
 
 

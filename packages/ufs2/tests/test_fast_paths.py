@@ -27,6 +27,7 @@ from cloudboot_ufs2 import (
     InodeError,
     Options,
     SourceChangedError,
+    WritableUFS2,
     build,
     check,
     plan,
@@ -195,7 +196,7 @@ def scattered() -> tuple[bytes, bytes]:
     chance = random.Random(4)
     blocks = [pattern(4096, seed) if chance.random() < 0.7 else bytes(4096) for seed in range(900)]
     editor = bytearray(image_of({"other": b"x"}, Options(block_size=4096)))
-    with UFS2.open(editor, mode="r+") as volume, volume.open_file("/f", "xb") as file:
+    with WritableUFS2.open(editor) as volume, volume.open_file("/f", "xb") as file:
         # Backwards in groups of three, so that neighbours in the file are seldom neighbours in the volume.
         for first in range(897, -1, -3):
             for block in range(first, first + 3):

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from .errors import GuestPointerError
 
 if TYPE_CHECKING:
-    from .memory import Memory
+    from .memory import GuestMemory
 
 
-def line_at(memory: Memory, architecture: str, address: int) -> str:
-    """The instruction at ``address`` of a machine of ``architecture``: disassembled, or its first bytes where capstone is not installed."""
+def line_at(memory: GuestMemory, architecture: str, address: int) -> str:
+    """The instruction at ``address`` of a machine of ``architecture``.
+
+    It is disassembled; where capstone is not installed, its first bytes are given.
+    """
     size = min(16, memory.end - address)
     try:
         code = memory.read(address, size)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .exporter.verify import Verification, verify
     from .layout.geometry import Geometry, plan
     from .layout.options import Options
+    from .opening import open  # noqa: A004 -- the usual word for it
     from .reader.extattr import Attribute
     from .reader.file import UFS2File
     from .reader.reader import UFS2
@@ -117,6 +118,7 @@ __all__ = [
     "copy_out",
     "extract",
     "format",
+    "open",
     "open_image",
     "open_volume",
     "plan",
@@ -145,6 +147,7 @@ _LATER = {
     "layout.options": ("Options",),
     "editor.preen": ("Repaired", "repair"),
     "exporter.presets": ("FREEBSD_BOOT", "Preset"),
+    "opening": ("open",),
     "reader.vmimage": ("open_image", "open_volume"),
 }
 

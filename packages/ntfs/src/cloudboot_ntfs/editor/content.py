@@ -9,7 +9,7 @@ from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import FileTooLargeError, UnsupportedError
 from cloudboot_ntfs.layout.constants import AttributeFlag, Type
-from cloudboot_ntfs.layout.runlist import Run
+from cloudboot_ntfs.layout.runlist import Run, joined
 from cloudboot_ntfs.reader.stream import merge
 
 from .draft import parsed, runs_of
@@ -299,19 +299,6 @@ def _following(runs: list[Run]) -> int | None:
         if run.lcn is not None:
             return run.lcn + run.length
     return None
-
-
-def joined(runs: list[Run]) -> list[Run]:
-    """Runs that follow one another on the disk, and holes that do, put together."""
-    found: list[Run] = []
-    for run in runs:
-        last = found[-1] if found else None
-        follows = last is not None and (run.lcn is None if last.lcn is None else run.lcn == last.lcn + last.length)
-        if last is not None and follows:
-            found[-1] = Run(last.vcn, last.length + run.length, last.lcn)
-        else:
-            found.append(run)
-    return found
 
 
 def cut(runs: list[Run], clusters: int) -> tuple[list[Run], list[Run]]:

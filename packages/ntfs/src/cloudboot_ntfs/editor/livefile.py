@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_ntfs.reader.file import NTFSFile
-from cloudboot_vfs.livefile import LiveWriting
+from cloudboot_vfs.livefile import Changing, LiveWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from .volume import WritableNTFS
+    from cloudboot_ntfs.reader.reparse import WofStream
+    from cloudboot_ntfs.reader.stream import Stream
+
+
+class Volume(Changing, Protocol):
+    """What an open file needs of the volume that it is in, :class:`.volume.WritableNTFS`."""
+
+    @property
+    def changes(self) -> int:
+        """How many operations there have been."""
+
+    def current_stream(self, number: int, sequence: int | None, stream: str) -> tuple[Stream | WofStream, int]:
+        """The content of an open file as it is now, and the sequence number of its record."""
+
+    def write_inode(
+        self, number: int, offset: int | None, data: Buffer, sequence: int | None = None, *, stream: str = ""
+    ) -> int:
+        """Write to a file, in one operation; where the bytes end then."""
+
+    def truncate_inode(self, number: int, size: int, sequence: int | None = None, *, stream: str = "") -> None:
+        """Give a file another size, in one operation."""
 
 
 class LiveFile(LiveWriting, NTFSFile):
     """The bytes of a stream, as they are now. Each call is one step: threads share a file as they share the volume."""
 
-    _volume: WritableNTFS
+    _volume: Volume
 
     def __init__(
         self,
-        volume: WritableNTFS,
+        volume: Volume,
         number: int,
         stream: str = "",
         *,

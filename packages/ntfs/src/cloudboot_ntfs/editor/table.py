@@ -13,8 +13,8 @@ from cloudboot_ntfs.builder.record import fits, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
+from cloudboot_ntfs.layout.runlist import joined
 
-from .content import joined
 from .draft import load, runs_of, value
 from .space import Bitmap, Space, write_stream
 from .stage import Layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cloudboot_ntfs.builder.btree import with_child
 from cloudboot_ntfs.builder.placement import Placed, resident
@@ -22,9 +22,9 @@ from cloudboot_ntfs.layout.index import (
     parse_entries,
 )
 from cloudboot_ntfs.layout.records import FileName, IndexBlock
+from cloudboot_ntfs.layout.runlist import joined
 from cloudboot_ntfs.reader.index import Index
 
-from .content import joined
 from .draft import load, parsed, runs_of
 from .stage import Layer
 
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.builder.record import Packed
     from cloudboot_ntfs.layout.filename import Name
     from cloudboot_ntfs.layout.index import Entry
+    from cloudboot_ntfs.layout.runlist import Run
     from cloudboot_ntfs.reader.volume import NTFS
 
     from .draft import Draft
-    from .table import Table
+    from .space import Space
 
 #: Levels that no index needs: one of them has a circle.
 _MAX_DEPTH: Final = 32
@@ -83,10 +84,30 @@ class Node:
         return sum(item.size for item in self.items) + 16 + below
 
 
+class Clusters(Protocol):
+    """What an index needs of what holds records and clusters, :class:`.table.Table`."""
+
+    @property
+    def space(self) -> Space:
+        """The clusters that are free."""
+
+    def read_runs(self, runs: list[Run], offset: int, size: int) -> bytes:
+        """Bytes from an offset of what clusters hold."""
+
+    def stage_runs(self, layer: Layer, runs: list[Run], offset: int, data: bytes, *, piece: int | None = None) -> None:
+        """Write to clusters, with the operation; ``piece`` bytes at a time."""
+
+    def zero(self, runs: list[Run]) -> None:
+        """Fill clusters with zeros."""
+
+    def store(self, draft: Draft) -> None:
+        """Write the records of a file."""
+
+
 class Tree:
     """An index of a file: ``$I30``, or one whose keys are sorted as numbers (``$R``, ``$O``)."""
 
-    def __init__(self, volume: NTFS, table: Table, number: int, name: str) -> None:
+    def __init__(self, volume: NTFS, table: Clusters, number: int, name: str) -> None:
         self._volume, self._table, self.number, self.name = volume, table, number, name
         draft = load(volume.mft, number)
         index = Index(volume.mft, volume.mft.file(number), name)

@@ -78,3 +78,16 @@ def _signed(value: int) -> bytes:
     """A signed integer in as few bytes as hold it."""
     size = (value if value >= 0 else ~value).bit_length() // 8 + 1
     return value.to_bytes(size, "little", signed=True)
+
+
+def joined(runs: list[Run]) -> list[Run]:
+    """Runs that follow one another on the disk, and holes that do, put together."""
+    found: list[Run] = []
+    for run in runs:
+        last = found[-1] if found else None
+        follows = last is not None and (run.lcn is None if last.lcn is None else run.lcn == last.lcn + last.length)
+        if last is not None and follows:
+            found[-1] = Run(last.vcn, last.length + run.length, last.lcn)
+        else:
+            found.append(run)
+    return found

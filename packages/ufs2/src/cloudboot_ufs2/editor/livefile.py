@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_ufs2.reader.file import UFS2File
-from cloudboot_vfs.livefile import LiveWriting
+from cloudboot_vfs.livefile import Changing, LiveWriting
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_base import Storage
+    from cloudboot_ufs2.layout.geometry import Geometry
+    from cloudboot_ufs2.layout.records import Ufs2Dinode
     from cloudboot_ufs2.reader.blocks import BlockMap
 
-    from .edit import WritableUFS2
+
+class Volume(Changing, Protocol):
+    """What an open file needs of the file system that it is in, :class:`.edit.WritableUFS2`."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where everything is."""
+
+    @property
+    def changes(self) -> int:
+        """How many operations there have been."""
+
+    def read_inode(self, number: int) -> Ufs2Dinode:
+        """An inode as it is now."""
+
+    def current_inode(self, number: int, generation: int) -> Ufs2Dinode:
+        """An inode that is still of the same file."""
+
+    def write_inode(
+        self, number: int, offset: int | None, data: Buffer, generation: int | None = None, *, replacing: bool = False
+    ) -> int:
+        """Write to a file, in one operation."""
+
+    def truncate_inode(self, number: int, size: int) -> None:
+        """Give a file another size, in one operation."""
 
 
 class LiveFile(LiveWriting, UFS2File):
     """The bytes of a file, as they are now. Each call is one step: threads share a file as they share the volume."""
 
-    _volume: WritableUFS2
+    _volume: Volume
 
     def __init__(
         self,
-        volume: WritableUFS2,
+        volume: Volume,
         storage: Storage,
         blocks: BlockMap,
         number: int,

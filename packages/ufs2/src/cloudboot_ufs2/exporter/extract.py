@@ -12,7 +12,7 @@ from cloudboot_base import new_file
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.constants import FS_SUJ, SF_SNAPSHOT
 
-from .presets import LOADER_CONF, Preset, loader_conf
+from .presets import LOADER_CONF, Chosen, Preset, loader_conf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,15 +46,6 @@ class Extraction:
     size: int  #: bytes of the files, hard links once
     synthesised: tuple[str, ...]  #: those of ``paths`` that were not in the file system
     skipped: tuple[Skipped, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Chosen:
-    """What goes into an archive."""
-
-    path: str
-    inode: int
-    status: Stat
 
 
 def extract(

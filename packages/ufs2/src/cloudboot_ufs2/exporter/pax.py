@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cloudboot_ufs2.reader.reader import UFS2
 
-    from .extract import Chosen
+    from .presets import Chosen
 
 
 class _Sink(io.RawIOBase):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from cloudboot_vfs import Stat
+
 LOADER_CONF = "boot/loader.conf"
 
 
@@ -28,6 +30,15 @@ class Preset:
         """The folders below which everything is that is wanted, none inside another."""
         found = sorted({_literal(pattern) for pattern in self.patterns})
         return [root for root in found if not any(root != other and _inside(root, other) for other in found)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chosen:
+    """What goes into an archive."""
+
+    path: str
+    inode: int
+    status: Stat
 
 
 def _literal(pattern: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections import OrderedDict
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self, overload
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.errors import (
     DirectoryError,
     ImageTruncatedError,
     InodeError,
-    OptionError,
     SymlinkLoopError,
     UnsupportedError,
 )
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_base import Storage
-    from cloudboot_ufs2.editor.edit import WritableUFS2
     from cloudboot_ufs2.layout.records import Ufs2Dinode
 
     from .blocks import Run
@@ -79,50 +77,21 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         self._inodes = InodeTable(storage, self.geometry, self.dialect, self.byteorder, hashed=hashed)
         self._directories: OrderedDict[int, dict[bytes, tuple[int, int]]] = OrderedDict()
 
-    @overload
     @classmethod
     def open(
         cls,
         source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
         *,
-        mode: Literal["r"] = "r",
         offset: int = 0,
         size: int | None = None,
         verify: bool = True,
         superblock: int | None = None,
         fallback: bool = False,
-    ) -> Self: ...
-
-    @overload
-    @classmethod
-    def open(
-        cls,
-        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
-        *,
-        mode: Literal["r+"],
-        offset: int = 0,
-        size: int | None = None,
-        verify: bool = True,
-    ) -> WritableUFS2: ...
-
-    @classmethod
-    def open(
-        cls,
-        source: str | os.PathLike[str] | BinaryIO | Buffer | Storage,
-        *,
-        mode: Literal["r", "r+"] = "r",
-        offset: int = 0,
-        size: int | None = None,
-        verify: bool = True,
-        superblock: int | None = None,
-        fallback: bool = False,
-    ) -> UFS2:
-        """Open a file system.
+    ) -> Self:
+        """Open a file system to read it.
 
         Args:
             source: a path, a binary file, a buffer or a storage.
-            mode: ``r+`` gives a file system that can be changed; :meth:`WritableUFS2.open` says how, and has more
-                options.
             offset: where the file system starts in it, in bytes.
             size: how long it is; by default, all that follows.
             verify: whether check-hashes are compared where the file system has them.
@@ -130,20 +99,11 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             fallback: whether a backup is looked for where the superblock is damaged; ``superblock_offset`` says which.
 
         Raises:
-            OptionError: an unknown mode, or a backup for writing.
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
             ImageTruncatedError: the image is smaller than the file system.
             OSError: the path cannot be opened.
         """
-        if mode == "r+":
-            from cloudboot_ufs2.editor.edit import WritableUFS2  # which builds on this module
-
-            if superblock is not None:
-                raise OptionError("a backup can be read from only; repair puts it in its place", field="superblock")
-            return WritableUFS2.open(source, offset=offset, size=size, verify=verify)
-        if mode != "r":
-            raise OptionError("no such mode", field="mode", expected="r or r+", actual=mode)
         with contextlib.ExitStack() as stack:
             storage = storage_of(stack, source, offset=offset, size=size)
             volume = cls(storage, verify=verify, superblock=superblock, fallback=fallback)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloudboot_probes.errors import (
     BootError,
@@ -24,7 +24,8 @@ from cloudboot_probes.witness.handover import find_handover
 from cloudboot_qemu import QemuError
 
 if TYPE_CHECKING:
-    from .session import QemuSession
+    from cloudboot_probes.probe.context import Probe
+    from cloudboot_qemu import Machine, Negotiation
 
 # What EDK2 prints, whatever the architecture: its boot manager, its shell, and its handlers of exceptions
 # (MdeModulePkg/Library/UefiBootManagerLib, ShellPkg, UefiCpuPkg and ArmPkg's exception handlers).
@@ -50,7 +51,25 @@ _DUMP_TIME = 1.0  # seconds for the rest of an exception's dump
 BROKEN = "|".join(f"(?P<{group}>{text})" for group, _, text in _KINDS)
 
 
-def failure_of(session: QemuSession, found: re.Match[bytes], awaited: str) -> BootError:
+class Observed(Protocol):
+    """What is seen of a boot, :class:`.session.QemuSession`."""
+
+    @property
+    def probe(self) -> Probe:
+        """What is probed."""
+
+    @property
+    def machine(self) -> Machine:
+        """The machine that boots it."""
+
+    def screen(self) -> list[str]:
+        """The last screenful of the serial line."""
+
+    def negotiations(self) -> list[Negotiation]:
+        """The drivers that held the disk so far."""
+
+
+def failure_of(session: Observed, found: re.Match[bytes], awaited: str) -> BootError:
     """The error for a match of ``BROKEN``, or of a failure that the system's data describe."""
     text = found[0].decode("utf-8", "replace").strip()
     groups = found.groupdict()
@@ -60,7 +79,7 @@ def failure_of(session: QemuSession, found: re.Match[bytes], awaited: str) -> Bo
     return own_failure(session, text)
 
 
-def _crashed(session: QemuSession, text: str, awaited: str) -> BootError:
+def _crashed(session: Observed, text: str, awaited: str) -> BootError:
     time.sleep(_DUMP_TIME)
     return LoaderCrashedError(
         f"the processor raised an exception before {awaited}: {text.strip('! ')}",
@@ -73,7 +92,7 @@ def _crashed(session: QemuSession, text: str, awaited: str) -> BootError:
     )
 
 
-def _not_started(session: QemuSession, text: str) -> BootError:
+def _not_started(session: Observed, text: str) -> BootError:
     path = session.probe.system.loader(session.probe.options.architecture)
     return NoBootOptionError(
         f"the firmware starts nothing from this disk: {text}",
@@ -85,7 +104,7 @@ def _not_started(session: QemuSession, text: str) -> BootError:
     )
 
 
-def own_failure(session: QemuSession, text: str) -> BootError:
+def own_failure(session: Observed, text: str) -> BootError:
     """The error for a failure that the system's data describe: a loader's error, a panic, the first program's."""
     system, reference = session.probe.system, session.probe.shown
     line = text.encode()
@@ -116,7 +135,7 @@ def own_failure(session: QemuSession, text: str) -> BootError:
     )
 
 
-def timed_out(session: QemuSession, awaited: str) -> BootError:
+def timed_out(session: Observed, awaited: str) -> BootError:
     """The error where the time is over."""
     seconds = session.probe.time_limit
     if not session.machine.transcript.length:
@@ -128,7 +147,7 @@ def timed_out(session: QemuSession, awaited: str) -> BootError:
     )
 
 
-def ended(session: QemuSession, reason: str, awaited: str) -> BootError:
+def ended(session: Observed, reason: str, awaited: str) -> BootError:
     """The error where the guest ended the machine."""
     screen = session.screen()
     if reason in {"guest-reset", "subsystem-reset"}:
@@ -147,7 +166,7 @@ def ended(session: QemuSession, reason: str, awaited: str) -> BootError:
     )
 
 
-def _silent(session: QemuSession, when: str) -> BootError:
+def _silent(session: Observed, when: str) -> BootError:
     tries = ["--accelerator tcg: KVM may not run guest code on this host"]
     if session.machine.description.accelerator != "kvm":
         tries = [
@@ -160,7 +179,7 @@ def _silent(session: QemuSession, when: str) -> BootError:
 class Watch:
     """Called once a second during a wait: raises when the machine makes no progress any more."""
 
-    def __init__(self, session: QemuSession, awaited: str) -> None:
+    def __init__(self, session: Observed, awaited: str) -> None:
         self._session = session
         self._awaited = awaited
         self._prompts = {*_PROMPTS, *(prompt.encode() for prompt in session.probe.system.prompts)}
