@@ -62,7 +62,10 @@ def test_the_file_is_named(module: str, words: list[str], tmp_path: Path, capsys
         assert "Traceback" not in shown.err
 
 
-def test_a_missing_file_is_not_taken_for_a_registry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_not_taken_for_a_registry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     main = _main("cloudboot_probes.cli.dispatch")
     assert main(["image", "inspect", "build/linux.img"]) == 2
     assert "there is no file of that name" in capsys.readouterr().err
