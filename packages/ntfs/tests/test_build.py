@@ -322,7 +322,7 @@ def test_only_the_first_part_of_an_attribute_has_a_compression_unit(plain: Path)
 
 
 def test_an_archive_is_an_ordinary_file(tmp_path: Path) -> None:
-    """A pipe that nobody writes to and a device that never ends are refused at once."""
+    """A pipe without a writer and a device without an end are refused at once."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(FileKindError):

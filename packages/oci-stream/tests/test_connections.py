@@ -46,7 +46,7 @@ def test_docker_registry_over_one_connection(monkeypatch: pytest.MonkeyPatch) ->
             assert image.view[: image.descriptor.size] == DISK
         assert len(made) == 1
         del image
-        gc.collect()  # a socket that nobody closed would be a warning, which is an error
+        gc.collect()  # an unclosed socket would be a warning, which is an error
 
 
 @pytest.mark.parametrize("extra", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])

@@ -295,7 +295,7 @@ def test_other_archives_are_no_empty_or_damaged_ones(form: str, name: str, tmp_p
 
 
 def test_an_archive_is_an_ordinary_file(tmp_path: Path) -> None:
-    """A pipe that nobody writes to and a device that never ends are refused at once."""
+    """A pipe without a writer and a device without an end are refused at once."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(FileKindError) as caught:

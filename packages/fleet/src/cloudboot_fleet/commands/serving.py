@@ -39,7 +39,7 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     stopped = _stop_on_signals()
     scheme, _, rest = options.scheduler.partition("://")
     host = rest.rpartition(":")[0].strip("[]")
-    # Left to itself a worker listens on all interfaces, also where nobody but this machine's scheduler needs it.
+    # Left to itself a worker listens on all interfaces, also where only this machine's scheduler needs it.
     place = {"host": host} if is_loopback(host) else {}
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
         while await _answers(options.scheduler, options.patience, stopped):

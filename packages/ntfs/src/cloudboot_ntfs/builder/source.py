@@ -207,7 +207,7 @@ class TreeBuilder:
         folded[upcase(name)] = name
 
     def _put_short(self, parent: Node, name: str, short: str, path: str) -> None:
-        """Note the 8.3 name of a child; the name itself, in another case, stands for itself."""
+        """Note the 8.3 name of a child; a name that is the same but for its case needs none."""
         if namespace_of(short) != Namespace.WIN32_AND_DOS:
             raise SourceError("not an 8.3 name", member=path, actual=short)
         if upcase(short) == upcase(name):
