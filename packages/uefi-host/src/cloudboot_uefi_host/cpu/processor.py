@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class StopReason(enum.Enum):
-    """Why :meth:`Processor.run` returned."""
+    """Why :meth:`Processor.run` returned. ``HALTED``: the program waits for an interrupt, and goes on behind that."""
 
     TRAP = "trap"
+    HALTED = "halted"
     FAULT = "fault"
     WATCHED = "watched"
     INSTRUCTIONS = "instructions"
