@@ -22,7 +22,7 @@ from cloudboot_uefi_host.memory import GuestMemory
 
 from . import x86
 from .architecture import TRAP_SIZE
-from .counters import riscv_counters, x86_counters
+from .counters import riscv_counter, riscv_counters, x86_counters
 from .exceptions import Exceptions, X86Exception
 from .local_apic import LOCAL_APIC, LOCAL_APIC_SIZE, LocalApic
 from .ports import Ports
@@ -106,6 +106,9 @@ class UnicornProcessor:
         self._start, self._count = ctypes.c_uint64(), ctypes.c_uint64()
         self._end = ctypes.c_uint64(_NOWHERE)
         self._hooked: set[int] = set()
+        self._counters: list[tuple[int, int]] = []
+        #: Where emulation started: blocks that the hook is not called for. ``None``: nothing has to be searched.
+        self._searched: set[int] | None = None
         self._ports = Ports(counter, architecture.counter_frequency)
         #: What programs wrote to the serial port.
         self.serial = self._ports.serial.sent
@@ -229,27 +232,45 @@ class UnicornProcessor:
         self._uc.mem_protect(address, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         self._traps = range(address, address + size)
         self._end.value = self._traps[-TRAP_SIZE]
+        if self.architecture.name != "arm64":  # the counters of arm64 have a hook of their own
+            self._uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_code)
+            self._searched = set()
 
     def guard(self, address: int, size: int) -> None:
         """Make accesses to these pages faults."""
         self._uc.mem_protect(address, size, unicorn.UC_PROT_NONE)
 
-    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
-        """Forget translations of this range and hook its time counters."""
+    def load_code(self, address: int, size: int) -> None:
+        """Forget translations of this range."""
         self._uc.ctl_remove_cache(address, address + size)
-        for start, length in spans:
-            code = self.memory.read(start, length)
-            if self.architecture.name == "amd64":
-                for offset, width in x86_counters(code):
-                    self._hook(start + offset, self._on_rdtsc, width)
-            elif self.architecture.name == "riscv64":
-                for offset, register in riscv_counters(code):
-                    self._hook(start + offset, self._on_rdtime, register)
+        if self._searched is not None:
+            self._searched.clear()
 
-    def _hook(self, address: int, function: Any, value: int) -> None:
-        if address not in self._hooked:  # a hook stays when its code is replaced: it looks at the bytes
+    def _search_start(self, pc: int, searched: set[int]) -> None:
+        """Look for time counters in the block that emulation starts with."""
+        searched.add(pc)
+        try:
+            start, _, size = self._uc.ctl_request_cache(pc)
+        except unicorn.UcError:  # no code is there: the emulation will say so
+            if self.architecture.name == "amd64":
+                self._exceptions.forget()
+            return
+        self._search(start, size)
+        self._hook_counters()
+
+    def _search(self, address: int, size: int) -> None:
+        code = self._bytes(address, size)
+        found = x86_counters(code) if self.architecture.name == "amd64" else riscv_counters(code)
+        self._counters += [(address + at, width) for at, width in found if address + at not in self._hooked]
+
+    def _hook_counters(self) -> None:
+        """Hook the time counters that are new; code that was translated with them is translated again."""
+        function = self._on_rdtsc if self.architecture.name == "amd64" else self._on_rdtime
+        for address, size in self._counters:  # a hook stays when its code is replaced: it looks at the bytes
             self._hooked.add(address)
-            self._uc.hook_add(unicorn.UC_HOOK_CODE, function, value, address, address)
+            self._uc.hook_add(unicorn.UC_HOOK_CODE, function, size, address, address)
+            self._uc.ctl_remove_cache(address, address + size)
+        self._counters.clear()
 
     # Execution
 
@@ -259,6 +280,8 @@ class UnicornProcessor:
         while True:
             self._fault = self._interrupt = self._exception = None
             self._interrupted = False
+            if self._searched is not None and pc not in self._searched:
+                self._search_start(pc, self._searched)
             self._start.value = pc
             code = _EMULATE(self._handle, self._start, self._end, _ZERO, self._count)
             _READ(self._handle, self._pc, self._value_at)
@@ -267,6 +290,10 @@ class UnicornProcessor:
                 trap = at - len(self._wait)
                 if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
                     return Stop(StopReason.TRAP, trap)
+            if self._counters:
+                self._hook_counters()
+                pc = at
+                continue
             after = self._go_on(at, code)
             if after is None:
                 return self._stop(at, code, instructions)
@@ -336,6 +363,12 @@ class UnicornProcessor:
 
     # What the emulation calls
 
+    def _on_code(self, _uc: object, block: Any, _before: object, _data: object) -> None:
+        """Look for time counters in a block of code that was translated and has not run; stop in front of it."""
+        self._search(block.pc, block.size)
+        if self._counters:
+            self._uc.emu_stop()
+
     def _on_access(self, _uc: object, access: int, address: int, _size: int, _value: int, _data: object) -> bool:
         address &= (1 << 64) - 1
         self._fault = _ACCESS.get(access, f"memory access {access}"), address
@@ -383,22 +416,23 @@ class UnicornProcessor:
             self.write("rcx", 0)
         self.write("rip", address + width)
 
-    def _on_rdtime(self, _uc: object, address: int, _size: int, _register: int) -> None:
-        found = next(riscv_counters(self.memory.read(address, 4)), None)
-        if found is not None:
-            if found[1]:
-                self.write(f"x{found[1]}", self._counter.counter())
+    def _on_rdtime(self, _uc: object, address: int, _size: int, _width: int) -> None:
+        if self._read_counter(address):
             self.write("pc", address + 4)
 
+    def _read_counter(self, address: int) -> bool:
+        """Execute the instruction at ``address`` if it reads a counter of riscv64."""
+        register = riscv_counter(self._bytes(address, 4))
+        if register:
+            self.write(f"x{register}", self._counter.counter())
+        return register is not None
+
     def _read_time_register(self, at: int) -> int | None:
-        """Unicorn has no ``time`` register: reading it in code that was not scanned is an illegal instruction.
+        """Unicorn has no ``time`` register: reading it where no hook is is an illegal instruction.
 
         Unicorn reports the address after the instruction. Gives the address to go on at, or ``None``.
         """
         for address in (at - 4, at):
-            found = next(riscv_counters(self._bytes(address, 4)), None)
-            if found is not None and found[0] == 0:
-                if found[1]:
-                    self.write(f"x{found[1]}", self._counter.counter())
+            if self._read_counter(address):
                 return address + 4
         return None
