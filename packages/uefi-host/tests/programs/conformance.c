@@ -412,12 +412,13 @@ static void disk(void) {
     for (int i = 0; i < 4; i++) {
       size = sizeof buffer;
       show("below-read", file->Read(file, P(&size), buffer));
-      show("below-entry", size);
       if (!size) break;
       show("below-name", *(uint32_t *)(buffer + 80));
       show("below-attribute", *(uint64_t *)(buffer + 72));
-      if (*(uint64_t *)(buffer + 72) & 0x10) show("below-length", *(uint64_t *)(buffer + 8));
-      if (*(uint64_t *)(buffer + 72) & 0x10) show("below-physical", *(uint64_t *)(buffer + 16));
+      if (!(*(uint64_t *)(buffer + 72) & 0x10)) continue; /* the loader has other names on other processors */
+      show("below-entry", size);
+      show("below-length", *(uint64_t *)(buffer + 8));
+      show("below-physical", *(uint64_t *)(buffer + 16));
     }
     file->Close(file);
   }
@@ -426,7 +427,9 @@ static void disk(void) {
   show("volume-info", root->GetInfo(root, P(volume_info), P(&size), buffer));
   show("volume-size", *(uint64_t *)(buffer + 16));
   show("volume-read-only", buffer[8]);
-  show("volume-free", *(uint64_t *)(buffer + 24));
+#if defined(__x86_64__) /* the loader has other sizes on other processors */
+  show("pc-volume-free", *(uint64_t *)(buffer + 24));
+#endif
   show("volume-block", *(uint32_t *)(buffer + 32));
   size = sizeof buffer;
   show("root-info", root->GetInfo(root, P(file_info), P(&size), buffer));
