@@ -30,7 +30,9 @@ def test_a_pull_with_a_token_takes_one_connection() -> None:
         assert (asked, registry.accepted) == (["v1", "token", "v1", "sha256:"], 1)
 
 
-def test_docker_registry_over_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Where connections were made to."""
     made: list[object] = []
 
     def counted(*where: Any) -> socket.socket:
@@ -38,6 +40,44 @@ def test_docker_registry_over_one_connection(monkeypatch: pytest.MonkeyPatch) ->
         return dial(*where)
 
     monkeypatch.setattr(transport, "dial", counted)
+    return made
+
+
+@pytest.mark.parametrize("chunk", [None, 1 << 16])
+def test_a_push_to_docker_registry_takes_one_connection(made: list[object], chunk: int | None) -> None:
+    with docker_registry() as server:
+        push_image(DISK, f"{server.host}/team/disk:v1", chunk=chunk)
+        assert len(made) == 1
+        with fetch_image(f"{server.host}/team/disk:v1") as image:
+            assert image.view[: image.descriptor.size] == DISK
+
+
+def test_a_refused_body_that_nobody_read_is_not_taken_for_a_request() -> None:
+    """The registry refuses each request once for its token, and leaves the connection as it is."""
+    with FaultyRegistry(users={}, tokens=True, anonymous=True, token_uses=1) as registry:
+        registry.faults.keeps = True
+        push_image(DISK, f"{registry.host}/team/disk:v1")
+        assert {seen.method for seen in registry.seen} <= {"HEAD", "GET", "POST", "PUT"}
+        assert DISK in registry.blobs.values()
+
+
+@pytest.mark.parametrize("chunk", [None, 1 << 16])
+def test_an_upload_to_a_server_that_closes_what_it_keeps(registry: FaultyRegistry, chunk: int | None) -> None:
+    """It does so once the body is on its way; from then on each body gets a connection of its own."""
+    registry.faults.keeps = True
+    registry.faults.upload_cuts = [0]
+    push_image(DISK, f"{registry.host}/team/disk:v1", chunk=chunk)
+    assert DISK in registry.blobs.values()
+
+
+def test_the_body_of_an_answer_to_an_upload_is_read_past(registry: FaultyRegistry) -> None:
+    """Some registries say something in a body, chunked or not, where docker's says nothing."""
+    registry.faults.keeps = registry.faults.says = True
+    push_image(DISK, f"{registry.host}/team/disk:v1")
+    assert registry.accepted == 1
+
+
+def test_docker_registry_over_one_connection(made: list[object]) -> None:
     with docker_registry() as server:
         push_image(DISK, f"{server.host}/a/disk:v1")
         copy_image(f"{server.host}/a/disk:v1", f"{server.host}/b/disk:v1")

@@ -42,8 +42,8 @@ QUICK = RetryPolicy(attempts=3, pause=0.01)
 
 
 def http(status: int, body: bytes = b"", **fields: str) -> bytes:
-    """An answer as it goes over the wire."""
-    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+    """An answer as it goes over the wire; the connection is closed after it."""
+    head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
     head += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
 

@@ -128,6 +128,8 @@ class Session:
                 method, url, headers={**headers, **extra}, body=body, deadline=deadline, is_trusted=home
             )
             if response.status in accept:
+                if method not in _READING:  # nobody wants the body, and the connection can be kept behind it
+                    response.finish(_LONGEST_UNREAD, _UNREAD_SECONDS)
                 return response
             with response:
                 if response.status in _REDIRECTS:

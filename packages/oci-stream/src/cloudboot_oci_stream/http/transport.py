@@ -60,8 +60,11 @@ TLS_HINT = (
     "if the registry has TLS on that port, leave insecure=True (--insecure) out; "
     "for one of this machine, name its authority (--ca-file)"
 )
-_REPEATABLE = frozenset({"GET", "HEAD"})
-"""Methods for which a connection is used again: if it turns out to be closed, nothing is lost by asking anew."""
+_REPEATABLE = frozenset({"GET", "HEAD", "POST", "DELETE"})
+"""Methods whose request, if it has no body, is sent again where a kept connection turns out to be closed.
+
+A second POST begins a second upload, or mounts a blob that is mounted already.
+"""
 _GONE = (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)
 _COMMITTING = frozenset({"PUT", "PATCH"})
 """Methods after whose body a registry may have to store all of it before it answers."""
@@ -142,10 +145,11 @@ class Response:
 
     def finish(self, limit: int, seconds: float) -> None:
         """Read a short body to its end, so that the connection can be kept; :meth:`read_soon` gives it later."""
-        if self.length is not None and 0 < self.length <= limit:
+        is_chunked = self._inner.chunked and self.length is None
+        if is_chunked or (self.length is not None and 0 < self.length <= limit):
             self._sock.limit(seconds)
             with contextlib.suppress(OciError), self._transport.mapped(self.url):
-                self._read_ahead = self._inner.read(self.length)
+                self._read_ahead = self._inner.read(limit)
 
     def expect(self, size: int) -> None:
         """Allow a body of up to ``size`` bytes; nearly nothing is let in before."""
@@ -228,6 +232,8 @@ class Transport:
         self._secrets: set[str] = set()
         self._idle: dict[tuple[Origin, Origin | None, bool], list[socket.socket]] = {}
         weakref.finalize(self, _close_all, self._idle)
+        self._closing: set[Origin] = set()
+        """The servers that closed a connection after they had promised to keep it."""
         self._answered: set[Origin] = set()
         """The servers that have given an answer before."""
 
@@ -288,7 +294,10 @@ class Transport:
         if proxy and origin.scheme == "http":
             head.headers.update(proxy.headers)
         idle = self._idle.setdefault((origin, proxy.origin if proxy else None, is_trusted), [])
-        if method in _REPEATABLE and (kept := _still_open(idle)) is not None:
+        is_repeatable = method in _REPEATABLE and body is None
+        # A body is not sent twice here: how much of it arrived, only the registry can tell the caller.
+        may_reuse = is_repeatable or (method in _COMMITTING and origin not in self._closing)
+        if may_reuse and (kept := _still_open(idle)) is not None:
             try:
                 deadline.attach(kept)
                 return self._converse(kept, url, head, body, proxy=proxy, deadline=deadline, idle=idle)
@@ -296,6 +305,9 @@ class Transport:
                 if not isinstance(error.__cause__, _GONE):
                     raise
                 # The server had closed it meanwhile.
+                self._closing.add(origin)
+                if not is_repeatable:
+                    raise
         with self.mapped(url):
             raw = self._connect(origin, proxy, deadline, is_trusted=is_trusted)
         return self._converse(raw, url, head, body, proxy=proxy, deadline=deadline, idle=idle)
@@ -325,7 +337,7 @@ class Transport:
         inner: http.client.HTTPResponse | None = None
         try:
             inner = self._send(connection, url, head, body)
-            is_early = inner is not None
+            is_unread = inner is not None
             if inner is None:
                 if head.method in _COMMITTING:
                     sock.expect_answer(self._access.answer)
@@ -333,7 +345,9 @@ class Transport:
                     inner = connection.getresponse()
             _check_framing(inner, proxy)
             self._answered.add(origin)
-            return Response(self, url, connection, inner, sock, idle=None if is_early else idle)
+            # A server that refuses a body may not have read it, and would take the rest for the next request.
+            is_unread = is_unread or (body is not None and inner.status >= 300)
+            return Response(self, url, connection, inner, sock, idle=None if is_unread else idle)
         except BaseException:
             if inner is not None:
                 inner.close()

@@ -90,6 +90,8 @@ class Faults:
     """Method, a part of the path, and the bytes to answer such a request with, whatever they are: one request each."""
     keeps: bool = False
     """Leave a connection open after an answer; else each is closed."""
+    says: bool = False
+    """Put a few words into the body of an answer that is empty otherwise, in turn with a length and in chunks."""
     delay: float = 0.0
     """Seconds before the head of each answer."""
     referrers: Literal["none", "list", "pages", "endless", "elsewhere", "see-other", "html", "failing"] = "none"
@@ -582,6 +584,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def _answer(self, status: int, data: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        if self.faults.says and not data and self.command != "HEAD" and status != 204:
+            data = b"{}\n"
+            if len(self.registry.seen) % 2:
+                self._head(status, (headers or {}) | {"Transfer-Encoding": "chunked"})
+                self.connection.sendall(b"3\r\n%b\r\n0\r\n\r\n" % data)
+                return
         self._head(status, (headers or {}) | {"Content-Length": str(len(data))})
         if self.command != "HEAD":
             self.connection.sendall(data)
