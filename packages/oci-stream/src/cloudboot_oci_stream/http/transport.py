@@ -31,7 +31,7 @@ from cloudboot_oci_stream.errors import (
 from cloudboot_oci_stream.http.access import Access, Origin
 from cloudboot_oci_stream.http.connect import dial
 from cloudboot_oci_stream.http.proxy import Proxy, proxy_for
-from cloudboot_oci_stream.http.watched import WatchedSocket
+from cloudboot_oci_stream.http.timeout_socket import TimeoutSocket
 from cloudboot_oci_stream.spec.reference import is_loopback
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Response:
         url: str,
         connection: http.client.HTTPConnection,
         inner: http.client.HTTPResponse,
-        sock: WatchedSocket,
+        sock: TimeoutSocket,
         *,
         idle: list[socket.socket] | None,
     ) -> None:
@@ -331,8 +331,8 @@ class Transport:
         else:
             connection = http.client.HTTPConnection(origin.host, origin.port)
         connection.response_class = _StrictResponse
-        sock = WatchedSocket(raw, self._access, deadline)
-        # http.client asks its socket for makefile, sendall and close, which is all a watched one has.
+        sock = TimeoutSocket(raw, self._access, deadline)
+        # http.client asks its socket for makefile, sendall and close, which is all this one has.
         connection.sock = sock
         inner: http.client.HTTPResponse | None = None
         try:
@@ -407,10 +407,10 @@ class Transport:
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
         lines = [f"CONNECT {host}:{origin.port} HTTP/1.1", f"Host: {host}:{origin.port}"]
         lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
-        watched = WatchedSocket(sock, self._access, deadline)
+        timed = TimeoutSocket(sock, self._access, deadline)
         try:
-            watched.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-            with contextlib.closing(_StrictResponse(watched, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
+            timed.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+            with contextlib.closing(_StrictResponse(timed, method="CONNECT")) as answer:  # type: ignore[arg-type]  # of a socket it uses makefile alone
                 answer.begin()
                 if not 200 <= answer.status < 300:
                     raise proxy_refusal(proxy.origin, answer.status)

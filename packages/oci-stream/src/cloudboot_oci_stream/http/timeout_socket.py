@@ -29,10 +29,10 @@ _TLS_RECORD = 1 << 14
 """Bytes given to TLS at once. OpenSSL takes all or nothing of them, so that more would hide slow progress."""
 
 
-class _WatchedReader(io.RawIOBase):
+class _TimeoutReader(io.RawIOBase):
     """The receiving side."""
 
-    def __init__(self, owner: WatchedSocket) -> None:
+    def __init__(self, owner: TimeoutSocket) -> None:
         self._owner = owner
 
     def readable(self) -> bool:
@@ -57,7 +57,7 @@ class _Reader(io.BufferedReader):
         return self.readinto1(buffer)
 
 
-class WatchedSocket:
+class TimeoutSocket:
     """What ``http.client`` needs of a socket."""
 
     def __init__(self, sock: socket.socket, access: Access, deadline: Deadline) -> None:
@@ -117,7 +117,7 @@ class WatchedSocket:
         """A buffered reader; ``http.client`` asks for no other."""
         del mode
         self._readers += 1
-        return _Reader(_WatchedReader(self))
+        return _Reader(_TimeoutReader(self))
 
     def sendall(self, data: Buffer) -> None:
         """Send all of ``data``, for as long as the peer goes on taking it, however slowly.
