@@ -140,6 +140,31 @@ def test_a_reader_that_goes_away_is_no_error(buffered: str) -> None:
     assert done.returncode == (OK if buffered else CHECK_FAILED)
 
 
+def test_a_closed_stdout_fails_as_in_coreutils() -> None:
+    code = (
+        "import argparse, sys\nfrom cloudboot_base.command import run\n"
+        "options = argparse.Namespace(verbose=False)\n"
+        "sys.exit(run('prog', lambda _: print('a result') or 0, options))"
+    )
+    script = '"$0" "$@" >&-'
+    judge = subprocess.run(
+        ["sh", "-c", script, "ls", "/"], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
+    done = subprocess.run(["sh", "-c", script, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    reason = judge.stderr.rpartition(": ")[2]
+    assert (bool(judge.returncode), done.returncode, done.stderr) == (True, 5, f"prog: error: {reason}")
+
+
+def test_an_image_never_gets_the_number_of_a_closed_stdout() -> None:
+    code = (
+        "import argparse, os, sys\nfrom cloudboot_base.command import run\n"
+        "options = argparse.Namespace(verbose=False)\n"
+        "sys.exit(run('prog', lambda _: int(os.open('/dev/null', os.O_RDONLY) < 3), options))"
+    )
+    done = subprocess.run(["sh", "-c", '"$0" "$@" <&- >&- 2>&-', sys.executable, "-c", code], check=False)
+    assert done.returncode == 0
+
+
 def test_json_holds_bytes_and_tuples(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"digest": b"\x01\xff", "lbas": (1, 2), "none": None})
     assert json.loads(capsys.readouterr().out) == {"digest": "01ff", "lbas": [1, 2], "none": None}

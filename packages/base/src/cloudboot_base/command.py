@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import math
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from .errors import Error, UsageError, error_facts, interrupted, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
@@ -180,6 +181,7 @@ def exit_code(error: BaseException) -> int:
 def run(program: str, main: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Call ``main`` and turn its errors into one line on stderr and an exit code."""
     code = OK
+    _open_missing_streams()
     try:
         code = main(options)
         sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
@@ -200,6 +202,20 @@ def run(program: str, main: Callable[[argparse.Namespace], int], options: argpar
     except KeyboardInterrupt:
         return report_interrupt(program)
     return code
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with stdout or stderr closed a descriptor for each.
+
+    Otherwise the next file that is opened gets the number 1 or 2. Writing to a stdout that was closed fails (EBADF).
+    """
+    for number, name, mode in ((1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
+        if getattr(sys, name) is None:
+            while (descriptor := os.open(os.devnull, mode)) < number:
+                pass
+            # No buffer: what could not be written would be tried again when the interpreter ends.
+            stream = cast("BinaryIO", io.FileIO(descriptor, "w"))
+            setattr(sys, name, io.TextIOWrapper(stream, "utf-8", "backslashreplace", write_through=True))
 
 
 def report_interrupt(program: str) -> int:
