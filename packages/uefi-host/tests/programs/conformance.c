@@ -595,6 +595,81 @@ __attribute__((interrupt)) static void on_breakpoint(struct frame *frame) {
   (void)frame;
   caught[1]++;
 }
+/* What a handler of a fault with an error code saw: vector, error code, CR2, and whether the frame has our stack. */
+static volatile uint64_t fault[4], resume_ip;
+static uint64_t fault_sp;
+static void record(struct frame *frame, uint64_t vector, uint64_t error) {
+  uint64_t address;
+  __asm__ volatile("mov %%cr2, %0" : "=r"(address));
+  fault[0] = vector, fault[1] = error, fault[2] = address;
+  fault[3] = frame->cs == own_cs && frame->sp - fault_sp + 4096 < 8192 && frame->sp % 8 == 0;
+  frame->ip = resume_ip;
+}
+__attribute__((interrupt)) static void on_divide(struct frame *frame) { record(frame, 0, 0); }
+__attribute__((interrupt)) static void on_protection(struct frame *frame, uint64_t error) { record(frame, 13, error); }
+__attribute__((interrupt)) static void on_page(struct frame *frame, uint64_t error) { record(frame, 14, error); }
+/* Run one instruction that faults; go on behind it. */
+#define FAULTS(instruction, ...)                                                          \
+  __asm__ volatile("lea 1f(%%rip), %%r11; mov %%r11, %0; mov %%rsp, %1; " instruction "; 1:" \
+                   : "=m"(resume_ip), "=m"(fault_sp) : __VA_ARGS__ : "rax", "rcx", "rdx", "r11", "memory")
+static void show_fault(const char *vector, const char *error, int addressed) {
+  show(vector, fault[0]);
+  show(error, fault[1]);
+  if (addressed) show("pc-fault-address", fault[2]);
+  show("pc-fault-frame", fault[3]);
+  fault[0] = fault[1] = fault[2] = fault[3] = 99;
+}
+static void faults(void) {
+  FAULTS("xor %%eax, %%eax; xor %%edx, %%edx; div %%eax", "r"(0ull));
+  show_fault("pc-divide-vector", "pc-divide-error", 0);
+  FAULTS("mov (%2), %%rax", "r"(0x7ead00000000ull));
+  show_fault("pc-read-vector", "pc-read-error", 1);
+  FAULTS("movb $1, (%2)", "r"(0x7ead00000abcull));
+  show_fault("pc-write-vector", "pc-write-error", 1);
+  FAULTS("mov (%2), %%rax", "r"(0x8000000000000000ull));
+  show_fault("pc-canonical-vector", "pc-canonical-error", 0);
+  FAULTS("mov %2, %%ds", "r"(0x1230ull));
+  show_fault("pc-selector-vector", "pc-selector-error", 0);
+  FAULTS("int $0x51", "r"(0ull));
+  show_fault("pc-gate-vector", "pc-gate-error", 0);
+}
+/* The timer interrupt wakes HLT, at the application's level and at TPL_NOTIFY; HIGH_LEVEL masks interrupts. */
+static void waits(void) {
+  uint64_t flags, before;
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts", flags >> 9 & 1);
+  before = bs->RaiseTPL(31);
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts-high", flags >> 9 & 1);
+  bs->RestoreTPL(before);
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts-back", flags >> 9 & 1);
+  uint32_t begin = in32(0x608);
+  for (int i = 0; i < 3; i++) __asm__ volatile("hlt");
+  uint32_t took = (in32(0x608) - begin) & 0xffffff;
+  show("pc-halt", took > 3579 && took < 3579545);
+  void *event = 0;
+  bs->CreateEvent(0x80000000, 0, 0, 0, (void *)&event);
+  bs->SetTimer(event, 2, 300000);
+  uint64_t count = 0;
+  while (bs->CheckEvent(event)) {
+    __asm__ volatile("hlt");
+    count++;
+  }
+  show("pc-halt-timer", count > 0 && count < 1000);
+  bs->CloseEvent(event);
+}
+static void apic(void) {
+  volatile uint32_t *local = (volatile uint32_t *)0xfee00000;
+  show("pc-apic-id", local[0x20 / 4] >> 24);
+  show("pc-apic-version", local[0x30 / 4] & 0xff);
+  show("pc-apic-spurious", local[0xf0 / 4] >> 8 & 1);
+  show("pc-apic-in-service", local[0x100 / 4] | local[0x110 / 4]);
+  uint32_t kept = local[0x80 / 4];
+  local[0x80 / 4] = 0x20;
+  show("pc-apic-priority", local[0x80 / 4]);
+  local[0x80 / 4] = kept;
+}
 static void gate(uint8_t *table, int number, void *handler) {
   uint64_t address = (uint64_t)handler;
   uint16_t *at = (uint16_t *)(table + 16 * number);
@@ -612,6 +687,10 @@ static void exceptions(void) {
   gate(table, 6, on_undefined);
   gate(table, 3, on_breakpoint);
   gate(table, 0x50, on_breakpoint);
+  gate(table, 0, on_divide);
+  gate(table, 13, on_protection);
+  gate(table, 14, on_page);
+  for (int i = 0; i < 16; i++) table[16 * 0x51 + i] = 0;
   own.limit = 4095;
   own.base = (uint64_t)table;
   uint64_t sum = 0;
@@ -619,7 +698,9 @@ static void exceptions(void) {
   for (uint64_t i = 0; i < 3; i++) {
     __asm__ volatile("ud2; int3; int $0x50; add $5, %0" : "+r"(sum)::"memory");
   }
-  __asm__ volatile("lidt %0" ::"m"(old));
+  __asm__ volatile("cli");
+  faults();
+  __asm__ volatile("lidt %0; sti" ::"m"(old));
   show("pc-exception-undefined", caught[0]);
   show("pc-exception-breakpoint", caught[1]);
   show("pc-exception-frame", caught[2]);
@@ -695,6 +776,8 @@ static void pc(void) {
   __asm__ volatile("mov %0, %%cr3; lgdt %1; sti" ::"r"(cr3), "m"(gdt) : "memory");
   show("pc-first-tables", probe);
   exceptions();
+  waits();
+  apic();
 }
 #else
 static void pc(void) {}
