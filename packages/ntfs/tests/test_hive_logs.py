@@ -1,6 +1,6 @@
 """Hives and their transaction logs in every state that an interrupted write leaves them in.
 
-What is applied follows the notes on log entries, and the section "Multiple transaction log files", of the specification.
+What is applied follows the notes on log entries of the specification, and its section "Multiple transaction log files".
 """
 
 from __future__ import annotations

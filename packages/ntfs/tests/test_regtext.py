@@ -1,7 +1,7 @@
 """The grammar of ``.reg`` files as Windows reads it.
 
-The cases are those of Wine's ``programs/reg/tests/reg.c``, whose tests also run on Windows. Windows leaves out a line that
-it does not understand without a word; here it is an error.
+The cases are those of Wine's ``programs/reg/tests/reg.c``, whose tests also run on Windows. Windows leaves out a line
+that it does not understand without a word; here it is an error.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def test_values_are_removed_before_a_comment() -> None:
 def test_names_of_keys() -> None:
     root = Key()
     text = (
-        'REGEDIT4\n[X\\Sub"1]\n"a"="1"\n[x\\SUB"1\\Last ] ; a comment\n"b"="2"\n[X\\Sub"1\\\\]\n"c"="3"\n[-X\\gone\\below]\n'
+        'REGEDIT4\n[X\\Sub"1]\n"a"="1"\n[x\\SUB"1\\Last ] ; a comment\n"b"="2"\n'
+        '[X\\Sub"1\\]\n"c"="3"\n[-X\\gone\\below]\n'
     )
     import_text(root, text, "X")
     assert [path for path, _ in root.walk()] == ["", 'Sub"1', 'Sub"1\\Last ']
