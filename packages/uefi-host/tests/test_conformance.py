@@ -1,4 +1,4 @@
-"""A program asks 370 questions of the services; this firmware on four processors and OVMF give the same answers.
+"""A program asks 430 questions of the services; this firmware on four processors and OVMF give the same answers.
 
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """

@@ -297,6 +297,25 @@ static void variables(void) {
   size = 2;
   show("next-small", rs->GetNextVariableName(P(&size), next, guid));
   show("next-null", rs->GetNextVariableName(0, next, guid));
+  /* The specification's own GUID: names, attributes and sizes that it does not have. */
+  static const uint8_t spec[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0, 0xe0, 0x98, 3, 0x2b, 0x8c};
+  static uint16_t boot[] = {'B', 'o', 'o', 't', '0', 'A', 'B', 'C', 0}, bootx[] = {'B', 'o', 'o', 't', '0', 'a', 'b', 'c', 0};
+  static uint16_t boot_next[] = {'B', 'o', 'o', 't', 'N', 'e', 'x', 't', 0};
+  static uint16_t current[] = {'B', 'o', 'o', 't', 'C', 'u', 'r', 'r', 'e', 'n', 't', 0};
+  static uint16_t supported[] = {'B', 'o', 'o', 't', 'O', 'p', 't', 'i', 'o', 'n', 'S', 'u', 'p', 'p', 'o', 'r', 't', 0};
+  show("global-foreign", rs->SetVariable(name, P(spec), 7, 4, data));
+  show("global-foreign-delete", rs->SetVariable(name, P(spec), 7, 0, 0));
+  show("global-next", rs->SetVariable(boot_next, P(spec), 7, 2, data));
+  show("global-next-size", rs->SetVariable(boot_next, P(spec), 7, 4, data));
+  show("global-next-attributes", rs->SetVariable(boot_next, P(spec), 6, 2, data));
+  show("global-next-delete", rs->SetVariable(boot_next, P(spec), 7, 0, 0));
+  show("global-next-again", rs->SetVariable(boot_next, P(spec), 7, 0, 0));
+  show("global-boot-lower", rs->SetVariable(bootx, P(spec), 7, 8, data));
+  show("global-boot-attributes", rs->SetVariable(boot, P(spec), 6, 8, data));
+  show("global-boot-none", rs->SetVariable(boot, P(spec), 7, 0, 0));
+  show("global-current", rs->SetVariable(current, P(spec), 6, 2, data));
+  show("global-current-delete", rs->SetVariable(current, P(spec), 0, 0, 0));
+  show("global-support", rs->SetVariable(supported, P(spec), 6, 4, data));
   uint64_t a, b, c;
   show("query-0", rs->QueryVariableInfo(0, P(&a), P(&b), P(&c)));
   show("query-null", rs->QueryVariableInfo(6, 0, P(&b), P(&c)));
@@ -383,6 +402,38 @@ static void disk(void) {
     show("directory-entry", size);
     if (size) show("directory-attribute", *(uint64_t *)(buffer + 72));
   }
+  /* A directory below the root, and one below that: names, sizes and attributes, "." and ".." among them. */
+  static uint16_t efi[] = {'E', 'F', 'I', 0}, boot[] = {'E', 'F', 'I', '\\', 'B', 'O', 'O', 'T', 0};
+  for (int level = 0; level < 2; level++) {
+    show("below", root->Open(root, P(&file), level ? boot : efi, 1, 0));
+    size = sizeof buffer;
+    show("below-info", file->GetInfo(file, P(file_info), P(&size), buffer));
+    show("below-size", *(uint64_t *)(buffer + 8));
+    for (int i = 0; i < 4; i++) {
+      size = sizeof buffer;
+      show("below-read", file->Read(file, P(&size), buffer));
+      if (!size) break;
+      show("below-name", *(uint32_t *)(buffer + 80));
+      show("below-attribute", *(uint64_t *)(buffer + 72));
+      if (!(*(uint64_t *)(buffer + 72) & 0x10)) continue; /* the loader has other names on other processors */
+      show("below-entry", size);
+      show("below-length", *(uint64_t *)(buffer + 8));
+      show("below-physical", *(uint64_t *)(buffer + 16));
+    }
+    file->Close(file);
+  }
+  static const uint8_t volume_info[16] = {0x93, 0x6e, 0x57, 0x09, 0x3f, 0x6d, 0xd2, 0x11, 0x8e, 0x39, 0, 0xa0, 0xc9, 0x69, 0x72, 0x3b};
+  size = sizeof buffer;
+  show("volume-info", root->GetInfo(root, P(volume_info), P(&size), buffer));
+  show("volume-size", *(uint64_t *)(buffer + 16));
+  show("volume-read-only", buffer[8]);
+#if defined(__x86_64__) /* the loader has other sizes on other processors */
+  show("pc-volume-free", *(uint64_t *)(buffer + 24));
+#endif
+  show("volume-block", *(uint32_t *)(buffer + 32));
+  size = sizeof buffer;
+  show("root-info", root->GetInfo(root, P(file_info), P(&size), buffer));
+  show("root-size", *(uint64_t *)(buffer + 8));
   show("close-root", root->Close(root));
 }
 

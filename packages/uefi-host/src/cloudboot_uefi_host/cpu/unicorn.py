@@ -51,7 +51,7 @@ _MAX_SERIAL = 1 << 20
 _NOWHERE = 0xFFFF_FFFF_FFFF_F000
 _ZERO = ctypes.c_uint64(0)
 _WIDE = ("xmm", "ymm", "v", "q")
-_MIB = 1 << 20
+_PAGE = 4096
 _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
@@ -247,15 +247,9 @@ class UnicornProcessor:
             self._searched.clear()
 
     def _search_start(self, pc: int, searched: set[int]) -> None:
-        """Look for time counters in the block that emulation starts with."""
+        """Look for time counters in the block that emulation starts with, which is no longer than a page."""
         searched.add(pc)
-        try:
-            start, _, size = self._uc.ctl_request_cache(pc)
-        except unicorn.UcError:  # no code is there: the emulation will say so
-            if self.architecture.name == "amd64":
-                self._exceptions.forget()
-            return
-        self._search(start, size)
+        self._search(pc, min(_PAGE, self.memory.end - pc))
         self._hook_counters()
 
     def _search(self, address: int, size: int) -> None:
