@@ -81,7 +81,8 @@ def test_the_end_of_a_slice_is_not_taken_for_a_halt(masked: str) -> None:
     code = bytes.fromhex(f"{masked} b9b80b0000 4989f4 ffc9 75f9 31c0 c3")
     with Firmware("amd64", memory=64 << 20) as firmware:
         image = firmware.images.load(pe_image("amd64", code), END, parent=firmware.handle)
-        processor, pc, reasons = firmware.machine.processor, image.entry, []
+        processor, pc = firmware.machine.processor, image.entry
+        reasons: list[StopReason] = []
         processor.write("rsp", processor.read("rsp") - 8)
         firmware.memory.put64(processor.read("rsp"), firmware.machine.trap_base)
         while not reasons or reasons[-1] is not StopReason.TRAP:
