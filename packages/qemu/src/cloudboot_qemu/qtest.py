@@ -28,9 +28,9 @@ MEBIBYTE: Final = 1 << 20
 _SCREEN_SET: Final = 1
 _REPLY_SECONDS: Final = 60.0
 _QMP_SECONDS: Final = 60.0
-#: Posted writes whose replies were not read yet. Both socket buffers full of them would be a deadlock, so from the first
-#: number on replies are read where there are some, and from the second on they are waited for: a machine that was stopped
-#: answers nothing, and posting a few more to it must not wait until it goes on.
+#: Posted writes whose replies were not read yet. Both socket buffers full of them would be a deadlock, so from the
+#: first number on replies are read where there are some, and from the second on they are waited for: a machine that was
+#: stopped answers nothing, and posting a few more to it must not wait until it goes on.
 _MANY_POSTED: Final = 64
 _MOST_POSTED: Final = 160
 _POST_SECONDS: Final = 0.001

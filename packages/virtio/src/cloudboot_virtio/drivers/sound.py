@@ -181,10 +181,10 @@ class SoundDriver(Driver):
         self.command(_PREPARE, stream)
         self.command(_START, stream)
         pool = self._pool(min(periods, max(1, self.transmit_queue.size // 3)), [4, period], [_STATUS.size])
-        return PcmOutput(self, stream, pool, period, frame, rate * frame)
+        return PcmOutput(self, stream, pool, frame=frame, rate=rate)
 
     def _check_offered(self, stream: int, rate: int, channels: int, format: str) -> None:  # noqa: A002 -- as above
-        """Raise unless the stream's PCM information has these values; a device that gives none is asked by SET_PARAMS."""
+        """Raise unless the stream's PCM information has these values; a device may give none, and refuse them later."""
         if self._infos is None:
             self._infos = self.info()
         info = next((info for info in self._infos if info.stream == stream), None)
@@ -207,18 +207,18 @@ class PcmOutput:
     """A running output stream.
 
     The device returns a buffer when it has played it, so :meth:`write` keeps the pace of the device. ``played`` counts
-    the bytes of the buffers that came back.
+    the bytes of the buffers that came back. QEMU mixes its streams: one that has nothing to play holds up the others
+    until it is stopped.
     """
 
-    def __init__(
-        self, driver: SoundDriver, stream: int, pool: ChainPool, period: int, frame: int, byte_rate: int
-    ) -> None:
+    def __init__(self, driver: SoundDriver, stream: int, pool: ChainPool, *, frame: int, rate: int) -> None:
+        """``pool`` has one chain for each period; ``frame`` is in bytes, ``rate`` in frames a second."""
         self._driver = driver
         self._pool = pool
         self.stream = stream
-        self.period = period
+        self.period = pool.sizes[1]
         self.frame = frame
-        self.byte_rate = byte_rate
+        self.byte_rate = rate * frame
         self.played = 0
         self._sizes: dict[Chain, int] = {}
         self._failed: CommandError | DeviceBrokenError | None = None

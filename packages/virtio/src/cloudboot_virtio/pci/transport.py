@@ -73,8 +73,8 @@ class PciTransport:
         if not self.offered & Feature.VERSION_1:
             self._fail()
             raise NegotiationError("the device does not offer VERSION_1: it is older than virtio 1.0")
-        # A device that offers ACCESS_PLATFORM may refuse drivers without it (6.1). Addresses stay guest-physical: no IOMMU
-        # translates before somebody sets one up.
+        # A device that offers ACCESS_PLATFORM may refuse drivers without it (6.1). Addresses stay guest-physical: no
+        # IOMMU translates before somebody sets one up.
         self.features = self.offered & (wanted | Feature.VERSION_1 | Feature.ACCESS_PLATFORM)
         for half in (0, 1):
             self._write("driver_feature_select", 4, half)
