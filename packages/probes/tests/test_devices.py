@@ -86,14 +86,18 @@ def test_a_guest_that_runs_free_is_captured_and_judged(tmp_path: Path) -> None:
         words += ["--keys"] if name == "second" else []
         done = cloudboot("doom", "guest", "-o", tmp_path / name, *words)
         assert done.returncode == 0, done.stderr
-        files = {"frame_tic000035.ppm", "frame_tic000140.ppm", "sound.wav", "t16.ppm", "t6.ppm"}
+        files = {"frame_tic000035.ppm", "frame_tic000140.ppm", "sound.wav", "t16.ppm", "t6.ppm", "timing.json"}
         assert set(json.loads(done.stdout)["files"]) == files
     guest: list[str | Path] = ["guest-harvest", tmp_path / "guest", "--oracle", tmp_path / "oracle"]
     subprocess.run([*oracle, *guest, "--captures", tmp_path / "first"], check=True, capture_output=True)
     screen = [*oracle, "screen", "verify", tmp_path / "guest", tmp_path / "second"]
-    assert subprocess.run(screen, capture_output=True, check=False).returncode == 0
+    assert subprocess.run(screen, capture_output=True, check=False).returncode in {0, 34}
     folders: list[str | Path] = ["--baseline", tmp_path / "first", "--keypress", tmp_path / "second"]
     judged = subprocess.run(
         [*oracle, "input", "verify", *folders, "--seconds", "6,16", "--json"], capture_output=True, check=False
     )
-    assert json.loads(judged.stdout)["verdict"] in {"PASS", "PASS-STRICT"}
+    told = json.loads(judged.stdout)
+    assert (told["verdict"], judged.returncode) in {("PASS", 0), ("PASS-STRICT", 0), ("BUSY", 34)}
+    assert (told["verdict"] == "BUSY") == (told["host"]["share"] > 0.2)
+    # The guest asks for at most two processors and the machine's own threads, for as long as captures were taken.
+    assert 0 < told["host"]["ran"] <= 4 * told["host"]["seconds"]
