@@ -197,7 +197,8 @@ def test_a_run_without_an_end_is_green_nowhere(outcome: Outcome) -> None:
 
 
 def test_flat_evidence() -> None:
-    assert list(flat({"a": {"b": 1, "c": [{"x": 1, "y": 2}]}, "seals": ["seal", "grow"], "none": None})) == [
+    evidence = {"a": {"b": 1, "c": [{"x": 1, "y": 2}]}, "seals": ["seal", "grow"], "none": None, "empty": []}
+    assert list(flat(evidence)) == [
         ("a.b", "1"),
         ("a.c", "1  2"),
         ("seals", "seal, grow"),

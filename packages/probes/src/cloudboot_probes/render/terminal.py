@@ -84,7 +84,7 @@ def flat(evidence: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from flat(value, f"{label}.")
         elif isinstance(value, list | tuple):
-            if all(isinstance(item, str) and len(item) <= 16 for item in value):
+            if value and all(isinstance(item, str) and len(item) <= 16 for item in value):
                 yield label, ", ".join(value)
                 continue
             for item in value:
