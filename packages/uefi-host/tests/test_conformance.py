@@ -1,4 +1,4 @@
-"""A program asks 340 questions of the services; this firmware on four processors and OVMF give the same answers.
+"""A program asks 430 questions of the services; this firmware on four processors and OVMF give the same answers.
 
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """
@@ -33,7 +33,7 @@ DIFFERENCES = {
     "info-count": "OVMF lists an open of its own",
     "memory-map-types": "this firmware's functions are runtime code, all of them",
     "pc-kernel-16m": "OVMF's own modules are at 16 MiB",
-    "pc-apic-base": "Unicorn's processor has no local APIC",
+    "pc-apic-base": "Unicorn's processor has the register, and no value in it",
 }
 Answers = list[tuple[str, int]]
 

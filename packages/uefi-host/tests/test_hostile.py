@@ -18,6 +18,7 @@ from cloudboot_uefi_host import (
     GuestFaultError,
     GuestPointerError,
     HostError,
+    Outcome,
     ServiceError,
     boot_path,
     publish_block_io,
@@ -132,6 +133,61 @@ def test_a_program_that_starts_itself_again_and_again(hostile: tuple[str, bytes]
     error = crime(hostile, "R")
     assert isinstance(error, BudgetUsedError)
     assert "recursion" in error.message
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def criminal(request: pytest.FixtureRequest) -> tuple[str, bytes]:
+    """The same for the second program."""
+    name: str = request.param
+    for program in COMPILERS[name][:2]:
+        judge(program, COMPILERS[name][2])
+    return name, boot_disk(name, compile_program(name, SOURCE.with_name("crimes.c")))
+
+
+#: How the runs end, by the letters of the crimes; jumps into the firmware's code (N) end as the code has it.
+CRIMES = {
+    GuestPointerError: "abcdegsvyIS",
+    GuestFaultError: "pOQT",
+    BudgetUsedError: "lGH",
+    (GuestFaultError, BudgetUsedError): "R",
+    (GuestFaultError, Outcome): "N",
+}
+#: Services that refuse: section 7 for memory, events and images, section 8 for variables.
+REFUSED = {
+    Status.INVALID_PARAMETER: "fjkmxDJKL",
+    Status.UNSUPPORTED: "oE",
+    Status.OUT_OF_RESOURCES: "z",
+    Status.SUCCESS: "hinqtuABCFMP",
+}
+
+
+@pytest.mark.parametrize(("ending", "letters"), CRIMES.items(), ids=str)
+def test_crimes_that_end_the_run(
+    criminal: tuple[str, bytes], ending: type[object] | tuple[type[object], ...], letters: str
+) -> None:
+    for letter in letters:
+        end = crime(criminal, letter, Budget(seconds=60, calls=5000))
+        assert isinstance(end, ending), (letter, end)
+        if isinstance(end, HostError):
+            assert end.report is not None
+            assert end.report.calls
+
+
+@pytest.mark.parametrize(("status", "letters"), REFUSED.items(), ids=str)
+def test_crimes_that_a_program_survives(criminal: tuple[str, bytes], status: int, letters: str) -> None:
+    for letter in letters:
+        end = crime(criminal, letter, Budget(seconds=60, calls=20_000))
+        assert getattr(end, "status", end) == status, (letter, end)
+
+
+def test_exit_data_is_as_long_as_its_text(criminal: tuple[str, bytes]) -> None:
+    end = crime(criminal, "r")
+    assert isinstance(end, Outcome)
+    assert (end.status, end.data) == (5, "x")
+
+
+def test_an_image_takes_its_own_protocol_away(criminal: tuple[str, bytes]) -> None:
+    assert isinstance(crime(criminal, "w"), Outcome)
 
 
 @pytest.fixture(scope="module")

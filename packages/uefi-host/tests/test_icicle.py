@@ -61,7 +61,7 @@ class IcicleProcessor:
     def guard(self, address: int, size: int) -> None:
         self._vm.mem_protect(address, size, icicle.MemoryProtection.NoAccess)
 
-    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
+    def load_code(self, address: int, size: int) -> None:
         """Icicle sees every write to code."""
 
     def _give(self) -> None:

@@ -48,6 +48,7 @@ def test_counters_are_virtual_and_repeat(architecture: str) -> None:
     assert first == second
     assert "end" in first
     assert 0 < first["counter"] < first["second"]
+    assert first["second"] + SECOND[architecture] <= first["copied"] < first["second"] + 1.01 * SECOND[architecture]
     assert SECOND[architecture] <= first["stalled"] < 1.01 * SECOND[architecture]
 
 

@@ -162,6 +162,7 @@ class Firmware(Core):
         self.images.boot_services_exited = self._exit_boot_services
         self.machine.after_service = self._after_service
         self.machine.on_slice = self._after_slice
+        self.machine.on_halt = self.events.halt
 
     def _boot_functions(self) -> dict[str, Callable[..., int | None]]:
         events, protocols, images, drivers, memory = (

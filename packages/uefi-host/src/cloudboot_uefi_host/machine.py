@@ -15,6 +15,7 @@ from cloudboot_uefi_abi.declarations import Kind, prototype
 
 from .cpu.architecture import TRAP_SIZE
 from .cpu.processor import StopReason
+from .cpu.x86 import INTERRUPT_FLAG
 from .disassembly import line_at
 from .errors import BudgetUsedError, GuestFaultError, GuestPointerError, HostError, Report
 from .trace import CallRecord, Trace
@@ -38,6 +39,8 @@ _ARGUMENT_SPACE = 256
 SLICE = 1_000_000
 """Instructions after which a program with armed timers is stopped, so that they can notify: at the same instruction in
 every run."""
+MAX_HALTS = 10_000
+"""Interrupts of the timer that a program may wait for without a service call: 100 seconds."""
 TRAPS = 4096
 MAX_ARGUMENTS = 32
 _RETURNED = prototype("VOID Returned(VOID)")
@@ -111,7 +114,8 @@ class Machine:
 
     ``image_at`` names the image at an address, for traces and reports; ``after_service`` runs after each service
     (timers, notifications), ``on_slice`` after each slice of a program that waits for a timer without service calls,
-    ``on_watched`` in front of an instruction that the processor was told to watch.
+    ``on_halt`` when a program waits for an interrupt, ``on_watched`` in front of an instruction that the processor was
+    told to watch.
     """
 
     def __init__(self, processor: Processor, *, budget: Budget, trace: Trace) -> None:
@@ -126,6 +130,7 @@ class Machine:
         self.image_at: Callable[[int], str] = lambda _address: ""
         self.after_service: Callable[[Service], None] = lambda _service: None
         self.on_slice: Callable[[], None] = lambda: None
+        self.on_halt: Callable[[], None] = lambda: None
         self.on_watched: Callable[[int], None] = lambda _address: None
         #: Stop programs every :data:`SLICE` instructions. Once a timer was armed it stays so.
         self.sliced = False
@@ -213,6 +218,12 @@ class Machine:
         function()
         self.processor.restore(state)
 
+    def mask_interrupts(self, *, masked: bool) -> None:
+        """Disable or enable interrupts; only amd64 has programs that look at it."""
+        if self.architecture.name == "amd64":
+            flags = self.processor.read("rflags") & ~INTERRUPT_FLAG
+            self.processor.write("rflags", flags if masked else flags | INTERRUPT_FLAG)
+
     def _place_arguments(self, arguments: tuple[int, ...], sp: int) -> None:
         """Arguments, return address and an aligned stack, as the calling convention has it."""
         processor, architecture = self.processor, self.architecture
@@ -232,14 +243,19 @@ class Machine:
 
     def _run(self, pc: int, end: int) -> None:
         """Run until the trap ``end``, serving every other trap."""
-        processor, limit, used = self.processor, self.budget.instructions, 0
+        processor, limit, used, halts = self.processor, self.budget.instructions, 0, 0
         while True:
             step = min(SLICE, limit - used) if limit else SLICE if self.sliced else 0
             stop = processor.run(pc, step)
             if stop.reason is StopReason.TRAP:
                 if stop.pc == end:
                     return
-                pc, used = self._trapped(stop.pc), 0
+                pc, used, halts = self._trapped(stop.pc), 0, 0
+            elif stop.reason is StopReason.HALTED and halts < MAX_HALTS:
+                halts += 1
+                self._check_time()
+                self.interrupt_call(self.on_halt)
+                pc = stop.pc
             elif stop.reason is StopReason.WATCHED:
                 self.on_watched(stop.pc)
                 pc = stop.pc
@@ -311,6 +327,9 @@ class Machine:
 
     def _stopped(self, stop: Stop) -> HostError:
         pc: dict[str, int | str] = {"pc": stop.pc}
+        if stop.reason is StopReason.HALTED:
+            message = f"the processor was halted {MAX_HALTS} times without a service call"
+            return self._with_report(GuestFaultError(message, where=pc), stop.pc)
         if stop.reason is StopReason.INSTRUCTIONS:
             count = self.budget.instructions
             return self._with_report(BudgetUsedError(f"{count} instructions without a service call", where=pc), stop.pc)

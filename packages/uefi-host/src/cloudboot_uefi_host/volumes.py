@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cloudboot_base import TruncatedError
+from cloudboot_base import Error, TruncatedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,10 @@ class Volume(Protocol):
         """Size of the volume in bytes."""
 
     @property
+    def free(self) -> int:
+        """Free bytes."""
+
+    @property
     def block_size(self) -> int:
         """Bytes of an allocation unit."""
 
@@ -87,16 +91,29 @@ class FatVolume:
         return self._reader.geometry.clusters * self._reader.geometry.cluster_size
 
     @property
+    def free(self) -> int:
+        """Bytes of the free clusters."""
+        return self._reader.free_clusters() * self._reader.geometry.cluster_size
+
+    @property
     def block_size(self) -> int:
         """Bytes of a cluster."""
         return self._reader.geometry.cluster_size
 
-    @staticmethod
-    def _entry(entry: DirEntry) -> VolumeEntry:
+    def _size(self, entry: DirEntry) -> int:
+        """The bytes of a file; of a directory below the root those of its clusters, as EDK2's driver counts them."""
+        if not entry.is_dir or entry.offset is None:
+            return entry.size
+        try:
+            return sum(extent.length for extent in self._reader.directory_extents(entry.cluster))
+        except Error:  # who opens it is told
+            return 0
+
+    def _entry(self, entry: DirEntry) -> VolumeEntry:
         day = entry.accessed
         accessed = None if day is None else dt.datetime(day.year, day.month, day.day)  # noqa: DTZ001 -- FAT has local time
         return VolumeEntry(
-            entry.name, entry.size, int(entry.attributes) & 0x3F, entry.created, accessed, entry.modified
+            entry.name, self._size(entry), int(entry.attributes) & 0x3F, entry.created, accessed, entry.modified
         )
 
     def entry(self, path: str) -> VolumeEntry:
@@ -144,6 +161,7 @@ class VfsVolume:
     """Any file system of cloudboot_vfs. Symbolic links are followed; devices and sockets are not shown."""
 
     block_size = 4096
+    free = 0
 
     def __init__(self, file_system: FileSystem) -> None:
         self._file_system = file_system

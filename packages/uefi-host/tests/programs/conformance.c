@@ -297,6 +297,25 @@ static void variables(void) {
   size = 2;
   show("next-small", rs->GetNextVariableName(P(&size), next, guid));
   show("next-null", rs->GetNextVariableName(0, next, guid));
+  /* The specification's own GUID: names, attributes and sizes that it does not have. */
+  static const uint8_t spec[16] = {0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0, 0xe0, 0x98, 3, 0x2b, 0x8c};
+  static uint16_t boot[] = {'B', 'o', 'o', 't', '0', 'A', 'B', 'C', 0}, bootx[] = {'B', 'o', 'o', 't', '0', 'a', 'b', 'c', 0};
+  static uint16_t boot_next[] = {'B', 'o', 'o', 't', 'N', 'e', 'x', 't', 0};
+  static uint16_t current[] = {'B', 'o', 'o', 't', 'C', 'u', 'r', 'r', 'e', 'n', 't', 0};
+  static uint16_t supported[] = {'B', 'o', 'o', 't', 'O', 'p', 't', 'i', 'o', 'n', 'S', 'u', 'p', 'p', 'o', 'r', 't', 0};
+  show("global-foreign", rs->SetVariable(name, P(spec), 7, 4, data));
+  show("global-foreign-delete", rs->SetVariable(name, P(spec), 7, 0, 0));
+  show("global-next", rs->SetVariable(boot_next, P(spec), 7, 2, data));
+  show("global-next-size", rs->SetVariable(boot_next, P(spec), 7, 4, data));
+  show("global-next-attributes", rs->SetVariable(boot_next, P(spec), 6, 2, data));
+  show("global-next-delete", rs->SetVariable(boot_next, P(spec), 7, 0, 0));
+  show("global-next-again", rs->SetVariable(boot_next, P(spec), 7, 0, 0));
+  show("global-boot-lower", rs->SetVariable(bootx, P(spec), 7, 8, data));
+  show("global-boot-attributes", rs->SetVariable(boot, P(spec), 6, 8, data));
+  show("global-boot-none", rs->SetVariable(boot, P(spec), 7, 0, 0));
+  show("global-current", rs->SetVariable(current, P(spec), 6, 2, data));
+  show("global-current-delete", rs->SetVariable(current, P(spec), 0, 0, 0));
+  show("global-support", rs->SetVariable(supported, P(spec), 6, 4, data));
   uint64_t a, b, c;
   show("query-0", rs->QueryVariableInfo(0, P(&a), P(&b), P(&c)));
   show("query-null", rs->QueryVariableInfo(6, 0, P(&b), P(&c)));
@@ -383,6 +402,38 @@ static void disk(void) {
     show("directory-entry", size);
     if (size) show("directory-attribute", *(uint64_t *)(buffer + 72));
   }
+  /* A directory below the root, and one below that: names, sizes and attributes, "." and ".." among them. */
+  static uint16_t efi[] = {'E', 'F', 'I', 0}, boot[] = {'E', 'F', 'I', '\\', 'B', 'O', 'O', 'T', 0};
+  for (int level = 0; level < 2; level++) {
+    show("below", root->Open(root, P(&file), level ? boot : efi, 1, 0));
+    size = sizeof buffer;
+    show("below-info", file->GetInfo(file, P(file_info), P(&size), buffer));
+    show("below-size", *(uint64_t *)(buffer + 8));
+    for (int i = 0; i < 4; i++) {
+      size = sizeof buffer;
+      show("below-read", file->Read(file, P(&size), buffer));
+      if (!size) break;
+      show("below-name", *(uint32_t *)(buffer + 80));
+      show("below-attribute", *(uint64_t *)(buffer + 72));
+      if (!(*(uint64_t *)(buffer + 72) & 0x10)) continue; /* the loader has other names on other processors */
+      show("below-entry", size);
+      show("below-length", *(uint64_t *)(buffer + 8));
+      show("below-physical", *(uint64_t *)(buffer + 16));
+    }
+    file->Close(file);
+  }
+  static const uint8_t volume_info[16] = {0x93, 0x6e, 0x57, 0x09, 0x3f, 0x6d, 0xd2, 0x11, 0x8e, 0x39, 0, 0xa0, 0xc9, 0x69, 0x72, 0x3b};
+  size = sizeof buffer;
+  show("volume-info", root->GetInfo(root, P(volume_info), P(&size), buffer));
+  show("volume-size", *(uint64_t *)(buffer + 16));
+  show("volume-read-only", buffer[8]);
+#if defined(__x86_64__) /* the loader has other sizes on other processors */
+  show("pc-volume-free", *(uint64_t *)(buffer + 24));
+#endif
+  show("volume-block", *(uint32_t *)(buffer + 32));
+  size = sizeof buffer;
+  show("root-info", root->GetInfo(root, P(file_info), P(&size), buffer));
+  show("root-size", *(uint64_t *)(buffer + 8));
   show("close-root", root->Close(root));
 }
 
@@ -595,6 +646,81 @@ __attribute__((interrupt)) static void on_breakpoint(struct frame *frame) {
   (void)frame;
   caught[1]++;
 }
+/* What a handler of a fault with an error code saw: vector, error code, CR2, and whether the frame has our stack. */
+static volatile uint64_t fault[4], resume_ip;
+static uint64_t fault_sp;
+static void record(struct frame *frame, uint64_t vector, uint64_t error) {
+  uint64_t address;
+  __asm__ volatile("mov %%cr2, %0" : "=r"(address));
+  fault[0] = vector, fault[1] = error, fault[2] = address;
+  fault[3] = frame->cs == own_cs && frame->sp - fault_sp + 4096 < 8192 && frame->sp % 8 == 0;
+  frame->ip = resume_ip;
+}
+__attribute__((interrupt)) static void on_divide(struct frame *frame) { record(frame, 0, 0); }
+__attribute__((interrupt)) static void on_protection(struct frame *frame, uint64_t error) { record(frame, 13, error); }
+__attribute__((interrupt)) static void on_page(struct frame *frame, uint64_t error) { record(frame, 14, error); }
+/* Run one instruction that faults; go on behind it. */
+#define FAULTS(instruction, ...)                                                          \
+  __asm__ volatile("lea 1f(%%rip), %%r11; mov %%r11, %0; mov %%rsp, %1; " instruction "; 1:" \
+                   : "=m"(resume_ip), "=m"(fault_sp) : __VA_ARGS__ : "rax", "rcx", "rdx", "r11", "memory")
+static void show_fault(const char *vector, const char *error, int addressed) {
+  show(vector, fault[0]);
+  show(error, fault[1]);
+  if (addressed) show("pc-fault-address", fault[2]);
+  show("pc-fault-frame", fault[3]);
+  fault[0] = fault[1] = fault[2] = fault[3] = 99;
+}
+static void faults(void) {
+  FAULTS("xor %%eax, %%eax; xor %%edx, %%edx; div %%eax", "r"(0ull));
+  show_fault("pc-divide-vector", "pc-divide-error", 0);
+  FAULTS("mov (%2), %%rax", "r"(0x7ead00000000ull));
+  show_fault("pc-read-vector", "pc-read-error", 1);
+  FAULTS("movb $1, (%2)", "r"(0x7ead00000abcull));
+  show_fault("pc-write-vector", "pc-write-error", 1);
+  FAULTS("mov (%2), %%rax", "r"(0x8000000000000000ull));
+  show_fault("pc-canonical-vector", "pc-canonical-error", 0);
+  FAULTS("mov %2, %%ds", "r"(0x1230ull));
+  show_fault("pc-selector-vector", "pc-selector-error", 0);
+  FAULTS("int $0x51", "r"(0ull));
+  show_fault("pc-gate-vector", "pc-gate-error", 0);
+}
+/* The timer interrupt wakes HLT, at the application's level and at TPL_NOTIFY; HIGH_LEVEL masks interrupts. */
+static void waits(void) {
+  uint64_t flags, before;
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts", flags >> 9 & 1);
+  before = bs->RaiseTPL(31);
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts-high", flags >> 9 & 1);
+  bs->RestoreTPL(before);
+  __asm__ volatile("pushfq; pop %0" : "=r"(flags));
+  show("pc-interrupts-back", flags >> 9 & 1);
+  uint32_t begin = in32(0x608);
+  for (int i = 0; i < 3; i++) __asm__ volatile("hlt");
+  uint32_t took = (in32(0x608) - begin) & 0xffffff;
+  show("pc-halt", took > 3579 && took < 3579545);
+  void *event = 0;
+  bs->CreateEvent(0x80000000, 0, 0, 0, (void *)&event);
+  bs->SetTimer(event, 2, 300000);
+  uint64_t count = 0;
+  while (bs->CheckEvent(event)) {
+    __asm__ volatile("hlt");
+    count++;
+  }
+  show("pc-halt-timer", count > 0 && count < 1000);
+  bs->CloseEvent(event);
+}
+static void apic(void) {
+  volatile uint32_t *local = (volatile uint32_t *)0xfee00000;
+  show("pc-apic-id", local[0x20 / 4] >> 24);
+  show("pc-apic-version", local[0x30 / 4] & 0xff);
+  show("pc-apic-spurious", local[0xf0 / 4] >> 8 & 1);
+  show("pc-apic-in-service", local[0x100 / 4] | local[0x110 / 4]);
+  uint32_t kept = local[0x80 / 4];
+  local[0x80 / 4] = 0x20;
+  show("pc-apic-priority", local[0x80 / 4]);
+  local[0x80 / 4] = kept;
+}
 static void gate(uint8_t *table, int number, void *handler) {
   uint64_t address = (uint64_t)handler;
   uint16_t *at = (uint16_t *)(table + 16 * number);
@@ -612,6 +738,10 @@ static void exceptions(void) {
   gate(table, 6, on_undefined);
   gate(table, 3, on_breakpoint);
   gate(table, 0x50, on_breakpoint);
+  gate(table, 0, on_divide);
+  gate(table, 13, on_protection);
+  gate(table, 14, on_page);
+  for (int i = 0; i < 16; i++) table[16 * 0x51 + i] = 0;
   own.limit = 4095;
   own.base = (uint64_t)table;
   uint64_t sum = 0;
@@ -619,7 +749,9 @@ static void exceptions(void) {
   for (uint64_t i = 0; i < 3; i++) {
     __asm__ volatile("ud2; int3; int $0x50; add $5, %0" : "+r"(sum)::"memory");
   }
-  __asm__ volatile("lidt %0" ::"m"(old));
+  __asm__ volatile("cli");
+  faults();
+  __asm__ volatile("lidt %0; sti" ::"m"(old));
   show("pc-exception-undefined", caught[0]);
   show("pc-exception-breakpoint", caught[1]);
   show("pc-exception-frame", caught[2]);
@@ -695,6 +827,8 @@ static void pc(void) {
   __asm__ volatile("mov %0, %%cr3; lgdt %1; sti" ::"r"(cr3), "m"(gdt) : "memory");
   show("pc-first-tables", probe);
   exceptions();
+  waits();
+  apic();
 }
 #else
 static void pc(void) {}

@@ -60,6 +60,16 @@ uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   uint64_t before = counter();
   bs->Stall(1000000);
   show("stalled", counter() - before);
+  /* The same code where the program itself puts it, as a loader does that does not use LoadImage. */
+  void *copy = 0;
+  bs->AllocatePages(0, 1, 1, (void *)&copy);
+  for (int i = 0; i < 128; i++) ((volatile uint8_t *)copy)[i] = ((uint8_t *)counter)[i];
+#if defined(__aarch64__)
+  __asm__ volatile("dc cvau, %0; dsb ish; ic ivau, %0; dsb ish; isb" ::"r"(copy) : "memory");
+#elif defined(__riscv)
+  __asm__ volatile("fence.i" ::: "memory");
+#endif
+  show("copied", ((uint64_t(*)(void))copy)());
   show("sp", (uint64_t)__builtin_frame_address(0) & 7);
 #if defined(__x86_64__)
   uint64_t value;

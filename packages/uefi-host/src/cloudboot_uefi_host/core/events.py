@@ -168,12 +168,23 @@ class Events:
     def raise_tpl(self, new: int) -> int:
         """RaiseTPL."""
         old, self.tpl = self.tpl, new
+        if old < TPL_HIGH_LEVEL <= new:
+            self._machine.mask_interrupts(masked=True)
         return old
 
     def restore_tpl(self, old: int) -> None:
         """RestoreTPL."""
+        if old < TPL_HIGH_LEVEL <= self.tpl:
+            self._machine.mask_interrupts(masked=False)
         self.tpl = old
         self.dispatch()
+
+    def halt(self) -> None:
+        """A program waits for an interrupt: time passes until the timer's, or until a timer that expires earlier."""
+        due = self.next_due()
+        tick = self._clock.now + TICK
+        self._clock.advance_to(tick if due is None else min(tick, max(due, self._clock.now + 1)))
+        self.poll()
 
     def create_event(self, kind: int, tpl: int, notify: int, context: int, out: int) -> int:
         """CreateEvent."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import FormatError
-from cloudboot_uefi_abi.constants import SectionFlag, Subsystem
+from cloudboot_uefi_abi.constants import Subsystem
 from cloudboot_uefi_abi.errors import DevicePathError, PEError
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.pe import PEImage
@@ -197,12 +197,7 @@ class ImageServices:
             self._allocator.map.free(allocation, pages)
             raise
         self._memory.write(base, content)
-        spans = [
-            (base + section.header.VirtualAddress, section.extent)
-            for section in pe.sections
-            if section.flags & SectionFlag.EXECUTE
-        ]
-        self._machine.processor.load_code(base, len(content), spans)
+        self._machine.processor.load_code(base, len(content))
         image = self._enter(pe, path, parent, device, options, (code, data_type), (base, allocation, pages))
         self._images[image.handle] = image
         self.loaded.append(image)
@@ -361,7 +356,7 @@ class ImageServices:
             if protocol in self._handles.protocols(image.handle):
                 self._handles.remove(image.handle, protocol)
         self._allocator.map.free(image.allocation, image.pages)
-        self._machine.processor.load_code(image.base, image.size, [])
+        self._machine.processor.load_code(image.base, image.size)
 
     def exit_boot_services(self, handle: int, key: int) -> int:
         """ExitBootServices: refused unless ``key`` is the current memory map's.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,36 @@ _OPTION: Final = 1
 _STORE_SIZE: Final = 256 << 10
 _MAX_SIZE: Final = 64 << 10
 GLOBAL: Final = GUIDS["EFI_GLOBAL_VARIABLE"].bytes_le
+_KEPT_NAMES: Final = re.compile(
+    r"(PlatformRecovery|OsRecovery|SysPrep|Driver|Boot|Key)[0-9A-F]{4}|(Boot|Driver|SysPrep|OsRecovery)Order|BootNext"
+    r"|Timeout|PlatformLang|Lang|ConIn|ConOut|ErrOut|OsIndications|HwErrRecSupport"
+)
+"""The variables of the specification that programs may write; they are non-volatile (section 3.3)."""
+_FIXED_NAMES: Final = frozenset(
+    {
+        "LangCodes", "PlatformLangCodes", "ConInDev", "ConOutDev", "ErrOutDev", "BootOptionSupport",
+        "SetupMode", "SecureBoot", "SignatureSupport", "OsIndicationsSupported", "VendorKeys", "AuditMode",
+        "DeployedMode",
+    }
+)  # fmt: skip
+"""Those that only the firmware writes."""
+_SIZES: Final = {"Timeout": 2, "BootNext": 2, "BootCurrent": 2, "OsIndications": 8, "HwErrRecSupport": 2}
+
+
+def _check_global(key: tuple[bytes, str], attributes: int, size: int) -> int | None:
+    """Why a variable with the specification's GUID cannot be set; ``None`` for others, and where nothing is wrong.
+
+    The GUID is not for anybody else's variables (section 3.3); the answers are EDK2's.
+    """
+    vendor, name = key
+    if vendor != GLOBAL:
+        return None
+    if name in _FIXED_NAMES:
+        return Status.WRITE_PROTECTED
+    if not size or not attributes:
+        return None  # it is deleted
+    wanted = _VOLATILE if name == "BootCurrent" else _KEPT if _KEPT_NAMES.fullmatch(name) else None
+    return None if attributes == wanted and size == _SIZES.get(name, size) else Status.INVALID_PARAMETER
 
 
 @dataclass(slots=True)
@@ -149,6 +180,8 @@ class Variables:
             return Status.UNSUPPORTED
         if attributes & RUNTIME_ACCESS and not attributes & BOOTSERVICE_ACCESS:
             return Status.INVALID_PARAMETER
+        if (wrong := _check_global(key, attributes & ~APPEND_WRITE, size)) is not None:
+            return wrong
         found = self._variables.get(key)
         if self.at_runtime and not attributes & RUNTIME_ACCESS:
             return Status.INVALID_PARAMETER

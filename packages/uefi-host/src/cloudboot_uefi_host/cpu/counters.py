@@ -1,8 +1,9 @@
 """Instructions whose result differs from run to run, found in code so that a back end can give them a fixed one.
 
 A time counter read by RDTSC, RDTSCP or ``csrr time`` is host time in an emulator. Unicorn has no hook for those
-instructions, only for addresses: executable sections are scanned for their bytes, and the addresses found get a hook. A
-byte sequence that is data, or the middle of another instruction, is never executed, so its hook never runs.
+instructions, only for addresses: each block of code is searched when it is translated, before it runs, wherever the
+program got it from, and the addresses found get a hook. A byte sequence that is data, or the middle of another
+instruction, is never executed, so its hook never runs.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ def x86_counters(code: bytes) -> Iterator[tuple[int, int]]:
 
 
 def riscv_counters(code: bytes) -> Iterator[tuple[int, int]]:
-    """(offset, destination register) of every ``csrr rd, cycle|time|instret``."""
+    """(offset, length) of every ``csrr rd, cycle|time|instret``."""
     for found in _CSRR.finditer(code):
-        word = int.from_bytes(found.group(), "little")
-        if word & 0x707F == 0x2073:
-            yield found.start(), word >> 7 & 31
+        if riscv_counter(found.group()) is not None:
+            yield found.start(), len(found.group())
+
+
+def riscv_counter(code: bytes) -> int | None:
+    """The number of the destination register of ``csrr rd, cycle|time|instret``; ``None`` if it is none of them."""
+    word = int.from_bytes(code, "little")
+    return word >> 7 & 31 if _CSRR.fullmatch(code) and word & 0x707F == 0x2073 else None

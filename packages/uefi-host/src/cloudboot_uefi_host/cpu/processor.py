@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class StopReason(enum.Enum):
-    """Why :meth:`Processor.run` returned."""
+    """Why :meth:`Processor.run` returned. ``HALTED``: the program waits for an interrupt, and goes on behind that."""
 
     TRAP = "trap"
+    HALTED = "halted"
     FAULT = "fault"
     WATCHED = "watched"
     INSTRUCTIONS = "instructions"
@@ -85,14 +86,8 @@ class Processor(Protocol):
     def guard(self, address: int, size: int) -> None:
         """Make every access of the program to these pages a fault."""
 
-    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
-        """Take notice of new code: drop what was translated, and find the instructions whose effect must repeat.
-
-        Args:
-            address: where the image starts.
-            size: its size in bytes.
-            spans: the executable ranges, as (address, size in bytes).
-        """
+    def load_code(self, address: int, size: int) -> None:
+        """Drop what was translated of these bytes: the firmware has written new code there."""
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
         """Execute from ``pc`` until something stops it; at most ``instructions`` of them, where that is not 0.

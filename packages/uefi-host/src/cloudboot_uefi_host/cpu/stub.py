@@ -259,7 +259,7 @@ class StubProcessor:
     def guard(self, address: int, size: int) -> None:
         """Memory is not protected here."""
 
-    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
+    def load_code(self, address: int, size: int) -> None:
         """QEMU sees writes of this process only when it translates anew: nothing has run at this address yet."""
 
     # Execution

@@ -2,8 +2,9 @@
 
 Unicorn's library is GPL-2.0, so it is an extra that a user installs, and nothing outside this module imports it.
 
-The general registers and the start of the emulation go to the library directly: through the binding, five registers
-take 16 microseconds, directly 1.7 (``benchmarks/uefi.py``).
+The general registers and the start of the emulation go to the library directly, with values that need no conversion:
+through the binding, five registers take 16 microseconds, directly 0.8 (``benchmarks/uefi.py``). Only the emulation
+gives up the interpreter's lock, so that another thread can end it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import unicorn
 from unicorn import arm64_const, riscv_const, x86_const
 from unicorn.unicorn_py3 import unicorn as binding
 
-from cloudboot_uefi_host.errors import BackEndError, GuestPointerError
+from cloudboot_uefi_host.errors import BackEndError
 from cloudboot_uefi_host.memory import GuestMemory
 
 from . import x86
 from .architecture import TRAP_SIZE
-from .counters import riscv_counters, x86_counters
+from .counters import riscv_counter, riscv_counters, x86_counters
+from .exceptions import Exceptions, X86Exception
+from .local_apic import LOCAL_APIC, LOCAL_APIC_SIZE, LocalApic
 from .ports import Ports
 from .processor import Stop, StopReason
 
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
     from .architecture import Architecture
     from .processor import CounterSource
 
-_EMULATE, _OK = binding.uclib.uc_emu_start, unicorn.UC_ERR_OK
-_READ, _WRITE, _READ_MANY = binding.uclib.uc_reg_read, binding.uclib.uc_reg_write, binding.uclib.uc_reg_read_batch
+_OK, _INVALID = unicorn.UC_ERR_OK, unicorn.UC_ERR_INSN_INVALID
+_LIBRARY, _OPENED = binding.uclib._name, binding.uclib._handle  # noqa: SLF001 -- the library that the binding has opened
+_EMULATE = ctypes.CDLL(_LIBRARY, handle=_OPENED).uc_emu_start
+_LOCKED = ctypes.PyDLL(_LIBRARY, handle=_OPENED)
+_READ, _WRITE, _READ_MANY = _LOCKED.uc_reg_read, _LOCKED.uc_reg_write, _LOCKED.uc_reg_read_batch
 _KINDS = {
     "amd64": (unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, x86_const, "UC_X86_REG_"),
     "arm64": (unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "UC_ARM64_REG_"),
@@ -41,18 +47,26 @@ _KINDS = {
 #: The NS16550 of QEMU's virt machine for riscv64; the line status says that it can transmit.
 _UART, _UART_SIZE, _LINE_STATUS, _TRANSMITTER_EMPTY = 0x1000_0000, 0x1000, 5, 0x60
 _MAX_SERIAL = 1 << 20
-#: Where emulation would end by itself: no address a program reaches.
+#: Where emulation would end by itself, until there is a trap that no service uses: no address a program reaches.
 _NOWHERE = 0xFFFF_FFFF_FFFF_F000
+_ZERO = ctypes.c_uint64(0)
 _WIDE = ("xmm", "ymm", "v", "q")
-_MIB = 1 << 20
+_PAGE = 4096
 _FLOATING_POINT_EL1 = 3 << 20
 """CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
-_HLT, _UD2 = 0xF4, (0x0F, 0x0B)
-_UNDEFINED, _DOUBLE_FAULT, _PAGE_FAULT = 6, 8, 14
+#: The instructions that wait for an interrupt: the processor stops behind them.
+_WAITS = {"amd64": b"\xf4", "arm64": bytes.fromhex("7f2003d5"), "riscv64": bytes.fromhex("73005010")}
+_UD2 = b"\x0f\x0b"
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
+#: Error codes of page faults, for pages that the firmware protects itself.
+_PROTECTED = {
+    unicorn.UC_MEM_READ_PROT: 0,
+    unicorn.UC_MEM_WRITE_PROT: x86.PAGE_WRITE,
+    unicorn.UC_MEM_FETCH_PROT: x86.PAGE_FETCH,
+}
 _ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "read of unmapped memory",
     unicorn.UC_MEM_WRITE_UNMAPPED: "write to unmapped memory",
@@ -83,14 +97,18 @@ class UnicornProcessor:
         self._value = ctypes.c_uint64()
         self._value_at = ctypes.byref(self._value)
         self._pc = self._id(architecture.pc)
-        #: Bytes from a trap to where the emulation stops: behind hlt, in front of others.
-        self._behind = 1 if architecture.name == "amd64" else 0
+        self._wait = _WAITS[architecture.name]
         self._traps = range(0)
         self._fault: tuple[str, int | None] | None = None
         self._interrupt: int | None = None
-        self._fault_address = 0
+        self._exception: X86Exception | None = None
         self._interrupted = False
+        self._start, self._count = ctypes.c_uint64(), ctypes.c_uint64()
+        self._end = ctypes.c_uint64(_NOWHERE)
         self._hooked: set[int] = set()
+        self._counters: list[tuple[int, int]] = []
+        #: Where emulation started: blocks that the hook is not called for. ``None``: nothing has to be searched.
+        self._searched: set[int] | None = None
         self._ports = Ports(counter, architecture.counter_frequency)
         #: What programs wrote to the serial port.
         self.serial = self._ports.serial.sent
@@ -117,20 +135,34 @@ class UnicornProcessor:
         """Paging and segments: the tables are in the first 64 KiB, which the firmware keeps reserved."""
         uc = self._uc
         gigabytes = max(4, -(-self.memory.end // (1 << 30)))
-        tables, descriptors = X86_TABLES, X86_TABLES - 4096
-        self.memory.write(descriptors, x86.gdt())
-        self.memory.write(tables, x86.page_tables(tables, gigabytes))
-        uc.reg_write(x86_const.UC_X86_REG_GDTR, (0, descriptors, len(x86.gdt()) - 1, 0))
+        self._exceptions = Exceptions(uc, self.memory)
+        for address, content in (
+            (x86.GDT, x86.gdt()),
+            (x86.HANDLERS.start, x86.handlers()),
+            (x86.IDT, x86.idt()),
+            (x86.PAGE_TABLES, x86.page_tables(x86.PAGE_TABLES, gigabytes)),
+        ):
+            self.memory.write(address, content)
+        uc.reg_write(x86_const.UC_X86_REG_GDTR, (0, x86.GDT, len(x86.gdt()) - 1, 0))
+        uc.reg_write(x86_const.UC_X86_REG_IDTR, (0, x86.IDT, len(x86.idt()) - 1, 0))
         uc.reg_write(x86_const.UC_X86_REG_CR4, x86.CR4)
-        uc.reg_write(x86_const.UC_X86_REG_CR3, tables)
+        uc.reg_write(x86_const.UC_X86_REG_CR3, x86.PAGE_TABLES)
         uc.reg_write(x86_const.UC_X86_REG_CR0, x86.CR0)
         for name in ("DS", "ES", "FS", "GS", "SS"):
             uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), x86.DATA_SELECTOR)
         uc.reg_write(x86_const.UC_X86_REG_CS, x86.CODE_SELECTOR)
+        uc.reg_write(x86_const.UC_X86_REG_RFLAGS, x86.FLAGS)
         uc.reg_write(x86_const.UC_X86_REG_MXCSR, x86.MXCSR)
         uc.reg_write(x86_const.UC_X86_REG_FPCW, x86.FPU_CONTROL)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT)
+        if self.memory.end <= LOCAL_APIC:
+            apic = LocalApic(self._counter, self.architecture.counter_frequency)
+            uc.mmio_map(
+                LOCAL_APIC, LOCAL_APIC_SIZE,
+                lambda _uc, offset, size, _data: apic.read(offset, size), None,
+                lambda _uc, offset, _size, value, _data: apic.write(offset, value), None,
+            )  # fmt: skip
 
     def _set_up_arm64(self) -> None:
         uc = self._uc
@@ -194,113 +226,125 @@ class UnicornProcessor:
 
     def place_traps(self, address: int, size: int) -> None:
         """Fill the table with trap code and protect it."""
-        trap = self.architecture.trap_code.ljust(TRAP_SIZE, b"\0")
+        # Waiting for an interrupt ends the emulation in half the time that a hook takes.
+        trap = (self._wait + self.architecture.trap_code[self.architecture.trap_size :]).ljust(TRAP_SIZE, b"\0")
         self.memory.write(address, trap * (size // TRAP_SIZE))
         self._uc.mem_protect(address, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         self._traps = range(address, address + size)
-        if self.architecture.name != "amd64":  # there hlt ends the emulation, in half the time of a hook
-            self._uc.hook_add(unicorn.UC_HOOK_CODE, self._on_trap, None, address, address + size - 1)
+        self._end.value = self._traps[-TRAP_SIZE]
+        if self.architecture.name != "arm64":  # the counters of arm64 have a hook of their own
+            self._uc.hook_add(unicorn.UC_HOOK_EDGE_GENERATED, self._on_code)
+            self._searched = set()
 
     def guard(self, address: int, size: int) -> None:
         """Make accesses to these pages faults."""
         self._uc.mem_protect(address, size, unicorn.UC_PROT_NONE)
 
-    def load_code(self, address: int, size: int, spans: Sequence[tuple[int, int]]) -> None:
-        """Forget translations of this range and hook its time counters."""
+    def load_code(self, address: int, size: int) -> None:
+        """Forget translations of this range."""
         self._uc.ctl_remove_cache(address, address + size)
-        for start, length in spans:
-            code = self.memory.read(start, length)
-            if self.architecture.name == "amd64":
-                for offset, width in x86_counters(code):
-                    self._hook(start + offset, self._on_rdtsc, width)
-            elif self.architecture.name == "riscv64":
-                for offset, register in riscv_counters(code):
-                    self._hook(start + offset, self._on_rdtime, register)
+        if self._searched is not None:
+            self._searched.clear()
 
-    def _hook(self, address: int, function: Any, value: int) -> None:
-        if address not in self._hooked:  # a hook stays when its code is replaced: it looks at the bytes
+    def _search_start(self, pc: int, searched: set[int]) -> None:
+        """Look for time counters in the block that emulation starts with, which is no longer than a page."""
+        searched.add(pc)
+        self._search(pc, min(_PAGE, self.memory.end - pc))
+        self._hook_counters()
+
+    def _search(self, address: int, size: int) -> None:
+        code = self._bytes(address, size)
+        found = x86_counters(code) if self.architecture.name == "amd64" else riscv_counters(code)
+        self._counters += [(address + at, width) for at, width in found if address + at not in self._hooked]
+
+    def _hook_counters(self) -> None:
+        """Hook the time counters that are new; code that was translated with them is translated again."""
+        function = self._on_rdtsc if self.architecture.name == "amd64" else self._on_rdtime
+        for address, size in self._counters:  # a hook stays when its code is replaced: it looks at the bytes
             self._hooked.add(address)
-            self._uc.hook_add(unicorn.UC_HOOK_CODE, function, value, address, address)
+            self._uc.hook_add(unicorn.UC_HOOK_CODE, function, size, address, address)
+            self._uc.ctl_remove_cache(address, address + size)
+        self._counters.clear()
 
     # Execution
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
         """Execute from ``pc`` until something stops it."""
+        self._count.value = instructions
         while True:
-            self._clear()
-            code = _EMULATE(self._handle, pc, _NOWHERE, 0, instructions)
+            self._fault = self._interrupt = self._exception = None
+            self._interrupted = False
+            if self._searched is not None and pc not in self._searched:
+                self._search_start(pc, self._searched)
+            self._start.value = pc
+            code = _EMULATE(self._handle, self._start, self._end, _ZERO, self._count)
             _READ(self._handle, self._pc, self._value_at)
             at = self._value.value
             if code == _OK and self._interrupt is None and self._fault is None:
-                trap = at - self._behind
+                trap = at - len(self._wait)
                 if trap in self._traps and (trap - self._traps.start) % TRAP_SIZE == 0:
                     return Stop(StopReason.TRAP, trap)
-                handler = self._deliver(_UNDEFINED, at) if self._is_undefined(at) else None
-                if handler is None:
-                    return self._stop(at, instructions)
-                pc = handler
+            if self._counters:
+                self._hook_counters()
+                pc = at
                 continue
-            if self._interrupt == _RISCV_ILLEGAL and self.architecture.name == "riscv64":
-                after = self._read_time_register(at)
-                if after is not None:
-                    pc = after
-                    continue
-            if self._interrupt is not None and self.architecture.name == "amd64":
-                handler = self._deliver(self._interrupt, at)
-                if handler is not None:
-                    pc = handler
-                    continue
-            return self._fault_at(at, code)
+            after = self._go_on(at, code)
+            if after is None:
+                return self._stop(at, code, instructions)
+            pc = after
 
-    def _clear(self) -> None:
-        self._fault = self._interrupt = None
-        self._interrupted = False
-
-    def _is_undefined(self, at: int) -> bool:
-        """Whether amd64's processor is at UD2; where a program has handlers, Unicorn stops there without a word."""
-        return self.architecture.name == "amd64" and (self._byte(at), self._byte(at + 1)) == _UD2
-
-    def _deliver(self, number: int, at: int) -> int | None:
-        """Enter the program's own handler of an exception, as Unicorn does not; its address, ``None`` without one."""
-        uc = self._uc
-        _, base, limit, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_IDTR))
-        _, task, _, _ = cast("tuple[int, int, int, int]", uc.reg_read(x86_const.UC_X86_REG_TR))
-        frame = x86.Frame(at, *map(self.read, ("cs", "rflags", "rsp", "ss")))
-        try:
-            entry = x86.deliver(self.memory, number, (base, limit), task, frame)
-        except GuestPointerError:
+    def _go_on(self, at: int, code: int) -> int | None:
+        """Where the program goes on after an exception that is not the end of it; ``None`` where it is."""
+        name = self.architecture.name
+        if name == "riscv64" and self._interrupt == _RISCV_ILLEGAL:
+            return self._read_time_register(at)
+        if name != "amd64":
             return None
-        if entry is None:
-            return None
-        if entry.cs != frame.cs:
-            self.write("cs", entry.cs)
-        self.write("rflags", entry.flags)
-        self.write("rsp", entry.sp)
-        return entry.ip
+        exception = self._exception
+        if code == _INVALID or (code == _OK and self._interrupt is None and self._bytes(at, 2) == _UD2):
+            exception = X86Exception(x86.UNDEFINED)
+        return None if exception is None else self._exceptions.deliver(exception, at)
 
-    def _stop(self, at: int, instructions: int) -> Stop:
-        """A stop without a fault that is no trap."""
+    def _stop(self, at: int, code: int, instructions: int) -> Stop:
+        """A stop that is no trap."""
+        if self._fault is not None:
+            return Stop(StopReason.FAULT, at, *self._fault)
+        if self._interrupt is not None:
+            return self._unhandled(at)
+        if code != _OK:
+            return Stop(StopReason.FAULT, at, str(unicorn.UcError(code)))
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
-        if self.architecture.name == "amd64" and self._byte(at - 1) == _HLT:
-            return Stop(StopReason.FAULT, at - 1, "the processor was halted with interrupts that never come")
+        halt = at - len(self._wait)
+        if self._bytes(halt, len(self._wait)) == self._wait:
+            return self._halted(at, halt)
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)
         return Stop(StopReason.FAULT, at, "the processor stopped at an instruction it cannot execute")
 
-    def _byte(self, address: int) -> int | None:
-        offset = address - self.memory.base
-        return self.memory.view[offset] if 0 <= offset < self.memory.size else None
+    def _halted(self, after: int, at: int) -> Stop:
+        if self.architecture.name == "amd64":
+            if at in x86.HANDLERS:
+                number = at - x86.HANDLERS.start
+                return Stop(StopReason.FAULT, at, f"exception {number} was passed on to the firmware's handler")
+            if not self.read("rflags") & x86.INTERRUPT_FLAG:
+                return Stop(StopReason.FAULT, at, "the processor was halted with interrupts that never come")
+        return Stop(StopReason.HALTED, after)
 
-    def _fault_at(self, at: int, code: int) -> Stop:
-        if self._fault is not None:
-            return Stop(StopReason.FAULT, at, *self._fault)
-        if self._interrupt is not None:
-            # A page fault without an interrupt table is a double fault; CR2 has the address of the first.
-            if self.architecture.name == "amd64" and self._interrupt in {_DOUBLE_FAULT, _PAGE_FAULT}:
-                return Stop(StopReason.FAULT, at, "page fault", self._fault_address)
+    def _unhandled(self, at: int) -> Stop:
+        """An exception that the program has no handler for."""
+        exception = self._exception
+        if exception is None:
             return Stop(StopReason.FAULT, at, f"exception {self._interrupt}")
-        return Stop(StopReason.FAULT, at, str(unicorn.UcError(code)))
+        self._exceptions.forget()
+        if exception.number == x86.PAGE_FAULT:
+            return Stop(StopReason.FAULT, at, "page fault", exception.address)
+        return Stop(StopReason.FAULT, at, f"exception {exception.number}")
+
+    def _bytes(self, address: int, count: int) -> bytes:
+        """What is at an address; nothing where that is outside memory."""
+        offset = address - self.memory.base
+        return bytes(self.memory.view[offset : offset + count]) if 0 <= offset <= self.memory.size - count else b""
 
     def interrupt(self) -> None:
         """Stop the emulation from another thread."""
@@ -313,19 +357,25 @@ class UnicornProcessor:
 
     # What the emulation calls
 
-    def _on_trap(self, _uc: object, address: int, _size: int, _data: object) -> None:
-        if (address - self._traps.start) % TRAP_SIZE == 0:
+    def _on_code(self, _uc: object, block: Any, _before: object, _data: object) -> None:
+        """Look for time counters in a block of code that was translated and has not run; stop in front of it."""
+        self._search(block.pc, block.size)
+        if self._counters:
             self._uc.emu_stop()
 
     def _on_access(self, _uc: object, access: int, address: int, _size: int, _value: int, _data: object) -> bool:
-        self._fault = _ACCESS.get(access, f"memory access {access}"), address & (1 << 64) - 1
+        address &= (1 << 64) - 1
+        self._fault = _ACCESS.get(access, f"memory access {access}"), address
+        if self.architecture.name == "amd64" and access in _PROTECTED:  # what the program's own handler is told
+            present = x86.PAGE_PRESENT if address in self._traps else 0
+            self._exception = X86Exception(x86.PAGE_FAULT, _PROTECTED[access] | present, address)
         return False
 
     def _on_interrupt(self, _uc: object, number: int, _data: object) -> None:
         if self._interrupt is None:  # a fault on the way to a handler that is not there follows the first
             self._interrupt = number
             if self.architecture.name == "amd64":
-                self._fault_address = int(self._uc.reg_read(x86_const.UC_X86_REG_CR2))
+                self._exception = self._exceptions.seen(number)
         self._uc.emu_stop()
 
     def _on_in(self, _uc: object, port: int, size: int, _data: object) -> int:
@@ -360,28 +410,23 @@ class UnicornProcessor:
             self.write("rcx", 0)
         self.write("rip", address + width)
 
-    def _on_rdtime(self, _uc: object, address: int, _size: int, _register: int) -> None:
-        found = next(riscv_counters(self.memory.read(address, 4)), None)
-        if found is not None:
-            if found[1]:
-                self.write(f"x{found[1]}", self._counter.counter())
+    def _on_rdtime(self, _uc: object, address: int, _size: int, _width: int) -> None:
+        if self._read_counter(address):
             self.write("pc", address + 4)
 
+    def _read_counter(self, address: int) -> bool:
+        """Execute the instruction at ``address`` if it reads a counter of riscv64."""
+        register = riscv_counter(self._bytes(address, 4))
+        if register:
+            self.write(f"x{register}", self._counter.counter())
+        return register is not None
+
     def _read_time_register(self, at: int) -> int | None:
-        """Unicorn has no ``time`` register: reading it in code that was not scanned is an illegal instruction.
+        """Unicorn has no ``time`` register: reading it where no hook is is an illegal instruction.
 
         Unicorn reports the address after the instruction. Gives the address to go on at, or ``None``.
         """
         for address in (at - 4, at):
-            if self._byte(address) is None or self._byte(address + 3) is None:
-                continue
-            found = next(riscv_counters(self.memory.read(address, 4)), None)
-            if found is not None and found[0] == 0:
-                if found[1]:
-                    self.write(f"x{found[1]}", self._counter.counter())
+            if self._read_counter(address):
                 return address + 4
         return None
-
-
-#: Where the page tables of amd64 are, after a page that holds the descriptor table.
-X86_TABLES = 0x2000

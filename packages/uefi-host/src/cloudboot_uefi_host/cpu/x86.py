@@ -1,7 +1,7 @@
 """The state UEFI promises to a program on amd64 (UEFI 2.10 section 2.3.4).
 
-Long mode with paging on and an identity mapping, a flat GDT, one stack, SSE enabled, interrupts off in this firmware
-(no device raises any).
+Long mode with paging on and an identity mapping, a flat GDT, one stack, SSE enabled. Interrupts are enabled, and the
+timer's is the only one: no program sees it, but HLT waits for it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,17 @@ FPU_CONTROL: Final = 0x37F
 """All exceptions masked, double extended precision, round to nearest (section 2.3.4.2)."""
 
 
+FLAGS: Final = 0x202
+"""Interrupts are enabled."""
+INTERRUPT_FLAG: Final = 0x200
+#: Where the descriptor tables are, and in front of the page tables the firmware's handlers of exceptions.
+GDT: Final = 0x1000
+HANDLERS: Final = range(0x1100, 0x1200)
+IDT: Final = 0x2000
+PAGE_TABLES: Final = 0x3000
+_HLT: Final = b"\xf4"
+
+
 def gdt() -> bytes:
     """The global descriptor table."""
     return struct.pack(f"<{len(_GDT)}Q", *_GDT)
@@ -51,12 +62,25 @@ def page_tables(address: int, gigabytes: int) -> bytes:
     return b"".join(tables)
 
 
+UNDEFINED, DOUBLE_FAULT, GENERAL_PROTECTION, PAGE_FAULT = 6, 8, 13, 14
+WITH_ERROR_CODE: Final = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
+#: The bits of a page fault's error code.
+PAGE_PRESENT, PAGE_WRITE, PAGE_FETCH = 0x01, 0x02, 0x10
 _GATE: Final = struct.Struct("<HHBBHII")
 _PRESENT, _INTERRUPT_GATE, _TRAP_GATE = 0x80, 0xE, 0xF
-_WITH_ERROR_CODE: Final = frozenset({8, 10, 11, 12, 13, 14, 17, 21})
 _TRAP_FLAG, _INTERRUPT_FLAG, _NESTED_TASK, _RESUME = 0x100, 0x200, 0x4000, 0x10000
 _INTERRUPT_STACKS: Final = 0x24
 """Where IST1 stands in the task state segment."""
+
+
+def handlers() -> bytes:
+    """The code of the firmware's handlers, a byte for each vector: the processor stops there."""
+    return _HLT * len(HANDLERS)
+
+
+def idt() -> bytes:
+    """The firmware's interrupt descriptor table, whose gates lead to :data:`HANDLERS`: programs copy and change it."""
+    return b"".join(_GATE.pack(handler, CODE_SELECTOR, 0, _PRESENT | _INTERRUPT_GATE, 0, 0, 0) for handler in HANDLERS)
 
 
 class Frame(NamedTuple):
@@ -78,12 +102,14 @@ class Entry(NamedTuple):
     sp: int
 
 
-def deliver(memory: GuestMemory, number: int, table: tuple[int, int], task: int, frame: Frame) -> Entry | None:
+def deliver(
+    memory: GuestMemory, exception: tuple[int, int], table: tuple[int, int], task: int, frame: Frame
+) -> Entry | None:
     """Enter a program's handler of an exception in long mode (Intel SDM volume 3, section 6.14).
 
     Args:
         memory: the RAM; the program's tables and stacks are mapped one to one.
-        number: the vector.
+        exception: the vector and the error code.
         table: base and limit of the interrupt descriptor table.
         task: the base of the task state segment.
         frame: the interrupted state.
@@ -94,7 +120,7 @@ def deliver(memory: GuestMemory, number: int, table: tuple[int, int], task: int,
     Raises:
         GuestPointerError: a table or the stack is outside memory.
     """
-    base, limit = table
+    (number, error), (base, limit) = exception, table
     if _GATE.size * number + _GATE.size - 1 > limit:
         return None
     low, selector, stack, kind, middle, high, _ = _GATE.unpack(memory.read(base + _GATE.size * number, _GATE.size))
@@ -102,8 +128,8 @@ def deliver(memory: GuestMemory, number: int, table: tuple[int, int], task: int,
         return None
     sp = memory.u64(task + _INTERRUPT_STACKS + 8 * ((stack & 7) - 1)) if stack & 7 else frame.sp
     values = [frame.ip, frame.cs, frame.flags, frame.sp, frame.ss]
-    if number in _WITH_ERROR_CODE:
-        values.insert(0, 0)  # the cause is not known here
+    if number in WITH_ERROR_CODE:
+        values.insert(0, error)
     sp = (sp & ~15) - 8 * len(values)
     memory.write(sp, struct.pack(f"<{len(values)}Q", *values))
     flags = frame.flags & ~(_TRAP_FLAG | _NESTED_TASK | _RESUME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Error
@@ -156,7 +156,7 @@ class FileSystemPublisher:
 
     def _read_directory(self, file: _Open, size: int, buffer: int) -> int:
         if file.children is None:
-            file.children = self._volume.entries(file.path)
+            file.children = self._list(file)
         if file.position >= len(file.children):
             self._memory.put64(size, 0)
             return Status.SUCCESS
@@ -164,6 +164,14 @@ class FileSystemPublisher:
         if status == Status.SUCCESS:
             file.position += 1
         return status
+
+    def _list(self, file: _Open) -> Sequence[VolumeEntry]:
+        """What a directory holds, with ``.`` and ``..`` below the root: EDK2's FAT driver shows them too."""
+        if file.path == "/":
+            return self._volume.entries("/")
+        parent = file.path.rpartition("/")[0]
+        above = replace(self._volume.entry(parent), name="..") if parent else replace(file.entry, name="..", size=0)
+        return [replace(file.entry, name="."), above, *self._volume.entries(file.path)]
 
     def _answer(self, data: bytes, size: int, buffer: int) -> int:
         room = self._memory.u64(size)
@@ -221,6 +229,7 @@ class FileSystemPublisher:
         guid = self._memory.read(kind, 16)
         try:
             label = self._volume.label.encode("utf-16-le", "surrogatepass") + b"\0\0"
+            free = self._volume.free if guid == _SYSTEM_INFO else 0
         except (Error, OSError) as error:
             return self._damaged(file.path, error)
         if guid == _FILE_INFO:
@@ -230,7 +239,7 @@ class FileSystemPublisher:
                 Size=_LABEL_OFFSET + len(label),
                 ReadOnly=1,
                 VolumeSize=self._volume.size,
-                FreeSpace=0,
+                FreeSpace=free,
                 BlockSize=self._volume.block_size,
             )
             data = record.pack()[:_LABEL_OFFSET] + label
