@@ -33,11 +33,12 @@ def show(store: Store, names: Sequence[str] = ()) -> str:
 
 
 def _object_text(found: BcdObject, default: ElementValue | None) -> str:
-    heading = title(found.guid, found.object_type)
+    kind = found.known_type
+    heading = title(found.guid, kind)
     name = "{default}" if found.guid == default and found.guid not in OBJECT_NAMES else object_text(found.guid)
     lines = [heading, "-" * len(heading), f"{'identifier':<{_WIDTH}}{name}"]
     for number, value in found.elements():
-        label = element_name(number, found.object_type)
+        label = element_name(number, kind or 0)
         texts = value_texts(value, label)
         lines += [f"{label if not index else '':<{_WIDTH}}{text}".rstrip() for index, text in enumerate(texts or [""])]
     return "\n".join(lines) + "\n"
