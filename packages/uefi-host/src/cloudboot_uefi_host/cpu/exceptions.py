@@ -101,10 +101,13 @@ class Exceptions:
         read = self._engine.reg_read
         _, base, limit, _ = read(self._numbers.UC_X86_REG_IDTR)
         _, task, _, _ = read(self._numbers.UC_X86_REG_TR)
-        names = (
-            self._numbers.UC_X86_REG_CS, self._numbers.UC_X86_REG_RFLAGS, self._numbers.UC_X86_REG_RSP, self._numbers.UC_X86_REG_SS,
-        )  # fmt: skip
-        frame = x86.Frame(at, *map(read, names))
+        frame = x86.Frame(
+            at,
+            read(self._numbers.UC_X86_REG_CS),
+            read(self._numbers.UC_X86_REG_RFLAGS),
+            read(self._numbers.UC_X86_REG_RSP),
+            read(self._numbers.UC_X86_REG_SS),
+        )
         try:
             entry = x86.deliver(self._memory, (exception.number, exception.error), (base, limit), task, frame)
         except GuestPointerError:
