@@ -137,7 +137,7 @@ class UnicornProcessor:
         """Paging and segments: the tables are in the first 64 KiB, which the firmware keeps reserved."""
         uc = self._uc
         gigabytes = max(4, -(-self.memory.end // (1 << 30)))
-        self._exceptions = Exceptions(uc, self.memory)
+        self._exceptions = Exceptions(uc, x86_const, self.memory)
         for address, content in (
             (x86.GDT, x86.gdt()),
             (x86.HANDLERS.start, x86.handlers()),
