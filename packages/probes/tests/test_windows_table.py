@@ -301,6 +301,19 @@ def test_what_is_no_ntfs_volume_is_named_once(
     assert ("STATUS_NO_SUCH_DEVICE" in said) is (status is not None)
 
 
+def test_a_probe_names_a_volume_that_is_encrypted(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        assert found.ntfs_partition is not None
+        start = found.ntfs_partition.offset
+    with disk.open("r+b") as file:
+        file.seek(start + 3)
+        file.write(b"-FVE-FS-")
+    error = probed(disk, tmp_path)["ufs-root"]["error"]
+    assert "BitLocker" in error["message"]
+    assert "manage-bde" in error["hint"]
+
+
 def test_windows_in_a_ram_disk_is_not_examined(tmp_path: Path) -> None:
     """WinPE: the boot manager loads the image from the ESP."""
     disk = made(tmp_path)
