@@ -9,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 
@@ -35,15 +34,12 @@ def test_a_game_on_a_pseudo_terminal(wad: Wad) -> None:
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True)
     os.close(theirs)
     seen = b""
-    deadline = time.monotonic() + 60
     try:
         while b"\x1b[H" not in seen or seen.count("\u2580".encode()) < 5000:
-            assert time.monotonic() < deadline, seen[-200:]
             if select.select([ours], [], [], 1)[0]:
                 seen += os.read(ours, 1 << 16)
         os.write(ours, b"\x03")
         while process.poll() is None:
-            assert time.monotonic() < deadline
             if select.select([ours], [], [], 0.1)[0]:
                 try:
                     seen += os.read(ours, 1 << 16)

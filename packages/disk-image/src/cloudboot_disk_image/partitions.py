@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from cloudboot_base import FormatError, Storage
+from cloudboot_base import FormatError, Storage, UsageError
 
 from .errors import NoPartitionReaderError, PartitionChoiceError, PartitionError
 
@@ -76,6 +76,23 @@ class Place(NamedTuple):
 
     offset: int
     size: int | None
+
+
+def given_place(*, offset: int | None, size: int | None, partition: str | int | None = None) -> Place | None:
+    """The place that an offset or a size says, or ``None`` where neither is given.
+
+    Raises:
+        UsageError: a partition is named as well.
+    """
+    if offset is None and size is None:
+        return None
+    if partition is not None:
+        raise UsageError(
+            f"both a partition and an offset or size are given: partition {partition}, "
+            f"offset {'not given' if offset is None else offset}, size {'not given' if size is None else size}",
+            hint="give the partition, or offset and size",
+        )
+    return Place(offset or 0, size)
 
 
 def installed_readers() -> list[PartitionReader]:

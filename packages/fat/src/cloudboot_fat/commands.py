@@ -29,6 +29,7 @@ from cloudboot_disk_image import (
     PartitionError,
     Place,
     choose,
+    given_place,
     open_partition,
     read_partitions,
     require_raw,
@@ -243,12 +244,11 @@ def _tell(table: object) -> None:
 
 def _place(options: argparse.Namespace, disk: Storage) -> Place:
     """Where the volume is in a disk that is changed, or formatted."""
-    if options.partition is not None and options.offset is not None:
-        raise UsageError("--partition and --offset are two answers to one question")
-    if options.offset is not None:
-        if options.offset > disk.size:
+    place = given_place(offset=options.offset, size=None, partition=options.partition)
+    if place is not None:
+        if place.offset > disk.size:
             raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {disk.size} bytes")
-        return Place(options.offset, None)
+        return place
     if options.partition is None:
         return _find(disk)
     table = read_partitions(disk, InstalledReaders())

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
-from cloudboot_disk_image import Place, installed_readers, window
+from cloudboot_disk_image import given_place, installed_readers, window
 from cloudboot_ufs2.checker.check import check as check_volume
 from cloudboot_ufs2.errors import RepairRefusedError, SuperblockError
 from cloudboot_ufs2.reader.backup import find_backup
@@ -56,12 +56,10 @@ def _check(options: argparse.Namespace) -> int:
 def _repair(options: argparse.Namespace) -> int:
     from cloudboot_ufs2.editor.preen import repair as repair_volume  # needs numpy; help does without
 
+    place = given_place(offset=options.offset, size=options.size, partition=options.partition)
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
-        if options.offset is None and options.size is None:
-            place = find_volume(disk, partition=options.partition, readers=installed_readers())
-        else:
-            place = Place(options.offset or 0, options.size)
+        place = place or find_volume(disk, partition=options.partition, readers=installed_readers())
         try:
             done = repair_volume(
                 window(disk, place),
