@@ -22,10 +22,10 @@ from .partitions import (
     PartitionTable,
     Place,
     choose,
-    given_place,
     installed_readers,
     locate,
     read_partitions,
+    stated_place,
 )
 from .qcow2 import Qcow2
 from .vhd import DynamicVHD, open_vhd
@@ -47,7 +47,6 @@ __all__ = [
     "Qcow2",
     "UnsupportedContainerError",
     "choose",
-    "given_place",
     "in_place",
     "installed_readers",
     "locate",
@@ -56,5 +55,6 @@ __all__ = [
     "open_vhd",
     "read_partitions",
     "require_raw",
+    "stated_place",
     "window",
 ]

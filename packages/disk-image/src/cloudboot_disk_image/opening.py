@@ -11,7 +11,7 @@ from cloudboot_base import Storage, Window, open_storage
 
 from .compression import MAGIC_SIZE, decoder_for, decompressed, name_of
 from .errors import ContainerTruncatedError, UnsupportedContainerError
-from .partitions import Place, choose, given_place, read_partitions
+from .partitions import Place, choose, read_partitions, stated_place
 from .qcow2 import MAGIC as QCOW2_MAGIC
 from .qcow2 import Qcow2
 from .spool import spool
@@ -183,21 +183,23 @@ def open_partition(
 ) -> Iterator[Storage]:
     """Part of the disk in ``source``, as storage.
 
-    ``offset`` and ``size``, in bytes, say where it is, or ``partition`` names it, as :func:`choose` takes it; otherwise
-    ``find`` looks for it; without any of them it is the whole disk. Other arguments and errors are those of
+    ``offset`` and ``size``, in bytes, say where it is; otherwise ``partition`` names it, as :func:`choose` takes it;
+    otherwise ``find`` looks for it; without any of them it is the whole disk. Other arguments and errors are those of
     :func:`open_disk`.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: no such partition.
         ContainerTruncatedError: the disk ends before the part does.
+        UsageError: both ``partition`` and a place are given.
     """
-    place = given_place(offset=offset, size=size, partition=partition)
     with open_disk(source, folder=folder, limit=limit, progress=progress) as disk:
-        if partition is not None:
+        stated = stated_place(offset, size, partition)
+        if stated is not None:
+            place = stated
+        elif partition is not None:
             chosen = choose(read_partitions(disk.storage, readers).partitions, partition)
             place = Place(chosen.offset, chosen.size)
-        elif place is None:
+        else:
             place = find(disk.storage) if find is not None else Place(0, None)
         yield window(disk.storage, place)
 

@@ -78,19 +78,18 @@ class Place(NamedTuple):
     size: int | None
 
 
-def given_place(*, offset: int | None, size: int | None, partition: str | int | None = None) -> Place | None:
-    """The place that an offset or a size says, or ``None`` where neither is given.
+def stated_place(offset: int | None, size: int | None, partition: object = None) -> Place | None:
+    """The place that ``offset`` and ``size`` state; ``None`` where neither is given, and it has to be looked for.
 
     Raises:
-        UsageError: a partition is named as well.
+        UsageError: ``partition`` names a partition as well, which has an offset and a size of its own.
     """
     if offset is None and size is None:
         return None
     if partition is not None:
         raise UsageError(
-            f"both a partition and an offset or size are given: partition {partition}, "
-            f"offset {'not given' if offset is None else offset}, size {'not given' if size is None else size}",
-            hint="give the partition, or offset and size",
+            f"{'an offset' if offset is not None else 'a size'} and a partition are given, which both say where it is",
+            hint="name the partition alone, or give the offset, and the size where it does not reach to the end",
         )
     return Place(offset or 0, size)
 

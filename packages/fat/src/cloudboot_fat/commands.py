@@ -29,10 +29,10 @@ from cloudboot_disk_image import (
     PartitionError,
     Place,
     choose,
-    given_place,
     open_partition,
     read_partitions,
     require_raw,
+    stated_place,
     window,
 )
 
@@ -244,11 +244,11 @@ def _tell(table: object) -> None:
 
 def _place(options: argparse.Namespace, disk: Storage) -> Place:
     """Where the volume is in a disk that is changed, or formatted."""
-    place = given_place(offset=options.offset, size=None, partition=options.partition)
-    if place is not None:
-        if place.offset > disk.size:
+    stated = stated_place(options.offset, None, options.partition)
+    if stated is not None:
+        if stated.offset > disk.size:
             raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {disk.size} bytes")
-        return place
+        return stated
     if options.partition is None:
         return _find(disk)
     table = read_partitions(disk, InstalledReaders())

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import WritableStorage, open_storage
-from cloudboot_disk_image import Place, given_place, installed_readers, locate, open_partition, window
+from cloudboot_disk_image import Place, installed_readers, locate, open_partition, stated_place, window
 from cloudboot_vfs.errors import ReadOnlyError
 from cloudboot_vfs.shared import SharedVolume
 
@@ -53,7 +53,6 @@ def open_shared(
         clock: the time in nanoseconds since 1970, for what is changed; see :class:`.WritableFatVolume`.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: there is no such partition, or nothing in ``source`` is a FAT volume.
         ReadOnlyError: another process is writing to it.
         FatError: it is damaged.
@@ -61,12 +60,11 @@ def open_shared(
     """
     if isinstance(source, FatVolume):
         return SharedVolume(source)
-    place = given_place(offset=offset, size=size, partition=partition)
     with contextlib.ExitStack() as stack:
         volume: FatVolume
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
-            there = window(disk, place or _found(disk, partition))
+            there = window(disk, stated_place(offset, size, partition) or _found(disk, partition))
             if not isinstance(there, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
             volume = WritableFatVolume(there, codepage=codepage, clock=clock)

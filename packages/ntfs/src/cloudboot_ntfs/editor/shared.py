@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
-from cloudboot_disk_image import InstalledReaders, given_place, open_partition, window
+from cloudboot_disk_image import InstalledReaders, open_partition, stated_place, window
 from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.shared import SharedVolume
@@ -32,12 +32,11 @@ def open_place(
     """The storage of a volume that is to be changed: a raw image, or a part of one. Arguments as :func:`open_shared`.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: there is no such partition, or nothing in ``source`` is an NTFS volume.
         OSError: the path cannot be opened.
     """
-    place = given_place(offset=offset, size=size, partition=partition)
     with open_storage(source, writable=writable) as opened:
+        place = stated_place(offset, size, partition)
         yield window(opened.storage, place or find_volume(opened.storage, partition))
 
 
@@ -68,7 +67,6 @@ def open_shared(
         short_names: give new names that DOS cannot hold a short name, too.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: there is no such partition, or nothing in ``source`` is an NTFS volume.
         ReadOnlyError: it must not be written to as it is, or another process is writing to it.
         NtfsError: as :class:`.NTFS` has it.

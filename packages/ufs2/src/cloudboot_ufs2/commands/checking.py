@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
-from cloudboot_disk_image import given_place, installed_readers, window
+from cloudboot_disk_image import installed_readers, stated_place, window
 from cloudboot_ufs2.checker.check import check as check_volume
 from cloudboot_ufs2.errors import RepairRefusedError, SuperblockError
 from cloudboot_ufs2.reader.backup import find_backup
@@ -56,9 +56,9 @@ def _check(options: argparse.Namespace) -> int:
 def _repair(options: argparse.Namespace) -> int:
     from cloudboot_ufs2.editor.preen import repair as repair_volume  # needs numpy; help does without
 
-    place = given_place(offset=options.offset, size=options.size, partition=options.partition)
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
+        place = stated_place(options.offset, options.size, options.partition)
         place = place or find_volume(disk, partition=options.partition, readers=installed_readers())
         try:
             done = repair_volume(

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
-from cloudboot_disk_image import given_place, installed_readers, window
+from cloudboot_disk_image import installed_readers, stated_place, window
 from cloudboot_ufs2.reader.partition import find_volume
 from cloudboot_ufs2.reader.reader import UFS2
 from cloudboot_ufs2.reader.vmimage import open_volume
@@ -53,7 +53,6 @@ def open_shared(
         freebsd: the oldest FreeBSD that is to read it, which limits links.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: there is no such partition, or nothing in ``source`` is a UFS file system.
         ReadOnlyError: it must not be written to as it is, or another process is writing to it.
         Ufs2Error: as :meth:`.UFS2.open` has it.
@@ -61,11 +60,11 @@ def open_shared(
     """
     if isinstance(source, UFS2):
         return SharedVolume(source)
-    place = given_place(offset=offset, size=size, partition=partition)
     with contextlib.ExitStack() as stack:
         volume: UFS2
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
+            place = stated_place(offset, size, partition)
             there = window(disk, place or find_volume(disk, partition=partition, readers=installed_readers()))
             volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve, freebsd=freebsd)
         else:

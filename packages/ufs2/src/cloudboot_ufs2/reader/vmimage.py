@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
 
 from cloudboot_base import Storage, open_storage
-from cloudboot_disk_image import Place, given_place, in_place, open_disk, window
+from cloudboot_disk_image import Place, in_place, open_disk, stated_place, window
 from cloudboot_disk_image.opening import decompressed_disk
 
 from .partition import find_volume
@@ -46,17 +46,17 @@ def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
     compressed with gzip, xz, zstd or bzip2. :class:`Where` lists the other arguments.
 
     Raises:
-        UsageError: both a partition and an offset or size are given.
         PartitionError: no UFS could be found.
         ContainerError: the image or the compressed stream is damaged, or the disk ends before the file system.
         UnsupportedContainerError: a container of a kind that is not read, or Zstandard without its module.
+        UsageError: both a partition and a place are given.
         OSError: the source cannot be read.
     """
     partition = where.get("partition")
-    given = given_place(offset=where.get("offset"), size=where.get("size"), partition=partition)
+    stated = stated_place(where.get("offset"), where.get("size"), partition)
 
     def place_in(disk: Storage) -> Place:
-        return given or find_volume(disk, partition=partition, readers=where.get("readers", ()))
+        return stated or find_volume(disk, partition=partition, readers=where.get("readers", ()))
 
     with contextlib.ExitStack() as stack:
         stored = stack.enter_context(open_storage(source)).storage
