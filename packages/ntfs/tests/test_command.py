@@ -113,6 +113,9 @@ def test_a_partition_of_a_disk_is_changed(folder: Path, tmp_path: Path, ntfs: Co
     ntfs("put", disk, folder, "/in", "--partition", "2")
     ntfs("rm", disk, "-r", "/in/Windows", "--partition", "2")
     assert ntfs("repair", disk, "--partition", "2") == "clean\n"
+    for place in (("--offset", "1M"), ("--size", "4M")):
+        for command in (("ls", disk), ("check", disk), ("repair", disk), ("mkdir", disk, "/new")):
+            assert "a partition are given" in ntfs(*command, "--partition", "2", *place, code=2)
     assert "no partition is named so" in ntfs("rm", disk, "/hard", "--partition", "third", code=2)
     after = disk.read_bytes()
     assert (after[: 33 << 20], after[65 << 20 :]) == (before[: 33 << 20], before[65 << 20 :])
