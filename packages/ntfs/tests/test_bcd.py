@@ -285,6 +285,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 element changed" in bcd("import", tmp_path / "other", store, "--windows", devices.to_text(GPT))
     assert f'"gpt={{{PARTITION}}},{{{DISK}}}"' in bcd("show", tmp_path / "other", "--json")
     assert "not on" not in bcd("repoint", store, code=2)
+    said = bcd("set", store, "{default}", "path", "/Windows/system32/winload.efi", code=2)
+    assert "begins with a backslash" in said
+    assert "\\Windows\\system32\\winload.efi" in said
+    bcd("set", store, "{default}", "path", "\\Windows\\system32\\winload.exe")
     assert "there is no such element" in bcd("set", store, "{default}", "nothing", "1", code=3)
     assert "format" in bcd("set", store, "{default}", "winpe", "perhaps", code=2)
     assert check(store) == []

@@ -202,6 +202,12 @@ CASES = {
     ),
     "nothing to start": Case("boot-store", 0xC0000098, manager(nothing_to_start)),
     "no description": Case("boot-store", 0xC0000001, loader(lambda found: found.delete("description"))),
+    "a path with slashes": Case(
+        "boot-store", 0xC000000F, loader(lambda found: found.set("path", WINLOAD)), shown=False
+    ),
+    "a system root with slashes": Case(
+        "boot-store", 0xC000000F, loader(lambda found: found.set("systemroot", "/Windows")), shown=False
+    ),
     "no device": Case("boot-device", 0xC000000E, loader(lambda found: found.delete("device"))),
     "a partition of another disk": Case("boot-device", 0xC0000225, loader(lambda found: found.set("device", OTHER))),
     "no loader": Case("os-loader", 0xC000000F, without=(WINLOAD,)),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .store import BcdObject, ElementValue, Store
 
 _WIDTH = 24
+#: Elements that are paths; the boot manager finds nothing by one with slashes.
+_PATHS = frozenset({"path", "systemroot", "filepath", "bcdfilepath", "bootstatfilepath", "ramdisksdipath"})
 
 
 def show(store: Store, names: Sequence[str] = ()) -> str:
@@ -84,6 +86,11 @@ def parse_value(number: int, words: Sequence[str], name: str) -> ElementValue:
     if kind == Format.DEVICE:
         return from_text(text)
     if kind == Format.STRING:
+        if name in _PATHS and ("/" in text or not text.startswith("\\")):
+            raise ElementError(
+                "a path of the boot manager begins with a backslash and has no other separator", structure=name,
+                expected="\\" + text.replace("/", "\\").lstrip("\\"), actual=text,
+            )  # fmt: skip
         return text
     if kind == Format.OBJECT:
         return object_guid(text)

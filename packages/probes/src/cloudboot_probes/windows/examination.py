@@ -143,13 +143,22 @@ class Examination:
     def loader_path(self) -> str:
         r"""The path of the loader, as the store writes it: ``\Windows\system32\winload.efi``."""
         path = self.loader.get("path")
-        return path if isinstance(path, str) else paths.WINLOAD.replace("/", "\\")
+        return self._path(path) if isinstance(path, str) else paths.WINLOAD.replace("/", "\\")
 
     @cached_property
     def system_root(self) -> str:
         """The folder of Windows, with ``/``."""
         root = self.loader.get("systemroot")
-        return (root if isinstance(root, str) else "\\Windows").replace("\\", "/").rstrip("/")
+        return (self._path(root) if isinstance(root, str) else "\\Windows").replace("\\", "/").rstrip("/")
+
+    def _path(self, path: str) -> str:
+        """A path of the store, which the boot manager takes apart at backslashes only."""
+        if "/" in path or not path.startswith("\\"):
+            raise WindowsBootError(
+                f"the path {path} of the default loader is not one that begins with a backslash and has no slash",
+                status=Status.NO_SUCH_FILE, file=path, hint="cloudboot-bcd set BCD {default} path or systemroot",
+            )  # fmt: skip
+        return path
 
     @cached_property
     def container(self) -> str | None:
