@@ -6,7 +6,6 @@ What is applied follows the notes on log entries of the specification, and its s
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -190,21 +189,3 @@ def test_a_hive_is_not_a_log() -> None:
 def test_the_helper_for_others_makes_what_is_applied() -> None:
     dirty, whole = new_log(stage(0), stage(4))
     assert Hive(dirty, logs=[whole]).root.value("stage").decoded == 4
-
-
-@pytest.mark.filterwarnings("ignore")  # regipy leaves files open
-@pytest.mark.parametrize("name", ["one entry", "three entries"])
-def test_regipy_applies_the_same(name: str, tmp_path: Path) -> None:
-    """Of one log without damage: regipy looks at no hash, and begins a second log from the hive before the first."""
-    recovery = pytest.importorskip("regipy.recovery")
-    logs, _ = STATES[name]
-    (tmp_path / "hive").write_bytes(DIRTY)
-    paths = [tmp_path / f"hive.LOG{number}" for number in (1, 2)]
-    for path, data in zip(paths, logs, strict=False):
-        path.write_bytes(data)
-    theirs, _ = recovery.apply_transaction_logs(
-        str(tmp_path / "hive"),
-        *(str(path) for path in paths[: len(logs)]),
-        restored_hive_path=str(tmp_path / "restored"),
-    )
-    assert Path(theirs).read_bytes()[4096:] == replay(DIRTY, logs)[4096:]

@@ -9,7 +9,6 @@ from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import Budget, Ending, Firmware, GuestFaultError, Typed, start
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program, pe_image
 from cloudboot_uefi_host.core.device_paths import END
-from cloudboot_uefi_host.cpu.processor import StopReason
 
 SOURCE = Path(__file__).parent / "programs" / "timer.c"
 WAITS = Path(__file__).parent / "programs" / "waits.c"
@@ -73,24 +72,6 @@ def test_the_timer_wakes_a_program_that_waits_for_an_interrupt(architecture: str
         assert 100_000 <= firmware.clock.now - before < 200_000, "10 ms: the period of the timer"
         with pytest.raises(GuestFaultError, match="halted 10000 times without a service call"):
             start(firmware, firmware.images.load(ever, END, parent=firmware.handle))
-
-
-@pytest.mark.parametrize("masked", ["fb", "fa"], ids=["sti", "cli"])
-def test_the_end_of_a_slice_is_not_taken_for_a_halt(masked: str) -> None:
-    # sti or cli; mov ecx, 3000; loop: mov r12, rsi (49 89 f4); dec ecx; jnz loop; xor eax, eax; ret
-    code = bytes.fromhex(f"{masked} b9b80b0000 4989f4 ffc9 75f9 31c0 c3")
-    with Firmware("amd64", memory=64 << 20) as firmware:
-        image = firmware.images.load(pe_image("amd64", code), END, parent=firmware.handle)
-        processor, pc = firmware.machine.processor, image.entry
-        reasons: list[StopReason] = []
-        processor.write("rsp", processor.read("rsp") - 8)
-        firmware.memory.put64(processor.read("rsp"), firmware.machine.trap_base)
-        while not reasons or reasons[-1] is not StopReason.TRAP:
-            stop = processor.run(pc, 1)
-            reasons.append(stop.reason)
-            pc = stop.pc
-    assert set(reasons) == {StopReason.INSTRUCTIONS, StopReason.TRAP}
-    assert len(reasons) > 9000
 
 
 def test_a_program_that_masks_interrupts_is_halted_for_good() -> None:

@@ -32,7 +32,7 @@ def check(source: Source) -> list[Finding]:
 class _Check:
     def __init__(self, hive: Hive) -> None:
         self._hive = hive
-        self._starts: set[int] = set()
+        self._used: dict[int, str] = {}
         self._security: dict[int, int] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -48,7 +48,7 @@ class _Check:
                 actual=base.secondary_sequence,
             )
         try:
-            self._starts = {offset for offset, size in self._hive.cells.each() if size < 0}
+            list(self._hive.cells.each())
         except Error as error:
             yield Finding.from_error(error)
             return
@@ -78,24 +78,6 @@ class _Check:
             pending.extend((f"{path}\\{each.name}" if path else each.name, each) for each in reversed(below))
 
     def _key(self, path: str, key: HiveKey) -> Iterator[Finding]:
-        node = key.node
-        referred = {"key": key.cell, "security": node.security, "class_name": node.class_name}
-        referred |= {"subkey_list": node.subkey_list} if node.subkey_count else {}
-        referred |= {"value_list": node.value_list} if key.values_count else {}
-        for field, cell in referred.items():
-            if cell != NO_CELL and cell not in self._starts:
-                yield Finding(
-                    "hive-cell",
-                    "a reference to what is not the start of a cell in use",
-                    structure="KeyNode",
-                    field=field,
-                    actual=cell,
-                    where={"key": path},
-                )
-        try:
-            key.class_name  # noqa: B018 -- raises what is wrong with it
-        except Error as error:
-            yield Finding.from_error(error, key=path)
         try:
             names = [upcase(value.name) for value in key.values()]
             if len(set(names)) < len(names):

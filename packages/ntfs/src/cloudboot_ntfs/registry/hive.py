@@ -249,11 +249,6 @@ class HiveKey:
         return self.node.parent
 
     @property
-    def values_count(self) -> int:
-        """The number of values. A key that is a predefined handle has none: its field holds the handle."""
-        return 0 if self.node.flags & KeyFlag.PREDEFINED_HANDLE else self.node.value_count
-
-    @property
     def class_name(self) -> bytes:
         """The class name, UTF-16 in most hives."""
         if self.node.class_name == NO_CELL or not self.node.class_length:
@@ -324,8 +319,8 @@ class HiveKey:
         Raises:
             HiveError: they do not hold together.
         """
-        count = self.values_count
-        if not count:
+        count = self.node.value_count
+        if not count or self.node.flags & KeyFlag.PREDEFINED_HANDLE:
             return []
         listed = self.cells.content(self.node.value_list, 4 * count, "value list")
         return [self._value(int.from_bytes(listed[at : at + 4], "little")) for at in range(0, 4 * count, 4)]

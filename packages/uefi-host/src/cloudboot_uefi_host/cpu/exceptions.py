@@ -11,6 +11,8 @@ import ctypes
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from unicorn import x86_const
+
 from cloudboot_uefi_host.errors import GuestPointerError
 
 from . import x86
@@ -34,13 +36,10 @@ class X86Exception(NamedTuple):
 
 
 class Exceptions:
-    """The exceptions of one processor.
+    """The exceptions of one processor; ``engine`` is Unicorn's, which has not executed anything yet."""
 
-    ``engine`` is Unicorn's, which has not executed anything yet, ``numbers`` its module of register numbers.
-    """
-
-    def __init__(self, engine: Any, numbers: Any, memory: GuestMemory) -> None:
-        self._engine, self._numbers, self._memory = engine, numbers, memory
+    def __init__(self, engine: Any, memory: GuestMemory) -> None:
+        self._engine, self._memory = engine, memory
         self._place: int | None = None
         content = self._content(engine.context_save())
         if content.count(_RESET) == 1:
@@ -55,7 +54,7 @@ class Exceptions:
         error = 0
         if self._place is not None and number in x86.WITH_ERROR_CODE:
             (error,) = struct.unpack_from("<i", self._content(self._engine.context_save()), self._place + _ERROR_CODE)
-        return X86Exception(number, error, int(self._engine.reg_read(self._numbers.UC_X86_REG_CR2)))
+        return X86Exception(number, error, int(self._engine.reg_read(x86_const.UC_X86_REG_CR2)))
 
     def forget(self) -> None:
         """Let the next exception be one of its own, and not the second of a double fault."""
@@ -81,11 +80,11 @@ class Exceptions:
         engine = self._engine
         self.forget()
         if exception.number == x86.PAGE_FAULT:
-            engine.reg_write(self._numbers.UC_X86_REG_CR2, exception.address)
-        if entry.cs != engine.reg_read(self._numbers.UC_X86_REG_CS):
-            engine.reg_write(self._numbers.UC_X86_REG_CS, entry.cs)
-        engine.reg_write(self._numbers.UC_X86_REG_RFLAGS, entry.flags)
-        engine.reg_write(self._numbers.UC_X86_REG_RSP, entry.sp)
+            engine.reg_write(x86_const.UC_X86_REG_CR2, exception.address)
+        if entry.cs != engine.reg_read(x86_const.UC_X86_REG_CS):
+            engine.reg_write(x86_const.UC_X86_REG_CS, entry.cs)
+        engine.reg_write(x86_const.UC_X86_REG_RFLAGS, entry.flags)
+        engine.reg_write(x86_const.UC_X86_REG_RSP, entry.sp)
         return entry.ip
 
     def _start_of(self, number: int, at: int) -> int:
@@ -99,15 +98,12 @@ class Exceptions:
 
     def _enter(self, exception: X86Exception, at: int) -> x86.Entry | None:
         read = self._engine.reg_read
-        _, base, limit, _ = read(self._numbers.UC_X86_REG_IDTR)
-        _, task, _, _ = read(self._numbers.UC_X86_REG_TR)
-        frame = x86.Frame(
-            at,
-            read(self._numbers.UC_X86_REG_CS),
-            read(self._numbers.UC_X86_REG_RFLAGS),
-            read(self._numbers.UC_X86_REG_RSP),
-            read(self._numbers.UC_X86_REG_SS),
-        )
+        _, base, limit, _ = read(x86_const.UC_X86_REG_IDTR)
+        _, task, _, _ = read(x86_const.UC_X86_REG_TR)
+        names = (
+            x86_const.UC_X86_REG_CS, x86_const.UC_X86_REG_RFLAGS, x86_const.UC_X86_REG_RSP, x86_const.UC_X86_REG_SS,
+        )  # fmt: skip
+        frame = x86.Frame(at, *map(read, names))
         try:
             entry = x86.deliver(self._memory, (exception.number, exception.error), (base, limit), task, frame)
         except GuestPointerError:

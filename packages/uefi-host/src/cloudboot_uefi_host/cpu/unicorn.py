@@ -58,7 +58,7 @@ _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
 #: The instructions that wait for an interrupt: the processor stops behind them.
 _WAITS = {"amd64": b"\xf4", "arm64": bytes.fromhex("7f2003d5"), "riscv64": bytes.fromhex("73005010")}
-_HLT, _UD2 = b"\xf4", b"\x0f\x0b"
+_UD2 = b"\x0f\x0b"
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 #: Error codes of page faults, for pages that the firmware protects itself.
@@ -103,13 +103,11 @@ class UnicornProcessor:
         self._interrupt: int | None = None
         self._exception: X86Exception | None = None
         self._interrupted = False
-        #: The address of the last HLT that was executed.
-        self._halt: int | None = None
         self._start, self._count = ctypes.c_uint64(), ctypes.c_uint64()
         self._end = ctypes.c_uint64(_NOWHERE)
         self._hooked: set[int] = set()
         self._counters: list[tuple[int, int]] = []
-        #: Where emulation started: blocks that no hook is called for. ``None``: nothing has to be searched.
+        #: Where emulation started: blocks that the hook is not called for. ``None``: nothing has to be searched.
         self._searched: set[int] | None = None
         self._ports = Ports(counter, architecture.counter_frequency)
         #: What programs wrote to the serial port.
@@ -137,7 +135,7 @@ class UnicornProcessor:
         """Paging and segments: the tables are in the first 64 KiB, which the firmware keeps reserved."""
         uc = self._uc
         gigabytes = max(4, -(-self.memory.end // (1 << 30)))
-        self._exceptions = Exceptions(uc, x86_const, self.memory)
+        self._exceptions = Exceptions(uc, self.memory)
         for address, content in (
             (x86.GDT, x86.gdt()),
             (x86.HANDLERS.start, x86.handlers()),
@@ -260,13 +258,12 @@ class UnicornProcessor:
         self._counters += [(address + at, width) for at, width in found if address + at not in self._hooked]
 
     def _hook_counters(self) -> None:
-        """Hook the instructions that are new; code that was translated with them is translated again."""
-        counter = self._on_rdtsc if self.architecture.name == "amd64" else self._on_rdtime
+        """Hook the time counters that are new; code that was translated with them is translated again."""
+        function = self._on_rdtsc if self.architecture.name == "amd64" else self._on_rdtime
         for address, size in self._counters:  # a hook stays when its code is replaced: it looks at the bytes
-            function = counter if size else self._on_hlt
             self._hooked.add(address)
             self._uc.hook_add(unicorn.UC_HOOK_CODE, function, size, address, address)
-            self._uc.ctl_remove_cache(address, address + max(1, size))
+            self._uc.ctl_remove_cache(address, address + size)
         self._counters.clear()
 
     # Execution
@@ -276,7 +273,7 @@ class UnicornProcessor:
         self._count.value = instructions
         while True:
             self._fault = self._interrupt = self._exception = None
-            self._interrupted, self._halt = False, None
+            self._interrupted = False
             if self._searched is not None and pc not in self._searched:
                 self._search_start(pc, self._searched)
             self._start.value = pc
@@ -319,9 +316,8 @@ class UnicornProcessor:
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
         halt = at - len(self._wait)
-        waits = self._bytes(halt, len(self._wait)) == self._wait
-        if waits and (not instructions or self._halt == halt or self.architecture.name != "amd64"):
-            return self._halted(at, halt)  # and not the end of a slice behind another instruction with this last byte
+        if self._bytes(halt, len(self._wait)) == self._wait:
+            return self._halted(at, halt)
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)
         return Stop(StopReason.FAULT, at, "the processor stopped at an instruction it cannot execute")
@@ -364,9 +360,6 @@ class UnicornProcessor:
     def _on_code(self, _uc: object, block: Any, _before: object, _data: object) -> None:
         """Look for time counters in a block of code that was translated and has not run; stop in front of it."""
         self._search(block.pc, block.size)
-        last = block.pc + block.size - 1  # HLT ends a block; the byte can be the last one of another instruction
-        if self._bytes(last, 1) == _HLT and last not in self._hooked and self.architecture.name == "amd64":
-            self._counters.append((last, 0))
         if self._counters:
             self._uc.emu_stop()
 
@@ -405,9 +398,6 @@ class UnicornProcessor:
     def _on_uart_write(self, _uc: object, offset: int, _size: int, value: int, _data: object) -> None:
         if offset == 0 and len(self.serial) < _MAX_SERIAL:
             self.serial.append(value & 0xFF)
-
-    def _on_hlt(self, _uc: object, address: int, _size: int, _data: object) -> None:
-        self._halt = address
 
     def _on_rdtsc(self, _uc: object, address: int, _size: int, width: int) -> None:
         code = self.memory.read(address, width)
