@@ -70,8 +70,19 @@ def test_a_footer_without_its_last_byte(tmp_path: Path) -> None:
 def test_a_raw_disk_is_no_vhd() -> None:
     assert open_vhd(MemoryStorage(bytes(4096))) is None
     assert open_vhd(MemoryStorage(b"")) is None
-    # A damaged footer behind a raw disk is data.
+    # The cookie alone is data.
     assert open_vhd(MemoryStorage(bytes(512) + b"conectix" + bytes(504))) is None
+
+
+def test_a_fixed_disk_with_a_damaged_footer_is_refused(tmp_path: Path) -> None:
+    """It has no copy of the footer ("Hard Disk Footer Format"), and its size in a raw disk would be wrong."""
+    _, vhd = make(tmp_path, "fixed")
+    for at in (48, 56, 64, 84):  # current size, geometry, checksum, a reserved byte
+        damaged = bytearray(vhd)
+        damaged[len(vhd) - 512 + at] ^= 1
+        for data in (bytes(damaged), bytes(damaged[:-1])):
+            with pytest.raises(ContainerError, match="footer of the VHD is damaged"):
+                open_vhd(MemoryStorage(data))
 
 
 def changed(vhd: bytes, at: int, fields: dict[int, bytes], checksum: int) -> bytes:

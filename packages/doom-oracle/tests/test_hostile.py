@@ -94,6 +94,30 @@ def test_a_sound_of_one_frame_a_second_makes_no_hours(tmp_path: Path) -> None:
     assert not any(mix(Wad(tmp_path / "w.wad"), [event], 5))
 
 
+@pytest.mark.parametrize(
+    ("lump", "heard"),
+    [
+        (struct.pack("<HHI", 3, 11025, 100) + b"\xff" * 100, True),
+        (struct.pack("<HHI", 3, 22050, 100) + b"\xff" * 100, True),
+        (struct.pack("<HHI", 3, 0, 100) + b"\xff" * 100, True),  # no rate: that of the game
+        (struct.pack("<HHI", 3, 11025, 49) + b"\xff" * 200, True),  # bytes behind the end
+        (struct.pack("<HHI", 3, 11025, 48) + b"\xff" * 200, False),  # nothing but padding
+        (struct.pack("<HHI", 3, 11025, 201) + b"\xff" * 200, False),  # shorter than it says
+        (struct.pack("<HHI", 3, 11025, 0xFFFF_FFFF) + b"\xff" * 200, False),
+        (struct.pack("<HHI", 0, 11025, 100) + b"\xff" * 100, False),  # the PC speaker's format
+        (b"RIFF" + struct.pack("<I", 100) + b"WAVEfmt " + b"\xff" * 100, False),
+        (b"OggS" + b"\xff" * 100, False),
+        (b"\x03\x00\x11\x2b", False),  # shorter than a header
+        (b"", False),
+    ],
+)
+def test_sound_lumps_with_odd_headers(tmp_path: Path, lump: bytes, heard: bool) -> None:
+    """What the game's sound code refuses is silence: PWADs of newer engines have other formats under these names."""
+    (tmp_path / "w.wad").write_bytes(wad_of({**NEEDED, "DSODD": lump}))
+    event = SoundEvent(0, "play", "DSODD", 0, 127, 127)
+    assert any(mix(Wad(tmp_path / "w.wad"), [event], 3)) == heard
+
+
 # Manifests and what stands beside them
 
 POINT: dict[str, Any] = {

@@ -32,6 +32,7 @@ from cloudboot_ntfs.bcd import (
 )
 from cloudboot_ntfs.bcd.__main__ import main
 from cloudboot_ntfs.registry import Key, Value, build, check
+from cloudboot_ntfs.testing.hives import new_log
 from cloudboot_records.generate import generate
 
 PARTITION = UUID("11223344-5566-7788-99aa-bbccddeeff00")
@@ -284,6 +285,47 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 element changed" in bcd("import", tmp_path / "other", store, "--windows", devices.to_text(GPT))
     assert f'"gpt={{{PARTITION}}},{{{DISK}}}"' in bcd("show", tmp_path / "other", "--json")
     assert "not on" not in bcd("repoint", store, code=2)
+    said = bcd("set", store, "{default}", "path", "/Windows/system32/winload.efi", code=2)
+    assert "begins with a backslash" in said
+    assert "\\Windows\\system32\\winload.efi" in said
+    bcd("set", store, "{default}", "path", "\\Windows\\system32\\winload.exe")
     assert "there is no such element" in bcd("set", store, "{default}", "nothing", "1", code=3)
     assert "format" in bcd("set", store, "{default}", "winpe", "perhaps", code=2)
     assert check(store) == []
+
+
+def test_an_object_without_a_type_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an interrupted change leaves: the others are shown, moved and kept, and it can be deleted."""
+    store = create("windows", BcdOptions(windows=GPT))
+    broken = UUID(int=7)
+    store.root.make(f"Objects\\{{{broken}}}\\Elements\\11000001").set(Value.binary("Element", devices.pack(GPT)))
+    assert "Object without a type" in show(store)
+    assert store.repoint(windows=OTHER) == 3
+    assert store.object(broken).get("device") == OTHER
+    with pytest.raises(errors.BcdError, match="the object has no type"):
+        _ = store.object(broken).object_type
+    path = tmp_path / "BCD"
+    path.write_bytes(store.pack())
+    assert main(["show", str(path), "--json"]) == 0
+    assert '"type": null' in capsys.readouterr().out
+    assert main(["delete", str(path), f"{{{broken}}}"]) == 0
+    assert "without a type" not in show(Store.open(path))
+
+
+def test_logs_of_a_dirty_store_are_applied_when_they_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = create("windows", BcdOptions(timeout=5)), create("windows", BcdOptions(timeout=6))
+    dirty, log = new_log(before.pack(), after.pack())
+    (tmp_path / "BCD").write_bytes(dirty)
+    (tmp_path / "BCD.LOG1").write_bytes(log)
+    (tmp_path / "BCD.LOG2").write_bytes(b"")
+    assert main(["show", str(tmp_path / "BCD"), "{bootmgr}"]) == 0
+    shown = capsys.readouterr()
+    assert "timeout                 5" in shown.out
+    assert "begun and not ended" in shown.err
+    logs = ["--log", str(tmp_path / "BCD.LOG1"), "--log", str(tmp_path / "BCD.LOG2")]
+    assert main(["show", str(tmp_path / "BCD"), "{bootmgr}", *logs]) == 0
+    shown = capsys.readouterr()
+    assert "timeout                 6" in shown.out
+    assert not shown.err

@@ -14,7 +14,7 @@ import pytest
 from cloudboot_base.testing import flipped, judge, run
 from cloudboot_ntfs.commands import main
 from cloudboot_ntfs.security import from_sddl
-from cloudboot_ntfs.testing import mounted, ntfsfix, pattern
+from cloudboot_ntfs.testing import SystemEditor, mounted, ntfsfix, pattern
 
 
 @pytest.fixture
@@ -113,7 +113,13 @@ def test_a_partition_of_a_disk_is_changed(folder: Path, tmp_path: Path, ntfs: Co
     ntfs("put", disk, folder, "/in", "--partition", "2")
     ntfs("rm", disk, "-r", "/in/Windows", "--partition", "2")
     assert ntfs("repair", disk, "--partition", "2") == "clean\n"
+    for place in (("--offset", "1M"), ("--size", "4M")):
+        for command in (("ls", disk), ("check", disk), ("repair", disk), ("mkdir", disk, "/new")):
+            assert "a partition are given" in ntfs(*command, "--partition", "2", *place, code=2)
     assert "no partition is named so" in ntfs("rm", disk, "/hard", "--partition", "third", code=2)
+    for words in (("ls", disk), ("mkdir", disk, "/no"), ("repair", disk)):
+        for place in ("--offset", "--size"):
+            assert "and a partition are given" in ntfs(*words, "--partition", "2", place, "32M", code=2)
     after = disk.read_bytes()
     assert (after[: 33 << 20], after[65 << 20 :]) == (before[: 33 << 20], before[65 << 20 :])
     part.write_bytes(after[33 << 20 : 65 << 20])
@@ -212,7 +218,7 @@ def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: C
             0x100 << number, 0, 0, 0x20, len(raw), 60,
         )  # fmt: skip
         journal += (head + raw).ljust(size, b"\0")
-    with cloudboot_ntfs.WritableNTFS(image) as volume:
+    with SystemEditor(image) as volume:
         volume.write_file("/$Extend/$UsnJrnl", b"")
         volume.write_file("/$Extend/$UsnJrnl", journal.ljust(8192, b"\0"), stream="$J")
     assert ntfs("check", image) == "clean\n"
@@ -241,3 +247,31 @@ def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: C
     detailed = run(judge("wimdir", "wimtools"), archive, "--detailed", "--path=/secret")
     descriptor = from_sddl(ntfs("sddl", image, "/secret").strip())
     assert descriptor[:20].hex() in detailed.lower().replace(" ", "").replace("\n", "")
+
+
+def test_differences_are_listed(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    image, other = tmp_path / "one", tmp_path / "other"
+    ntfs("build", image, folder, "--size", "8M")
+    ntfs("build", other, folder, "--size", "9M", "--cluster-size", "512")
+    assert ntfs("diff", image, other) == ntfs("diff", image, folder) == ""
+    new = tmp_path / "new"
+    new.write_text("jello")
+    when = ("--timestamp", "1700000000")
+    ntfs("put", other, new, "/note.txt", "--force", *when)
+    ntfs("put", other, new, "/added", *when)
+    ntfs("rm", other, "/link", *when)
+    ntfs("rm", other, "/Windows/System32/winload.efi", *when)
+    with SystemEditor(other, timestamp_ns=1_700_000_000 * 10**9) as volume:
+        volume.mkdir("/Windows/System32/winload.efi")
+        volume.write_file("/Windows", b"[ZoneTransfer]", stream="Zone.Identifier")
+    told = ntfs("diff", image, other, "--ignore", "mtime", code=1).splitlines()
+    assert told == [
+        "/Windows: streams: None, Zone.Identifier=b'14 bytes, 1f8fca7207abbbc3'",
+        "/Windows/System32/winload.efi: type: -, d",
+        f"/added: only in {other}",
+        f"/link: only in {image}",
+        "/note.txt: content: differs from byte 0 on",
+        "/same.txt: content: differs from byte 0 on",
+    ]
+    fields = {each["field"] for each in json.loads(ntfs("diff", image, other, "--json", code=1))}
+    assert fields == {"streams", "type", "path", "content", "mtime"}

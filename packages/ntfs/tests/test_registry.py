@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -322,3 +323,32 @@ def test_check_names_what_is_wrong() -> None:
 def test_hash_of_a_name() -> None:
     # From the specification's section on the hash leaf: H = 37 * H + upper-case character.
     assert name_hash("ab") == ord("A") * 37 + ord("B")
+
+
+def test_a_predefined_handle_has_no_values_and_stays_one(tmp_path: Path) -> None:
+    """Windows keeps a handle where other keys have the number of their values: Perflib\\009 in SOFTWARE (flag 0x40)."""
+    root = Key("R", keys=[Key("009", flags=0x40, handle=0x80000060, control=0x8)])
+    hive = Hive(build(root))
+    assert hive.key("009").values() == []
+    assert check(hive.data) == []
+    again = Hive(build(hive.load())).key("009").node
+    assert (again.value_count, again.largest_subkey_name >> 16) == (0x80000060, 8)
+    with pytest.raises(errors.HiveLimitError, match="predefined handle"):
+        build(Key("R", keys=[Key("009", [Value.number("a", 1)], flags=0x40)]))
+
+
+@pytest.mark.parametrize("minor", [3, 5])
+def test_a_key_is_found_with_and_without_hashes(minor: int) -> None:
+    root = Key("R")
+    for number in range(1200):
+        root.make(f"Key {number}\u00e9")
+    data = bytearray(build(root, HiveOptions(minor_version=minor)))
+    hive = Hive(data)
+    assert hive.key("kEY 777\u00c9").name == "Key 777\u00e9"
+    with pytest.raises(errors.KeyNotFoundError):
+        hive.key("Key 1200\u00e9")
+    # A hash that is wrong: Windows does not find the key, a reader does, and the check says why.
+    if minor == 5:
+        data[data.index(struct.pack("<I", name_hash("Key 777\u00e9")))] ^= 1
+        assert Hive(data).key("Key 777\u00e9").name == "Key 777\u00e9"
+        assert [finding.kind for finding in check(data)] == ["hive-name-hash"]

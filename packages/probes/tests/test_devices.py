@@ -31,10 +31,11 @@ def test_every_device_comes_up(ring: str) -> None:
     assert found["gpu"]["says"] == "1280x800"
 
 
-@pytest.mark.parametrize("device", ["blk", "gpu", "rng"])
-def test_a_recording_is_replayed_without_a_machine(device: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ring", ["split", "packed"])
+@pytest.mark.parametrize("device", ["blk", "console", "gpu", "input", "net", "rng", "sound"])
+def test_a_recording_is_replayed_without_a_machine(device: str, ring: str, tmp_path: Path) -> None:
     judge("qemu-system-x86_64", "qemu-system-x86")
-    done = cloudboot("virtio", "record", device, "-o", tmp_path / "recording", "--json")
+    done = cloudboot("virtio", "record", device, "--ring", ring, "-o", tmp_path / "recording", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] > 10
     again = cloudboot("virtio", "record", device, "-o", tmp_path / "recording")
@@ -43,7 +44,13 @@ def test_a_recording_is_replayed_without_a_machine(device: str, tmp_path: Path) 
     replayed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert replayed.returncode == 0, replayed.stdout
     told = json.loads(replayed.stdout)
-    assert told["submitted"] == told["completed"] > 0
+    assert told["submitted"] >= told["completed"] > 0
+    if device in {"blk", "gpu", "rng"}:  # the others keep buffers with the device for what may arrive
+        assert told["submitted"] == told["completed"]
+    elif device != "sound":
+        assert told["submitted"] > told["completed"]
+    arrived = {"console": b"text from the host", "input": b"\1\0\x1c\0\1", "net": b"\x08\x06\0\1\x08\0\6\4\0\2"}
+    assert arrived.get(device, b"").hex() in (tmp_path / "recording").read_text()
 
 
 def test_the_game_through_all_gates_of_a_short_oracle(tmp_path: Path) -> None:
@@ -79,14 +86,18 @@ def test_a_guest_that_runs_free_is_captured_and_judged(tmp_path: Path) -> None:
         words += ["--keys"] if name == "second" else []
         done = cloudboot("doom", "guest", "-o", tmp_path / name, *words)
         assert done.returncode == 0, done.stderr
-        files = {"frame_tic000035.ppm", "frame_tic000140.ppm", "sound.wav", "t16.ppm", "t6.ppm"}
+        files = {"frame_tic000035.ppm", "frame_tic000140.ppm", "sound.wav", "t16.ppm", "t6.ppm", "timing.json"}
         assert set(json.loads(done.stdout)["files"]) == files
     guest: list[str | Path] = ["guest-harvest", tmp_path / "guest", "--oracle", tmp_path / "oracle"]
     subprocess.run([*oracle, *guest, "--captures", tmp_path / "first"], check=True, capture_output=True)
     screen = [*oracle, "screen", "verify", tmp_path / "guest", tmp_path / "second"]
-    assert subprocess.run(screen, capture_output=True, check=False).returncode == 0
+    assert subprocess.run(screen, capture_output=True, check=False).returncode in {0, 34}
     folders: list[str | Path] = ["--baseline", tmp_path / "first", "--keypress", tmp_path / "second"]
     judged = subprocess.run(
         [*oracle, "input", "verify", *folders, "--seconds", "6,16", "--json"], capture_output=True, check=False
     )
-    assert json.loads(judged.stdout)["verdict"] in {"PASS", "PASS-STRICT"}
+    told = json.loads(judged.stdout)
+    assert (told["verdict"], judged.returncode) in {("PASS", 0), ("PASS-STRICT", 0), ("BUSY", 34)}
+    assert (told["verdict"] == "BUSY") == (told["host"]["share"] > 0.2)
+    # The guest asks for at most two processors and the machine's own threads, for as long as captures were taken.
+    assert 0 < told["host"]["ran"] <= 4 * told["host"]["seconds"]

@@ -15,16 +15,19 @@ import pytest
 
 from cloudboot_base.gates import Gate, Verdict
 from cloudboot_base.testing import judge, run
-from cloudboot_ntfs.bcd import GptDevice, Store
+from cloudboot_gpt import GPTError
+from cloudboot_ntfs.bcd import BcdOptions, BootDevice, FileDevice, GptDevice, LocateDevice, Store, create
 from cloudboot_ntfs.bcd.store import BcdObject
 from cloudboot_ntfs.registry import Hive, Value, build
 from cloudboot_ntfs.testing.damage import Patient, damages
+from cloudboot_ntfs.testing.hives import new_log
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.dispatch import run as command
 from cloudboot_probes.describe import describe, opened
 from cloudboot_probes.errors import WindowsBootError
 from cloudboot_probes.windows import demonstration
+from cloudboot_probes.windows.components import conclusion
 from cloudboot_probes.windows.drivers import boot_drivers
 from cloudboot_probes.windows.programs import examine_program
 from cloudboot_probes.windows.status import Status, screens
@@ -199,6 +202,12 @@ CASES = {
     ),
     "nothing to start": Case("boot-store", 0xC0000098, manager(nothing_to_start)),
     "no description": Case("boot-store", 0xC0000001, loader(lambda found: found.delete("description"))),
+    "a path with slashes": Case(
+        "boot-store", 0xC000000F, loader(lambda found: found.set("path", WINLOAD)), shown=False
+    ),
+    "a system root with slashes": Case(
+        "boot-store", 0xC000000F, loader(lambda found: found.set("systemroot", "/Windows")), shown=False
+    ),
     "no device": Case("boot-device", 0xC000000E, loader(lambda found: found.delete("device"))),
     "a partition of another disk": Case("boot-device", 0xC0000225, loader(lambda found: found.set("device", OTHER))),
     "no loader": Case("os-loader", 0xC000000F, without=(WINLOAD,)),
@@ -251,6 +260,182 @@ def test_each_damage_has_its_component_and_its_status(
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
     assert [gate["gate"] for gate in failed] == [case.component]
     assert f"{case.status:#010x}" in failed[0]["evidence"]["screens"][0]
+
+
+@pytest.mark.parametrize(
+    ("writes", "words", "status"),
+    [
+        ([(3, b"-FVE-FS-")], "BitLocker", None),
+        ([(3, b"ReFS\0\0\0\0")], "ReFS", None),
+        ([(0, bytes(4096))], "an NTFS volume without its boot sector", "0xc000000e"),
+        ([(0, bytes(4096)), (-512, bytes(512))], "its first sectors are zeros", "0xc000000e"),
+        ([(0, bytes(4096)), (82, b"FAT32   ")], "a FAT32 volume", "0xc000000e"),
+        ([(0, bytes(4096)), (1080, b"\x53\xef")], "a Linux file system", "0xc000000e"),
+        ([(11, bytes(2))], "no NTFS volume that can be read", "0xc000000e"),
+    ],
+)
+def test_what_is_no_ntfs_volume_is_named_once(
+    writes: list[tuple[int, bytes]],
+    words: str,
+    status: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        assert found.ntfs_partition is not None
+        start, size = found.ntfs_partition.offset, found.ntfs_partition.size
+    with disk.open("r+b") as file:
+        for offset, data in writes:
+            file.seek(start + (offset if offset >= 0 else size + offset))
+            file.write(data)
+    gates = table(disk)
+    assert gates["windows-volume"].error is not None
+    assert words in str(gates["windows-volume"].error["message"])
+    assert gates["windows-volume"].error.get("status") == status
+    assert gates["windows-volume"].error.get("hint")
+    assert {gates[name].verdict for name in ("os-loader", "kernel-files", "requirements")} == {Verdict.NOT_REACHED}
+    assert command(["image", "inspect", str(disk)]) == 1
+    said = capsys.readouterr().out
+    assert "Windows' boot: windows-volume fails" in said
+    assert ("STATUS_NO_SUCH_DEVICE" in said) is (status is not None)
+
+
+def test_a_probe_names_a_volume_that_is_encrypted(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        assert found.ntfs_partition is not None
+        start = found.ntfs_partition.offset
+    with disk.open("r+b") as file:
+        file.seek(start + 3)
+        file.write(b"-FVE-FS-")
+    error = probed(disk, tmp_path)["ufs-root"]["error"]
+    assert "BitLocker" in error["message"]
+    assert "manage-bde" in error["hint"]
+
+
+def test_windows_in_a_ram_disk_is_not_examined(tmp_path: Path) -> None:
+    """WinPE: the boot manager loads the image from the ESP."""
+    disk = made(tmp_path)
+    stored(disk, lambda _: create("windows-ramdisk", BcdOptions(wim="\\boot.wim")).pack())
+    gates = table(disk)
+    assert gates["boot-device"].error is not None
+    assert gates["boot-device"].error["status"] == "0xc000000f"
+    assert "partition 1 has no /boot.wim" in str(gates["boot-device"].error["message"])
+    put(disk, "/boot.wim", bytes(5000))
+    error = table(disk)["boot-device"].error or {}
+    assert (error["status"], error["file"]) == ("0xc000000f", "\\boot\\boot.sdi")
+    change(disk, lambda store: next(each for each in store.objects() if each.get("ramdisksdipath")).set(
+        "ramdisksdipath", "\\boot.sdi"
+    ))  # fmt: skip
+    put(disk, "/boot.sdi", bytes(300))
+    gates = table(disk)
+    assert gates["boot-device"].evidence["image"] == "\\boot.wim, 5000 bytes"
+    assert gates["boot-device"].evidence["sdi"] == "\\boot.sdi, 300 bytes"
+    inside = [gates[name] for name in ("windows-volume", "os-loader", "kernel-files", "requirements")]
+    assert {gate.verdict for gate in inside} == {Verdict.NOT_APPLICABLE}
+    assert inside[0].reason == "Windows is in \\boot.wim, which is not looked into"
+    assert conclusion(list(gates.values())).endswith("; Windows is in \\boot.wim, which is not looked into")
+
+
+def test_windows_in_a_virtual_disk_is_not_examined(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        own = GptDevice(found.table.partitions[2].guid, found.table.disk_guid)
+    for name in ("device", "osdevice"):
+        loader(lambda each, name=name: each.set(name, LocateDevice(disk=FileDevice(own, "\\Windows\\w.vhdx"))))(disk)  # type: ignore[misc]  # mypy does not infer the default's type
+    assert "has no /Windows/w.vhdx" in str((table(disk)["boot-device"].error or {}).get("message"))
+    (tmp_path / "tree/Windows/w.vhdx").write_bytes(bytes(70000))
+    again = rebuilt(tmp_path)
+    with opened(str(again)) as found:
+        own = GptDevice(found.table.partitions[2].guid, found.table.disk_guid)
+    for name in ("device", "osdevice"):
+        loader(lambda each, name=name: each.set(name, LocateDevice(disk=FileDevice(own, "\\Windows\\w.vhdx"))))(again)  # type: ignore[misc]  # mypy does not infer the default's type
+    gates = table(again)
+    assert gates["boot-device"].evidence["image"] == "\\Windows\\w.vhdx, 70000 bytes"
+    assert gates["kernel-files"].verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_device_that_is_located_by_a_file(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    for name in ("device", "osdevice"):
+        loader(lambda each, name=name: each.set(name, LocateDevice()))(disk)  # type: ignore[misc]  # mypy does not infer the default's type
+    assert {gate.verdict for gate in table(disk).values()} == {Verdict.PASS}
+    loader(lambda each: each.set("path", "\\Windows\\none.efi"))(disk)
+    assert "which none has" in str((table(disk)["boot-device"].error or {}).get("message"))
+
+
+def test_the_hint_names_the_partition_that_has_windows(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    CASES["a partition of another disk"].damage(disk)
+    with opened(str(disk)) as found:
+        guid = found.table.partitions[2].guid
+    hint = str((table(disk)["boot-device"].error or {}).get("hint"))
+    assert f"Windows is on partition 3: cloudboot-bcd repoint BCD --windows gpt={guid}" in hint
+
+
+def test_a_loader_on_another_partition_than_windows(tmp_path: Path) -> None:
+    """The kernel is looked for where ``osdevice`` says, the loader where ``device`` says."""
+    disk = made(tmp_path)
+    loader(lambda each: each.set("osdevice", BootDevice()))(disk)
+    gates = table(disk)
+    assert "partition 1 holds a FAT32 volume" in str((gates["windows-volume"].error or {}).get("message"))
+    assert gates["os-loader"].verdict is Verdict.NOT_REACHED
+
+
+def test_a_dirty_store_is_completed_by_its_logs(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        whole = found.esp.read_file(BCD)
+    store = Store.open(whole)
+    store.object("{default}").set("description", "Changed")
+    dirty, log = new_log(whole, store.pack())
+    put(disk, BCD, dirty)
+    evidence = table(disk)["boot-store"].evidence
+    assert (evidence["description"], evidence["state"]) == ("Windows", "dirty: a write to it was begun and not ended")
+    put(disk, f"{BCD}.LOG1", log)
+    put(disk, f"{BCD}.LOG2", b"")
+    evidence = table(disk)["boot-store"].evidence
+    assert evidence["description"] == "Changed"
+    assert str(evidence["state"]).endswith("its logs complete it")
+
+
+@pytest.mark.parametrize(("content", "is_told"), [(b"HIBR", True), (b"hibr", True), (b"wake", False), (b"", False)])
+def test_a_hibernated_windows_is_told(content: bytes, is_told: bool, tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "tree/hiberfil.sys").write_bytes(content + bytes(5000 if content else 0))
+    gate = table(rebuilt(tmp_path))["windows-volume"]
+    assert gate.verdict is Verdict.PASS
+    assert ("hibernated" in gate.evidence) is is_told
+
+
+def test_a_control_set_that_is_not_there(tmp_path: Path) -> None:
+    made(tmp_path)
+    hive = demonstration.system_hive()
+    hive.key("Select").set(Value.number("Default", 2))
+    (tmp_path / "tree/Windows/System32/config/SYSTEM").write_bytes(build(hive))
+    error = table(rebuilt(tmp_path))["kernel-files"].error or {}
+    assert error["status"] == "0xc000014c"
+    assert "ControlSet002" in str(error["message"])
+
+
+@pytest.mark.parametrize(
+    ("first", "hint"),
+    [
+        (bytes(512), "the first sector is zeros"),
+        (b"\xeb\x52\x90NTFS    ".ljust(510, b"\0") + b"\x55\xaa", "this is an NTFS volume, not a disk"),
+        (
+            bytes(446) + bytes([0x80, 0, 2, 0, 7, 0, 0, 0]) + struct.pack("<II", 64, 64) + bytes(48) + b"\x55\xaa",
+            "the disk has an MBR",
+        ),
+    ],
+)
+def test_what_is_no_gpt_disk_is_named(first: bytes, hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(first + bytes(1 << 20))
+    with pytest.raises(GPTError) as caught, opened(str(path)):
+        pass
+    assert hint in str(caught.value.hint)
 
 
 def test_a_driver_that_is_not_critical_is_told_and_no_failure(tmp_path: Path) -> None:

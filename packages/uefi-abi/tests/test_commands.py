@@ -127,6 +127,9 @@ def test_eventlog(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     changed.write_bytes(log.read_bytes() + bytes(100))
     printed(capsys, "eventlog", str(changed), code=3)
     printed(capsys, "eventlog", "--padded", str(changed))
+    changed.write_bytes(b"")
+    for words in ((), ("--check",)):
+        assert as_json(capsys, "eventlog", str(changed), *words, code=3)["message"] == "the log is empty"
 
 
 def test_pe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,7 @@ def test_a_stream_is_drained_before_it_stops() -> None:
     output.write(samples)
     output.close()
     assert (sorted(model.heard), output.played) == (sorted(samples), 160)
-    assert model.commands == [0x101, 0x102, 0x104, 0x105, 0x103]
+    assert model.commands == [0x100, 0x101, 0x102, 0x104, 0x105, 0x103]
 
 
 def test_a_buffer_that_was_not_played_is_an_error() -> None:

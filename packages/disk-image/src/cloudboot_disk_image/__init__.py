@@ -25,6 +25,7 @@ from .partitions import (
     installed_readers,
     locate,
     read_partitions,
+    stated_place,
 )
 from .qcow2 import Qcow2
 from .vhd import DynamicVHD, open_vhd
@@ -54,5 +55,6 @@ __all__ = [
     "open_vhd",
     "read_partitions",
     "require_raw",
+    "stated_place",
     "window",
 ]

@@ -11,7 +11,7 @@ from cloudboot_base import Storage, Window, open_storage
 
 from .compression import MAGIC_SIZE, decoder_for, decompressed, name_of
 from .errors import ContainerTruncatedError, UnsupportedContainerError
-from .partitions import Place, choose, read_partitions
+from .partitions import Place, choose, read_partitions, stated_place
 from .qcow2 import MAGIC as QCOW2_MAGIC
 from .qcow2 import Qcow2
 from .spool import spool
@@ -190,10 +190,12 @@ def open_partition(
     Raises:
         PartitionError: no such partition.
         ContainerTruncatedError: the disk ends before the part does.
+        UsageError: both ``partition`` and a place are given.
     """
     with open_disk(source, folder=folder, limit=limit, progress=progress) as disk:
-        if offset is not None or size is not None:
-            place = Place(offset or 0, size)
+        stated = stated_place(offset, size, partition)
+        if stated is not None:
+            place = stated
         elif partition is not None:
             chosen = choose(read_partitions(disk.storage, readers).partitions, partition)
             place = Place(chosen.offset, chosen.size)

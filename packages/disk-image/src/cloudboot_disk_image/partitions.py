@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from cloudboot_base import FormatError, Storage
+from cloudboot_base import FormatError, Storage, UsageError
 
 from .errors import NoPartitionReaderError, PartitionChoiceError, PartitionError
 
@@ -76,6 +76,22 @@ class Place(NamedTuple):
 
     offset: int
     size: int | None
+
+
+def stated_place(offset: int | None, size: int | None, partition: object = None) -> Place | None:
+    """The place that ``offset`` and ``size`` state; ``None`` where neither is given, and it has to be looked for.
+
+    Raises:
+        UsageError: ``partition`` names a partition as well, which has an offset and a size of its own.
+    """
+    if offset is None and size is None:
+        return None
+    if partition is not None:
+        raise UsageError(
+            f"{'an offset' if offset is not None else 'a size'} and a partition are given, which both say where it is",
+            hint="name the partition alone, or give the offset, and the size where it does not reach to the end",
+        )
+    return Place(offset or 0, size)
 
 
 def installed_readers() -> list[PartitionReader]:

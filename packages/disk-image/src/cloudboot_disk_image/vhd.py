@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FOOTER_COOKIE, DYNAMIC_COOKIE = b"conectix", b"cxsparse"
 _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
+_VERSION, _RESERVED_FEATURE = 0x00010000, 2  # what every footer has ("Hard Disk Footer Format")
 _SECTOR = 512
 _UNALLOCATED = 0xFFFFFFFF
 _MAX_SIZE = 2040 << 30  # what the specification allows
@@ -58,8 +59,12 @@ def open_vhd(storage: Storage) -> Storage | None:
 def _footer(storage: Storage) -> VHDFooter | None:
     """The footer with a right checksum: the last sector, or the copy at the start of a dynamic disk.
 
+    A fixed disk has no copy. There a last sector with cookie, version and reserved bit of a footer is a damaged one;
+    with less it is data.
+
     Programs before Virtual PC 2004 left the last byte of the footer out ("Hard Disk Footer Format").
     """
+    damaged: VHDFooter | None = None
     for offset in (storage.size - VHDFooter.SIZE, storage.size - VHDFooter.SIZE + 1, 0):
         if offset < 0 or storage.size < VHDFooter.SIZE - 1:
             continue
@@ -71,6 +76,14 @@ def _footer(storage: Storage) -> VHDFooter | None:
             return footer
         if offset == 0:
             raise _wrong("VHDFooter", "Checksum", "the footer and its copy are damaged", None, footer.Checksum)
+        if footer.FileFormatVersion == _VERSION and footer.Features & _RESERVED_FEATURE:
+            damaged = damaged or footer
+    if damaged is not None:
+        raise ContainerError(
+            "the footer of the VHD is damaged, and there is no copy of it",
+            structure="VHDFooter", field="Checksum", actual=damaged.Checksum,
+            hint="if this is a fixed VHD, the file without its last 512 bytes is the raw disk",
+        )  # fmt: skip
     return None
 
 

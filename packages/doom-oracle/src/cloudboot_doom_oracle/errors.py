@@ -8,7 +8,8 @@
     +-- EngineError               the engine did not start, died, or hung: exit code and last words
     +-- GuestError                a device or its machine failed while frames or sounds went through it
 
-Exit codes: 1 a gate failed, 3 damaged input, 30 in general, 31 the engine, 32 the machine, 33 an oracle of another WAD.
+Exit codes: 1 a gate failed, 3 damaged input, 30 in general, 31 the engine, 32 the machine, 33 an oracle of another WAD,
+34 no verdict because the host was too busy.
 """
 
 from __future__ import annotations

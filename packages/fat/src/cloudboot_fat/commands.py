@@ -32,6 +32,7 @@ from cloudboot_disk_image import (
     open_partition,
     read_partitions,
     require_raw,
+    stated_place,
     window,
 )
 
@@ -243,12 +244,11 @@ def _tell(table: object) -> None:
 
 def _place(options: argparse.Namespace, disk: Storage) -> Place:
     """Where the volume is in a disk that is changed, or formatted."""
-    if options.partition is not None and options.offset is not None:
-        raise UsageError("--partition and --offset are two answers to one question")
-    if options.offset is not None:
-        if options.offset > disk.size:
+    stated = stated_place(options.offset, None, options.partition)
+    if stated is not None:
+        if stated.offset > disk.size:
             raise UsageError("--offset lies behind the end of IMAGE", hint=f"IMAGE has {disk.size} bytes")
-        return Place(options.offset, None)
+        return stated
     if options.partition is None:
         return _find(disk)
     table = read_partitions(disk, InstalledReaders())

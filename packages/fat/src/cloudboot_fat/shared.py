@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import WritableStorage, open_storage
-from cloudboot_disk_image import Place, installed_readers, locate, open_partition, window
+from cloudboot_disk_image import Place, installed_readers, locate, open_partition, stated_place, window
 from cloudboot_vfs.errors import ReadOnlyError
 from cloudboot_vfs.shared import SharedVolume
 
@@ -64,8 +64,7 @@ def open_shared(
         volume: FatVolume
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
-            looked_for = offset is None and size is None
-            there = window(disk, _found(disk, partition) if looked_for else Place(offset or 0, size))
+            there = window(disk, stated_place(offset, size, partition) or _found(disk, partition))
             if not isinstance(there, WritableStorage):
                 raise ReadOnlyError("the storage cannot be written to")
             volume = WritableFatVolume(there, codepage=codepage, clock=clock)

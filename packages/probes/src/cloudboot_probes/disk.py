@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: The OEM ID of NTFS, at byte 3 of its boot sector.
 _NTFS_SIGNATURE = b"NTFS    "
+#: The partition records of an MBR, and the type of the one that protects a GPT.
+_SECTOR, _ENTRIES, _PROTECTIVE = 512, 446, 0xEE
 _COMPRESSED = "WofCompressedData"
 
 
@@ -59,7 +61,11 @@ class Disk:
         Raises:
             GPTError: there is no table, or one copy is damaged or differs from the other.
         """
-        return cls(storage, gpt.read(storage, backup="require", strict=True))
+        try:
+            return cls(storage, gpt.read(storage, backup="require", strict=True))
+        except gpt.GPTError as error:
+            error.hint = error.hint or _without_table(storage)
+            raise
 
     @cached_property
     def esp_partition(self) -> gpt.Partition:
@@ -181,6 +187,24 @@ class Disk:
             # A volume that is damaged has owners as far as it can be read; the check says what is wrong with it.
             with contextlib.suppress(ntfs.NtfsError):
                 yield from _placed(partition, ntfs_extents(ntfs.NTFS(partition.window(self.storage))))
+
+
+def _without_table(storage: Storage) -> str | None:
+    """What a disk without a GPT is, where its first sector says so, and what to do with it."""
+    first = storage.read_at(0, min(_SECTOR, storage.size)).ljust(_SECTOR, b"\0")
+    if first[3:11] == _NTFS_SIGNATURE:
+        return (
+            "this is an NTFS volume, not a disk; cloudboot-ntfs reads it, and image build windows --from makes a disk"
+        )
+    if not any(first):
+        return "the first sector is zeros: the image is empty, or begins elsewhere"
+    kinds = {first[_ENTRIES + 16 * index + 4] for index in range(4)} - {0}
+    if first[-2:] == b"\x55\xaa" and kinds and _PROTECTIVE not in kinds:
+        return (
+            "the disk has an MBR: its system starts with a BIOS, and UEFI firmware starts one from a GPT; mbr2gpt of "
+            "Windows converts a disk, and image build windows --from takes its files"
+        )
+    return None
 
 
 def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:

@@ -180,6 +180,7 @@ class Play:
             ExpectTimeoutError: it does not appear in time.
             MachineEndedError: the guest ended before.
         """
+        from cloudboot_doom_oracle.gates.host import HostClock
         from cloudboot_doom_oracle.gates.tolerant import canvas_of
         from cloudboot_doom_oracle.oracle.files import read_ppm
         from cloudboot_qemu import ExpectTimeoutError
@@ -193,8 +194,13 @@ class Play:
                 raise ExpectTimeoutError("a picture of the game", seconds=_START_SECONDS, tail=text)
             time.sleep(_LOOK)
         self._begin = time.monotonic()
+        self.host = HostClock(machine.pid)
+        """What the machine gets of the host from the first picture on."""
 
     def at(self, seconds: float) -> bytes:
         """A screendump so many seconds after the first picture, as PPM."""
-        time.sleep(max(0.0, self._begin + seconds - time.monotonic()))
-        return self._machine.screendump("ppm")
+        due = self._begin + seconds
+        time.sleep(max(0.0, due - time.monotonic()))
+        picture = self._machine.screendump("ppm")
+        self.host.captured(time.monotonic() - due)
+        return picture

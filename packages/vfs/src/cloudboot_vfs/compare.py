@@ -160,7 +160,7 @@ def _fields(one: os.stat_result | Stat, other: os.stat_result | Stat) -> Iterato
     yield "mode", f"{stat.S_IMODE(one.st_mode):04o}", f"{stat.S_IMODE(other.st_mode):04o}"
     yield "owner", f"{one.st_uid}:{one.st_gid}", f"{other.st_uid}:{other.st_gid}"
     yield "mtime", one.st_mtime_ns, other.st_mtime_ns
-    if not stat.S_ISDIR(one.st_mode):
+    if not stat.S_ISDIR(one.st_mode) and not stat.S_ISDIR(other.st_mode):
         yield "size", one.st_size, other.st_size
         yield "links", one.st_nlink, other.st_nlink
 

@@ -20,16 +20,18 @@ import time
 from glob import has_magic
 from typing import TYPE_CHECKING, Any, Literal
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem, trailing_sep
-from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.spec import AbstractFileSystem
-from fsspec.utils import stringify_path
-
 from cloudboot_base import TruncatedError, UsageError
 
 from .errors import ContentSizeError, ReadOnlyError, VfsError
+from .extras import importing
 from .shared import BUFFER_SIZE, SharedFile, SharedVolume
+
+with importing("fsspec", "fsspec"):
+    from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem, trailing_sep
+    from fsspec.implementations.memory import MemoryFileSystem
+    from fsspec.spec import AbstractFileSystem
+    from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

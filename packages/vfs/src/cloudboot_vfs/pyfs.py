@@ -17,21 +17,23 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
-from fs import errors
-from fs.base import FS
-from fs.enums import ResourceType
-from fs.error_tools import convert_os_errors
-from fs.info import Info
-from fs.mode import Mode
-from fs.opener import Opener
-from fs.opener.errors import OpenerError
-from fs.path import basename, join, recursepath
-from fs.permissions import Permissions
-
 from cloudboot_base import FormatError
 from cloudboot_base.command import parse_size
 
 from .errors import PathError, ReadOnlyError
+from .extras import importing
+
+with importing("PyFilesystem2", "fs"):
+    from fs import errors
+    from fs.base import FS
+    from fs.enums import ResourceType
+    from fs.error_tools import convert_os_errors
+    from fs.info import Info
+    from fs.mode import Mode
+    from fs.opener import Opener
+    from fs.opener.errors import OpenerError
+    from fs.path import basename, join, recursepath
+    from fs.permissions import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -16,11 +16,25 @@ class Transport(Protocol):
     allocated in ``memory``.
     """
 
-    device_id: int
-    memory: DmaMemory
-    offered: int
-    features: int
-    queues: dict[int, Virtqueue]
+    @property
+    def device_id(self) -> int:
+        """The virtio device id."""
+
+    @property
+    def memory(self) -> DmaMemory:
+        """Where queues and buffers are allocated."""
+
+    @property
+    def offered(self) -> int:
+        """The features that the device offers."""
+
+    @property
+    def features(self) -> int:
+        """The negotiated features."""
+
+    @property
+    def queues(self) -> dict[int, Virtqueue]:
+        """The queues that were set up since the last reset."""
 
     @property
     def status(self) -> int:

@@ -23,6 +23,8 @@ RATE: Final = 11025
 SAMPLES_PER_TIC: Final = RATE // 35
 _HEADER: Final = struct.Struct("<HHI")
 _MIDDLE: Final = 128
+_DIGITAL: Final = 3
+_PADDING: Final = 48  # samples
 _WIDEST: Final = 254
 _LOUDEST: Final = 127
 _SLOWEST: Final = 1000  # frames a second
@@ -51,8 +53,11 @@ class Mixer:
             lump = self._wad.lump(name) if name in self._wad else b""
             samples = np.zeros(0, np.int32)
             if len(lump) >= _HEADER.size:
-                _, rate, count = _HEADER.unpack_from(lump)
-                raw = np.frombuffer(lump[_HEADER.size : _HEADER.size + count], np.uint8)
+                kind, rate, count = _HEADER.unpack_from(lump)
+                # The game's sound code plays no lump of another format (a WAVE file, the PC speaker's), none that is
+                # shorter than it says, and none that is hardly longer than its padding.
+                plays = kind == _DIGITAL and _PADDING < count <= len(lump) - _HEADER.size
+                raw = np.frombuffer(lump[_HEADER.size : _HEADER.size + count] if plays else b"", np.uint8)
                 samples = raw.astype(np.int32) - _MIDDLE
                 if rate and rate < _SLOWEST:  # no sound of the game: a rate of 1 would make hours of a second
                     samples = samples[:0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, print_json
+from cloudboot_doom_oracle.gates.host import TIMING, read_host_time
 from cloudboot_doom_oracle.gates.tolerant import TOLERANCE_CHI2, guest_oracle_files, load_picture
 from cloudboot_doom_oracle.oracle import read_oracle
 from cloudboot_doom_oracle.oracle.files import MANIFEST
@@ -41,7 +42,11 @@ def guest_harvest_command(options: argparse.Namespace) -> int:
     _check_target(target, captures)
     oracle = read_oracle(options.oracle)
     pictures = {point.tic: load_picture(captures / point.frame_ppm) for point in oracle.manifest.checkpoints}
-    write_files(guest_oracle_files(oracle, pictures, options.tolerance_chi2), target, force=options.force)
+    files = guest_oracle_files(oracle, pictures, options.tolerance_chi2)
+    measured = read_host_time(captures)
+    if measured is not None:
+        files[TIMING] = measured.to_json().encode()
+    write_files(files, target, force=options.force)
     manifest = read_oracle(target).manifest
     if options.json:
         print_json(dataclasses.asdict(manifest))

@@ -23,10 +23,12 @@ from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
+from cloudboot_doom_oracle.gates.host import waited_most
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
 
 from .guest import add_guest_harvest
+from .host import HOST_BUSY, add_host_option, host_facts, print_host, too_busy
 from .judging import add_audio_options, add_judging
 from .keys import add_keys
 from .options import add_run_options, count_argument, open_script, open_wad, tics
@@ -167,11 +169,18 @@ def audio_command(options: argparse.Namespace) -> int:
     kind = "sound-short" if compared.short(options.min_ratio) else "sound-envelope"
     kind = "sound-silent" if compared.silent else kind
     diagnosis = None if passed else DIAGNOSES[kind]
+    folders = [Path(options.reference).parent, Path(options.capture).parent]
+    host = waited_most(folders)
+    busy = not passed and too_busy(host, options)
+    diagnosis = DIAGNOSES["host-busy"] if busy else diagnosis
     if options.json:
         both = {"reference": statistics(reference), "capture": statistics(capture)}
         facts = {name: dataclasses.asdict(value) for name, value in both.items()}
         told = diagnosis and dataclasses.asdict(diagnosis)
-        print_json({"passed": passed, "diagnosis": told, **dataclasses.asdict(compared), "statistics": facts})
+        facts_of_host = {"host": host_facts(host), "busy": busy}
+        print_json(
+            {"passed": passed, "diagnosis": told, **dataclasses.asdict(compared), "statistics": facts, **facts_of_host}
+        )
     else:
         differences = f"max_diff={compared.max_diff_db:.1f} dB mean_diff={compared.mean_diff_db:.1f} dB"
         print(f"ratio={compared.ratio:.3f} {differences} windows={len(compared.capture)} missing={compared.missing}")
@@ -183,25 +192,39 @@ def audio_command(options: argparse.Namespace) -> int:
             )
         if diagnosis is not None:
             print(diagnosis)
-        print("PASS" if passed else "FAIL")
-    return OK if passed else CHECK_FAILED
+        print_host(host)
+        print("PASS" if passed else "BUSY" if busy else "FAIL")
+    return OK if passed else HOST_BUSY if busy else CHECK_FAILED
 
 
 def input_command(options: argparse.Namespace) -> int:
     """Compare the screendumps of a run without keys and of one with keys."""
-    compared = compare_inputs(Path(options.baseline), Path(options.keypress), options.seconds)
+    baseline, keypress = Path(options.baseline), Path(options.keypress)
+    compared = compare_inputs(baseline, keypress, options.seconds)
+    host = waited_most([baseline, keypress])
+    busy = too_busy(host, options)
+    if busy:  # also of a pass: on a busy host, runs without keys drift apart as if there had been some
+        compared = dataclasses.replace(compared, verdict="BUSY", diagnosis=DIAGNOSES["host-busy"])
     if options.json:
-        print_json(dataclasses.asdict(compared))
+        print_json({**dataclasses.asdict(compared), "host": host_facts(host)})
     else:
         for second, chi2 in compared.chi2.items():
             print(f"t{second:<4} chi2 {chi2:10.1f}  top-5 changed {compared.delta[second]:.2f}")
-        print(f"ratio {compared.ratio:.2f}\nVERDICT={compared.verdict}")
-    return CHECK_FAILED if compared.verdict == "FAIL" else OK
+        print(f"ratio {compared.ratio:.2f}")
+        if compared.diagnosis is not None:
+            print(compared.diagnosis)
+        print_host(host)
+        print(f"VERDICT={compared.verdict}")
+    return HOST_BUSY if busy else CHECK_FAILED if compared.verdict == "FAIL" else OK
 
 
 def screen_command(options: argparse.Namespace) -> int:
     """Compare captures of a free-running guest with a guest oracle."""
+    folders = [Path(options.oracle), Path(options.captures)]
     results = compare_screens(read_oracle(options.oracle), Path(options.captures))
+    host = waited_most(folders)
+    passed = all(result.passed for result in results)
+    busy = not passed and too_busy(host, options)
     if options.json:
         print_json(
             [
@@ -209,6 +232,8 @@ def screen_command(options: argparse.Namespace) -> int:
                     **dataclasses.asdict(result),
                     "passed": result.passed,
                     "diagnosis": result.diagnosis and dataclasses.asdict(result.diagnosis),
+                    "busy": busy,
+                    "host": host_facts(host),
                 }
                 for result in results
             ]
@@ -218,7 +243,12 @@ def screen_command(options: argparse.Namespace) -> int:
             print(f"tic {result.tic:6}  chi2 {result.chi2:10.1f}  {'PASS' if result.passed else 'FAIL'}")
             if result.diagnosis is not None:
                 print(f"{'':12}{result.diagnosis}")
-    return OK if all(result.passed for result in results) else CHECK_FAILED
+        if busy:
+            print(DIAGNOSES["host-busy"])
+        print_host(host)
+        if busy:
+            print("BUSY")
+    return OK if passed else HOST_BUSY if busy else CHECK_FAILED
 
 
 def soak_command(options: argparse.Namespace) -> int:
@@ -269,6 +299,7 @@ def program() -> Program:
             31: "The engine did not start, ended early, or did not answer.",
             32: "A device or its machine failed.",
             33: "The oracle was made from another WAD or script.",
+            HOST_BUSY: "The host was too busy for a verdict on captures of a free-running guest.",
         },
         examples={
             "harvest --checkpoints 1,35,70,140 --out oracle": "Write an oracle with four checkpoints.",
@@ -331,6 +362,7 @@ def _add_comparisons(made: Program) -> None:
     audio.add_argument("--reference", required=True, metavar="WAV", help="The expected recording.")
     audio.add_argument("--capture", required=True, metavar="WAV", help="The recording to compare with it.")
     add_audio_options(audio)
+    add_host_option(audio)
     keys = made.command("input", input_command, "Compare screendumps without and with keys.")
     keys.add_argument("verb", choices=["verify"], help="The only action.")
     keys.add_argument("--baseline", required=True, metavar="FOLDER", help="Screendumps of a run without keys.")
@@ -340,10 +372,12 @@ def _add_comparisons(made: Program) -> None:
         help="Seconds at which screendumps were taken, with commas between them "
         f"(default: {','.join(map(str, INPUT_SECONDS))}).",
     )  # fmt: skip
+    add_host_option(keys)
     screen = made.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
     screen.add_argument("verb", choices=["verify"], help="The only action.")
     screen.add_argument("oracle", metavar="ORACLE", help="A guest oracle, which guest-harvest writes.")
     screen.add_argument("captures", metavar="FOLDER", help="Screendumps with the names of the oracle's frames.")
+    add_host_option(screen)
 
 
 def _add_play(made: Program) -> None:

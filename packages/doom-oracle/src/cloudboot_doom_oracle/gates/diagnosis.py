@@ -51,6 +51,16 @@ DIAGNOSES: Final = MappingProxyType(
             "display-broken": "the distance is far over the threshold: the display shows something else, or nothing",
             "keys-lost": "keys did not arrive, or others did: the keyboard's queue was empty, or its table is wrong",
             "keys-without-effect": "keys arrived and changed nothing: they came at a tic at which the game takes none",
+            "no-picture": "a run shows nothing but black: the game never started, or the display is not its",
+            "no-reaction": (
+                "the two runs look alike after the keys: the keyboard, its driver, or the game's key table is broken"
+            ),
+            "runs-drift": (
+                "the runs differ before the keys about as much as after them: their timing drifted; nothing is proven"
+            ),
+            "host-busy": (
+                "the machine waited for a processor of the host; its clock went on meanwhile, so there is no verdict"
+            ),
             "sound-samples": "the samples are not those of the mix: another format, lost buffers, or an early stop",
             "sound-envelope": (
                 "the loudness is another: the mixer or the sound device's settings changed, or another sound was played"

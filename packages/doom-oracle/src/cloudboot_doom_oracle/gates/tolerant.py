@@ -17,7 +17,7 @@ from cloudboot_base import UsageError
 from cloudboot_doom_oracle.errors import ManifestError
 from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, read_ppm
 
-from .diagnosis import Diagnosis, of_distance
+from .diagnosis import DIAGNOSES, Diagnosis, of_distance
 from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _COLOURS: Final = 32
 _TOP: Final = 5
 _STRICT_RATIO: Final = 10.0
 _STRICT_DELTA: Final = 0.5
+#: Two runs without a difference in what they do were measured at a distance of 52; a menu changes thousands.
+_DRIFT: Final = 1000.0
 
 
 def canvas_of(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -175,12 +177,16 @@ def guest_oracle_files(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputComparison:
-    """Two runs, one with keys. ``chi2`` and ``delta`` are by second; ``verdict`` is PASS-STRICT, PASS or FAIL."""
+    """Two runs, one with keys. ``chi2`` and ``delta`` are by second; ``verdict`` is PASS-STRICT, PASS or FAIL.
+
+    ``diagnosis`` says what a FAIL looks like.
+    """
 
     chi2: dict[int, float]
     delta: dict[int, float]
     ratio: float
     verdict: str
+    diagnosis: Diagnosis | None = None
 
 
 def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPUT_SECONDS) -> InputComparison:
@@ -197,10 +203,12 @@ def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPU
     if len(seconds) < 2:
         raise UsageError("at least two moments are needed: before the keys, and after")
     chi2, delta = {}, {}
+    seen = [False, False]  # whether a run showed anything but black
     for second in seconds:
         ours, theirs = (_chromatic(load_picture(folder / f"t{second}.ppm")) for folder in (baseline, keypress))
         chi2[second] = chi_square(ours, theirs, _COLOURS)
         delta[second] = top_delta(ours, theirs)
+        seen = [was or bool(+counts) for was, counts in zip(seen, (ours, theirs), strict=True)]
     before, *after = seconds
     ratio = max(chi2[second] for second in after) / max(chi2[before], 1.0)
     largest = max(delta[second] for second in after)
@@ -208,4 +216,14 @@ def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPU
         verdict = "PASS-STRICT"
     else:
         verdict = "PASS" if ratio >= 2 else "FAIL"
-    return InputComparison(chi2, delta, ratio, verdict)
+    if not all(seen):  # a black picture differs from every other, which is not what a key did
+        verdict = "FAIL"
+    diagnosis = None if verdict != "FAIL" else _of_runs(chi2[before], max(map(chi2.__getitem__, after)), seen)
+    return InputComparison(chi2, delta, ratio, verdict, diagnosis)
+
+
+def _of_runs(before: float, after: float, seen: Sequence[bool]) -> Diagnosis:
+    """What a failed comparison of two runs looks like."""
+    if not all(seen):
+        return DIAGNOSES["no-picture"]
+    return DIAGNOSES["runs-drift" if max(before, after) >= _DRIFT else "no-reaction"]

@@ -50,6 +50,11 @@ def program() -> Program:
     def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = program.command(name, main, purpose)
         added.add_argument("store", metavar="STORE", help="The file of the store (a registry hive).")
+        if name != "create":
+            added.add_argument(
+                "--log", action="append", default=[], metavar="FILE",
+                help="A transaction log of a store that is dirty: BCD.LOG1, BCD.LOG2.",
+            )  # fmt: skip
         return added
 
     added = command("create", _create, "Make a new store.")
@@ -134,6 +139,19 @@ def _device(text: str) -> Device:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _opened(options: argparse.Namespace, source: str | None = None) -> Store:
+    """The store that a command reads, with a word of one that is dirty."""
+    path = options.store if source is None else source
+    store = Store.open(path, logs=options.log)
+    if store.is_dirty:
+        print(
+            f"{PROGRAM}: {printable(path)}: a write to the store was begun and not ended; "
+            f"--log applies its logs, {printable(os.path.basename(path))}.LOG1 and .LOG2, if there are any",
+            file=sys.stderr,
+        )
+    return store
+
+
 def _write(path: str, store: Store, *, force: bool) -> None:
     data = store.pack()
     with new_file(path, force=force) as fd:
@@ -160,7 +178,7 @@ def _create(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    store = Store.open(options.store)
+    store = _opened(options)
     if not options.json:
         print("\n".join(printable(line) for line in show(store, options.object).split("\n")), end="")
         return OK
@@ -169,11 +187,12 @@ def _show(options: argparse.Namespace) -> int:
         [
             {
                 "identifier": object_text(each.guid),
-                "type": each.object_type,
-                "title": title(each.guid, each.object_type),
+                "type": each.known_type,
+                "title": title(each.guid, each.known_type),
                 "elements": {
-                    element_name(number, each.object_type): value_texts(value, element_name(number, each.object_type))
+                    name: value_texts(value, name)
                     for number, value in each.elements()
+                    for name in [element_name(number, each.known_type or 0)]
                 },
             }
             for each in chosen
@@ -183,16 +202,16 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _set(options: argparse.Namespace) -> int:
-    store = Store.open(options.store)
+    store = _opened(options)
     found = store.object(options.object)
     number = found.number(options.element)
-    found.set(number, parse_value(number, options.value, element_name(number, found.object_type)))
+    found.set(number, parse_value(number, options.value, element_name(number, found.known_type or 0)))
     _write(options.store, store, force=True)
     return OK
 
 
 def _delete(options: argparse.Namespace) -> int:
-    store = Store.open(options.store)
+    store = _opened(options)
     if options.element is None:
         store.delete(options.object)
     else:
@@ -202,7 +221,7 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    store = Store.open(options.source)
+    store = _opened(options, options.source)
     _moved(options, store)
     _write(options.store, store, force=options.force)
     return OK
@@ -211,7 +230,7 @@ def _import(options: argparse.Namespace) -> int:
 def _repoint(options: argparse.Namespace) -> int:
     if options.windows is None and options.esp is None and options.recovery is None:
         raise UsageError("no new place", hint="give --windows, --esp or --recovery")
-    store = Store.open(options.store)
+    store = _opened(options)
     _moved(options, store)
     _write(options.store, store, force=True)
     return OK

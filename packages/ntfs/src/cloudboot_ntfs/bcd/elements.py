@@ -202,8 +202,10 @@ _SETTINGS: Final = {
 }  # fmt: skip
 
 
-def title(guid: UUID, object_type: int) -> str:
-    """The heading that bcdedit puts over an object."""
+def title(guid: UUID, object_type: int | None) -> str:
+    """The heading that bcdedit puts over an object; one of our own where the object has no type."""
+    if object_type is None:
+        return "Object without a type"
     known = _SETTINGS.get(OBJECT_NAMES.get(guid, ""))
     if known is not None:
         return known

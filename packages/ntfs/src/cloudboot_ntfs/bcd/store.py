@@ -18,7 +18,7 @@ from .devices import Device, FileDevice, GptDevice, LocateDevice, MbrDevice, Ram
 from .elements import OBJECT_NAMES, OBJECTS, Format, ObjectType, element_name, element_number, format_name, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cloudboot_ntfs.registry.hive import Source
 
@@ -63,13 +63,19 @@ class BcdObject:
         Raises:
             BcdError: it has none.
         """
+        found = self.known_type
+        if found is None:
+            raise BcdError("the object has no type", structure=object_text(self.guid), field="Description\\Type")
+        return found
+
+    @property
+    def known_type(self) -> int | None:
+        """The object's type, or ``None`` where the store does not say: what an interrupted change leaves."""
         try:
             found = self._key.key("Description").value("Type").decoded
         except KeyNotFoundError:
-            found = None
-        if not isinstance(found, int):
-            raise BcdError("the object has no type", structure=object_text(self.guid), field="Description\\Type")
-        return found
+            return None
+        return found if isinstance(found, int) else None
 
     def elements(self) -> Iterator[tuple[int, ElementValue]]:
         """Every element as ``(number, value)``, in the order of the numbers.
@@ -97,7 +103,7 @@ class BcdObject:
             ElementError: the value is not of the element's format.
         """
         number = self.number(element)
-        stored = _stored(number, value, element_name(number, self.object_type))
+        stored = _stored(number, value, element_name(number, self.known_type or 0))
         self._key.make(f"Elements\\{number:08x}").set(stored)
 
     def delete(self, element: int | str) -> None:
@@ -111,7 +117,7 @@ class BcdObject:
             raise ObjectNotFoundError(
                 "the object has no such element",
                 structure=object_text(self.guid),
-                field=element_name(number, self.object_type),
+                field=element_name(number, self.known_type or 0),
             )
         self._key.remove(f"Elements\\{number:08x}")
 
@@ -121,7 +127,7 @@ class BcdObject:
         Raises:
             ObjectNotFoundError: there is no such element.
         """
-        number = element if isinstance(element, int) else element_number(element, self.object_type)
+        number = element if isinstance(element, int) else element_number(element, self.known_type or 0)
         if number is None or not 0 <= number < 1 << 32:
             raise ObjectNotFoundError(
                 "there is no such element",
@@ -196,10 +202,11 @@ def _stored(number: int, value: ElementValue, name: str) -> Value:
 class Store:
     """A boot configuration in memory.
 
-    ``root`` are the keys it consists of; without them the store is new and empty.
+    ``root`` are the keys it consists of; without them the store is new and empty. ``is_dirty`` says that a write to the
+    hive it was read from was begun and not ended, and that no log was applied.
     """
 
-    def __init__(self, root: Key | None = None) -> None:
+    def __init__(self, root: Key | None = None, *, is_dirty: bool = False) -> None:
         if root is None:
             root = Key("NewStoreRoot")
             description = root.make("Description")
@@ -207,33 +214,35 @@ class Store:
             description.set(Value.number("System", 1))
             description.set(Value.number("TreatAsSystem", 1))
             root.make("Objects")
-        self.root = root
+        self.root, self.is_dirty = root, is_dirty
 
     @classmethod
-    def open(cls, source: Source) -> Store:
-        """The store in a hive.
+    def open(cls, source: Source, *, logs: Sequence[Source] = ()) -> Store:
+        """The store in a hive. ``logs`` are the transaction logs of it: ``BCD.LOG1`` and ``BCD.LOG2``.
 
         Raises:
             HiveError: not a hive.
+            HiveDirtyError: the hive is dirty, and the logs do not continue it.
             BcdError: a hive that is not a boot configuration.
         """
-        root = Hive(source).load()
+        hive = Hive(source, logs=logs)
+        root = hive.load()
         if root.find("Objects") is None or root.find("Description") is None:
             raise BcdError(
                 "not a boot configuration", structure="store", expected="the keys Description and Objects",
                 actual=", ".join(key.name for key in root.keys[:8]),
             )  # fmt: skip
-        return cls(root)
+        return cls(root, is_dirty=hive.is_dirty)
 
     def pack(self) -> bytes:
         """The bytes of the store's hive: the same objects give the same bytes."""
         return build(self.root, HiveOptions(minor_version=_MINOR_VERSION, file_name="\\EFI\\Microsoft\\Boot\\BCD"))
 
     def objects(self) -> Iterator[BcdObject]:
-        """The objects: boot managers, loaders, tools, settings, in the order of their types.
+        """The objects in the order of their types: boot managers, loaders, tools, settings; first those without a type.
 
         Raises:
-            BcdError: an object whose key is not a GUID, or without a type.
+            BcdError: an object whose key is not a GUID.
         """
         found = []
         for key in self.root.key("Objects").keys:
@@ -242,7 +251,7 @@ class Store:
             except Error:
                 raise BcdError("the key of an object is not a GUID", structure="Objects", actual=key.name) from None
             found.append(BcdObject(guid, key))
-        yield from sorted(found, key=lambda each: (each.object_type, str(each.guid)))
+        yield from sorted(found, key=lambda each: (each.known_type or 0, str(each.guid)))
 
     def object(self, name: str | UUID) -> BcdObject:
         """The object of a name or GUID. ``{default}`` is the one that the boot manager starts.
@@ -313,7 +322,7 @@ class Store:
             for number, value in list(each.elements()):
                 if not isinstance(value, Device):
                     continue
-                moved = _moved(value, esp if each.object_type in on_esp else windows, recovery)
+                moved = _moved(value, esp if each.known_type in on_esp else windows, recovery)
                 if moved != value:
                     each.set(number, moved)
                     changed += 1

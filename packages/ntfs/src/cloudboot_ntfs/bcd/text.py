@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .store import BcdObject, ElementValue, Store
 
 _WIDTH = 24
+#: Elements that are paths; the boot manager finds nothing by one with slashes.
+_PATHS = frozenset({"path", "systemroot", "filepath", "bcdfilepath", "bootstatfilepath", "ramdisksdipath"})
 
 
 def show(store: Store, names: Sequence[str] = ()) -> str:
@@ -33,11 +35,12 @@ def show(store: Store, names: Sequence[str] = ()) -> str:
 
 
 def _object_text(found: BcdObject, default: ElementValue | None) -> str:
-    heading = title(found.guid, found.object_type)
+    kind = found.known_type
+    heading = title(found.guid, kind)
     name = "{default}" if found.guid == default and found.guid not in OBJECT_NAMES else object_text(found.guid)
     lines = [heading, "-" * len(heading), f"{'identifier':<{_WIDTH}}{name}"]
     for number, value in found.elements():
-        label = element_name(number, found.object_type)
+        label = element_name(number, kind or 0)
         texts = value_texts(value, label)
         lines += [f"{label if not index else '':<{_WIDTH}}{text}".rstrip() for index, text in enumerate(texts or [""])]
     return "\n".join(lines) + "\n"
@@ -83,6 +86,11 @@ def parse_value(number: int, words: Sequence[str], name: str) -> ElementValue:
     if kind == Format.DEVICE:
         return from_text(text)
     if kind == Format.STRING:
+        if name in _PATHS and ("/" in text or not text.startswith("\\")):
+            raise ElementError(
+                "a path of the boot manager begins with a backslash and has no other separator", structure=name,
+                expected="\\" + text.replace("/", "\\").lstrip("\\"), actual=text,
+            )  # fmt: skip
         return text
     if kind == Format.OBJECT:
         return object_guid(text)

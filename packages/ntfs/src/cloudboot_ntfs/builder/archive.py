@@ -9,6 +9,7 @@ from cloudboot_base import FileStorage
 from cloudboot_ntfs.errors import SourceError
 from cloudboot_ntfs.layout.constants import FileAttribute
 from cloudboot_ntfs.layout.times import from_unix_ns
+from cloudboot_ntfs.upcase import upcase
 from cloudboot_vfs import errors as vfs
 from cloudboot_vfs.archive import MemberStorage, open_tar
 from cloudboot_vfs.notices import Notices, shown
@@ -282,6 +283,9 @@ def _add_records(node: Node, member: TarMember, notices: Notices) -> None:
     for key, value in attributes_of(records, name).items():
         stream = key.removeprefix("user.")
         if stream != key and is_stream_name(stream):  # as ntfs-3g maps them
+            if upcase(stream) in map(upcase, node.streams):
+                notices.add(f"the extended attribute {ascii(key)[1:-1]} is left out: it differs in case only", name)
+                continue
             node.streams[stream] = MemoryContent(value)
         else:
             notices.add(f"the extended attribute {ascii(key)[1:-1]} is left out: no data stream can be named so", name)

@@ -28,7 +28,7 @@ from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cloudboot_base import WritableStorage
     from cloudboot_ntfs.layout.boot import Geometry
@@ -204,7 +204,7 @@ class _Volume:
         self._plan.place_root(self._root_names(), self._allocator)
         if self._root_records:
             numbers = iter(self._root_records)
-            self._spread(self._plan.root, lambda: (next(numbers), 1))
+            self._spread(self._plan.root, lambda groups: [(next(numbers), 1) for _ in groups])
 
     def _reserve_for_root(self) -> list[int]:
         """Extension records that the root needs; how many does not depend on the size of the MFT."""
@@ -217,7 +217,8 @@ class _Volume:
         counted = itertools.count()
         spread(
             root.number, root.sequence, attributes, record_size=self.geometry.record_size,
-            new_record=lambda: (next(counted), 1), store=lambda listed: self._in_clusters(listed, 0),
+            new_records=lambda groups: [(next(counted), 1) for _ in groups],
+            store=lambda listed: self._in_clusters(listed, 0),
         )  # fmt: skip
         return [self._new_record()[0] for _ in range(next(counted))]
 
@@ -267,16 +268,16 @@ class _Volume:
             attributes = self._attributes(item)
             if fits(attributes, self.geometry.record_size):
                 continue
-            self._spread(item, self._new_record)
+            self._spread(item, lambda groups: [self._new_record() for _ in groups])
 
-    def _spread(self, item: Item, new_record: Callable[[], tuple[int, int]]) -> None:
+    def _spread(self, item: Item, new_records: Callable[[Sequence[Sequence[Packed]]], list[tuple[int, int]]]) -> None:
         """Distribute the attributes of a file over several records."""
         found = spread(
             item.number,
             item.sequence,
             self._attributes(item),
             record_size=self.geometry.record_size,
-            new_record=new_record,
+            new_records=new_records,
             store=self._store_list,
         )
         for number, own in found.records:

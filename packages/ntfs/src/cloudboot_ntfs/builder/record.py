@@ -14,6 +14,7 @@ from cloudboot_ntfs.upcase import upcase
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_LIST_ENTRY = AttributeListEntry.LAYOUT.struct()
 _END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
 
 
@@ -83,6 +84,11 @@ def fits(attributes: Sequence[Packed], record_size: int) -> bool:
     )
 
 
+def held(attributes: Sequence[Packed]) -> tuple[bytes, ...]:
+    """What a record holds, without the instance numbers."""
+    return tuple(each.data[:14] + each.data[16:] for each in attributes)
+
+
 class Spread(NamedTuple):
     """The records of one file: the base record first."""
 
@@ -96,7 +102,7 @@ def spread(
     attributes: Sequence[Packed],
     *,
     record_size: int,
-    new_record: Callable[[], tuple[int, int]],
+    new_records: Callable[[Sequence[Sequence[Packed]]], list[tuple[int, int]]],
     store: Callable[[bytes], bytes],
 ) -> Spread:
     """Distribute attributes that do not fit one record.
@@ -108,23 +114,26 @@ def spread(
         sequence: of the base record.
         attributes: all of them, in order.
         record_size: bytes.
-        new_record: gives the number of a record that nothing uses, and its sequence number.
+        new_records: gives a record for each of these groups of attributes, as number and sequence number: one that
+            nothing uses, or one that holds them already.
         store: gives the bytes of a non-resident attribute list with this content.
     """
     room = capacity(record_size)
     stay = [each for each in attributes if each.type in (Type.STANDARD_INFORMATION, Type.INDEX_ROOT)]
     move = [each for each in attributes if each not in stay]
-    extensions: list[tuple[int, list[Packed]]] = []
-    sequences = {number: sequence}
+    groups: list[list[Packed]] = []
     used = room + 1
     for each in move:
         if used + len(each.data) > room or each.lowest_vcn:
-            other, life = new_record()
-            sequences[other] = life
-            extensions.append((other, []))
+            groups.append([])
             used = 0
-        extensions[-1][1].append(each)
+        groups[-1].append(each)
         used += len(each.data)
+    extensions: list[tuple[int, list[Packed]]] = []
+    sequences = {number: sequence}
+    for group, (other, life) in zip(groups, new_records(groups), strict=True):
+        sequences[other] = life
+        extensions.append((other, group))
     # Instance numbers follow the places in the records; the list takes the second place in the base record.
     entries: list[tuple[Packed, int, int]] = []
     for index, each in enumerate(stay):
@@ -143,7 +152,7 @@ def spread(
 def _list_entry(each: Packed, where: int, instance: int) -> bytes:
     name = each.name.encode("utf-16-le", "surrogatepass")
     length = -(-(AttributeListEntry.SIZE + len(name)) // 8) * 8
-    head = AttributeListEntry(
+    head = _LIST_ENTRY.pack(
         each.type, length, len(name) // 2, AttributeListEntry.SIZE, each.lowest_vcn, where, instance
     )
-    return (head.pack() + name).ljust(length, b"\0")
+    return (head + name).ljust(length, b"\0")

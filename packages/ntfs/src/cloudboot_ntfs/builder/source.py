@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage
 from cloudboot_ntfs.errors import PathError, SourceError
-from cloudboot_ntfs.layout.constants import MAX_NAME, FileAttribute, Namespace
+from cloudboot_ntfs.layout.constants import MAX_NAME, SYSTEM_NAMES, FileAttribute, Namespace
 from cloudboot_ntfs.layout.filename import namespace_of
 from cloudboot_ntfs.layout.names import is_windows_name, require_name
 from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Folders below one another.
 MAX_DEPTH = 1024
+#: The names in the root that are not the tree's to give, in upper case.
+_SYSTEM_NAMES = frozenset(upcase(name) for name in SYSTEM_NAMES.values())
 _SHOWN = 80  # characters of a target in a message
 
 
@@ -195,6 +197,8 @@ class TreeBuilder:
         check_name(name, path)
         if parent.children is None:
             raise SourceError("its path goes through a file or a link", member=path)
+        if parent is self.root and upcase(name) in _SYSTEM_NAMES:
+            raise SourceError("the name of a file that the volume itself consists of", member=path, actual=name)
         folded = self._folded.setdefault(id(parent), {})
         other = name if name in parent.children else None if self._case_sensitive else folded.get(upcase(name))
         if other is not None:
@@ -359,9 +363,13 @@ def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory |
         node.content = _content(member.data)
         if isinstance(member.data, os.PathLike) and not member.mtime_ns:
             node.modified = from_unix_ns(os.stat(member.data).st_mtime_ns)
+    folded: dict[str, str] = {}
     for name in node.streams:
         if not is_stream_name(name):
             raise SourceError("not the name of a stream", member=path, actual=name)
+        other = folded.setdefault(upcase(name), name)
+        if other != name:
+            raise SourceError("two streams that Windows cannot tell apart", member=path, expected=other, actual=name)
     return node
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from cloudboot_base import Error
 from cloudboot_ntfs.errors import NtfsError
 from cloudboot_ntfs.layout import filename, runlist
-from cloudboot_ntfs.layout.constants import REFERENCE_MASK, AttributeFlag, FileAttribute, Number, RecordFlag, Type
+from cloudboot_ntfs.layout.constants import (
+    REFERENCE_MASK,
+    AttributeFlag,
+    FileAttribute,
+    Namespace,
+    Number,
+    RecordFlag,
+    Type,
+)
+from cloudboot_ntfs.layout.filename import DOS_KINDS
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.reader.mft import parse_record
 from cloudboot_ntfs.reader.stream import merge
@@ -147,6 +156,7 @@ def _check_file(context: Context, record: Record, extensions: list[Record]) -> N
             context.caught(error, record=record.number)
     _check_sizes(context, facts, whole)
     _check_needed(context, facts, whole)
+    _check_names(context, facts)
     names = len(facts.names)
     if names != record.link_count:
         context.report(
@@ -279,6 +289,32 @@ def _note(context: Context, facts: FileFacts, each: Attribute) -> None:
         facts.has_descriptor = True
     elif each.type == Type.OBJECT_ID:
         facts.object_id = each.value[:16]
+
+
+def _check_names(context: Context, facts: FileFacts) -> None:
+    """The kinds of the names of a file: one for DOS at most, and that beside its Win32 name.
+
+    Drivers list no DOS name, and so hide a file without another; of two they remove one.
+    """
+    for_dos = [name for name in facts.names if name.namespace in DOS_KINDS]
+    if len(for_dos) > 1:
+        context.report(
+            "name-pair", "the file has two names for DOS", structure="FileName", field="name_type",
+            expected=for_dos[0].name, actual=for_dos[1].name, record=facts.number,
+        )  # fmt: skip
+    long = {name.parent for name in facts.names if name.namespace == Namespace.WIN32}
+    for name in facts.names:
+        where: dict[str, int | str] = {"record": facts.number, "name": name.name}
+        if name.namespace == Namespace.DOS and name.parent not in long:
+            context.report(
+                "name-pair", "a DOS name has no Win32 name beside it", structure="FileName", field="name_type",
+                expected=f"a Win32 name in record {name.parent_record}", where=where,
+            )  # fmt: skip
+        elif name.namespace > Namespace.WIN32_AND_DOS:
+            context.report(
+                "name-pair", "a name of a kind that there is not", structure="FileName", field="name_type",
+                expected="0 to 3", actual=name.namespace, where=where,
+            )  # fmt: skip
 
 
 def _check_sizes(context: Context, facts: FileFacts, whole: list[Attribute]) -> None:

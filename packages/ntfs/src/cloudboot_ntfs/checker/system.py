@@ -10,7 +10,7 @@ from cloudboot_ntfs.errors import NtfsError
 from cloudboot_ntfs.layout import attrdef
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, Type
 from cloudboot_ntfs.layout.records import AttrDefEntry, BootSector
-from cloudboot_ntfs.reader.logfile import LogState, read_log
+from cloudboot_ntfs.reader.logfile import SETTLED, LogState, read_log
 
 if TYPE_CHECKING:
     from .context import Context
@@ -187,10 +187,10 @@ _TABLE_CHECKSUM = bytes.fromhex("0c691b6b777edcda")
 def check_log_file(context: Context) -> None:
     """$LogFile is empty (all ones), or its restart area says that nothing is left to be replayed."""
     found = read_log(context.mft)
-    if found.state in (LogState.EMPTY, LogState.CLEAN):
+    if found.state in SETTLED:
         return
     context.report(
-        "log-file-dirty" if found.state == LogState.REPLAY else "log-file", found.message, structure="$LogFile",
+        "log-file" if found.state == LogState.DAMAGED else "log-file-dirty", found.message, structure="$LogFile",
         field=found.field or None, offset=found.offset, expected=found.expected, actual=found.actual,
     )  # fmt: skip
 

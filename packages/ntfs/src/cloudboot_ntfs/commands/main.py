@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.command import size_argument, whole_argument
 from cloudboot_base.program import Program
+from cloudboot_ntfs.exporter.compare import FIELDS
 
 from . import build, edit, reading, repair
 
@@ -65,6 +66,11 @@ def program() -> Program:
     added.add_argument("output", metavar="OUTPUT", help="The archive to write, or - for stdout.")
     added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Root of the tree (default: /).")
     added.add_argument("--force", action="store_true", help="Replace OUTPUT if it exists.")
+    added = reader("diff", reading.diff, "Compare a volume with another image or a folder; exit 1 if they differ.")
+    added.add_argument("other", metavar="OTHER", help="A folder, or another image, to which the same options apply.")
+    added.add_argument(
+        "--ignore", choices=FIELDS, action="append", default=[], help="Ignore this difference. Can be repeated."
+    )
     added = reader("info", reading.info, "Describe the volume.")
     added.add_argument("--regions", action="store_true", help="Also list the byte ranges of the metadata files.")
     reader("check", reading.check_command, "List every defect of the volume; exit 1 if there is one.")

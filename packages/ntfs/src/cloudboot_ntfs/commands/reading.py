@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import datetime as dt
 import os
 import sys
@@ -19,7 +21,6 @@ from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.notices import Notices
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
@@ -53,6 +54,12 @@ def _volume(options: argparse.Namespace) -> Iterator[NTFS]:
         elif volume.log_state == LogState.REPLAY:
             print(
                 "cloudboot-ntfs: notice: the log of the volume is to be replayed; the volume is read without that",
+                file=sys.stderr,
+            )
+        elif volume.log_state == LogState.CACHED or volume.is_hibernated:
+            print(
+                "cloudboot-ntfs: notice: Windows was not shut down completely (hibernation, fast startup); changes that"
+                " it holds in memory are missing",
                 file=sys.stderr,
             )
         yield volume
@@ -158,6 +165,27 @@ def export(options: argparse.Namespace) -> int:
     return OK
 
 
+def diff(options: argparse.Namespace) -> int:
+    """``diff``."""
+    from cloudboot_ntfs.exporter.compare import compare
+
+    with contextlib.ExitStack() as stack:
+        volume = stack.enter_context(_volume(options))
+        other: NTFS | str = options.other
+        if not os.path.isdir(options.other):
+            other = stack.enter_context(_volume(argparse.Namespace(**{**vars(options), "image": options.other})))
+        differences = list(compare(volume, other, ignore=options.ignore))
+    if options.json:
+        print_json([dataclasses.asdict(each) for each in differences])
+    for each in [] if options.json else differences:
+        if each.field == "path":
+            text = f"only in {options.other if each.left is None else options.image}"
+        else:
+            text = f"{each.field}: {each.left}" + ("" if each.right is None else f", {each.right}")
+        print(printable(f"{each.path}: {text}"))
+    return CHECK_FAILED if differences else OK
+
+
 def info(options: argparse.Namespace) -> int:
     """``info``."""
     with _volume(options) as volume:
@@ -174,6 +202,7 @@ def info(options: argparse.Namespace) -> int:
             "records": volume.mft.count,
             "dirty": volume.is_dirty,
             "log": str(volume.log_state),
+            "hibernated": volume.is_hibernated,
         }
         regions = [each._asdict() for each in volume.regions()] if options.regions else []
     if options.json:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.placement import resident
+from cloudboot_ntfs.builder.source import is_stream_name
 from cloudboot_ntfs.layout.constants import (
+    FIRST_USER_RECORD,
     AttributeFlag,
     FileAttribute,
     Namespace,
@@ -23,8 +25,9 @@ from cloudboot_ntfs.layout.filename import parse as parse_name
 from cloudboot_ntfs.layout.names import is_windows_name, require_name, require_windows_name, short_name
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.times import from_unix_ns
-from cloudboot_ntfs.reader.logfile import LogState
+from cloudboot_ntfs.reader.logfile import SETTLED
 from cloudboot_ntfs.reader.volume import Child
+from cloudboot_ntfs.security import from_sddl, to_sddl
 from cloudboot_vfs.exclusive import claim, run_deferred
 
 from .content import Contents
@@ -72,10 +75,8 @@ class Editor(LockedNTFS):
             super().__init__(stage, case_sensitive=case_sensitive)
             if self.information.major_version < 3:
                 raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
-            if not force and (self.is_dirty or self.log_state in (LogState.REPLAY, LogState.DAMAGED)):
-                raise errors.ReadOnlyError(
-                    "the volume was not unmounted", hint="let its own system or ntfsfix look at it first"
-                )
+            if not force:
+                self._require_unmounted()
             self._closing.push(stack.pop_all())
         self.mft.keep_records()
         self._clock = clock or (lambda: timestamp_ns)
@@ -88,6 +89,23 @@ class Editor(LockedNTFS):
         self._deferred: list[Callable[[], object]] = []
         self._closed = False
         self.changes = 0  #: operations so far
+
+    def _require_unmounted(self) -> None:
+        """Refuse a volume that its system has not let go.
+
+        Raises:
+            ReadOnlyError: it is dirty, its log is not settled, or Windows is hibernated on it.
+        """
+        if self.is_dirty or self.log_state not in SETTLED:
+            raise errors.ReadOnlyError(
+                "the volume was not unmounted", field="$LogFile", actual=str(self.log_state),
+                hint="let its own system or ntfsfix look at it first",
+            )  # fmt: skip
+        if self.is_hibernated:
+            raise errors.ReadOnlyError(
+                "Windows is hibernated on this volume, and writes what it holds in memory when it resumes",
+                field="hiberfil.sys", hint="shut Windows down completely (shutdown /s /f /t 0)",
+            )  # fmt: skip
 
     # The frame of an operation
 
@@ -239,9 +257,20 @@ class Editor(LockedNTFS):
         if not parts or parts[-1] == "..":
             raise errors.PathError(f"{path}: names nothing that can be made, moved or removed")
         parent = self.find("/" + "/".join(parts[:-1]))
+        if parent == Number.EXTEND:
+            self._require_users(parent, 0, path)
         if not self.mft.file(parent).is_directory:
             raise errors.NotADirectoryError(f"{path}: goes through what is not a directory")
         return parent, parts[-1]
+
+    def _require_users(self, number: int, flags: int, path: str) -> None:
+        """Refuse to change a file that the volume consists of, in $Extend or not.
+
+        Raises:
+            ReadOnlyError: it is one.
+        """
+        if number < FIRST_USER_RECORD or flags & RecordFlag.EXTEND:
+            raise errors.ReadOnlyError(f"{path}: is a file of the volume itself")
 
     def _new_name(self, path: str) -> tuple[int, str]:
         if not path.strip("/"):
@@ -266,9 +295,7 @@ class Editor(LockedNTFS):
         child = self.lookup(parent, name)
         if child is None:
             raise errors.FileNotFoundError(f"{path}: no such file or directory")
-        if child.number < 24:
-            raise errors.ReadOnlyError(f"{path}: is a file of the volume itself")
-        self.mft.file(child.number, child.sequence)
+        self._require_users(child.number, self.mft.file(child.number, child.sequence).flags, path)
         return parent, self._long_name(parent, child), child.number
 
     def _long_name(self, parent: int, child: Child) -> str:
@@ -292,7 +319,7 @@ class Editor(LockedNTFS):
         """The draft of a new file with the security of its directory."""
         above = load(self.mft, parent)
         own = above.all(Type.SECURITY_DESCRIPTOR)
-        descriptor = self._contents.read(own) if own else b""
+        descriptor = _compact(self._contents.read(own)) if own else b""
         time = self._time
         information = StandardInformation(
             time, time, time, time, int(attributes), security_id=above.information().security_id
@@ -316,7 +343,7 @@ class Editor(LockedNTFS):
         attributes = information.attributes
         if draft.flags & RecordFlag.DIRECTORY:
             attributes |= FileAttribute.DIRECTORY
-        tag = self._reparse_tag(draft)
+        tag = self._reparse_tag(draft) or _extended_size(draft)
         above = reference(parent, self.mft.record(parent).sequence)
         return Name(
             above, information.created, information.modified, information.changed, information.accessed,
@@ -413,12 +440,30 @@ class Editor(LockedNTFS):
         draft.replace(Type.STANDARD_INFORMATION, "", [resident(Type.STANDARD_INFORMATION, information.pack())])
 
     def _check_stream(self, stream: str) -> None:
-        if len(stream) > 255 or set(stream) & set("/\\:\0"):
+        if stream and not is_stream_name(stream):
             raise errors.PathError(f"{stream!r} is not the name of a stream")
+
+    def _own_stream(self, draft: Draft, stream: str) -> str:
+        return self._stream_name((each.name for each in draft.all(Type.DATA)), stream)
 
     def _require_link_room(self, draft: Draft, path: str) -> None:
         if len(draft.names()) >= _MAX_LINKS:
             raise errors.TooManyLinksError(f"{path}: has as many names as it can have")
+
+
+def _compact(descriptor: bytes) -> bytes:
+    """A security descriptor without padding, if that is possible: that of a root that mkntfs made has 4 KiB of it."""
+    try:
+        packed = from_sddl(to_sddl(descriptor))
+    except errors.DescriptorError:
+        return descriptor
+    return packed if len(packed) < len(descriptor) else descriptor
+
+
+def _extended_size(draft: Draft) -> int:
+    """Bytes of the extended attributes of a file when packed, which its names repeat where there is no reparse tag."""
+    found = draft.all(Type.EA_INFORMATION)
+    return int.from_bytes(value(found[0])[:2], "little") if found else 0
 
 
 def _parse_name(each: Packed) -> Name:

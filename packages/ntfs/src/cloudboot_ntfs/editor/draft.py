@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from cloudboot_ntfs.builder.record import Packed
+from cloudboot_ntfs.builder.record import Packed, held
 from cloudboot_ntfs.layout import attribute, filename, fixup, runlist
 from cloudboot_ntfs.layout.constants import REFERENCE_MASK, Type
 from cloudboot_ntfs.layout.records import StandardInformation
-from cloudboot_ntfs.reader.mft import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +28,8 @@ class Draft:
     attributes: list[Packed]
     extensions: list[tuple[int, int]] = dataclasses.field(default_factory=list)  #: (record, sequence)
     list_runs: list[Run] = dataclasses.field(default_factory=list)
+    #: what extension records hold, as :func:`.record.held` has it, where their instance numbers are those we give
+    held: dict[tuple[bytes, ...], tuple[int, int]] = dataclasses.field(default_factory=dict)
     is_new: bool = False
 
     def all(self, kind: int, name: str | None = None) -> list[Packed]:
@@ -37,8 +38,7 @@ class Draft:
 
     def remove(self, kind: int, name: str | None = None) -> None:
         """Take attributes away."""
-        gone = self.all(kind, name)
-        self.attributes = [each for each in self.attributes if each not in gone]
+        self.attributes = [each for each in self.attributes if each.type != kind or name not in (None, each.name)]
 
     def replace(self, kind: int, name: str, parts: list[Packed]) -> None:
         """Put ``parts`` in place of an attribute, or beside the others where there is none."""
@@ -109,16 +109,19 @@ def gather(mft: Mft, number: int, extensions: Iterable[int]) -> Draft:
     if listed is not None and not listed.resident:
         draft.list_runs = runlist.decode(listed.pairs, 0, mft.geometry.clusters)
     for record, block in records:
-        for each in record.attributes:
-            if each.type != Type.ATTRIBUTE_LIST:
-                data = bytes(block[each.offset : each.offset + each.length])
-                draft.attributes.append(Packed(each.type, each.name, data, each.lowest_vcn))
+        packed = [
+            Packed(each.type, each.name, bytes(block[each.offset : each.offset + each.length]), each.lowest_vcn)
+            for each in record.attributes
+            if each.type != Type.ATTRIBUTE_LIST
+        ]
+        draft.attributes += packed
+        if record.base and [each.instance for each in record.attributes] == list(range(len(packed))):
+            draft.held[held(packed)] = record.number, record.sequence
     return draft
 
 
 def _taken_apart(mft: Mft, number: int) -> tuple[Record, bytearray]:
-    raw = mft.raw(number)
-    record = parse_record(raw, number)
-    block = bytearray(raw)
+    record = mft.record(number, in_use=False)
+    block = bytearray(mft.raw(number))
     fixup.restore(block, "RecordHeader")
     return record, block

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
-from cloudboot_disk_image import InstalledReaders, Place, open_partition, window
+from cloudboot_disk_image import InstalledReaders, open_partition, stated_place, window
 from cloudboot_ntfs.reader.opening import find_volume
 from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.shared import SharedVolume
@@ -36,11 +36,8 @@ def open_place(
         OSError: the path cannot be opened.
     """
     with open_storage(source, writable=writable) as opened:
-        if offset is None and size is None:
-            place = find_volume(opened.storage, partition)
-        else:
-            place = Place(offset or 0, size)
-        yield window(opened.storage, place)
+        place = stated_place(offset, size, partition)
+        yield window(opened.storage, place or find_volume(opened.storage, partition))
 
 
 def open_shared(

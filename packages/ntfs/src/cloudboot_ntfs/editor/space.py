@@ -65,6 +65,12 @@ class Bitmap:
         self._fill(start, length, 0xFF)
         (self._accepted_taken if accepted else self._taken).append((start, length))
 
+    def take_back(self, start: int, length: int) -> None:
+        """Undo :meth:`set` of these bits with ``accepted``: what they were for has failed."""
+        self._accepted_taken.remove((start, length))
+        self._fill(start, length, 0)
+        self.hint = min(self.hint, start)
+
     def clear_later(self, start: int, length: int) -> None:
         """Clear bits when the operation is over."""
         self._given.append((start, length))

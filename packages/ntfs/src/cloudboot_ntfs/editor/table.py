@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.storage import descriptor_of
 from cloudboot_ntfs.builder.placement import Placed, resident
-from cloudboot_ntfs.builder.record import fits, pack, spread
+from cloudboot_ntfs.builder.record import fits, held, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
@@ -21,7 +21,7 @@ from .stage import Layer
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cloudboot_ntfs.builder.record import Packed
     from cloudboot_ntfs.layout.runlist import Run
@@ -59,6 +59,7 @@ class Table:
         self._hint = _FIRST_GIVEN
         self._fresh: set[int] = set()  #: records taken since the last that was written
         self._is_marked = False
+        self._marked: Draft | None = None  #: $Volume, until its record is changed otherwise
         self._was_dirty = volume.is_dirty
         self._is_broken = False
 
@@ -93,6 +94,7 @@ class Table:
     def roll_back(self) -> None:
         """Forget what the operation under way did."""
         self._trees.clear()
+        self._marked = None
         self._volume.mft.forget()
         self._stage.roll_back()
         self.space.bitmap.roll_back()
@@ -150,7 +152,9 @@ class Table:
     def _mark(self, *, dirty: bool) -> None:
         if self._is_marked == dirty:
             return
-        draft = load(self._volume.mft, Number.VOLUME)
+        # Every operation marks the volume twice.
+        draft = self._marked or load(self._volume.mft, Number.VOLUME)
+        self._marked = draft
         information = VolumeInformation.unpack_from(value(draft.all(Type.VOLUME_INFORMATION)[0]))
         information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty or self._was_dirty else 0)
         draft.replace(Type.VOLUME_INFORMATION, "", [resident(Type.VOLUME_INFORMATION, information.pack())])
@@ -231,17 +235,28 @@ class Table:
         old = list(draft.extensions)
         if fits(attributes, size):
             self._write(draft.number, attributes, draft.sequence, links, draft.flags, 0)
-            draft.extensions = []
+            draft.extensions, draft.held = [], {}
         else:
-            # What is on the disk stays as it is until the base record no longer names it.
-            reused = iter([each for each in old if each[0] in self._fresh])
+            # What is on the disk stays as it is until the base record no longer names it. Records that hold what they
+            # are to hold are kept: a change of one stream of many writes one record, and a full volume needs no more.
+            known, draft.held = draft.held, {}
+            kept_records: set[int] = set()
+
+            def new_records(groups: Sequence[Sequence[Packed]]) -> list[tuple[int, int]]:
+                same = [known.pop(held(own), None) for own in groups]
+                kept_records.update(place[0] for place in same if place is not None)
+                free = [each for each in old if each[0] in self._fresh and each[0] not in kept_records]
+                return [place or (free.pop() if free else self.new_record()) for place in same]
+
             found = spread(
-                draft.number, draft.sequence, attributes, record_size=size,
-                new_record=lambda: next(reused, None) or self.new_record(), store=self._store_list,
+                draft.number, draft.sequence, attributes, record_size=size, new_records=new_records,
+                store=self._store_list,
             )  # fmt: skip
             base = reference(draft.number, draft.sequence)
             for number, own in found.records[1:]:
-                self._write(number, own, found.sequences[number], 0, int(RecordFlag.IN_USE), base)
+                if number not in kept_records:
+                    self._write(number, own, found.sequences[number], 0, int(RecordFlag.IN_USE), base)
+                draft.held[held(own)] = number, found.sequences[number]
             self._write(draft.number, found.records[0][1], draft.sequence, links, draft.flags, 0)
             draft.extensions = [(number, found.sequences[number]) for number, _ in found.records[1:]]
         kept = {number for number, _ in draft.extensions}
@@ -273,6 +288,8 @@ class Table:
     ) -> None:
         data = self._packed(number, attributes, sequence, links, flags, base)
         self._volume.mft.forget(number)
+        if number == Number.VOLUME:
+            self._marked = None
         for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
             self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=number == Number.MFT)
 
@@ -322,6 +339,7 @@ class Table:
         more = max(0, -(-bits // cluster) - room)
         self.space.require(clusters + more)
         added = self.space.allocate(clusters, vcn=have, near=(data[-1].lcn or 0) + data[-1].length, accepted=True)
+        taken = list(added)
         empty = b"".join(pack(number, [], record_size=size, flags=0) for number in range(mft.count, count))
         # Before the first new record there may be spare room.
         self.write_runs([*data, *added], mft.count * size, empty)
@@ -330,11 +348,14 @@ class Table:
         if more:
             near = (bitmap[-1].lcn or 0) + bitmap[-1].length
             extent = self.space.allocate(more, vcn=room, near=near, accepted=True)
+            taken += extent
             self.zero(extent)
             bitmap = joined(bitmap + extent)
         self.write_runs(bitmap, len(self._records.bits), bytes(bits - len(self._records.bits)))
         draft.replace(Type.BITMAP, "", Placed(bits, room + more, cluster, bitmap, []).attributes(Type.BITMAP))
         if not fits(sorted(draft.attributes, key=lambda each: each.type), size):
+            for run in taken:
+                self.space.bitmap.take_back(run.lcn or 0, run.length)
             raise NoSpaceError("$MFT is in too many pieces to grow")
         self.store(draft)
         mft.reload()

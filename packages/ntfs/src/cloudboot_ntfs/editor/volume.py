@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.placement import resident
-from cloudboot_ntfs.layout.constants import TAG_WOF, FileAttribute, RecordFlag, Type
+from cloudboot_ntfs.layout.constants import TAG_WOF, FileAttribute, Number, RecordFlag, Type
 from cloudboot_ntfs.layout.index import pack_last, pack_root
 from cloudboot_ntfs.layout.records import ReparseHead
 from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_ntfs.reader.reparse import MAX_SIZE as MAX_REPARSE
-from cloudboot_ntfs.reader.reparse import WOF_STREAM, symlink_data
+from cloudboot_ntfs.reader.reparse import RECALLED, WOF_STREAM, is_elsewhere, symlink_data
 from cloudboot_ntfs.security import from_sddl
 
 from .base import Editor
@@ -181,6 +181,7 @@ class WritableNTFS(Editor):
             draft = load(self.mft, number)
             if draft.flags & RecordFlag.DIRECTORY:
                 raise errors.IsADirectoryError(f"{target}: is a directory")
+            self._require_users(draft.number, draft.flags, target)
             self._require_link_room(draft, target)
             parent, name = self._new_name(path)
             self._add_name(draft, parent, name)
@@ -313,8 +314,10 @@ class WritableNTFS(Editor):
             if there and not stream and self.mft.file(self.find(path)).is_directory:
                 raise errors.IsADirectoryError(f"{path}: is a directory")
             if letters[0] != "r":
-                if not there or (stream and stream not in self.stream_names(self.find(path))):
+                if not there or (stream and not self._has_stream(self.find(path), stream)):
                     self.write_file(path, b"", stream=stream)
+                elif letters[0] == "w" and not stream and self._is_elsewhere(load(self.mft, self.find(path))):
+                    self.write_file(path, b"")
                 elif letters[0] == "w" and self.open_inode(self.find(path), stream=stream).size:
                     self.truncate_inode(self.find(path), 0, stream=stream)
             number = self.find(path)
@@ -374,7 +377,8 @@ class WritableNTFS(Editor):
                 self._touch(draft)
             else:
                 draft = self._file_draft(self.find(path), stream, path)
-                self._drop_wof(draft, stream)
+                stream = self._own_stream(draft, stream)
+                self._drop_reparse(draft, stream)
                 size = self._contents.put(draft, data, stream, sparse=sparse)
                 self._touch(draft, modified=True)
             self._table.store(draft)
@@ -398,7 +402,7 @@ class WritableNTFS(Editor):
             if target == number:
                 return
             giver, taker = self._file_draft(number, "", source), self._file_draft(target, "", path)
-            self._drop_wof(taker, "")
+            self._drop_reparse(taker, "")
             parts = giver.all(Type.DATA, "")
             giver.remove(Type.DATA, "")
             self._drop_name(giver, parent, name)
@@ -413,7 +417,8 @@ class WritableNTFS(Editor):
             number = self.find(path)
             self._file_draft(number, stream, path)
             self.write_inode(number, offset, data, stream=stream)
-            return self._contents.size(load(self.mft, number), stream)
+            draft = load(self.mft, number)
+            return self._contents.size(draft, self._own_stream(draft, stream))
 
     def append(self, path: str, data: Buffer) -> int:
         """Write ``data`` at the end of a file; its size afterwards."""
@@ -440,6 +445,7 @@ class WritableNTFS(Editor):
         with self._operation():
             self.current_stream(number, sequence, stream)
             draft = self._file_draft(number, stream)
+            stream = self._own_stream(draft, stream)
             self._decode_wof(draft, stream)
             start = self._contents.size(draft, stream) if offset is None else offset
             if not view:
@@ -454,6 +460,7 @@ class WritableNTFS(Editor):
         with self._operation():
             self.current_stream(number, sequence, stream)
             draft = self._file_draft(number, stream)
+            stream = self._own_stream(draft, stream)
             self._decode_wof(draft, stream)
             self._contents.resize(draft, size, stream)
             self._touch(draft, modified=True)
@@ -467,6 +474,7 @@ class WritableNTFS(Editor):
         """
         with self._operation():
             draft = load(self.mft, self.find(path))
+            stream = self._own_stream(draft, stream)
             parts = draft.all(Type.DATA, stream)
             if not parts or not stream:
                 raise errors.StreamNotFoundError(f"{path}: no data stream {stream!r}")
@@ -484,16 +492,25 @@ class WritableNTFS(Editor):
         draft = load(self.mft, number)
         if draft.flags & RecordFlag.DIRECTORY and not stream:
             raise errors.IsADirectoryError(f"{path or number}: is a directory")
-        if number < 24:
-            raise errors.ReadOnlyError(f"{path or number}: is a file of the volume itself")
+        if number != Number.ROOT or not stream:  # the root may have streams, as every directory
+            self._require_users(number, draft.flags, path or str(number))
         return draft
+
+    def _has_stream(self, number: int, stream: str) -> bool:
+        names = self.stream_names(number)
+        return self._stream_name(names, stream) in names
 
     def _is_wof(self, draft: Draft) -> bool:
         return self._reparse_tag(draft) == TAG_WOF
 
-    def _drop_wof(self, draft: Draft, stream: str) -> None:
-        """Take away what says that the content of a file is compressed in another stream (WOF): it gets a new one."""
-        if stream or not self._is_wof(draft):
+    def _is_elsewhere(self, draft: Draft) -> bool:
+        """Whether the content of a file is not in its $DATA: in a store of Windows, or not on the volume."""
+        found = self.reparse_point_of(self.mft.file(draft.number)) if draft.all(Type.REPARSE_POINT) else None
+        return found is not None and is_elsewhere(found, draft.information().attributes)
+
+    def _drop_reparse(self, draft: Draft, stream: str) -> None:
+        """Take away what says that the content of a file is compressed (WOF), or somewhere else: it gets a new one."""
+        if stream or not (self._is_wof(draft) or self._is_elsewhere(draft)):
             return
         self._table.reparse_index(remove=self._reparse_key(draft))
         self._table.space.release(runs_of(draft.all(Type.REPARSE_POINT), self.geometry.clusters))
@@ -501,7 +518,7 @@ class WritableNTFS(Editor):
         self._table.space.release(runs_of(draft.all(Type.DATA, WOF_STREAM), self.geometry.clusters))
         draft.remove(Type.DATA, WOF_STREAM)
         information = draft.information()
-        information.attributes &= ~int(FileAttribute.REPARSE_POINT)
+        information.attributes &= ~int(FileAttribute.REPARSE_POINT | RECALLED)
         self._put_information(draft, information)
 
     def _decode_wof(self, draft: Draft, stream: str) -> None:
@@ -514,5 +531,5 @@ class WritableNTFS(Editor):
                 "a compressed file is too large to be changed", expected=f"at most {self.size}", actual=content.size
             )
         data = content.read_at(0, content.size)
-        self._drop_wof(draft, stream)
+        self._drop_reparse(draft, stream)
         self._contents.put(draft, data)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _HEAD: Final = struct.Struct("<IIBBHHH")
 _RESIDENT: Final = struct.Struct("<IHB")
 _NON_RESIDENT: Final = NonResidentHeader.LAYOUT.struct()
+#: As numbers: operators of enum.Flag cost more than the rest of an attribute.
+_PACKED: Final = int(AttributeFlag.COMPRESSED | AttributeFlag.SPARSE)
 _RESIDENT_START: Final = AttributeHeader.SIZE + ResidentHeader.SIZE
 _NON_RESIDENT_START: Final = AttributeHeader.SIZE + NonResidentHeader.SIZE
 
@@ -123,8 +125,7 @@ def _parse_runs(record: bytes | bytearray, found: Attribute, number: int) -> Non
     found.allocated_size, found.data_size, found.initialized_size = values[5:]
     if not _NON_RESIDENT_START <= runs_offset < found.length:
         raise _broken("the run list starts outside of the attribute", "runs_offset", found.offset, number)
-    packed = found.flags & (AttributeFlag.COMPRESSED | AttributeFlag.SPARSE)
-    if packed and not found.lowest_vcn and runs_offset >= _NON_RESIDENT_START + 8:
+    if found.flags & _PACKED and not found.lowest_vcn and runs_offset >= _NON_RESIDENT_START + 8:
         place = found.offset + _NON_RESIDENT_START
         found.stored_size = int.from_bytes(record[place : place + 8], "little")
     found.pairs = bytes(record[found.offset + runs_offset : found.offset + found.length])
@@ -163,7 +164,7 @@ def pack_non_resident(
     compressed or sparse.
     """
     raw = name.encode("utf-16-le", "surrogatepass")
-    extended = bool(flags & (AttributeFlag.COMPRESSED | AttributeFlag.SPARSE)) and lowest_vcn == 0
+    extended = bool(flags & _PACKED) and lowest_vcn == 0
     name_offset = _NON_RESIDENT_START + (8 if extended else 0)
     start = -(-(name_offset + len(raw)) // 8) * 8
     length = -(-(start + len(pairs)) // 8) * 8

@@ -87,8 +87,11 @@ class FileAttribute(enum.IntFlag, boundary=enum.KEEP):
     SPARSE = 0x200
     REPARSE_POINT = 0x400
     COMPRESSED = 0x800
+    OFFLINE = 0x1000
     NOT_INDEXED = 0x2000
     ENCRYPTED = 0x4000
+    RECALL_ON_OPEN = 0x40000
+    RECALL_ON_DATA_ACCESS = 0x400000
     DIRECTORY = 0x10000000
     VIEW_INDEX = 0x20000000
 
@@ -123,6 +126,8 @@ TAG_SYMLINK: Final = 0xA000000C
 TAG_MOUNT_POINT: Final = 0xA0000003
 TAG_LX_SYMLINK: Final = 0xA000001D
 TAG_WOF: Final = 0x80000017
+TAG_SIS: Final = 0x80000007
+TAG_DEDUP: Final = 0x80000013
 
 #: Every file of the volume, and $Extend's, by record: name, and whether it stands in $Extend.
 SYSTEM_NAMES: Final = {

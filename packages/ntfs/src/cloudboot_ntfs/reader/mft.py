@@ -31,8 +31,13 @@ _LIST: Final = AttributeListEntry.LAYOUT.struct()
 #: Bytes of an attribute list that are read at most; Windows has the same limit.
 _MAX_LIST: Final = 256 * 1024
 _SWEEP: Final = 1 << 20
+#: As numbers: operators of enum.Flag are slow, and these are asked of every record.
+_IN_USE: Final = int(RecordFlag.IN_USE)
+_DIRECTORY: Final = int(RecordFlag.DIRECTORY)
 #: Records that are kept parsed at most.
 _KEPT: Final = 512
+#: Records with attribute lists that are kept at most.
+_KEPT_WHOLE: Final = 8
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,12 +57,12 @@ class Record:
     @property
     def in_use(self) -> bool:
         """Whether the record is that of a file."""
-        return bool(self.flags & RecordFlag.IN_USE)
+        return bool(self.flags & _IN_USE)
 
     @property
     def is_directory(self) -> bool:
         """Whether it is that of a directory."""
-        return bool(self.flags & RecordFlag.DIRECTORY)
+        return bool(self.flags & _DIRECTORY)
 
     @property
     def reference(self) -> int:
@@ -104,6 +109,7 @@ class Mft:
         self.storage, self.geometry = storage, geometry
         self._data: Stream | None = None
         self._kept: dict[int, Record] | None = None
+        self._whole: dict[int, Record] = {}  #: records with those of their extension records, while records are kept
         self.count = 0
         self.reload()
 
@@ -113,6 +119,7 @@ class Mft:
 
     def forget(self, number: int | None = None) -> None:
         """Read a record anew, or all of them."""
+        self._whole.clear()
         if self._kept is not None:
             if number is None:
                 self._kept.clear()
@@ -125,7 +132,8 @@ class Mft:
         size = geometry.record_size
         first = parse_record(storage.read_at(geometry.mft_lcn * geometry.cluster_size, size), 0)
         self._data = self._whole_data(first)
-        self.count = self._data.size // size
+        # What follows was never written, and reads as zeros whatever stands there.
+        self.count = min(self._data.size, self._data.initialized) // size
         if self.count <= Number.EXTEND:
             raise RecordError("the MFT has too few records", structure="MFT", expected=12, actual=self.count)
 
@@ -210,7 +218,7 @@ class Mft:
             RecordError: as :meth:`record`, an extension record, or one that was used again for another file.
             AttributeFormatError: the attribute list does not hold together.
         """
-        found = self.record(number)
+        found = self._whole.get(number) or self.record(number)
         if found.base:
             raise RecordError(
                 "an extension record, not that of a file", structure="RecordHeader", field="base_record",
@@ -221,8 +229,17 @@ class Mft:
                 "the record belongs to another file now", structure="RecordHeader", field="sequence",
                 expected=sequence, actual=found.sequence, where={"record": number},
             )  # fmt: skip
+        if number in self._whole:
+            return found
         lists = [each for each in found.attributes if each.type == Type.ATTRIBUTE_LIST]
-        return self._with_extensions(found, lists[0]) if lists else found
+        if not lists:
+            return found
+        whole = self._with_extensions(found, lists[0])
+        if self._kept is not None:
+            if len(self._whole) >= _KEPT_WHOLE:
+                self._whole.clear()
+            self._whole[number] = whole
+        return whole
 
     def _with_extensions(self, base: Record, listed: Attribute) -> Record:
         records = {base.number: base}

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from cloudboot_ntfs.errors import CompressionError, ReparseError, UnsupportedError
 from cloudboot_ntfs.layout import lzx, xpress
-from cloudboot_ntfs.layout.constants import TAG_LX_SYMLINK, TAG_MOUNT_POINT, TAG_SYMLINK
+from cloudboot_ntfs.layout.constants import (
+    TAG_DEDUP,
+    TAG_LX_SYMLINK,
+    TAG_MOUNT_POINT,
+    TAG_SIS,
+    TAG_SYMLINK,
+    FileAttribute,
+)
 from cloudboot_ntfs.layout.records import ReparseHead
 
 from .entry import Reparse
@@ -23,6 +30,10 @@ MAX_SIZE = 16384
 #: Chunk sizes of the WOF algorithms: XPRESS4K, LZX, XPRESS8K, XPRESS16K.
 _WOF_CHUNKS = {0: 4096, 1: 32768, 2: 8192, 3: 16384}
 WOF_STREAM = "WofCompressedData"
+#: Tags of files whose content Windows keeps in a store of its own; $DATA has holes in its place.
+_STORED_ELSEWHERE = frozenset({TAG_DEDUP, TAG_SIS})
+#: Attributes of a file whose content a service brings when it is read: OneDrive and other cloud files, tapes, ProjFS.
+RECALLED = FileAttribute.OFFLINE | FileAttribute.RECALL_ON_OPEN | FileAttribute.RECALL_ON_DATA_ACCESS
 _ABSOLUTE = re.compile(r"\\(?:\?\?|\\\?|\\\.)\\(?:[A-Za-z]:|Volume\{[0-9A-Fa-f-]+\})(\\.*)?", re.DOTALL)
 
 
@@ -63,6 +74,15 @@ def parse(data: bytes, *, record: int) -> Reparse:
         )
     flags = struct.unpack_from("<I", body, 8)[0] if head.tag == TAG_SYMLINK else 0
     return Reparse(head.tag, body, raw.decode("utf-16-le", "surrogatepass"), is_relative=bool(flags & 1))
+
+
+def is_elsewhere(found: Reparse, attributes: int) -> bool:
+    """Whether the content of a file with this reparse point and these file attributes is not in its $DATA.
+
+    Its $DATA reads as zeros where the content is missing: of deduplicated files, and of cloud files that were not
+    fetched.
+    """
+    return found.tag in _STORED_ELSEWHERE or (found.target is None and bool(attributes & RECALLED))
 
 
 def posix_target(found: Reparse) -> str:

@@ -65,6 +65,11 @@ class Stream:
         return self._runs
 
     @property
+    def initialized(self) -> int:
+        """Bytes that were written; what follows reads as zeros."""
+        return self._initialized
+
+    @property
     def is_resident(self) -> bool:
         """Whether the bytes stand in the record."""
         return self._value is not None

@@ -39,7 +39,7 @@ from .secure import Secure, standard_information
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
     from typing_extensions import Buffer
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 _MAX_LINKS = 40
 _MAX_PATH = 65536
+_HIBERNATION_HEAD = 4096
 _CACHED_DIRECTORIES = 64
 _LINK_TAGS = (TAG_SYMLINK, TAG_MOUNT_POINT, TAG_LX_SYMLINK)
 
@@ -174,6 +175,19 @@ class NTFS:
     def log_state(self) -> LogState:
         """Whether $LogFile is empty, clean, or to be replayed; no log is replayed here."""
         return read_log(self.mft).state
+
+    @property
+    def is_hibernated(self) -> bool:
+        """Whether a Windows that is hibernated (or shut down with fast startup) will resume from this volume.
+
+        It then writes what it holds in memory, whatever was changed meanwhile. As ntfs-3g has it: ``/hiberfil.sys``
+        begins with ``hibr``, or is shorter than a page, which it is on volumes that Windows does not start from.
+        """
+        child = NTFS.lookup(self, Number.ROOT, "hiberfil.sys")  # asked before an editor can look names up
+        if child is None or child.kind != S_IFREG:
+            return False
+        head = self.mft.stream(self.mft.file(child.number), Type.DATA).read_at(0, _HIBERNATION_HEAD)
+        return len(head) < _HIBERNATION_HEAD or head[:4].lower() == b"hibr"
 
     def upcase_mapping(self) -> dict[int, int]:
         """The upper cases of the volume's own $UpCase.
@@ -450,11 +464,22 @@ class NTFS:
         """
         return self.open_inode(self.find(path), stream=stream, path=path)
 
+    def _stream_name(self, names: Iterable[str], stream: str) -> str:
+        """The name of a data stream as the file has it: as that of a file, it may be asked for in any case."""
+        if not stream:
+            return stream
+        own = list(names)
+        if stream in own:
+            return stream
+        folded = self.fold(stream)
+        return next((name for name in own if name and self.fold(name) == folded), stream)
+
     def open_inode(self, number: int, *, stream: str = "", path: str = "") -> NTFSFile:
         """The file with this record number as a seekable raw stream; errors as :meth:`open_file`."""
         record = self.mft.file(number)
         if record.is_directory and not stream:
             raise errors.IsADirectoryError(f"{path or number}: is a directory")
+        stream = self._stream_name((each.name for each in record.attributes if each.type == Type.DATA), stream)
         if not any(each.type == Type.DATA and each.name == stream for each in record.attributes):
             raise errors.StreamNotFoundError(f"{path or number}: no data stream {stream!r}")
         return NTFSFile(self.stream_of(record, stream), number)
@@ -464,12 +489,22 @@ class NTFS:
 
         Raises:
             StreamNotFoundError: it has no such stream.
+            UnsupportedError: its content is somewhere else.
         """
+        stream = self._stream_name((each.name for each in record.attributes if each.type == Type.DATA), stream)
         if not any(each.type == Type.DATA and each.name == stream for each in record.attributes):
             raise errors.StreamNotFoundError(f"{record.number}: no data stream {stream!r}")
         content = self.mft.stream(record, Type.DATA, stream)
         found = None if stream else self.reparse_point_of(record)
-        if found is None or found.tag != TAG_WOF:
+        if found is None:
+            return content
+        if found.tag != TAG_WOF:
+            attributes = standard_information(self.mft, record).attributes
+            if content.size and reparse.is_elsewhere(found, attributes):
+                raise errors.UnsupportedError(
+                    "the content of the file is not on the volume, or in a store of Windows (deduplicated, cloud file)",
+                    structure="ReparseHead", field="tag", actual=f"{found.tag:#x}", where={"record": record.number},
+                )  # fmt: skip
             return content
         stored = self.mft.stream(record, Type.DATA, reparse.WOF_STREAM)
         return reparse.WofStream(stored, content.size, found, record=record.number)
@@ -492,6 +527,7 @@ class NTFS:
     def extents(self, path: str, *, follow_symlinks: bool = True, stream: str = "") -> list[Extent]:
         """Where the bytes of a file stand in the volume, without its holes; empty for what stands in its record."""
         record = self.mft.file(self.find(path, follow_symlinks=follow_symlinks))
+        stream = self._stream_name((each.name for each in record.attributes if each.type == Type.DATA), stream)
         content = self.mft.stream(record, Type.DATA, stream)
         return _extents(content, content.size)
 
@@ -526,8 +562,15 @@ class NTFS:
             return
         record = self.mft.file(extend.number)
         stream = self.mft.stream(record, Type.DATA, "$J")
-        for start, _, length in list(stream.places()):
-            yield from _usn_records(stream, start, min(start + length, stream.size))
+        stored: list[tuple[int, int]] = []
+        for start, _, length in stream.places():
+            if stored and stored[-1][1] == start:
+                # Where a cluster is smaller than a page, a record may stand in two runs.
+                stored[-1] = stored[-1][0], start + length
+            else:
+                stored.append((start, start + length))
+        for start, end in stored:
+            yield from _usn_records(stream, start, min(end, stream.size))
 
 
 def _usn_records(stream: Stream, start: int, end: int) -> Iterator[UsnRecord]:

@@ -159,6 +159,8 @@ class _Builder:
 
     def _write_key(self, key: Key, own: int, parent: int, descriptor: bytes, below: Sequence[tuple[int, str]]) -> None:
         name, is_latin = _packed_name(key.name)
+        if key.values and key.flags & KeyFlag.PREDEFINED_HANDLE:
+            raise HiveLimitError("a key that is a predefined handle has no values", structure="KeyNode", field=key.name)
         security = self._share(descriptor)
         flags = key.flags & ~KeyFlag.COMPRESSED_NAME | (KeyFlag.COMPRESSED_NAME if is_latin else 0)
         if parent == NO_CELL:
@@ -173,11 +175,11 @@ class _Builder:
             subkey_count=len(below),
             subkey_list=self._subkey_list(below),
             volatile_subkey_list=NO_CELL,
-            value_count=len(key.values),
+            value_count=key.handle if key.flags & KeyFlag.PREDEFINED_HANDLE else len(key.values),
             value_list=self._values(key),
             security=security.cell,
             class_name=self._arena.store(key.class_name) if key.class_name else NO_CELL,
-            largest_subkey_name=max((2 * len(units(name)) for _, name in below), default=0),
+            largest_subkey_name=max((2 * len(units(name)) for _, name in below), default=0) | key.control << 16,
             largest_subkey_class=max((len(each.class_name) for each in key.keys), default=0),
             largest_value_name=max((2 * len(units(value.name)) for value in key.values), default=0),
             largest_value_data=max((len(value.data) for value in key.values), default=0),

@@ -11,7 +11,7 @@ from cloudboot_ntfs.upcase import upcase
 
 from .cells import Cells
 from .constants import MAX_DEPTH, NO_CELL, RESIDENT, SEGMENT_SIZE, KeyFlag
-from .lists import read_list
+from .lists import candidates, read_list
 from .logs import replay
 from .model import Key, Value, split
 from .records import BigData, KeyNode, KeySecurity, KeyValue
@@ -303,6 +303,11 @@ class HiveKey:
             KeyNotFoundError: there is none.
         """
         wanted = upcase(name)
+        for cell in candidates(self.cells, self.node.subkey_list, name) if self.node.subkey_count else ():
+            found = HiveKey(self.cells, cell, depth=self._depth + 1)
+            if upcase(found.name) == wanted and found.node.parent == self.cell:
+                return found
+        # A hash may be wrong: Windows finds no such key, and a reader does.
         for key in self.keys():
             if upcase(key.name) == wanted:
                 return key
@@ -315,7 +320,7 @@ class HiveKey:
             HiveError: they do not hold together.
         """
         count = self.node.value_count
-        if not count:
+        if not count or self.node.flags & KeyFlag.PREDEFINED_HANDLE:
             return []
         listed = self.cells.content(self.node.value_list, 4 * count, "value list")
         return [self._value(int.from_bytes(listed[at : at + 4], "little")) for at in range(0, 4 * count, 4)]
@@ -344,6 +349,8 @@ class HiveKey:
             security=self.security,
             flags=int(flags),
             access=self.node.access,
+            control=self.node.largest_subkey_name >> 16,
+            handle=self.node.value_count if flags & KeyFlag.PREDEFINED_HANDLE else 0,
         )
 
     def _value(self, cell: int) -> Value:

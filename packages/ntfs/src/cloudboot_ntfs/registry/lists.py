@@ -35,7 +35,7 @@ def name_hint(name: str) -> bytes:
         return bytes(4)
 
 
-def read_list(cells: Cells, offset: int, expected: int) -> list[int]:
+def read_list(cells: Cells, offset: int, expected: int) -> Sequence[int]:
     """The cells of the keys that a list of subkeys names, in its order.
 
     Raises:
@@ -66,22 +66,45 @@ def read_list(cells: Cells, offset: int, expected: int) -> list[int]:
     return elements
 
 
-def _leaf(cells: Cells, offset: int) -> tuple[bytes, list[int]]:
+def candidates(cells: Cells, offset: int, name: str) -> list[int]:
+    """The cells of the keys in a list of subkeys that may have ``name``, by their hashes; none where there is no hash.
+
+    Raises:
+        HiveError: a list of another kind, or one that passes the end of its cell.
+    """
+    kind, elements = _elements(cells, offset)
+    leaves = [_elements(cells, leaf) for leaf in elements] if kind == b"ri" else [(kind, elements)]
+    wanted = name_hash(name)
+    return [
+        cell
+        for kind, numbers in leaves
+        if kind == b"lh"
+        for cell, found in zip(numbers[::2], numbers[1::2], strict=True)
+        if found == wanted
+    ]
+
+
+def _leaf(cells: Cells, offset: int) -> tuple[bytes, Sequence[int]]:
+    kind, elements = _elements(cells, offset)
+    return kind, elements[::2] if kind in (b"lf", b"lh") else elements
+
+
+def _elements(cells: Cells, offset: int) -> tuple[bytes, Sequence[int]]:
+    """The kind of a list, and its numbers: cells, with the hash or hint behind each in a leaf that has them."""
     head = ListHead.unpack_from(cells.content(offset, ListHead.SIZE, "ListHead"))
-    if head.signature in (b"lf", b"lh"):
-        data = cells.content(offset, ListHead.SIZE + 8 * head.count, "ListHead")
-        return head.signature, list(struct.unpack_from(f"<{2 * head.count}I", data, ListHead.SIZE)[::2])
-    if head.signature in (b"li", b"ri"):
-        data = cells.content(offset, ListHead.SIZE + 4 * head.count, "ListHead")
-        return head.signature, list(struct.unpack_from(f"<{head.count}I", data, ListHead.SIZE))
-    raise HiveError(
-        "not a list of subkeys",
-        structure="ListHead",
-        field="signature",
-        expected="lf, lh, li or ri",
-        actual=head.signature,
-        where={"cell": offset},
-    )
+    numbers = {b"lf": 2, b"lh": 2, b"li": 1, b"ri": 1}.get(head.signature)
+    if numbers is None:
+        raise HiveError(
+            "not a list of subkeys",
+            structure="ListHead",
+            field="signature",
+            expected="lf, lh, li or ri",
+            actual=head.signature,
+            where={"cell": offset},
+        )
+    count = numbers * head.count
+    data = cells.content(offset, ListHead.SIZE + 4 * count, "ListHead")
+    return head.signature, struct.unpack_from(f"<{count}I", data, ListHead.SIZE)
 
 
 def pack_leaf(elements: Sequence[tuple[int, str]], *, hashed: bool) -> bytes:

@@ -20,13 +20,15 @@ from .constants import (
     FILE_TYPE_PRIMARY,
     LOG_SECTOR,
 )
-from .records import BaseBlock, DirtyPage, LogEntry
+from .records import BaseBlock, DirtyPage, HiveBin, LogEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SEED = 0x82EF4D887A4E55C5
 _MASK = 0xFFFFFFFF
+#: The flags of the base block that an entry has a copy of (note 11 of the section Log entries).
+_LOGGED_FLAGS = 1
 
 
 def marvin32(data: bytes, seed: int = _SEED) -> int:
@@ -55,65 +57,121 @@ class _Entry(NamedTuple):
     pages: list[tuple[int, bytes]]
 
 
+class _Log(NamedTuple):
+    head: BaseBlock
+    data: bytes
+
+
 def replay(hive: bytes, logs: Sequence[bytes]) -> bytes:
     """The hive with what its logs hold applied, clean.
 
-    A hive that is clean already is given back as it is. Logs may be given in any order; entries older than the hive
-    are passed over, and a log ends at its first entry whose hash is wrong, which is what an interrupted write leaves.
+    A hive that is clean already is given back as it is. Logs may be given in any order. One whose base block cannot be
+    read is passed over: Windows leaves empty ones beside a hive, and an interrupted write damages the one it was in.
+    A log ends at its first entry whose hash is wrong.
 
     Raises:
-        HiveError: not a hive, or a log that is not one.
+        HiveError: not a hive, or a log that is the primary file of one.
         HiveDirtyError: no log continues the hive.
     """
     base = BaseBlock.unpack_from(hive) if len(hive) >= BaseBlock.SIZE else None
     is_whole = base is not None and base.signature == b"regf" and base.checksum == checksum(hive)
     if base is not None and is_whole and base.primary_sequence == base.secondary_sequence:
         return hive
-    heads = [(read_base_block(log, what="log BaseBlock"), log) for log in logs]
-    if not is_whole or base is None:
-        base = _newest_head(hive, [head for head, _ in heads])
-    old = [(head, log) for head, log in heads if head.file_type in FILE_TYPE_OLD_LOG]
-    if old:
-        return _apply_old(hive, base, old)
-    found: list[_Entry] = []
-    for head, log in heads:
-        if head.file_type != FILE_TYPE_NEW_LOG:
+    found, problems = _readable(logs)
+    if base is None or not is_whole:
+        if not found or hive[BASE_BLOCK_SIZE : BASE_BLOCK_SIZE + 4] != b"hbin":
+            read_base_block(hive)  # raises what is wrong with it
+        return _without_base_block(hive, found, problems)
+    new = [log for log in found if log.head.file_type == FILE_TYPE_NEW_LOG]
+    entries = _continuing(base, new)
+    if entries:
+        return _apply_new(hive, base, entries)
+    old = _applicable(base.last_written, base, [log for log in found if log.head.file_type in FILE_TYPE_OLD_LOG])
+    if old is None:
+        raise _no_log(base, problems)
+    return _apply_old(hive, old)
+
+
+def _readable(logs: Sequence[bytes]) -> tuple[list[_Log], list[str]]:
+    """The logs with a base block that can be read, and what is wrong with the others."""
+    found, problems = [], []
+    for log in logs:
+        try:
+            head = read_base_block(log, what="log BaseBlock")
+        except HiveError as error:
+            problems.append(error.message)
+            continue
+        if head.file_type == FILE_TYPE_PRIMARY:
             raise HiveError(
                 "not a transaction log",
                 structure="log BaseBlock",
                 field="file_type",
                 offset=28,
-                expected=6,
+                expected=f"{FILE_TYPE_NEW_LOG}, or {FILE_TYPE_OLD_LOG[0]} or {FILE_TYPE_OLD_LOG[1]} before Windows 8.1",
                 actual=head.file_type,
+                hint="this is a hive; give its files .LOG1 and .LOG2",
             )
-        found += _entries(log)
-    return _apply_new(hive, base, found)
+        found.append(_Log(head, log))
+    return found, problems
 
 
-def _newest_head(hive: bytes, heads: Sequence[BaseBlock]) -> BaseBlock:
-    """The base block of a log in place of a hive's own that is damaged."""
-    if not heads or hive[BASE_BLOCK_SIZE : BASE_BLOCK_SIZE + 4] != b"hbin":
-        read_base_block(hive)  # raises what is wrong with it
-    return max(heads, key=lambda head: head.primary_sequence)
+def _without_base_block(hive: bytes, logs: Sequence[_Log], problems: list[str]) -> bytes:
+    """The hive with the base block of a log in place of its own; Windows takes only the log with the latest entries."""
+    new = [log for log in logs if log.head.file_type == FILE_TYPE_NEW_LOG]
+    if new:
+        latest = new[0]
+        for log in new[1:]:
+            if _reaches(log.head.primary_sequence, latest.head.primary_sequence):
+                latest = log
+        entries = list(_entries(latest))
+        if entries:
+            return _apply_new(hive, latest.head, entries)
+    written = HiveBin.unpack_from(hive, BASE_BLOCK_SIZE).timestamp
+    old = _applicable(written, None, [log for log in logs if log.head.file_type in FILE_TYPE_OLD_LOG])
+    if old is None:
+        raise _no_log(None, problems)
+    return _apply_old(hive, old)
 
 
-def _entries(log: bytes) -> Iterator[_Entry]:
+def _reaches(first: int, second: int) -> bool:
+    """Whether sequence number ``first`` is ``second`` or later; they go round after 32 bits."""
+    return (first - second) & _MASK < 1 << 31
+
+
+def _continuing(base: BaseBlock, logs: Sequence[_Log]) -> list[_Entry]:
+    """The entries of the logs that follow the hive without a gap: first the log with the earlier ones, then the other.
+
+    A log is not older than the hive, and its first entry has the number of its base block (notes 5 to 8).
+    """
+    entries: list[_Entry] = []
+    pending = [log for log in logs if _reaches(log.head.primary_sequence, base.secondary_sequence)]
+    while pending:
+        first = pending[0]
+        for log in pending[1:]:
+            if not _reaches(log.head.primary_sequence, first.head.primary_sequence):
+                first = log
+        pending.remove(first)
+        if not entries or first.head.primary_sequence == (entries[-1].sequence + 1) & _MASK:
+            entries += _entries(first)
+    return entries
+
+
+def _entries(log: _Log) -> Iterator[_Entry]:
     """The entries of a new log, up to the first that is not whole."""
-    position, previous = LOG_SECTOR, None
-    while position + LogEntry.SIZE <= len(log):
-        head = LogEntry.unpack_from(log, position)
+    position, expected = LOG_SECTOR, log.head.primary_sequence
+    while position + LogEntry.SIZE <= len(log.data):
+        head = LogEntry.unpack_from(log.data, position)
         end = position + head.size
-        if head.signature != b"HvLE" or head.size < LogEntry.SIZE or head.size % LOG_SECTOR or end > len(log):
+        if head.signature != b"HvLE" or head.size < LogEntry.SIZE or head.size % LOG_SECTOR or end > len(log.data):
             return
-        is_next = previous is None or head.sequence == (previous + 1) & _MASK
-        whole = log[position:end]
-        if not is_next or marvin32(whole[:32]) != head.hash_2 or marvin32(whole[40:]) != head.hash_1:
+        whole = log.data[position:end]
+        if head.sequence != expected or marvin32(whole[:32]) != head.hash_2 or marvin32(whole[40:]) != head.hash_1:
             return
         pages = _pages(whole, head)
         if pages is None:
             return
         yield _Entry(head.sequence, head.hive_bins_size, head.flags, pages)
-        position, previous = end, head.sequence
+        position, expected = end, (expected + 1) & _MASK
 
 
 def _pages(entry: bytes, head: LogEntry) -> list[tuple[int, bytes]] | None:
@@ -130,29 +188,31 @@ def _pages(entry: bytes, head: LogEntry) -> list[tuple[int, bytes]] | None:
 
 
 def _apply_new(hive: bytes, base: BaseBlock, entries: list[_Entry]) -> bytes:
-    wanted = sorted(
-        (entry for entry in entries if entry.sequence >= base.secondary_sequence), key=lambda entry: entry.sequence
-    )
-    if not wanted:
-        raise _no_log(base)
     changed = bytearray(hive)
-    last = wanted[0]
-    for number, entry in enumerate(wanted):
-        if number and entry.sequence != (last.sequence + 1) & _MASK:
-            break
+    for entry in entries:
         _resize(changed, entry.hive_bins_size)
         for offset, page in entry.pages:
             changed[BASE_BLOCK_SIZE + offset : BASE_BLOCK_SIZE + offset + len(page)] = page
-        last = entry
-    base.flags = last.flags
+    last = entries[-1]
+    base.flags = base.flags & ~_LOGGED_FLAGS | last.flags & _LOGGED_FLAGS
     return _finish(changed, base, last.hive_bins_size, last.sequence)
 
 
-def _apply_old(hive: bytes, base: BaseBlock, logs: Sequence[tuple[BaseBlock, bytes]]) -> bytes:
-    """Apply the newest log of the old format: a bit for every 512 bytes of the hive bins, then the pages."""
-    head, log = max(logs, key=lambda found: found[0].primary_sequence)
-    if head.primary_sequence != head.secondary_sequence or head.primary_sequence < base.secondary_sequence:
-        raise _no_log(base)
+def _applicable(written: int, base: BaseBlock | None, logs: Sequence[_Log]) -> _Log | None:
+    """The old log that was written whole and is not older than the hive: the latest, and the first of equal ones."""
+    usable = [
+        log
+        for log in logs
+        if log.head.primary_sequence == log.head.secondary_sequence
+        and log.head.last_written >= written
+        and (base is None or _reaches(log.head.primary_sequence, base.secondary_sequence))
+    ]
+    return max(usable, key=lambda log: log.head.last_written, default=None)
+
+
+def _apply_old(hive: bytes, found: _Log) -> bytes:
+    """Apply a log of the old format: a bit for every 512 bytes of the hive bins, then the pages."""
+    head, log = found
     bits = head.hive_bins_size // LOG_SECTOR
     vector = log[LOG_SECTOR + 4 : LOG_SECTOR + 4 + bits // 8]
     if log[LOG_SECTOR : LOG_SECTOR + 4] != b"DIRT" or len(vector) != bits // 8:
@@ -173,14 +233,16 @@ def _apply_old(hive: bytes, base: BaseBlock, logs: Sequence[tuple[BaseBlock, byt
     return _finish(changed, head, head.hive_bins_size, head.primary_sequence)
 
 
-def _no_log(base: BaseBlock) -> HiveDirtyError:
+def _no_log(base: BaseBlock | None, problems: Sequence[str]) -> HiveDirtyError:
     return HiveDirtyError(
         "the hive is dirty, and no log continues it",
         structure="BaseBlock",
-        field="secondary_sequence",
-        offset=8,
-        expected=f"a log entry of sequence {base.secondary_sequence} or later",
-    )
+        field="secondary_sequence" if base is not None else "checksum",
+        offset=8 if base is not None else 508,
+        expected=f"a log that begins with sequence {base.secondary_sequence} or later"
+        if base is not None else "a log with a base block and entries",
+        hint="logs that cannot be read: " + "; ".join(problems) if problems else "give the files .LOG1 and .LOG2",
+    )  # fmt: skip
 
 
 def _resize(changed: bytearray, hive_bins_size: int) -> None:

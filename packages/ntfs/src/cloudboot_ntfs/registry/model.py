@@ -81,7 +81,8 @@ class Key:
 
     ``modified`` is a FILETIME, ``security`` a self-relative security descriptor (``None``: that of the parent, and
     for the root one that lets the system and administrators do everything). ``flags`` keeps bits beyond those that
-    follow from the key's place and name.
+    follow from the key's place and name. ``control`` has the flags of virtualization and of Wow64 (the high half of the
+    field of the longest name), and ``handle`` is what a key with the flag PREDEFINED_HANDLE has in place of values.
     """
 
     name: str = ""
@@ -92,6 +93,8 @@ class Key:
     security: bytes | None = None
     flags: int = 0
     access: int = 0
+    control: int = 0
+    handle: int = 0
 
     def key(self, path: str) -> Key:
         """The key at ``path``; names are separated by backslashes and their case does not count.

@@ -22,10 +22,13 @@ HEADER = "Windows Registry Editor Version 5.00"
 _OLD_HEADER = "REGEDIT4"
 _LINE_WIDTH = 80
 _NAME = re.compile(r'(@|"(?:[^"\\]|\\.)*")\s*=\s*', re.DOTALL)
+#: Data that is no hexadecimal list, and the comment that may follow it.
+_DATA = re.compile(r'("(?:[^"\\]|\\.)*"|dword:[0-9a-fA-F]{1,8}|-)\s*(?:;.*)?', re.DOTALL)
 _HEX = re.compile(r"hex(?:\(([0-9a-fA-F]{1,8})\))?:([0-9a-fA-F,\s]*)")
 #: What regedit ends lines with; texts may hold any other separator of Unicode.
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+#: A quoted text from behind its opening mark on.
+_TO_MARK = re.compile(r'(?:[^"\\]|\\.)*"', re.DOTALL)
 _TEXT_TYPES = (ValueType.REG_SZ, ValueType.REG_EXPAND_SZ, ValueType.REG_MULTI_SZ)
 
 
@@ -109,93 +112,175 @@ def import_text(root: Key, text: str, prefix: str) -> int:
     if header not in (HEADER, _OLD_HEADER):
         raise RegTextError("not a .reg file", where={"line": number}, expected=HEADER, actual=header)
     is_old, count = header == _OLD_HEADER, 0
-    key: Key | None = None
-    for number, line in lines:
-        if line.startswith("["):
-            key = _section(root, line, split(prefix), number)
-        elif key is None:
-            raise RegTextError("a value without a key", where={"line": number}, actual=line)
-        else:
-            _apply(key, line, number, is_old=is_old)
-        count += 1
+    tree = _Tree(root)
+    try:
+        for number, line in lines:
+            if line.startswith("["):
+                _section(tree, line, split(prefix), number)
+            elif tree.values is None:
+                raise RegTextError("a value without a key", where={"line": number}, actual=line)
+            else:
+                _apply(tree.values, line, number, is_old=is_old)
+            count += 1
+    finally:
+        tree.leave()
     return count
+
+
+class _Tree:
+    """Keys from a root on, found by their names without a search; the values of one of them at a time.
+
+    A key may have many thousands of keys or values, which a search for each would make quadratic.
+    """
+
+    def __init__(self, root: Key) -> None:
+        self._root = root
+        self._key: Key | None = None
+        self._below: dict[int, dict[str, Key]] = {}
+        self._removed: list[Key] = []  # alive, so that no other key gets the identity of one of them
+        #: The values of the key that was entered, by name in upper case and in their order.
+        self.values: dict[str, Value] | None = None
+
+    def enter(self, names: list[str]) -> None:
+        """Go to the key at a path, which is made if there is none."""
+        self.leave()
+        node = self._root
+        for name in names:
+            below = self._keys_of(node)
+            made = below.get(upcase(name))
+            if made is None:
+                made = below[upcase(name)] = Key(name, modified=node.modified)
+                node.keys.append(made)
+            node = made
+        self._key, self.values = node, {upcase(value.name): value for value in node.values}
+
+    def leave(self) -> None:
+        """Give the key that was entered its values."""
+        if self._key is not None and self.values is not None:
+            self._key.values[:] = self.values.values()
+        self._key = self.values = None
+
+    def remove(self, names: list[str]) -> None:
+        """Take the key at a path away, if it is there."""
+        self.leave()
+        node = self._root
+        for name in names[:-1]:
+            above = self._keys_of(node).get(upcase(name))
+            if above is None:
+                return
+            node = above
+        found = self._keys_of(node).pop(upcase(names[-1]), None)
+        if found is not None:
+            node.keys[:] = [key for key in node.keys if key is not found]
+            self._removed.append(found)
+
+    def _keys_of(self, node: Key) -> dict[str, Key]:
+        found = self._below.get(id(node))
+        if found is None:
+            found = self._below[id(node)] = {upcase(key.name): key for key in node.keys}
+        return found
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """``(number, line)`` without comments and empty lines; lines that go on, and texts over several, are one."""
-    pending, start, in_text = "", 0, False
+    parts: list[str] = []
+    start, is_open, is_hex = 0, False, False
     for number, raw in enumerate(_LINE_END.split(text), 1):
-        if in_text:
-            pending += "\r\n" + raw
-        elif pending:
-            pending += raw.strip()
+        if is_open:
+            parts.append("\r\n" + raw)
         else:
-            start, pending = number, raw.strip()
-            if pending.startswith(";"):
-                pending = ""
-            if not pending:
+            line = raw.strip() if is_hex else raw.lstrip()
+            if not line or line.startswith(";") or (line.startswith("#") and not is_hex):
                 continue
-        is_value = pending.startswith(('"', "@"))
-        in_text = is_value and _is_open(pending)
-        if in_text:
-            continue
-        pending = pending.rstrip()
-        if pending.endswith("\\") and is_value:
-            pending = pending[:-1]
-            continue
-        yield start, pending
-        pending = ""
-    if pending:
-        raise RegTextError("the last line goes on", where={"line": start}, actual=pending[:200])
+            start = start if is_hex else number
+            parts.append(line)
+        if not is_hex:
+            if parts[0].startswith(('"', "@")):
+                is_open = _is_open(parts[-1], is_open=is_open)
+            if is_open:
+                continue
+            parts = _data_apart("".join(parts))
+            is_hex = len(parts) > 1
+        if is_hex:
+            line = parts[-1].partition(";")[0].rstrip()
+            parts[-1] = line.removesuffix("\\").rstrip()
+            if line.endswith("\\"):
+                if parts[-1].endswith((",", ":")):
+                    continue
+                parts[-1] = line  # a list goes on behind a comma only
+        yield start, "".join(parts).rstrip()
+        parts, is_hex = [], False
+    if parts:
+        raise RegTextError("the last line goes on", where={"line": start}, actual="".join(parts)[:200])
 
 
-def _is_open(line: str) -> bool:
-    """Whether a quoted text begins in the line and does not end in it."""
-    return '"' in _QUOTED.sub("", line)
+def _data_apart(line: str) -> list[str]:
+    """The line; that of a hexadecimal list as what is before the list, and the list."""
+    found = _NAME.match(line)
+    if found is None or not line.startswith("hex", found.end()):
+        return [line]
+    return [line[: found.end()], line[found.end() :]]
 
 
-def _section(root: Key, line: str, prefix: list[str], number: int) -> Key | None:
-    if not line.endswith("]"):
+def _is_open(piece: str, *, is_open: bool) -> bool:
+    """Whether a quoted text goes on at the end of a line, which began within one or not."""
+    position = -1 if is_open else piece.find('"')
+    while is_open or position >= 0:
+        found = _TO_MARK.match(piece, position + 1)
+        if found is None:
+            return True
+        is_open, position = False, piece.find('"', found.end())
+        if ";" in piece[found.end() : position]:
+            return False
+    return False
+
+
+def _section(tree: _Tree, line: str, prefix: list[str], number: int) -> None:
+    path, closing, _ = line.rpartition("]")
+    if not closing:
         raise RegTextError("a key without its closing bracket", where={"line": number}, actual=line)
     is_removed = line.startswith("[-")
-    names = split(line[2:-1] if is_removed else line[1:-1])
+    names = split(path[2:] if is_removed else path[1:])
     if list(map(upcase, names[: len(prefix)])) != list(map(upcase, prefix)):
         raise RegTextError("a key outside of the hive", where={"line": number}, expected="\\".join(prefix), actual=line)
-    path = "\\".join(names[len(prefix) :])
+    names = names[len(prefix) :]
     if not is_removed:
-        return root.make(path)
-    if root.find(path) is not None:
-        if not path:
-            raise RegTextError("the root of the hive cannot be removed", where={"line": number}, actual=line)
-        root.remove(path)
-    return None
+        tree.enter(names)
+    elif names:
+        tree.remove(names)
+    else:
+        raise RegTextError("the root of the hive cannot be removed", where={"line": number}, actual=line)
 
 
-def _apply(key: Key, line: str, number: int, *, is_old: bool) -> None:
+def _apply(values: dict[str, Value], line: str, number: int, *, is_old: bool) -> None:
     found = _NAME.match(line)
     if found is None:
         raise RegTextError("not a value", where={"line": number}, actual=line)
     name = "" if found[1] == "@" else _unescaped(found[1][1:-1])
-    text = line[found.end() :].strip()
-    if text == "-":
-        key.discard(name)
+    text = line[found.end() :]
+    data = _DATA.fullmatch(text)
+    if data is not None and data[1] == "-":
+        values.pop(upcase(name), None)
         return
-    value = _value(name, text, is_old=is_old)
+    value = _hex_value(name, text, is_old=is_old) if data is None else _plain_value(name, data[1])
     if value is None:
         raise RegTextError("not the data of a value", where={"line": number}, actual=text)
-    key.set(value)
+    values[upcase(name)] = value
 
 
-def _value(name: str, text: str, *, is_old: bool) -> Value | None:
-    if re.fullmatch(r'"(?:[^"\\]|\\.)*"', text):
-        return Value.text(name, _unescaped(text[1:-1]))
-    if re.fullmatch(r"dword:[0-9a-fA-F]{1,8}", text):
-        return Value.number(name, int(text[6:], 16))
+def _plain_value(name: str, text: str) -> Value:
+    return Value.text(name, _unescaped(text[1:-1])) if text[0] == '"' else Value.number(name, int(text[6:], 16))
+
+
+def _hex_value(name: str, text: str, *, is_old: bool) -> Value | None:
+    """The value of a list of bytes, which may end with a comma; ``None`` for what is no such list."""
     found = _HEX.fullmatch(text)
     if found is None:
         return None
-    digits = [part.strip() for part in found[2].split(",") if part.strip()]
-    if any(len(part) > 2 for part in digits):
+    digits = [part.strip() for part in found[2].split(",")]
+    if not digits[-1]:
+        del digits[-1]
+    if not all(1 <= len(part) <= 2 for part in digits):
         return None
     kind = int(found[1], 16) if found[1] else ValueType.REG_BINARY
     data = bytes(int(part, 16) for part in digits)

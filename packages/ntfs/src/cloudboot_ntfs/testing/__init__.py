@@ -1,8 +1,9 @@
 """What tests of this package and of others need: hives with logs, volumes with everything in them, and judges."""
 
-from .damage import damages
+from .damage import Patient, damages, sample
 from .hives import new_log, old_log, sample_key
 from .volumes import (
+    SystemEditor,
     contents,
     mounted,
     ntfs3g_volume,
@@ -16,6 +17,8 @@ from .volumes import (
 )
 
 __all__ = [
+    "Patient",
+    "SystemEditor",
     "contents",
     "damages",
     "mounted",
@@ -25,6 +28,7 @@ __all__ = [
     "old_log",
     "pattern",
     "restart_pages",
+    "sample",
     "sample_key",
     "sample_tree",
     "sparse_file",

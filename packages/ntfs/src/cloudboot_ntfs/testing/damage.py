@@ -220,6 +220,12 @@ def damages() -> Iterator[tuple[str, Callable[[Patient], None]]]:
             patient.find("/secret"), patient.value_offset(patient.find("/secret"), Type.FILE_NAME) + 66, b"Z"
         ),
     )
+    yield (
+        "name-pair",
+        lambda patient: patient.patch(
+            patient.find("/secret"), patient.value_offset(patient.find("/secret"), Type.FILE_NAME) + 65, b"\2"
+        ),
+    )
     yield "index-order", lambda patient: patient.block(patient.find("/large"), 0, _swap_entries)
     yield (
         "index-bitmap",

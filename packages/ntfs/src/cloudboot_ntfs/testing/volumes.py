@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.builder.source import Directory, File, HardLink, Reparse, Symlink
+from cloudboot_ntfs.editor.volume import WritableNTFS
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import FileAttribute
 from cloudboot_ntfs.reader.reparse import junction_data
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_ntfs.builder.source import Member
+
+
+class SystemEditor(WritableNTFS):
+    """An editor that changes the files of the volume itself, too: to make volumes as Windows leaves them."""
+
+    def _require_users(self, number: int, flags: int, path: str) -> None:
+        """Refuse nothing."""
 
 
 def pattern(size: int, seed: int = 1) -> bytes:
@@ -145,14 +153,14 @@ def _chunks_of(wim: bytes, size: int) -> list[bytes]:
     return [wim[base + start : base + end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def restart_pages(log_size: int, *, is_clean: bool) -> bytes:
+def restart_pages(log_size: int, *, is_clean: bool, version: tuple[int, int] = (1, 1), lsn: int = 0) -> bytes:
     """The two restart pages of a $LogFile of ``log_size`` bytes with one client, as Windows 2000 and later has them."""
     client = struct.pack("<qqHHH6xI", 0, 0, 0xFFFF, 0xFFFF, 0, 8) + "NTFS".encode("utf-16-le").ljust(128, b"\0")
     area = struct.pack(
-        "<qHHHHIHHqIHHII", 0, 1, 0xFFFF, 0, 2 if is_clean else 0, 67 - log_size.bit_length(), 48 + len(client), 48,
+        "<qHHHHIHHqIHHII", lsn, 1, 0xFFFF, 0, 2 if is_clean else 0, 67 - log_size.bit_length(), 48 + len(client), 48,
         log_size, 0, 48, 64, 1, 0,
     )  # fmt: skip
-    head = struct.pack("<4sHHqIIHhh", b"RSTR", 30, 9, 0, 4096, 4096, 48, 1, 1)
+    head = struct.pack("<4sHHqIIHhh", b"RSTR", 30, 9, 0, 4096, 4096, 48, version[1], version[0])
     page = bytearray((head.ljust(48, b"\0") + area + client).ljust(4096, b"\0"))
     fixup.protect(page, 1)
     return bytes(page) * 2

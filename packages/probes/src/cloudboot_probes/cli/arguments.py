@@ -493,7 +493,9 @@ def virtio(parser: CommandParser) -> None:
 
 def virtio_record(parser: CommandParser) -> None:
     """``cloudboot virtio record``."""
-    parser.add_argument("device", choices=("blk", "gpu", "rng"), help="The device to record.")
+    parser.add_argument(
+        "device", choices=("blk", "console", "gpu", "input", "net", "rng", "sound"), help="The device to record."
+    )
     parser.add_argument("--output", "-o", required=True, type=path_of, metavar="FILE", help="The file to write.")
     parser.add_argument("--force", action="store_true", help="Replace an existing file.")
     virtio(parser)

@@ -56,13 +56,14 @@ def probe(options: argparse.Namespace, console: Console) -> int:
 
 
 def guest(options: argparse.Namespace, console: Console) -> int:
-    """Play in a guest that runs free: screendumps as ``t15.ppm`` and ``frame_ticNNNNNN.ppm``, and ``sound.wav``."""
+    """Play in a guest that runs free: ``t15.ppm``, ``frame_ticNNNNNN.ppm``, ``sound.wav`` and ``timing.json``."""
     try:
         import cloudboot_doom_oracle as doom
     except ImportError:
         raise MissingDependencyError(
             "cloudboot-doom-oracle is not installed", hint="pip install 'cloudboot-probes[doom]'"
         ) from None
+    from cloudboot_doom_oracle.gates.host import TIMING
     from cloudboot_doom_oracle.gates.tolerant import INPUT_KEYS
     from cloudboot_probes import doom_guest
     from cloudboot_qemu import Machine, QmpError
@@ -94,6 +95,9 @@ def guest(options: argparse.Namespace, console: Console) -> int:
                 (made / name).write_bytes(play.at(seconds))
                 if options.keys and name == f"t{options.seconds[0]}.ppm":
                     machine.send_keys(*INPUT_KEYS)
+            measured = play.host.read()
+            (made / TIMING).write_text(measured.to_json(), encoding="ascii")
+            console.say(f"cloudboot: the machine waited for a processor {measured.share:.0%} of the time it asked for")
             with contextlib.suppress(QmpError):  # QEMU may be gone before it answers
                 machine.qmp("quit")
             machine.wait(10.0)
@@ -103,7 +107,7 @@ def guest(options: argparse.Namespace, console: Console) -> int:
         packages = [package.as_dict() for package in parts.sources]
         console.result({"folder": os.fspath(target), "files": names, "packages": packages})
     else:
-        console.print(f"{target}: {len(captures)} screendumps and sound.wav")
+        console.print(f"{target}: {len(captures)} screendumps, sound.wav and {TIMING}")
     return OK
 
 

@@ -14,6 +14,7 @@ from cloudboot_probes.describe import Description, describe, opened
 from cloudboot_probes.loader import REMOVABLE
 from cloudboot_probes.render.terminal import gate_lines
 from cloudboot_probes.render.text import Style
+from cloudboot_probes.windows.components import conclusion
 
 from . import media
 from .registry import reach
@@ -170,8 +171,8 @@ def _print_description(console: Console, description: Description) -> None:
             console.lines(gate_lines(gate, console.width, color=console.color))
         console.print()
     missing = sum(gate.verdict is Verdict.FAIL for gate in description.components)
-    if missing:
-        console.print(f"{counted(missing, 'component')} of Windows' boot missing or not as it must be")
+    if description.components:
+        console.print(printable(conclusion(description.components)))
     if description.checked:
         count = len(description.findings)
         console.print(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _DISK = 8 << 20
 _ROUND = 0.5  # seconds of each measurement
+_TYPED = b"text from the host\n"  # what the console's other end sends
+_WAIT = 5.0
 _SLOTS = {"rng": 3, "gpu": 4, "blk": 5, "input": 6, "console": 7, "net": 8, "sound": 9}
 
 
@@ -32,27 +34,33 @@ def _machine(options: argparse.Namespace) -> Iterator[tuple[Any, Any, int]]:
         ) from None
     from cloudboot_qemu.qtest import QtestMachine
 
-    disk = os.memfd_create("disk")
+    disk, typed = os.memfd_create("disk"), os.memfd_create("typed")
     try:
         os.ftruncate(disk, _DISK)
+        os.pwrite(typed, _TYPED, 0)
         devices = [
             "virtio-rng-pci,addr=3,packed=on",
             "virtio-gpu-pci,id=gpu0,addr=4,xres=1280,yres=800,packed=on",
             "virtio-blk-pci,addr=5,drive=d0,serial=cloudboot,packed=on",
             "virtio-keyboard-pci,addr=6,packed=on",
             "virtio-serial-pci,addr=7,id=vs0,max_ports=1,packed=on",
+            "virtconsole,chardev=c0,bus=vs0.0",
             "virtio-net-pci,addr=8,netdev=n0,packed=on",
             "virtio-sound-pci,addr=9,streams=1,audiodev=s0,packed=on",
         ]
         extra = [
             *("-drive", f"if=none,id=d0,format=raw,file=/proc/self/fd/{disk}"),
             *("-netdev", "user,id=n0,restrict=on", "-audiodev", "none,id=s0"),
+            *("-chardev", f"file,id=c0,path={os.devnull},input-path=/proc/self/fd/{typed}"),
         ]
-        with QtestMachine(devices, architecture=options.architecture, extra=extra, descriptors=[disk]) as machine:
+        with QtestMachine(
+            devices, architecture=options.architecture, extra=extra, descriptors=[disk, typed]
+        ) as machine:
             features = RING_FEATURES if options.ring == "packed" else RING_FEATURES & ~Feature.RING_PACKED
             yield machine, PciHost(machine), int(features)
     finally:
         os.close(disk)
+        os.close(typed)
 
 
 def devices(options: argparse.Namespace, console: Console) -> int:
@@ -87,16 +95,23 @@ def devices(options: argparse.Namespace, console: Console) -> int:
 
 
 def record(options: argparse.Namespace, console: Console) -> int:
-    """Record a device at work."""
+    """Record a device at work, from the moment at which it may work."""
     refuse_existing(options.output, force=options.force)
-    with _machine(options) as (_, host, features):
-        from cloudboot_virtio import BlockDriver, GpuDriver, RngDriver
+    with _machine(options) as (machine, host, features):
+        from cloudboot_virtio import drivers
         from cloudboot_virtio.recording import record as recording
 
-        kind = {"blk": BlockDriver, "gpu": GpuDriver, "rng": RngDriver}[options.device]
-        driver: Any = kind(host.open(_SLOTS[options.device]), features=features)
-        with recording(options.output, driver.transport, force=options.force) as recorder:
-            _work(options.device, driver)
+        kind, work = {
+            "rng": (drivers.RngDriver, _read_random),
+            "gpu": (drivers.GpuDriver, _draw),
+            "blk": (drivers.BlockDriver, _use_disk),
+            "input": (drivers.InputDriver, _type),
+            "console": (drivers.ConsoleDriver, _talk),
+            "net": (drivers.NetDriver, _ask_for_address),
+            "sound": (drivers.SoundDriver, _play),
+        }[options.device]
+        with recording(options.output, host.open(_SLOTS[options.device]), force=options.force) as recorder:
+            work(kind(recorder.transport, features=features), machine)
     if console.json:
         console.result({"recording": os.fspath(options.output), "events": recorder.events})
     else:
@@ -104,18 +119,51 @@ def record(options: argparse.Namespace, console: Console) -> int:
     return OK
 
 
-def _work(device: str, driver: Any) -> None:
-    if device == "rng":
-        driver.read(10_000)
-    elif device == "blk":
-        driver.write(0, bytes(range(256)) * 64)
-        driver.read(0, 16384)
-        driver.flush()
-    else:
-        screen = driver.create(64, 32)
-        driver.set_scanout(screen)
-        for _ in range(10):
-            driver.show(screen)
+def _read_random(rng: Any, _: Any) -> None:
+    rng.read(10_000)
+
+
+def _draw(gpu: Any, _: Any) -> None:
+    screen = gpu.create(64, 32)
+    gpu.set_scanout(screen)
+    for _number in range(10):
+        gpu.show(screen)
+
+
+def _use_disk(disk: Any, _: Any) -> None:
+    disk.write(0, bytes(range(256)) * 64)
+    disk.read(0, 16384)
+    disk.flush()
+
+
+def _type(keyboard: Any, machine: Any) -> None:
+    """A key goes down and up, and a light goes on."""
+    for down in (True, False):
+        key = {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": "ret"}}}
+        machine.qmp("input-send-event", {"events": [key]})
+        keyboard.wait_report(_WAIT)
+    keyboard.set_led(0, on=True)
+
+
+def _talk(console: Any, _: Any) -> None:
+    port = console.wait_open(0)
+    port.write(b"text from the guest\n")
+    port.read_some(len(_TYPED), _WAIT)
+
+
+def _ask_for_address(net: Any, _: Any) -> None:
+    """An ARP request for the host's end of QEMU's user network, and the answer."""
+    asking = net.mac + bytes([10, 0, 2, 15])
+    request = bytes.fromhex("0001080006040001") + asking + bytes(6) + bytes([10, 0, 2, 2])
+    net.send(b"\xff" * 6 + net.mac + b"\x08\x06" + request)
+    net.flush()
+    net.receive_one(_WAIT)
+
+
+def _play(sound: Any, _: Any) -> None:
+    output = sound.open_output(rate=11025, period=1260, periods=4)
+    output.write(bytes(range(256)) * 30)
+    output.close()
 
 
 def bench(options: argparse.Namespace, console: Console) -> int:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
-from cloudboot_base import GateFailedError, MemoryStorage
+from cloudboot_base import FormatError, GateFailedError, MemoryStorage
 from cloudboot_probes.blockmap import Read
 from cloudboot_probes.probe import kernel, windows
 from cloudboot_probes.probe.boot import Boot, ConsoleLine
 from cloudboot_probes.probe.staging import stage
+from cloudboot_probes.windows.volume_kinds import identify
 from cloudboot_uefi_host import Budget, Typed
 from cloudboot_uefi_host.gates import RUNS, BootPlan, FirmwareBoot, no_root
 
@@ -30,8 +31,20 @@ if TYPE_CHECKING:
     from cloudboot_probes.systems import System
     from cloudboot_vfs import FileSystem
 
+
+def _open_ntfs(storage: Storage) -> FileSystem:
+    """The NTFS volume of a partition; one that is none is named."""
+    try:
+        return ntfs.NTFS(storage)
+    except FormatError:
+        what = identify(storage)
+        if what is None or what.name == "NTFS":
+            raise
+        raise GateFailedError(f"the partition holds {what.text}", hint=what.hint) from None
+
+
 #: What reads a root, by what :class:`~cloudboot_probes.systems.System` calls its file system.
-_OPENERS: Mapping[str, Callable[[Storage], FileSystem]] = {"ufs2": ufs2.UFS2, "ffs": ufs2.UFS2, "ntfs": ntfs.NTFS}
+_OPENERS: Mapping[str, Callable[[Storage], FileSystem]] = {"ufs2": ufs2.UFS2, "ffs": ufs2.UFS2, "ntfs": _open_ntfs}
 #: The last service calls that are kept of a run.
 _TRACED = 200_000
 _HEADLINES = {

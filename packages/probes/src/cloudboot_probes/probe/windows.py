@@ -32,7 +32,13 @@ _LAST_LINES = 25
 def stages(settle: Callable[[Probe], None]) -> dict[str, Stage[Probe]]:
     """The stage of each gate by name. ``settle`` waits until the boot manager has come to an end under a firmware."""
     found = {
-        name: stage(name, _component(name, settle), headline=components.HEADLINES[name]) for name in components.NAMES
+        name: stage(
+            name,
+            _component(name, settle),
+            headline=components.HEADLINES[name],
+            not_applicable=_within_a_file if name in components.OF_FILES else None,
+        )
+        for name in components.NAMES
     }
 
     def verdict(probe: Probe) -> Mapping[str, object]:
@@ -71,6 +77,10 @@ def _examination(probe: Probe) -> Examination:
     return Examination(probe.disk, probe.options.architecture)
 
 
+def _within_a_file(probe: Probe) -> str | None:
+    return _examination(probe).container_reason
+
+
 def _screens(probe: Probe) -> list[Screen]:
     return list(screens(probe.boot().console))
 
@@ -81,7 +91,7 @@ def _verdict(probe: Probe) -> Mapping[str, object]:
     Leaves open: What the loader does then; its own complaints are screens of the same form.
     """
     examination, boot = _examination(probe), probe.boot()
-    path = examination.loader_path
+    path = examination.container or examination.loader_path
     try:
         owner = examination.owner(path.replace("\\", "/"))
     except Error:

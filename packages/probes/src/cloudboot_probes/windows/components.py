@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Error
 from cloudboot_base.gates import Gate, Stage, Verdict, run_stages
+from cloudboot_ntfs import NTFS
 from cloudboot_ntfs import check as check_ntfs
 from cloudboot_ntfs.bcd.devices import to_text
 from cloudboot_ntfs.bcd.store import object_text
 from cloudboot_probes.errors import WindowsBootError
+from cloudboot_uefi_host.volumes import OpenFileStorage
 
 from . import paths
 from .drivers import boot_drivers, control_set
 from .programs import examine_program
 from .requirements import requirements_of
-from .status import Status
+from .status import Status, status_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .examination import Examination
 
 _SHOWN: Final = 20
+_HIBERNATION: Final = "/hiberfil.sys"
 
 
 def boot_manager(found: Examination) -> Mapping[str, object]:
@@ -55,30 +58,37 @@ def boot_store(found: Examination) -> Mapping[str, object]:
         "description": loader.get("description"),
         "path": found.loader_path,
         "systemroot": found.system_root.replace("/", "\\"),
+        "state": found.store_state,
     }
 
 
 def boot_device(found: Examination) -> Mapping[str, object]:
-    """The loader's device and Windows' own are partitions of this disk's GPT, by their GUIDs.
+    """The loader's device and Windows' own are partitions of this disk's GPT, or files there.
 
-    Leaves open: Other disks of the machine.
+    Leaves open: Other disks of the machine, and what is in a file that is a RAM disk or a virtual disk.
     """
     partition, other = found.partition, found.os_partition
     device = found.loader.get("device")
-    return {
+    evidence: dict[str, object] = {
         "device": to_text(device) if device is not None else None,  # type: ignore[arg-type]  # _resolved took it for one
         "partition": f"{partition.number} {partition.type_name or partition.type} {partition.guid}",
         "osdevice": f"{other.number} {other.type_name or other.type} {other.guid}",
     }
+    if found.container is not None:
+        evidence["image"] = f"{found.container}, {found.content_size(found.container)} bytes"
+    if found.ram_disk_start is not None:
+        evidence["sdi"] = f"{found.ram_disk_start}, {found.content_size(found.ram_disk_start)} bytes"
+    return evidence
 
 
 def windows_volume(found: Examination) -> Mapping[str, object]:
-    """The NTFS volume on that partition passes every check.
+    """The NTFS volume on that partition passes every check, and so does that of the loader, if it is another.
 
     Leaves open: Contents of files, which have no checksum in NTFS.
     """
-    volume = found.volume
-    findings = check_ntfs(found.partition.window(found.disk.storage))
+    volume = found.os_volume
+    places = [found.partition] if found.os_partition == found.partition else [found.partition, found.os_partition]
+    findings = [each for place in places for each in check_ntfs(place.window(found.disk.storage))]
     evidence: dict[str, object] = {
         "label": volume.label,
         "version": f"{volume.information.major_version}.{volume.information.minor_version}",
@@ -86,6 +96,8 @@ def windows_volume(found: Examination) -> Mapping[str, object]:
         "dirty": volume.is_dirty,
         "findings": len(findings),
     }
+    if _is_hibernated(volume):
+        evidence["hibernated"] = "hiberfil.sys holds a system that was not shut down: Windows may resume it"
     if findings:
         evidence["found"] = [str(finding) for finding in findings[:_SHOWN]]
         only_dirty = {finding.kind for finding in findings} <= {"volume-dirty", "log-file-dirty"}
@@ -97,6 +109,14 @@ def windows_volume(found: Examination) -> Mapping[str, object]:
             if only_dirty else "cloudboot-ntfs check lists all of them",
         )  # fmt: skip
     return evidence
+
+
+def _is_hibernated(volume: NTFS) -> bool:
+    """Whether the volume's hiberfil.sys is one to resume from: its first letters say so."""
+    if not volume.exists(_HIBERNATION):
+        return False
+    file = OpenFileStorage(volume.open_inode(volume.find(_HIBERNATION)))
+    return file.read_at(0, min(4, file.size)).lower() == b"hibr"
 
 
 def os_loader(found: Examination) -> Mapping[str, object]:
@@ -115,7 +135,9 @@ def kernel_files(found: Examination) -> Mapping[str, object]:
     """
     root = found.system_root
     kernel = examine_program(
-        found.program(f"{root}/System32/ntoskrnl.exe"), f"{root}/System32/ntoskrnl.exe", found.architecture
+        found.program(f"{root}/System32/ntoskrnl.exe", of_windows=True),
+        f"{root}/System32/ntoskrnl.exe",
+        found.architecture,
     )
     path = f"{root}/System32/config/SYSTEM"
     hive = found.hive(path)
@@ -131,7 +153,7 @@ def kernel_files(found: Examination) -> Mapping[str, object]:
     for driver in drivers:
         file = f"{root}{driver.path}"
         try:
-            examine_program(found.program(file), file, found.architecture)
+            examine_program(found.program(file, of_windows=True), file, found.architecture)
         except WindowsBootError as error:
             problems.append((error, driver.is_critical))
     if problems:
@@ -165,6 +187,9 @@ _TABLE: Final[tuple[tuple[str, Callable[[Examination], Mapping[str, object]], tu
     ("kernel-files", kernel_files, ("boot-device",), "{boot_drivers} boot-start drivers"),
     ("requirements", requirements, ("boot-manager", "boot-device", "os-loader"), "{product}"),
 )
+#: The components that need a volume which can be read, whatever is wrong with it; and all that look at its files.
+_OF_VOLUMES: Final = ("os-loader", "kernel-files")
+OF_FILES: Final = ("windows-volume", *_OF_VOLUMES, "requirements")
 NAMES: Final = tuple(name for name, *_ in _TABLE)
 RUNS: Final = {name: run for name, run, *_ in _TABLE}
 HEADLINES: Final = {name: headline for name, _, _, headline in _TABLE}
@@ -175,15 +200,39 @@ def examine(found: Examination) -> Iterator[Gate]:
     failed: set[str] = set()
     for name, run, needs, headline in _TABLE:
         paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(run.__doc__ or "").split("\n\n")]
-        stage = Stage(name, paragraphs[0], run, headline=lambda evidence, text=headline: _filled(text, evidence))  # type: ignore[misc]  # mypy does not infer the default's type
+        inside = (lambda found: found.container_reason) if name in OF_FILES else None
+        stage = Stage(
+            name, paragraphs[0], run, inside,
+            headline=lambda evidence, text=headline: _filled(text, evidence),  # type: ignore[misc]  # mypy does not infer the default's type
+        )  # fmt: skip
         missing = next((each for each in needs if each in failed), None)
+        if missing is None and name in _OF_VOLUMES and "windows-volume" in failed and not found.has_volumes:
+            missing = "windows-volume"
         if missing is not None:
             gate = stage.not_reached(f"the component {missing} failed")
         else:
             gate = next(run_stages([stage], found))
-        if gate.verdict is not Verdict.PASS:
+        if gate.verdict in (Verdict.FAIL, Verdict.NOT_REACHED):
             failed.add(name)
         yield gate
+
+
+def conclusion(gates: Sequence[Gate]) -> str:
+    """Whether the disk would start Windows, in one sentence: what a user asks first."""
+    failed = [gate for gate in gates if gate.verdict is Verdict.FAIL]
+    if not failed:
+        within = next((gate.reason for gate in gates if gate.verdict is Verdict.NOT_APPLICABLE), None)
+        return "Windows' boot: no component is missing or damaged" + (f"; {within}" if within is not None else "")
+    # What the boot manager does not look at decides nothing; of what it looks at, the first decides.
+    first = next((gate for gate in failed if (gate.error or {}).get("status") or gate.name == NAMES[0]), failed[0])
+    error = first.error or {}
+    status, file = error.get("status"), error.get("file")
+    if isinstance(status, str):
+        shown = status_text(int(status, 16)) + (f" on {file}" if file else "")
+        return f"Windows' boot: {first.name} fails; the screen shows {shown}"
+    if first.name == NAMES[0]:
+        return f"Windows' boot: {first.name} fails; firmware starts nothing"
+    return f"Windows' boot: {first.name} fails; whether Windows starts all the same, its files do not tell"
 
 
 def _filled(headline: str, evidence: Mapping[str, object]) -> str | None:

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import cloudboot_ntfs as ntfs
 from cloudboot_base import Error, FormatError
-from cloudboot_ntfs.bcd import GptDevice, Store
+from cloudboot_base.guid import NIL
+from cloudboot_ntfs.bcd import FileDevice, GptDevice, LocateDevice, RamDiskDevice, Store
 from cloudboot_ntfs.bcd.devices import BootDevice, Device, to_text
 from cloudboot_ntfs.bcd.elements import OBJECTS, ObjectType
 from cloudboot_ntfs.bcd.store import object_text
@@ -21,6 +22,7 @@ from cloudboot_uefi_abi.pe import PEImage
 
 from . import paths
 from .status import Status
+from .volume_kinds import identify
 
 if TYPE_CHECKING:
     import cloudboot_gpt as gpt
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_STORE, _MAX_HIVE, _MAX_PROGRAM = 64 << 20, 1 << 30, 256 << 20
 _BCD_FILE = paths.BCD.replace("/", "\\")
+#: Behind the name of a hive: its transaction logs, and the only one of a Windows before Vista.
+_LOGS = (".LOG1", ".LOG2", ".LOG")
 
 
 def has_windows(disk: Disk) -> bool:
@@ -45,6 +49,13 @@ def windows_architecture(disk: Disk) -> str:
     return "amd64"
 
 
+def _repoint_hint(what: str, partition: gpt.Partition, disk: Disk) -> str:
+    return (
+        f"{what} is on partition {partition.number}: cloudboot-bcd repoint BCD --windows "
+        f"gpt={partition.guid},{disk.table.disk_guid}"
+    )
+
+
 class Examination:
     """A disk and the Windows on it.
 
@@ -54,6 +65,8 @@ class Examination:
 
     def __init__(self, disk: Disk, architecture: str) -> None:
         self.disk, self.architecture = disk, architecture
+        #: Of the boot configuration, once it was read.
+        self.store_state = "clean"
 
     @cached_property
     def store(self) -> Store:
@@ -65,7 +78,7 @@ class Examination:
             )  # fmt: skip
         if self.disk.esp.stat(paths.BCD).size > _MAX_STORE:
             raise WindowsBootError(f"{paths.BCD} is larger than {_MAX_STORE} bytes", file=_BCD_FILE)
-        data = self.disk.esp.read_file(paths.BCD)
+        data = self._recovered(self.disk.esp.read_file(paths.BCD))
         try:
             root = Hive(data).root
         except FormatError as error:
@@ -80,6 +93,17 @@ class Examination:
             return Store.open(data)
         except FormatError as error:
             raise self._store_problem(str(error), Status.NO_SUCH_FILE) from None
+
+    def _recovered(self, data: bytes) -> bytes:
+        """The store with its logs applied, where it is dirty and they continue it."""
+        logs = [f"{paths.BCD}{suffix}" for suffix in _LOGS if self.disk.esp.exists(f"{paths.BCD}{suffix}")]
+        with contextlib.suppress(FormatError):  # what is wrong with the store itself is told by its reader
+            if Hive(data).is_dirty:
+                self.store_state = "dirty: a write to it was begun and not ended"
+                if logs:
+                    data = Hive(data, logs=[self.disk.esp.read_file(log) for log in logs]).data
+                    self.store_state += "; its logs complete it"
+        return data
 
     @staticmethod
     def _store_problem(message: str, status: Status) -> WindowsBootError:
@@ -119,37 +143,89 @@ class Examination:
     def loader_path(self) -> str:
         r"""The path of the loader, as the store writes it: ``\Windows\system32\winload.efi``."""
         path = self.loader.get("path")
-        return path if isinstance(path, str) else paths.WINLOAD.replace("/", "\\")
+        return self._path(path) if isinstance(path, str) else paths.WINLOAD.replace("/", "\\")
 
     @cached_property
     def system_root(self) -> str:
         """The folder of Windows, with ``/``."""
         root = self.loader.get("systemroot")
-        return (root if isinstance(root, str) else "\\Windows").replace("\\", "/").rstrip("/")
+        return (self._path(root) if isinstance(root, str) else "\\Windows").replace("\\", "/").rstrip("/")
+
+    def _path(self, path: str) -> str:
+        """A path of the store, which the boot manager takes apart at backslashes only."""
+        if "/" in path or not path.startswith("\\"):
+            raise WindowsBootError(
+                f"the path {path} of the default loader is not one that begins with a backslash and has no slash",
+                status=Status.NO_SUCH_FILE, file=path, hint="cloudboot-bcd set BCD {default} path or systemroot",
+            )  # fmt: skip
+        return path
+
+    @cached_property
+    def container(self) -> str | None:
+        """The file that has Windows' own files in it: the image of a RAM disk, or a virtual disk. Else ``None``.
+
+        The path is as the store writes it. What is within the file is not looked at.
+        """
+        device: Device | None = self._device("device")
+        if isinstance(device, LocateDevice):
+            device = device.disk
+        return device.path if isinstance(device, RamDiskDevice | FileDevice) else None
+
+    @cached_property
+    def ram_disk_start(self) -> str | None:
+        r"""The file that a RAM disk of a WIM begins with, ``\boot\boot.sdi``, as the RAM disk's options name it."""
+        device = self._device("device")
+        if not isinstance(device, RamDiskDevice) or device.options == NIL:
+            return None
+        try:
+            path = self.store.object(device.options).get("ramdisksdipath")
+        except FormatError as error:
+            raise self._device_problem(f"the options of the RAM disk: {error}", Status.NO_SUCH_DEVICE) from None
+        return path if isinstance(path, str) else None
+
+    @cached_property
+    def container_reason(self) -> str | None:
+        """Why Windows' own files are not examined, or ``None`` where they are on a partition of the disk."""
+        try:
+            container = self.container
+        except WindowsBootError:
+            return None
+        return None if container is None else f"Windows is in {container}, which is not looked into"
 
     @cached_property
     def partition(self) -> gpt.Partition:
-        """The partition of this disk that the loader is on."""
+        """The partition of this disk that the loader is on, or the file that the loader is in."""
         return self._resolved("device")
 
     @cached_property
     def os_partition(self) -> gpt.Partition:
-        """The partition of this disk that Windows is on."""
+        """The partition of this disk that Windows is on, or the file that it is in."""
         return self._resolved("osdevice")
 
-    def _resolved(self, element: str) -> gpt.Partition:
+    def _device(self, element: str) -> Device:
         try:
             device = self.loader.get(element)
         except FormatError as error:
             raise self._device_problem(f"the element {element}: {error}", Status.NO_SUCH_DEVICE) from None
         if device is None:
             raise self._device_problem(f"the default loader has no element {element}", Status.NO_SUCH_DEVICE)
+        if not isinstance(device, Device):
+            raise self._device_problem(f"the element {element} is no device: {device!s:.80}", Status.NO_SUCH_DEVICE)
+        return device
+
+    def _resolved(self, element: str) -> gpt.Partition:
+        whole = device = self._device(element)
+        if isinstance(device, LocateDevice) and device.disk is None:
+            return self._located(element, device)
+        if isinstance(device, LocateDevice) and device.disk is not None:
+            device = device.disk
+        while isinstance(device, RamDiskDevice | FileDevice):
+            device = device.parent
         if isinstance(device, BootDevice):
             return self.disk.esp_partition
         if not isinstance(device, GptDevice):
-            text = to_text(device) if isinstance(device, Device) else str(device)
             raise self._device_problem(
-                f"the element {element} is no partition of a GPT disk: {text[:80]}", Status.NO_SUCH_DEVICE
+                f"the element {element} is no partition of a GPT disk: {to_text(whole):.80}", Status.NO_SUCH_DEVICE
             )
         for partition in self.disk.table.partitions:
             if partition.guid == device.partition:
@@ -159,22 +235,81 @@ class Examination:
             Status.NOT_FOUND,
         )
 
+    def _located(self, element: str, device: LocateDevice) -> gpt.Partition:
+        """The partition that has the file that another element names."""
+        path = self.loader.get(device.element)
+        wanted = path if isinstance(path, str) else f"what the element {device.element:08x} names"
+        found = self.elsewhere(path.replace("\\", "/")) if isinstance(path, str) else None
+        if found is None:
+            raise self._device_problem(
+                f"the element {element} looks for the partition with {wanted}, which none has", Status.NO_SUCH_DEVICE
+            )
+        return found
+
     def _device_problem(self, message: str, status: Status) -> WindowsBootError:
-        return WindowsBootError(
-            message, status=status, file=self.loader_path,
-            hint="cloudboot image build windows makes a store whose devices are the disk's partitions",
-        )  # fmt: skip
+        found = self.elsewhere(f"{self.system_root}/System32/winload.efi")
+        if found is None:
+            hint = "cloudboot image build windows makes a store whose devices are the disk's partitions"
+        else:
+            hint = _repoint_hint("Windows", found, self.disk)
+        return WindowsBootError(message, status=status, file=self.loader_path, hint=hint)
+
+    def elsewhere(self, path: str) -> gpt.Partition | None:
+        """The first partition with an NTFS volume that has ``path``, or ``None``."""
+        for partition in self.disk.ntfs_partitions:
+            with contextlib.suppress(Error):
+                if ntfs.NTFS(partition.window(self.disk.storage)).exists(path):
+                    return partition
+        return None
 
     @cached_property
     def volume(self) -> ntfs.NTFS:
         """The NTFS volume on the loader's partition."""
+        return self._opened(self.partition)
+
+    @cached_property
+    def os_volume(self) -> ntfs.NTFS:
+        """The NTFS volume with Windows' folder, which may be another than that with the loader."""
+        return self.volume if self.os_partition == self.partition else self._opened(self.os_partition)
+
+    @property
+    def has_volumes(self) -> bool:
+        """Whether both can be read at all."""
         try:
-            return ntfs.NTFS(self.partition.window(self.disk.storage))
+            return self.volume is not None and self.os_volume is not None
+        except WindowsBootError:
+            return False
+
+    def _opened(self, partition: gpt.Partition) -> ntfs.NTFS:
+        window = partition.window(self.disk.storage)
+        try:
+            return ntfs.NTFS(window)
         except FormatError as error:
+            what = identify(window)
+            if what is not None and what.name != "NTFS":
+                raise WindowsBootError(
+                    f"partition {partition.number} holds {what.text}",
+                    status=None if what.is_bootable else Status.NO_SUCH_DEVICE, file=self.loader_path, hint=what.hint,
+                ) from None  # fmt: skip
             raise WindowsBootError(
-                f"partition {self.partition.number} holds no NTFS volume that can be read: {error}",
-                status=Status.NO_SUCH_DEVICE, file=self.loader_path,
+                f"partition {partition.number} holds no NTFS volume that can be read: {error}",
+                status=Status.NO_SUCH_DEVICE, file=self.loader_path, hint="cloudboot-ntfs check says what is damaged",
             ) from None  # fmt: skip
+
+    def content_size(self, path: str) -> int:
+        r"""Bytes of the file ``path``, with ``\\``, on the partition of the loader's device, an ESP or an NTFS volume.
+
+        Raises:
+            WindowsBootError: it is not there.
+        """
+        below = path.replace("\\", "/")
+        is_esp = self.partition == self.disk.esp_partition
+        if not (self.disk.esp.exists(below) if is_esp else self.volume.exists(below)):
+            raise WindowsBootError(
+                f"partition {self.partition.number} has no {below}", status=Status.NO_SUCH_FILE, file=path,
+                hint="copy the file there, or change the path: cloudboot-bcd show BCD lists it",
+            )  # fmt: skip
+        return self.disk.esp.stat(below).size if is_esp else self.volume.stat(below).st_size
 
     def owner(self, path: str) -> str:
         """The name under which :meth:`.Disk.block_map` knows the volume's file ``path``.
@@ -186,19 +321,24 @@ class Examination:
         names = (entry.path for _, _, files in self.volume.walk() for entry in files if entry.inode == number)
         return next(names, path)
 
-    def program(self, path: str) -> bytes:
-        """The bytes of a file that the boot reads from the volume; ``path`` has ``/``.
+    def program(self, path: str, *, of_windows: bool = False) -> bytes:
+        """The bytes of a file that the boot reads from the loader's volume, or from that of Windows.
+
+        ``path`` has ``/``.
 
         Raises:
             WindowsBootError: it is not there, or the volume is damaged at that place.
         """
         shown = path.replace("/", "\\")
+        volume, partition = (self.os_volume, self.os_partition) if of_windows else (self.volume, self.partition)
         try:
-            return self.volume.read_file(path, limit=_MAX_PROGRAM)
+            return volume.read_file(path, limit=_MAX_PROGRAM)
         except (FileNotFoundError, NotADirectoryError):
+            other = self.elsewhere(path)
             raise WindowsBootError(
                 f"the volume has no {path}", status=Status.NO_SUCH_FILE, file=shown,
-                hint="take the file from a Windows of the same build",
+                hint="take the file from a Windows of the same build"
+                if other is None or other == partition else _repoint_hint("the file", other, self.disk),
             ) from None  # fmt: skip
         except FixupError as error:
             raise WindowsBootError(f"{path}: {error}", status=Status.UNSUCCESSFUL, file=shown) from None
@@ -206,22 +346,24 @@ class Examination:
             raise WindowsBootError(f"{path}: {error}", status=Status.FILE_CORRUPT_ERROR, file=shown) from None
 
     def hive(self, path: str) -> Hive:
-        """A registry hive of the volume, brought up to date with its logs where it is dirty.
+        """A registry hive of Windows, brought up to date with its logs where it is dirty.
 
         Raises:
             WindowsBootError: it is not there, or damaged.
         """
-        data = self.program(path)
+        data = self.program(path, of_windows=True)
         try:
             hive = Hive(data)
             if hive.is_dirty:
-                logs = [self.program(each) for each in (f"{path}.LOG1", f"{path}.LOG2") if self.volume.exists(each)]
-                hive = Hive(data, logs=[log for log in logs if log])
+                names = [f"{path}{suffix}" for suffix in _LOGS]
+                logs = [self.program(each, of_windows=True) for each in names if self.os_volume.exists(each)]
+                hive = Hive(data, logs=logs) if logs else hive
             return hive
         except FormatError as error:
             raise WindowsBootError(
-                f"{path}: {error}", status=Status.REGISTRY_CORRUPT, file=path.replace("/", "\\")
-            ) from None
+                f"{path}: {error}", status=Status.REGISTRY_CORRUPT, file=path.replace("/", "\\"),
+                hint="Windows keeps older copies in System32/config/RegBack; start it once without a cut of the power",
+            ) from None  # fmt: skip
 
     @cached_property
     def boot_manager(self) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import in_file, read_file
 from cloudboot_base.command import OK, print_findings, print_json, printable
+from cloudboot_uefi_abi.errors import EventLogError
 from cloudboot_uefi_abi.eventlog import EventLog, check, describe_event, replay
 
 from .source import LIMIT
@@ -31,6 +32,11 @@ def run(options: argparse.Namespace) -> int:
     """Print the log, or what is wrong with it."""
     with in_file(options.log):
         log = EventLog.parse(read_file(options.log, LIMIT), padded=options.padded)
+        if not log.events:
+            raise EventLogError(
+                "the log is empty", structure="TCG_PCR_EVENT", offset=0, expected="at least one event", actual=0,
+                hint="firmware without a TPM writes no log; Linux shows it to root only",
+            )  # fmt: skip
     if options.check:
         return print_findings(options.log, check(log), as_json=options.json)
     banks = replay(log)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command, open_storage
-from cloudboot_disk_image import Place, installed_readers, window
+from cloudboot_disk_image import installed_readers, stated_place, window
 from cloudboot_ufs2.checker.check import check as check_volume
 from cloudboot_ufs2.errors import RepairRefusedError, SuperblockError
 from cloudboot_ufs2.reader.backup import find_backup
@@ -58,10 +58,8 @@ def _repair(options: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
-        if options.offset is None and options.size is None:
-            place = find_volume(disk, partition=options.partition, readers=installed_readers())
-        else:
-            place = Place(options.offset or 0, options.size)
+        place = stated_place(options.offset, options.size, options.partition)
+        place = place or find_volume(disk, partition=options.partition, readers=installed_readers())
         try:
             done = repair_volume(
                 window(disk, place),

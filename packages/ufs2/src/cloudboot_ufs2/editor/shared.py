@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
-from cloudboot_disk_image import Place, installed_readers, window
+from cloudboot_disk_image import installed_readers, stated_place, window
 from cloudboot_ufs2.reader.partition import find_volume
 from cloudboot_ufs2.reader.reader import UFS2
 from cloudboot_ufs2.reader.vmimage import open_volume
@@ -64,11 +64,8 @@ def open_shared(
         volume: UFS2
         if writable:
             disk = stack.enter_context(open_storage(source, writable=True)).storage
-            if offset is None and size is None:
-                place = find_volume(disk, partition=partition, readers=installed_readers())
-            else:
-                place = Place(offset or 0, size)
-            there = window(disk, place)
+            place = stated_place(offset, size, partition)
+            there = window(disk, place or find_volume(disk, partition=partition, readers=installed_readers()))
             volume = WritableUFS2.open(there, verify=verify, clock=clock, use_reserve=use_reserve, freebsd=freebsd)
         else:
             readers = installed_readers()

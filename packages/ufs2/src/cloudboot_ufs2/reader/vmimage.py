@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
 
 from cloudboot_base import Storage, open_storage
-from cloudboot_disk_image import Place, in_place, open_disk, window
+from cloudboot_disk_image import Place, in_place, open_disk, stated_place, window
 from cloudboot_disk_image.opening import decompressed_disk
 
 from .partition import find_volume
@@ -49,14 +49,14 @@ def open_volume(source: Source, **where: Unpack[Where]) -> Iterator[Storage]:
         PartitionError: no UFS could be found.
         ContainerError: the image or the compressed stream is damaged, or the disk ends before the file system.
         UnsupportedContainerError: a container of a kind that is not read, or Zstandard without its module.
+        UsageError: both a partition and a place are given.
         OSError: the source cannot be read.
     """
-    offset, size = where.get("offset"), where.get("size")
+    partition = where.get("partition")
+    stated = stated_place(where.get("offset"), where.get("size"), partition)
 
     def place_in(disk: Storage) -> Place:
-        if offset is not None or size is not None:
-            return Place(offset or 0, size)
-        return find_volume(disk, partition=where.get("partition"), readers=where.get("readers", ()))
+        return stated or find_volume(disk, partition=partition, readers=where.get("readers", ()))
 
     with contextlib.ExitStack() as stack:
         stored = stack.enter_context(open_storage(source)).storage

@@ -36,6 +36,7 @@ class ChainPool:
                 at += -(-size // 16) * 16
             self._idle.append(Chain(parts[: len(readable)], parts[len(readable) :]))
         self.count = count
+        self.sizes = (*readable, *writable)
 
     @property
     def idle(self) -> int:

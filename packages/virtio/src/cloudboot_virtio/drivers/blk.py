@@ -27,13 +27,17 @@ _HEADER = virtio_blk_req.LAYOUT.struct("little")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BlockInfo:
-    """What the device says of itself: ``capacity`` and ``block_size`` in bytes."""
+    """What the device says of itself: ``capacity`` and ``block_size`` in bytes.
+
+    ``discard_sectors`` is the largest number of sectors of one discard, and 0 for a device that cannot discard.
+    """
 
     capacity: int
     block_size: int
     read_only: bool
     can_flush: bool
     can_discard: bool
+    discard_sectors: int = 0
 
 
 class BlockDriver(Driver):
@@ -55,7 +59,12 @@ class BlockDriver(Driver):
         self._writes = self._pool(count, [_HEADER.size, self.LARGEST], [1])
         self._results: dict[InFlight, tuple[int, bytes]] = {}
         self._pending: dict[Chain, tuple[ChainPool, bool]] = {}
-        config = self.transport.read_config(0, 24)
+        self.refresh()
+
+    def refresh(self) -> BlockInfo:
+        """Read :attr:`info` again: the host can resize a disk while it is in use."""
+        can_discard = bool(self.features & _F_DISCARD)
+        config = self.transport.read_config(0, 40 if can_discard else 24)
         (sectors,) = struct.unpack_from("<Q", config, 0)
         (block_size,) = struct.unpack_from("<I", config, 20) if self.features & _F_BLK_SIZE else (SECTOR,)
         self.info = BlockInfo(
@@ -63,8 +72,10 @@ class BlockDriver(Driver):
             block_size,
             bool(self.features & _F_RO),
             bool(self.features & _F_FLUSH),
-            bool(self.features & _F_DISCARD),
+            can_discard,
+            struct.unpack_from("<I", config, 36)[0] if can_discard else 0,
         )
+        return self.info
 
     def start_read(self, sector: int, size: int) -> InFlight:
         """Ask for ``size`` bytes, at most :attr:`LARGEST`; :meth:`finish` gives them.
@@ -83,8 +94,11 @@ class BlockDriver(Driver):
 
         Raises:
             ValueError: ``data`` is not a number of whole sectors.
+            CommandError: the device is read-only (5.2.6.1).
         """
         _check_sectors(len(data))
+        if self.info.read_only:
+            raise CommandError("block write", 1, "the device is read-only")
         chain = self._take(self._writes)
         _HEADER.pack_into(chain.readable(), 0, _OUT, 0, sector)
         chain.readable(1)[: len(data)] = data
@@ -155,20 +169,34 @@ class BlockDriver(Driver):
     def flush(self) -> None:
         """Have everything written reach stable storage.
 
+        Without the feature FLUSH the device keeps nothing in a cache (5.2.6.2), and there is nothing to do.
+
         Raises:
             CommandError: the device reports an error.
         """
+        if not self.info.can_flush:
+            return
         chain = self._take(self._writes)
         _HEADER.pack_into(chain.readable(), 0, _FLUSH, 0, 0)
         chain.fit([_HEADER.size, 0], [1])
         self.finish(self._begin(chain, self._writes, keep=False))
 
     def discard(self, sector: int, sectors: int) -> None:
-        """Tell the device that sectors are not needed any more.
+        """Tell the device that sectors are not needed any more, in as many requests as its limit asks for.
 
         Raises:
             CommandError: the device reports an error, or cannot discard.
+            ValueError: a number is negative.
         """
+        if sector < 0 or sectors < 0:
+            raise ValueError(f"{sectors} sectors from sector {sector}")
+        if not self.info.can_discard:
+            raise CommandError("block discard", 2, "the feature DISCARD was not negotiated")
+        limit = self.info.discard_sectors or sectors
+        for at in range(sector, sector + sectors, limit or 1):
+            self._discard(at, min(limit, sector + sectors - at))
+
+    def _discard(self, sector: int, sectors: int) -> None:
         chain = self._take(self._writes)
         _HEADER.pack_into(chain.readable(), 0, _DISCARD, 0, 0)
         range_ = virtio_blk_discard_write_zeroes(sector=sector, num_sectors=sectors, flags=0).pack()

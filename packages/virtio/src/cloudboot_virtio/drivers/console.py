@@ -6,7 +6,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_virtio.errors import CompletionTimeoutError
+from cloudboot_virtio.errors import CompletionTimeoutError, TransportError
 from cloudboot_virtio.layout.constants import RING_FEATURES, DeviceId
 from cloudboot_virtio.layout.records import virtio_console_control
 
@@ -43,12 +43,18 @@ class ConsolePort:
         self._transmit = Requests(transmit, self._sent)
         self._in, self._out = pools
         self._timeout = timeout
+        self._arrived = bytearray()
 
     def fill(self) -> None:
         """Give the device every idle receive buffer."""
         while (chain := self._in.take()) is not None:
             self._receive.submit(chain)
         self._receive.kick()
+
+    def removed(self) -> None:
+        """The device no longer has the port; what it said of it is void, and its queues stay for a port to come."""
+        self.present = self.is_console = self.host_open = False
+        self.name = ""
 
     def _sent(self, completion: Completion) -> None:
         self._out.give(completion.chain)
@@ -58,7 +64,10 @@ class ConsolePort:
 
         Raises:
             CompletionTimeoutError: the host does not take them.
+            TransportError: the device does not have the port, or has removed it; it would drop the bytes.
         """
+        if not self.present:
+            raise TransportError(f"the device has no port {self.number}")
         for at in range(0, len(data), _BUFFER):
             while (chain := self._out.take()) is None:
                 self._transmit.wait_one(self._timeout)
@@ -71,19 +80,26 @@ class ConsolePort:
 
     def read(self) -> bytes:
         """The bytes that have arrived."""
-        data = bytearray()
+        returned = False
         while (completion := self._receive.poll()) is not None:
-            data += completion.chain.writable()[: completion.written]
+            self._arrived += completion.chain.writable()[: completion.written]
             self._in.give(completion.chain)
-        if data:
+            returned = True
+        if returned:  # also buffers without a byte
             self.fill()
-        return bytes(data)
+        data, self._arrived = bytes(self._arrived), bytearray()
+        return data
 
     def read_some(self, size: int, timeout: float) -> bytes:
-        """At least ``size`` bytes, or what arrived within ``timeout`` seconds."""
+        """At least ``size`` bytes, or what arrived within ``timeout`` seconds.
+
+        Raises:
+            NeedsResetError: the device asks for a reset.
+        """
         deadline = time.monotonic() + timeout
         data = self.read()
         while len(data) < size and time.monotonic() < deadline:
+            self._receive.check()
             time.sleep(_NAP)
             data += self.read()
         return data
@@ -183,6 +199,7 @@ class ConsoleDriver(Driver):
         deadline = time.monotonic() + timeout
         while self.multiport and not port.host_open:
             if not self.process():
+                self._control_in.check()
                 time.sleep(_NAP)
             if time.monotonic() > deadline:
                 in_flight = self._control_in.in_flight
@@ -201,7 +218,7 @@ class ConsoleDriver(Driver):
             self._send(port.number, _PORT_READY, 1)
             self._send(port.number, _PORT_OPEN, 1)
         elif record.event == _PORT_REMOVE:
-            port.present = False
+            port.removed()
         elif record.event == _CONSOLE_PORT:
             port.is_console = True
         elif record.event == _PORT_OPEN:

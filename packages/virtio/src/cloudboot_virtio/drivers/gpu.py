@@ -6,7 +6,7 @@ import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_virtio.errors import CommandError, DeviceBrokenError
+from cloudboot_virtio.errors import CommandError, DeviceBrokenError, DmaMemoryError
 from cloudboot_virtio.layout.constants import DeviceId, Feature
 from cloudboot_virtio.layout.records import (
     virtio_gpu_ctrl_hdr,
@@ -227,15 +227,21 @@ class GpuDriver(Driver):
         Raises:
             CommandError: the device refuses the size.
             DmaMemoryError: there is no room.
-            ValueError: unknown format.
+            ValueError: unknown format, or no pixel.
         """
         if format not in FORMATS:
             raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+        if width < 1 or height < 1:
+            raise ValueError(f"a resource has at least one pixel, not {width}x{height}")
         resource = self._next_resource
         body = virtio_gpu_resource_create_2d(resource_id=resource, format=FORMATS[format], width=width, height=height)
         self._call(_CREATE_2D, body.pack())
         self._next_resource += 1
-        region = self.transport.memory.allocate(4 * width * height)
+        try:
+            region = self.transport.memory.allocate(4 * width * height)
+        except DmaMemoryError:
+            self._call(_UNREF, virtio_gpu_resource_unref(resource_id=resource).pack())
+            raise
         framebuffer = Framebuffer(resource, width, height, region)
         self._framebuffers[resource] = framebuffer
         attach = virtio_gpu_resource_attach_backing(resource_id=resource, nr_entries=1).pack()

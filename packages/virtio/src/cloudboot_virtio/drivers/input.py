@@ -95,7 +95,11 @@ class InputDriver(Driver):
         return arrived
 
     def wait_report(self, timeout: float) -> list[InputEvent]:
-        """The events up to and with the next SYN_REPORT; empty if none is complete within ``timeout`` seconds."""
+        """The events up to and with the next SYN_REPORT; empty if none is complete within ``timeout`` seconds.
+
+        Raises:
+            NeedsResetError: the device asks for a reset.
+        """
         deadline = time.monotonic() + timeout
         seen: list[InputEvent] = []
         while True:
@@ -107,6 +111,7 @@ class InputDriver(Driver):
             if time.monotonic() > deadline:
                 self._arrived = seen
                 return []
+            self.event_queue.check()
             time.sleep(_NAP)
 
     def set_led(self, code: int, *, on: bool) -> None:

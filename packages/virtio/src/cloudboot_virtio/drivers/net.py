@@ -30,6 +30,7 @@ class NetDriver(Driver):
         self.transmit = Requests(self._queue(1), self._sent)
         self._receive_buffers = self._pool(min(_BUFFERS, self.receive_queue.size), [], [_HEADER + _LARGEST])
         self._send_buffers = self._pool(min(_BUFFERS, self.transmit.queue.size), [_HEADER + _LARGEST], [])
+        self._arrived: list[bytes] = []
         self.mac = self.transport.read_config(0, 6) if self.features & _F_MAC else None
         """The device's address, if it has one."""
 
@@ -64,6 +65,8 @@ class NetDriver(Driver):
         self.transmit.drain(self.timeout)
 
     def _frame(self, completion: Completion) -> bytes:
+        frame = bytes(completion.chain.writable()[_HEADER : completion.written])
+        self.receive_queue.submit(completion.chain)
         if completion.written < _HEADER:
             raise DeviceBrokenError(
                 "a received frame is shorter than its header",
@@ -71,17 +74,20 @@ class NetDriver(Driver):
                 expected=_HEADER,
                 actual=completion.written,
             )
-        frame = bytes(completion.chain.writable()[_HEADER : completion.written])
-        self.receive_queue.submit(completion.chain)
         return frame
 
     def receive(self) -> list[bytes]:
-        """The frames that have arrived, oldest first."""
-        frames = []
-        while (completion := self.receive_queue.poll()) is not None:
-            frames.append(self._frame(completion))
-        if frames:
+        """The frames that have arrived, oldest first.
+
+        Raises:
+            DeviceBrokenError: a frame is shorter than its header; the frames before it come with the next call.
+        """
+        try:
+            while (completion := self.receive_queue.poll()) is not None:
+                self._arrived.append(self._frame(completion))
+        finally:
             self.receive_queue.kick()
+        frames, self._arrived = self._arrived, []
         return frames
 
     def receive_one(self, timeout: float) -> bytes:
@@ -89,7 +95,10 @@ class NetDriver(Driver):
 
         Raises:
             CompletionTimeoutError: none arrived within ``timeout`` seconds.
+            DeviceBrokenError: the frame is shorter than its header.
         """
+        if self._arrived:
+            return self._arrived.pop(0)
         frame = self._frame(self.receive_queue.wait(timeout))
         self.receive_queue.kick()
         return frame

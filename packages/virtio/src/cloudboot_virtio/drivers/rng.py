@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudboot_virtio.errors import DeviceBrokenError
 from cloudboot_virtio.layout.constants import DeviceId
 
 from .base import Driver
@@ -23,6 +24,7 @@ class RngDriver(Driver):
 
         Raises:
             CompletionTimeoutError: the device gives none in time.
+            DeviceBrokenError: the device returned a buffer without a byte (5.4.6.2).
             ValueError: ``size`` is negative.
         """
         if size < 0:
@@ -38,4 +40,6 @@ class RngDriver(Driver):
             completion = self.requests.wait(self.timeout)
             found += completion.chain.writable()[: completion.written]
             self._buffers.give(completion.chain)
+            if not completion.written:
+                raise DeviceBrokenError("the device returned a buffer without a random byte", structure="requestq")
         return bytes(found[:size])

@@ -20,7 +20,7 @@ from cloudboot_virtio.layout.records import (
 from .base import ChainPool, Driver, Requests
 
 if TYPE_CHECKING:
-    from cloudboot_virtio.ring import Completion
+    from cloudboot_virtio.ring import Chain, Completion
 
 _PCM_INFO, _SET_PARAMS, _PREPARE, _RELEASE, _START, _STOP = 0x100, 0x101, 0x102, 0x103, 0x104, 0x105
 _NAMES: Final = {
@@ -35,6 +35,7 @@ _OK: Final = 0x8000
 _ERRORS: Final = {0x8001: "bad message", 0x8002: "not supported", 0x8003: "I/O error"}
 _ANSWER_BYTES: Final = 4 + 64 * virtio_snd_pcm_info.SIZE
 _REQUEST_BYTES: Final = 64
+_MOST_CHANNELS: Final = 255
 _STREAM = struct.Struct("<I")
 _STATUS = virtio_snd_pcm_status.LAYOUT.struct("little")
 
@@ -68,11 +69,23 @@ class SoundDriver(Driver):
         self.receive_queue = self._queue(3)
         self._messages = self._pool(1, [_REQUEST_BYTES], [_ANSWER_BYTES])
         self._answer = b""
+        self.transmit = Requests(self.transmit_queue, self._returned)
+        self._playing: dict[Chain, PcmOutput] = {}
+        self._infos: list[PcmInfo] | None = None
         self.jacks, self.streams, self.channel_maps = struct.unpack("<3I", self.transport.read_config(0, 12))
 
     def _answered(self, completion: Completion) -> None:
         self._answer = bytes(completion.chain.writable()[: completion.written])
         self._messages.give(completion.chain)
+
+    def _returned(self, completion: Completion) -> None:
+        self._playing.pop(completion.chain).returned(completion)
+
+    def play(self, output: PcmOutput, chain: Chain) -> None:
+        """Give the device a buffer of an output; :meth:`PcmOutput.returned` is called when it comes back."""
+        self._playing[chain] = output
+        self.transmit.submit(chain, self.timeout)
+        self.transmit_queue.kick()
 
     def _call(self, command: int, request: bytes, answer: int = 0) -> bytes:
         while (chain := self._messages.take()) is None:  # an earlier call timed out: its message is still the device's
@@ -131,22 +144,30 @@ class SoundDriver(Driver):
         period: int = 4096,
         periods: int = 16,
     ) -> PcmOutput:
-        """Set the parameters of a stream, prepare and start it.
+        """Set the parameters of a stream, prepare and start it. Several streams can play at once.
 
         Args:
             stream: which one.
             rate: frames a second, one of :data:`RATES`.
             channels: samples a frame.
             format: a key of :data:`FORMATS`.
-            period: bytes of one buffer.
+            period: bytes of one buffer, whole frames.
             periods: buffers in flight.
 
         Raises:
-            CommandError: the device refuses.
-            ValueError: unknown rate or format.
+            CommandError: the stream does not offer such sound, or the device refuses.
+            ValueError: unknown rate or format; no such stream, or one for recording; a period is not whole frames.
         """
         if rate not in RATES or format not in FORMATS:
             raise ValueError(f"no rate {rate} or no format {format!r}")
+        if not 0 <= stream < self.streams:
+            raise ValueError(f"no stream {stream}; the device has {self.streams}")
+        if not 1 <= channels <= _MOST_CHANNELS or periods < 1:
+            raise ValueError(f"{channels} channels, {periods} periods")
+        frame = channels * FRAME_BYTES[format]
+        if period < 1 or period % frame:
+            raise ValueError(f"a period of {period} bytes is not a number of whole frames of {frame} bytes")
+        self._check_offered(stream, rate, channels, format)
         parameters = virtio_snd_pcm_set_params(
             code=_SET_PARAMS,
             stream_id=stream,
@@ -160,32 +181,67 @@ class SoundDriver(Driver):
         self.command(_PREPARE, stream)
         self.command(_START, stream)
         pool = self._pool(min(periods, max(1, self.transmit_queue.size // 3)), [4, period], [_STATUS.size])
-        return PcmOutput(self, stream, pool, period, rate * channels * FRAME_BYTES[format])
+        return PcmOutput(self, stream, pool, frame=frame, rate=rate)
+
+    def _check_offered(self, stream: int, rate: int, channels: int, format: str) -> None:  # noqa: A002 -- as above
+        """Raise unless the stream's PCM information has these values; a device may give none, and refuse them later."""
+        if self._infos is None:
+            self._infos = self.info()
+        info = next((info for info in self._infos if info.stream == stream), None)
+        if info is None:
+            return
+        if not info.output:
+            raise ValueError(f"stream {stream} records")
+        least, most = info.channels
+        if rate not in info.rates or format not in info.formats or not least <= channels <= most:
+            asked = f"{rate} frames a second, {channels} channels, {format}"
+            raise CommandError(_NAMES[_SET_PARAMS], 0x8002, f"stream {stream} does not offer {asked}")
+
+    def forget(self, pool: ChainPool) -> None:
+        """Give the memory of an output's buffers back; all of them must be the driver's."""
+        self._pools.remove(pool)
+        pool.release()
 
 
 class PcmOutput:
     """A running output stream.
 
     The device returns a buffer when it has played it, so :meth:`write` keeps the pace of the device. ``played`` counts
-    the bytes of the buffers that came back.
+    the bytes of the buffers that came back. QEMU mixes its streams: one that has nothing to play holds up the others
+    until it is stopped.
     """
 
-    def __init__(self, driver: SoundDriver, stream: int, pool: ChainPool, period: int, byte_rate: int) -> None:
+    def __init__(self, driver: SoundDriver, stream: int, pool: ChainPool, *, frame: int, rate: int) -> None:
+        """``pool`` has one chain for each period; ``frame`` is in bytes, ``rate`` in frames a second."""
         self._driver = driver
         self._pool = pool
-        self._requests = Requests(driver.transmit_queue, self._returned)
         self.stream = stream
-        self.period = period
-        self.byte_rate = byte_rate
+        self.period = pool.sizes[1]
+        self.frame = frame
+        self.byte_rate = rate * frame
         self.played = 0
-        self._sizes: dict[object, int] = {}
-        self._failed: CommandError | None = None
+        self._sizes: dict[Chain, int] = {}
+        self._failed: CommandError | DeviceBrokenError | None = None
+        self._closed = False
 
-    def _returned(self, completion: Completion) -> None:
+    @property
+    def pending(self) -> int:
+        """Buffers that are with the device."""
+        return len(self._sizes)
+
+    def returned(self, completion: Completion) -> None:
+        """Take a buffer back; the driver calls this."""
         chain = completion.chain
         status, _ = _STATUS.unpack_from(chain.writable())
         size = self._sizes.pop(chain)
-        if status == _OK and completion.written >= _STATUS.size:
+        if completion.written < _STATUS.size:
+            self._failed = DeviceBrokenError(
+                "the status of a PCM buffer is short",
+                structure="virtio_snd_pcm_status",
+                expected=_STATUS.size,
+                actual=completion.written,
+            )
+        elif status == _OK:
             self.played += size
         else:
             self._failed = CommandError("PCM buffer", status, _ERRORS.get(status))
@@ -196,48 +252,80 @@ class PcmOutput:
 
         Raises:
             CommandError: the device could not play a buffer.
-            CompletionTimeoutError: the device stopped playing; its buffers stay its.
+            DeviceBrokenError: the status of a buffer is short.
+            CompletionTimeoutError: the device stopped playing; its buffers stay its, and :meth:`abort` is the way out.
+            ValueError: the samples are not whole frames, or the output is closed.
         """
-        queue = self._requests.queue
+        transmit = self._driver.transmit
         view = memoryview(samples)
+        if len(view) % self.frame:
+            raise ValueError(f"{len(view)} bytes are not a number of whole frames of {self.frame} bytes")
+        self._check_open()
         for at in range(0, len(view), self.period):
-            self._requests.collect()
+            transmit.collect()
             while (chain := self._pool.take()) is None:
-                queue.kick()
-                self._requests.wait_one(self._driver.timeout)
+                transmit.queue.kick()
+                transmit.wait_one(self._driver.timeout)
             part = view[at : at + self.period]
             _STREAM.pack_into(chain.readable(0), 0, self.stream)
             chain.readable(1)[: len(part)] = part
             _STATUS.pack_into(chain.writable(), 0, 0, 0)
             chain.fit((4, len(part)), (_STATUS.size,))
             self._sizes[chain] = len(part)
-            self._requests.submit(chain, self._driver.timeout)
-            queue.kick()
+            self._driver.play(self, chain)
         self._check()
 
     def drain(self) -> None:
-        """Wait until the device has returned every buffer.
+        """Wait until the device has returned every buffer of this stream.
 
         Raises:
             CommandError: the device could not play a buffer.
+            DeviceBrokenError: the status of a buffer is short.
             CompletionTimeoutError: the device stopped playing.
         """
-        self._requests.drain(self._driver.timeout)
+        self._collect_all()
         self._check()
+
+    def _collect_all(self) -> None:
+        while self._sizes:
+            self._driver.transmit.wait_one(self._driver.timeout)
 
     def _check(self) -> None:
         if self._failed is not None:
             failure, self._failed = self._failed, None
             raise failure
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError(f"the output of stream {self.stream} is closed")
+
     def close(self, *, settle: float = 0.0) -> None:
-        """Drain, stop and release the stream.
+        """Drain, stop and release the stream, and give the memory of its buffers back.
 
         A device may still hold samples of returned buffers in its backend; ``settle`` seconds give it time to play
         them. With QEMU, writing 1,024 frames of silence first does the same.
         """
+        self._check_open()
         self.drain()
         if settle:
             time.sleep(settle)
+        self._stop()
+
+    def abort(self) -> None:
+        """Stop and release the stream without waiting for its buffers to be played.
+
+        On a release the device returns all buffers of the stream (5.14.6.6.5.1), so nothing is reclaimed that is its.
+
+        Raises:
+            CommandError: the device refuses.
+            CompletionTimeoutError: the device keeps a buffer; only a device reset frees it.
+        """
+        self._check_open()
+        self._stop()
+
+    def _stop(self) -> None:
         self._driver.command(_STOP, self.stream)
         self._driver.command(_RELEASE, self.stream)
+        self._collect_all()
+        self._closed = True
+        self._driver.forget(self._pool)

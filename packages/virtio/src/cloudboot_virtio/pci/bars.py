@@ -19,9 +19,9 @@ _ALL_ONES: Final = 0xFFFF_FFFF
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bar:
-    """A memory BAR: where it was placed, and its size in bytes."""
+    """A memory BAR: where it was placed, and its size in bytes. ``address`` is ``None`` where it found no room."""
 
-    address: int
+    address: int | None
     size: int
 
 
@@ -32,15 +32,11 @@ class Window:
         self._next = addresses.start
         self._end = addresses.stop
 
-    def place(self, size: int) -> int:
-        """An address for ``size`` bytes.
-
-        Raises:
-            TransportError: the window is used up.
-        """
+    def place(self, size: int) -> int | None:
+        """An address for ``size`` bytes; ``None`` if the window has no room for them."""
         address = (self._next + size - 1) & -size
         if address + size > self._end:
-            raise TransportError(f"no room for a BAR of {size} bytes below {self._end:#x}")
+            return None
         self._next = address + size
         return address
 
@@ -48,10 +44,11 @@ class Window:
 def place_bars(config: ConfigSpace, function: int, window: Window) -> dict[int, Bar]:
     """Size the memory BARs of a function, place them, and enable memory accesses and bus mastering.
 
-    I/O BARs stay unplaced: modern virtio-pci needs none.
+    I/O BARs stay unplaced: modern virtio-pci needs none. A BAR that the window has no room for, such as the memory of
+    a gpu's blob resources, keeps the highest address it can have, at which it decodes nothing.
 
     Raises:
-        TransportError: a BAR reports an impossible size, or the window is used up.
+        TransportError: a BAR reports an impossible size.
     """
     config.write(function, _COMMAND, 2, 0)
     bars: dict[int, Bar] = {}
@@ -76,9 +73,10 @@ def place_bars(config: ConfigSpace, function: int, window: Window) -> dict[int, 
         if size == 0 or size & (size - 1):
             raise TransportError(f"BAR {index} of function {function:#x} reports a size of {size:#x} bytes")
         address = window.place(size)
-        if is_64_bit:
-            config.write(function, offset + 4, 4, address >> 32)
-        config.write(function, offset, 4, address & _ALL_ONES)
+        if address is not None:
+            if is_64_bit:
+                config.write(function, offset + 4, 4, address >> 32)
+            config.write(function, offset, 4, address & _ALL_ONES)
         bars[index] = Bar(address, size)
         index += 2 if is_64_bit else 1
     config.write(function, _COMMAND, 2, _MEMORY_AND_MASTER)

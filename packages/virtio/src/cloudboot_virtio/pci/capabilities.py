@@ -7,7 +7,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_virtio.errors import TransportError
-from cloudboot_virtio.layout.records import virtio_pci_cap
+from cloudboot_virtio.layout.records import virtio_pci_cap, virtio_pci_common_cfg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,10 @@ class CfgType(enum.IntEnum):
     DEVICE = 4
 
 
+#: Bytes of a structure that every driver uses: to the end of queue_device, and one doorbell.
+_SHORTEST: Final = {CfgType.COMMON: virtio_pci_common_cfg.LAYOUT.offsets["queue_device"] + 8, CfgType.NOTIFY: 2}
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Structure:
     """A virtio structure in a BAR. ``multiplier`` is that of NOTIFY: bytes between two doorbells."""
@@ -42,8 +46,8 @@ def find_structures(config: ConfigSpace, function: int, bars: Mapping[int, Bar])
     """The first usable structure of each type; unknown types and BARs that were not placed are passed over.
 
     Raises:
-        TransportError: the list of capabilities has a loop, or leaves the configuration space, or a structure reaches
-            outside of its BAR.
+        TransportError: the list of capabilities has a loop, or leaves the configuration space; a structure reaches
+            outside of its BAR, or is too short; a structure that every device needs is missing.
     """
     found: dict[CfgType, Structure] = {}
     seen: set[int] = set()
@@ -61,6 +65,12 @@ def find_structures(config: ConfigSpace, function: int, bars: Mapping[int, Bar])
         at = first >> 8 & 0xFC
     missing = [kind.name for kind in (CfgType.COMMON, CfgType.NOTIFY) if kind not in found]
     if missing:
+        homeless = [f"BAR {index} of {bar.size:#x} bytes" for index, bar in bars.items() if bar.address is None]
+        if homeless:
+            raise TransportError(
+                f"function {function:#x} has no {' and '.join(missing)} structure within the BARs that found room; "
+                f"there is none for {', '.join(homeless)}"
+            )
         raise TransportError(f"function {function:#x} has no {' and '.join(missing)} structure: not modern virtio-pci")
     return found
 
@@ -70,7 +80,8 @@ def _structure(
 ) -> tuple[CfgType | None, Structure | None]:
     words = (first, *(config.read(function, at + offset, 4) for offset in (4, 8, 12)))
     record = virtio_pci_cap.unpack_from(b"".join(word.to_bytes(4, "little") for word in words))
-    if record.cfg_type not in set(CfgType) or record.bar not in bars:
+    shortest = virtio_pci_cap.SIZE + (4 if record.cfg_type == CfgType.NOTIFY else 0)  # with the multiplier (4.1.4.4)
+    if record.cfg_type not in set(CfgType) or record.bar not in bars or record.cap_len < shortest:
         return None, None
     bar = bars[record.bar]
     if record.offset + record.length > bar.size:
@@ -78,6 +89,13 @@ def _structure(
             f"capability {at:#x} of function {function:#x}: bytes {record.offset:#x} to "
             f"{record.offset + record.length:#x} of a BAR of {bar.size:#x}"
         )
+    if bar.address is None:
+        return None, None
     kind = CfgType(record.cfg_type)
+    if record.length < _SHORTEST.get(kind, 0):
+        raise TransportError(
+            f"capability {at:#x} of function {function:#x}: the {kind.name} structure has {record.length} bytes, "
+            f"at least {_SHORTEST[kind]} are needed"
+        )
     multiplier = config.read(function, at + virtio_pci_cap.SIZE, 4) if kind is CfgType.NOTIFY else 0
     return kind, Structure(bar.address + record.offset, record.length, multiplier)

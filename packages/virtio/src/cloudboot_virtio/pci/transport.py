@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_virtio.errors import NeedsResetError, NegotiationError, TransportError
 from cloudboot_virtio.layout.constants import Feature, Status
 from cloudboot_virtio.layout.records import virtio_pci_common_cfg
-from cloudboot_virtio.ring import Chain, PackedRing, SplitRing, Virtqueue, make_ring
+from cloudboot_virtio.ring import Chain, PackedRing, SplitRing, Virtqueue, make_ring, ring_size
 
 from .capabilities import CfgType
 
@@ -73,7 +73,9 @@ class PciTransport:
         if not self.offered & Feature.VERSION_1:
             self._fail()
             raise NegotiationError("the device does not offer VERSION_1: it is older than virtio 1.0")
-        self.features = self.offered & (wanted | Feature.VERSION_1)
+        # A device that offers ACCESS_PLATFORM may refuse drivers without it (6.1). Addresses stay guest-physical: no
+        # IOMMU translates before somebody sets one up.
+        self.features = self.offered & (wanted | Feature.VERSION_1 | Feature.ACCESS_PLATFORM)
         for half in (0, 1):
             self._write("driver_feature_select", 4, half)
             self._write("driver_feature", 4, self.features >> 32 * half & 0xFFFF_FFFF)
@@ -101,7 +103,7 @@ class PciTransport:
         largest = self._read("queue_size", 2)
         if largest == 0:
             raise TransportError(f"the device has no queue {index}")
-        ring = make_ring(self.memory, min(size or largest, largest), self.features)
+        ring = make_ring(self.memory, ring_size(min(size or largest, largest), self.features), self.features)
         queue = Virtqueue(index, ring, self._enable(index, ring, largest), self._healthy)
         self.queues[index] = queue
         self._rings[index] = ring
@@ -177,7 +179,7 @@ class PciTransport:
         self._write("queue_select", 2, index)
         self._write("queue_reset", 2, 1)
         self._await(lambda: self._read("queue_reset", 2) == 0, f"the device does not finish the reset of queue {index}")
-        ring = make_ring(self.memory, size or queue.ring.size, self.features)
+        ring = make_ring(self.memory, ring_size(size or queue.ring.size, self.features), self.features)
         chains = queue.take_back(self, ring)
         self._rings[index].release()
         self._rings[index] = ring

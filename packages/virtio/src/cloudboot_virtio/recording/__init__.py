@@ -2,7 +2,8 @@
 
 A recording is a text file of JSON documents, one a line. The first describes device, features and queues; each of the
 others is an event: ``submit`` (id, descriptors, the bytes the device will read), ``kick``, ``used`` (id and length as
-the device wrote them), ``complete`` (the bytes it wrote), ``broken``, ``timeout`` and ``reset``. Bytes are hexadecimal.
+the device wrote them), ``complete`` (the bytes it wrote), ``broken``, ``timeout`` and ``reset`` (with the size of the
+new ring). Bytes are hexadecimal.
 """
 
 from .recorder import Recorder, record

@@ -78,6 +78,9 @@ def _check_event(number: int, document: dict[str, Any]) -> None:
     for name, kind in fields.items():
         if type(document.get(name)) is not kind:
             raise _bad(number, f"the field is not of type {kind.__name__}", field=name, actual=document.get(name))
+    size = document.get("size")  # of a reset; older recordings have none
+    if size is not None and not (type(size) is int and 1 <= size <= 1 << 15):
+        raise _bad(number, "not the size of a queue", field="size", actual=size)
     for name in ("read", "data"):
         if name in fields:
             try:

@@ -16,30 +16,58 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from cloudboot_virtio.errors import DeviceBrokenError
-    from cloudboot_virtio.ring import Chain, InFlight
+    from cloudboot_virtio.memory import DmaMemory
+    from cloudboot_virtio.ring import Chain, InFlight, Virtqueue
     from cloudboot_virtio.ring.chain import Segment
     from cloudboot_virtio.transport import Transport
 
 
 class Recorder:
-    """Writes the events of all queues of a device. ``events`` counts them."""
+    """Writes the events of all queues of a device. ``events`` counts them.
+
+    A recording begins with empty queues. Of a device that a driver has brought up, it begins at once. Of one that is
+    still to be brought up, it begins with DRIVER_OK: the driver is then given :attr:`transport`, and what it submits
+    first is part of the recording. With :attr:`transport` the recording also goes on after a reset of the device.
+    """
 
     def __init__(self, file: TextIO, transport: Transport) -> None:
-        """Record the queues that ``transport`` has now. They must be empty.
+        """Record the queues that ``transport`` has now, or will have.
 
         Raises:
             ValueError: a queue has chains in flight, whose beginning would be missing.
         """
         busy = [index for index, queue in transport.queues.items() if queue.in_flight]
         if busy:
-            raise ValueError(f"queues {busy} have chains in flight; record from the start")
+            raise ValueError(
+                f"queues {busy} have chains in flight; record from the start, with the recorder's transport"
+            )
         self._file = file
         self.events = 0
+        self._sizes: dict[int, int] | None = None
+        self._features = 0
+        self._queues: list[Virtqueue] = []
+        self.stopped = False
+        self.transport: Transport = _RecordedTransport(transport, self)
+        """The transport for a driver that is brought up while it is recorded."""
+        if transport.queues:
+            self.begin(transport)
+
+    def begin(self, transport: Transport) -> None:
+        """Observe the queues of a device that was brought up, for the first time or again.
+
+        Raises:
+            ValueError: the device came back with other features or queues, which one recording cannot hold.
+        """
         sizes = {index: queue.size for index, queue in transport.queues.items()}
-        self._write(header(transport.device_id, int(transport.features), sizes))
+        features = int(transport.features)
+        if self._sizes is None:
+            self._sizes, self._features = sizes, features
+            self._write(header(transport.device_id, features, sizes))
+        elif (self._sizes, self._features) != (sizes, features):
+            raise ValueError("after its reset the device has other features or queues; make another recording")
         self._queues = list(transport.queues.values())
         for queue in self._queues:
-            observer = _QueueRecorder(self, queue.index)
+            observer = _QueueRecorder(self, queue)
             queue.observer = observer
             queue.ring.observer = observer
 
@@ -56,14 +84,72 @@ class Recorder:
         for queue in self._queues:
             queue.observer = None
             queue.ring.observer = None
+        self._queues = []
+        self.stopped = True
+
+
+class _RecordedTransport:
+    """A transport that tells the recorder when its device begins to work."""
+
+    def __init__(self, transport: Transport, recorder: Recorder) -> None:
+        self._transport = transport
+        self._recorder = recorder
+
+    @property
+    def device_id(self) -> int:
+        return self._transport.device_id
+
+    @property
+    def offered(self) -> int:
+        return self._transport.offered
+
+    @property
+    def features(self) -> int:
+        return self._transport.features
+
+    @property
+    def memory(self) -> DmaMemory:
+        return self._transport.memory
+
+    @property
+    def queues(self) -> dict[int, Virtqueue]:
+        return self._transport.queues
+
+    @property
+    def status(self) -> int:
+        return self._transport.status
+
+    def start(self, wanted: int) -> int:
+        return self._transport.start(wanted)
+
+    def queue(self, index: int, size: int | None = None) -> Virtqueue:
+        return self._transport.queue(index, size)
+
+    def driver_ok(self) -> None:
+        self._transport.driver_ok()
+        if not self._recorder.stopped:
+            self._recorder.begin(self._transport)
+
+    def reset(self) -> list[Chain]:
+        return self._transport.reset()
+
+    def reset_queue(self, index: int, size: int | None = None) -> list[Chain]:
+        return self._transport.reset_queue(index, size)
+
+    def read_config(self, offset: int, size: int) -> bytes:
+        return self._transport.read_config(offset, size)
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        self._transport.write_config(offset, data)
 
 
 class _QueueRecorder:
     """Observes one queue and its ring."""
 
-    def __init__(self, recorder: Recorder, index: int) -> None:
+    def __init__(self, recorder: Recorder, queue: Virtqueue) -> None:
         self._recorder = recorder
-        self._index = index
+        self._queue = queue
+        self._index = queue.index
         self._identities: dict[InFlight, int] = {}
         self._descriptors: dict[int, tuple[Segment, ...]] = {}
         self._last_used = 0
@@ -94,12 +180,14 @@ class _QueueRecorder:
         self._recorder.event(self._index, "timeout", seconds=seconds)
 
     def was_reset(self) -> None:
-        self._recorder.event(self._index, "reset")
+        self._recorder.event(self._index, "reset", size=self._queue.size)
 
 
 @contextlib.contextmanager
 def record(path: str | os.PathLike[str], transport: Transport, *, force: bool = False) -> Iterator[Recorder]:
     """Record into a new file while the block runs. The file is kept when the block fails: that is what it is for.
+
+    A driver that fills its queues when it is brought up is brought up within the block, over ``recorder.transport``.
 
     Raises:
         FileExistsError: there is such a file, and not ``force``.

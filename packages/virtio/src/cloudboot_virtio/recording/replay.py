@@ -62,7 +62,8 @@ class _Played:
     def let_go(self, index: int) -> bool:  # noqa: ARG002 -- the witness of a reset that was recorded
         return True
 
-    def reset(self) -> None:
+    def reset(self, size: int | None) -> None:
+        self._size = self._size if size is None else size
         self.queue.take_back(self, make_ring(self._memory, self._size, self._features))
         for region in self.regions.values():
             self._memory.free(region)
@@ -147,7 +148,7 @@ def _play(
     elif name == "timeout":
         result.timeouts += 1
     else:
-        played.reset()
+        played.reset(event.get("size"))
         result.resets += 1
 
 

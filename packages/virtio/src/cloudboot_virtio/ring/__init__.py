@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudboot_virtio.layout.constants import Feature
+from cloudboot_virtio.layout.constants import MAX_PACKED_SIZE, MAX_SPLIT_SIZE, Feature
 
 from .base import Ring
 from .chain import Chain, Completion, InFlight
@@ -15,7 +15,17 @@ from .split import SplitRing
 if TYPE_CHECKING:
     from cloudboot_virtio.memory import DmaMemory
 
-__all__ = ["Chain", "Completion", "InFlight", "PackedRing", "Ring", "SplitRing", "Virtqueue", "make_ring"]
+__all__ = ["Chain", "Completion", "InFlight", "PackedRing", "Ring", "SplitRing", "Virtqueue", "make_ring", "ring_size"]
+
+
+def ring_size(limit: int, features: int) -> int:
+    """The largest size of at most ``limit`` descriptors that a ring of the negotiated kind can have.
+
+    A packed ring can have any size (2.8.10.1) and a split ring powers of two (2.7), whatever the device allows.
+    """
+    if features & Feature.RING_PACKED:
+        return min(limit, MAX_PACKED_SIZE)
+    return min(1 << limit.bit_length() - 1, MAX_SPLIT_SIZE)
 
 
 def make_ring(memory: DmaMemory, size: int, features: int) -> SplitRing | PackedRing:

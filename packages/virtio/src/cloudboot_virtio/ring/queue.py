@@ -154,6 +154,15 @@ class Virtqueue:
             self.observer.completed(ticket, chain, written)
         return Completion(chain, ticket, written)
 
+    def check(self) -> None:
+        """Raise if waiting has no point: for waits over several queues, which call :meth:`poll` themselves.
+
+        Raises:
+            NeedsResetError: the device asks for a reset.
+        """
+        if self._idle is not None:
+            self._idle()
+
     def wait(self, timeout: float = 5.0) -> Completion:
         """The next chain that the device returns; ``timeout`` is in seconds.
 
@@ -167,8 +176,7 @@ class Virtqueue:
         deadline = time.monotonic() + timeout
         spins = 0
         while True:
-            if self._idle is not None:
-                self._idle()
+            self.check()
             found = self.poll()
             if found is not None:
                 return found

@@ -8,7 +8,7 @@ from cloudboot_virtio.device import DeviceChain, PackedDeviceRing, SplitDeviceRi
 from cloudboot_virtio.errors import DriverBrokenError, NeedsResetError, NegotiationError, TransportError
 from cloudboot_virtio.layout.constants import RING_FEATURES, Feature, Status
 from cloudboot_virtio.memory import DmaMemory
-from cloudboot_virtio.ring import Chain, PackedRing, SplitRing, Virtqueue, make_ring
+from cloudboot_virtio.ring import Chain, PackedRing, SplitRing, Virtqueue, make_ring, ring_size
 
 from .behaviour import Behaviour
 from .models import DeviceDiedError
@@ -80,7 +80,8 @@ class FakeDevice:
         """See :meth:`.Transport.queue`."""
         if index >= self.model.queues:
             raise TransportError(f"the device has no queue {index}")
-        ring = make_ring(self.memory, min(size or self._queue_size, self._queue_size), self.features)
+        limit = min(size or self._queue_size, self._queue_size)
+        ring = make_ring(self.memory, ring_size(limit, self.features), self.features)
         self.served[index] = _Served(ring, self.memory, self.features)
         self.queues[index] = Virtqueue(index, ring, self._notified, self._idle)
         return self.queues[index]
@@ -110,7 +111,7 @@ class FakeDevice:
         if not self.features & Feature.RING_RESET:
             raise NegotiationError("RING_RESET was not negotiated; only a device reset frees a queue")
         old = self.served.pop(index).driver_ring
-        ring = make_ring(self.memory, size or old.size, self.features)
+        ring = make_ring(self.memory, ring_size(size or old.size, self.features), self.features)
         chains = self.queues[index].take_back(self, ring)
         old.release()
         self.served[index] = _Served(ring, self.memory, self.features)
