@@ -24,6 +24,7 @@ cloudboot_base.FormatError
     +-- CompressionError        compressed data that breaks its format
     +-- ReparseError            a reparse point that breaks its format
     +-- UnsupportedError        well-formed, but of a kind this package does not handle
+    |   +-- EncryptedError      content that EFS encrypted, or is to encrypt (also a PermissionError, EACCES)
     +-- FileNotFoundError       also the builtin of that name
     +-- NotADirectoryError      also the builtin of that name
     +-- IsADirectoryError       also the builtin of that name
@@ -155,6 +156,12 @@ class ReparseError(NtfsError):
 
 class UnsupportedError(NtfsError):
     """What was found is well-formed, but of a kind that this package does not handle."""
+
+
+class EncryptedError(UnsupportedError, PermissionError):
+    """The content of a file is encrypted by EFS: it is neither read nor changed without the key."""
+
+    errno = errno.EACCES
 
 
 class FileNotFoundError(NtfsError, builtins.FileNotFoundError):  # noqa: A001 -- a double of the builtin, on purpose

@@ -150,7 +150,17 @@ class SharedVolume(contextlib.AbstractContextManager["SharedVolume"]):
             if failed:
                 volume.when_idle(lambda: volume.unlink(hidden))
             else:
-                volume.when_idle(lambda: volume.take_place(hidden, path))
+                volume.when_idle(lambda: self._take_place(hidden, path))
+
+    def _take_place(self, hidden: str, path: str) -> None:
+        """Let ``hidden`` take its place; where that is refused, it goes, and the old content stays."""
+        volume = self.editor
+        try:
+            volume.take_place(hidden, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                volume.unlink(hidden)
+            raise
 
     def open(self, path: str, mode: str = "rb", buffering: int = -1) -> AnyFile:
         """A file as :func:`io.open` gives it; ``buffering`` 0 is none, and below that a size that suits."""

@@ -338,6 +338,11 @@ def load_mapping(builder: TreeBuilder, tree: Mapping[str, Member]) -> None:
 def _member_node(member: bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse, path: str) -> Node:
     if not isinstance(member, File | Directory | Symlink | Reparse):
         member = File(member)
+    if member.attributes & FileAttribute.ENCRYPTED:
+        raise SourceError(
+            "the attribute for encryption, without what EFS needs for it", member=path, actual=hex(member.attributes),
+            hint="leave 0x4000 out; Windows encrypts a file when its attribute is set there",
+        )  # fmt: skip
     node = Node(
         modified=from_unix_ns(member.mtime_ns),
         attributes=member.attributes,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
-from cloudboot_ntfs.errors import FileTooLargeError, UnsupportedError
-from cloudboot_ntfs.layout.constants import AttributeFlag, Type
+from cloudboot_ntfs.errors import EncryptedError, FileTooLargeError, UnsupportedError
+from cloudboot_ntfs.layout.constants import AttributeFlag, FileAttribute, RecordFlag, Type
 from cloudboot_ntfs.layout.runlist import Run, joined
 from cloudboot_ntfs.reader.stream import merge
 
@@ -36,7 +36,6 @@ _MAX_SIZE: Final = (1 << 44) - (1 << 16)
 _BESIDE: Final = 300
 #: Bytes of such an attribute at most.
 _MAX_VALUE: Final = 1 << 16
-_NO_PLAIN: Final = AttributeFlag.COMPRESSED | AttributeFlag.ENCRYPTED
 
 
 class Contents:
@@ -57,8 +56,10 @@ class Contents:
         """New content for a stream, its size in bytes; the old clusters are given back with the operation.
 
         Raises:
+            EncryptedError: EFS encrypts the file.
             NoSpaceError: it does not fit.
         """
+        self.require_plain(draft, stream)
         if isinstance(data, os.PathLike):
             with open(data, "rb") as file:
                 return self.put(draft, file, stream, sparse=sparse)
@@ -97,9 +98,11 @@ class Contents:
         """Let a stream have ``size`` bytes: what is beyond goes, what is missing is zeros, in a hole where it is much.
 
         Raises:
+            EncryptedError: EFS encrypts the file.
             FileTooLargeError: no file has that size.
             NoSpaceError: there are not enough clusters.
         """
+        self.require_plain(draft, stream)
         self._require_size(size)
         first = self._first(draft, stream)
         old = 0 if first is None else first.data_size
@@ -122,9 +125,11 @@ class Contents:
         """Write into a stream at ``offset``, which may be beyond its end; its size afterwards.
 
         Raises:
+            EncryptedError: EFS encrypts the file.
             FileTooLargeError: no file reaches that far.
             NoSpaceError: there are not enough clusters.
         """
+        self.require_plain(draft, stream)
         end = offset + len(view)
         self._require_size(end)
         first = self._first(draft, stream)
@@ -141,6 +146,23 @@ class Contents:
         self._table.write_runs(runs, offset, view)
         draft.replace(Type.DATA, stream, self._placed(size, runs).attributes(Type.DATA, stream))
         return size
+
+    def require_plain(self, draft: Draft, stream: str = "") -> None:
+        """Refuse to store plain content where Windows expects what $EFS has the key of: in all streams of such a file.
+
+        Raises:
+            EncryptedError: EFS encrypts the file.
+        """
+        first = self._first(draft, stream)
+        is_file = not draft.flags & RecordFlag.DIRECTORY
+        if (is_file and draft.information().attributes & FileAttribute.ENCRYPTED) or (
+            first is not None and first.flags & AttributeFlag.ENCRYPTED
+        ):
+            raise EncryptedError(
+                "the file is encrypted, and nothing can be stored in it without its key", structure="DATA",
+                field="flags", where={"record": draft.number},
+                hint="remove the file and make a new one, or change it on Windows as a user who has its key",
+            )  # fmt: skip
 
     # What these consist of
 
@@ -213,7 +235,7 @@ class Contents:
         first = self._first(draft, stream)
         if first is None:
             return [], 0
-        if first.resident or first.flags & _NO_PLAIN:
+        if first.resident or first.flags & AttributeFlag.COMPRESSED:
             data = first.value if first.resident else self._decoded(draft, stream)
             self._table.space.release(self._runs(draft, stream))
             return (self._table.space.store(data) if data else []), len(data)

@@ -360,6 +360,7 @@ class WritableNTFS(Editor):
             sparse: leave holes where 16 clusters and more are zero.
 
         Raises:
+            EncryptedError: EFS encrypts the file.
             IsADirectoryError: it is one.
             NoSpaceError: the content does not fit.
         """
@@ -390,6 +391,7 @@ class WritableNTFS(Editor):
         So it keeps its other names and streams, its security and its attributes.
 
         Raises:
+            EncryptedError: EFS encrypts the file at ``path``, or ``source``.
             IsADirectoryError: one of them is a directory.
         """
         with self._operation():
@@ -402,6 +404,8 @@ class WritableNTFS(Editor):
             if target == number:
                 return
             giver, taker = self._file_draft(number, "", source), self._file_draft(target, "", path)
+            self._contents.require_plain(taker)
+            self._contents.require_plain(giver)  # $EFS does not go with its content
             self._drop_reparse(taker, "")
             parts = giver.all(Type.DATA, "")
             giver.remove(Type.DATA, "")
@@ -438,6 +442,7 @@ class WritableNTFS(Editor):
         """Write into the file with this record, at its end if ``offset`` is ``None``; where the bytes end then.
 
         Raises:
+            EncryptedError: EFS encrypts the file.
             StaleFileError: the record is another file's by now.
             NoSpaceError: there are not enough clusters.
         """

@@ -5,7 +5,13 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING
 
-from cloudboot_ntfs.errors import AttributeFormatError, RunListError, UnsupportedError, VolumeTruncatedError
+from cloudboot_ntfs.errors import (
+    AttributeFormatError,
+    EncryptedError,
+    RunListError,
+    UnsupportedError,
+    VolumeTruncatedError,
+)
 from cloudboot_ntfs.layout import lznt1, runlist
 from cloudboot_ntfs.layout.constants import AttributeFlag
 
@@ -83,7 +89,7 @@ class Stream:
         """Up to ``size`` bytes from ``offset``, fewer at the end.
 
         Raises:
-            UnsupportedError: encrypted.
+            EncryptedError: it is encrypted.
             CompressionError: compressed data that is damaged.
             VolumeTruncatedError: the volume ends before its clusters do.
         """
@@ -95,9 +101,10 @@ class Stream:
         if size > _MAX_READ:
             raise UnsupportedError("more than 2 GiB in one read", structure="stream", actual=size)
         if self._flags & AttributeFlag.ENCRYPTED:
-            raise UnsupportedError(
-                "the stream is encrypted", structure="AttributeHeader", field="flags", actual=self._flags
-            )
+            raise EncryptedError(
+                "the stream is encrypted", structure="AttributeHeader", field="flags", actual=self._flags,
+                hint="copy the file on Windows as a user who has its key",
+            )  # fmt: skip
         if self.is_compressed:
             return self._read_compressed(offset, size)
         known = max(0, min(size, self._initialized - offset))

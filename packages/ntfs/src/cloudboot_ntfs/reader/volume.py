@@ -460,7 +460,7 @@ class NTFS:
         Raises:
             IsADirectoryError: it is one.
             StreamNotFoundError: it has no such stream.
-            UnsupportedError: its content is encrypted, or somewhere else.
+            UnsupportedError: its content is somewhere else. What is encrypted is refused when it is read.
         """
         return self.open_inode(self.find(path), stream=stream, path=path)
 
