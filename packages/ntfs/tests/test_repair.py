@@ -183,7 +183,7 @@ def test_a_repair_is_made_whole_or_not_at_all() -> None:
 
 #: Kinds of damage that a repair mends wherever they are. Of others it mends those in indexes, and refuses the rest.
 MENDED = {
-    "cluster-bitmap-free", "cluster-bitmap-leak", "index-bitmap", "index-block-twice",
+    "cluster-bitmap-end", "cluster-bitmap-free", "cluster-bitmap-leak", "index-bitmap", "index-block-twice",
     "index-block-unreachable", "index-dangling", "index-duplicate", "index-name", "index-node", "index-order",
     "index-sequence", "link-count", "mft-mirror", "orphan", "record-bitmap-free", "record-bitmap-leak", "reparse-index",
     "volume-dirty",

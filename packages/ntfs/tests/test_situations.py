@@ -458,6 +458,35 @@ def test_clusters_of_more_than_64_kib(cluster: str, tmp_path: Path) -> None:
     assert "processed successfully" in ntfsfix(image)
 
 
+# Bits of $Bitmap after the last cluster: ntfs-3g takes clusters there, and the backup boot sector is lost
+
+
+def test_nothing_is_free_after_the_last_cluster(tmp_path: Path) -> None:
+    image = ntfs3g_volume(tmp_path / "image", (4 << 20) + 13 * 4096)
+    assert ntfs.check(image) == []
+    patient = Patient(image.read_bytes())
+    clusters = patient.geometry.clusters
+    place = patient.stream_offset(Number.BITMAP, Type.DATA)
+    end = place + -(-clusters // 64) * 8
+    first = patient.data[place + clusters // 8] & (1 << clusters % 8) - 1
+    patient.data[place + clusters // 8 : end] = bytes([first]).ljust(end - place - clusters // 8, b"\0")
+    image.write_bytes(patient.data)
+    assert [(each.kind, each.actual) for each in ntfs.check(image)] == [("cluster-bitmap-end", "52 of them clear")]
+
+    spoilt = tmp_path / "spoilt"
+    spoilt.write_bytes(patient.data)
+    with mounted(spoilt) as folder:
+        _until_full(lambda name: (folder / name).write_bytes(bytes(65536)), [str(number) for number in range(100)])
+    assert {"run-list", "backup-boot"} <= {each.kind for each in ntfs.check(spoilt)}
+
+    ntfs.repair(image)
+    assert ntfs.check(image) == []
+    with mounted(image) as folder:
+        _until_full(lambda name: (folder / name).write_bytes(bytes(65536)), [str(number) for number in range(100)])
+    assert ntfs.check(image) == []
+    assert "processed successfully" in ntfsfix(image)
+
+
 # Streams by the hundred: a change of one writes one record more than the list
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Findings of one kind about single clusters or records; the rest is counted in one more.
 _SHOWN = 20
+#: Bytes of $Bitmap after the bits of the volume that are looked at.
+_MOST_BEYOND = 1 << 16
 
 
 def check_space(context: Context) -> None:
@@ -75,7 +77,8 @@ def _check_clusters(context: Context, used: list[tuple[int, int]]) -> None:
             actual=stream.size,
         )
         return
-    marked = int.from_bytes(stream.read_at(0, needed), "little") & (1 << clusters) - 1
+    data = stream.read_at(0, needed + _MOST_BEYOND)
+    marked = int.from_bytes(data, "little") & (1 << clusters) - 1
     _compare(
         context,
         "cluster-bitmap",
@@ -83,6 +86,18 @@ def _check_clusters(context: Context, used: list[tuple[int, int]]) -> None:
         marked,
         ("cluster", "in use", "marked free", "marked used", "free"),
     )
+    _check_beyond(context, data, clusters)
+
+
+def _check_beyond(context: Context, data: bytes, clusters: int) -> None:
+    """Bits after the last cluster are set, as mkntfs and Windows have it: ntfs-3g stores files where one is clear."""
+    beyond = len(data) * 8 - clusters
+    clear = beyond - (int.from_bytes(data, "little") >> clusters).bit_count()
+    if clear:
+        context.report(
+            "cluster-bitmap-end", "what is after the last cluster is marked free", structure="$Bitmap",
+            expected=f"{beyond} bits set", actual=f"{clear} of them clear",
+        )  # fmt: skip
 
 
 def _check_records(context: Context) -> None:

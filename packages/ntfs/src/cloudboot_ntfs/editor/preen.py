@@ -46,7 +46,7 @@ _ROUNDS: Final = 8
 _MAPS: Final = frozenset(
     {
         "volume-dirty", "mft-mirror", "cluster-bitmap", "cluster-bitmap-leak", "cluster-bitmap-free", "record-bitmap",
-        "record-bitmap-leak", "record-bitmap-free",
+        "cluster-bitmap-end", "record-bitmap-leak", "record-bitmap-free",
     }
 )  # fmt: skip
 #: Orphans only where nothing is lost, lists where the records have all that they name.
@@ -221,6 +221,8 @@ class _Repair:
             stream = mft.stream(mft.file(number), kind)
             old = stream.read_at(0, stream.size)
             beyond = int.from_bytes(old, "little") >> count << count
+            if number == Number.BITMAP:  # nothing is free where the volume has ended
+                beyond = (1 << len(old) * 8) - 1 >> count << count
             bits = (bits_of(ranges, count) & (1 << count) - 1 | beyond).to_bytes(len(old), "little")
             if bits != old:
                 changed = True

@@ -179,6 +179,7 @@ def damages() -> Iterator[tuple[str, Callable[[Patient], None]]]:
     yield "record-bitmap-free", lambda patient: bit(patient, Type.BITMAP, Number.MFT, patient.find("/sub"))
     yield "record-bitmap-leak", lambda patient: bit(patient, Type.BITMAP, Number.MFT, 30)
     yield "cluster-bitmap-free", lambda patient: bit(patient, Type.DATA, Number.BITMAP, 3)
+    yield "cluster-bitmap-end", lambda patient: bit(patient, Type.DATA, Number.BITMAP, patient.geometry.clusters)
     yield "cluster-bitmap-leak", lambda patient: bit(patient, Type.DATA, Number.BITMAP, patient.geometry.clusters - 2)
     yield "cluster-shared", share
     yield (
