@@ -25,6 +25,7 @@ PROBE = {
 JUDGES = {
     "acpica-tools": "iasl",
     "apache2-utils": "htpasswd",
+    "attr": "setfattr",
     "binutils": "objdump",
     "chocolate-doom": "/usr/games/chocolate-doom",
     "cpio": "cpio",

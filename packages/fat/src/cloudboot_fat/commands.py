@@ -88,14 +88,14 @@ def program() -> Program:
         added.add_argument("--codepage", default="cp437", help="Code page of short names (default: cp437).")
         return added
 
-    _add_formatting(command("format", _format, "Make an empty volume."))
+    _add_formatting(command("format", _format, "Make an empty volume."), new="required")
     added = command("build", _build, "Make a volume with the content of a folder or a tar archive.")
     added.add_argument(
         "source",
         metavar="SOURCE",
         help="A folder, a tar archive (compressed or not), or - for an archive on stdin; links are followed.",
     )
-    _add_formatting(added)
+    _add_formatting(added, new="what SOURCE needs")
 
     added = command("ls", _ls, "List a directory.")
     added.add_argument("path", metavar="PATH", nargs="?", default="/", help="Directory of the volume (default: /).")
@@ -151,12 +151,12 @@ def _add_timestamp(parser: CommandParser, otherwise: str) -> None:
     )
 
 
-def _add_formatting(parser: CommandParser) -> None:
+def _add_formatting(parser: CommandParser, *, new: str) -> None:
     parser.add_argument(
         "--size",
         type=size_argument,
         metavar="SIZE",
-        help="Size of the volume, such as 64M; required for a new IMAGE.",
+        help=f"Size of the volume, such as 64M (default: all of an existing IMAGE's place; for a new IMAGE, {new}).",
     )
     parser.add_argument("--type", type=int, choices=(12, 16, 32), help="FAT type (default: by size).")
     parser.add_argument(

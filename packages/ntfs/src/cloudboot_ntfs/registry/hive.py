@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: A hive is read into memory whole. Windows' own limit for a hive is 2 GiB.
 MAX_HIVE_SIZE = 1 << 31
+# Plain numbers for what is asked of every key: `&` with a member of an IntFlag makes another member each time.
+_COMPRESSED_NAME, _PREDEFINED_HANDLE = int(KeyFlag.COMPRESSED_NAME), int(KeyFlag.PREDEFINED_HANDLE)
+_OF_A_ROOT = int(KeyFlag.COMPRESSED_NAME | KeyFlag.HIVE_ENTRY | KeyFlag.NO_DELETE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ def _deleted_at(data: bytes, position: int, end: int) -> tuple[str, str] | None:
         if position + KeyNode.SIZE > end:
             return None
         node = KeyNode.unpack_from(data, position)
-        kind, size, length, is_latin = "key", KeyNode.SIZE, node.name_length, bool(node.flags & KeyFlag.COMPRESSED_NAME)
+        kind, size, length, is_latin = "key", KeyNode.SIZE, node.name_length, bool(node.flags & _COMPRESSED_NAME)
     else:
         if position + KeyValue.SIZE > end:
             return None
@@ -233,7 +236,7 @@ class HiveKey:
         self.cells, self.cell, self.node = cells, cell, node
         self._depth, self._start = depth, start
         raw = cells.data[start + KeyNode.SIZE : start + KeyNode.SIZE + node.name_length]
-        self.name = _name(raw, is_latin=bool(node.flags & KeyFlag.COMPRESSED_NAME))
+        self.name = _name(raw, is_latin=bool(node.flags & _COMPRESSED_NAME))
 
     def __repr__(self) -> str:
         return f"HiveKey({self.name!r})"
@@ -320,7 +323,7 @@ class HiveKey:
             HiveError: they do not hold together.
         """
         count = self.node.value_count
-        if not count or self.node.flags & KeyFlag.PREDEFINED_HANDLE:
+        if not count or self.node.flags & _PREDEFINED_HANDLE:
             return []
         listed = self.cells.content(self.node.value_list, 4 * count, "value list")
         return [self._value(int.from_bytes(listed[at : at + 4], "little")) for at in range(0, 4 * count, 4)]
@@ -339,18 +342,17 @@ class HiveKey:
 
     def copy(self) -> Key:
         """The key in memory, without the keys below it."""
-        derived = KeyFlag.COMPRESSED_NAME | KeyFlag.HIVE_ENTRY | KeyFlag.NO_DELETE
-        flags = self.node.flags & ~(derived if self._depth == 0 else KeyFlag.COMPRESSED_NAME)
+        flags = self.node.flags & ~(_OF_A_ROOT if self._depth == 0 else _COMPRESSED_NAME)
         return Key(
             self.name,
             self.values(),
             modified=self.modified,
             class_name=self.class_name,
             security=self.security,
-            flags=int(flags),
+            flags=flags,
             access=self.node.access,
             control=self.node.largest_subkey_name >> 16,
-            handle=self.node.value_count if flags & KeyFlag.PREDEFINED_HANDLE else 0,
+            handle=self.node.value_count if flags & _PREDEFINED_HANDLE else 0,
         )
 
     def _value(self, cell: int) -> Value:
