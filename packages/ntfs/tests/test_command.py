@@ -118,8 +118,8 @@ def test_a_partition_of_a_disk_is_changed(folder: Path, tmp_path: Path, ntfs: Co
             assert "a partition are given" in ntfs(*command, "--partition", "2", *place, code=2)
     assert "no partition is named so" in ntfs("rm", disk, "/hard", "--partition", "third", code=2)
     for words in (("ls", disk), ("mkdir", disk, "/no"), ("repair", disk)):
-        for place in ("--offset", "--size"):
-            assert "and a partition are given" in ntfs(*words, "--partition", "2", place, "32M", code=2)
+        for option in ("--offset", "--size"):
+            assert "and a partition are given" in ntfs(*words, "--partition", "2", option, "32M", code=2)
     after = disk.read_bytes()
     assert (after[: 33 << 20], after[65 << 20 :]) == (before[: 33 << 20], before[65 << 20 :])
     part.write_bytes(after[33 << 20 : 65 << 20])

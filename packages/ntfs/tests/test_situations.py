@@ -487,6 +487,77 @@ def test_nothing_is_free_after_the_last_cluster(tmp_path: Path) -> None:
     assert "processed successfully" in ntfsfix(image)
 
 
+# Limits: 1,024 names of a file (CreateHardLinkW), which ntfs-3g does not keep, and 255 UTF-16 units of a name
+
+
+@pytest.mark.parametrize("short_names", [False, True])
+def test_a_file_has_1024_names_at_most(short_names: bool, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    tree = {"/a file": b"x"} | {f"/b number {number:04}": ntfs.HardLink("/a file") for number in range(1021)}
+    ntfs.build(image, {**tree, "/b number 9998": ntfs.HardLink("/a file")}, size=16 << 20)
+    with ntfs.WritableNTFS(image, short_names=short_names) as volume:
+        volume.link("/a file", "/the name number 1024")
+        assert volume.stat("/a file").st_nlink == 1024
+        before = image.read_bytes()
+        with pytest.raises(errors.TooManyLinksError) as caught:
+            volume.link("/a file", "/one more")
+        assert caught.value.errno == errno.EMLINK
+        assert image.read_bytes() == before
+        volume.rename("/b number 0007", "/another name of some length")
+        assert len(volume.names_of(volume.find("/a file"))) == 1024
+    assert ntfs.check(image) == []
+    with mounted(image) as folder:
+        assert (folder / "another name of some length").stat().st_nlink == 1024
+        assert len(os.listdir(folder)) == 1024
+    with pytest.raises(errors.SourceError, match="more names"):
+        ntfs.build(
+            MemoryStorage(bytearray(16 << 20)),
+            {**tree, **{f"/c{number}": ntfs.HardLink("/a file") for number in range(3)}},
+        )
+
+
+NAMES = ["n" * 255, "n" * 256, "\U0001f600" * 127 + "x", "\U0001f600" * 127 + "xy", "\U0001f600" * 128, "\u00e9" * 255]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_names_have_as_many_units_as_ntfs_3g_allows(name: str, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    ntfs.build(image, {"/old": b"x"}, size=8 << 20)
+    judged = tmp_path / "judged"
+    judged.write_bytes(image.read_bytes())
+    with mounted(judged) as folder:
+        answer = 0
+        try:
+            (folder / name).write_bytes(b"y")
+        except OSError as error:
+            answer = error.errno
+    assert answer in (0, errno.ENAMETOOLONG)
+    path = f"/{name}"
+    with ntfs.WritableNTFS(image) as volume:
+        if answer:
+            before = image.read_bytes()
+            for action in (
+                lambda: volume.write_file(path, b"y"),
+                lambda: volume.mkdir(path),
+                lambda: volume.rename("/old", path),
+                lambda: volume.link("/old", path),
+                lambda: volume.symlink("old", path),
+            ):
+                with pytest.raises(errors.NameTooLongError) as caught:
+                    action()
+                assert caught.value.errno == errno.ENAMETOOLONG
+            assert image.read_bytes() == before
+            with pytest.raises(errors.NtfsError, match="too long"):
+                volume_of({path: b"y"})
+            return
+        volume.write_file(path, b"y")
+        volume.link("/old", f"/{name[:-1]}z")
+    assert ntfs.check(image) == []
+    assert ntfs.NTFS(bytes(volume_of({path: b"y"}))).read_file(path) == b"y"
+    with mounted(image) as folder:
+        assert sorted(os.listdir(folder)) == sorted(["old", name, f"{name[:-1]}z"])
+
+
 # Streams by the hundred: a change of one writes one record more than the list
 
 

@@ -351,10 +351,12 @@ class Editor(LockedNTFS):
         )  # fmt: skip
 
     def _add_name(self, draft: Draft, parent: int, name: str) -> None:
-        has_dos = any(own.namespace in DOS_KINDS for own in draft.names())
+        names = draft.names()
+        has_dos = any(own.namespace in DOS_KINDS for own in names)
         namespace = Namespace.POSIX if has_dos else namespace_of(name)
         short = ""
-        if self._short_names and not has_dos and namespace == Namespace.POSIX and is_windows_name(name):
+        wants_short = self._short_names and not has_dos and len(names) + 2 <= _MAX_LINKS  # a short name is one more
+        if wants_short and namespace == Namespace.POSIX and is_windows_name(name):
             short = short_name(name, lambda other: self.lookup(parent, other) is not None)
             namespace = Namespace.WIN32
         self._put_name(draft, self._name(draft, parent, name, namespace))
@@ -448,7 +450,10 @@ class Editor(LockedNTFS):
 
     def _require_link_room(self, draft: Draft, path: str) -> None:
         if len(draft.names()) >= _MAX_LINKS:
-            raise errors.TooManyLinksError(f"{path}: has as many names as it can have")
+            raise errors.TooManyLinksError(
+                f"{path}: has as many names as it can have", field="FILE_NAME", expected=f"at most {_MAX_LINKS}",
+                hint="remove one of its names, or copy the file",
+            )  # fmt: skip
 
 
 def _compact(descriptor: bytes) -> bytes:
