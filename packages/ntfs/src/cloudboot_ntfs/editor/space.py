@@ -32,7 +32,8 @@ class Bitmap:
     """A bitmap in clusters, kept in memory.
 
     What an operation sets is written before what refers to it, and what it clears is cleared after that: nothing takes
-    what the bits stand for before.
+    what the bits stand for before. What was set since bits were last written is free when the operation that gives it
+    back is complete: nothing on the disk refers to it.
     """
 
     def __init__(self, storage: WritableStorage, stream: Stream, count: int) -> None:
@@ -44,6 +45,7 @@ class Bitmap:
         self._given: list[tuple[int, int]] = []
         self._accepted_taken: list[tuple[int, int]] = []
         self._accepted_given: list[tuple[int, int]] = []
+        self._fresh: set[tuple[int, int]] = set()  #: ranges that complete operations set and that were not written yet
         self.hint = 0
 
     @property
@@ -86,12 +88,22 @@ class Bitmap:
             else:
                 self.bits[number // 8] &= ~(1 << number % 8) & 0xFF
 
-    def accept(self) -> None:
-        """The operation is complete."""
+    def accept(self) -> list[tuple[int, int]]:
+        """The operation is complete; the ranges that are free from now on."""
         self._accepted_taken += self._taken
-        self._accepted_given += self._given
+        self._fresh.update(self._taken)
+        freed = []
+        for own in dict.fromkeys(self._given):
+            if own in self._fresh:
+                self._fresh.remove(own)
+                self._fill(*own, 0)
+                self.hint = min(self.hint, own[0])
+                freed.append(own)
+            else:
+                self._accepted_given.append(own)
         self._taken.clear()
         self._given.clear()
+        return freed
 
     def roll_back(self) -> None:
         """Undo what the operation under way did."""
@@ -104,6 +116,7 @@ class Bitmap:
     def write_taken(self) -> None:
         """Write the bits that were set."""
         self._write(self._accepted_taken)
+        self._fresh.clear()
 
     def write_given(self) -> None:
         """Clear bits, and write them."""

@@ -101,6 +101,18 @@ class Stage:
             self._accepted[offset] = piece
         self._current.clear()
 
+    def drop(self, offset: int, size: int) -> None:
+        """Forget the pieces of complete operations in a place that is free by now."""
+        end = offset + size
+        if size // _SECTOR <= len(self._accepted):
+            found = [place for place in range(offset, end, _SECTOR) if place in self._accepted]
+        else:
+            found = [place for place in self._accepted if offset <= place < end]
+        for place in found:
+            _, data = self._accepted.pop(place)
+            for number in range(place // _SECTOR, (place + len(data)) // _SECTOR):
+                self._sectors.pop(number, None)
+
     def roll_back(self) -> None:
         """Forget what the operation under way has put here."""
         if self._current:

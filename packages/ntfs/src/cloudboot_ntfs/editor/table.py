@@ -85,7 +85,9 @@ class Table:
             if tree.has_changed:
                 tree.write()
         self._stage.accept()
-        self.space.bitmap.accept()
+        size = self.space.cluster_size
+        for lcn, length in self.space.bitmap.accept():
+            self._stage.drop(lcn * size, length * size)
         self._records.accept()
         while len(self._trees) > _KEPT_TREES:
             self._trees.popitem(last=False)
