@@ -632,6 +632,75 @@ def test_content_stands_where_a_directory_of_the_same_transaction_stood(tmp_path
             assert (folder / f"f{number}").read_bytes() == pattern(65536, number)
 
 
+# Object ids: $ObjId:$O leads to the files that have them, and ntfs-3g refuses an id that is there already
+
+
+OBJECT_ID = "system.ntfs_object_id"
+
+
+def _object_id(number: int) -> bytes:
+    return struct.pack(">I", number) * 4 + bytes(48)  # and three of where the file was made, as ntfs-3g has them
+
+
+@pytest.mark.parametrize("count", [4, 200])
+def test_object_ids_survive_edits(count: int, tmp_path: Path) -> None:
+    """With 200 the index is in blocks."""
+    image = ntfs3g_volume(tmp_path / "image", 32 << 20)
+    with mounted(image) as folder:
+        (folder / "d").mkdir()
+        os.setxattr(folder / "d", OBJECT_ID, _object_id(1 << 20))
+        for number in range(count):
+            (folder / f"f{number}").write_bytes(b"x")
+            os.setxattr(folder / f"f{number}", OBJECT_ID, _object_id(number))
+    assert ntfs.check(image) == []
+    with ntfs.WritableNTFS(image) as volume:
+        quota = _attributes(volume, "/$Extend/$Quota")
+        volume.rename("/d", "/e")
+        volume.rename("/f0", "/e/moved")
+        for number in range(60):  # the attributes go to several records
+            volume.write_file("/f1", b"y" * 50, stream=f"s{number}")
+        volume.write_file("/new", b"new")
+        volume.take_place("/new", "/f1")
+        for number in range(2, count, 2):
+            volume.unlink(f"/f{number}")
+        volume.write_file("/new", b"new")
+        volume.rename("/new", "/f3")
+        assert _attributes(volume, "/$Extend/$Quota") == quota != []
+    assert ntfs.check(image) == []
+    with mounted(image) as folder:
+        kept = {"e": 1 << 20, "e/moved": 0, "f1": 1} | {f"f{number}": number for number in range(5, count, 2)}
+        assert {name: os.getxattr(folder / name, OBJECT_ID)[:16] for name in kept} == {
+            name: _object_id(number)[:16] for name, number in kept.items()
+        }
+        with pytest.raises(OSError, match="No data"):
+            os.getxattr(folder / "f3", OBJECT_ID)
+        os.setxattr(folder / "f3", OBJECT_ID, _object_id(2))  # nobody has it any more
+        (folder / "last").write_bytes(b"x")
+        with pytest.raises(FileExistsError):
+            os.setxattr(folder / "last", OBJECT_ID, _object_id(1))
+    assert ntfs.check(image) == []
+    assert "processed successfully" in ntfsfix(image)
+
+
+def _attributes(volume: ntfs.NTFS, path: str) -> list[object]:
+    return [(each.type, each.name, each.value, each.pairs) for each in volume.mft.file(volume.find(path)).attributes]
+
+
+def test_an_object_id_of_a_former_file_is_found(tmp_path: Path) -> None:
+    image = ntfs3g_volume(tmp_path / "image", 16 << 20)
+    with mounted(image) as folder:
+        (folder / "a").write_bytes(b"x")
+        os.setxattr(folder / "a", OBJECT_ID, _object_id(7))
+    patient = Patient(image.read_bytes())
+    number = patient.find("/$Extend/$ObjId")
+    # The heads of the index, of the entry, and the key stand before the reference; its last two bytes are the sequence.
+    place = patient.value_offset(number, Type.INDEX_ROOT, "$O") + 32 + 16 + 16
+    start = patient.record_offset(number) + place
+    assert patient.data[start : start + 8] == struct.pack("<IHH", patient.find("/a"), 0, 1)
+    patient.patch(number, place + 6, b"\2\0")
+    assert [each.kind for each in ntfs.check(bytes(patient.data))] == ["object-id-index"]
+
+
 # Extended attributes: names repeat their size where a reparse tag would stand (Linux ntfs3: size_pack)
 
 

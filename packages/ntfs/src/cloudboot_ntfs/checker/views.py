@@ -77,9 +77,10 @@ def check_object_ids(context: Context) -> None:
         return
     listed: set[int] = set()
     for entry in entries:
-        number = int.from_bytes(entry.data[:8], "little") & REFERENCE_MASK
+        reference = int.from_bytes(entry.data[:8], "little")
+        number = reference & REFERENCE_MASK
         facts = context.files.get(number)
-        if facts is None or facts.object_id != entry.key:
+        if facts is None or facts.sequence != reference >> 48 or facts.object_id != entry.key:
             context.report(
                 "object-id-index",
                 "an entry for a file without this object id",
