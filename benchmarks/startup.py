@@ -27,7 +27,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Subject:
-    """A distribution and what importing it means; limits in MB and milliseconds of CPU."""
+    """A distribution and what importing it means; limits in MB, and in milliseconds of CPU for the import alone."""
 
     distribution: str
     module: str
@@ -116,7 +116,7 @@ def main() -> int:
             over += size > each.megabytes * MB
         if each.milliseconds is not None:
             limits.append(f"{each.milliseconds:g} ms")
-            over += best > each.milliseconds
+            over += best - min(bare) > each.milliseconds
         row = f"{each.distribution:16} {size / MB:12.1f} {best:8.0f} {best - min(bare):13.0f}  {', '.join(limits)}"
         print(row.rstrip())
     return 1 if over else 0
