@@ -49,7 +49,7 @@ def silent_registry() -> Iterator[str]:
 
 
 # A shell that runs the tests in the background leaves SIGINT ignored to all of them.
-LISTENING = ("env", "--default-signal=INT", sys.executable)
+LISTENING = ("env", "--default-signal=INT,TERM,HUP", sys.executable)
 
 
 def start(reference: str, folder: Path, *flags: str) -> subprocess.Popen[str]:

@@ -22,7 +22,7 @@ from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.testing import boot_disk, judge_file
 
 #: A shell that runs the tests in the background leaves SIGINT ignored to all of them.
-LISTENING = ("env", "--default-signal=INT", sys.executable)
+LISTENING = ("env", "--default-signal=INT,TERM,HUP", sys.executable)
 
 
 @pytest.fixture(scope="module")
