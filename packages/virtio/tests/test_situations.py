@@ -544,9 +544,7 @@ def test_ports_that_come_and_go(ring: int) -> None:
 
 
 def wait_for(console: ConsoleDriver, condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
+    while not condition():  # a hang is caught by the limit that every test has
         console.process()
         time.sleep(0.001)
 
