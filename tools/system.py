@@ -94,6 +94,11 @@ FOREIGN_JUDGES = {
     "efi-shell-loongarch64": ("amd64", FOREIGN / "usr/share/efi-shell-loongarch64/shellloongarch64.efi"),
     "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
     "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
+    "ipxe": ("amd64", FOREIGN / "usr/lib/ipxe/ipxe-arm64.efi"),  # it has the programs for every processor
+    "refind": ("amd64", FOREIGN / "usr/share/refind/refind/refind_x64.efi"),
+    "shim-signed": ("amd64", FOREIGN / "usr/lib/shim/shimx64.efi.signed"),
+    "shim-helpers-amd64-signed": ("amd64", FOREIGN / "usr/lib/shim/mmx64.efi.signed"),
+    "grub-efi-amd64-signed": ("amd64", FOREIGN / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
     "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),
 }
 QEMU_AT_LEAST = 10
