@@ -11,7 +11,17 @@ import re
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_uefi_host import Budget, Ending, Firmware, Outcome, Typed, boot_path, publish_block_io, start, vendor_path
+from cloudboot_uefi_host import (
+    Budget,
+    Ending,
+    Firmware,
+    Outcome,
+    Typed,
+    boot_path,
+    publish_block_io,
+    start,
+    vendor_path,
+)
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.protocols.graphics import publish_graphics
 from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
