@@ -62,7 +62,7 @@ class BlockDriver(Driver):
         self.refresh()
 
     def refresh(self) -> BlockInfo:
-        """Read :attr:`info` again: the host can resize a disk while it is in use."""
+        """Read ``info`` again: the host can resize a disk while it is in use."""
         can_discard = bool(self.features & _F_DISCARD)
         config = self.transport.read_config(0, 40 if can_discard else 24)
         (sectors,) = struct.unpack_from("<Q", config, 0)
