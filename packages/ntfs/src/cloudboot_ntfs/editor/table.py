@@ -13,7 +13,7 @@ from cloudboot_ntfs.builder.record import fits, held, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
-from cloudboot_ntfs.layout.runlist import joined
+from cloudboot_ntfs.layout.runlist import joined, pieces
 
 from .draft import load, runs_of, value
 from .space import Bitmap, Space, write_stream
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 _FIRST_GIVEN = 64
 #: Records by which $MFT grows.
 _GROWTH = 64
-#: Indexes that are kept between operations.
+#: Indexes that are kept between operations, and nodes of all of them together.
 _KEPT_TREES = 64
+_KEPT_NODES = 8192
 #: Pieces of metadata that wait at most while several operations are put into one.
 _MOST_WAITING = 4096
 
@@ -53,7 +54,7 @@ class Table:
         self._volume, self._stage = volume, stage
         self.space = Space(stage, volume.mft)
         mft = volume.mft
-        self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
+        self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count, first=_FIRST_GIVEN)
         self._trees: collections.OrderedDict[tuple[int, str], Tree] = collections.OrderedDict()
         self._reparse: int | None = None
         self._hint = _FIRST_GIVEN
@@ -89,8 +90,9 @@ class Table:
         for lcn, length in self.space.bitmap.accept():
             self._stage.drop(lcn * size, length * size)
         self._records.accept()
-        while len(self._trees) > _KEPT_TREES:
-            self._trees.popitem(last=False)
+        kept = sum([tree.kept for tree in self._trees.values()])
+        while len(self._trees) > 1 and (len(self._trees) > _KEPT_TREES or kept > _KEPT_NODES):
+            kept -= self._trees.popitem(last=False)[1].kept
         return self.has_changed
 
     def roll_back(self) -> None:
@@ -215,7 +217,7 @@ class Table:
         """
         for attempt in range(2):
             for start in (self._hint, _FIRST_GIVEN):
-                for number, _ in self._records.free_ranges(start):
+                for number, _ in self._records.free_ranges(start, 1):
                     self._records.set(number, 1)
                     self._fresh.add(number)
                     self._hint = number + 1
@@ -366,15 +368,12 @@ class Table:
     # Clusters
 
     def read_runs(self, runs: list[Run], offset: int, size: int) -> bytes:
-        """Bytes from an offset of what clusters hold; fewer where they end."""
-        cluster = self.space.cluster_size
-        found = bytearray()
-        for run in runs:
-            start = run.vcn * cluster
-            first, last = max(start, offset + len(found)), min(start + run.length * cluster, offset + size)
-            if first < last and run.lcn is not None:
-                found += self._stage.read_at(run.lcn * cluster + first - start, last - first)
-        return bytes(found)
+        """Bytes from an offset of what clusters hold, which have no holes; fewer where they end."""
+        found = [
+            self._stage.read_at(place, last - first)
+            for place, first, last in pieces(runs, self.space.cluster_size, offset, size)
+        ]
+        return b"".join(found)
 
     def stage_runs(
         self,
@@ -387,24 +386,15 @@ class Table:
         accepted: bool = False,
     ) -> None:
         """Stage whole sectors at an offset of what clusters hold."""
-        for place, first, last in self._pieces(runs, offset, len(data)):
+        for place, first, last in pieces(runs, self.space.cluster_size, offset, len(data)):
             for start in range(first, last, piece or last - first):
                 end = min(last, start + piece) if piece else last
                 self._stage.put(layer, place + start - first, data[start:end], accepted=accepted)
 
-    def _pieces(self, runs: list[Run], offset: int, size: int) -> Iterator[tuple[int, int, int]]:
-        """Places in the volume of bytes at an offset: ``(place, first byte, last)``."""
-        cluster = self.space.cluster_size
-        for run in runs:
-            start = run.vcn * cluster
-            first, last = max(start, offset), min(start + run.length * cluster, offset + size)
-            if first < last and run.lcn is not None:
-                yield run.lcn * cluster + first - start, first - offset, last - offset
-
     def write_runs(self, runs: list[Run], offset: int, data: bytes | memoryview) -> None:
         """Write into clusters at an offset of what they hold, at once."""
         view = memoryview(data)
-        for place, first, last in self._pieces(runs, offset, len(view)):
+        for place, first, last in pieces(runs, self.space.cluster_size, offset, len(view)):
             self._stage.write_at(place, view[first:last])
 
     def zero(self, runs: list[Run]) -> None:

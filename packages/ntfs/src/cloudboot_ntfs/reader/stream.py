@@ -195,6 +195,10 @@ class Stream:
             if run.lcn is not None:
                 yield run.vcn * self._cluster, run.lcn * self._cluster, run.length * self._cluster
 
+    def pieces(self, offset: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Where ``size`` bytes from ``offset`` stand, as :func:`.runlist.pieces` tells it."""
+        return runlist.pieces(self._runs, self._cluster, offset, size)
+
 
 def resident(value: bytes) -> Stream:
     """The stream of a resident attribute."""
