@@ -11,17 +11,18 @@ from cloudboot_base.storage import descriptor_of
 from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import fits, held, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
+from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
 from cloudboot_ntfs.layout.runlist import joined, pieces
 
 from .draft import load, runs_of, value
-from .space import Bitmap, Space, write_stream
+from .space import Bitmap, Space
 from .stage import Layer
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from cloudboot_ntfs.builder.record import Packed
     from cloudboot_ntfs.layout.runlist import Run
@@ -60,7 +61,8 @@ class Table:
         self._hint = _FIRST_GIVEN
         self._fresh: set[int] = set()  #: records taken since the last that was written
         self._is_marked = False
-        self._marked: Draft | None = None  #: $Volume, until its record is changed otherwise
+        self._marks: tuple[bytes, bytes] | None = None  #: $Volume, clean and dirty, until it is changed otherwise
+        self._mark_places: list[tuple[int, int, int]] = []  #: as :func:`.runlist.pieces`, in $MFT, then in $MFTMirr
         self._was_dirty = volume.is_dirty
         self._is_broken = False
 
@@ -98,7 +100,7 @@ class Table:
     def roll_back(self) -> None:
         """Forget what the operation under way did."""
         self._trees.clear()
-        self._marked = None
+        self._marks = None
         self._volume.mft.forget()
         self._stage.roll_back()
         self.space.bitmap.roll_back()
@@ -140,12 +142,12 @@ class Table:
 
     def mark_dirty(self) -> None:
         """Mark the volume dirty, whatever is changed afterwards."""
-        self._was_dirty = True
+        self._was_dirty, self._marks = True, None
         self._mark(dirty=True)
 
     def mark_clean(self) -> None:
         """Take the mark away, even if another program made it."""
-        self._was_dirty, self._is_marked = False, True
+        self._was_dirty, self._is_marked, self._marks = False, True, None
         self._mark(dirty=False)
 
     @property
@@ -157,19 +159,31 @@ class Table:
         if self._is_marked == dirty:
             return
         # Every operation marks the volume twice.
-        draft = self._marked or load(self._volume.mft, Number.VOLUME)
-        self._marked = draft
+        if self._marks is None:
+            self._marks = self._marked(dirty=self._was_dirty), self._marked(dirty=True)
+            size = self._volume.geometry.record_size
+            places = [(self._volume.mft.data, Number.VOLUME * size), *self._mirror(Number.VOLUME)]
+            self._mark_places = [piece for stream, offset in places for piece in stream.pieces(offset, size)]
+        data = bytearray(self._marks[dirty])
+        raw = self._volume.mft.raw(Number.VOLUME)
+        fixup.protect(data, _next_update(raw))
+        # A cut between the two leaves a volume that says it is dirty.
+        for place, first, last in self._mark_places if dirty else self._mark_places[::-1]:
+            self._stage.write_at(place, memoryview(data)[first:last])
+        self._volume.mft.forget(Number.VOLUME)
+        self._is_marked = dirty
+
+    def _marked(self, *, dirty: bool) -> bytes:
+        """The record of $Volume, marked or not, not protected."""
+        draft = load(self._volume.mft, Number.VOLUME)
         information = VolumeInformation.unpack_from(value(draft.all(Type.VOLUME_INFORMATION)[0]))
-        information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty or self._was_dirty else 0)
+        information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty else 0)
         draft.replace(Type.VOLUME_INFORMATION, "", [resident(Type.VOLUME_INFORMATION, information.pack())])
         attributes = sorted(draft.attributes, key=lambda each: (each.type, each.name, each.lowest_vcn))
         data = self._packed(Number.VOLUME, attributes, draft.sequence, len(draft.all(Type.FILE_NAME)), draft.flags, 0)
-        places = [(self._volume.mft.data, Number.VOLUME * len(data)), *self._mirror(Number.VOLUME)]
-        # A cut between the two leaves a volume that says it is dirty.
-        for stream, offset in places if dirty else places[::-1]:
-            write_stream(self._stage, stream, offset, data)
-        self._volume.mft.forget(Number.VOLUME)
-        self._is_marked = dirty
+        record = bytearray(data)
+        fixup.restore(record, "RecordHeader")
+        return bytes(record)
 
     def sync(self) -> None:
         """Bring everything to the device, where there is one."""
@@ -293,7 +307,7 @@ class Table:
         data = self._packed(number, attributes, sequence, links, flags, base)
         self._volume.mft.forget(number)
         if number == Number.VOLUME:
-            self._marked = None
+            self._marks = None
         for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
             self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=number == Number.MFT)
 
@@ -301,13 +315,9 @@ class Table:
         self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
     ) -> bytes:
         raw = self._volume.mft.raw(number)
-        update = 1
-        if raw[:4] == b"FILE":
-            place = struct.unpack_from("<H", raw, 4)[0]
-            update = struct.unpack_from("<H", raw, min(place, len(raw) - 2))[0] + 1 & 0xFFFF or 1
         return pack(
             number, attributes, record_size=len(raw), sequence=sequence, links=links, flags=flags, base=base,
-            update=update,
+            update=_next_update(raw),
         )  # fmt: skip
 
     def _mirror(self, number: int) -> list[tuple[Stream, int]]:
@@ -404,3 +414,11 @@ class Table:
             begin, size = (run.lcn or 0) * self.space.cluster_size, run.length * self.space.cluster_size
             for start in range(0, size, len(zeros)):
                 self._stage.write_at(begin + start, memoryview(zeros)[: min(len(zeros), size - start)])
+
+
+def _next_update(raw: bytes) -> int:
+    """The update sequence number that follows that of a record; 0 is passed over."""
+    if raw[:4] != b"FILE":
+        return 1
+    place = struct.unpack_from("<H", raw, 4)[0]
+    return int(struct.unpack_from("<H", raw, min(place, len(raw) - 2))[0]) + 1 & 0xFFFF or 1
