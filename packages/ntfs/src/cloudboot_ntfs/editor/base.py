@@ -96,12 +96,14 @@ class Editor(LockedNTFS):
                 raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
             if not force:
                 self._require_unmounted()
+            self.mft.keep_records()
+            self._table = Table(self, stage)
+            if not force:
+                self._require_awake()
             self._closing.push(stack.pop_all())
-        self.mft.keep_records()
         self._clock = clock or (lambda: timestamp_ns)
         self._time = 0
         self._windows_names, self._short_names = windows_names, short_names
-        self._table = Table(self, stage)
         self._contents = Contents(self, self._table)
         self._batch = self._active = 0
         self._touched: set[int] = set()
@@ -115,13 +117,20 @@ class Editor(LockedNTFS):
         """Refuse a volume that its system has not let go.
 
         Raises:
-            ReadOnlyError: it is dirty, its log is not settled, or Windows is hibernated on it.
+            ReadOnlyError: it is dirty, or its log is not settled.
         """
         if self.is_dirty or self.log_state not in SETTLED:
             raise errors.ReadOnlyError(
                 "the volume was not unmounted", field="$LogFile", actual=str(self.log_state),
                 hint="let its own system or ntfsfix look at it first",
             )  # fmt: skip
+
+    def _require_awake(self) -> None:
+        """Refuse a volume that a system will go on with. Names are looked up by the index alone from here on.
+
+        Raises:
+            ReadOnlyError: Windows is hibernated on it.
+        """
         if self.is_hibernated:
             raise errors.ReadOnlyError(
                 "Windows is hibernated on this volume, and writes what it holds in memory when it resumes",

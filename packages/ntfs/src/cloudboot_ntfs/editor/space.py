@@ -158,6 +158,8 @@ class Bitmap:
             if is_first:
                 self._lowest, is_first = begin, False
             yield begin, min(length, self.count - begin)
+            if enough is not None and length >= enough:
+                return
         if is_first:
             self._lowest = self.count
 
@@ -189,8 +191,6 @@ class Bitmap:
             position += 1
             if length and value & 0x80:
                 yield begin, length
-                if enough is not None and length >= enough:
-                    return
                 length = 0
         if length:
             yield begin, length

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 #: Levels that no index needs: one of them has a circle.
 _MAX_DEPTH: Final = 32
 #: Nodes of one index that are kept between operations.
-_KEPT_NODES: Final = 4096
+_KEPT_NODES: Final = 8192
 #: Blocks by which an index grows at most.
 _MAX_GROWTH: Final = 16
 #: Bytes of a bitmap up to which it stands in the record.
