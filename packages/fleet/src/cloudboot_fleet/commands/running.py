@@ -58,6 +58,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):
             results.folder.mkdir(parents=True, exist_ok=True)
+            results.sweep()
         return _run(options, console, _Prepared(matrix, pins, gathered, folder, results, tls))
 
 
@@ -126,8 +127,9 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         with console.waiting("starting workers"):
             cluster = stack.enter_context(opened(options, matrix, ready.tls))
             executor = DaskExecutor(
-                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch
-            )
+                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch,
+                kinds=sorted({block.kind.name for block in matrix.blocks}),
+            )  # fmt: skip
             stack.callback(executor.client.close)
             cluster.wait(executor)
         check_needs(matrix, list(executor.workers().values()))
