@@ -55,17 +55,17 @@ def run(options: argparse.Namespace) -> int:
     with in_file(options.image):
         image = PEImage.parse(read_file(options.image, LIMIT))
         parts = _Parts(image)
-        _print(image, parts, as_json=options.json)
+        if options.json:
+            print_json(_facts(image, parts))
+            return parts.problems[0].exit_code if parts.problems else OK
+        _print(image, parts)
         if parts.problems:
             raise parts.problems[0]
     return OK
 
 
-def _print(image: PEImage, parts: _Parts, *, as_json: bool) -> None:
+def _print(image: PEImage, parts: _Parts) -> None:
     facts = _facts(image, parts)
-    if as_json:
-        print_json(facts)
-        return
     for name in ("machine", "subsystem", "entry_point", "image_base", "size_of_image", "relocations", "sha256"):
         if facts[name] is not None:
             print(f"{name.replace('_', ' ') + ':':15} {facts[name]}")
