@@ -20,14 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_fleet import Campaign, CampaignFolder, Finished, FolderResults, Lost, Pins, parse
+from cloudboot_fleet.campaign import Campaign, CampaignFolder, Finished, Lost
 from cloudboot_fleet.forkserver import ForkServer
+from cloudboot_fleet.matrix import Pins, parse
+from cloudboot_fleet.results import FolderResults
 from cloudboot_fleet.testing import command_line, descendants_of, eventually, processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloudboot_fleet import Handed
+    from cloudboot_fleet.campaign import Handed
 
 CLOUDBOOT = str(Path(sys.executable).with_name("cloudboot"))
 PROBES = int(os.environ.get("PROBES", "200"))

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from cloudboot_base.testing import judge
-from cloudboot_fleet import Pins, expanded, hosts, parse
+from cloudboot_fleet import hosts
 from cloudboot_fleet.cluster.needs import agreed_hosts
 from cloudboot_fleet.errors import ClusterError, MatrixError
-from cloudboot_fleet.matrix import KINDS
+from cloudboot_fleet.matrix import KINDS, Pins, expanded, parse
 from cloudboot_fleet.testing import Running, eventually, journal, processes_with
 from cloudboot_fleet.worker import SLOT
 from cloudboot_oci_stream import push_image

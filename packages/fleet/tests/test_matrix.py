@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_fleet import Pins, parse
 from cloudboot_fleet.errors import MatrixError, PinError
-from cloudboot_fleet.matrix import KINDS
+from cloudboot_fleet.matrix import KINDS, Pins, parse
 from cloudboot_fleet.matrix.pins import tree_digest
 from cloudboot_fleet.matrix.places import Key, lines_of
 from cloudboot_oci_stream import push_image

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloudboot_fleet import FolderResults, RegistryResults, Results, open_results
 from cloudboot_fleet.errors import ResultError
+from cloudboot_fleet.results import FolderResults, RegistryResults, Results, open_results
 from cloudboot_fleet.results.registry import ANNOTATION, ARTIFACT_TYPE, LAYER_TYPE
 from cloudboot_oci_stream import Descriptor, open_store
 from cloudboot_oci_stream.deadline import Deadline

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError, Verdict, new_file
-from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json
+from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json, whole_argument
 from cloudboot_base.program import Program
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
-from cloudboot_doom_oracle.errors import OracleError
+from cloudboot_doom_oracle.errors import ManifestError, OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.evidence import evidence_lines
@@ -26,12 +28,13 @@ from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.host import waited_most
 from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
+from cloudboot_doom_oracle.oracle.files import LARGEST_FILE
 
 from .guest import add_guest_harvest
 from .host import HOST_BUSY, add_host_option, host_facts, print_host, too_busy
 from .judging import add_audio_options, add_judging
 from .keys import add_keys
-from .options import add_run_options, count_argument, open_script, open_wad, tics
+from .options import add_machine_options, add_run_options, count_argument, open_script, open_wad, tics
 
 if TYPE_CHECKING:
     import argparse
@@ -41,12 +44,12 @@ if TYPE_CHECKING:
     from cloudboot_doom_oracle.oracle import Harvest
 
 PROGRAM = "cloudboot-doom-oracle"
-ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 
 
 def harvest_command(options: argparse.Namespace) -> int:
     """Run the engine and write an oracle, or compare its audio log."""
     wad, script = open_wad(options.wad), open_script(options.script)
+    expected = None if options.verify_audio_log is None else _audio_log(options.verify_audio_log)
     progress = Progress("tic", options.checkpoints[-1], unit="tics")
     try:
         made = harvest(wad, script, options.checkpoints, seed=options.seed, pin=not options.no_pin, progress=progress)
@@ -55,15 +58,32 @@ def harvest_command(options: argparse.Namespace) -> int:
     if options.out:
         write_oracle(made, options.out, force=options.force)
     _tell_harvest(options, made)
-    if options.verify_audio_log is None:
+    if expected is None:
         return OK
-    expected = Path(options.verify_audio_log).read_bytes()
     if expected == made.audio_log:
         print("audio log: equal", file=sys.stderr)
         return OK
     ours, fresh = (text.decode("utf-8", "replace").splitlines() for text in (expected, made.audio_log))
     print("\n".join(difflib.unified_diff(ours, fresh, options.verify_audio_log, "fresh", lineterm="")), file=sys.stderr)
     return CHECK_FAILED
+
+
+def _audio_log(path: str) -> bytes:
+    """The bytes of an audio log.
+
+    Raises:
+        ManifestError: the file is not a JSON list.
+        BudgetError: the file is too large.
+        OSError: the file cannot be read, or is not an ordinary file.
+    """
+    data = read_file(path, LARGEST_FILE)
+    try:
+        rows = json.loads(data)
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise ManifestError("not an audio log: a JSON list is needed", structure="audio log", path=path)
+    return data
 
 
 def _tell_harvest(options: argparse.Namespace, made: Harvest) -> None:
@@ -90,6 +110,7 @@ def verify_command(options: argparse.Namespace) -> int:
         open_script(options.script),
         pin=not options.no_pin,
         architecture=options.architecture,
+        ring=options.ring,
         sample_every=options.sample_every,
     )
     gates: list[Gate] = []
@@ -263,6 +284,7 @@ def soak_command(options: argparse.Namespace) -> int:
             options.tics,
             sample_every=options.sample_every,
             architecture=options.architecture,
+            ring=options.ring,
             progress=progress,
         )
     finally:
@@ -283,9 +305,6 @@ def play_command(options: argparse.Namespace) -> int:
 
     play(open_wad(options.wad))
     return OK
-
-
-_ARCHITECTURE = "Architecture of the machine (default: amd64)."
 
 
 def program() -> Program:
@@ -322,7 +341,7 @@ def _add_harvest(made: Program) -> None:
     harvesting = made.command("harvest", harvest_command, "Run the engine and write an oracle.")
     harvesting.add_argument("--out", metavar="FOLDER", help="Write the oracle to this folder (default: write nothing).")
     harvesting.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="Start index of the random tables (default: 0)."
+        "--seed", type=whole_argument, default=0, metavar="N", help="Start index of the random tables (default: 0)."
     )
     harvesting.add_argument(
         "--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS",
@@ -337,7 +356,7 @@ def _add_verify(made: Program) -> None:
     verify = made.command("verify", verify_command, "Run the gates over an oracle.")
     verify.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
     verify.add_argument("--no-guest", action="store_true", help="Run only the gates A and C-1, which need no machine.")
-    verify.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
+    add_machine_options(verify)
     verify.add_argument(
         "--sample-every", type=count_argument, default=0, metavar="N",
         help="Also compare a screendump of every N-th frame (default: 0, which compares checkpoints only).",
@@ -389,7 +408,7 @@ def _add_play(made: Program) -> None:
         "--sample-every", type=count_argument, default=200, metavar="N",
         help="Compare a screendump of every N-th frame (default: 200).",
     )  # fmt: skip
-    long.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
+    add_machine_options(long)
     add_run_options(long)
     playing = made.command(
         "play", play_command, "Play in the terminal: arrow keys move, f fires, space opens doors, Ctrl-C ends."

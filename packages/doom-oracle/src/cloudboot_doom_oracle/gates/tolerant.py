@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from cloudboot_base import UsageError
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.errors import ManifestError
-from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, read_ppm
+from cloudboot_doom_oracle.oracle.files import LARGEST_FILE, MANIFEST, ppm_bytes, read_ppm
 
 from .diagnosis import DIAGNOSES, Diagnosis, of_distance
 from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
@@ -127,7 +128,7 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
         UsageError: it has another size.
         OSError: it cannot be read.
     """
-    return canvas_of(read_ppm(path.read_bytes(), os.fspath(path)))
+    return canvas_of(read_ppm(read_file(path, LARGEST_FILE), os.fspath(path)))
 
 
 def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparison]:
