@@ -14,6 +14,7 @@ import pytest
 
 from cloudboot_base import open_storage
 from cloudboot_base.testing import judge, run
+from cloudboot_gpt.testing import disklabel
 from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_probes.disk import Disk
@@ -231,6 +232,23 @@ def test_an_mbr_with_an_esp_and_a_bsd_slice_of_ufs1(tree: Path, tmp_path: Path) 
     script = b"label: dos\nstart=2048, size=8192, type=ef\nstart=16384, size=49152, type=a6, bootable\n"
     run(judge("sfdisk", "fdisk"), medium, stdin=script)
     check_tree(built("openbsd", medium, tmp_path / "disk.img"), tree)
+
+
+def test_an_mbr_with_an_esp_and_a_slice_with_a_disklabel(tree: Path, tmp_path: Path) -> None:
+    """What FreeBSD's memory stick images are: in the slice a label, and 16 sectors into it the root."""
+    esp = fat_image(tmp_path / "esp.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")})
+    root = ufs_image(tmp_path / "root.ufs", tree).read_bytes()
+    medium = tmp_path / "memstick.img"
+    sectors = len(root) // 512
+    label = disklabel({"a": (7, 16, sectors), "c": (0, 0, 16 + sectors)})
+    with medium.open("wb") as file:
+        file.truncate((16384 + 16 + sectors + 2048) * 512)
+        for at, part in ((2048, esp.read_bytes()), (16385, label), (16384 + 16, root)):
+            file.seek(at * 512)
+            file.write(part)
+    script = f"label: dos\nstart=2048, size=8192, type=ef\nstart=16384, size={16 + sectors}, type=a5, bootable\n"
+    run(judge("sfdisk", "fdisk"), medium, stdin=script.encode())
+    check_tree(built("freebsd", medium, tmp_path / "disk.img"), tree)
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar", "tar.gz"])
