@@ -15,7 +15,7 @@ import pytest
 
 from cloudboot_base.testing import judge
 from cloudboot_fleet import hosts
-from cloudboot_fleet.cluster.needs import agreed_hosts
+from cloudboot_fleet.cluster.preflight import agreed_hosts
 from cloudboot_fleet.errors import ClusterError, MatrixError
 from cloudboot_fleet.matrix import KINDS, Pins, expanded, parse
 from cloudboot_fleet.testing import Running, eventually, journal, processes_with

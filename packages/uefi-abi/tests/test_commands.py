@@ -125,8 +125,10 @@ def test_eventlog(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     changed.write_bytes(flipped(log.read_bytes(), log.read_bytes().index(b"Calling")))
     assert "1 problem found" in printed(capsys, "eventlog", "--check", str(changed), code=1)
     changed.write_bytes(log.read_bytes() + bytes(100))
+    assert printed(capsys, "eventlog", str(changed)).splitlines() == lines
+    changed.write_bytes(log.read_bytes() + bytes(100) + b"other data")
     printed(capsys, "eventlog", str(changed), code=3)
-    printed(capsys, "eventlog", "--padded", str(changed))
+    assert printed(capsys, "eventlog", "--padded", str(changed)).splitlines() == lines
     changed.write_bytes(b"")
     for words in ((), ("--check",)):
         assert as_json(capsys, "eventlog", str(changed), *words, code=3)["message"] == "the log is empty"

@@ -7,6 +7,7 @@ from typing import Final
 from cloudboot_base import FormatError
 from cloudboot_uefi_abi.constants import Machine, Subsystem
 from cloudboot_uefi_abi.pe import PEImage
+from cloudboot_uefi_abi.pe.image import RELOCS_STRIPPED
 
 MACHINES: Final = {
     "amd64": Machine.AMD64, "arm64": Machine.ARM64, "riscv64": Machine.RISCV64, "loong64": Machine.LOONGARCH64,
@@ -17,6 +18,8 @@ REMOVABLE: Final = {
     "arm64": "/EFI/BOOT/BOOTAA64.EFI",
     "riscv64": "/EFI/BOOT/BOOTRISCV64.EFI",
 }
+#: How far an image is moved to see whether it can be.
+_MOVED: Final = 1 << 20
 _NAMES: Final = {machine: name for name, machine in MACHINES.items()}
 
 
@@ -32,7 +35,20 @@ def pe_problems(data: bytes, architecture: str) -> list[str]:
         problems.append(f"is a program for {name}, not for {architecture}")
     if image.subsystem is not Subsystem.EFI_APPLICATION:
         problems.append(f"is no EFI application: its subsystem is {int(image.subsystem)}")
-    return problems
+    problem = _relocation_problem(image)
+    return [*problems, problem] if problem else problems
+
+
+def _relocation_problem(image: PEImage) -> str | None:
+    """Why the image cannot be relocated, as the end of a sentence."""
+    base = image.optional.ImageBase
+    if image.file.Characteristics & RELOCS_STRIPPED:
+        return None if base else "cannot be loaded: it has no relocations and is linked for address 0"
+    try:
+        image.load(base + _MOVED)
+    except FormatError as error:
+        return f"cannot be loaded: {error}"
+    return None
 
 
 def architecture_of(data: bytes) -> str | None:

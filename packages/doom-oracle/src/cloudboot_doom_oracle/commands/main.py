@@ -26,15 +26,17 @@ from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.host import waited_most
-from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
+from cloudboot_doom_oracle.gates.tolerant import compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
 from cloudboot_doom_oracle.oracle.files import LARGEST_FILE
 
+from .diff import add_diff
 from .guest import add_guest_harvest
 from .host import HOST_BUSY, add_host_option, host_facts, print_host, too_busy
 from .judging import add_audio_options, add_judging
 from .keys import add_keys
 from .options import add_machine_options, add_run_options, count_argument, open_script, open_wad, tics
+from .pictures import add_pictures
 
 if TYPE_CHECKING:
     import argparse
@@ -165,21 +167,6 @@ def add_checkpoint_command(options: argparse.Namespace) -> int:
     return OK
 
 
-def diff_command(options: argparse.Namespace) -> int:
-    """The first tic at which two oracles differ."""
-    ours, theirs = read_oracle(options.one), read_oracle(options.other)
-    divergence = first_divergence(ours.frames, theirs.frames)
-    same_sounds = ours.audio_log == theirs.audio_log
-    if options.json:
-        print_json({"divergence": divergence and divergence.as_dict(), "audio_logs_equal": same_sounds})
-    elif divergence is None:
-        print(f"{len(ours.frames)} frames are equal; the audio logs are {'equal' if same_sounds else 'not'}")
-    else:
-        print(f"frame {divergence.number} at tic {divergence.tic} is the first that differs")
-        print(f"oracle   {divergence.expected}\nother    {divergence.actual}\n{divergence.diagnosis}")
-    return OK if divergence is None and same_sounds else CHECK_FAILED
-
-
 def audio_command(options: argparse.Namespace) -> int:
     """Compare the loudness of a capture with that of a reference."""
     reference, capture = read_wav(options.reference), read_wav(options.capture)
@@ -216,27 +203,6 @@ def audio_command(options: argparse.Namespace) -> int:
         print_host(host)
         print("PASS" if passed else "BUSY" if busy else "FAIL")
     return OK if passed else HOST_BUSY if busy else CHECK_FAILED
-
-
-def input_command(options: argparse.Namespace) -> int:
-    """Compare the screendumps of a run without keys and of one with keys."""
-    baseline, keypress = Path(options.baseline), Path(options.keypress)
-    compared = compare_inputs(baseline, keypress, options.seconds)
-    host = waited_most([baseline, keypress])
-    busy = too_busy(host, options)
-    if busy:  # also of a pass: on a busy host, runs without keys drift apart as if there had been some
-        compared = dataclasses.replace(compared, verdict="BUSY", diagnosis=DIAGNOSES["host-busy"])
-    if options.json:
-        print_json({**dataclasses.asdict(compared), "host": host_facts(host)})
-    else:
-        for second, chi2 in compared.chi2.items():
-            print(f"t{second:<4} chi2 {chi2:10.1f}  top-5 changed {compared.delta[second]:.2f}")
-        print(f"ratio {compared.ratio:.2f}")
-        if compared.diagnosis is not None:
-            print(compared.diagnosis)
-        print_host(host)
-        print(f"VERDICT={compared.verdict}")
-    return HOST_BUSY if busy else CHECK_FAILED if compared.verdict == "FAIL" else OK
 
 
 def screen_command(options: argparse.Namespace) -> int:
@@ -332,7 +298,9 @@ def program() -> Program:
     add_judging(made)
     add_keys(made)
     _add_oracles(made)
+    add_diff(made)
     _add_comparisons(made)
+    add_pictures(made)
     _add_play(made)
     return made
 
@@ -370,9 +338,6 @@ def _add_oracles(made: Program) -> None:
     add.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle; it is replaced.")
     add.add_argument("tics", type=tics, metavar="TICS", help="Tics with commas between them.")
     add_run_options(add)
-    diff = made.command("diff", diff_command, "Find the first tic at which two oracles differ.")
-    diff.add_argument("one", metavar="ORACLE", help="The folder of an oracle.")
-    diff.add_argument("other", metavar="OTHER", help="The folder of the other oracle.")
 
 
 def _add_comparisons(made: Program) -> None:
@@ -382,16 +347,6 @@ def _add_comparisons(made: Program) -> None:
     audio.add_argument("--capture", required=True, metavar="WAV", help="The recording to compare with it.")
     add_audio_options(audio)
     add_host_option(audio)
-    keys = made.command("input", input_command, "Compare screendumps without and with keys.")
-    keys.add_argument("verb", choices=["verify"], help="The only action.")
-    keys.add_argument("--baseline", required=True, metavar="FOLDER", help="Screendumps of a run without keys.")
-    keys.add_argument("--keypress", required=True, metavar="FOLDER", help="Screendumps of a run with keys.")
-    keys.add_argument(
-        "--seconds", type=tics, default=list(INPUT_SECONDS), metavar="SECONDS",
-        help="Seconds at which screendumps were taken, with commas between them "
-        f"(default: {','.join(map(str, INPUT_SECONDS))}).",
-    )  # fmt: skip
-    add_host_option(keys)
     screen = made.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
     screen.add_argument("verb", choices=["verify"], help="The only action.")
     screen.add_argument("oracle", metavar="ORACLE", help="A guest oracle, which guest-harvest writes.")
