@@ -219,6 +219,9 @@ def test_load_options() -> None:
     assert option.optional_text == "root=/dev/vda2"
     assert LoadOption("a", (path,), b"\1\2\3").optional_text is None
     assert LoadOption("a", (path,), b"\1\2\3\4").optional_text is None
+    for padding in (b"\1", bytes(5), b"\1\2\3\4\5", b"\x7f\xff\5\0x"):
+        padded = LoadOption("a", (path,), b"data", padding=padding)
+        assert LoadOption.parse(padded.pack()) == padded
     with pytest.raises(LoadOptionError, match="leave the load option"):
         LoadOption.parse(data[:4] + b"\xff\xff" + data[6:])
     with pytest.raises(LoadOptionError, match="no null"):
