@@ -113,13 +113,22 @@ def shells(folder: Path) -> None:
 
 
 def ideal(folder: Path) -> None:
-    """Two processes that run half of the probes each, without starting anew."""
+    """Two processes that run half of the probes each, without starting anew.
+
+    Of a tenth of the probes both are measured as well: what a probe more takes leaves out how the two start.
+    """
+    few = max(2, PROBES // 10)
+    (folder / "few").mkdir()
+    first = timed(lambda: twice([sys.executable, "-c", IDEAL, str(few // 2)], folder))
+    start, _ = campaign(hosted(few), folder / "few")
     best = timed(lambda: twice([sys.executable, "-c", IDEAL, str(PROBES // 2)], folder))
     whole, cells = campaign(hosted(PROBES), folder)
+    alone, each = ((many.cpu - one.cpu) / (PROBES - few) for many, one in ((best, first), (whole, start)))
     row(f"{PROBES} hosted probes, two processes without a fleet", best)
     row(f"{PROBES} hosted probes, fleet with two workers", whole,
         f"its cells {cells:.1f} s, {100 * best.seconds / cells:.0f} % of the ideal (at least 90), "
         + TARGETS.at_least(100 * best.seconds / cells, 90))  # fmt: skip
+    print(f"CPU of a probe more: {alone:.3f} s without a fleet, {each:.3f} s with it, {100 * alone / each:.0f} %")
 
 
 def empty(folder: Path) -> None:

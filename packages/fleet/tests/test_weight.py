@@ -1,5 +1,6 @@
 """What the command ``cloudboot`` brings along before it knows which command is asked for."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -35,3 +36,18 @@ def test_completing_a_word_imports_nothing_that_only_runs_need() -> None:
         [sys.executable, "-c", RUN, "fl"], capture_output=True, text=True, check=True, env=environment
     )
     assert not HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["run"], ["--bogus"]])
+def test_the_script_of_the_group_is_called_by_its_own_name(words: list[str]) -> None:
+    command = [sys.executable, "-m", "cloudboot_fleet", *words]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    printed = told.stdout + told.stderr
+    assert "cloudboot-fleet" in printed
+    assert "cloudboot fleet" not in printed
+    assert told.returncode == (0 if "--help" in words else 2)
+
+
+def test_the_script_of_the_group_has_a_version() -> None:
+    done = subprocess.run([sys.executable, "-m", "cloudboot_fleet", "--version"], capture_output=True, check=True)
+    assert done.stdout.split() == [b"cloudboot-fleet", importlib.metadata.version("cloudboot-fleet").encode()]

@@ -23,6 +23,7 @@ from .firmware import DEFAULT_MEMORY, Firmware
 from .machine import Budget
 from .paths import file_path, file_systems_below, vendor_path
 from .protocols.block_io import publish_block_io
+from .protocols.collation import publish_unicode_collation
 from .protocols.device_path_text import publish_device_path_text
 from .protocols.file_system import publish_file_system
 from .protocols.graphics import publish_graphics
@@ -137,6 +138,7 @@ class HostedBoot(FirmwareBoot):
         self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
+        publish_unicode_collation(firmware)
         super().__init__(plan, firmware)
 
     def choose(self, path: bytes) -> None:

@@ -15,11 +15,11 @@ from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
-from cloudboot_fleet.cluster.needs import agreed_hosts, asked_hosts, check_needs, check_place
+from cloudboot_fleet.cluster.preflight import agreed_hosts, asked_hosts, check_needs, check_place
 from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
-from cloudboot_fleet.render import Ended
+from cloudboot_fleet.render import Summary
 from cloudboot_fleet.render.html import write_report
 from cloudboot_fleet.render.junit import write_junit
 from cloudboot_fleet.render.terminal import cell_line, live_table
@@ -58,6 +58,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):
             results.folder.mkdir(parents=True, exist_ok=True)
+            results.sweep()
         return _run(options, console, _Prepared(matrix, pins, gathered, folder, results, tls))
 
 
@@ -126,8 +127,9 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         with console.waiting("starting workers"):
             cluster = stack.enter_context(opened(options, matrix, ready.tls))
             executor = DaskExecutor(
-                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch
-            )
+                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch,
+                kinds=sorted({block.kind.name for block in matrix.blocks}),
+            )  # fmt: skip
             stack.callback(executor.client.close)
             cluster.wait(executor)
         check_needs(matrix, list(executor.workers().values()))
@@ -160,8 +162,8 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             merged = merge_campaign(folder.results(), folder.cells, folder.path / "fuzz")
         for each in merged:
             console.say(f"cloudboot: {each}")
-    ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
-    code = _finish(console, ended, outputs, interrupted=interrupted)
+    summary = Summary(matrix, campaign.tally, folder, time.monotonic() - start)
+    code = _finish(console, summary, outputs, interrupted=interrupted)
     if lost is not None:
         raise lost
     return code
@@ -192,11 +194,11 @@ def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, con
         console.warn(f"the files of {result['name']} could not be fetched: {error}")
 
 
-def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interrupted: bool) -> int:
-    tally, folder, seconds = ended.tally, ended.folder, ended.seconds
+def _finish(console: Console, summary: Summary, outputs: dict[Path, Any], *, interrupted: bool) -> int:
+    tally, folder, seconds = summary.tally, summary.folder, summary.seconds
     for path, write in outputs.items():
         with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
-            write(file, ended, Path(os.path.abspath(path)).parent)
+            write(file, summary, Path(os.path.abspath(path)).parent)
     if console.json:
         console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
     else:

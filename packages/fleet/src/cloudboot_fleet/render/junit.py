@@ -11,15 +11,15 @@ from cloudboot_fleet.tasks.result import Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .ended import Ended
+    from .summary import Summary
 
 # XML 1.0 has no way to write these characters, not even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(file: IO[str], ended: Ended, _base: Path) -> None:
+def write_junit(file: IO[str], summary: Summary, _base: Path) -> None:
     """Write the document."""
-    matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
+    matrix, tally, folder, seconds = summary.matrix, summary.tally, summary.folder, summary.seconds
     failed = tally.counts[Status.FAILED]
     missing = tally.total - tally.done
     # A cell that was cancelled is an error: what was cut short must not look like what passed.

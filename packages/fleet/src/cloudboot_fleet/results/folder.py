@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RESULT = "result.json"
+_STALE = 3600.0
 
 
 class FolderResults:
@@ -53,7 +55,9 @@ class FolderResults:
         return result
 
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
-        """Store a result; a second result of the same inputs leaves the first as it is.
+        """Store a result with what is in ``files``, which is moved where the file system allows it.
+
+        A second result of the same inputs leaves the first as it is.
 
         Raises:
             OSError: the folder does not take it; nothing of it stays behind.
@@ -64,10 +68,13 @@ class FolderResults:
             return False
         partial = Path(tempfile.mkdtemp(prefix=f".{key[:8]}-", suffix=".partial", dir=target.parent))
         try:
-            shutil.copytree(files, partial, dirs_exist_ok=True)
-            (partial / RESULT).write_text(json.dumps(result, indent=1) + "\n")
+            _move(files, partial)
+            # With ``indent`` the encoder is the one written in Python, and takes a millisecond.
+            (partial / RESULT).write_text(json.dumps(result) + "\n")
             for file in partial.rglob("*"):
-                if file.is_file():
+                if file.is_symlink():
+                    file.unlink()  # it may lead anywhere; a registry takes none, either
+                elif file.is_file():
                     with file.open("rb") as opened:
                         os.fsync(opened.fileno())
             partial.chmod(0o755)
@@ -88,7 +95,22 @@ class FolderResults:
         shutil.copytree(self.path(key), folder, dirs_exist_ok=True)
 
     def sweep(self) -> None:
-        """Remove what a killed worker left half-written."""
+        """Remove what a killed worker left half-written: no worker takes an hour to write a result."""
+        with tempfile.NamedTemporaryFile(dir=self.folder) as mark:  # the clock of another machine's disk is its own
+            now = os.fstat(mark.fileno()).st_mtime
         for partial in self.folder.glob("*/.*.partial"):
             with contextlib.suppress(OSError):
-                shutil.rmtree(partial)
+                if now - partial.stat().st_mtime > _STALE:
+                    shutil.rmtree(partial)
+
+
+def _move(files: Path, target: Path) -> None:
+    """Move what is in a folder into another one, or copy it to another file system."""
+    for name in os.listdir(files):
+        try:
+            os.rename(files / name, target / name)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copytree(files, target, dirs_exist_ok=True)
+            return

@@ -64,6 +64,8 @@ def _print(option: LoadOption) -> None:
     print(f"attributes:   {int(option.attributes):#x}{' (active)' if option.active else ''}")
     for path in option.paths:
         print(f"device path:  {printable(str(path))}")
+    if option.padding:
+        print(f"padding:      {option.padding.hex()}")
     if option.optional_data:
         text = option.optional_text
         print(f"data:         {printable(repr(text)) if text else option.optional_data.hex()}")
@@ -76,6 +78,7 @@ def option_facts(option: LoadOption) -> dict[str, object]:
         "active": option.active,
         "attributes": int(option.attributes),
         "paths": [path_facts(path) for path in option.paths],
+        "padding": option.padding.hex(),
         "optional_data": option.optional_data.hex(),
         "optional_text": option.optional_text,
     }
