@@ -53,7 +53,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def drive(disk: Path, guid: UUID | None = None) -> HardDrive:
     with open_storage(disk) as opened:
-        esp = Disk.open(opened.storage).esp_partition
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     return HardDrive.gpt(1, esp.first_lba, esp.blocks, guid or esp.guid)
 
 

@@ -126,7 +126,7 @@ def examined(disk: Path, options: dict[str, bytes]) -> tuple[list[Variable], dic
 
 def options_of(disk: Path) -> dict[str, bytes]:
     with open_storage(disk) as opened:
-        esp = Disk.open(opened.storage).table.partitions[0]
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     drive = HardDrive.gpt(1, esp.first_lba, esp.blocks, esp.guid)
     options = {name: LoadOption(name, (made(drive),)).pack() for name, (made, _) in CASES.items()}
     good = DevicePath.of(drive, FILE)

@@ -130,7 +130,7 @@ def test_ovmf_agrees(tmp_path: Path, boot_manager: Callable[[Path, Iterable[Vari
         words += ["--esp-file", f"/EFI/case/{number}.efi={number}.efi"] if number else ["--loader", "0.efi"]
     subprocess.run(words, check=True, cwd=tmp_path, capture_output=True)
     with open_storage(tmp_path / "disk.img") as opened:
-        esp = Disk.open(opened.storage).esp_partition
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     drive = HardDrive.gpt(1, esp.first_lba, esp.blocks, esp.guid)
     numbers = range(1, len(CASES) + 1)
     variables = [Variable("BootOrder", GLOBAL, pack_boot_order(numbers))]

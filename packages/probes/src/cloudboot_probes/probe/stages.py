@@ -21,7 +21,7 @@ from cloudboot_oci_stream import (
     verify_signature,
 )
 from cloudboot_oci_stream.errors import DigestMismatchError
-from cloudboot_probes.disk import Disk
+from cloudboot_probes.disk import AnyPartition, Disk
 from cloudboot_probes.systems import load
 
 from . import kernel
@@ -154,9 +154,9 @@ def header(probe: Probe) -> Mapping[str, object]:
     disk = Disk.open(MemoryStorage(probe.image.view))
     found = disk.find_loader(probe.system.loader_paths(probe.options.architecture), probe.options.architecture)
     evidence: dict[str, object] = {
-        "disk_guid": str(disk.table.disk_guid),
+        "disk_guid": disk.identity,
         "partitions": [
-            f"{part.number} {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {part.guid}"
+            f"{part.number} {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {_name(part)}"
             for part in disk.table.partitions
         ],
         "loader": found.as_dict(),
@@ -181,6 +181,10 @@ def header(probe: Probe) -> Mapping[str, object]:
         evidence["warnings"] = warnings
     probe.disk = disk
     return evidence
+
+
+def _name(partition: AnyPartition) -> str:
+    return str(partition.guid or partition.name or "without a name")
 
 
 def _compare_esp(disk: Disk, evidence: Mapping[str, object]) -> None:
