@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import struct
 import subprocess
 import sys
@@ -119,6 +121,21 @@ def test_the_reason(name: str) -> None:
     problems = pe_problems(data, "amd64")
     assert bool(problems) == (reason is not None), problems
     assert (reason or "") in "".join(problems)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(PLAIN), "is a file that gzip compressed, not an EFI program"),
+        (lzma.compress(PLAIN), "is a file that xz compressed, not an EFI program"),
+        (Path("/bin/true").read_bytes(), "is an ELF file, not an EFI program"),
+        (bytes(56) + b"ARM\x64" + bytes(64), "is a kernel without an EFI stub, not an EFI program"),
+        (bytes(0x202) + b"HdrS" + bytes(64), "is a kernel without an EFI stub, not an EFI program"),
+    ],
+    ids=["gzip", "xz", "ELF", "arm64", "x86"],
+)
+def test_what_is_no_program_is_named(data: bytes, reason: str) -> None:
+    assert pe_problems(data, "amd64") == [reason]
 
 
 @pytest.mark.live
