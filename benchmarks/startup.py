@@ -21,6 +21,8 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from _targets import Targets
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ROOT / "packages"
 MB = 1_000_000
@@ -124,20 +126,21 @@ def main() -> int:
             for each in subjects:
                 times[each].append(cpu(found[each][0], each.code))
     print(f"python {sys.version.split()[0]}, {options.rounds} rounds; an interpreter alone: {min(bare):.0f} ms of CPU")
-    print(f"{'distribution':16} {'installed MB':>12} {'CPU ms':>8} {'of it import':>13}  {'limits':12} command")
-    over = 0
+    print(f"{'distribution':16} {'installed MB':>12} {'CPU ms':>8} {'of it import':>13}  {'limits':12}  {'':6} command")
+    targets = Targets()
     for each, (_, size) in found.items():
         best = min(times[each])
-        limits = []
+        limits, reached = [], True
         if each.megabytes is not None:
             limits.append(f"{each.megabytes:g} MB")
-            over += size > each.megabytes * MB
+            reached = reached and size <= each.megabytes * MB
         if each.milliseconds is not None:
             limits.append(f"{each.milliseconds:g} ms")
-            over += best - (0 if each.arguments else min(bare)) > each.milliseconds
+            reached = reached and best - (0 if each.arguments else min(bare)) <= each.milliseconds
         row = f"{each.distribution:16} {size / MB:12.1f} {best:8.0f} {best - min(bare):13.0f}  {', '.join(limits):12}"
-        print(f"{row} {' '.join(each.arguments)}".rstrip())
-    return 1 if over else 0
+        verdict = targets.met(reached) if limits else ""
+        print(f"{row}  {verdict:6} {' '.join(each.arguments)}".rstrip())
+    return targets.exit_code
 
 
 if __name__ == "__main__":

@@ -44,22 +44,26 @@ def linux_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-BootManager = Callable[[Path, Iterable[Variable]], dict[str, list[str]]]
+BootManager = Callable[..., dict[str, list[str]]]
 
 
 @pytest.fixture
 def boot_manager(tmp_path: Path) -> BootManager:
     """OVMF's boot manager with a disk and variables: its lines about every Boot####, in order.
 
+    ``change``, where it is given, makes another flash image of the one with the variables.
     It ends where no line comes any more. The programs it starts have to return an error, so that it goes on.
     """
     folder = Path("/usr/share/OVMF")
     if not folder.is_dir():
         judge("OVMF", "ovmf")
 
-    def run(disk: Path, variables: Iterable[Variable]) -> dict[str, list[str]]:
+    def run(
+        disk: Path, variables: Iterable[Variable], change: Callable[[bytes], bytes] | None = None
+    ) -> dict[str, list[str]]:
         flash = tmp_path / "vars.fd"
-        flash.write_bytes(VariableStore.parse((folder / "OVMF_VARS_4M.fd").read_bytes()).replace(variables))
+        data = VariableStore.parse((folder / "OVMF_VARS_4M.fd").read_bytes()).replace(variables)
+        flash.write_bytes(change(data) if change else data)
         command = [
             judge("qemu-system-x86_64", "qemu-system-x86"), "-M", "q35", "-m", "256", "-display", "none",
             "-net", "none", "-serial", "stdio", "-no-reboot",

@@ -21,7 +21,7 @@ from cloudboot_uefi_abi.device_path import DevicePath, FilePath, GenericNode, Ha
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.load_option import LoadOption
 from cloudboot_uefi_abi.pe import NewSection, write_image
-from cloudboot_uefi_abi.variables import Variable, pack_boot_order
+from cloudboot_uefi_abi.variables import Variable, VariableStore, pack_boot_order
 
 GLOBAL = GUIDS["EFI_GLOBAL_VARIABLE"]
 ABORTED = b"\x48\xb8" + struct.pack("<Q", 0x8000000000000015) + b"\xc3"  # mov rax, EFI_ABORTED; ret
@@ -126,7 +126,7 @@ def examined(disk: Path, options: dict[str, bytes]) -> tuple[list[Variable], dic
 
 def options_of(disk: Path) -> dict[str, bytes]:
     with open_storage(disk) as opened:
-        esp = Disk.open(opened.storage).table.partitions[0]
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     drive = HardDrive.gpt(1, esp.first_lba, esp.blocks, esp.guid)
     options = {name: LoadOption(name, (made(drive),)).pack() for name, (made, _) in CASES.items()}
     good = DevicePath.of(drive, FILE)
@@ -180,3 +180,23 @@ def test_ovmf_looks_for_it_there_too(
     variables, verdicts = examined(changed, options)
     assert verdicts["Boot0001"].boots
     assert any(line.startswith('failed to start "disk"') for line in boot_manager(changed, variables)["Boot0001"])
+
+
+@pytest.mark.live
+def test_ovmf_reads_on_behind_a_record_whose_head_was_not_written(
+    disk: Path, boot_manager: Callable[..., dict[str, list[str]]]
+) -> None:
+    options = options_of(disk)
+    variables, _ = examined(disk, {"as it is": options["as it is"]})
+
+    def interrupted(flash: bytes) -> bytes:
+        first = VariableStore.parse(flash).records[0].offset
+        head = bytearray(flash[first : first + 60])
+        head[2] = 0xFF  # no bit of the state was written
+        changed = flash[:first] + head + flash[first:0x10000] + flash[0x10000 + 60 :]
+        assert len(changed) == len(flash)
+        assert VariableStore.parse(changed).variables == VariableStore.parse(flash).variables
+        return changed
+
+    lines = boot_manager(disk, variables, interrupted)["Boot0001"]
+    assert any(line.startswith('failed to start "as it is"') for line in lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import struct
 import subprocess
 import sys
@@ -121,6 +123,21 @@ def test_the_reason(name: str) -> None:
     assert (reason or "") in "".join(problems)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (gzip.compress(PLAIN), "is a file that gzip compressed, not an EFI program"),
+        (lzma.compress(PLAIN), "is a file that xz compressed, not an EFI program"),
+        (Path("/bin/true").read_bytes(), "is an ELF file, not an EFI program"),
+        (bytes(56) + b"ARM\x64" + bytes(64), "is a kernel without an EFI stub, not an EFI program"),
+        (bytes(0x202) + b"HdrS" + bytes(64), "is a kernel without an EFI stub, not an EFI program"),
+    ],
+    ids=["gzip", "xz", "ELF", "arm64", "x86"],
+)
+def test_what_is_no_program_is_named(data: bytes, reason: str) -> None:
+    assert pe_problems(data, "amd64") == [reason]
+
+
 @pytest.mark.live
 def test_ovmf_agrees(tmp_path: Path, boot_manager: Callable[[Path, Iterable[Variable]], dict[str, list[str]]]) -> None:
     (tmp_path / "root").mkdir()
@@ -130,7 +147,7 @@ def test_ovmf_agrees(tmp_path: Path, boot_manager: Callable[[Path, Iterable[Vari
         words += ["--esp-file", f"/EFI/case/{number}.efi={number}.efi"] if number else ["--loader", "0.efi"]
     subprocess.run(words, check=True, cwd=tmp_path, capture_output=True)
     with open_storage(tmp_path / "disk.img") as opened:
-        esp = Disk.open(opened.storage).esp_partition
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     drive = HardDrive.gpt(1, esp.first_lba, esp.blocks, esp.guid)
     numbers = range(1, len(CASES) + 1)
     variables = [Variable("BootOrder", GLOBAL, pack_boot_order(numbers))]

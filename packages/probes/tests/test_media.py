@@ -357,6 +357,35 @@ def test_a_catalogue_that_lies_is_refused(tree: Path, tmp_path: Path) -> None:
         open_medium(tmp_path / "lie.iso").__enter__()
 
 
+@pytest.mark.parametrize("count", [0, 1, 4, 2879, 0xFFFF])
+def test_the_size_of_a_boot_image_is_that_of_its_file_system(tree: Path, tmp_path: Path, count: int) -> None:
+    """Writers state what fits 16 bits, or what a BIOS is to read; mtools reads the loader wherever that ends."""
+    esp = fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    (tree / "boot/loader.efi").unlink()
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", "-e", "boot/efiboot.img", "-no-emul-boot")
+    data = bytearray(medium.read_bytes())
+    entry = data.index(b"\x55\xaa", 18 * 2048) + 2
+    data[entry + 6 : entry + 8] = count.to_bytes(2, "little")
+    medium.write_bytes(data)
+    disk = built("freebsd", medium, tmp_path / "disk.img")
+    run(judge("mcopy", "mtools"), "-i", esp, "::/EFI/BOOT/BOOTX64.EFI", tmp_path / "loader")
+    assert disk.esp.read_file("/EFI/BOOT/BOOTX64.EFI") == (tmp_path / "loader").read_bytes()
+
+
+@pytest.mark.parametrize(("at", "value"), [(64, 0x90), (66, 9), (65, 0xEF)])
+def test_a_catalogue_that_pycdlib_refuses(tree: Path, tmp_path: Path, at: int, value: int) -> None:
+    esp = fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    (tree / "boot/bios.img").write_bytes(bytes(2048))
+    words = ("-b", "boot/bios.img", "-no-emul-boot", "-eltorito-alt-boot", "-e", f"boot/{esp.name}", "-no-emul-boot")
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", *words)
+    data = bytearray(medium.read_bytes())
+    data[data.index(b"\x55\xaa", 18 * 2048) - 30 + at] = value
+    medium.write_bytes(data)
+    with open_medium(medium) as opened:
+        assert [volume.title for volume in opened.volumes][1:] == ["El Torito image 1 (EFI)"]
+    check_tree(built("freebsd", medium, tmp_path / "disk.img"), tree)
+
+
 def test_an_iso_image_that_ends_early_is_refused(tree: Path, tmp_path: Path) -> None:
     medium = iso_image(tmp_path / "install.iso", tree, "-R")
     short = tmp_path / "short.iso"

@@ -163,7 +163,8 @@ def _partition(disk: Disk, drive: HardDrive, *, exact: bool) -> gpt.Partition | 
     controller the node has to be the partition's own, ``exact``: with its first block and its size.
     """
     named = drive.text(display=True)
-    found = next((each for each in disk.table.partitions if drive.guid is not None and each.guid == drive.guid), None)
+    partitions = disk.gpt_table.partitions
+    found = next((each for each in partitions if drive.guid is not None and each.guid == drive.guid), None)
     if found is None:
         return f"the disk has no partition {named}"
     own = HardDrive.gpt(found.number, found.first_lba, found.blocks, found.guid)
@@ -185,7 +186,7 @@ def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:
 def _first(disk: Disk, file: str, architecture: str) -> tuple[bool, str]:
     """The first partition with ``file``, an EFI system partition's reason before that of another."""
     reasons = []
-    for partition in disk.table.partitions:
+    for partition in disk.gpt_table.partitions:
         is_esp = partition.type == partition_types.ESP
         boots, reason = _program(disk, partition, file, architecture)
         if boots:

@@ -20,6 +20,17 @@ REMOVABLE: Final = {
 }
 #: How far an image is moved to see whether it can be.
 _MOVED: Final = 1 << 20
+#: What is taken for an EFI program by mistake: its name, and a magic number at an offset in bytes.
+_OTHERS: Final = (
+    ("a file that gzip compressed", 0, b"\x1f\x8b"),
+    ("a file that xz compressed", 0, b"\xfd7zXZ\0"),
+    ("a file that Zstandard compressed", 0, b"\x28\xb5\x2f\xfd"),
+    ("an ELF file", 0, b"\x7fELF"),
+    ("an image of U-Boot", 0, b"\x27\x05\x19\x56"),
+    ("a flattened image tree", 0, b"\xd0\x0d\xfe\xed"),
+    ("a kernel without an EFI stub", 56, b"ARM\x64"),
+    ("a kernel without an EFI stub", 0x202, b"HdrS"),
+)
 _NAMES: Final = {machine: name for name, machine in MACHINES.items()}
 
 
@@ -28,7 +39,8 @@ def pe_problems(data: bytes, architecture: str) -> list[str]:
     try:
         image = PEImage.parse(data)
     except FormatError as error:
-        return [f"is no EFI program: {error}"]
+        kind = next((kind for kind, at, magic in _OTHERS if data[at : at + len(magic)] == magic), None)
+        return [f"is {kind}, not an EFI program" if kind else f"is no EFI program: {error}"]
     problems = []
     if image.machine != MACHINES.get(architecture):
         name = _NAMES.get(image.machine, image.machine.name.lower())

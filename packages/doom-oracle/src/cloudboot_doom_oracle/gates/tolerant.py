@@ -7,6 +7,7 @@ input by what a key changes between two runs.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,8 @@ TOLERANCE_CHI2: Final = 50_000.0
 INPUT_SECONDS: Final = (15, 16, 30, 45, 60)
 """When screendumps are taken; keys are pressed at the first."""
 INPUT_KEYS: Final = ("ret", "esc", "down", "ret")
+CALIBRATION_MARGIN: Final = 2.0
+"""The calibrated threshold is so many times the largest distance that was measured: a choice, not a measurement."""
 _COLOURS: Final = 32
 _TOP: Final = 5
 _STRICT_RATIO: Final = 10.0
@@ -182,6 +185,27 @@ def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparis
         actual = histogram(load_picture(captures / checkpoint.frame_ppm))
         results.append(ScreenComparison(checkpoint.tic, chi_square(expected, actual), tolerance))
     return results
+
+
+def distances_between(captures: Sequence[Mapping[int, NDArray[np.uint8]]]) -> dict[int, float]:
+    """By tic, the largest chi-square distance between the pictures of any two runs.
+
+    Args:
+        captures: for each run a picture of each tic, the same tics in all.
+    """
+    found = {}
+    for tic in captures[0]:
+        counts = [histogram(canvas_of(run[tic])) for run in captures]
+        found[tic] = max((chi_square(*pair) for pair in itertools.combinations(counts, 2)), default=0.0)
+    return found
+
+
+def calibrated_tolerance(distances: Mapping[int, float]) -> float:
+    """The threshold that follows from :func:`distances_between` runs that do the same.
+
+    Runs whose histograms are all equal give 0, which accepts equal histograms alone.
+    """
+    return CALIBRATION_MARGIN * max(distances.values())
 
 
 def guest_oracle_files(

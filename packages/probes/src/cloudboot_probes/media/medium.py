@@ -102,7 +102,8 @@ def _add_iso(medium: Medium, storage: Storage, tree: IsoTree, entries: Iterable[
             medium.bios = medium.bios or f"{title}, for a BIOS"
             continue
         at = entry.sector * SECTOR
-        _add_fat(medium, Window(storage, at, entry.size or storage.size - at), f"{title} (EFI)")
+        # The file system knows its size: the catalogue's has 16 bits, and counts what is read at first, not all.
+        _add_fat(medium, Window(storage, at, storage.size - at), f"{title} (EFI)")
 
 
 def _add_partitions(medium: Medium, storage: Storage, say: Callable[[str], None]) -> None:

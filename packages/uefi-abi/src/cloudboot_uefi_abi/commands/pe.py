@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from cloudboot_base import Error, in_file, read_file
-from cloudboot_base.command import OK, print_json, printable
-from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, checksum, sbat
+from cloudboot_base.command import OK, print_findings, print_json, printable
+from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, check, checksum, sbat
 from cloudboot_uefi_abi.pe.certificates import read_certificates
 
 from .source import LIMIT
@@ -27,6 +27,7 @@ def add(program: Program) -> None:
     """Add the command."""
     parser = program.command("pe", run, "Print the headers, sections, digest, certificates and SBAT of an image.")
     parser.add_argument("image", metavar="IMAGE", help="PE32+ file.")
+    parser.add_argument("--check", action="store_true", help="Print what is wrong with the image.")
 
 
 class _Parts:
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the image's facts; a part that is malformed is the error of the command, after all others were printed."""
     with in_file(options.image):
         image = PEImage.parse(read_file(options.image, LIMIT))
+        if options.check:
+            return print_findings(options.image, check(image), as_json=options.json)
         parts = _Parts(image)
         if options.json:
             print_json(_facts(image, parts))

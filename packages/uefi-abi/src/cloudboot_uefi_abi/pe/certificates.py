@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "certificates", "with_certificates", "without_certificates"]
 
 _REVISION_2: Final = 0x0200
-_ALIGNMENT: Final = 8
+ALIGNMENT: Final = 8  # bytes, of the table and of its entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Certificate:
 
 
 def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def certificates(image: PEImage) -> tuple[Certificate, ...]:
@@ -78,7 +78,7 @@ def read_certificates(image: PEImage) -> tuple[tuple[Certificate, ...], PEError 
             )  # fmt: skip
             return tuple(found), problem
         found.append(Certificate(CertificateType(header.wCertificateType), cursor.take(size), header.wRevision))
-        cursor.skip(min(-cursor.position % _ALIGNMENT, cursor.remaining))
+        cursor.skip(min(-cursor.position % ALIGNMENT, cursor.remaining))
     if cursor.remaining:
         problem = PEError(
             "fewer bytes than a certificate's header are behind the last certificate",
@@ -125,7 +125,7 @@ def with_certificates(data: Buffer, entries: Sequence[Certificate]) -> bytes:
             structure="IMAGE_OPTIONAL_HEADER64", field="NumberOfRvaAndSizes", offset=image.optional_offset + 108,
             expected=Directory.CERTIFICATE + 1, actual=len(image.directories),
         )  # fmt: skip
-    bare += bytes(-len(bare) % _ALIGNMENT)
+    bare += bytes(-len(bare) % ALIGNMENT)
     table = b"".join(entry.pack() for entry in entries)
     struct.pack_into("<II", bare, image.directory_offset(Directory.CERTIFICATE), len(bare) if table else 0, len(table))
     return bytes(bare) + table
