@@ -170,6 +170,18 @@ def test_an_address_that_is_taken_is_said(tmp_path: Path) -> None:
         assert "Traceback" not in scheduler.printed
 
 
+def test_a_worker_ends_at_a_signal_while_what_it_asked_is_silent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with Running("worker", address, "--workers", "1", folder=tmp_path) as worker:
+            first, _ = silent.accept()  # whether something listens
+            second, _ = silent.accept()  # the worker itself
+            with first, second:
+                worker.process.terminate()
+                assert worker.wait() == 0, worker.printed
+            assert not descendants_of(worker.pid)
+
+
 @pytest.mark.long
 def test_one_campaign_twice_in_two_folders_with_one_place_for_results(tmp_path: Path) -> None:
     path = matrix(tmp_path, of_kind("probe", 'system = "demo"\nrecipe = "demo"\nrepeat = [1, 2]'))
