@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cloudboot_base import UsageError
 from cloudboot_fleet.errors import ResultError
 from cloudboot_fleet.results import FolderResults, RegistryResults, Results, open_results
 from cloudboot_fleet.results.registry import ANNOTATION, ARTIFACT_TYPE, LAYER_TYPE
@@ -122,7 +123,7 @@ def test_a_damaged_result_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_place_is_a_repository(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="whole repository"):
+    with pytest.raises(UsageError, match="whole repository"):
         RegistryResults("127.0.0.1:1/results:tag")
     assert isinstance(open_results("./here"), FolderResults)
     assert open_results(f"oci:{tmp_path}/layout").is_folder

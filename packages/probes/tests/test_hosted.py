@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import new_image, run_stages
+from cloudboot_base.testing import judge
+from cloudboot_base.testing import run as execute
 from cloudboot_gpt.records import MasterBootRecord, MBRPartitionRecord
 from cloudboot_gpt.testing import disklabel
 from cloudboot_oci_stream import push_image
@@ -62,6 +64,24 @@ def test_a_foreign_disk_without_a_root_is_probed_as_far_as_it_goes(tmp_path: Pat
     assert found["ufs-root"]["verdict"] == "not-applicable"
     assert "ESP alone" in str(found["ufs-root"]["reason"])
     assert found["loader-banner"]["evidence"]["gave_up"] == ["Failed to find bootable partition"]  # type: ignore[index]  # JSON
+
+
+@pytest.mark.parametrize("firmware", ["hosted", pytest.param("ovmf", marks=pytest.mark.live)])
+@pytest.mark.parametrize("kind", ["mbr-hybrid", "header-alternate-lba"])
+def test_what_firmware_accepts_of_a_foreign_disk_is_a_warning(kind: str, firmware: str, tmp_path: Path) -> None:
+    """A hybrid MBR, as on CDs for sticks, and an image written to a larger disk."""
+    image = boot_disk("amd64", standin("amd64"))
+    if kind == "mbr-hybrid":
+        (tmp_path / "hybrid.img").write_bytes(image)
+        execute(judge("sgdisk", "gdisk"), "-h", "1", tmp_path / "hybrid.img")
+        image = (tmp_path / "hybrid.img").read_bytes()
+    else:
+        image += bytes(1 << 20)
+    record = tmp_path / "record.json"
+    words = ["probe", "demo", push(tmp_path, image), "--firmware", firmware, "--record", str(record)]
+    assert run(words) == 0
+    header = gates_of(record)["header"]
+    assert any(kind in warning for warning in header["evidence"]["warnings"])  # type: ignore[index]  # JSON
 
 
 def memory_stick(loader: bytes, folder: Path) -> bytes:

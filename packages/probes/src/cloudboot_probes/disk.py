@@ -64,11 +64,13 @@ class Disk:
     def open(cls, storage: Storage) -> Disk:
         """Read the partition table: both copies of a GPT, or a plain MBR with an EFI system partition.
 
+        That a GPT has a hybrid MBR, or ends before the disk does, is among :meth:`findings`.
+
         Raises:
             GPTError: there is no table, or one copy is damaged or differs from the other.
         """
         try:
-            return cls(storage, gpt.read(storage, backup="require", strict=True))
+            return cls(storage, gpt.read(storage, backup="require", mbr="hybrid", strict=True))
         except gpt.NoProtectiveMBRError as error:
             with contextlib.suppress(gpt.GPTError):
                 table = gpt.read_mbr(storage)

@@ -113,9 +113,11 @@ class Campaign:
             self._stop(Choice.STOP)
             raise
         finally:
-            if self.flying:
-                self._stop(Choice.STOP)
-            self._write_state("interrupted" if self.tally.done < self.tally.total else "done")
+            try:
+                if self.flying:
+                    self._stop(Choice.STOP)
+            finally:  # who listens may have failed: nobody reads what is printed any longer, say
+                self._write_state("interrupted" if self.tally.done < self.tally.total else "done")
         return self.tally
 
     def _wait(self) -> float:

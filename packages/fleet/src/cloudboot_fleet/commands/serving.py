@@ -42,6 +42,8 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     # Left to itself a worker listens on all interfaces, also where only this machine's scheduler needs it.
     place = {"host": host} if is_loopback(host) else {}
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         while await _answers(options.scheduler, options.patience, stopped):
             nannies = [
                 Nanny(
@@ -58,12 +60,15 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
                 # A nanny whose scheduler goes while it starts may fail an assertion of its own.
                 console.say(f"cloudboot: the scheduler was lost during the start: {error}")
                 await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
+                if loop.time() - started > options.patience:
+                    raise ClusterError(f"what answers at {options.scheduler} takes no workers: {error}") from None
                 continue
             console.say(f"cloudboot: {len(nannies)} workers at {options.scheduler}")
             ended = [asyncio.create_task(nanny.finished()) for nanny in nannies]
             stop = asyncio.create_task(stopped.wait())
             await asyncio.wait([*ended, stop], return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
+            started = loop.time()
             await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
 
 
@@ -106,16 +111,23 @@ async def _schedule(address: str, console: Console, security: Any) -> None:
     scheme, _, rest = address.partition("://")
     host, _, port = rest.rpartition(":")
     with dask.config.set(CONFIG):
-        async with Scheduler(
+        running = Scheduler(
             host=host,
             port=int(port),
             protocol=f"{scheme}://",
             security=security,
             dashboard=has_dashboard(),
             dashboard_address="127.0.0.1:0",
-        ) as running:
+        )
+        try:
+            await running
+        except RuntimeError as error:  # Dask's own, whose cause says what is wrong
+            raise ClusterError(f"cannot listen at {address}: {error.__cause__ or error}") from None
+        try:
             console.print(str(running.address))
             await stopped.wait()
+        finally:
+            await running.close()
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -22,6 +22,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "cloudboot", 
 
     A script of its own for the commands of a group gives its name as ``program``, and the group's as ``within``.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, so that the next file to be opened would be taken for it
+            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
             signal.signal(number, _interrupt)

@@ -44,6 +44,8 @@ _SEALS = {
     fcntl.F_SEAL_WRITE: "write",
 }
 _SHOWN_FINDINGS = 20
+#: Findings that keep no firmware from starting a disk; images of others often have them, ours never.
+_FOREIGN = frozenset({"mbr-hybrid", "mbr-protective-record", "header-alternate-lba"})
 
 
 def resolve_reference(probe: Probe) -> Mapping[str, object]:
@@ -166,7 +168,13 @@ def header(probe: Probe) -> Mapping[str, object]:
     # NTFS has a gate of its own in the systems that boot from it.
     checked = disk.findings(with_ntfs="windows-volume" not in probe.system.gates)
     tolerated = probe.system.tolerated_findings
-    findings = [f"{where}: {finding}" for where, finding in checked if finding.kind not in tolerated]
+    found_wrong = [(where, finding) for where, finding in checked if finding.kind not in tolerated]
+    warnings = list(found.warnings)
+    if disk.manifest is None:
+        warnings.append("the image has no manifest: it was built by other means, and only its structure is checked")
+        warnings += [f"{where}: {finding}" for where, finding in found_wrong if finding.kind in _FOREIGN]
+        found_wrong = [(where, finding) for where, finding in found_wrong if finding.kind not in _FOREIGN]
+    findings = [f"{where}: {finding}" for where, finding in found_wrong]
     evidence["findings"] = len(findings)
     if findings:
         evidence["found"] = findings[:_SHOWN_FINDINGS]
@@ -174,9 +182,6 @@ def header(probe: Probe) -> Mapping[str, object]:
     if disk.manifest is not None:
         evidence["manifest"] = {"files": disk.manifest.files, "sources": list(disk.manifest.sources)}
         _compare_esp(disk, evidence)
-    warnings = list(found.warnings)
-    if disk.manifest is None:
-        warnings.append("the image has no manifest: it was built by other means, and only its structure is checked")
     if warnings:
         evidence["warnings"] = warnings
     probe.disk = disk
