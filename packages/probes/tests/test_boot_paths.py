@@ -160,6 +160,68 @@ def test_ovmf_agrees(disk: Path, boot_manager: Callable[[Path, Iterable[Variable
     assert started == EXPECTED
 
 
+MBR_CASES: Final[dict[str, tuple[Made, bool]]] = {
+    "as it is": (named(), True),
+    "another number": (named(partition=1), False),
+    "another signature": (named(signature=b"\1".ljust(16, b"\0")), False),
+    "a signature with more bytes": (named(signature=b"\x78\x56\x34\x12".ljust(16, b"\1")), False),
+    "another start": (named(start=1), True),
+    "a controller": (lambda drive: DevicePath.of(*HERE, drive, FILE), True),
+    "a controller and another size": (lambda drive: DevicePath.of(*HERE, replace(drive, size=1), FILE), False),
+    "format of a GPT": (named(mbr_type=2), False),
+    "no signature": (named(signature_type=0), False),
+    "a GUID": (named(signature_type=2, mbr_type=2), False),
+    "the partition alone": (DevicePath.of, True),
+    "the disk alone": (only(*HERE), True),
+    "a file alone": (only(FILE), True),
+}
+
+
+@pytest.fixture(scope="module")
+def mbr_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk with an MBR, its EFI system partition the second."""
+    folder = tmp_path_factory.mktemp("mbr")
+    path, start, size = folder / "disk.img", 4096, 65536
+    with path.open("wb") as file:
+        file.truncate(40 << 20)
+    script = f"label: dos\nlabel-id: 0x12345678\nstart=2048,size=2048,type=83\nstart={start},size={size},type=ef\n"
+    subprocess.run([judge("sfdisk", "fdisk"), "-q", path], input=script.encode(), check=True)
+    place = f"{path}@@{start * 512}"
+    (folder / "a.efi").write_bytes(PROGRAM)
+    run(judge("mformat", "mtools"), "-i", place, "-T", str(size), "-h", "16", "-s", "63", "::")
+    run(judge("mmd", "mtools"), "-i", place, "::/EFI", "::/EFI/BOOT", "::/EFI/t")
+    for name in ("BOOT/BOOTX64.EFI", "t/a.efi"):
+        run(judge("mcopy", "mtools"), "-i", place, str(folder / "a.efi"), f"::/EFI/{name}")
+    return path
+
+
+def mbr_options() -> dict[str, bytes]:
+    drive = HardDrive.mbr(2, 4096, 65536, 0x12345678)
+    return {name: LoadOption(name, (made(drive),)).pack() for name, (made, _) in MBR_CASES.items()}
+
+
+def test_the_verdict_on_a_disk_with_an_mbr(mbr_disk: Path) -> None:
+    options = mbr_options()
+    _, verdicts = examined(mbr_disk, options)
+    found = {name: verdicts[f"Boot{number:04X}"].boots for number, name in enumerate(options, 1)}
+    assert found == {name: boots for name, (_, boots) in MBR_CASES.items()}
+    assert verdicts[FALLBACK].reason == "/EFI/BOOT/BOOTX64.EFI on partition 2"
+
+
+@pytest.mark.live
+def test_ovmf_agrees_about_a_disk_with_an_mbr(
+    mbr_disk: Path, boot_manager: Callable[..., dict[str, list[str]]]
+) -> None:
+    options = mbr_options()
+    variables, _ = examined(mbr_disk, options)
+    lines = boot_manager(mbr_disk, variables)
+    started = {
+        name: any(line.startswith(f'failed to start "{name}"') for line in lines[f"Boot{number:04X}"])
+        for number, name in enumerate(options, 1)
+    }
+    assert started == {name: boots for name, (_, boots) in MBR_CASES.items()}
+
+
 def without_esp(disk: Path, target: Path) -> Path:
     target.write_bytes(disk.read_bytes())
     run(judge("sgdisk", "gdisk"), "--typecode=1:0700", str(target))

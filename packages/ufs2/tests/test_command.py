@@ -307,3 +307,10 @@ def test_without_numpy_everything_but_checking_and_changing_works(image: str, tr
     refused = command("check", other)
     assert refused.returncode == 5
     assert "cloudboot-ufs2[fast]" in refused.stderr
+
+
+def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tree").mkdir()
+    assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
+    assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
+    assert not (tmp_path / "out.img").exists()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import cloudboot_fat as fat
+import cloudboot_gpt as gpt
 from cloudboot_base import FormatError
 from cloudboot_gpt import partition_types
 from cloudboot_uefi_abi.device_path import (
@@ -33,16 +34,16 @@ from .file_nodes import file_of
 from .loader import REMOVABLE, pe_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    import cloudboot_gpt as gpt
     from cloudboot_uefi_abi.device_path import Node
     from cloudboot_uefi_abi.variables import BootEntry, Variable
 
-    from .disk import Disk
+    from .disk import AnyPartition, Disk
 
 __all__ = ["Verdict", "examine"]
 
+_MBR_ESP: Final = 0xEF
 FALLBACK: Final = "removable path"
 
 
@@ -156,26 +157,42 @@ def _elsewhere(disk: Disk, nodes: tuple[Node, ...], architecture: str) -> tuple[
     return boots, f"the path names a device and no partition; if that is this disk, {reason}"
 
 
-def _partition(disk: Disk, drive: HardDrive, *, exact: bool) -> gpt.Partition | str:
+def _partition(disk: Disk, drive: HardDrive, *, exact: bool) -> AnyPartition | str:
     """The partition that a node names, or why it names none of this disk.
 
     A path that begins with the node is matched by number, format and signature (UEFI 2.10 section 3.1.2); behind a
     controller the node has to be the partition's own, ``exact``: with its first block and its size.
     """
     named = drive.text(display=True)
-    partitions = disk.gpt_table.partitions
-    found = next((each for each in partitions if drive.guid is not None and each.guid == drive.guid), None)
-    if found is None:
+    signed = [
+        (partition, own)
+        for partition, own in _partitions(disk)
+        if (own.signature_type, own.signature) == (drive.signature_type, drive.signature)
+    ]
+    if not signed:
         return f"the disk has no partition {named}"
-    own = HardDrive.gpt(found.number, found.first_lba, found.blocks, found.guid)
-    if (drive.partition, drive.mbr_type) != (own.partition, own.mbr_type):
+    numbers = (drive.partition, drive.mbr_type)
+    found = next((each for each in signed if (each[1].partition, each[1].mbr_type) == numbers), None)
+    if found is None:
+        others = " or ".join(str(own.partition) for _, own in signed)
         return (
-            f"{named} is partition {own.partition} of the disk: the path says partition {drive.partition} of format "
+            f"{named} is partition {others} of the disk: the path says partition {drive.partition} of format "
             f"{drive.mbr_type}, and firmware compares these, too"
         )
+    partition, own = found
     if exact and drive != own:
         return f"partition {own.partition} is {own.text()}, and the path has {drive.text()} behind a controller"
-    return found
+    return partition
+
+
+def _partitions(disk: Disk) -> Iterator[tuple[AnyPartition, HardDrive]]:
+    """The partitions that firmware sees, each with its node; those of a disklabel are not among them."""
+    for partition in disk.table.partitions:
+        if isinstance(partition, gpt.Partition):
+            yield partition, HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid)
+        elif isinstance(partition, gpt.MBRPartition) and isinstance(disk.table, gpt.MBRTable):
+            signature = disk.table.disk_signature
+            yield partition, HardDrive.mbr(partition.number, partition.first_lba, partition.blocks, signature)
 
 
 def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:
@@ -186,8 +203,8 @@ def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:
 def _first(disk: Disk, file: str, architecture: str) -> tuple[bool, str]:
     """The first partition with ``file``, an EFI system partition's reason before that of another."""
     reasons = []
-    for partition in disk.gpt_table.partitions:
-        is_esp = partition.type == partition_types.ESP
+    for partition, _ in _partitions(disk):
+        is_esp = partition.type in {partition_types.ESP, _MBR_ESP}
         boots, reason = _program(disk, partition, file, architecture)
         if boots:
             return boots, reason
@@ -197,7 +214,7 @@ def _first(disk: Disk, file: str, architecture: str) -> tuple[bool, str]:
     return False, min(reasons)[1]
 
 
-def _program(disk: Disk, partition: gpt.Partition, file: str, architecture: str) -> tuple[bool, str]:
+def _program(disk: Disk, partition: AnyPartition, file: str, architecture: str) -> tuple[bool, str]:
     try:
         volume = fat.FatFileSystem(partition.window(disk.storage))
         if not volume.exists(file):
