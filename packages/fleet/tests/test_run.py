@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_fleet.campaign import CampaignFolder, Tally
+from cloudboot_fleet.matrix import parse
+from cloudboot_fleet.render import Summary
+from cloudboot_fleet.render.junit import write_junit
+from cloudboot_fleet.render.terminal import cell_line
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
 from cloudboot_probes.cli.dispatch import run
@@ -267,3 +272,21 @@ def test_a_campaign_without_standard_streams(tmp_path: Path) -> None:
     script = f"exec {shlex.quote(sys.executable)} -m cloudboot_fleet run m.toml --workers 1 <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0
     assert len((tmp_path / "m.fleet" / "journal.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_passed_at_its_second_attempt_says_so(tmp_path: Path) -> None:
+    history = [{"attempt": 1, "status": "lost", "worker": "tcp://[::1]:1", "cause": "the \x1bworker <died>"}]
+    result = {"key": "ab", "kind": "nothing", "name": "nothing()", "status": "passed", "seconds": 0.5, "attempt": 2}
+    result |= {"index": 0, "block": 0, "axes": {}, "history": history, "reached": "1/1", "cause": None}
+    assert cell_line(result, color=False).endswith("nothing()  1/1, attempt 2")
+    with CampaignFolder.new(tmp_path / "run") as folder:
+        folder.lock("again", "none")
+        folder.record(result)
+        tally = Tally(total=1)
+        tally.add(result)
+        matrix = parse('[[cells]]\nkind = "nothing"\n')
+        with (tmp_path / "j.xml").open("w", encoding="utf-8") as file:
+            write_junit(file, Summary(matrix, tally, folder, 1.0), tmp_path)
+    (case,) = ET.parse(tmp_path / "j.xml").getroot()[0]
+    assert [each.tag for each in case] == ["system-out"]
+    assert case[0].text == "1: lost tcp://[::1]:1: the \ufffdworker <died>"

@@ -41,15 +41,16 @@ def _case(file: IO[str], suite: str, result: dict[str, Any]) -> None:
     status = result["status"]
     name = _quoted(f"cloudboot.fleet.{suite}.{result['kind']}")
     file.write(f'    <testcase classname={name} name={_quoted(result["name"])} time="{result["seconds"] or 0:.3f}"')
+    told = [
+        f"{each['attempt']}: {each['status']} {each.get('worker')}: {each.get('cause')}" for each in result["history"]
+    ]
     if status == Status.PASSED:
-        file.write("/>\n")
+        attempts = escape(_UNWRITABLE.sub("\ufffd", "\n".join(told)))
+        file.write(f"><system-out>{attempts}</system-out></testcase>\n" if told else "/>\n")
         return
     word = "failure" if status == Status.FAILED else "error"
     cause = str(result.get("cause") or status)
     file.write(f">\n      <{word} type={_quoted(status)} message={_quoted(cause[:1000])}>")
-    told = [
-        f"{each['attempt']}: {each['status']} {each.get('worker')}: {each.get('cause')}" for each in result["history"]
-    ]
     file.write(escape(_UNWRITABLE.sub("\ufffd", "\n".join([f"key {result['key']}", result["reached"] or "", *told]))))
     file.write(f"</{word}>\n    </testcase>\n")
 
