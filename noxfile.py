@@ -273,7 +273,9 @@ def fuzz(session: nox.Session, package: str) -> None:
 
 
 @nox.session
-@nox.parametrize("table", [nox.param(path.stem, id=path.stem) for path in sorted((ROOT / "benchmarks").glob("*.py"))])
+@nox.parametrize(
+    "table", [nox.param(path.stem, id=path.stem) for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))]
+)
 def bench(session: nox.Session, table: str) -> None:
     """One benchmark table, subject and peers in the same run."""
     session.install("--quiet", "--requirement", str(PINS), *(f"-epackages/{name}" for name in MANIFESTS))

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from _targets import Targets
+
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_ntfs.bcd import BcdOptions, create
@@ -80,17 +82,20 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), quick=options.quick)
+    targets = Targets()
     if options.json:
-        print(json.dumps([row._asdict() | {"ratio": row.ratio} for row in rows], indent=2))
-        return 0
-    print(f"| {'what':<44} | {'subject':>8} | {'peer':>8} | {'ratio':>6} | {'goal':>5} | peer is |")
-    print(f"|{'-' * 46}|{'-' * 10}|{'-' * 10}|{'-' * 8}|{'-' * 7}|---------|")
+        found = [row._asdict() | {"ratio": row.ratio, "verdict": targets.at_most(row.ratio, row.goal)} for row in rows]
+        print(json.dumps(found, indent=2))
+        return targets.exit_code
+    print(f"| {'what':<44} | {'subject':>8} | {'peer':>8} | {'ratio':>6} | {'goal':>5} | {'':6} | peer is |")
+    print(f"|{'-' * 46}|{'-' * 10}|{'-' * 10}|{'-' * 8}|{'-' * 7}|{'-' * 8}|---------|")
     for row in rows:
-        numbers = f"{row.subject:8.3f} | {row.other:8.3f} | {row.ratio:6.2f} | {row.goal:5.2f}"
+        verdict = targets.at_most(row.ratio, row.goal)
+        numbers = f"{row.subject:8.3f} | {row.other:8.3f} | {row.ratio:6.2f} | {row.goal:5.2f} | {verdict:6}"
         print(f"| {row.name:<44} | {numbers} | {row.peer} |")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"\npeak memory of this process: {peak} MiB")
-    return 0
+    return targets.exit_code
 
 
 def measure(folder: Path, *, quick: bool) -> list[Row]:

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _targets import Targets
+
 from cloudboot_base import MemoryStorage
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES
 from cloudboot_uefi_host import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
@@ -99,7 +101,7 @@ def timed(run: Callable[[], object], rounds: int) -> tuple[float, object]:
     return statistics.median(seconds), answer
 
 
-def single_steps() -> None:
+def single_steps(targets: Targets) -> None:
     """The cost of one trap, one call, one read of registers: a loop in machine code calls a service CALLS times."""
     from cloudboot_uefi_host.compiling import compile_program
 
@@ -121,7 +123,9 @@ def single_steps() -> None:
                 with Firmware(architecture, memory=64 << 20) as firmware:
                     image = firmware.images.load(compile_program(architecture, path), END, parent=firmware.handle)
                     seconds, _ = timed(lambda: start(firmware, image), 1)  # noqa: B023 -- runs at once
-                print(f"  a service call, {what}, {architecture:8} {seconds / CALLS * 1e6:8.1f} us")
+                each = seconds / CALLS * 1e6
+                verdict = f"  target 25 us, {targets.at_most(each, 25)}" if call == four else ""
+                print(f"  a service call, {what}, {architecture:8} {each:8.1f} us{verdict}")
     with Firmware("amd64", memory=64 << 20) as firmware:
         processor = firmware.machine.processor
         names = ("rcx", "rdx", "r8", "r9", "rsp")
@@ -134,10 +138,13 @@ def single_steps() -> None:
         bare, _ = timed(lambda: [processor.run(trap) for _ in range(CALLS)], 1)
         stall = firmware.memory.u64(firmware.boot_services + EFI_BOOT_SERVICES.offset("Stall"))
         served, _ = timed(lambda: [firmware.machine.call(stall, 0) for _ in range(CALLS)], 1)
-        print(f"  a trap {bare / CALLS * 1e6:.2f} us, a service called from Python {served / CALLS * 1e6:.2f} us")
+        each, call = bare / CALLS * 1e6, served / CALLS * 1e6
+        print(f"  a trap {each:.2f} us, target 3 us, {targets.at_most(each, 3)}")
+        print(f"  a service called from Python {call:.2f} us")
 
 
-def main() -> None:
+def main() -> int:
+    targets = Targets()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--qemu", action="store_true", help="Boot the same disk under OVMF, too.")
@@ -148,7 +155,8 @@ def main() -> None:
         for architecture in ARCHITECTURES:
             disk = boot_disk(architecture, grub_loader(architecture, folder, SCRIPT), {"/hello.txt": b"hello\n"})
             seconds, calls = timed(lambda: grub(architecture, disk), options.rounds)  # noqa: B023 -- runs at once
-            print(f"  {architecture:8} {seconds:7.3f} s  {calls} service calls")
+            verdict = targets.at_most(seconds, 0.3)
+            print(f"  {architecture:8} {seconds:7.3f} s  {calls} service calls  target 0.3 s, {verdict}")
             if architecture == "amd64" and options.qemu:
                 real, _ = timed(lambda: ovmf(disk, folder), max(1, options.rounds // 3))  # noqa: B023 -- runs at once
                 print(f"  {'OVMF':8} {real:7.3f} s  {real / seconds:.1f} times as long")
@@ -160,15 +168,17 @@ def main() -> None:
             program = (FOREIGN / f"usr/share/efi-shell-{suffix}/shell{suffix}.efi").read_bytes()
             disk = boot_disk(architecture, program)
             seconds, calls = timed(lambda: shell(architecture, disk), max(1, options.rounds // 3))  # noqa: B023 -- runs at once
-            print(f"  {architecture:8} {seconds:7.3f} s  {calls} service calls")
+            verdict = targets.at_most(seconds, 4)
+            print(f"  {architecture:8} {seconds:7.3f} s  {calls} service calls  target 4 s, {verdict}")
         command = [str(Path(sys.executable).with_name("cloudboot")), "demo"]
         seconds, _ = timed(lambda: subprocess.run(command, check=True, capture_output=True), options.rounds)
-        print(f"cloudboot demo, as a command  {seconds:.3f} s")
+        print(f"cloudboot demo, as a command  {seconds:.3f} s  target 3 s, {targets.at_most(seconds, 3)}")
         print("single steps")
-        single_steps()
+        single_steps(targets)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"peak memory of this process {peak:.0f} MiB (a machine has 512 MiB of RAM, mapped as it is used)")
+    return targets.exit_code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -22,6 +23,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from _targets import Targets
 
 FILES = 20_000
 READS = 100_000
@@ -193,12 +196,21 @@ def large_cases(work: Path, ufs2: Sequence[str | os.PathLike[str]], size: int) -
     shutil.rmtree(larger)
 
 
-def show(rows: Sequence[Row], write: Callable[[str], object] = print) -> None:
+def verdict_of(row: Row, targets: Targets) -> str:
+    """Both goals of a row are one target."""
+    if row.goal is None and row.peak_goal is None:
+        return ""
+    fast, small = row.goal or math.inf, row.peak_goal or math.inf
+    return targets.met(row.ratio <= fast and row.peak_mebibytes <= small)
+
+
+def show(rows: Sequence[Row], targets: Targets, write: Callable[[str], object] = print) -> None:
     write(f"{'case':<34} {'ours':>8} {'peer':>8} {'':<7} {'ratio':>6} {'goal':>5} {'peak':>9} {'goal':>5}")
     for row in rows:
         write(
             f"{row.case:<34} {row.subject_seconds:>7.3f}s {row.peer_seconds:>7.3f}s {row.peer:<7} "
             f"{row.ratio:>6.2f} {row.goal or '-':>5} {row.peak_mebibytes:>5.0f} MiB {row.peak_goal or '-':>5}"
+            f"  {verdict_of(row, targets)}".rstrip()
         )
 
 
@@ -218,11 +230,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.folder) as work:
         found = (case for case in cases(Path(work), size, count) if options.only in case.name)
         rows = [measure(case, options.rounds) for case in found]
+    targets = Targets()
     if options.json:
-        print(json.dumps([row.__dict__ for row in rows], indent=2))
+        print(json.dumps([row.__dict__ | {"verdict": verdict_of(row, targets)} for row in rows], indent=2))
     else:
-        show(rows)
-    return 0
+        show(rows, targets)
+    return targets.exit_code
 
 
 if __name__ == "__main__":

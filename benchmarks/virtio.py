@@ -19,6 +19,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from _targets import Targets
+
 from cloudboot_qemu.qtest import QtestMachine
 from cloudboot_virtio import (
     BlockDriver,
@@ -87,12 +89,11 @@ def subjects(machine: QtestMachine, gpu: GpuDriver, disk: BlockDriver) -> dict[s
     }
 
 
-def met(rate_: float, limit: float, target: str) -> str:
-    """``"met"`` or ``"missed"``: a target is a number a second, or a share of the limit."""
+def wanted(target: str, limit: float) -> float | None:
+    """How many a second a target stands for: it is that number, or a share of the limit."""
     if not target:
-        return ""
-    reached = rate_ >= float(target[:-2]) if target.endswith("/s") else rate_ >= float(target) * limit
-    return "met" if reached else "missed"
+        return None
+    return float(target[:-2]) if target.endswith("/s") else float(target) * limit
 
 
 def bring_up() -> tuple[str, int]:
@@ -116,16 +117,16 @@ def bring_up() -> tuple[str, int]:
     return max(taken.items(), key=lambda item: item[1])
 
 
-def matrix() -> tuple[float, str]:
-    """Seconds that the tests of the driver matrix take, machines included, and pytest's last line."""
+def matrix() -> tuple[float, str, bool]:
+    """Seconds that the tests of the driver matrix take, machines included, pytest's last line, and whether all pass."""
     words = ["-q", "-p", "no:cacheprovider", "packages/virtio/tests/test_qemu.py", "-k", "test_matrix"]
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "pytest", *words], capture_output=True, text=True, check=False)
-    return time.perf_counter() - begin, done.stdout.strip().rpartition("\n")[2]
+    return time.perf_counter() - begin, done.stdout.strip().rpartition("\n")[2], done.returncode == 0
 
 
-def soak(flushes: int) -> str:
-    """Flushes under random stops of QEMU; what came of them."""
+def soak(flushes: int) -> tuple[str, bool]:
+    """Flushes under random stops of QEMU: what came of them, and whether that is what must."""
     with QtestMachine(["virtio-gpu-pci,id=gpu0,addr=4"]) as machine:
         gpu = GpuDriver(PciHost(machine).open(4))
         screen = gpu.create(320, 200)
@@ -161,7 +162,7 @@ def soak(flushes: int) -> str:
         exact = shown == bytes(reversed((flushes - 1).to_bytes(4, "little")[:3]))
         allocated = gpu.transport.memory.allocations - before
     told = f"{flushes} flushes in {seconds:.1f} s, {stops} stops, 0 errors, {allocated} allocations"
-    return f"{told}, picture exact: {exact}"
+    return f"{told}, picture exact: {exact}", exact and not allocated
 
 
 def main() -> int:
@@ -184,19 +185,21 @@ def main() -> int:
                 rates[name].append(rate(step))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     limit = medians["qtest round trips"]
+    targets = Targets()
     print(f"{'':30} {'a second':>10} {'of limit':>9}  target")
     for name, (_, target) in timed.items():
-        told = f"{target:8} {met(medians[name], limit, target)}".rstrip()
+        told = f"{target:8} {targets.at_least(medians[name], wanted(target, limit))}".rstrip()
         print(f"{name:30} {medians[name]:10.0f} {medians[name] / limit:9.2f}  {told}")
     device, trips = bring_up()
-    print(f"bring-up: {trips} round trips at most ({device}); target 200, {'met' if trips <= 200 else 'missed'}")
+    print(f"bring-up: {trips} round trips at most ({device}); target 200, {targets.at_most(trips, 200)}")
     if not options.no_matrix:
-        seconds, line = matrix()
-        verdict = "met" if seconds < 30 else "missed"
+        seconds, line, passed = matrix()
+        verdict = targets.met(passed and seconds <= 30)
         print(f"driver matrix, four architectures: {seconds:.1f} s ({line}); target 30 s, {verdict}")
     if options.soak:
-        print(soak(options.soak))
-    return 0
+        told, right = soak(options.soak)
+        print(f"{told}; target 0 errors, 0 allocations, exact, {targets.met(right)}")
+    return targets.exit_code
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from cloudboot_doom_oracle.gates import DIAGNOSES, GUEST_STAGES, Context, run_ga
 from cloudboot_doom_oracle.gates.context import GuestRun
 from cloudboot_doom_oracle.gates.diagnosis import of_distance
 from cloudboot_doom_oracle.gates.evidence import evidence_lines
-from cloudboot_doom_oracle.gates.tolerant import guest_oracle_files, palette_signature, top_delta
+from cloudboot_doom_oracle.gates.tolerant import guest_oracle_files, palette_colours, palette_signature, top_delta
 from cloudboot_doom_oracle.oracle import run_once
 from cloudboot_doom_oracle.oracle.files import ppm_bytes
 from cloudboot_doom_oracle.oracle.harvest import _majority
@@ -113,8 +113,8 @@ def test_the_palette_counts_as_engines_show_it(oracle: Oracle, wad: Wad) -> None
     picture = oracle.picture(oracle.manifest.checkpoints[-1])
     gamma = picture + (picture < 128)
     for shown in (picture, gamma, gamma & 0xFC):
-        assert palette_signature(shown.astype(np.uint8), wad) == 1.0
-    assert palette_signature((picture ^ 0x10).astype(np.uint8), wad) < 0.5
+        assert palette_signature(shown.astype(np.uint8), palette_colours(wad)) == 1.0
+    assert palette_signature((picture ^ 0x10).astype(np.uint8), palette_colours(wad)) < 0.5
 
 
 def test_two_black_screens_are_alike() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from cloudboot_base import Verdict
 from cloudboot_base.testing import judge
-from cloudboot_doom_oracle import GuestError, Oracle, Script, Wad
+from cloudboot_doom_oracle import GuestError, Oracle, Script, Wad, harvest, write_oracle
 from cloudboot_doom_oracle.gates import GUEST_STAGES, Context, run_gates
 from cloudboot_doom_oracle.gates.context import GuestRun
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
@@ -40,6 +40,17 @@ def test_all_guest_gates_pass(wad: Wad, script: Script, oracle: Oracle) -> None:
     first = gates["keys"].evidence["first_frame_changed_at_tic"]
     assert isinstance(first, int)
     assert 20 <= first <= 25
+
+
+@pytest.mark.parametrize("ring", ["split", "packed"])
+def test_the_command_runs_the_gates_over_the_ring_asked_for(ring: str, wad: Wad, tmp_path: Path) -> None:
+    folder = tmp_path / "oracle"
+    write_oracle(harvest(wad, Script(), (5,)), folder)
+    command: list[str | Path] = [sys.executable, "-m", "cloudboot_doom_oracle", "verify", folder, "--wad", wad.path]
+    done = subprocess.run([*command, "--ring", ring, "--json"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    gates = {gate["gate"]: gate for gate in json.loads(done.stdout)["gates"]}
+    assert gates["devices"]["evidence"]["ring"] == ring
 
 
 def test_a_frame_that_is_not_the_oracles_fails_gate_b(wad: Wad, script: Script, oracle: Oracle) -> None:

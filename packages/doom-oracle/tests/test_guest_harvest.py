@@ -6,12 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cloudboot_doom_oracle import Oracle, read_oracle
+from cloudboot_doom_oracle.gates.host import HostTime
 from cloudboot_doom_oracle.oracle.files import ppm_bytes
 
 
@@ -51,6 +53,48 @@ def test_the_threshold_of_the_manifest_decides(oracle: Oracle, captures: Path, t
     assert command(*words, "--force", "--tolerance-chi2", "0.5").returncode == 0
     assert command("screen", "verify", guest, captures).returncode == 0
     assert command("screen", "verify", guest, late).returncode == 1
+
+
+def test_repeated_captures_measure_the_threshold(oracle: Oracle, captures: Path, tmp_path: Path) -> None:
+    second, third = capture(oracle, tmp_path / "second", 2), capture(oracle, tmp_path / "third", 4)
+    guest = tmp_path / "guest"
+    words: list[str | Path] = ["guest-harvest", guest, "--oracle", oracle.folder, "--json"]
+    words += [word for folder in (captures, second, third) for word in ("--captures", folder)]
+    done = command(*words)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    # The distance by its formula: the sum of (a - b)^2 / (a + b) over the colours, here of the first and the third run.
+    largest = 0.0
+    for point in oracle.manifest.checkpoints:
+        whole = oracle.picture(point)
+        less = whole.copy()
+        less[:4] = 0
+        ours, theirs = (Counter(map(tuple, each.reshape(-1, 3).tolist())) for each in (whole, less))
+        chi2 = sum((ours[key] - theirs[key]) ** 2 / (ours[key] + theirs[key]) for key in ours | theirs)
+        assert told["distances"][str(point.tic)] == pytest.approx(chi2)
+        largest = max(largest, chi2)
+    assert told["tolerance_chi2"] == pytest.approx(2 * largest)
+    assert [point["frame_hash"] for point in told["checkpoints"]] == [p.frame_hash for p in oracle.manifest.checkpoints]
+    assert command("screen", "verify", guest, third).returncode == 0
+    far = capture(oracle, tmp_path / "far", 100)
+    assert command("screen", "verify", guest, far).returncode == 1
+    measured = json.loads(command("calibrate", guest, "--json").stdout)
+    assert measured["tolerance_chi2"] == told["tolerance_chi2"]
+    assert measured["sounds"] == []
+    assert command(*words, "--force", "--tolerance-chi2", "1").returncode == 2
+
+
+def test_a_busy_host_calibrates_nothing(oracle: Oracle, captures: Path, tmp_path: Path) -> None:
+    second = capture(oracle, tmp_path / "second", 2)
+    (second / "timing.json").write_text(HostTime(60.0, 60.0, 40.0).to_json())
+    words: list[str | Path] = ["guest-harvest", tmp_path / "guest", "--oracle", oracle.folder]
+    words += ["--captures", captures, "--captures", second]
+    done = command(*words)
+    assert (done.returncode, done.stdout) == (34, "")
+    assert "host-busy" in done.stderr
+    assert not (tmp_path / "guest").exists()
+    assert command(*words, "--max-waited", "0.5").returncode == 0
+    assert (tmp_path / "guest" / "timing.json").read_bytes() == (second / "timing.json").read_bytes()
 
 
 def test_nothing_is_lost(oracle: Oracle, captures: Path, tmp_path: Path) -> None:

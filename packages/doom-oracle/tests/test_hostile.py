@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -10,29 +11,37 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudboot_base import BudgetError, FileKindError
 from cloudboot_doom_oracle import (
     CDoomEngine,
     EngineError,
     Manifest,
     ManifestError,
     Oracle,
+    ScriptError,
     SoundEvent,
     Wad,
     WadError,
     WavError,
     read_oracle,
+    read_script,
 )
 from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, wav_bytes
 from cloudboot_doom_oracle.audio.mixer import mix
 from cloudboot_doom_oracle.engine.protocol import FRAME, HELLO, KEYS, MESSAGE, SOUND
+from cloudboot_doom_oracle.gates.host import read_host_time
+from cloudboot_doom_oracle.gates.tolerant import load_picture
 from cloudboot_doom_oracle.oracle.files import read_ppm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SAMPLES = bytes(range(200))
 
@@ -82,9 +91,31 @@ def test_lumps_that_overlap_are_read_as_they_stand(tmp_path: Path) -> None:
     assert wad.lump("TITLEPIC") == wad.lump("PLAYPAL")[:700]
 
 
-def test_a_wad_without_end_is_not_read() -> None:
-    with pytest.raises(WadError, match="not a regular file"):
-        Wad("/dev/zero")
+@pytest.mark.parametrize("read", [Wad, read_script, read_wav, load_picture, read_oracle, read_host_time])
+def test_what_has_no_end_or_never_begins_is_not_read(read: Callable[[Path], object], tmp_path: Path) -> None:
+    names: dict[object, str] = {read_oracle: "manifest.json", read_host_time: "timing.json"}
+    path = tmp_path / names.get(read, "input")
+    os.mkfifo(path)
+    with pytest.raises(FileKindError, match="pipe"):
+        read(tmp_path if read in names else path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(FileKindError, match="device"):
+        read(tmp_path if read in names else path)
+
+
+def test_an_error_in_a_script_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "script.txt"
+    for content, problem in ((b"1:keydown:hyper", "no key 'hyper'"), (b"1:keydown:\xff", "not UTF-8 text")):
+        path.write_bytes(content)
+        with pytest.raises(ScriptError, match=problem) as caught:
+            read_script(path)
+        assert caught.value.path == str(path)
+    path.write_bytes(b"1:keydown:enter\r\n2:keyup:enter\r\n")
+    assert read_script(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(BudgetError, match="too large"):
+        read_script(path)
 
 
 def test_a_sound_of_one_frame_a_second_makes_no_hours(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ def test_all_exact_gates_pass(wad: Wad, script: Script, oracle: Oracle) -> None:
     assert "<td>the picture of tic 160</td><td>refused" in page
 
 
+def test_a_song_is_stopped_before_the_next_begins(oracle: Oracle) -> None:
+    songs = json.loads((oracle.folder / "music_log.json").read_text())
+    assert [(song["op"], song["name"]) for song in songs] == [
+        ("ChangeMusic", "D_INTRO"),
+        ("StopMusic", "D_INTRO"),
+        ("ChangeMusic", "D_E1M1"),
+    ]
+    assert songs[0]["tic"] == 0
+    assert songs[1]["tic"] == songs[2]["tic"] == 50  # the last key of the menu starts the first map
+
+
 @pytest.fixture
 def damaged(oracle: Oracle, tmp_path: Path) -> Path:
     shutil.copytree(oracle.folder, tmp_path / "copy")

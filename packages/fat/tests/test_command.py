@@ -337,3 +337,10 @@ def test_partitions_and_containers(tmp_path: Path, folder: Path, image: Path) ->
         file.write(bytes(512))
     out, said = fat_said("cat", disk, "/EFI/a long name.txt")
     assert (out, "the backup was read" in said) == (b"text", True)
+
+
+def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tree").mkdir()
+    assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
+    assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
+    assert not (tmp_path / "out.img").exists()

@@ -123,5 +123,5 @@ def test_what_cannot_be_submitted_is_said(tmp_path: Path, capsys: pytest.Capture
     assert "there are no certificates" in printed(tmp_path, SLURM, "slurm", capsys)
     assert "has no secret" in printed(tmp_path, '[cluster]\nimage = "i"\n', "kubernetes", capsys)
     assert "did you mean queue?" in printed(tmp_path, '[cluster]\nqueu = "i"\n', "slurm", capsys)
-    assert "cores is not int" in printed(tmp_path, "[cluster]\ncores = true\n", "slurm", capsys)
+    assert "cores is True, not a whole number" in printed(tmp_path, "[cluster]\ncores = true\n", "slurm", capsys)
     assert "1 cell of nightly" in printed(tmp_path, "", "local", capsys)

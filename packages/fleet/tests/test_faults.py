@@ -137,6 +137,51 @@ def test_an_interrupted_campaign_ends_its_cells(tmp_path: Path, script: Callable
     assert "cancelled" in (tmp_path / "j.xml").read_text()
 
 
+def test_more_signals_do_not_cut_short_what_the_first_began(tmp_path: Path, script: Callable[[str, str], Path]) -> None:
+    mark = f"signals-{os.getpid()}.py"
+    script(mark, HANG)
+    path = matrix(tmp_path, of_kind("fuzz", f'harness = "{mark}"'))
+    with Running("run", path, "--workers", "1", "--junit", "j.xml", "--folder", "run", folder=tmp_path) as client:
+        eventually(lambda: processes_with(mark))
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            client.process.send_signal(number)
+            eventually(lambda: not b"".join(_pending(client.pid)).strip(b"0"))
+        assert client.wait() == 130, client.printed
+    assert "Traceback" not in client.printed
+    assert not processes_with(mark)
+    assert "cancelled" in (tmp_path / "j.xml").read_text()
+
+
+def _pending(pid: int) -> list[bytes]:
+    """The sets of signals that a process has not received yet, in hexadecimal; none once it has ended (proc(5))."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_bytes().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [line.split()[1] for line in lines if line.startswith((b"SigPnd", b"ShdPnd"))]
+
+
+def test_an_address_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with Running("scheduler", address, folder=tmp_path) as scheduler:
+            assert scheduler.wait() == 5, scheduler.printed
+        assert f"cannot listen at {address}" in scheduler.printed
+        assert "Traceback" not in scheduler.printed
+
+
+def test_a_worker_ends_at_a_signal_while_what_it_asked_is_silent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with Running("worker", address, "--workers", "1", folder=tmp_path) as worker:
+            first, _ = silent.accept()  # whether something listens
+            second, _ = silent.accept()  # the worker itself
+            with first, second:
+                worker.process.terminate()
+                assert worker.wait() == 0, worker.printed
+            assert not descendants_of(worker.pid)
+
+
 @pytest.mark.long
 def test_one_campaign_twice_in_two_folders_with_one_place_for_results(tmp_path: Path) -> None:
     path = matrix(tmp_path, of_kind("probe", 'system = "demo"\nrecipe = "demo"\nrepeat = [1, 2]'))
@@ -265,6 +310,7 @@ def test_a_cluster_of_its_own_with_tls_whose_scheduler_is_killed(
         ("10.0.0.1:8786", "is not tls://HOST:PORT"),
         ("ucx://127.0.0.1:8786", "is not tls://HOST:PORT"),
         ("tcp://0.0.0.0:8786", "without TLS"),
+        ("tcp://127.0.0.1:65536", "is not tcp://HOST:PORT"),
     ],
 )
 def test_an_address_that_others_reach_is_refused_without_tls(address: str, told: str, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from cloudboot_fleet import Limits
 from cloudboot_fleet.errors import ForkServerError
 from cloudboot_fleet.forkserver import Ending, ForkServer
 from cloudboot_fleet.forkserver.child import LOG, MODULES, RESULT
+from cloudboot_fleet.matrix import Limits
 from cloudboot_fleet.testing import eventually, processes_with
 from cloudboot_fleet.worker import outcome_of
 

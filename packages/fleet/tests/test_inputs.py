@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from cloudboot_base.testing import judge
-from cloudboot_fleet import Pins, expanded, hosts, parse
-from cloudboot_fleet.cluster.needs import agreed_hosts
-from cloudboot_fleet.errors import ClusterError, MatrixError
-from cloudboot_fleet.matrix import KINDS
+from cloudboot_fleet import hosts
+from cloudboot_fleet.cluster.preflight import agreed_hosts
+from cloudboot_fleet.errors import ClusterError, MatrixError, PinError
+from cloudboot_fleet.matrix import KINDS, Pins, expanded, parse
 from cloudboot_fleet.testing import Running, eventually, journal, processes_with
 from cloudboot_fleet.worker import SLOT
 from cloudboot_oci_stream import push_image
@@ -43,6 +43,32 @@ def test_a_pattern_is_the_files_that_a_shell_finds(tmp_path: Path) -> None:
     with pytest.raises(MatrixError, match="matches no file") as caught:
         names("*.qcow2", tmp_path)
     assert caught.value.where == {"line": 4}
+
+
+def test_a_file_with_a_sign_of_patterns_in_its_name_is_that_file(tmp_path: Path) -> None:
+    for name in ("disk[1].img", "disk1.img", "disk2.img"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert names("disk[1].img", tmp_path) == ["disk[1].img"]
+    assert names("disk[2].img", tmp_path) == ["disk2.img"]
+
+
+def test_patterns_of_inclusions_and_exclusions_among_what_patterns_found(tmp_path: Path) -> None:
+    for name in ("a.img", "b.img", "c.raw", "d.raw"):
+        (tmp_path / name).write_bytes(name.encode())
+    text = '[[cells]]\nkind = "check"\n[cells.axes]\nimage = ["*.img"]\n[[cells.exclude]]\nimage = "{}"\n'
+    text += '[[cells.include]]\nimage = "*.raw"\n'
+    found = expanded(parse(text.format("a.img"), folder=tmp_path), Pins(tmp_path).glob).cells()
+    assert [cell.values["image"] for cell in found] == ["b.img", "c.raw", "d.raw"]
+    with pytest.raises(MatrixError, match="nothing is excluded") as caught:
+        expanded(parse(text.format("c.img"), folder=tmp_path), Pins(tmp_path).glob)
+    assert caught.value.where == {"line": 6}
+
+
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    with pytest.raises(PinError, match="this is a directory") as caught:
+        Pins(tmp_path).gather(parse('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "store"', folder=tmp_path))
+    assert caught.value.hint == "a folder of images is oci:store:TAG"
 
 
 def test_a_pattern_of_tags_stays_what_it_was_for_a_campaign(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_fleet import Pins, parse
 from cloudboot_fleet.errors import MatrixError, PinError
-from cloudboot_fleet.matrix import KINDS
+from cloudboot_fleet.matrix import KINDS, Pins, load, parse
 from cloudboot_fleet.matrix.pins import tree_digest
 from cloudboot_fleet.matrix.places import Key, lines_of
 from cloudboot_oci_stream import push_image
@@ -25,7 +24,7 @@ PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "dem
     [
         ("", None, "has no cells", "[[cells]]"),
         ("name = 3", 1, "name is 3, not text", None),
-        ('name = "A B"\n' + PROBE, 1, "not lower-case letters", None),
+        ('name = "A B"\n' + PROBE, 1, "not 1 to 63 lower-case letters", None),
         ("[[cells]]", 1, "has no kind", "probe"),
         ('[[cells]]\nkind = "prob"', 2, "the kind 'prob'", "did you mean probe?"),
         ("[[cells]", 1, "Expected", None),
@@ -56,6 +55,37 @@ PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "dem
         (f"[defaults]\ntimeout = 1\n{PROBE}\n{PROBE}retrys = 3", 14, "axes.retrys is no parameter", None),
         ('[[cells]]\nkind = "nothing"\nretries = 101', 3, "not a whole number from 0 to 100", None),
         ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = nan', 5, "not a finite number", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = -1', 5, "is -1, and 1 is the least", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nruns = 0', 5, "is 0, and 1 is the least", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseed = 9223372036854775808', 5, "in 64 bits", None),
+        (
+            '[[cells]]\nkind = "build"\n[cells.axes]\nrecipe = "demo"\nsector_size = 123',
+            5,
+            "'123'",
+            "did you mean 512?",
+        ),
+        ('[[cells]]\nkind = "check"\n[cells.axes]\nimage = ""', 4, "image is empty", None),
+        ('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "a\\u0000"', 4, "a NUL character", None),
+        (f'[[cells]]\nkind = "check"\n[cells.axes]\nimage = "{"a" * 5000}"', 4, "more than 4095 bytes", None),
+        ('[[cells]]\nkind = "check"\n[cells.axes]\nimage = "{image}"', 4, "has a name in braces itself", None),
+        (PROBE + 'memory = "lots"', 6, "'lots' is not a size", None),
+        (PROBE + 'memory = "1K"', 6, "memory is 1K, not a size from 1048576 bytes", None),
+        (PROBE + "memory = 4096", 6, "is 4096, and 1048576 is the least", None),
+        (PROBE + '[cells.limits]\nmemory = "0"', 7, "memory is 0, not a size from 1", None),
+        (PROBE + "[cells.resources]\nCELL = 2", 7, "is the fleet's own", None),
+        (PROBE + "repeat = {from = 1}", 6, "has no key to", None),
+        (PROBE + "repeat = [1, 2]\n[[cells.exclude]]", 7, "would remove every cell", None),
+        (PROBE + "repeat = [10, 12]\n[[cells.exclude]]\nrepeat = 13", 8, "nothing is excluded", "did you mean"),
+        (PROBE + "repeat = [1, 2]\n[[cells.include]]\nrepeat = 2", 7, "a cell that there is already", None),
+        (PROBE + "[[cells.include]]\nrepeat = 2\n[[cells.include]]\nrepeat = 2", 8, "there is already", None),
+        ('[[cells]]\nkind = "nothing"\ntimeout = 1\nlimits = {timeout = 2}', 3, "also one of the limits", None),
+        ('[[cells]]\nkind = "nothing"\npriority = "high"', 3, "priority is 'high', not a whole number", None),
+        ('[[cells]]\nkind = "nothing"\ntimeout = 0', 3, "timeout is 0, not a number of seconds", None),
+        ('[cells]\nkind = "nothing"', 1, "is one table", "write [[cells]]"),
+        ("a = " + "[" * 5000 + "]" * 5000, None, "nested too deeply", None),
+        (PROBE + "[cluster]\nworkers = 0", 7, "workers is 0, not a whole number from 1", None),
+        (PROBE + '[cluster]\nworkers = "2"', 7, "workers is '2', not a whole number", None),
+        (PROBE + "[cluster]\nworker = 2", 6, "[cluster] has no key worker", "did you mean workers?"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, line: int | None, told: str, hint: str | None) -> None:
@@ -136,6 +166,38 @@ def test_cells_are_the_product_without_exclusions_and_with_inclusions() -> None:
     assert [tuple(cell.values[name] for name in (*axes, "image")) for cell in cells] == expected
     assert [cell.index for cell in cells] == list(range(7))
     assert cells[0].axes == ("system", "architecture", "firmware")
+
+
+def test_limits_and_resources_of_a_table_are_added_to_the_defaults() -> None:
+    block = '[[cells]]\nkind = "nothing"\n'
+    text = f"""
+[defaults]
+timeout = 5
+limits = {{memory = "1G", processes = 3}}
+resources = {{kvm = 1}}
+{block}limits = {{timeout = 9, processes = 4}}
+resources = {{usb = 2}}
+{block}timeout = 7
+{block}"""
+    cells = list(parse(text).cells())
+    limits = [(each.limits.timeout, each.limits.memory, each.limits.processes) for each in cells]
+    assert limits == [(9.0, 1 << 30, 4), (7.0, 1 << 30, 3), (5.0, 1 << 30, 3)]
+    assert [dict(each.resources) for each in cells] == [{"kvm": 1, "usb": 2}, {"kvm": 1}, {"kvm": 1}]
+
+
+def test_what_an_exclusion_removed_can_be_included_again() -> None:
+    axes = '[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = [1, 2]\n'
+    cells = parse(axes + "[[cells.exclude]]\nrepeat = 2\n[[cells.include]]\nrepeat = 2").cells()
+    assert [each.values["repeat"] for each in cells] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("Nightly.toml", "nightly"), ("My Night (2).toml", "my-night-2"), ("ü.toml", "matrix"), ("a" * 99, "a" * 63)],
+)
+def test_a_file_that_states_no_name_gives_its_own(file: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_bytes(b'\xef\xbb\xbf[[cells]]\r\nkind = "nothing"\r\n')  # as editors of Windows do
+    assert load(tmp_path / file).name == name
 
 
 def test_higher_priority_comes_first_and_defaults_are_taken() -> None:

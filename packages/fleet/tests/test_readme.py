@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from cloudboot_base.testing import run_examples
-from cloudboot_fleet import parse
+from cloudboot_fleet.matrix import parse
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

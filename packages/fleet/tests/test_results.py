@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudboot_fleet import FolderResults, RegistryResults, Results, open_results
+from cloudboot_base import UsageError
 from cloudboot_fleet.errors import ResultError
+from cloudboot_fleet.results import FolderResults, RegistryResults, Results, open_results
 from cloudboot_fleet.results.registry import ANNOTATION, ARTIFACT_TYPE, LAYER_TYPE
 from cloudboot_oci_stream import Descriptor, open_store
 from cloudboot_oci_stream.deadline import Deadline
@@ -68,13 +71,45 @@ def test_a_registry_keeps_results(tmp_path: Path) -> None:
 def test_a_failed_store_leaves_nothing(tmp_path: Path) -> None:
     results = FolderResults(tmp_path / "results")
     broken = files(tmp_path)
-    (broken / "link").symlink_to("nowhere")  # cannot be copied
-    with pytest.raises(OSError, match="No such file"):
+    (broken / "result.json").mkdir()  # where the result itself is written
+    with pytest.raises(IsADirectoryError):
         results.store(KEY, RESULT, broken)
     assert list((tmp_path / "results" / KEY[:2]).iterdir()) == []
-    (tmp_path / "results" / KEY[:2] / ".half.partial").mkdir()
+
+
+def test_what_a_killed_worker_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    results = FolderResults(tmp_path / "results")
+    stale, fresh = (results.folder / "ab" / f".{name}.partial" for name in ("stale", "fresh"))
+    for partial in (stale, fresh):
+        (partial / "files").mkdir(parents=True)
+    os.utime(stale, (0, 0))
     results.sweep()
-    assert list((tmp_path / "results" / KEY[:2]).iterdir()) == []
+    assert (stale.exists(), fresh.exists()) == (False, True)
+    assert list(results.folder.iterdir()) == [results.folder / "ab"]
+
+
+def test_links_of_a_cell_are_not_kept(tmp_path: Path) -> None:
+    results = FolderResults(tmp_path / "results")
+    made = files(tmp_path)
+    for link in (made / "link", made / "below" / "link"):
+        link.symlink_to("/etc/passwd")
+    assert results.store(KEY, RESULT, made)
+    stored = {str(each.relative_to(results.path(KEY))) for each in results.path(KEY).rglob("*")}
+    assert not any("link" in name for name in stored)
+    assert "result.json" in stored
+
+
+def test_files_on_another_file_system_are_copied(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared) as name:
+        made = files(Path(name))
+        expected = {each.name: each.read_bytes() for each in made.iterdir() if each.is_file()}
+        results = FolderResults(tmp_path / "results")
+        assert results.store(KEY, RESULT, made)
+    stored = {each.name: each.read_bytes() for each in results.path(KEY).iterdir() if each.is_file()}
+    assert {name: data for name, data in stored.items() if name != "result.json"} == expected
 
 
 def test_a_damaged_result_is_an_error(tmp_path: Path) -> None:
@@ -88,7 +123,7 @@ def test_a_damaged_result_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_place_is_a_repository(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="whole repository"):
+    with pytest.raises(UsageError, match="whole repository"):
         RegistryResults("127.0.0.1:1/results:tag")
     assert isinstance(open_results("./here"), FolderResults)
     assert open_results(f"oci:{tmp_path}/layout").is_folder

@@ -2,12 +2,20 @@
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from cloudboot_fleet.campaign import CampaignFolder, Tally
+from cloudboot_fleet.matrix import parse
+from cloudboot_fleet.render import Summary
+from cloudboot_fleet.render.junit import write_junit
+from cloudboot_fleet.render.terminal import cell_line
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
 from cloudboot_probes.cli.dispatch import run
@@ -196,3 +204,89 @@ def test_a_resource_that_nobody_has_is_an_error_before_the_start(
     assert "needs kvm 2 of a worker, and the most that one has is 1" in told
     assert "--resource kvm=2" in told
     assert not (tmp_path / "run" / "journal.jsonl").read_text()
+
+
+EMPTY = '[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = {from = 1, to = 200}\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--report", "no/such/r.html"], "there is no folder no/such"),
+        (["--junit", "no/j.xml"], "there is no folder no"),
+        (["--junit", "."], "is a folder"),
+        (["--junit", "x", "--report", "./x"], "are both"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_an_error_before_the_start(
+    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.toml").write_text(EMPTY)
+    assert run(["fleet", "run", "m.toml", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "m.fleet").exists()
+
+
+def test_a_result_that_cannot_be_used_is_run_again_and_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n')
+    words = ["fleet", "run", str(tmp_path / "m.toml"), "--workers", "1"]
+    assert run([*words, "--folder", str(tmp_path / "run")]) == 0
+    (path,) = (tmp_path / "run" / "cells").glob("*/*/result.json")
+    good = json.loads(path.read_text())
+    for damage in ("{", "[]", json.dumps({**good, "status": "finished"}), json.dumps({**good, "schema": 0})):
+        path.write_text(damage)
+        assert run([*words, "--resume", str(tmp_path / "run")]) == 0
+        assert "were there before" not in capsys.readouterr().out
+        assert json.loads(path.read_text())["status"] == "passed"
+    assert run([*words, "--resume", str(tmp_path / "run")]) == 0
+    assert "1 were there before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"state": "done"}'])
+def test_a_damaged_state_is_said(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "campaign.json").write_text("{}")
+    (tmp_path / "state.json").write_text(text)
+    assert run(["fleet", "status", str(tmp_path)]) == 2
+    assert "state.json is damaged" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_interrupts_the_campaign_with_its_reports(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(EMPTY)
+    command = [sys.executable, "-m", "cloudboot_fleet", "run", "m.toml", "--workers", "1", "--junit", "j.xml"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"PASSED")
+        process.stdout.close()
+    assert process.returncode == 130
+    state = json.loads((tmp_path / "m.fleet" / "state.json").read_text())
+    assert state["state"].startswith("interrupted")
+    assert ET.parse(tmp_path / "j.xml").getroot()[0].get("errors") != "0"
+    assert "Not finished" in (tmp_path / "m.fleet" / "report.html").read_text()
+
+
+def test_a_campaign_without_standard_streams(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n')
+    script = f"exec {shlex.quote(sys.executable)} -m cloudboot_fleet run m.toml --workers 1 <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0
+    assert len((tmp_path / "m.fleet" / "journal.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_passed_at_its_second_attempt_says_so(tmp_path: Path) -> None:
+    history = [{"attempt": 1, "status": "lost", "worker": "tcp://[::1]:1", "cause": "the \x1bworker <died>"}]
+    result = {"key": "ab", "kind": "nothing", "name": "nothing()", "status": "passed", "seconds": 0.5, "attempt": 2}
+    result |= {"index": 0, "block": 0, "axes": {}, "history": history, "reached": "1/1", "cause": None}
+    assert cell_line(result, color=False).endswith("nothing()  1/1, attempt 2")
+    with CampaignFolder.new(tmp_path / "run") as folder:
+        folder.lock("again", "none")
+        folder.record(result)
+        tally = Tally(total=1)
+        tally.add(result)
+        matrix = parse('[[cells]]\nkind = "nothing"\n')
+        with (tmp_path / "j.xml").open("w", encoding="utf-8") as file:
+            write_junit(file, Summary(matrix, tally, folder, 1.0), tmp_path)
+    (case,) = ET.parse(tmp_path / "j.xml").getroot()[0]
+    assert [each.tag for each in case] == ["system-out"]
+    assert case[0].text == "1: lost tcp://[::1]:1: the \ufffdworker <died>"

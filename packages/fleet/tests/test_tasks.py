@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from cloudboot_base.testing import judge
-from cloudboot_fleet import Limits, Pins, parse
 from cloudboot_fleet.forkserver import ForkServer
 from cloudboot_fleet.fuzzing import cause_of_traceback, merge_campaign
 from cloudboot_fleet.fuzzing.harness import failure, minimised
+from cloudboot_fleet.matrix import Limits, Pins, parse
 from cloudboot_fleet.testing import Running, processes_with
 from cloudboot_fleet.worker import outcome_of
 

@@ -26,6 +26,7 @@ from cloudboot_gpt.testing import sample_disk, sample_table
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from uuid import UUID
 
 MIB = 1 << 20
 DISK = sample_disk()
@@ -47,7 +48,7 @@ def sfdisk_rows(image: Path, *options: str) -> list[tuple[int, int, int, int, bo
     return rows
 
 
-def our_rows(table: MBRTable) -> list[tuple[int, int, int, int, bool]]:
+def our_rows(table: MBRTable) -> list[tuple[int, int | UUID, int, int, bool]]:
     return [(each.number, each.type, each.first_lba, each.blocks, each.bootable) for each in table.partitions]
 
 

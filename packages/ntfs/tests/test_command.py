@@ -275,3 +275,10 @@ def test_differences_are_listed(folder: Path, tmp_path: Path, ntfs: Command) -> 
     ]
     fields = {each["field"] for each in json.loads(ntfs("diff", image, other, "--json", code=1))}
     assert fields == {"streams", "type", "path", "content", "mtime"}
+
+
+def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tree").mkdir()
+    assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
+    assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
+    assert not (tmp_path / "out.img").exists()

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from cloudboot_base import MemoryStorage, open_storage
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, run
 from cloudboot_probes import boot_entries
 from cloudboot_probes.boot_entries import examine
 from cloudboot_probes.disk import Disk
@@ -53,7 +53,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def drive(disk: Path, guid: UUID | None = None) -> HardDrive:
     with open_storage(disk) as opened:
-        esp = Disk.open(opened.storage).esp_partition
+        esp = Disk.open(opened.storage).gpt_table.partitions[0]
     return HardDrive.gpt(1, esp.first_lba, esp.blocks, guid or esp.guid)
 
 
@@ -161,6 +161,9 @@ def test_the_command(disk: Path, tmp_path: Path) -> None:
     )
     assert none.returncode == 1
     assert "no entry starts from this disk" in none.stdout
+    run(judge("qemu-img", "qemu-utils"), "convert", "-O", "qcow2", str(flash), str(tmp_path / "vars.qcow2"))
+    contained = subprocess.run([*command, str(tmp_path / "vars.qcow2")], capture_output=True, text=True, check=True)
+    assert contained.stdout == done.stdout
     (tmp_path / "text").write_text("no variables")
     wrong = subprocess.run([*command, str(tmp_path / "text")], capture_output=True, text=True, check=False)
     assert wrong.returncode == 3

@@ -74,6 +74,26 @@ def test_the_game_through_all_gates_of_a_short_oracle(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+def test_a_new_oracle_has_the_seed_and_the_checkpoints_asked_for() -> None:
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    words = ["--seed", "7", "--checkpoints", "1,20", "--sample-every", "5", "--ring", "packed", "--json"]
+    done = cloudboot("doom", "probe", *words)
+    assert done.returncode == 0, done.stderr
+    gates = {gate["gate"]: gate["evidence"] for gate in map(json.loads, done.stdout.splitlines())}
+    # The title picture takes no random number, so the indices are where the seed put them.
+    told = {tic: value.split(maxsplit=1)[1] for tic, value in gates["A"].items()}
+    assert told == dict.fromkeys(("tic_1", "tic_20"), "prndindex 7 mrndindex 7")
+    assert (gates["gpu-up"]["ring"], gates["devices"]["ring"]) == ("packed", "packed")
+    # Frames 5, 10 and 15, and the two checkpoints, of which the first frame is the first.
+    assert gates["O-6"]["screendumps"] == 5
+
+
+def test_a_seed_beside_an_oracle_is_refused(tmp_path: Path) -> None:
+    done = cloudboot("doom", "probe", "--oracle", tmp_path, "--seed", "7")
+    assert done.returncode == 2
+    assert "--seed" in done.stderr
+
+
 @pytest.mark.long
 def test_a_guest_that_runs_free_is_captured_and_judged(tmp_path: Path) -> None:
     """Debian's kernel and chocolate-doom, twice: the second run's captures against an oracle of the first's."""

@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import new_image, run_stages
+from cloudboot_base.testing import judge
+from cloudboot_base.testing import run as execute
+from cloudboot_gpt.records import MasterBootRecord, MBRPartitionRecord
+from cloudboot_gpt.testing import disklabel
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo, systems
 from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, Probe, default_firmware, stages
 from cloudboot_probes.probe.hosted import HostedSession
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk, grub_loader
+from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
+from cloudboot_ufs2 import build
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
+ROOT_SIZE = 4 << 20
 
 
 def gates_of(record: Path) -> dict[str, dict[str, object]]:
@@ -58,6 +64,63 @@ def test_a_foreign_disk_without_a_root_is_probed_as_far_as_it_goes(tmp_path: Pat
     assert found["ufs-root"]["verdict"] == "not-applicable"
     assert "ESP alone" in str(found["ufs-root"]["reason"])
     assert found["loader-banner"]["evidence"]["gave_up"] == ["Failed to find bootable partition"]  # type: ignore[index]  # JSON
+
+
+@pytest.mark.parametrize("firmware", ["hosted", pytest.param("ovmf", marks=pytest.mark.live)])
+@pytest.mark.parametrize("kind", ["mbr-hybrid", "header-alternate-lba"])
+def test_what_firmware_accepts_of_a_foreign_disk_is_a_warning(kind: str, firmware: str, tmp_path: Path) -> None:
+    """A hybrid MBR, as on CDs for sticks, and an image written to a larger disk."""
+    image = boot_disk("amd64", standin("amd64"))
+    if kind == "mbr-hybrid":
+        (tmp_path / "hybrid.img").write_bytes(image)
+        execute(judge("sgdisk", "gdisk"), "-h", "1", tmp_path / "hybrid.img")
+        image = (tmp_path / "hybrid.img").read_bytes()
+    else:
+        image += bytes(1 << 20)
+    record = tmp_path / "record.json"
+    words = ["probe", "demo", push(tmp_path, image), "--firmware", firmware, "--record", str(record)]
+    assert run(words) == 0
+    header = gates_of(record)["header"]
+    assert any(kind in warning for warning in header["evidence"]["warnings"])  # type: ignore[index]  # JSON
+
+
+def memory_stick(loader: bytes, folder: Path) -> bytes:
+    """A disk as FreeBSD's memory sticks are: an MBR, an ESP, and a slice whose disklabel places the root."""
+    tree = folder / "tree"
+    (tree / "boot").mkdir(parents=True)
+    (tree / "boot/loader.conf").write_text('autoboot_delay="7"\n')
+    build(folder / "root.ufs", tree, size=ROOT_SIZE)
+    root, esp = (folder / "root.ufs").read_bytes(), fat_volume({"/EFI/BOOT/BOOTX64.EFI": loader})
+    sectors = len(root) // 512
+    disk = bytearray((65536 + 16 + sectors) * 512)
+    label = disklabel({"a": (7, 16, sectors), "c": (0, 0, 16 + sectors)})
+    for sector, part in ((2048, esp), (65537, label), (65552, root)):
+        disk[sector * 512 : sector * 512 + len(part)] = part
+    slices = ((0xEF, 2048, len(esp) // 512), (0xA5, 65536, 16 + sectors))
+    records = [MBRPartitionRecord(OSType=kind, StartingLBA=start, SizeInLBA=count) for kind, start, count in slices]
+    records += [MBRPartitionRecord(), MBRPartitionRecord()]
+    MasterBootRecord(PartitionRecord=tuple(records), Signature=0xAA55, UniqueMBRDiskSignature=0xB69B5312).pack_into(
+        disk
+    )
+    return bytes(disk)
+
+
+@pytest.mark.parametrize("firmware", ["hosted", pytest.param("ovmf", marks=pytest.mark.live)])
+def test_a_disk_with_an_mbr_boots_and_its_loader_reads_the_slice(firmware: str, tmp_path: Path) -> None:
+    """GRUB has readers of its own for the MBR, the disklabel and UFS2."""
+    script = f"set pager=0\nls\nloopback root (hd0,msdos2)16+{ROOT_SIZE // 512}\ncat (root)/boot/loader.conf\n"
+    loader = grub_loader("amd64", tmp_path, script, modules=[*MODULES, "part_bsd", "loopback"])
+    record = tmp_path / "record.json"
+    reference = push(tmp_path, memory_stick(loader, tmp_path))
+    run(["probe", "freebsd", reference, "--firmware", firmware, "--record", str(record)])
+    found = gates_of(record)
+    assert found["header"]["verdict"] == "pass", found["header"]
+    assert found["header"]["evidence"]["disk_guid"] == "MBR 0xb69b5312"  # type: ignore[index]  # JSON
+    assert found["load-image"]["verdict"] == "pass"
+    assert "an MBR, which does not name a root" in str(found["ufs-root"]["reason"])
+    console = "\n".join(line["text"] for line in json.loads(record.read_text())["console"])
+    assert "(hd0,msdos2,bsd1)" in console  # which GRUB of Debian lists and cannot open
+    assert 'autoboot_delay="7"' in console
 
 
 def test_another_systems_loader_fails_the_banner_gate_alone(tmp_path: Path) -> None:

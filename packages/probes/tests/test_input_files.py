@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 PROGRAMS = {
     "cloudboot": (
         "cloudboot_probes.cli.dispatch",
-        ["image inspect FILE", "image boot-entries FILE --variables FILE", "probe demo FILE --firmware hosted"],
+        [
+            "image inspect FILE",
+            "image boot-entries FILE --variables FILE",
+            "probe demo FILE --firmware hosted",
+            "doom probe --script FILE",
+            "doom guest --wad FILE -o captures",
+        ],
     ),
     "cloudboot-gpt": ("cloudboot_gpt.__main__", ["show FILE", "check FILE", "repair FILE", "grow FILE"]),
     "cloudboot-fat": ("cloudboot_fat.__main__", ["ls FILE", "check FILE", "mkdir FILE /x"]),
@@ -25,6 +31,15 @@ PROGRAMS = {
     "cloudboot-bcd": ("cloudboot_ntfs.bcd.__main__", ["show FILE"]),
     "cloudboot-uefi-abi": ("cloudboot_uefi_abi.__main__", ["pe FILE", "variables FILE", "loadoption FILE"]),
     "cloudboot-virtio": ("cloudboot_virtio.__main__", ["replay FILE"]),
+    "cloudboot-doom-oracle": (
+        "cloudboot_doom_oracle.__main__",
+        [
+            "harvest --checkpoints 1 --script FILE",
+            "harvest --checkpoints 1 --wad FILE",
+            "harvest --checkpoints 1 --verify-audio-log FILE",
+            "audio verify --reference FILE --capture FILE",
+        ],
+    ),
 }
 COMMANDS = [
     pytest.param(module, line.split(), id=f"{program} {line}")

@@ -14,6 +14,7 @@ import pytest
 
 from cloudboot_base import open_storage
 from cloudboot_base.testing import judge, run
+from cloudboot_gpt.testing import disklabel
 from cloudboot_probes import image, recipe
 from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_probes.disk import Disk
@@ -233,6 +234,23 @@ def test_an_mbr_with_an_esp_and_a_bsd_slice_of_ufs1(tree: Path, tmp_path: Path) 
     check_tree(built("openbsd", medium, tmp_path / "disk.img"), tree)
 
 
+def test_an_mbr_with_an_esp_and_a_slice_with_a_disklabel(tree: Path, tmp_path: Path) -> None:
+    """What FreeBSD's memory stick images are: in the slice a label, and 16 sectors into it the root."""
+    esp = fat_image(tmp_path / "esp.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")})
+    root = ufs_image(tmp_path / "root.ufs", tree).read_bytes()
+    medium = tmp_path / "memstick.img"
+    sectors = len(root) // 512
+    label = disklabel({"a": (7, 16, sectors), "c": (0, 0, 16 + sectors)})
+    with medium.open("wb") as file:
+        file.truncate((16384 + 16 + sectors + 2048) * 512)
+        for at, part in ((2048, esp.read_bytes()), (16385, label), (16384 + 16, root)):
+            file.seek(at * 512)
+            file.write(part)
+    script = f"label: dos\nstart=2048, size=8192, type=ef\nstart=16384, size={16 + sectors}, type=a5, bootable\n"
+    run(judge("sfdisk", "fdisk"), medium, stdin=script.encode())
+    check_tree(built("freebsd", medium, tmp_path / "disk.img"), tree)
+
+
 @pytest.mark.parametrize("kind", ["folder", "tar", "tar.gz"])
 def test_a_folder_and_an_archive_are_media_too(kind: str, tree: Path, tmp_path: Path) -> None:
     medium = tree
@@ -337,6 +355,35 @@ def test_a_catalogue_that_lies_is_refused(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "lie.iso").write_bytes(data)
     with pytest.raises(CatalogueError, match="outside the medium"):
         open_medium(tmp_path / "lie.iso").__enter__()
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 2879, 0xFFFF])
+def test_the_size_of_a_boot_image_is_that_of_its_file_system(tree: Path, tmp_path: Path, count: int) -> None:
+    """Writers state what fits 16 bits, or what a BIOS is to read; mtools reads the loader wherever that ends."""
+    esp = fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    (tree / "boot/loader.efi").unlink()
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", "-e", "boot/efiboot.img", "-no-emul-boot")
+    data = bytearray(medium.read_bytes())
+    entry = data.index(b"\x55\xaa", 18 * 2048) + 2
+    data[entry + 6 : entry + 8] = count.to_bytes(2, "little")
+    medium.write_bytes(data)
+    disk = built("freebsd", medium, tmp_path / "disk.img")
+    run(judge("mcopy", "mtools"), "-i", esp, "::/EFI/BOOT/BOOTX64.EFI", tmp_path / "loader")
+    assert disk.esp.read_file("/EFI/BOOT/BOOTX64.EFI") == (tmp_path / "loader").read_bytes()
+
+
+@pytest.mark.parametrize(("at", "value"), [(64, 0x90), (66, 9), (65, 0xEF)])
+def test_a_catalogue_that_pycdlib_refuses(tree: Path, tmp_path: Path, at: int, value: int) -> None:
+    esp = fat_image(tree / "boot/efiboot.img", {"/EFI/BOOT/BOOTX64.EFI": standin("amd64")}, 1440)
+    (tree / "boot/bios.img").write_bytes(bytes(2048))
+    words = ("-b", "boot/bios.img", "-no-emul-boot", "-eltorito-alt-boot", "-e", f"boot/{esp.name}", "-no-emul-boot")
+    medium = iso_image(tmp_path / "install.iso", tree, "-R", *words)
+    data = bytearray(medium.read_bytes())
+    data[data.index(b"\x55\xaa", 18 * 2048) - 30 + at] = value
+    medium.write_bytes(data)
+    with open_medium(medium) as opened:
+        assert [volume.title for volume in opened.volumes][1:] == ["El Torito image 1 (EFI)"]
+    check_tree(built("freebsd", medium, tmp_path / "disk.img"), tree)
 
 
 def test_an_iso_image_that_ends_early_is_refused(tree: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -88,14 +89,14 @@ def test_a_killed_probe_leaves_no_machine(reference: str, tmp_path: Path) -> Non
             machines = {child for child in descendants(done.pid) if "qemu-system" in command_line(child)}
             time.sleep(0.02)
         assert machines, done.communicate()
+        endings = [os.pidfd_open(each) for each in machines]
         done.send_signal(signal.SIGINT)
-        _, errors = done.communicate(timeout=60)
+        _, errors = done.communicate()
     assert done.returncode == 130
     assert b"Traceback" not in errors
-    end = time.monotonic() + 30
-    while (left := [each for each in machines if "qemu-system" in command_line(each)]) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert left == []
+    for ending in endings:  # a machine that never ends is a test that hangs, which the limit of every test ends
+        select.select([ending], [], [])
+        os.close(ending)
     verdicts = {name: gate["verdict"] for name, gate in gates_of(tmp_path / "record.json").items()}
     assert verdicts["loader-banner"] == "not-reached"
 

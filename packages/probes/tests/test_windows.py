@@ -130,11 +130,11 @@ def test_a_given_store_is_pointed_at_the_partitions(tree: Path, disk: Path, tmp_
     image.build(image.plan(windows(source=tree, bcd=given)), tmp_path / "disk.img")
     with opened(str(tmp_path / "disk.img")) as built:
         found = Store.open(built.esp.read_file("/EFI/Microsoft/Boot/BCD"))
-        third = built.table.partitions[2]
-        assert found.object("{default}").get("device") == GptDevice(third.guid, built.table.disk_guid)
+        third = built.gpt_table.partitions[2]
+        assert found.object("{default}").get("device") == GptDevice(third.guid, built.gpt_table.disk_guid)
         assert found.object("{default}").get("testsigning") is True
         assert found.object("{bootmgr}").get("device") == GptDevice(
-            built.table.partitions[0].guid, built.table.disk_guid
+            built.gpt_table.partitions[0].guid, built.gpt_table.disk_guid
         )
 
 

@@ -341,14 +341,14 @@ def test_windows_in_a_ram_disk_is_not_examined(tmp_path: Path) -> None:
 def test_windows_in_a_virtual_disk_is_not_examined(tmp_path: Path) -> None:
     disk = made(tmp_path)
     with opened(str(disk)) as found:
-        own = GptDevice(found.table.partitions[2].guid, found.table.disk_guid)
+        own = GptDevice(found.gpt_table.partitions[2].guid, found.gpt_table.disk_guid)
     for name in ("device", "osdevice"):
         loader(lambda each, name=name: each.set(name, LocateDevice(disk=FileDevice(own, "\\Windows\\w.vhdx"))))(disk)  # type: ignore[misc]  # mypy does not infer the default's type
     assert "has no /Windows/w.vhdx" in str((table(disk)["boot-device"].error or {}).get("message"))
     (tmp_path / "tree/Windows/w.vhdx").write_bytes(bytes(70000))
     again = rebuilt(tmp_path)
     with opened(str(again)) as found:
-        own = GptDevice(found.table.partitions[2].guid, found.table.disk_guid)
+        own = GptDevice(found.gpt_table.partitions[2].guid, found.gpt_table.disk_guid)
     for name in ("device", "osdevice"):
         loader(lambda each, name=name: each.set(name, LocateDevice(disk=FileDevice(own, "\\Windows\\w.vhdx"))))(again)  # type: ignore[misc]  # mypy does not infer the default's type
     gates = table(again)
@@ -369,7 +369,7 @@ def test_the_hint_names_the_partition_that_has_windows(tmp_path: Path) -> None:
     disk = made(tmp_path)
     CASES["a partition of another disk"].damage(disk)
     with opened(str(disk)) as found:
-        guid = found.table.partitions[2].guid
+        guid = found.gpt_table.partitions[2].guid
     hint = str((table(disk)["boot-device"].error or {}).get("hint"))
     assert f"Windows is on partition 3: cloudboot-bcd repoint BCD --windows gpt={guid}" in hint
 
@@ -568,7 +568,7 @@ def test_edk2_shows_the_partition_and_our_volume_to_the_stand_in(tmp_path: Path)
     assert evidence["store"] == f"{BCD}, 16384 of 16384 bytes read"
     assert evidence["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
     with opened(str(disk)) as found:
-        assert f"   Partition: {found.table.partitions[2].guid}" in evidence["console"]
+        assert f"   Partition: {found.gpt_table.partitions[2].guid}" in evidence["console"]
 
 
 @pytest.mark.live

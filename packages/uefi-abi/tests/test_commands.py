@@ -12,7 +12,7 @@ from cloudboot_base.testing import flipped, judge
 from cloudboot_uefi_abi.__main__ import main
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import CATEGORIES, GUIDS
-from cloudboot_uefi_abi.load_option import LoadOption
+from cloudboot_uefi_abi.load_option import LoadOption, LoadOptionAttribute
 from cloudboot_uefi_abi.variables import Variable, VariableStore, efivarfs_file, efivarfs_name
 
 DATA = Path(__file__).parent / "data"
@@ -63,6 +63,22 @@ def test_loadoption(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ]
     assert as_json(capsys, "loadoption", str(path))[0]["optional_text"] == "quiet"
     printed(capsys, "loadoption", "neither", code=2)
+
+
+@pytest.mark.parametrize("active", [LoadOptionAttribute.ACTIVE, LoadOptionAttribute(0)])
+@pytest.mark.parametrize("stored", [b"", b"\3\0\0\0", b"\7\0\0\0"])
+def test_a_copy_of_a_file_of_efivarfs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, active: LoadOptionAttribute, stored: bytes
+) -> None:
+    option = LoadOption("loader", (DevicePath.from_text(TEXT),), b"data", active)
+    path = tmp_path / "boot.bin"
+    path.write_bytes(stored + option.pack())
+    for given in (str(path), path.read_bytes().hex()):
+        (facts,) = as_json(capsys, "loadoption", given)
+        assert (facts["description"], facts["active"]) == ("loader", bool(active))
+        assert facts["paths"][0]["text"] == TEXT
+    path.write_bytes(stored + b"\1\0\0\0\xff\xff")
+    assert main(["loadoption", str(path)]) == 3
 
 
 def test_variables(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -125,8 +141,10 @@ def test_eventlog(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     changed.write_bytes(flipped(log.read_bytes(), log.read_bytes().index(b"Calling")))
     assert "1 problem found" in printed(capsys, "eventlog", "--check", str(changed), code=1)
     changed.write_bytes(log.read_bytes() + bytes(100))
+    assert printed(capsys, "eventlog", str(changed)).splitlines() == lines
+    changed.write_bytes(log.read_bytes() + bytes(100) + b"other data")
     printed(capsys, "eventlog", str(changed), code=3)
-    printed(capsys, "eventlog", "--padded", str(changed))
+    assert printed(capsys, "eventlog", "--padded", str(changed)).splitlines() == lines
     changed.write_bytes(b"")
     for words in ((), ("--check",)):
         assert as_json(capsys, "eventlog", str(changed), *words, code=3)["message"] == "the log is empty"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import struct
+import subprocess
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,11 +15,13 @@ from hypothesis import strategies as st
 
 from cloudboot_base import RangeError, TruncatedError
 from cloudboot_base.testing import flipped, judge, run, truncations
+from cloudboot_uefi_abi.__main__ import main
 from cloudboot_uefi_abi.constants import EventType, HashAlgorithm
 from cloudboot_uefi_abi.device_path import FilePath
 from cloudboot_uefi_abi.errors import EventLogError
 from cloudboot_uefi_abi.eventlog import EventLog, EventLogBuilder, check, describe_event, replay
 from cloudboot_uefi_abi.eventlog.description import event_variable, image_load_path
+from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.pe import PEImage, authenticode_digest
 
 DATA = Path(__file__).parent / "data"
@@ -96,11 +102,129 @@ def test_descriptions() -> None:
     assert "0xe0000 bytes at 0x820000" in texts
 
 
-def test_a_log_in_erased_memory_ends_where_its_events_do() -> None:
-    for erased in (bytes(4096), b"\xff" * 4096):
-        log = EventLog.parse(raw("plain-agile") + erased, padded=True)
-        assert log.size == len(raw("plain-agile"))
-        assert log.events == EventLog.parse(raw("plain-agile")).events
+@pytest.mark.parametrize("name", ["plain-agile", "plain-sha1"])
+@pytest.mark.parametrize("erased", [bytes(4096), b"\xff" * 4096, bytes(9), b"\xff" * 9])
+def test_a_log_in_erased_memory_ends_where_its_events_do(name: str, erased: bytes) -> None:
+    whole = EventLog.parse(raw(name))
+    for data, padded in (
+        (raw(name) + erased, False),
+        (raw(name) + erased, True),
+        (raw(name) + erased + b"x" * 99, len(erased) > 9),
+    ):
+        if data[-1:] == b"x" and not padded:
+            continue
+        log = EventLog.parse(data, padded=padded)
+        assert log.size == len(raw(name))
+        assert log.events == whole.events
+    assert EventLog.parse(erased).events == ()
+
+
+def test_what_there_is_of_a_log_that_was_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = raw("plain-agile")
+    whole = EventLog.parse(data)
+    for cut in (data[:-3], data[: whole.events[5].offset + 20], data[: whole.events[1].offset + 3]):
+        log, problem = EventLog.parse_prefix(cut)
+        assert isinstance(problem, TruncatedError)
+        assert log.events == whole.events[: len(log.events)]
+        path = tmp_path / "log"
+        path.write_bytes(cut)
+        assert main(["eventlog", str(path)]) == 3
+        printed = capsys.readouterr()
+        assert len(printed.out.splitlines()) == len(log.events)  # and no PCRs
+        assert "past the end" in printed.err
+        assert main(["eventlog", "--json", str(path)]) == 3
+        facts = json.loads(capsys.readouterr().out)
+        assert (len(facts["events"]), facts["pcrs"]) == (len(log.events), {})
+        assert facts["problem"] == str(problem)
+
+
+def variable(vendor: str, name: str, data: bytes) -> bytes:
+    text = name.encode("utf-16-le")
+    return GUIDS[vendor].bytes_le + struct.pack("<QQ", len(name), len(data)) + text + data
+
+
+GPT = (
+    b"EFI PART".ljust(56, b"\0") + UUID(int=1).bytes_le + struct.pack("<QIII", 2, 128, 128, 0)
+    + struct.pack("<Q", 1) + bytes(16) + UUID(int=2).bytes_le + struct.pack("<QQ", 34, 80).ljust(96, b"\0")
+)  # fmt: skip
+SMBIOS = GUIDS["SMBIOS_TABLE"].bytes_le + struct.pack("<Q", 0x1000)
+TEXTS = [
+    (0, EventType.NO_ACTION, b"StartupLocality\0\3", "startup locality 3"),
+    (0, EventType.S_CRTM_VERSION, b"1.13.0\0", "'1.13.0'"),
+    (0, EventType.S_CRTM_VERSION, b"ABCDEF12", "'ABCDEF12'"),
+    (0, EventType.S_CRTM_VERSION, "v\xe9\0".encode("utf-16-le"), "'v\xe9'"),
+    (0, EventType.S_CRTM_VERSION, bytes(range(128, 144)), "83828180-8584-8786-8889-8A8B8C8D8E8F"),
+    (0, EventType.S_CRTM_VERSION, b"\0\0", "''"),
+    (0, EventType.EFI_PLATFORM_FIRMWARE_BLOB, b"POST CODE", "'POST CODE'"),
+    (0, EventType.EFI_PLATFORM_FIRMWARE_BLOB2, b"\3FV1" + struct.pack("<QQ", 9, 8), "'FV1': 0x8 bytes at 0x9"),
+    (1, EventType.EFI_HANDOFF_TABLES, struct.pack("<Q", 1) + SMBIOS, "SMBIOS_TABLE at 0x1000"),
+    (1, EventType.EFI_HANDOFF_TABLES2, b"\1S" + struct.pack("<Q", 1) + SMBIOS, "'S': SMBIOS_TABLE at 0x1000"),
+    (5, EventType.EFI_GPT_EVENT, GPT, f"disk {UUID(int=1)}: {UUID(int=2)} in blocks 34 to 80"),
+    (
+        7, EventType.EFI_VARIABLE_AUTHORITY,
+        variable("EFI_IMAGE_SECURITY_DATABASE", "db", UUID(int=3).bytes_le + b"certificate"),
+        f"EFI_IMAGE_SECURITY_DATABASE db: 11 bytes of {UUID(int=3)}",
+    ),
+    (
+        7, EventType.EFI_VARIABLE_AUTHORITY, variable("SHIM_LOCK", "SbatLevel", b"sbat,1,2022052400\n"),
+        r"SHIM_LOCK SbatLevel: 'sbat,1,2022052400\n'",
+    ),
+    (8, EventType.IPL, "grub_cmd: echo \xe9\n\0".encode(), r"'grub_cmd: echo \xe9\n'".replace(r"\xe9", "\xe9")),
+    (12, EventType.IPL, "root=/dev/sda1\0".encode("utf-16-le"), "'root=/dev/sda1'"),
+    (9, EventType.EVENT_TAG, struct.pack("<II", 0x8F3B22ED, 13) + b"Linux initrd\0", "tag 0x8f3b22ed 'Linux initrd'"),
+    (4, EventType.OMIT_BOOT_DEVICE_EVENTS, b"BOOT ATTEMPTS OMITTED", "'BOOT ATTEMPTS OMITTED'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pcr", "kind", "data", "text"), TEXTS)
+def test_the_text_of_an_event(pcr: int, kind: EventType, data: bytes, text: str) -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    builder.measure(pcr, kind, data, data)
+    assert describe_event(EventLog.parse(builder.pack()).events[1]) == text
+
+
+MALFORMED = [
+    (EventType.EFI_VARIABLE_DRIVER_CONFIG, bytes(10)),
+    (EventType.EFI_VARIABLE_DRIVER_CONFIG, bytes(16) + struct.pack("<QQ", 1 << 62, 4) + bytes(4)),
+    (EventType.EFI_GPT_EVENT, b"EFI PART"),
+    (EventType.EFI_PLATFORM_FIRMWARE_BLOB, b"POST CODE"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data"), MALFORMED)
+def test_tpm2_tools_refuse_what_the_check_finds(tmp_path: Path, kind: EventType, data: bytes) -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    builder.measure(7, kind, data, data)
+    path = tmp_path / "log"
+    path.write_bytes(builder.pack())
+    program = judge("tpm2_eventlog", "tpm2-tools")
+    assert subprocess.run([program, path], capture_output=True, check=False).returncode
+    (finding,) = check(EventLog.parse(builder.pack()))
+    assert finding.kind in {"truncated", "event-log"}
+
+
+def test_a_boot_variable_measured_whole_is_no_finding() -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    data = variable("EFI_GLOBAL_VARIABLE", "BootOrder", b"\1\0")
+    for measured in (data, b"\1\0"):
+        builder.measure(1, EventType.EFI_VARIABLE_BOOT, measured, data)
+    assert check(EventLog.parse(builder.pack())) == []
+
+
+def test_pcrs_of_a_dynamic_launch_and_of_no_pcr(tmp_path: Path) -> None:
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    builder.measure(17, EventType(0x402), b"x", b"x")
+    builder.measure(18, EventType(0x402), b"y", b"y")
+    path = tmp_path / "log"
+    path.write_bytes(builder.pack())
+    theirs = judged_pcrs(run(judge("tpm2_eventlog", "tpm2-tools"), str(path)))
+    assert ours(EventLog.parse(builder.pack())) == theirs
+    last = builder.last_event
+    builder.measure(1, EventType.EVENT_TAG, b"x", struct.pack("<II", 1, 1) + b"x")
+    data = bytearray(builder.pack())
+    data[builder.last_event : builder.last_event + 4] = b"\xff" * 4
+    assert last < builder.last_event
+    assert ours(EventLog.parse(bytes(data))) == theirs  # as Windows' logs have them
 
 
 def test_a_changed_event_is_found() -> None:
@@ -140,9 +264,11 @@ def test_the_locality_of_startup_is_in_pcr_0() -> None:
     builder.add(0, EventType.NO_ACTION, {HashAlgorithm.SHA256: bytes(32)}, b"StartupLocality\0\x03")
     located = replay(EventLog.parse(builder.pack()))
     assert plain[HashAlgorithm.SHA256][0] != located[HashAlgorithm.SHA256][0]
-    dynamic = EventLogBuilder([HashAlgorithm.SHA256])
-    dynamic.measure(17, EventType.EVENT_TAG, b"x", b"x")
-    assert 17 in replay(EventLog.parse(dynamic.pack()))[HashAlgorithm.SHA256]
+    for pcr, data in ((1, b"StartupLocality\0\x03"), (0, b"StartupLocality\0")):
+        builder = EventLogBuilder([HashAlgorithm.SHA256])
+        builder.measure(0, EventType.SEPARATOR, bytes(4), bytes(4))
+        builder.add(pcr, EventType.NO_ACTION, {HashAlgorithm.SHA256: bytes(32)}, data)
+        assert replay(EventLog.parse(builder.pack())) == plain
 
 
 @pytest.mark.parametrize(
@@ -181,13 +307,19 @@ def test_events_whose_data_lie_are_shown_with_the_reason() -> None:
     builder.measure(7, EventType.EFI_VARIABLE_DRIVER_CONFIG, b"", bytes(16) + b"\xff" * 16)
     builder.measure(4, EventType.EFI_BOOT_SERVICES_APPLICATION, b"", bytes(24) + b"\xff" * 8)
     builder.measure(1, EventType.EFI_VARIABLE_BOOT, b"", b"short")
+    builder.measure(5, EventType.EFI_GPT_EVENT, b"", GPT[:92] + struct.pack("<Q", 1 << 60))
+    builder.measure(1, EventType.EFI_HANDOFF_TABLES, b"", struct.pack("<Q", 1 << 60))
+    builder.measure(9, EventType.EVENT_TAG, b"", struct.pack("<II", 1, 9))
     events = EventLog.parse(builder.pack()).events
     assert "leave the event" in describe_event(events[1])
     assert "leaves the event" in describe_event(events[2])
     assert "past the end" in describe_event(events[3])
+    assert "partitions leave the event" in describe_event(events[4])
+    assert "tables leave the event" in describe_event(events[5])
+    assert "data leave the event" in describe_event(events[6])
     with pytest.raises(EventLogError):
         event_variable(events[1])
-    assert {finding.kind for finding in check(EventLog.parse(builder.pack()))} == {"event-digest", "truncated"}
+    assert {finding.kind for finding in check(EventLog.parse(builder.pack()))} == {"event-log", "truncated"}
 
 
 @given(st.binary(max_size=100), st.booleans())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base.testing import judge, run
+from cloudboot_uefi_abi.__main__ import main
 from cloudboot_uefi_abi.constants import CertificateType, Machine, SectionFlag
 from cloudboot_uefi_abi.errors import PEError
 from cloudboot_uefi_abi.pe import (
@@ -129,19 +131,105 @@ def test_certificate_tables_that_lie() -> None:
     assert table is not None
     entry = image.optional_offset + 112 + 32
     for damaged in (patched(data, entry, table.address + 1, table.size), patched(data, entry, table.address, 1 << 30)):
-        with pytest.raises(PEError, match="not aligned"):
-            certificates(PEImage.parse(damaged))
+        with pytest.raises(PEError, match="table leaves the file"):
+            PEImage.parse(damaged)
     for length in (7, 17, 0xFFFFFFFF):
         with pytest.raises(PEError, match="shorter than its header"):
             certificates(PEImage.parse(patched(data, table.address, length)))
     with pytest.raises(PEError, match="not the end of the file"):
         without_certificates(data + bytes(8))
     with pytest.raises(PEError, match="larger than what follows"):
-        authenticode_digest(PEImage.parse(patched(data, entry, table.address, len(data) - 8)))
+        authenticode_digest(PEImage.parse(patched(data, entry, 1024, len(data) - 1024)))
     with pytest.raises(PEError, match="no room"):
-        with_certificates(
-            patched(small_image(), image.optional_offset + 108, 2), [Certificate(CertificateType(2), b"")]
-        )
+        with_certificates(two_directories(small_image()), [Certificate(CertificateType(2), b"")])
+
+
+def two_directories(data: bytes) -> bytes:
+    """The image with two data directories in place of sixteen."""
+    start = PEImage.parse(data).optional_offset
+    head = patched(data[: start + 112], start + 108, 2)
+    head = head[: start - 4] + struct.pack("<H", 112 + 16) + head[start - 2 :]
+    return (
+        head + data[start + 112 : start + 128] + data[start + 240 : 1024].ljust(1024 - start - 128, b"\0") + data[1024:]
+    )
+
+
+SIGNATURE = Certificate(CertificateType.PKCS_SIGNED_DATA, b"12345678")
+
+
+@pytest.mark.parametrize(
+    ("tail", "certificate_count", "message"),
+    [
+        (b"", 1, None),
+        (b"<?xml version=1?><junk/>", 1, "shorter than its header"),
+        (bytes(24), 1, "shorter than its header"),
+        (SIGNATURE.pack(), 2, None),
+        (SIGNATURE.pack()[:-1], 1, "leaves the table"),
+        (b"1234", 1, "behind the last"),
+    ],
+    ids=["nothing", "text", "zeros", "second", "cut", "four bytes"],
+)
+def test_the_certificates_before_damage_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tail: bytes, certificate_count: int, message: str | None
+) -> None:
+    data = with_certificates(small_image(), [SIGNATURE])
+    image = PEImage.parse(data)
+    table = image.directory(Directory.CERTIFICATE)
+    assert table is not None
+    path = tmp_path / "image.efi"
+    path.write_bytes(patched(data, image.optional_offset + 112 + 32, table.address, table.size + len(tail)) + tail)
+    assert main(["pe", str(path)]) == (3 if message else 0)
+    printed = capsys.readouterr()
+    assert printed.out.count("certificate ") == certificate_count
+    assert "sbat:           loader,3" in printed.out
+    digest = re.search(r"sha256: +([0-9a-f]{64})", printed.out)
+    assert digest is not None
+    assert digest[1] in run(judge("pesign", "pesign"), "-h", "-i", str(path))
+    assert (message or "") in printed.err
+
+
+def test_an_unaligned_certificate_table_is_read(tmp_path: Path) -> None:
+    data = small_image()
+    image = PEImage.parse(data)
+    table = Certificate(CertificateType.PKCS_SIGNED_DATA, b"12345678").pack()
+    moved = patched(data + bytes(4), image.optional_offset + 112 + 32, len(data) + 4, len(table)) + table
+    assert certificates(PEImage.parse(moved)) == (SIGNATURE,)
+    path = tmp_path / "image.efi"
+    path.write_bytes(moved)
+    text = run(judge("pesign", "pesign"), "-h", "-i", str(path))
+    assert authenticode_digest(PEImage.parse(moved)).hex() in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"\xef\xbb\xbfsbat,1,a,b,c,d\n", [("sbat", "d")]),  # a byte order mark
+        (b"sbat,1,a,b,c,d\r\n\r\nloader,1,a,b,c,d\r\n", [("sbat", "d"), ("loader", "d")]),
+        (b'sbat,1,"a,b,c,d"\nloader,1,a,b,c,d', [("sbat", 'd"'), ("loader", "d")]),  # no quotation
+        (b"sbat,1,a,b,c,d,e,f\n", [("sbat", "d")]),
+        ("sbat,1,a\x85b\x0bc,\u2028,c,d\n".encode(), [("sbat", "d")]),  # line ends of Unicode are none
+        (b"sbat,1,,,,\n\0\0\0junk", [("sbat", "")]),
+        (b"\0" * 64, []),
+    ],
+)
+def test_sbat_is_read_as_shim_reads_it(text: bytes, expected: list[tuple[str, str]]) -> None:
+    assert [(entry.component, entry.url) for entry in parse_sbat(text)] == expected
+
+
+def test_malformed_sbat_hides_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = SectionFlag.INITIALIZED_DATA | SectionFlag.READ
+    five = b"sbat,1,SBAT Version,sbat,1,https://example.org\nloader,1,Loader,6.0,https://example.org\n"
+    code = NewSection(".text", 0x1000, b"\xc3", SectionFlag.CODE | SectionFlag.EXECUTE | SectionFlag.READ)
+    path = tmp_path / "image.efi"
+    path.write_bytes(write_image(Machine.AMD64, [code, NewSection(".sbat", 0x2000, five, flags)], 0x1000))
+    assert main(["pe", str(path)]) == 3
+    printed = capsys.readouterr()
+    assert "sha256: " in printed.out
+    assert "section .sbat:" in printed.out
+    assert "not an SBAT entry" in printed.err
+    assert main(["pe", "--json", str(path)]) == 3
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem.startswith(".sbat.loader")
 
 
 def test_sbat_is_objcopy_s(tmp_path: Path) -> None:

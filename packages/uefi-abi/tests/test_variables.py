@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from cloudboot_base import RangeError, TruncatedError
 from cloudboot_base.testing import judge, run
+from cloudboot_uefi_abi.__main__ import main
+from cloudboot_uefi_abi.commands.variables import load_variables
 from cloudboot_uefi_abi.constants import VariableAttribute
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.errors import DevicePathError, LoadOptionError, VariableError
@@ -170,6 +173,88 @@ def test_stores_that_lie(offset: int, form: str, value: int, message: str) -> No
         VariableStore.parse(damaged(offset, form, value))
 
 
+def padded(flash: bytes) -> bytes:
+    return flash + bytes(1 << 20)
+
+
+def behind_erased_memory(flash: bytes) -> bytes:
+    return b"\xff" * (1 << 20) + flash
+
+
+def behind_code(flash: bytes) -> bytes:
+    """As in the flash of boards: a firmware volume of code comes first."""
+    volume = bytearray(flash[:72])
+    volume[16:32] = GUIDS["EFI_FIRMWARE_FILE_SYSTEM2"].bytes_le
+    return bytes(volume).ljust(0x37C000, b"\xff") + flash
+
+
+@pytest.mark.parametrize("place", [padded, behind_erased_memory, behind_code])
+def test_a_store_inside_a_larger_flash(tmp_path: Path, place: Callable[[bytes], bytes]) -> None:
+    flash = place(store())
+    ours = VariableStore.parse(flash)
+    key = lambda each: (each["guid"], each["name"])  # noqa: E731 -- the order of two lists
+    assert sorted(map(as_json, ours.variables), key=key) == sorted(as_judge_reads(tmp_path, flash), key=key)
+    assert ours.variables == VariableStore.parse(store()).variables
+    first = ours.records[0]
+    assert flash[first.offset : first.offset + 2] == b"\xaa\x55"
+    assert ours.replace(ours.variables) == place(VariableStore.parse(store()).replace(ours.variables))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ((2, "<B"), 0xFF),
+        ((4, "<I"), 0xFFFFFFFF),
+        ((36, "<I"), 0xFFFFFFFF),
+        ((40, "<I"), 0xFFFFFFFF),
+    ],
+    ids=["state", "attributes", "NameSize", "DataSize"],
+)
+def test_a_head_that_was_not_written_whole_has_no_data(field: tuple[int, str], value: int) -> None:
+    lost, kept = Variable("Lost", GLOBAL, b"1234"), Variable("Kept", GLOBAL, b"1")
+    empty = VariableStore.parse(format_store())
+    flash = bytearray(empty.replace([kept, lost]))
+    first, second = VariableStore.parse(flash).records
+    head = bytearray(flash[second.offset : second.offset + 60])
+    struct.pack_into(field[1], head, field[0], value)
+    record = flash[first.offset : first.offset + 60 + 10 + 1]
+    written = flash[: first.offset] + head + record
+    flash[: len(written)] = written
+    assert [variable.name for variable in VariableStore.parse(flash).variables] == ["Kept"]
+
+
+@pytest.mark.parametrize("magic", [b"QFI\xfb", b"\x1f\x8b\x08", b"AMZNUEFI"])
+def test_other_containers_have_a_hint(magic: bytes) -> None:
+    with pytest.raises(VariableError) as caught:
+        VariableStore.parse(magic + bytes(100))
+    assert caught.value.hint is not None
+
+
+def test_json_with_a_byte_order_mark() -> None:
+    row = {"name": "A", "guid": str(GLOBAL), "attr": 7, "data": "31"}
+    text = json.dumps({"version": 2, "variables": [row]}).encode("utf-8-sig")
+    assert variables_from_dump(text) == (Variable("A", GLOBAL, b"1"),)
+
+
+def test_a_folder_of_efivarfs_with_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = Variable("BootOrder", GLOBAL, pack_boot_order([10]))
+    assert main(["variables", str(tmp_path)]) == 3
+    assert "no files of efivarfs" in capsys.readouterr().err
+    upper = f"BootOrder-{str(GLOBAL).upper()}"
+    (tmp_path / upper).write_bytes(efivarfs_file(order))
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / f"Boot0001-{GLOBAL}").write_bytes(b"")  # read while it was deleted
+    (tmp_path / "folder").mkdir()
+    option = LoadOption("x", (DevicePath.from_text("PciRoot(0x0)"),)).pack()
+    (tmp_path / f"Boot000a-{GLOBAL}").write_bytes(b"\7\0\0\0" + option)
+    assert main(["variables", str(tmp_path), "--boot"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("passed over") == 3
+    assert "the variable does not exist; Boot000a is another" in printed.out
+    with pytest.raises(VariableError):
+        load_variables(tmp_path)
+
+
 def test_truncated_stores() -> None:
     flash = store()
     for size in (0, 20, 55, 60, 80):
@@ -198,7 +283,10 @@ def test_efibootmgr_reads_the_same_entries(tmp_path: Path) -> None:
         if entry.option is not None:
             mark = "*" if entry.option.active else " "
             assert f"{entry.name}{mark} {entry.option.description}\t" in printed
-    assert "HD(1,GPT,c10ddb00-7e1a-4001-91b0-070cb1ec80b1,0x40,0x8000)/File(\\EFI\\BOOT\\BOOTX64.EFI)" in printed
+    theirs = next(line for line in printed.splitlines() if line.startswith("Boot0007")).partition("\t")[2]
+    theirs = theirs[: theirs.rindex(")") + 1]  # the optional data follow without a space
+    assert "HD(1,GPT,c10ddb00-7e1a-4001-91b0-070cb1ec80b1,0x40,0x8000)/File(\\EFI\\BOOT\\BOOTX64.EFI)" in theirs
+    assert DevicePath.from_text(theirs) == option.paths[0]
     again = [variable_from_efivarfs(path.name, path.read_bytes()) for path in tmp_path.iterdir()]
     assert {(each.name, each.data) for each in again} == {(each.name, each.data) for each in variables}
 
@@ -219,6 +307,9 @@ def test_load_options() -> None:
     assert option.optional_text == "root=/dev/vda2"
     assert LoadOption("a", (path,), b"\1\2\3").optional_text is None
     assert LoadOption("a", (path,), b"\1\2\3\4").optional_text is None
+    for padding in (b"\1", bytes(5), b"\1\2\3\4\5", b"\x7f\xff\5\0x"):
+        padded = LoadOption("a", (path,), b"data", padding=padding)
+        assert LoadOption.parse(padded.pack()) == padded
     with pytest.raises(LoadOptionError, match="leave the load option"):
         LoadOption.parse(data[:4] + b"\xff\xff" + data[6:])
     with pytest.raises(LoadOptionError, match="no null"):

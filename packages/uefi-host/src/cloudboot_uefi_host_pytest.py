@@ -58,6 +58,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
     """
     from cloudboot_base import MemoryStorage  # here: pytest imports this module at the start of every run
     from cloudboot_uefi_host import Budget, Firmware, Typed, boot_path, publish_block_io, start, vendor_path
+    from cloudboot_uefi_host.protocols.collation import publish_unicode_collation
     from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
     from cloudboot_uefi_host.protocols.graphics import publish_graphics
     from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
@@ -81,6 +82,7 @@ def uefi_host() -> Iterator[Callable[..., HostRun]]:
         graphics = publish_graphics(firmware)
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
+        publish_unicode_collation(firmware)
         measured = publish_measured_boot(firmware)
         disk = boot_disk(architecture, program, files)
         device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())

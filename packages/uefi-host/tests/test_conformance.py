@@ -1,4 +1,4 @@
-"""A program asks 430 questions of the services; this firmware on four processors and OVMF give the same answers.
+"""A program asks 503 questions of the services; this firmware on four processors and OVMF give the same answers.
 
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """
@@ -17,6 +17,7 @@ from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.protocols.collation import publish_unicode_collation
 from cloudboot_uefi_host.testing import boot_disk, judge_file
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
@@ -32,6 +33,8 @@ DIFFERENCES = {
     "block-null": "OVMF reads into address 0",
     "info-count": "OVMF lists an open of its own",
     "memory-map-types": "this firmware's functions are runtime code, all of them",
+    "collation-lower-latin": "EDK2 extends the sign of characters from U+0080 on",
+    "collation-from-fat-latin": "EDK2 extends the sign of characters from U+0080 on",
     "pc-kernel-16m": "OVMF's own modules are at 16 MiB",
     "pc-apic-base": "Unicorn's processor has the register, and no value in it",
 }
@@ -49,6 +52,7 @@ def hosted(architecture: str) -> Answers:
         judge(program, COMPILERS[architecture][2])
     disk = boot_disk(architecture, compile_program(architecture, SOURCE), FILES)
     with Firmware(architecture, memory=256 << 20, budget=Budget(seconds=120)) as firmware:
+        publish_unicode_collation(firmware)
         device = publish_block_io(firmware, MemoryStorage(disk), vendor_path())
         firmware.drivers.connect(device.handle)
         image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_base import Window
 from cloudboot_base.command import BAD_INPUT, OK, USAGE
 from cloudboot_base.testing import judge, run
-from cloudboot_ufs2 import check
+from cloudboot_disk_image import open_disk
+from cloudboot_gpt import read_partitions
+from cloudboot_gpt.testing import disklabel
+from cloudboot_ufs2 import UFS2, check
 from cloudboot_ufs2.__main__ import main
+from cloudboot_ufs2.reader.partition import find_volume
 from cloudboot_ufs2.testing import Editor
 
 
@@ -128,6 +133,23 @@ def test_a_partition_of_a_compressed_disk(disk: str, tree: Path, capfdbinary: py
             assert main([*command, "--partition", "2", *place]) == 2
             assert b"a partition are given" in capfdbinary.readouterr().err
     assert main(["cat", disk, "/short", "--offset", "20M"]) == 0
+
+
+def test_the_partition_of_a_disklabel_is_found_and_named(image: str, tmp_path: Path) -> None:
+    """A FreeBSD slice: the file system is 16 sectors into it, where its disklabel says."""
+    root = Path(image).read_bytes()
+    sectors = len(root) // 512
+    label = disklabel({"a": (7, 16, sectors), "c": (0, 0, 16 + sectors)})
+    disk = tmp_path / "memstick.img"
+    disk.write_bytes(bytes(2049 * 512) + label.ljust(15 * 512, b"\0") + root + bytes(1 << 20))
+    script = f"label: dos\nstart=2048, size={16 + sectors}, type=a5\n"
+    run(judge("sfdisk", "fdisk"), disk, stdin=script.encode())
+    with open_disk(disk) as opened:
+        for partition in (None, "s1a", "freebsd-ufs", 5):
+            place = find_volume(opened.storage, partition=partition, readers=[read_partitions])
+            assert tuple(place) == ((2048 + 16) * 512, len(root))
+            volume = UFS2(Window(opened.storage, place.offset, len(root)))
+            assert volume.read_file("/short") == b"short\n"
 
 
 def test_get(image: str, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,3 +307,10 @@ def test_without_numpy_everything_but_checking_and_changing_works(image: str, tr
     refused = command("check", other)
     assert refused.returncode == 5
     assert "cloudboot-ufs2[fast]" in refused.stderr
+
+
+def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tree").mkdir()
+    assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
+    assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
+    assert not (tmp_path / "out.img").exists()

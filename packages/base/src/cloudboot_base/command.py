@@ -144,6 +144,13 @@ def size_argument(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def new_image_argument(text: str) -> str:
+    """The path of an image to make or to write into, which is no folder, for :mod:`argparse`."""
+    if os.path.isdir(text):
+        raise argparse.ArgumentTypeError(f"{printable(text)} is a folder, and IMAGE a file; IMAGE comes before SOURCE")
+    return text
+
+
 def seconds_argument(text: str) -> float:
     """A time limit above 0, in seconds, for :mod:`argparse`."""
     try:

@@ -11,7 +11,7 @@ from .engine import CDoomEngine, Engine, Frame, SoundEvent
 from .errors import EngineError, GuestError, ManifestError, OracleError, OtherWadError, ScriptError, WadError, WavError
 from .keys import KEYS, Key
 from .oracle import Checkpoint, Harvest, Manifest, Oracle, harvest, read_oracle, write_oracle
-from .script import KeyEvent, Script, parse_script
+from .script import KeyEvent, Script, parse_script, read_script
 from .wad import Wad, find_wads
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "harvest",
     "parse_script",
     "read_oracle",
+    "read_script",
     "write_oracle",
 ]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
+
+from cloudboot_base.storage import read_file
 
 from .errors import ScriptError
 from .keys import ALIASES, BY_NAME, Key
 
+#: Bytes of the longest script.
+_LARGEST = 1 << 20
 _LINE = re.compile(r"(\d{1,9}):(keydown|keyup):(\S+)", re.ASCII)
 
 
@@ -62,3 +67,21 @@ def parse_script(text: str) -> Script:
         (held.add if down else held.discard)(key.qcode)
         events.append(KeyEvent(tic, down, key))
     return Script(tuple(events), hashlib.sha256(text.encode()).hexdigest())
+
+
+def read_script(path: str | os.PathLike[str]) -> Script:
+    """Read a script from a file; its errors name the file.
+
+    Raises:
+        ScriptError: the file is not UTF-8 text, or as :func:`parse_script` says.
+        BudgetError: the file is longer than 1 MiB.
+        OSError: the file cannot be read, or is not an ordinary file.
+    """
+    name, data = os.fspath(path), read_file(path, _LARGEST)
+    try:
+        return parse_script(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ScriptError(f"not UTF-8 text: {error.reason} at byte {error.start}", path=name) from None
+    except ScriptError as error:
+        error.path = name
+        raise

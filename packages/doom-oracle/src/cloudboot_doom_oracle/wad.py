@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import stat
 import struct
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+
+from cloudboot_base.storage import read_file
 
 from .errors import WadError
 
@@ -31,16 +32,11 @@ class Wad:
 
         Raises:
             WadError: it is no IWAD, or its directory reaches outside of it.
-            OSError: it cannot be read.
+            BudgetError: it is larger than 1 GiB.
+            OSError: it cannot be read, or is not an ordinary file.
         """
         self.path = Path(path)
-        with open(self.path, "rb") as file:
-            told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode) or told.st_size > _LARGEST:
-                raise self._bad(
-                    "not a regular file of at most 1 GiB", field="file", expected=_LARGEST, actual=told.st_size
-                )
-            self.data = file.read(_LARGEST)
+        self.data = read_file(path, _LARGEST)
         self._places = self._directory()
         missing = [name for name in _NEEDED if name not in self._places]
         if missing:

@@ -16,6 +16,7 @@ from cloudboot_base.command import (
     CHECK_FAILED,
     OK,
     counted,
+    new_image_argument,
     notice,
     print_findings,
     print_json,
@@ -74,9 +75,13 @@ def program() -> Program:
         examples=_EXAMPLES,
     )  # fmt: skip
 
-    def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> CommandParser:
+    def command(
+        name: str, main: Callable[[argparse.Namespace], int], purpose: str, image: Callable[[str], str] = str
+    ) -> CommandParser:
         added = made.command(name, main, purpose)
-        added.add_argument("image", metavar="IMAGE", help="A FAT volume, or a disk with a FAT volume in a partition.")
+        added.add_argument(
+            "image", type=image, metavar="IMAGE", help="A FAT volume, or a disk with a FAT volume in a partition."
+        )
         added.add_argument(
             "--partition",
             metavar="NUMBER|NAME|TYPE",
@@ -89,7 +94,7 @@ def program() -> Program:
         return added
 
     _add_formatting(command("format", _format, "Make an empty volume."), new="required")
-    added = command("build", _build, "Make a volume with the content of a folder or a tar archive.")
+    added = command("build", _build, "Make a volume with the content of a folder or a tar archive.", new_image_argument)
     added.add_argument(
         "source",
         metavar="SOURCE",

@@ -1,15 +1,13 @@
-"""``python -m cloudboot_fleet`` is ``cloudboot fleet``."""
+"""``cloudboot-fleet`` and ``python -m cloudboot_fleet`` are ``cloudboot fleet``."""
 
 from __future__ import annotations
-
-import sys
 
 from cloudboot_probes.cli import main as cloudboot
 
 
 def main() -> None:
     """The ``cloudboot-fleet`` script."""
-    cloudboot(["fleet", *sys.argv[1:]])
+    cloudboot(program="cloudboot-fleet", within="fleet")
 
 
 if __name__ == "__main__":

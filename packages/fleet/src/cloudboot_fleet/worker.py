@@ -25,6 +25,8 @@ from .results import open_results
 from .tasks.result import KEPT, Outcome, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from distributed import Worker
 
 NAME = "cloudboot-fleet"
@@ -49,8 +51,8 @@ class CellPlugin(WorkerPlugin):
 
     name = NAME
 
-    def __init__(self, scratch: str | None = None) -> None:
-        self._scratch = scratch
+    def __init__(self, scratch: str | None = None, kinds: Sequence[str] = ()) -> None:
+        self._scratch, self._kinds = scratch, tuple(kinds)
         self.server: ForkServer | None = None
 
     def setup(self, worker: Worker) -> None:
@@ -61,6 +63,7 @@ class CellPlugin(WorkerPlugin):
 
     def _start(self) -> None:
         self.server = ForkServer(Path(self._scratch) if self._scratch else None)
+        self.server.prepare(self._kinds)
 
     def ready(self) -> ForkServer:
         """The fork server; a new one where the last has ended.

@@ -9,10 +9,12 @@ one; :func:`read` gives the table of a disk after verifying it; :func:`check` li
 from . import partition_types
 from .change import grow, resize
 from .check import check, notices
+from .disklabel import BSDPartition, DisklabelTable, read_disklabel
 from .errors import (
     AlternateLBAError,
     DisagreementError,
     DiskGUIDError,
+    DisklabelError,
     DiskTooSmallError,
     EntryArrayChecksumError,
     EntryArrayError,
@@ -59,10 +61,13 @@ __all__ = [
     "SECTOR_SIZES",
     "AlternateLBAError",
     "Attribute",
+    "BSDPartition",
     "BackupPolicy",
     "DisagreementError",
     "DiskGUIDError",
     "DiskTooSmallError",
+    "DisklabelError",
+    "DisklabelTable",
     "EntryArrayChecksumError",
     "EntryArrayError",
     "EntryArrayPlaceError",
@@ -110,6 +115,7 @@ __all__ = [
     "partition_types",
     "plan",
     "read",
+    "read_disklabel",
     "read_mbr",
     "read_partitions",
     "repair",

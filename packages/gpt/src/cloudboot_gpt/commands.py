@@ -26,10 +26,12 @@ from cloudboot_disk_image import choose, open_disk, require_raw
 from . import partition_types
 from .change import grow, resize
 from .check import check, notices
+from .disklabel import DisklabelTable
 from .entries import encode_name
-from .errors import GPTError, NoProtectiveMBRError, SignatureError, SpecificationError
-from .legacy import MBRPartition, MBRTable, read_mbr
+from .errors import MBRSignatureError, NoProtectiveMBRError, SignatureError, SpecificationError
+from .legacy import MBRTable
 from .mbr import MBRPolicy
+from .partitions import read_without_gpt
 from .planner import PartitionSpec, plan
 from .reader import BackupPolicy, read
 from .repair import repair
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloudboot_base.parser import CommandParser
+
+    from .disklabel import BSDPartition
+    from .legacy import MBRPartition
 
 PROGRAM = "cloudboot-gpt"
 
@@ -134,17 +139,14 @@ def _add_creating(parser: CommandParser) -> None:
 # Reading
 
 
-def _read(options: argparse.Namespace, source: str | Storage) -> Table | MBRTable:
-    """The table of a disk: its GPT, or else its plain MBR."""
+def _read(options: argparse.Namespace, source: Storage) -> Table | MBRTable | DisklabelTable:
+    """The table of a disk: its GPT, or else its plain MBR or disklabel."""
     try:
         return read(source, sector_size=options.sector_size, backup=options.backup, mbr=options.mbr, truncated=True)
-    except (NoProtectiveMBRError, SignatureError) as error:
-        try:
-            table = read_mbr(source, sector_size=options.sector_size or 512)
-        except GPTError:
+    except (MBRSignatureError, NoProtectiveMBRError, SignatureError) as error:
+        table = read_without_gpt(source, options.sector_size or 512)
+        if table is None:
             raise error from None
-        if table.hybrid or not table.partitions:
-            raise
         return table
 
 
@@ -156,7 +158,7 @@ def _show(options: argparse.Namespace) -> int:
     return OK
 
 
-def _faults(table: MBRTable) -> list[str]:
+def _faults(table: MBRTable | DisklabelTable) -> list[str]:
     return [f"partition {fault.partition}: {fault.message}" for fault in table.faults]
 
 
@@ -169,7 +171,7 @@ def _check(options: argparse.Namespace) -> int:
 def _extract(options: argparse.Namespace) -> int:
     with open_disk(options.image) as disk:
         table = _read(options, disk.storage)
-        partitions: Sequence[Partition | MBRPartition] = table.partitions
+        partitions: Sequence[Partition | MBRPartition | BSDPartition] = table.partitions
         partition = choose(partitions, options.partition)
         for fault in table.faults:
             if fault.partition == partition.number:
@@ -315,7 +317,7 @@ def _copy(source: Storage, target: FileStorage, offset: int) -> None:
 # Printing
 
 
-def _print_table(options: argparse.Namespace, table: Table | MBRTable, said: Sequence[str]) -> None:
+def _print_table(options: argparse.Namespace, table: Table | MBRTable | DisklabelTable, said: Sequence[str]) -> None:
     for sentence in said:
         notice(PROGRAM, sentence)
     if options.json:
@@ -326,6 +328,8 @@ def _print_table(options: argparse.Namespace, table: Table | MBRTable, said: Seq
     if isinstance(table, MBRTable):
         print(f"Disk identifier (MBR): {table.disk_signature:#010x}")
         print(f"MBR with {counted(len(table.partitions), 'partition')}, and no GPT")
+    elif isinstance(table, DisklabelTable):
+        print(f"BSD disklabel with {counted(len(table.partitions), 'partition')}, and no GPT")
     else:
         print(f"Disk identifier (GUID): {table.disk_guid}")
         print(f"Partition table holds up to {table.entry_count} entries")
@@ -334,5 +338,5 @@ def _print_table(options: argparse.Namespace, table: Table | MBRTable, said: Seq
     print(f"{'Number':>6}  {'Start (sector)':>14}  {'End (sector)':>14}  {'Size':>10}  {'Type':<36}  Name")
     for each in table.partitions:
         place = f"{each.number:>6}  {each.first_lba:>14}  {each.last_lba:>14}  {amount(max(0, each.size)):>10}"
-        kind = each.type_name or (str(each.type) if isinstance(each, Partition) else f"{each.type:#04x}")
+        kind = each.type_name or (f"{each.type:#04x}" if isinstance(each.type, int) else str(each.type))
         print(f"{place}  {kind:<36}  {printable(each.name)}".rstrip())

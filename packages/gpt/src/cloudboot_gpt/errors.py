@@ -8,6 +8,7 @@
     |   +-- ProtectiveRecordError            the protective record does not cover the disk
     |   +-- ExtendedPartitionError           the chain of logical partitions loops, or leaves the disk
     |   +-- RecordRangeError                 a partition record leaves the disk, or overlaps another
+    |   +-- DisklabelError                   no BSD disklabel, or a damaged one
     +-- HeaderError                          a GPT header
     |   +-- SignatureError                   not "EFI PART"
     |   |   +-- MissingBackupError           ... where the backup header should be
@@ -122,6 +123,12 @@ class RecordRangeError(MBRError):
     """A partition record leaves the disk, or shares blocks with another."""
 
     kind = "mbr-record-range"
+
+
+class DisklabelError(MBRError):
+    """There is no BSD disklabel, or it is damaged."""
+
+    kind = "disklabel"
 
 
 class HeaderError(GPTError):

@@ -1,7 +1,7 @@
-"""The records of a GPT disk: declarations only (UEFI 2.10 sections 5.2 and 5.3).
+"""The records of a GPT disk (UEFI 2.10 sections 5.2 and 5.3) and of a BSD disklabel: declarations only.
 
-Every integer is little-endian (section 5.1: "all multi-byte values are little endian") and GUIDs are stored as
-``uuid.UUID.bytes_le`` gives them (appendix A).
+Every integer is little-endian (section 5.1: "all multi-byte values are little endian"; of disklabels only such are
+read) and GUIDs are stored as ``uuid.UUID.bytes_le`` gives them (appendix A).
 """
 
 from __future__ import annotations
@@ -61,4 +61,44 @@ GPTPartitionEntry = (
         "PartitionName" / Bytes(72) * "36 UTF-16LE code units, ended by a zero where shorter",
     )
     * "A partition entry, UEFI 2.10 table 5.6"
+)
+
+BSDPartitionEntry = (
+    Struct(
+        "p_size" / Int32ul * "in sectors",
+        "p_offset" / Int32ul * "in sectors",
+        "p_offseth" / Int16ul * "OpenBSD: the upper 16 bits of p_offset; elsewhere the lower half of p_fsize",
+        "p_sizeh" / Int16ul * "OpenBSD: the upper 16 bits of p_size; elsewhere the upper half of p_fsize",
+        "p_fstype" / Int8ul * "0: the entry is unused",
+        "p_frag" / Int8ul,
+        "p_cpg" / Int16ul,
+    )
+    * "A partition of a BSD disklabel (OpenBSD's and FreeBSD's sys/disklabel.h, struct partition)"
+)
+
+BSDDisklabel = (
+    Struct(
+        "d_magic" / Int32ul * "0x82564557",
+        "d_type" / Int16ul,
+        "d_subtype" / Int16ul,
+        "d_typename" / Bytes(16),
+        "d_packname" / Bytes(16),
+        "d_secsize" / Int32ul * "bytes in a sector",
+        "d_nsectors" / Int32ul,
+        "d_ntracks" / Int32ul,
+        "d_ncylinders" / Int32ul,
+        "d_secpercyl" / Int32ul,
+        "d_secperunit" / Int32ul,
+        "d_uid" / Bytes(8) * "OpenBSD: the label's identifier; elsewhere geometry",
+        "d_geometry" / Bytes(40) * "from d_acylinders on; of no use to a reader",
+        "d_secperunith" / Int16ul * "OpenBSD only",
+        "d_version" / Int16ul * "OpenBSD: 1 where p_offseth and p_sizeh count",
+        "d_spare" / Bytes(16),
+        "d_magic2" / Int32ul * "0x82564557",
+        "d_checksum" / Int16ul * "so that the 16-bit words from d_magic to the last partition give 0 by exclusive or",
+        "d_npartitions" / Int16ul,
+        "d_bbsize" / Int32ul,
+        "d_sbsize" / Int32ul,
+    )
+    * "The head of a BSD disklabel (sys/disklabel.h, struct disklabel); d_npartitions BSDPartitionEntry follow"
 )

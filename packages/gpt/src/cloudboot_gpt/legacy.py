@@ -1,4 +1,4 @@
-"""Partitions of an MBR: the four records of a plain or hybrid one, and the logical partitions of an extended record.
+"""Partitions of an MBR: the records of a plain or hybrid one, logical ones, and those of the disklabels of BSD slices.
 
 UEFI 2.10 section 5.2.1 describes the MBR. No standard describes extended boot records; they are read as Linux and
 util-linux read them: in each, the first record places a logical partition relative to the extended boot record itself,
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, open_storage
 
+from .disklabel import SLICES, Slice, nested
 from .errors import (
     ExtendedPartitionError,
     GPTError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage
 
+    from .disklabel import BSDPartition
     from .reader import Source
     from .records import MBRPartitionRecord
 
@@ -116,7 +118,7 @@ class MBRPartition:
 
 @dataclass(frozen=True, slots=True)
 class MBRTable:
-    """The partitions of an MBR, logical ones after the others.
+    """The partitions of an MBR, logical ones after the others, and then those of disklabels.
 
     ``hybrid`` says that a GPT stands beside it; the protective record is not among the partitions. ``faults`` are the
     rules that single partitions and the chain of logical ones break, ``notices`` sentences for a person.
@@ -126,7 +128,7 @@ class MBRTable:
     disk_blocks: int
     disk_signature: int
     hybrid: bool
-    partitions: tuple[MBRPartition, ...]
+    partitions: tuple[MBRPartition | BSDPartition, ...]
     faults: tuple[GPTError, ...] = dataclasses.field(default=(), compare=False, repr=False)
     notices: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
@@ -135,7 +137,7 @@ class MBRTable:
         """Size of the disk, in bytes."""
         return self.disk_blocks * self.sector_size
 
-    def partition(self, number: int) -> MBRPartition | None:
+    def partition(self, number: int) -> MBRPartition | BSDPartition | None:
         """Partition ``number``, or ``None`` if there is none."""
         return next((partition for partition in self.partitions if partition.number == number), None)
 
@@ -189,7 +191,9 @@ def read_mbr(source: Source, *, sector_size: int = 512) -> MBRTable:
         more = "a second extended partition is not followed"
         faults += [_chain(more, each.first_lba, sector_size, each.number) for each in extended[1:]]
         faults += _range_faults(partitions, blocks)
-    return MBRTable(sector_size, blocks, mbr.UniqueMBRDiskSignature, hybrid, tuple(partitions), tuple(faults))
+        labelled = tuple(_labelled(storage, partitions, faults))
+    signature = mbr.UniqueMBRDiskSignature
+    return MBRTable(sector_size, blocks, signature, hybrid, (*partitions, *labelled), tuple(faults))
 
 
 def _require_mbr(mbr: MasterBootRecord) -> None:
@@ -244,6 +248,17 @@ def _logical(
         if following is None:
             return
         lba = extended.first_lba + following.StartingLBA
+
+
+def _labelled(storage: Storage, partitions: list[MBRPartition], faults: list[GPTError]) -> Iterator[BSDPartition]:
+    """The partitions of the slices that have a disklabel, numbered after the logical ones."""
+    number = max(4, *(partition.number for partition in partitions)) + 1 if partitions else 5
+    for each in partitions:
+        if each.type in SLICES:
+            place = Slice(each.number, each.type, each.offset, each.size, each.sector_size)
+            for found in nested(storage, place, number, faults):
+                yield found
+                number += 1
 
 
 def _chain(message: str, lba: int, sector_size: int, number: int) -> ExtendedPartitionError:

@@ -1,4 +1,4 @@
-"""The partitions of any disk: by its GPT, or by its MBR where there is no GPT."""
+"""The partitions of any disk: by its GPT, or else by its MBR, or else by its BSD disklabel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
 
+from .disklabel import DisklabelTable, is_labelled, read_disklabel
 from .errors import GPTError, MBRError
 from .legacy import MBRTable, read_mbr
 from .reader import read
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from .table import Table
 
 
-def read_partitions(source: Source, *, sector_size: int | None = None) -> Table | MBRTable:
-    """The partitions of a disk with a GPT, with a hybrid MBR, or with a plain MBR.
+def read_partitions(source: Source, *, sector_size: int | None = None) -> Table | MBRTable | DisklabelTable:
+    """The partitions of a disk with a GPT, with a hybrid MBR, with a plain MBR, or with a BSD disklabel alone.
 
     A damaged primary table gives way to a whole backup, which ``notices`` says. A disk that ends too early is read as
     far as it goes. What is wrong with single partitions is in ``faults``. Of a hybrid MBR the GPT counts, as it does
-    for UEFI.
+    for UEFI. The partitions in the BSD slices of a plain MBR follow those of the MBR.
 
     Raises:
-        GPTError: neither a GPT nor a plain MBR with partitions; the first thing wrong with the GPT.
+        GPTError: neither a GPT nor a plain MBR with partitions nor a disklabel; the first thing wrong with the GPT.
+        DisklabelError: no partitions but those of a disklabel, which is damaged.
         OSError: the path cannot be opened.
     """
     with open_storage(source) as opened:
@@ -34,13 +36,25 @@ def read_partitions(source: Source, *, sector_size: int | None = None) -> Table 
         try:
             return _read_gpt(storage, sector_size)
         except GPTError as error:
-            try:
-                table = read_mbr(storage, sector_size=sector_size or 512)
-            except MBRError:
+            table = read_without_gpt(storage, sector_size or 512)
+            if table is None:
                 raise error from None
-            if table.hybrid or not table.partitions:
-                raise
             return table
+
+
+def read_without_gpt(storage: Storage, sector_size: int) -> MBRTable | DisklabelTable | None:
+    """The partitions of a plain MBR, or else of a disklabel; ``None`` where there is neither.
+
+    Raises:
+        DisklabelError: no partitions but those of a disklabel, which is damaged.
+    """
+    try:
+        table = read_mbr(storage, sector_size=sector_size)
+    except MBRError:
+        table = None
+    if table is not None and table.partitions:
+        return None if table.hybrid else table
+    return read_disklabel(storage, sector_size=sector_size) if is_labelled(storage, sector_size) else None
 
 
 def _read_gpt(storage: Storage, sector_size: int | None) -> Table:

@@ -209,3 +209,144 @@ class GPTPartitionEntry(Record):
             self.Attributes,
             exactly("GPTPartitionEntry", "PartitionName", 72, self.PartitionName),
         )
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class BSDPartitionEntry(Record):
+    """A partition of a BSD disklabel (OpenBSD's and FreeBSD's sys/disklabel.h, struct partition) (16 bytes)"""
+
+    #: in sectors
+    p_size: int = 0
+    #: in sectors
+    p_offset: int = 0
+    #: OpenBSD: the upper 16 bits of p_offset; elsewhere the lower half of p_fsize
+    p_offseth: int = 0
+    #: OpenBSD: the upper 16 bits of p_size; elsewhere the upper half of p_fsize
+    p_sizeh: int = 0
+    #: 0: the entry is unused
+    p_fstype: int = 0
+    p_frag: int = 0
+    p_cpg: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "BSDPartitionEntry",
+        (
+            Field("p_size", "L"),
+            Field("p_offset", "L"),
+            Field("p_offseth", "H"),
+            Field("p_sizeh", "H"),
+            Field("p_fstype", "B"),
+            Field("p_frag", "B"),
+            Field("p_cpg", "H"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 16
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.p_size,
+            self.p_offset,
+            self.p_offseth,
+            self.p_sizeh,
+            self.p_fstype,
+            self.p_frag,
+            self.p_cpg,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class BSDDisklabel(Record):
+    """The head of a BSD disklabel (sys/disklabel.h, struct disklabel); d_npartitions BSDPartitionEntry follow (148 bytes)"""
+
+    #: 0x82564557
+    d_magic: int = 0
+    d_type: int = 0
+    d_subtype: int = 0
+    d_typename: bytes = bytes(16)
+    d_packname: bytes = bytes(16)
+    #: bytes in a sector
+    d_secsize: int = 0
+    d_nsectors: int = 0
+    d_ntracks: int = 0
+    d_ncylinders: int = 0
+    d_secpercyl: int = 0
+    d_secperunit: int = 0
+    #: OpenBSD: the label's identifier; elsewhere geometry
+    d_uid: bytes = bytes(8)
+    #: from d_acylinders on; of no use to a reader
+    d_geometry: bytes = bytes(40)
+    #: OpenBSD only
+    d_secperunith: int = 0
+    #: OpenBSD: 1 where p_offseth and p_sizeh count
+    d_version: int = 0
+    d_spare: bytes = bytes(16)
+    #: 0x82564557
+    d_magic2: int = 0
+    #: so that the 16-bit words from d_magic to the last partition give 0 by exclusive or
+    d_checksum: int = 0
+    d_npartitions: int = 0
+    d_bbsize: int = 0
+    d_sbsize: int = 0
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "BSDDisklabel",
+        (
+            Field("d_magic", "L"),
+            Field("d_type", "H"),
+            Field("d_subtype", "H"),
+            Field("d_typename", "s", 16),
+            Field("d_packname", "s", 16),
+            Field("d_secsize", "L"),
+            Field("d_nsectors", "L"),
+            Field("d_ntracks", "L"),
+            Field("d_ncylinders", "L"),
+            Field("d_secpercyl", "L"),
+            Field("d_secperunit", "L"),
+            Field("d_uid", "s", 8),
+            Field("d_geometry", "s", 40),
+            Field("d_secperunith", "H"),
+            Field("d_version", "H"),
+            Field("d_spare", "s", 16),
+            Field("d_magic2", "L"),
+            Field("d_checksum", "H"),
+            Field("d_npartitions", "H"),
+            Field("d_bbsize", "L"),
+            Field("d_sbsize", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 148
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.d_magic,
+            self.d_type,
+            self.d_subtype,
+            exactly("BSDDisklabel", "d_typename", 16, self.d_typename),
+            exactly("BSDDisklabel", "d_packname", 16, self.d_packname),
+            self.d_secsize,
+            self.d_nsectors,
+            self.d_ntracks,
+            self.d_ncylinders,
+            self.d_secpercyl,
+            self.d_secperunit,
+            exactly("BSDDisklabel", "d_uid", 8, self.d_uid),
+            exactly("BSDDisklabel", "d_geometry", 40, self.d_geometry),
+            self.d_secperunith,
+            self.d_version,
+            exactly("BSDDisklabel", "d_spare", 16, self.d_spare),
+            self.d_magic2,
+            self.d_checksum,
+            self.d_npartitions,
+            self.d_bbsize,
+            self.d_sbsize,
+        )

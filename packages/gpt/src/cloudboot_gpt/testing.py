@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
 from . import partition_types
+from .disklabel import MAGIC
 from .header import header_crc
 from .planner import PartitionSpec, plan
-from .records import GPTHeader, GPTPartitionEntry, MasterBootRecord
+from .records import BSDDisklabel, BSDPartitionEntry, GPTHeader, GPTPartitionEntry, MasterBootRecord
 from .writer import create
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .table import Table
 
 SAMPLE_SPECS = (
@@ -83,6 +87,29 @@ def with_mbr_record(disk: bytes, index: int, **fields: int | bytes) -> bytes:
         setattr(mbr.PartitionRecord[index], name, value)
     mbr.pack_into(changed)
     return bytes(changed)
+
+
+def disklabel(
+    entries: Mapping[str, tuple[int, int, int]], *, count: int = 8, version: int = 0, sector_size: int = 512
+) -> bytes:
+    """A BSD disklabel with ``count`` entries: letter to ``(p_fstype, offset, size)``, both in sectors.
+
+    With ``version`` 1 offsets and sizes have the 48 bits that OpenBSD gives them.
+    """
+    records = [BSDPartitionEntry() for _ in range(count)]
+    for letter, (kind, offset, size) in entries.items():
+        record = records[ord(letter) - ord("a")]
+        record.p_fstype = kind
+        record.p_offset, record.p_size = offset & 0xFFFFFFFF, size & 0xFFFFFFFF
+        record.p_offseth, record.p_sizeh = offset >> 32, size >> 32
+    head = BSDDisklabel(
+        d_magic=MAGIC, d_secsize=sector_size, d_version=version, d_magic2=MAGIC, d_npartitions=count,
+        d_bbsize=8192, d_sbsize=8192,
+    )  # fmt: skip
+    array = b"".join(record.pack() for record in records)
+    for (word,) in struct.iter_unpack("<H", head.pack() + array):
+        head.d_checksum ^= word
+    return head.pack() + array
 
 
 def _rehash(disk: bytearray, at: int, sector_size: int) -> None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import cloudboot_fat as fat
+import cloudboot_gpt as gpt
 from cloudboot_base import FormatError
 from cloudboot_gpt import partition_types
 from cloudboot_uefi_abi.device_path import (
+    Acpi,
+    AcpiExtended,
     Bbs,
     DevicePath,
     FilePath,
@@ -23,22 +26,24 @@ from cloudboot_uefi_abi.device_path import (
     MacAddress,
     Uri,
 )
+from cloudboot_uefi_abi.device_path.path import END_TYPE
 from cloudboot_uefi_abi.load_option import LoadOptionAttribute
 from cloudboot_uefi_abi.variables import boot_entries
 
+from .file_nodes import file_of
 from .loader import REMOVABLE, pe_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    import cloudboot_gpt as gpt
     from cloudboot_uefi_abi.device_path import Node
     from cloudboot_uefi_abi.variables import BootEntry, Variable
 
-    from .disk import Disk
+    from .disk import AnyPartition, Disk
 
 __all__ = ["Verdict", "examine"]
 
+_MBR_ESP: Final = 0xEF
 FALLBACK: Final = "removable path"
 
 
@@ -107,17 +112,23 @@ def _decide(disk: Disk, entry: BootEntry, architecture: str, *, tried: bool) -> 
 def _follow(disk: Disk, path: DevicePath, architecture: str) -> tuple[bool, str]:
     if len(path.instances) != 1:
         return False, "the device path has several instances"
+    if path.end_types[0] != END_TYPE:
+        return False, f"the device path ends with a node of type {path.end_types[0]:#x}, which firmware does not take"
     nodes = path.nodes
-    place = next((index for index, node in enumerate(nodes) if isinstance(node, HardDrive)), None)
-    if place is None:
+    if not nodes:
+        return False, "the device path is empty"
+    found = next(((index, node) for index, node in enumerate(nodes) if isinstance(node, HardDrive)), None)
+    if found is None:
         return _elsewhere(disk, nodes, architecture)
-    partition = _partition(disk, nodes[place])
-    if partition is None:
-        return False, f"the disk has no partition {nodes[place].text(display=True)}"
-    file = _file(nodes[place + 1 :])
+    place, drive = found
+    partition = _partition(disk, drive, exact=place > 0)
+    if isinstance(partition, str):
+        return False, partition
+    rest = nodes[place + 1 :]
+    file, problem = file_of(rest) if rest else (REMOVABLE[architecture], "")
     if file is None:
-        return False, "behind the partition are other nodes than a file's path"
-    boots, reason = _program(disk, partition, file or REMOVABLE[architecture], architecture)
+        return False, problem
+    boots, reason = _program(disk, partition, file, architecture)
     if boots and place:
         reason += "; the firmware has to find this disk at the controller that the path names"
     return boots, reason
@@ -132,35 +143,78 @@ def _elsewhere(disk: Disk, nodes: tuple[Node, ...], architecture: str) -> tuple[
     for types, reason in kinds:
         if any(isinstance(node, types) for node in nodes):
             return False, reason
+    if isinstance(nodes[0], FilePath):
+        file, problem = file_of(nodes)
+        if file is None:
+            return False, problem
+        boots, reason = _first(disk, file, architecture)
+        return boots, f"{reason}; the firmware looks for it in every file system that it finds"
     if any(isinstance(node, FilePath) for node in nodes):
         return False, "the path names a file and no partition"
+    if isinstance(nodes[-1], (Acpi, AcpiExtended)):
+        return False, "the path names a bus and no device"
     boots, reason = _removable(disk, architecture)
     return boots, f"the path names a device and no partition; if that is this disk, {reason}"
 
 
-def _partition(disk: Disk, drive: Node) -> gpt.Partition | None:
-    guid = drive.guid if isinstance(drive, HardDrive) else None
-    return next((each for each in disk.table.partitions if guid is not None and each.guid == guid), None)
+def _partition(disk: Disk, drive: HardDrive, *, exact: bool) -> AnyPartition | str:
+    """The partition that a node names, or why it names none of this disk.
+
+    A path that begins with the node is matched by number, format and signature (UEFI 2.10 section 3.1.2); behind a
+    controller the node has to be the partition's own, ``exact``: with its first block and its size.
+    """
+    named = drive.text(display=True)
+    signed = [
+        (partition, own)
+        for partition, own in _partitions(disk)
+        if (own.signature_type, own.signature) == (drive.signature_type, drive.signature)
+    ]
+    if not signed:
+        return f"the disk has no partition {named}"
+    numbers = (drive.partition, drive.mbr_type)
+    found = next((each for each in signed if (each[1].partition, each[1].mbr_type) == numbers), None)
+    if found is None:
+        others = " or ".join(str(own.partition) for _, own in signed)
+        return (
+            f"{named} is partition {others} of the disk: the path says partition {drive.partition} of format "
+            f"{drive.mbr_type}, and firmware compares these, too"
+        )
+    partition, own = found
+    if exact and drive != own:
+        return f"partition {own.partition} is {own.text()}, and the path has {drive.text()} behind a controller"
+    return partition
 
 
-def _file(nodes: tuple[Node, ...]) -> str | None:
-    """The path that file nodes make, which is empty without nodes; ``None`` where there are other nodes."""
-    names = []
-    for node in nodes:
-        if not isinstance(node, FilePath):
-            return None
-        names += [name for name in node.path.split("\\") if name]
-    return "/" + "/".join(names) if names else ""
+def _partitions(disk: Disk) -> Iterator[tuple[AnyPartition, HardDrive]]:
+    """The partitions that firmware sees, each with its node; those of a disklabel are not among them."""
+    for partition in disk.table.partitions:
+        if isinstance(partition, gpt.Partition):
+            yield partition, HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid)
+        elif isinstance(partition, gpt.MBRPartition) and isinstance(disk.table, gpt.MBRTable):
+            signature = disk.table.disk_signature
+            yield partition, HardDrive.mbr(partition.number, partition.first_lba, partition.blocks, signature)
 
 
 def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:
-    found = disk.table.find(partition_types.ESP)
-    if found is None:
-        return False, "the disk has no EFI system partition"
-    return _program(disk, found, REMOVABLE[architecture], architecture)
+    """The removable path in the first file system that has it; EDK2 takes any, not only an EFI system partition."""
+    return _first(disk, REMOVABLE[architecture], architecture)
 
 
-def _program(disk: Disk, partition: gpt.Partition, file: str, architecture: str) -> tuple[bool, str]:
+def _first(disk: Disk, file: str, architecture: str) -> tuple[bool, str]:
+    """The first partition with ``file``, an EFI system partition's reason before that of another."""
+    reasons = []
+    for partition, _ in _partitions(disk):
+        is_esp = partition.type in {partition_types.ESP, _MBR_ESP}
+        boots, reason = _program(disk, partition, file, architecture)
+        if boots:
+            return boots, reason
+        reasons.append((not is_esp, reason))
+    if all(other for other, _ in reasons):
+        return False, f"the disk has no EFI system partition, and no other file system has {file}"
+    return False, min(reasons)[1]
+
+
+def _program(disk: Disk, partition: AnyPartition, file: str, architecture: str) -> tuple[bool, str]:
     try:
         volume = fat.FatFileSystem(partition.window(disk.storage))
         if not volume.exists(file):

@@ -12,6 +12,7 @@ import cloudboot_fat as fat
 import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
+from cloudboot_base import Finding
 from cloudboot_gpt import partition_types
 from cloudboot_ntfs.layout.constants import Type as AttributeType
 
@@ -23,14 +24,19 @@ from .manifest import MAX_SIZE, PATH, Manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cloudboot_base import Finding, Storage
+    from cloudboot_base import Storage
 
 
 #: The OEM ID of NTFS, at byte 3 of its boot sector.
 _NTFS_SIGNATURE = b"NTFS    "
 #: The partition records of an MBR, and the type of the one that protects a GPT.
 _SECTOR, _ENTRIES, _PROTECTIVE = 512, 446, 0xEE
+#: MBR types of an EFI system partition (UEFI 2.10 section 5.2.2), and of NTFS.
+_MBR_ESP, _MBR_NTFS = 0xEF, 0x07
 _COMPRESSED = "WofCompressedData"
+
+
+AnyPartition = gpt.Partition | gpt.MBRPartition | gpt.BSDPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +58,66 @@ class Disk:
     """A verified table over a storage; the file systems are opened when they are asked for."""
 
     storage: Storage
-    table: gpt.Table
+    table: gpt.Table | gpt.MBRTable
 
     @classmethod
     def open(cls, storage: Storage) -> Disk:
-        """Read the partition table, both copies of it.
+        """Read the partition table: both copies of a GPT, or a plain MBR with an EFI system partition.
+
+        That a GPT has a hybrid MBR, or ends before the disk does, is among :meth:`findings`.
 
         Raises:
             GPTError: there is no table, or one copy is damaged or differs from the other.
         """
         try:
-            return cls(storage, gpt.read(storage, backup="require", strict=True))
+            return cls(storage, gpt.read(storage, backup="require", mbr="hybrid", strict=True))
+        except gpt.NoProtectiveMBRError as error:
+            with contextlib.suppress(gpt.GPTError):
+                table = gpt.read_mbr(storage)
+                if any(partition.type == _MBR_ESP for partition in table.partitions):
+                    return cls(storage, table)
+            error.hint = error.hint or _without_table(storage)
+            raise
         except gpt.GPTError as error:
             error.hint = error.hint or _without_table(storage)
             raise
 
+    @property
+    def gpt_table(self) -> gpt.Table:
+        """The GPT.
+
+        Raises:
+            CloudbootError: the disk has an MBR.
+        """
+        if isinstance(self.table, gpt.MBRTable):
+            raise CloudbootError("the disk has an MBR and no GPT, whose GUIDs name disks and partitions")
+        return self.table
+
+    @property
+    def identity(self) -> str:
+        """The disk's GUID, or the signature in its MBR."""
+        if isinstance(self.table, gpt.MBRTable):
+            return f"MBR {self.table.disk_signature:#010x}"
+        return str(self.table.disk_guid)
+
     @cached_property
-    def esp_partition(self) -> gpt.Partition:
+    def esp_partition(self) -> AnyPartition:
         """The EFI system partition.
 
         Raises:
             CloudbootError: there is none.
         """
-        found = self.table.find(partition_types.ESP)
+        wanted = (partition_types.ESP, _MBR_ESP)
+        found = next((partition for partition in self.table.partitions if partition.type in wanted), None)
         if found is None:
             raise CloudbootError("the disk has no EFI system partition")
         return found
 
     @cached_property
-    def root_partition(self) -> gpt.Partition | None:
-        """The first partition of a UFS type, or ``None``."""
-        return gpt.find_ufs_partition(self.table)
+    def root_partition(self) -> AnyPartition | None:
+        """The first partition of a UFS type, also in a disklabel, or ``None``."""
+        types = partition_types.UFS_TYPES
+        return next((partition for partition in self.table.partitions if partition.type in types), None)
 
     @cached_property
     def esp(self) -> fat.FatFileSystem:
@@ -97,17 +132,17 @@ class Disk:
         return ufs2.UFS2(self.root_partition.window(self.storage))
 
     @cached_property
-    def ntfs_partitions(self) -> tuple[gpt.Partition, ...]:
+    def ntfs_partitions(self) -> tuple[AnyPartition, ...]:
         """The partitions of Microsoft's basic data that have an NTFS boot sector."""
         return tuple(
             partition
             for partition in self.table.partitions
-            if partition.type == partition_types.MICROSOFT_BASIC_DATA
+            if partition.type in {partition_types.MICROSOFT_BASIC_DATA, _MBR_NTFS}
             and partition.window(self.storage).read_at(3, len(_NTFS_SIGNATURE)) == _NTFS_SIGNATURE
         )
 
     @property
-    def ntfs_partition(self) -> gpt.Partition | None:
+    def ntfs_partition(self) -> AnyPartition | None:
         """The first of them, or ``None``."""
         return next(iter(self.ntfs_partitions), None)
 
@@ -131,7 +166,10 @@ class Disk:
 
     def findings(self, *, with_ntfs: bool = True) -> Iterator[tuple[str, Finding]]:
         """Everything the checkers find wrong, with the name of what they checked."""
-        yield from (("GPT", finding) for finding in gpt.check(self.storage))
+        if isinstance(self.table, gpt.MBRTable):
+            yield from (("MBR", Finding.from_error(fault)) for fault in self.table.faults)
+        else:
+            yield from (("GPT", finding) for finding in gpt.check(self.storage))
         yield from (("ESP", finding) for finding in fat.check(self.esp_partition.window(self.storage)))
         if self.root_partition is not None:
             window = self.root_partition.window(self.storage)
@@ -171,15 +209,18 @@ class Disk:
 
     def _extents(self) -> Iterator[Extent]:
         table, sector = self.table, self.table.sector_size
-        array = table.array_blocks
-        for name, lba, blocks in (
-            ("protective MBR", 0, 1),
-            ("primary GPT header", 1, 1),
-            ("primary GPT entries", table.entries_lba, array),
-            ("backup GPT entries", table.backup_entries_lba, array),
-            ("backup GPT header", table.last_lba, 1),
-        ):
-            yield Extent(lba * sector, (lba + blocks) * sector, 0, name)
+        if isinstance(table, gpt.MBRTable):
+            yield Extent(0, sector, 0, "MBR")
+        else:
+            array = table.array_blocks
+            for name, lba, blocks in (
+                ("protective MBR", 0, 1),
+                ("primary GPT header", 1, 1),
+                ("primary GPT entries", table.entries_lba, array),
+                ("backup GPT entries", table.backup_entries_lba, array),
+                ("backup GPT header", table.last_lba, 1),
+            ):
+                yield Extent(lba * sector, (lba + blocks) * sector, 0, name)
         yield from _placed(self.esp_partition, esp_extents(self.esp))
         if self.root is not None and self.root_partition is not None:
             yield from _placed(self.root_partition, root_extents(self.root))
@@ -201,8 +242,8 @@ def _without_table(storage: Storage) -> str | None:
     kinds = {first[_ENTRIES + 16 * index + 4] for index in range(4)} - {0}
     if first[-2:] == b"\x55\xaa" and kinds and _PROTECTIVE not in kinds:
         return (
-            "the disk has an MBR: its system starts with a BIOS, and UEFI firmware starts one from a GPT; mbr2gpt of "
-            "Windows converts a disk, and image build windows --from takes its files"
+            "the disk has an MBR without an EFI system partition (type 0xef): its system starts with a BIOS; mbr2gpt "
+            "of Windows converts a disk, and image build windows --from takes its files"
         )
     return None
 
@@ -262,7 +303,7 @@ def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
                     yield entry.path, True, place, min(length, stream.size - start)
 
 
-def _placed(partition: gpt.Partition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
+def _placed(partition: AnyPartition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
     """Parts of a volume as extents of the disk."""
     for owner, is_file, offset, length in parts:
         start = partition.offset + offset

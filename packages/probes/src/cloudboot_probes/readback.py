@@ -22,7 +22,7 @@ from cloudboot_base import FormatError, new_image
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.storage import descriptor_of
 
-from .disk import Disk
+from .disk import AnyPartition, Disk
 from .errors import ReadBackError
 from .manifest import PATH
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_base import Storage
-    from cloudboot_gpt import Partition
     from cloudboot_vfs import FileSystem, OpenFile
 
     from .manifest import Manifest, ManifestEntry
@@ -187,7 +186,7 @@ def _read_by_grub(place: Path, disk: Disk, manifest: Manifest) -> None:
             raise ReadBackError(f"GRUB reads other bytes of {path} in partition {number}, or none")
 
 
-def _read_by_sleuthkit(place: str, partition: Partition, sector_size: int, manifest: Manifest) -> None:
+def _read_by_sleuthkit(place: str, partition: AnyPartition, sector_size: int, manifest: Manifest) -> None:
     """The Sleuth Kit's UFS reader gives the bytes that the manifest states, of every file."""
     with tempfile.TemporaryDirectory(prefix="cloudboot-sleuthkit-") as name:
         done = subprocess.run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+#: Where an MBR has its four records, each with its type at byte 4, and the type of an EFI system partition.
+_RECORDS, _MBR_ESP = 446, 0xEF
 # What a file begins with that holds a disk image in a form no machine boots from as it is.
 _CONTAINERS = {
     b"QFI\xfb": "is a qcow2 image, not a raw one",
@@ -56,6 +58,7 @@ def image_problem(path: os.PathLike[str]) -> str | None:
             return problem
     if head[510:512] != b"\x55\xaa":
         return "is no disk image: it has no partition table"
-    if b"EFI PART" not in {head[512:520], head[4096:4104]}:
-        return "has no GPT; UEFI firmware may not find its system partition"
+    types = {head[_RECORDS + 16 * index + 4] for index in range(4)}
+    if b"EFI PART" not in {head[512:520], head[4096:4104]} and _MBR_ESP not in types:
+        return "has no GPT, and its MBR no EFI system partition; UEFI firmware may not find a loader"
     return None

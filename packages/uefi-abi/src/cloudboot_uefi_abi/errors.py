@@ -38,6 +38,8 @@ class VariableError(UefiFormatError, ValueError):
 class PEError(UefiFormatError, ValueError):
     """A PE32+ image or its certificate table is malformed."""
 
+    kind = "pe-image"
+
 
 class EventLogError(UefiFormatError, ValueError):
     """A TCG event log is malformed."""

@@ -10,7 +10,7 @@ from cloudboot_base import RangeError, TruncatedError
 from cloudboot_records import Cursor
 
 from .device_path import DevicePath
-from .errors import LoadOptionError
+from .errors import DevicePathError, LoadOptionError
 from .layout.records import EFI_LOAD_OPTION
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ class LoadOption:
     """A load option.
 
     ``paths`` has the loader's device path first; those behind it are the operating system's business. ``optional_data``
-    is passed to the image as its LoadOptions.
+    is passed to the image as its LoadOptions. ``padding`` is what follows the paths within FilePathListLength and is
+    not a device path: firmware reads the first path only.
     """
 
     description: str
     paths: tuple[DevicePath, ...]
     optional_data: bytes = b""
     attributes: LoadOptionAttribute = LoadOptionAttribute.ACTIVE
+    padding: bytes = b""
 
     @classmethod
     def parse(cls, data: Buffer) -> LoadOption:
@@ -48,7 +50,7 @@ class LoadOption:
 
         Raises:
             LoadOptionError: the description has no end, or the device paths leave the data.
-            DevicePathError: a device path is malformed.
+            DevicePathError: the first device path is malformed.
             TruncatedError: fewer bytes than the fixed head.
         """
         cursor = Cursor(data, structure="EFI_LOAD_OPTION")
@@ -67,8 +69,8 @@ class LoadOption:
                 expected=f"at most {cursor.remaining}", actual=head.FilePathListLength,
             )  # fmt: skip
         start = cursor.offset
-        paths = DevicePath.parse_list(cursor.view(head.FilePathListLength), start)
-        return cls(description, paths, cursor.rest(), LoadOptionAttribute(head.Attributes))
+        paths, padding = _paths(bytes(cursor.view(head.FilePathListLength)), start)
+        return cls(description, paths, cursor.rest(), LoadOptionAttribute(head.Attributes), padding)
 
     def pack(self) -> bytes:
         """The load option's bytes.
@@ -78,7 +80,7 @@ class LoadOption:
         """
         if "\0" in self.description:
             raise RangeError("a description has no null", structure="EFI_LOAD_OPTION", field="Description")
-        paths = b"".join(path.pack() for path in self.paths)
+        paths = b"".join(path.pack() for path in self.paths) + self.padding
         head = EFI_LOAD_OPTION(int(self.attributes), len(paths)).pack()
         return head + self.description.encode("utf-16-le", "surrogatepass") + b"\0\0" + paths + self.optional_data
 
@@ -97,6 +99,26 @@ class LoadOption:
         except UnicodeDecodeError:
             return None
         return text if text.isprintable() and text.isascii() else None
+
+
+def _paths(data: bytes, offset: int) -> tuple[tuple[DevicePath, ...], bytes]:
+    """The device paths at the start of ``data``, and what follows them.
+
+    Raises:
+        DevicePathError: the first path is malformed.
+    """
+    paths: list[DevicePath] = []
+    position = 0
+    while position < len(data):
+        try:
+            path, size = DevicePath.parse_prefix(data[position:], offset + position)
+        except DevicePathError:
+            if not paths:
+                raise
+            break
+        paths.append(path)
+        position += size
+    return tuple(paths), data[position:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from .firmware import DEFAULT_MEMORY, Firmware
 from .machine import Budget
 from .paths import file_path, file_systems_below, vendor_path
 from .protocols.block_io import publish_block_io
+from .protocols.collation import publish_unicode_collation
 from .protocols.device_path_text import publish_device_path_text
 from .protocols.file_system import publish_file_system
 from .protocols.graphics import publish_graphics
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _INFO_TYPE, _INFO_ENTRY = 4, 16
+_MBR: Final = 1
 _GPT: Final = 2
 _SHOWN: Final = 12
 #: Characters of a banner that are looked for in what each image printed: one call may print less than a line.
@@ -137,6 +139,7 @@ class HostedBoot(FirmwareBoot):
         self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
+        publish_unicode_collation(firmware)
         super().__init__(plan, firmware)
 
     def choose(self, path: bytes) -> None:
@@ -254,7 +257,13 @@ def no_root(boot: FirmwareBoot) -> str | None:
     """Why there is no root to publish; ``None`` if there is one."""
     if boot.plan.open_root is None:
         return "no reader for this system's root file system is installed"
-    return None if _root_partition(boot) is not None else "the disk has no root partition: it is an ESP alone"
+    if _root_partition(boot) is not None:
+        return None
+    if boot.device is not None and any(
+        _partition_info(boot, child)[0] == _MBR for child in boot.firmware.drivers.children(boot.device.handle)
+    ):
+        return "the disk has an MBR, which does not name a root: the loader looks for it in its slices"
+    return "the disk has no root partition: it is an ESP alone"
 
 
 def _root_partition(boot: FirmwareBoot) -> int | None:
@@ -262,12 +271,19 @@ def _root_partition(boot: FirmwareBoot) -> int | None:
     children = [] if boot.device is None else firmware.drivers.children(boot.device.handle)
     wanted = {kind.bytes_le for kind in boot.plan.root_types}
     for child in children:
-        info = firmware.handles.pointer(child, PARTITION_INFO)
-        if info is None or firmware.memory.u32(info + _INFO_TYPE) != _GPT:
-            continue
-        if firmware.memory.read(info + _INFO_ENTRY, 16) in wanted:
+        kind, entry = _partition_info(boot, child)
+        if kind == _GPT and entry[:16] in wanted:
             return child
     return None
+
+
+def _partition_info(boot: FirmwareBoot, handle: int) -> tuple[int | None, bytes]:
+    """What kind of table a partition is from (``None`` for what is no partition), and its entry there."""
+    firmware = boot.firmware
+    info = firmware.handles.pointer(handle, PARTITION_INFO)
+    if info is None:
+        return None, b""
+    return firmware.memory.u32(info + _INFO_TYPE), firmware.memory.read(info + _INFO_ENTRY, 128)
 
 
 def start_image(boot: FirmwareBoot) -> Mapping[str, object]:

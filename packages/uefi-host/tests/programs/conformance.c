@@ -720,6 +720,29 @@ static void apic(void) {
   local[0x80 / 4] = 0x20;
   show("pc-apic-priority", local[0x80 / 4]);
   local[0x80 / 4] = kept;
+  uint32_t vector = local[0x320 / 4], divide = local[0x3e0 / 4], count = local[0x380 / 4];
+  local[0x320 / 4] = 0x10000;
+  local[0x3e0 / 4] = 0xb;
+  local[0x380 / 4] = 0xffffffff;
+  bs->Stall(1000);
+  show("pc-apic-timer-by-1", 0xffffffff - local[0x390 / 4] >= 900000);
+  local[0x3e0 / 4] = 0xa;
+  local[0x380 / 4] = 0xffffffff;
+  bs->Stall(1000);
+  uint32_t slow = 0xffffffff - local[0x390 / 4];
+  show("pc-apic-timer-by-128", slow >= 7000 && slow < 900000);
+  local[0x3e0 / 4] = 0xb;
+  local[0x380 / 4] = 1000;
+  bs->Stall(100);
+  show("pc-apic-timer-once", local[0x390 / 4]);
+  local[0x320 / 4] = 0x30000;
+  local[0x380 / 4] = 1000;
+  bs->Stall(100);
+  uint32_t again = local[0x390 / 4];
+  show("pc-apic-timer-periodic", again > 0 && again <= 1000);
+  local[0x380 / 4] = 0;
+  show("pc-apic-timer-stopped", local[0x390 / 4]);
+  local[0x320 / 4] = vector, local[0x3e0 / 4] = divide, local[0x380 / 4] = count;
 }
 static void gate(uint8_t *table, int number, void *handler) {
   uint64_t address = (uint64_t)handler;
@@ -834,6 +857,53 @@ static void pc(void) {
 static void pc(void) {}
 #endif
 
+/* Unicode collation. */
+static uint64_t hash(const void *data, uint64_t size) {
+  uint64_t value = 0xcbf29ce484222325;
+  for (uint64_t i = 0; i < size; i++) value = (value ^ ((const uint8_t *)data)[i]) * 0x100000001b3;
+  return value;
+}
+
+static void collation(void) {
+  static const uint8_t protocol[16] = EFI_UNICODE_COLLATION_PROTOCOL2_GUID;
+  EFI_UNICODE_COLLATION_PROTOCOL2 *english = 0;
+  show("collation", bs->LocateProtocol(P(protocol), 0, P(&english)));
+  if (!english) return;
+  const uint8_t *languages = english->SupportedLanguages;
+  show("collation-english", languages[0] << 8 | languages[1]);
+  static const uint16_t pairs[][2][12] = {
+    {u"", u""}, {u"Abc", u"aBC"}, {u"abc", u"abcd"}, {u"abcd", u"abc"}, {u"b", u"A"}, {u"\u00e9", u"\u00c9"},
+    {u"\u00f7", u"\u00d7"}, {u"\u0100", u"\u0101"}, {u"a_", u"aZ"}};
+  for (uint64_t i = 0; i < sizeof pairs / sizeof *pairs; i++) show("collation-compare", english->StriColl(english, P(pairs[i][0]), P(pairs[i][1])));
+  static const uint16_t patterns[][2][12] = {
+    {u"", u""}, {u"", u"*"}, {u"a", u""}, {u"", u"?"}, {u"boot.EFI", u"*.efi"}, {u"boot.efi", u"*.e"}, {u"boot.efi", u"b??t*"},
+    {u"abcabc", u"*abc"}, {u"abcabd", u"*abc"}, {u"abcabc", u"a*b*c"}, {u"fs0", u"fs[0-9]"}, {u"fsx", u"fs[0-9]"}, {u"FSB", u"fs[a-c]"},
+    {u"fsd", u"fs[a-c]"}, {u"fs-", u"fs[-]"}, {u"fs5", u"fs[-9]"}, {u"fs-", u"fs[a-]"}, {u"fs-", u"fs[a-c-e]"}, {u"fsd", u"fs[a-c-e]"}, {u"fs5", u"fs[13579]"}, {u"fs4", u"fs[13579]"}, {u"x", u"[]"},
+    {u"ab", u"[a]b"}, {u"[", u"[[]"}, {u"\u00e9", u"\u00c9"}, {u"abc", u"**"}, {u"abc", u"*?"}, {u"", u"*?"}, {u"c", u"[a-]"}, {u"b", u"[a-cx]"},
+    {u"x", u"[a-cx]"}, {u"y", u"[a-cx]"}, {u"a*", u"a\\*"}};
+  for (uint64_t i = 0; i < sizeof patterns / sizeof *patterns; i++) show("collation-match", english->MetaiMatch(english, P(patterns[i][0]), P(patterns[i][1])) & 0xff);
+  static uint16_t text[] = u"aZ\u0100 9", latin[] = u"\u00e9\u00c9\u00f7\u00d7", wide[16];
+  english->StrLwr(english, text);
+  show("collation-lower", hash(text, sizeof text));
+  english->StrUpr(english, text);
+  show("collation-upper", hash(text, sizeof text));
+  english->StrLwr(english, latin);
+  show("collation-lower-latin", latin[1]);
+  for (int i = 0; i < 16; i++) wide[i] = 0x7777;
+  english->FatToStr(english, 8, P("READ~ME TXT"), wide);
+  show("collation-from-fat", hash(wide, sizeof wide));
+  english->FatToStr(english, 8, P("AB\0CD"), wide);
+  show("collation-from-fat-short", hash(wide, sizeof wide));
+  english->FatToStr(english, 1, P("\xe9"), wide);
+  show("collation-from-fat-latin", wide[0]);
+  static const uint16_t names[][16] = {u"readme.txt", u"a b.c", u"a+b", u"toolongname", u"\u00e9t\u00e9", u"\u0151", u"", u"A,;=[]"};
+  for (uint64_t i = 0; i < sizeof names / sizeof *names; i++) {
+    uint8_t fat[12] = "............";
+    show("collation-to-fat", english->StrToFat(english, P(names[i]), 8, P(fat)) & 0xff);
+    show("collation-fat", hash(fat, sizeof fat));
+  }
+}
+
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   self = image;
   st = table;
@@ -848,6 +918,7 @@ uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   console();
   disk();
   loaders();
+  collation();
   pc();
   show("exit-boot-services-stale", bs->ExitBootServices(image, 0x123456789));
   show("end", 0);

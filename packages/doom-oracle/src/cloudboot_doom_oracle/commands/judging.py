@@ -56,7 +56,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
         told = f"ratio {sound.ratio:.3f}  max_diff {sound.max_diff_db:5.1f} dB  {sound.change}"
         print(f"{_verdict(accepted=sound.accepted)}  {told}")
     if not measured.sounds:
-        print("the recording is shorter than a window")
+        print("there is no recording, or it is shorter than a window")
     return OK
 
 

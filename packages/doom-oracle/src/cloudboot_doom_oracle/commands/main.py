@@ -8,30 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_base import FormatError, Verdict, new_file
-from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json
+from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json, whole_argument
 from cloudboot_base.program import Program
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.audio import compare_envelopes, read_wav, statistics
-from cloudboot_doom_oracle.errors import OracleError
+from cloudboot_doom_oracle.errors import ManifestError, OracleError
 from cloudboot_doom_oracle.gates import DIAGNOSES, EXACT_STAGES, GUEST_STAGES, Context, first_divergence, run_gates
 from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.evidence import evidence_lines
 from cloudboot_doom_oracle.gates.exact import ENGINE_STAGE
 from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 from cloudboot_doom_oracle.gates.host import waited_most
-from cloudboot_doom_oracle.gates.tolerant import INPUT_SECONDS, compare_inputs, compare_screens
+from cloudboot_doom_oracle.gates.tolerant import compare_screens
 from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS, harvest, read_oracle, write_oracle
+from cloudboot_doom_oracle.oracle.files import LARGEST_FILE
 
+from .diff import add_diff
 from .guest import add_guest_harvest
 from .host import HOST_BUSY, add_host_option, host_facts, print_host, too_busy
 from .judging import add_audio_options, add_judging
 from .keys import add_keys
-from .options import add_run_options, count_argument, open_script, open_wad, tics
+from .options import add_machine_options, add_run_options, count_argument, open_script, open_wad, tics
+from .pictures import add_pictures
 
 if TYPE_CHECKING:
     import argparse
@@ -41,12 +46,12 @@ if TYPE_CHECKING:
     from cloudboot_doom_oracle.oracle import Harvest
 
 PROGRAM = "cloudboot-doom-oracle"
-ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 
 
 def harvest_command(options: argparse.Namespace) -> int:
     """Run the engine and write an oracle, or compare its audio log."""
     wad, script = open_wad(options.wad), open_script(options.script)
+    expected = None if options.verify_audio_log is None else _audio_log(options.verify_audio_log)
     progress = Progress("tic", options.checkpoints[-1], unit="tics")
     try:
         made = harvest(wad, script, options.checkpoints, seed=options.seed, pin=not options.no_pin, progress=progress)
@@ -55,15 +60,32 @@ def harvest_command(options: argparse.Namespace) -> int:
     if options.out:
         write_oracle(made, options.out, force=options.force)
     _tell_harvest(options, made)
-    if options.verify_audio_log is None:
+    if expected is None:
         return OK
-    expected = Path(options.verify_audio_log).read_bytes()
     if expected == made.audio_log:
         print("audio log: equal", file=sys.stderr)
         return OK
     ours, fresh = (text.decode("utf-8", "replace").splitlines() for text in (expected, made.audio_log))
     print("\n".join(difflib.unified_diff(ours, fresh, options.verify_audio_log, "fresh", lineterm="")), file=sys.stderr)
     return CHECK_FAILED
+
+
+def _audio_log(path: str) -> bytes:
+    """The bytes of an audio log.
+
+    Raises:
+        ManifestError: the file is not a JSON list.
+        BudgetError: the file is too large.
+        OSError: the file cannot be read, or is not an ordinary file.
+    """
+    data = read_file(path, LARGEST_FILE)
+    try:
+        rows = json.loads(data)
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise ManifestError("not an audio log: a JSON list is needed", structure="audio log", path=path)
+    return data
 
 
 def _tell_harvest(options: argparse.Namespace, made: Harvest) -> None:
@@ -90,6 +112,7 @@ def verify_command(options: argparse.Namespace) -> int:
         open_script(options.script),
         pin=not options.no_pin,
         architecture=options.architecture,
+        ring=options.ring,
         sample_every=options.sample_every,
     )
     gates: list[Gate] = []
@@ -144,21 +167,6 @@ def add_checkpoint_command(options: argparse.Namespace) -> int:
     return OK
 
 
-def diff_command(options: argparse.Namespace) -> int:
-    """The first tic at which two oracles differ."""
-    ours, theirs = read_oracle(options.one), read_oracle(options.other)
-    divergence = first_divergence(ours.frames, theirs.frames)
-    same_sounds = ours.audio_log == theirs.audio_log
-    if options.json:
-        print_json({"divergence": divergence and divergence.as_dict(), "audio_logs_equal": same_sounds})
-    elif divergence is None:
-        print(f"{len(ours.frames)} frames are equal; the audio logs are {'equal' if same_sounds else 'not'}")
-    else:
-        print(f"frame {divergence.number} at tic {divergence.tic} is the first that differs")
-        print(f"oracle   {divergence.expected}\nother    {divergence.actual}\n{divergence.diagnosis}")
-    return OK if divergence is None and same_sounds else CHECK_FAILED
-
-
 def audio_command(options: argparse.Namespace) -> int:
     """Compare the loudness of a capture with that of a reference."""
     reference, capture = read_wav(options.reference), read_wav(options.capture)
@@ -195,27 +203,6 @@ def audio_command(options: argparse.Namespace) -> int:
         print_host(host)
         print("PASS" if passed else "BUSY" if busy else "FAIL")
     return OK if passed else HOST_BUSY if busy else CHECK_FAILED
-
-
-def input_command(options: argparse.Namespace) -> int:
-    """Compare the screendumps of a run without keys and of one with keys."""
-    baseline, keypress = Path(options.baseline), Path(options.keypress)
-    compared = compare_inputs(baseline, keypress, options.seconds)
-    host = waited_most([baseline, keypress])
-    busy = too_busy(host, options)
-    if busy:  # also of a pass: on a busy host, runs without keys drift apart as if there had been some
-        compared = dataclasses.replace(compared, verdict="BUSY", diagnosis=DIAGNOSES["host-busy"])
-    if options.json:
-        print_json({**dataclasses.asdict(compared), "host": host_facts(host)})
-    else:
-        for second, chi2 in compared.chi2.items():
-            print(f"t{second:<4} chi2 {chi2:10.1f}  top-5 changed {compared.delta[second]:.2f}")
-        print(f"ratio {compared.ratio:.2f}")
-        if compared.diagnosis is not None:
-            print(compared.diagnosis)
-        print_host(host)
-        print(f"VERDICT={compared.verdict}")
-    return HOST_BUSY if busy else CHECK_FAILED if compared.verdict == "FAIL" else OK
 
 
 def screen_command(options: argparse.Namespace) -> int:
@@ -263,6 +250,7 @@ def soak_command(options: argparse.Namespace) -> int:
             options.tics,
             sample_every=options.sample_every,
             architecture=options.architecture,
+            ring=options.ring,
             progress=progress,
         )
     finally:
@@ -283,9 +271,6 @@ def play_command(options: argparse.Namespace) -> int:
 
     play(open_wad(options.wad))
     return OK
-
-
-_ARCHITECTURE = "Architecture of the machine (default: amd64)."
 
 
 def program() -> Program:
@@ -313,7 +298,9 @@ def program() -> Program:
     add_judging(made)
     add_keys(made)
     _add_oracles(made)
+    add_diff(made)
     _add_comparisons(made)
+    add_pictures(made)
     _add_play(made)
     return made
 
@@ -322,7 +309,7 @@ def _add_harvest(made: Program) -> None:
     harvesting = made.command("harvest", harvest_command, "Run the engine and write an oracle.")
     harvesting.add_argument("--out", metavar="FOLDER", help="Write the oracle to this folder (default: write nothing).")
     harvesting.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="Start index of the random tables (default: 0)."
+        "--seed", type=whole_argument, default=0, metavar="N", help="Start index of the random tables (default: 0)."
     )
     harvesting.add_argument(
         "--checkpoints", type=tics, default=list(DEFAULT_CHECKPOINTS), metavar="TICS",
@@ -337,7 +324,7 @@ def _add_verify(made: Program) -> None:
     verify = made.command("verify", verify_command, "Run the gates over an oracle.")
     verify.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle.")
     verify.add_argument("--no-guest", action="store_true", help="Run only the gates A and C-1, which need no machine.")
-    verify.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
+    add_machine_options(verify)
     verify.add_argument(
         "--sample-every", type=count_argument, default=0, metavar="N",
         help="Also compare a screendump of every N-th frame (default: 0, which compares checkpoints only).",
@@ -351,9 +338,6 @@ def _add_oracles(made: Program) -> None:
     add.add_argument("oracle", metavar="ORACLE", help="The folder of an oracle; it is replaced.")
     add.add_argument("tics", type=tics, metavar="TICS", help="Tics with commas between them.")
     add_run_options(add)
-    diff = made.command("diff", diff_command, "Find the first tic at which two oracles differ.")
-    diff.add_argument("one", metavar="ORACLE", help="The folder of an oracle.")
-    diff.add_argument("other", metavar="OTHER", help="The folder of the other oracle.")
 
 
 def _add_comparisons(made: Program) -> None:
@@ -363,16 +347,6 @@ def _add_comparisons(made: Program) -> None:
     audio.add_argument("--capture", required=True, metavar="WAV", help="The recording to compare with it.")
     add_audio_options(audio)
     add_host_option(audio)
-    keys = made.command("input", input_command, "Compare screendumps without and with keys.")
-    keys.add_argument("verb", choices=["verify"], help="The only action.")
-    keys.add_argument("--baseline", required=True, metavar="FOLDER", help="Screendumps of a run without keys.")
-    keys.add_argument("--keypress", required=True, metavar="FOLDER", help="Screendumps of a run with keys.")
-    keys.add_argument(
-        "--seconds", type=tics, default=list(INPUT_SECONDS), metavar="SECONDS",
-        help="Seconds at which screendumps were taken, with commas between them "
-        f"(default: {','.join(map(str, INPUT_SECONDS))}).",
-    )  # fmt: skip
-    add_host_option(keys)
     screen = made.command("screen", screen_command, "Compare captures of a free-running guest by histograms.")
     screen.add_argument("verb", choices=["verify"], help="The only action.")
     screen.add_argument("oracle", metavar="ORACLE", help="A guest oracle, which guest-harvest writes.")
@@ -389,7 +363,7 @@ def _add_play(made: Program) -> None:
         "--sample-every", type=count_argument, default=200, metavar="N",
         help="Compare a screendump of every N-th frame (default: 200).",
     )  # fmt: skip
-    long.add_argument("--architecture", default="amd64", choices=ARCHITECTURES, help=_ARCHITECTURE)
+    add_machine_options(long)
     add_run_options(long)
     playing = made.command(
         "play", play_command, "Play in the terminal: arrow keys move, f fires, space opens doors, Ctrl-C ends."

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudboot_base import MissingDependencyError
-from cloudboot_doom_oracle.errors import ScriptError
-from cloudboot_doom_oracle.script import Script, parse_script
+from cloudboot_doom_oracle.script import Script, read_script
 from cloudboot_doom_oracle.wad import Wad, find_wads
+
+if TYPE_CHECKING:
+    import os
+
+_ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +29,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_wad(path: str | None) -> Wad:
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """``--architecture`` and ``--ring``."""
+    parser.add_argument(
+        "--architecture", default="amd64", choices=_ARCHITECTURES, help="Architecture of the machine (default: amd64)."
+    )
+    parser.add_argument(
+        "--ring", default="split", choices=("split", "packed"), help="Layout of the virtqueues (default: split)."
+    )
+
+
+def open_wad(path: str | os.PathLike[str] | None) -> Wad:
     """The WAD of ``--wad``, or the first that is installed.
 
     Raises:
@@ -42,21 +56,15 @@ def open_wad(path: str | None) -> Wad:
     return Wad(found[0])
 
 
-def open_script(path: str | None) -> Script:
+def open_script(path: str | os.PathLike[str] | None) -> Script:
     """The script of ``--script``, or an empty one.
 
     Raises:
-        ScriptError: a line of it cannot be used.
+        ScriptError: the file is not UTF-8 text, or a line of it cannot be used.
+        BudgetError: the file is too large.
+        OSError: the file cannot be read, or is not an ordinary file.
     """
-    if path is None:
-        return Script()
-    try:
-        return parse_script(Path(path).read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ScriptError(f"not UTF-8 text: {error.reason} at byte {error.start}", path=path) from None
-    except ScriptError as error:
-        error.path = path
-        raise
+    return Script() if path is None else read_script(path)
 
 
 def tics(text: str) -> list[int]:

@@ -86,6 +86,7 @@ class Child:
         self._playing: dict[int, int] = {}
         self._updates: dict[int, tuple[int, int]] = {}
         self._cached: set[str] = set()
+        self._song = ""
         self._palette = wad.lump("PLAYPAL")[:PALETTE_BYTES]
         # The callbacks must be set before the symbols are of use.
         cydoomgeneric.init(WIDTH, HEIGHT, self._draw, self._get_key, self._sleep, lambda: self._milliseconds)
@@ -117,13 +118,20 @@ class Child:
             "M_ClearRandom": function(None)(_guarded(self._clear_random)),
         }
         with contextlib.suppress(LookupError):  # a build without music calls nothing
-            clear = function(None, _INT, _INT)(self.object.address("S_ChangeMusic"))
+            change = function(None, _INT, _INT)(self.object.address("S_ChangeMusic"))
+            stop = function(None)(self.object.address("I_StopSong"))
 
             def change_music(number: int, looping: int) -> None:
-                self._sound("song", name=self._music_name(number), volume=looping)
-                clear(number, looping)
+                change(number, looping)  # it stops the song that plays, so the event of that comes first
+                self._song = self._music_name(number)
+                self._sound("song", name=self._song, volume=looping)
+
+            def stop_song() -> None:
+                self._sound("song-stop", name=self._song)
+                stop()
 
             replacements["S_ChangeMusic"] = function(None, _INT, _INT)(_guarded(change_music))
+            replacements["I_StopSong"] = function(None)(_guarded(stop_song))
         for name, callback in replacements.items():
             self.object.replace(name, callback)
         self._clear_random()

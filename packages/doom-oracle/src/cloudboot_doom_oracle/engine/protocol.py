@@ -58,8 +58,8 @@ class Frame:
 class SoundEvent:
     """What the engine asked of its sound module at a tic.
 
-    ``op`` is ``cache``, ``play``, ``stop``, ``update``, ``song`` or ``song-stop``. Fields that an operation does not
-    have are 0 or empty.
+    ``op`` is ``cache``, ``play``, ``stop``, ``update``, ``song`` or ``song-stop``. Of a song, ``volume`` is 1 if it
+    loops. Fields that an operation does not have are 0 or empty.
     """
 
     tic: int

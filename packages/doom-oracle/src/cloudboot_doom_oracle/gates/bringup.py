@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cloudboot_base import GateFailedError, Stage
 
-from .rig import guarded, need_guest
+from .rig import RINGS, guarded, need_guest, ring_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +19,10 @@ _SLOTS = {"gpu": (4, 16), "keyboard": (5, 18), "sound": (6, 25)}
 class Bench:
     """A machine with the three devices."""
 
-    def __init__(self, architecture: str) -> None:
-        """Nothing runs before :meth:`host` is asked for."""
+    def __init__(self, architecture: str, ring: str = "split") -> None:
+        """Nothing runs before :meth:`host` is asked for. ``ring`` is the layout of the virtqueues."""
         self._architecture = architecture
+        self._ring = ring
         self._resources = contextlib.ExitStack()
         self._host: Any = None
 
@@ -38,6 +39,7 @@ class Bench:
                 "virtio-keyboard-pci,addr=5",
                 "virtio-sound-pci,addr=6,streams=1,audiodev=s0",
             ]
+            devices = [device + RINGS[self._ring] for device in devices]
             machine = QtestMachine(devices, architecture=self._architecture, extra=["-audiodev", "none,id=s0"])
             self._host = PciHost(self._resources.enter_context(machine))
         return self._host
@@ -66,8 +68,9 @@ def gpu(bench: Bench) -> Mapping[str, object]:
     from cloudboot_virtio import GpuDriver
 
     with guarded("the gpu"):
-        mode = GpuDriver(bench.host.open(4)).modes()[0]
-    return {"scanout": f"{mode.width}x{mode.height}", "enabled": mode.enabled}
+        driver = GpuDriver(bench.host.open(4))
+        mode = driver.modes()[0]
+    return {"scanout": f"{mode.width}x{mode.height}", "enabled": mode.enabled, "ring": ring_of(driver)}
 
 
 def sound(bench: Bench) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cloudboot_base import UsageError
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TIMING: Final = "timing.json"
 MOST_WAITED: Final = 0.2
 """The share of waiting above which captures are not judged."""
+_LARGEST: Final = 1 << 16  # bytes
 _NANO: Final = 1e-9
 _KEYS: Final = ("seconds", "ran", "waited", "latest")
 
@@ -105,7 +107,7 @@ def read_host_time(folder: Path) -> HostTime | None:
     if not path.exists():
         return None
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(read_file(path, _LARGEST))
         numbers = [float(content[key]) for key in _KEYS]
     except (ValueError, TypeError, KeyError, RecursionError):
         numbers = [math.nan]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cloudboot_doom_oracle.script import KeyEvent
+    from cloudboot_virtio import Driver
 
 SCREEN: Final = (1280, 800)
 CANVAS_X, CANVAS_Y, CANVAS_WIDTH, CANVAS_HEIGHT = 480, 300, 320, 200
@@ -29,8 +30,8 @@ _KEY_SECONDS: Final = 10.0
 _PERIOD: Final = 1260  # bytes: one tic of stereo S16
 _TAIL: Final = 16 * 1024 * 4  # bytes of silence, so that what was sent is played before the stream stops
 _EV_KEY: Final = 1
-#: What a device of QEMU is told for each layout of its virtqueues.
-_RINGS: Final = {"split": "", "packed": ",packed=on"}
+RINGS: Final = {"split": "", "packed": ",packed=on"}
+"""What a device of QEMU is told for each layout of its virtqueues."""
 
 try:  # the extra [guest]
     from cloudboot_qemu import QemuError
@@ -40,6 +41,11 @@ except ImportError:  # pragma: no cover -- the wheel session installs all extras
     HAVE_GUEST = False
 else:
     HAVE_GUEST = True
+
+
+def ring_of(driver: Driver) -> str:
+    """The layout of virtqueues that a driver negotiated."""
+    return "packed" if driver.features & Feature.RING_PACKED else "split"
 
 
 def need_guest() -> None:
@@ -69,7 +75,7 @@ class ScreenRig:
         width, height = SCREEN
         with guarded("the machine"), contextlib.ExitStack() as stack:
             devices = [f"virtio-gpu-pci,id=gpu0,addr=4,xres={width},yres={height}", "virtio-keyboard-pci,addr=5"]
-            devices = [device + _RINGS[ring] for device in devices]
+            devices = [device + RINGS[ring] for device in devices]
             self.machine = stack.enter_context(QtestMachine(devices, architecture=architecture))
             host = PciHost(self.machine)
             self.gpu = GpuDriver(host.open(4))
@@ -83,7 +89,7 @@ class ScreenRig:
             self._memory = host.memory
             self._resources = stack.pop_all()
         #: The layout that was negotiated.
-        self.ring = "packed" if self.gpu.features & Feature.RING_PACKED else "split"
+        self.ring = ring_of(self.gpu)
         self.flushes = 0
         self.keys_sent: list[tuple[int, int, bool]] = []
         self.keys_received: list[tuple[int, int, bool]] = []
@@ -168,7 +174,7 @@ def play_through_sound(samples: bytes, architecture: str = "amd64", ring: str = 
                 ),
                 *("-icount", "shift=7,sleep=off"),
             ]
-            devices = ["virtio-sound-pci,streams=1,audiodev=s0,addr=4" + _RINGS[ring]]
+            devices = ["virtio-sound-pci,streams=1,audiodev=s0,addr=4" + RINGS[ring]]
             with QtestMachine(devices, architecture=architecture, extra=extra, descriptors=[capture]) as machine:
                 sound = SoundDriver(PciHost(machine).open(4), timeout=30.0)
                 output = sound.open_output(rate=RATE, channels=2, format="s16", period=_PERIOD)

@@ -42,9 +42,10 @@ def soak(
     *,
     sample_every: int = 200,
     architecture: str = "amd64",
+    ring: str = "split",
     progress: Callable[[int], None] | None = None,
 ) -> Soak:
-    """Run ``tics`` tics through virtio-gpu.
+    """Run ``tics`` tics through virtio-gpu, whose virtqueues have the layout ``ring``.
 
     A flush that fails ends the run with its error, so a run that ends by itself had none.
 
@@ -55,7 +56,7 @@ def soak(
     """
     begin = time.monotonic()
     looked = frames = 0
-    with ScreenRig(architecture) as rig, CDoomEngine(wad, keys_of(script)) as engine:
+    with ScreenRig(architecture, ring) as rig, CDoomEngine(wad, keys_of(script)) as engine:
         allocations, resident = rig.allocations, 0
         for frame in engine.frames():
             frames = frame.number

@@ -7,6 +7,7 @@ input by what a key changes between two runs.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from cloudboot_base import UsageError
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.errors import ManifestError
-from cloudboot_doom_oracle.oracle.files import MANIFEST, ppm_bytes, read_ppm
+from cloudboot_doom_oracle.oracle.files import LARGEST_FILE, MANIFEST, ppm_bytes, read_ppm
 
 from .diagnosis import DIAGNOSES, Diagnosis, of_distance
 from .rig import CANVAS_HEIGHT, CANVAS_WIDTH, CANVAS_X, CANVAS_Y, SCREEN
@@ -34,6 +36,8 @@ TOLERANCE_CHI2: Final = 50_000.0
 INPUT_SECONDS: Final = (15, 16, 30, 45, 60)
 """When screendumps are taken; keys are pressed at the first."""
 INPUT_KEYS: Final = ("ret", "esc", "down", "ret")
+CALIBRATION_MARGIN: Final = 2.0
+"""The calibrated threshold is so many times the largest distance that was measured: a choice, not a measurement."""
 _COLOURS: Final = 32
 _TOP: Final = 5
 _STRICT_RATIO: Final = 10.0
@@ -86,8 +90,8 @@ def _chromatic(canvas: NDArray[np.uint8]) -> Counter[int]:
     return counts
 
 
-def palette_signature(canvas: NDArray[np.uint8], wad: Wad) -> float:
-    """The share of pixels whose colour is in one of the WAD's palettes: 1.0 for what this game can draw.
+def palette_colours(wad: Wad) -> frozenset[int]:
+    """The colours that a game with this WAD can show, as 0xRRGGBB.
 
     Engines show a palette as it is, through the first gamma table of DOOM's C source (below 128 one higher), or through
     that table with the lowest two bits cleared, as chocolate-doom does. Each of the three counts.
@@ -95,9 +99,42 @@ def palette_signature(canvas: NDArray[np.uint8], wad: Wad) -> float:
     plain = np.frombuffer(wad.lump("PLAYPAL"), np.uint8).reshape(-1, 3).astype(np.int64)
     gamma = np.where(plain < 128, plain + 1, plain)
     palettes = np.concatenate([plain, gamma, gamma & ~3])
-    known = set((palettes[:, 0] << 16 | palettes[:, 1] << 8 | palettes[:, 2]).tolist())
+    return frozenset((palettes[:, 0] << 16 | palettes[:, 1] << 8 | palettes[:, 2]).tolist())
+
+
+def palette_signature(canvas: NDArray[np.uint8], colours: frozenset[int]) -> float:
+    """The share of pixels whose colour is one of :func:`palette_colours`: 1.0 for what the game can draw.
+
+    Black is a colour of every palette, so a black canvas has 1.0, too.
+    """
     counts = histogram(canvas)
-    return sum(count for colour, count in counts.items() if colour in known) / counts.total()
+    return sum(count for colour, count in counts.items() if colour in colours) / counts.total()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CanvasStatistics:
+    """What is on a canvas of 64,000 pixels.
+
+    ``nonblack`` counts pixels that are not black, ``colours`` the distinct colours without black. ``top`` is the most
+    frequent of those as red, green, blue, or ``None`` on a black canvas, and ``top_count`` how many pixels have it.
+    ``signature`` is the :func:`palette_signature`, or ``None`` where no WAD is at hand.
+    """
+
+    nonblack: int
+    colours: int
+    top: tuple[int, int, int] | None
+    top_count: int
+    signature: float | None
+
+
+def canvas_statistics(canvas: NDArray[np.uint8], colours: frozenset[int] | None = None) -> CanvasStatistics:
+    """Count what is on a canvas; ``colours`` are :func:`palette_colours`."""
+    counts = _chromatic(canvas)
+    # Of colours that are equally frequent, the smallest: the same picture has the same statistics.
+    colour, count = min(counts.items(), key=lambda item: (-item[1], item[0]), default=(None, 0))
+    top = None if colour is None else (colour >> 16, colour >> 8 & 0xFF, colour & 0xFF)
+    signature = None if colours is None else palette_signature(canvas, colours)
+    return CanvasStatistics(counts.total(), len(counts), top, count, signature)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,7 +164,7 @@ def load_picture(path: Path) -> NDArray[np.uint8]:
         UsageError: it has another size.
         OSError: it cannot be read.
     """
-    return canvas_of(read_ppm(path.read_bytes(), os.fspath(path)))
+    return canvas_of(read_ppm(read_file(path, LARGEST_FILE), os.fspath(path)))
 
 
 def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparison]:
@@ -148,6 +185,27 @@ def compare_screens(guest_oracle: Oracle, captures: Path) -> list[ScreenComparis
         actual = histogram(load_picture(captures / checkpoint.frame_ppm))
         results.append(ScreenComparison(checkpoint.tic, chi_square(expected, actual), tolerance))
     return results
+
+
+def distances_between(captures: Sequence[Mapping[int, NDArray[np.uint8]]]) -> dict[int, float]:
+    """By tic, the largest chi-square distance between the pictures of any two runs.
+
+    Args:
+        captures: for each run a picture of each tic, the same tics in all.
+    """
+    found = {}
+    for tic in captures[0]:
+        counts = [histogram(canvas_of(run[tic])) for run in captures]
+        found[tic] = max((chi_square(*pair) for pair in itertools.combinations(counts, 2)), default=0.0)
+    return found
+
+
+def calibrated_tolerance(distances: Mapping[int, float]) -> float:
+    """The threshold that follows from :func:`distances_between` runs that do the same.
+
+    Runs whose histograms are all equal give 0, which accepts equal histograms alone.
+    """
+    return CALIBRATION_MARGIN * max(distances.values())
 
 
 def guest_oracle_files(
@@ -179,7 +237,8 @@ def guest_oracle_files(
 class InputComparison:
     """Two runs, one with keys. ``chi2`` and ``delta`` are by second; ``verdict`` is PASS-STRICT, PASS or FAIL.
 
-    ``diagnosis`` says what a FAIL looks like.
+    ``diagnosis`` says what a FAIL looks like. ``statistics`` has by second those of the run without keys, and those of
+    the run with keys.
     """
 
     chi2: dict[int, float]
@@ -187,14 +246,20 @@ class InputComparison:
     ratio: float
     verdict: str
     diagnosis: Diagnosis | None = None
+    statistics: dict[int, tuple[CanvasStatistics, CanvasStatistics]] = dataclasses.field(default_factory=dict)
 
 
-def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPUT_SECONDS) -> InputComparison:
+def compare_inputs(
+    baseline: Path,
+    keypress: Path,
+    seconds: Sequence[int] = INPUT_SECONDS,
+    colours: frozenset[int] | None = None,
+) -> InputComparison:
     """Compare screendumps ``t15.ppm``, ... of two runs; keys were pressed right after the first.
 
     Black does not count. The first pair shows how much two runs differ by themselves. PASS-STRICT: the largest later
     distance is at least ten times that, and at least half of the five most frequent colours changed. PASS: it is larger
-    by a factor of two.
+    by a factor of two. ``colours`` are :func:`palette_colours`, for the statistics; no verdict depends on them.
 
     Raises:
         UsageError: fewer than two moments, or a picture of another size.
@@ -202,10 +267,12 @@ def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPU
     """
     if len(seconds) < 2:
         raise UsageError("at least two moments are needed: before the keys, and after")
-    chi2, delta = {}, {}
+    chi2, delta, statistics = {}, {}, {}
     seen = [False, False]  # whether a run showed anything but black
     for second in seconds:
-        ours, theirs = (_chromatic(load_picture(folder / f"t{second}.ppm")) for folder in (baseline, keypress))
+        without, with_keys = (load_picture(folder / f"t{second}.ppm") for folder in (baseline, keypress))
+        statistics[second] = (canvas_statistics(without, colours), canvas_statistics(with_keys, colours))
+        ours, theirs = _chromatic(without), _chromatic(with_keys)
         chi2[second] = chi_square(ours, theirs, _COLOURS)
         delta[second] = top_delta(ours, theirs)
         seen = [was or bool(+counts) for was, counts in zip(seen, (ours, theirs), strict=True)]
@@ -219,7 +286,7 @@ def compare_inputs(baseline: Path, keypress: Path, seconds: Sequence[int] = INPU
     if not all(seen):  # a black picture differs from every other, which is not what a key did
         verdict = "FAIL"
     diagnosis = None if verdict != "FAIL" else _of_runs(chi2[before], max(map(chi2.__getitem__, after)), seen)
-    return InputComparison(chi2, delta, ratio, verdict, diagnosis)
+    return InputComparison(chi2, delta, ratio, verdict, diagnosis, statistics)
 
 
 def _of_runs(before: float, after: float, seen: Sequence[bool]) -> Diagnosis:

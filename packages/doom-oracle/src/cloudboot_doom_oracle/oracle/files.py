@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from cloudboot_base.storage import read_file
 from cloudboot_doom_oracle.audio.wav import Wav, read_wav
 from cloudboot_doom_oracle.errors import ManifestError, OtherWadError
 
@@ -31,6 +32,8 @@ MIXER_LOG: Final = "mixer_log.json"
 FRAMES: Final = "frames.json"
 REFERENCE: Final = "reference.wav"
 REFERENCE_EXACT: Final = "reference-11025.wav"
+LARGEST_FILE: Final = 1 << 30
+"""Bytes of the largest log, list of frames or picture that is read."""
 _PPM_HEAD: Final = re.compile(rb"P6\s+(\d{1,5})\s+(\d{1,5})\s+255\s")
 
 
@@ -81,7 +84,7 @@ class Oracle:
     manifest: Manifest
 
     def _read(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
+        return read_file(self.folder / name, LARGEST_FILE)
 
     @cached_property
     def audio_log(self) -> bytes:
@@ -167,5 +170,5 @@ def read_oracle(folder: str | os.PathLike[str]) -> Oracle:
         OSError: there is none.
     """
     path = Path(folder)
-    manifest = Manifest.from_json((path / MANIFEST).read_bytes(), os.fspath(path / MANIFEST))
+    manifest = Manifest.from_json(read_file(path / MANIFEST, LARGEST_FILE), os.fspath(path / MANIFEST))
     return Oracle(path, manifest)

@@ -51,12 +51,14 @@ class Harvest:
 
     @property
     def music_log(self) -> bytes:
-        """``music_log.json``: songs that started; ``vol`` is 1 for a song that loops."""
-        rows = [
-            {"tic": e.tic, "op": "ChangeMusic", "name": e.name, "looping": bool(e.volume)}
-            for e in self.events
-            if e.op == "song"
-        ]
+        """``music_log.json``: the songs that the engine asked for, and those that it stopped, in order."""
+        rows: list[dict[str, object]] = []
+        for event in self.events:
+            if event.op == "song":
+                looping = bool(event.volume)
+                rows.append({"tic": event.tic, "op": "ChangeMusic", "name": event.name, "looping": looping})
+            elif event.op == "song-stop":
+                rows.append({"tic": event.tic, "op": "StopMusic", "name": event.name})
         return _log(rows)
 
     @property

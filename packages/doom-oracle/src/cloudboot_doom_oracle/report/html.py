@@ -8,19 +8,15 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from cloudboot_base import FormatError, Verdict
 from cloudboot_doom_oracle.audio.envelope import envelope
 from cloudboot_doom_oracle.gates.calibration import calibrate
 from cloudboot_doom_oracle.gates.evidence import evidence_lines
 
-from .png import animated_png, png
+from .png import animated_png, difference, png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from cloudboot_base import Gate
     from cloudboot_doom_oracle.audio.wav import Wav
@@ -69,21 +65,15 @@ def _image(picture: bytes, title: str) -> str:
     return f'<img alt="{html.escape(title)}" title="{html.escape(title)}" src="data:image/png;base64,{data}">'
 
 
-def _difference(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """White where the pictures differ."""
-    differs = (ours != theirs).any(axis=2)
-    return np.repeat(np.where(differs, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
-
-
 def _pictures(context: Context) -> str:
     rows = []
     for tic, (ours, theirs) in sorted(context.pictures.items()):
-        difference = _difference(ours, theirs)
-        count = int((difference[:, :, 0] > 0).sum())
+        changed = difference(ours, theirs)
+        count = int((changed[:, :, 0] > 0).sum())
         cells = [_image(png(ours), f"oracle, tic {tic}"), _image(png(theirs), f"capture, tic {tic}")]
-        cells.append(_image(png(difference), f"difference, tic {tic}"))
+        cells.append(_image(png(changed), f"difference, tic {tic}"))
         if count:
-            cells[2] = _image(animated_png([ours, theirs, difference]), f"oracle, capture, difference, tic {tic}")
+            cells[2] = _image(animated_png([ours, theirs, changed]), f"oracle, capture, difference, tic {tic}")
         checkpoint = next(c for c in context.oracle.manifest.checkpoints if c.tic == tic)
         indices = f"prndindex {checkpoint.prndindex}<br>mrndindex {checkpoint.mrndindex}"
         facts = f"tic {tic}<br>{indices}<br>{count} pixels differ"
@@ -96,7 +86,7 @@ def _differences(context: Context) -> str:
     """Frames that are not what they must be: an animation of before, after and difference, and the events around."""
     parts = []
     for found in context.differences:
-        frames = [found.before, found.after, _difference(found.before, found.after)]
+        frames = [found.before, found.after, difference(found.before, found.after)]
         image = _image(animated_png(frames), f"tic {found.tic}: {found.meaning}")
         events = html.escape("\n".join(json.dumps(event) for event in found.events) or "none")
         parts.append(f"<tr><td>tic {found.tic}<br>{html.escape(found.meaning)}, and where they differ</td>")

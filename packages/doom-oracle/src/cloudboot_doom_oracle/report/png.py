@@ -33,6 +33,12 @@ def _pixels(picture: NDArray[np.uint8]) -> bytes:
     return zlib.compress(rows.tobytes(), 9)
 
 
+def difference(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture that is white where two pictures of one size differ, and black elsewhere."""
+    differs = (ours != theirs).any(axis=2)
+    return np.repeat(np.where(differs, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
 def png(picture: NDArray[np.uint8]) -> bytes:
     """A picture of shape (height, width, 3)."""
     return _head(picture) + _chunk(b"IDAT", _pixels(picture)) + _chunk(b"IEND", b"")

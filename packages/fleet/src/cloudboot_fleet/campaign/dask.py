@@ -29,13 +29,20 @@ class DaskExecutor:
     """Runs cells on the workers of a Dask cluster that ``connect`` gives a client of.
 
     ``connect`` is called again when the scheduler was lost. ``place`` is where results go. With ``finish``, cells that
-    run go on to their end when this client is gone; without, they are ended.
+    run go on to their end when this client is gone; without, they are ended. ``kinds`` are those of the cells to come.
     """
 
     def __init__(
-        self, connect: Callable[[], Client], place: str, *, finish: bool = False, scratch: str | None = None
+        self,
+        connect: Callable[[], Client],
+        place: str,
+        *,
+        finish: bool = False,
+        scratch: str | None = None,
+        kinds: Sequence[str] = (),
     ) -> None:
-        self._connect, self._results, self._finish, self._scratch = connect, place, finish, scratch
+        self._connect, self._results, self._finish = connect, place, finish
+        self._plugin = CellPlugin(scratch, kinds)
         self._ended: queue.SimpleQueue[tuple[str, Future[Any]]] = queue.SimpleQueue()
         self._futures: dict[str, Future[Any]] = {}
         self._slots = (0.0, 0)
@@ -44,7 +51,7 @@ class DaskExecutor:
 
     def _connected(self) -> Client:
         client = self._connect()
-        client.register_plugin(CellPlugin(self._scratch))
+        client.register_plugin(self._plugin)
         client.subscribe_topic(TOPIC, lambda event: self._begun.add(str(event[1])))
         return client
 

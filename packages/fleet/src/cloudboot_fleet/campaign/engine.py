@@ -36,6 +36,8 @@ _PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 #: Seconds of work that are handed out ahead for each slot, and the most cells that this may be. Without cells ahead a
 #: worker waits for the way to the client and back, which takes some milliseconds.
 _AHEAD, _MOST_AHEAD = 0.25, 16
+#: Seconds that a cell takes at most for one to be handed out ahead at least.
+_SHORT = 2.0
 #: How often a cell may come back that no worker said it had begun; what dies at once would else be tried forever.
 _MOST_UNCOUNTED = 30
 
@@ -111,9 +113,11 @@ class Campaign:
             self._stop(Choice.STOP)
             raise
         finally:
-            if self.flying:
-                self._stop(Choice.STOP)
-            self._write_state("interrupted" if self.tally.done < self.tally.total else "done")
+            try:
+                if self.flying:
+                    self._stop(Choice.STOP)
+            finally:  # who listens may have failed: nobody reads what is printed any longer, say
+                self._write_state("interrupted" if self.tally.done < self.tally.total else "done")
         return self.tally
 
     def _wait(self) -> float:
@@ -127,7 +131,8 @@ class Campaign:
         # A lost worker takes with it what was handed to it; only short cells are worth that.
         if not slots or count < slots:
             return 0
-        return slots * min(_MOST_AHEAD, int(_AHEAD * count / max(seconds, 1e-3 * count)))
+        mean = max(seconds / count, 1e-3)
+        return slots * min(_MOST_AHEAD, max(int(_AHEAD / mean), int(mean <= _SHORT)))
 
     def _fill(self) -> None:
         """Hand out cells while there is room, together: each message to the scheduler has its price."""
@@ -151,8 +156,9 @@ class Campaign:
                 return
             ahead = self._ahead(self._next.cell.block, slots)
             free = slots + ahead - len(self.flying)
-            # One by one would be a message for each: what runs lasts until half of what is ahead is used up.
-            if free <= (0 if begun else ahead // 2):
+            # One by one would be a message for each: what runs lasts until half of what is ahead is used up. Of one
+            # cell ahead for each slot none is left to wait for: another worker may end two meanwhile.
+            if free <= (0 if begun or ahead <= slots else ahead // 2):
                 return
             begun = True
             pinned, self._next = self._next, None

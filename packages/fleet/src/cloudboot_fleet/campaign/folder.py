@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+_STATE = {"state", "done", "total", "counts", "scheduler", "slots", "rate", "running"}
 _MARK = {"cloudboot-fleet-campaign": 1}
 
 
@@ -92,7 +93,9 @@ class CampaignFolder:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            state = self.state() or {}
+            state: dict[str, Any] = {}
+            with contextlib.suppress(CampaignError):  # who runs it matters more than a damaged file
+                state = self.state() or {}
             raise CampaignError(
                 f"the campaign is being run by process {state.get('pid', 'unknown')} on {state.get('host', 'unknown')}",
                 path=str(self.path),
@@ -142,14 +145,16 @@ class CampaignFolder:
         """The state that was written last, or ``None``.
 
         Raises:
-            CampaignError: the file of the state is not JSON.
+            CampaignError: the file is not the JSON of a state.
         """
         try:
-            found: dict[str, Any] = json.loads((self.path / "state.json").read_bytes())
+            found: Any = json.loads((self.path / "state.json").read_bytes())
         except FileNotFoundError:
             return None
         except ValueError as error:
             raise CampaignError(f"state.json is damaged: {error}", path=str(self.path)) from None
+        if not isinstance(found, dict) or not found.keys() >= _STATE:
+            raise CampaignError("state.json is damaged, or of another version", path=str(self.path))
         return found
 
     def ask_cancel(self, choice: str) -> None:

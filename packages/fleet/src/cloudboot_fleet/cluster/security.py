@@ -59,7 +59,7 @@ def check_address(address: str, tls: Tls | None) -> None:
     if not separator or scheme not in {"tls", "tcp"}:
         raise InsecureError(f"{address} is not tls://HOST:PORT")
     host, _, port = rest.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit():
+    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port[:6]) < 1 << 16:
         raise InsecureError(f"{address} is not {scheme}://HOST:PORT")
     if scheme == "tcp" and tls is not None:
         raise InsecureError(f"{address} is without TLS, and certificates are given", hint=f"tls://{rest}")

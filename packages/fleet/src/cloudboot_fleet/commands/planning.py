@@ -64,7 +64,7 @@ def _print_block(block: Block, cells: int, console: Console) -> None:
     if block.priority:
         needs.append(f"priority {block.priority}")
     fixed = {name: values[0] for name, values in block.axes.items() if len(values) == 1}
-    console.print(f"[[cells]] {block.number + 1}: {counted(cells, block.kind.name)}")
+    console.print(f"[[cells]] {block.number + 1}: {counted(cells, f'{block.kind.name} cell')}")
     if fixed:
         console.print(printable("  each with  " + ", ".join(f"{name}={value}" for name, value in fixed.items())))
     axes = [f"{name} ({len(values)})" for name, values in block.axes.items() if len(values) > 1]

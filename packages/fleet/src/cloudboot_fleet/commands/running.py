@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,11 @@ from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
-from cloudboot_fleet.cluster.needs import agreed_hosts, asked_hosts, check_needs, check_place
+from cloudboot_fleet.cluster.preflight import agreed_hosts, asked_hosts, check_needs, check_place
 from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
-from cloudboot_fleet.render import Ended
+from cloudboot_fleet.render import Summary
 from cloudboot_fleet.render.html import write_report
 from cloudboot_fleet.render.junit import write_junit
 from cloudboot_fleet.render.terminal import cell_line, live_table
@@ -29,7 +31,7 @@ from . import planning
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cloudboot_fleet.matrix.pins import Gathered
     from cloudboot_fleet.results import Results
@@ -40,6 +42,7 @@ _REDRAW = 0.1  # seconds between two drawings of the live table
 
 def main(options: argparse.Namespace, console: Console) -> int:
     """Run a campaign."""
+    _check_outputs(options)
     matrix = load(options.matrix)
     if options.hours is not None:
         matrix = matrix.with_hours(options.hours)
@@ -58,7 +61,53 @@ def main(options: argparse.Namespace, console: Console) -> int:
         results = open_results(options.results) if options.results else FolderResults(folder.cells)
         if isinstance(results, FolderResults):
             results.folder.mkdir(parents=True, exist_ok=True)
-        return _run(options, console, _Prepared(matrix, pins, gathered, folder, results, tls))
+            results.sweep()
+        with _interrupted_once():
+            return _run(options, console, _Prepared(matrix, pins, gathered, folder, results, tls))
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuse what could not be written after hours of work.
+
+    Raises:
+        UsageError: the folder of a report is not there, a folder has its name, or both reports have one name.
+    """
+    given = [each for each in (options.report, options.junit) if each is not None]
+    for path in given:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, and a report is a file")
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}")
+    if len({each.absolute() for each in given}) < len(given):
+        raise UsageError(f"--report and --junit are both {options.junit}")
+
+
+@contextlib.contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Let one signal end the campaign, and ignore those after it.
+
+    Another one would cut short what ends the cells, and leave the campaign without its state and reports.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def interrupt(number: int, _frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        # Dask's tasks that are cut short during the start say so with a traceback.
+        for name in ("asyncio", "tornado.application"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number, handler in before.items():
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _dry_run(options: argparse.Namespace, console: Console, matrix: Matrix, tls: Tls | None) -> int:
@@ -126,8 +175,9 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         with console.waiting("starting workers"):
             cluster = stack.enter_context(opened(options, matrix, ready.tls))
             executor = DaskExecutor(
-                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch
-            )
+                cluster.connect, results.place, finish=options.on_exit == "finish", scratch=cluster.scratch,
+                kinds=sorted({block.kind.name for block in matrix.blocks}),
+            )  # fmt: skip
             stack.callback(executor.client.close)
             cluster.wait(executor)
         check_needs(matrix, list(executor.workers().values()))
@@ -149,7 +199,7 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         )  # fmt: skip
         try:
             campaign.run()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):  # nobody reads what is printed any longer
             interrupted = True
         except ClusterError as error:
             lost = error  # what has run is reported all the same
@@ -160,8 +210,8 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
             merged = merge_campaign(folder.results(), folder.cells, folder.path / "fuzz")
         for each in merged:
             console.say(f"cloudboot: {each}")
-    ended = Ended(matrix, campaign.tally, folder, time.monotonic() - start)
-    code = _finish(console, ended, outputs, interrupted=interrupted)
+    summary = Summary(matrix, campaign.tally, folder, time.monotonic() - start)
+    code = _finish(console, summary, outputs, interrupted=interrupted)
     if lost is not None:
         raise lost
     return code
@@ -192,17 +242,13 @@ def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, con
         console.warn(f"the files of {result['name']} could not be fetched: {error}")
 
 
-def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interrupted: bool) -> int:
-    tally, folder, seconds = ended.tally, ended.folder, ended.seconds
+def _finish(console: Console, summary: Summary, outputs: dict[Path, Any], *, interrupted: bool) -> int:
+    tally, folder = summary.tally, summary.folder
     for path, write in outputs.items():
         with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
-            write(file, ended, Path(os.path.abspath(path)).parent)
-    if console.json:
-        console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
-    else:
-        for cause in tally.grouped()[:10]:
-            console.print(printable(f"{cause.count:6} x {cause.shown}"))
-        console.print(tally.summary(seconds))
+            write(file, summary, Path(os.path.abspath(path)).parent)
+    with contextlib.suppress(BrokenPipeError):
+        _print_summary(console, summary)
     if interrupted:
         console.say("cloudboot: interrupted")
     for path in outputs:
@@ -212,3 +258,13 @@ def _finish(console: Console, ended: Ended, outputs: dict[Path, Any], *, interru
     if interrupted:
         return INTERRUPTED
     return OK if tally.passed else CHECK_FAILED
+
+
+def _print_summary(console: Console, summary: Summary) -> None:
+    tally, seconds = summary.tally, summary.seconds
+    if console.json:
+        console.line({"summary": tally.summary(seconds), "seconds": round(seconds, 3), **tally.as_dict()})
+    else:
+        for cause in tally.grouped()[:10]:
+            console.print(printable(f"{cause.count:6} x {cause.shown}"))
+        console.print(tally.summary(seconds))

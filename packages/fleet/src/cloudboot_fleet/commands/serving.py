@@ -19,8 +19,12 @@ from .running import tls_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from cloudboot_probes.cli.console import Console
+
+#: Seconds: for workers to run on a busy machine, beyond the patience; for those that do not to end.
+_START, _CLOSE = 60.0, 10.0
 
 
 def worker(options: argparse.Namespace, console: Console) -> int:
@@ -42,6 +46,8 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     # Left to itself a worker listens on all interfaces, also where only this machine's scheduler needs it.
     place = {"host": host} if is_loopback(host) else {}
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
+        loop = asyncio.get_running_loop()
+        failing: float | None = None
         while await _answers(options.scheduler, options.patience, stopped):
             nannies = [
                 Nanny(
@@ -53,18 +59,43 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
                 for _ in range(options.workers)
             ]  # fmt: skip
             try:
-                await asyncio.gather(*nannies)
+                await _started(nannies, stopped, options.patience + _START)
             except (OSError, TimeoutError, RuntimeError, AssertionError) as error:
                 # A nanny whose scheduler goes while it starts may fail an assertion of its own.
                 console.say(f"cloudboot: the scheduler was lost during the start: {error}")
                 await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
+                failing = failing or loop.time()
+                if loop.time() - failing > options.patience:
+                    raise ClusterError(f"what answers at {options.scheduler} takes no workers: {error}") from None
                 continue
-            console.say(f"cloudboot: {len(nannies)} workers at {options.scheduler}")
+            failing = None
+            if not stopped.is_set():
+                console.say(f"cloudboot: {len(nannies)} workers at {options.scheduler}")
             ended = [asyncio.create_task(nanny.finished()) for nanny in nannies]
             stop = asyncio.create_task(stopped.wait())
             await asyncio.wait([*ended, stop], return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
             await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
+
+
+async def _started(nannies: Sequence[Any], stopped: asyncio.Event, seconds: float) -> None:
+    """Wait until all workers run, or the process is to stop.
+
+    Raises:
+        TimeoutError: they do not come to run; what answers at the address is not a scheduler, say.
+    """
+    starting: asyncio.Future[Any] = asyncio.gather(*nannies)
+    stop: asyncio.Future[Any] = asyncio.create_task(stopped.wait())
+    try:
+        done, _ = await asyncio.wait([starting, stop], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if starting in done:
+            await starting
+        elif not done:
+            raise TimeoutError(f"no worker runs after {seconds:.0f} s")
+    finally:
+        stop.cancel()
+        starting.cancel()
+        await asyncio.wait([starting], timeout=_CLOSE)
 
 
 async def _answers(address: str, patience: float, stopped: asyncio.Event) -> bool:
@@ -106,16 +137,23 @@ async def _schedule(address: str, console: Console, security: Any) -> None:
     scheme, _, rest = address.partition("://")
     host, _, port = rest.rpartition(":")
     with dask.config.set(CONFIG):
-        async with Scheduler(
+        running = Scheduler(
             host=host,
             port=int(port),
             protocol=f"{scheme}://",
             security=security,
             dashboard=has_dashboard(),
             dashboard_address="127.0.0.1:0",
-        ) as running:
+        )
+        try:
+            await running
+        except RuntimeError as error:  # Dask's own, whose cause says what is wrong
+            raise ClusterError(f"cannot listen at {address}: {error.__cause__ or error}") from None
+        try:
             console.print(str(running.address))
             await stopped.wait()
+        finally:
+            await running.close()
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -21,7 +21,7 @@ from cloudboot_fleet.errors import ForkServerError
 from .server import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,11 @@ class ForkServer:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def prepare(self, kinds: Sequence[str]) -> None:
+        """Have the server import the tasks of these kinds now, rather than before the first cell of each."""
+        with contextlib.suppress(ForkServerError):  # the first cell will meet the same
+            self._send({"do": "import", "kinds": list(kinds)})
 
     def run(self, key: str, cell: dict[str, Any], folder: Path, started: Callable[[int], None] | None = None) -> Ending:
         """Run a cell and wait for its end; ``started`` is called with its process.

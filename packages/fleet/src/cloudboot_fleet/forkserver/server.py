@@ -28,6 +28,7 @@ from cloudboot_fleet.matrix.kinds import KINDS
 from . import child, processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
 #: Seconds between two looks at the processes of running cells.
@@ -96,14 +97,14 @@ class Server:
             request = json.loads(line)
             if request["do"] == "run":
                 self._start(request)
+            elif request["do"] == "import":
+                _import(_module_of(kind) for kind in request["kinds"])
             elif request["do"] == "kill" and (cell := self._cells.get(request["key"])) is not None:
                 self._kill(cell, request["reason"])
 
     def _start(self, request: dict[str, Any]) -> None:
         cell = request["cell"]
-        for name in (KINDS[cell["kind"]].runs.partition(":")[0], *self._imported):
-            with contextlib.suppress(Exception):  # the child says so: it fails in the same way
-                importlib.import_module(name)
+        _import((_module_of(cell["kind"]), *self._imported))
         self._imported = []
         gc.freeze()
         limits = Limits(**cell["limits"])
@@ -179,6 +180,17 @@ class Server:
             self._link.sendall(json.dumps(answer).encode() + b"\n")
         except (BrokenPipeError, ConnectionResetError):
             self._over = True
+
+
+def _module_of(kind: str) -> str:
+    """The module of a kind's task."""
+    return KINDS[kind].runs.partition(":")[0]
+
+
+def _import(modules: Iterable[str]) -> None:
+    for name in modules:
+        with contextlib.suppress(Exception):  # the child says so: it fails in the same way
+            importlib.import_module(name)
 
 
 def _remove_stale(parent: Path) -> None:

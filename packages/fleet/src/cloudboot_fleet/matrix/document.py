@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import tomllib
@@ -15,13 +16,17 @@ from cloudboot_base.parser import suggestion
 from cloudboot_fleet.errors import MatrixError
 
 from .cells import Cell, Limits, Value
-from .kinds import KINDS, Kind
+from .kinds import GLOBBED, KINDS, Kind
 from .places import Key, line_of, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_MATRIX = 1 << 20
+#: Bytes of a text: the longest path that Linux takes (PATH_MAX).
+_LONGEST = 4095
+#: Characters that make a text a pattern.
+_SIGNS = frozenset("*?[")
 #: More cells than this are refused: a slip in an axis, not a campaign.
 MAX_CELLS = 1_000_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -29,6 +34,12 @@ _FIELD = re.compile(r"\{(\w+)\}")
 _RUN = {"priority", "retries", "resources"}
 _LIMITS = {item.name for item in dataclasses.fields(Limits)}
 _SIZES = {"memory", "file_size"}
+#: Keys of ``[cluster]`` with their types, of every kind of cluster.
+CLUSTER: dict[str, type] = {
+    "workers": int, "resources": dict, "tls": dict, "queue": str, "account": str, "walltime": str, "memory": str,
+    "cores": int, "interface": str, "directives": list, "prologue": list, "python": str, "image": str,
+    "namespace": str, "secret": str, "cpu": str, "devices": dict,
+}  # fmt: skip
 _TABLE = {"kind", "axes", "include", "exclude", "limits", *_RUN, "timeout"}
 
 
@@ -148,16 +159,21 @@ def load(path: str | Path) -> Matrix:
             data = stream.read(MAX_MATRIX + 1)
         if len(data) > MAX_MATRIX:
             raise MatrixError(f"a matrix file has at most {MAX_MATRIX} bytes", path=str(path))
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors of Windows write a byte order mark
     except OSError as error:
         raise MatrixError(f"cannot read the matrix: {error.strerror}", path=str(path)) from None
     except UnicodeDecodeError as error:
         raise MatrixError("the matrix is not UTF-8", path=str(path), where={"offset": error.start}) from None
     try:
-        return dataclasses.replace(parse(text, file.stem, file.parent), path=str(path))
+        return dataclasses.replace(parse(text, _name_of(file), file.parent), path=str(path))
     except MatrixError as error:
         error.path = str(path)
         raise
+
+
+def _name_of(file: Path) -> str:
+    """A campaign's name from that of its file: ``My Nightly.toml`` is ``my-nightly``."""
+    return re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._")[:63] or "matrix"
 
 
 def parse(text: str, name: str = "matrix", folder: Path | None = None) -> Matrix:
@@ -172,6 +188,8 @@ def parse(text: str, name: str = "matrix", folder: Path | None = None) -> Matrix
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(str(error), text) from None
+    except RecursionError:
+        raise MatrixError("lists or tables are nested too deeply") from None
     lines = lines_of(text)
     try:
         return _matrix(document, name, folder or Path(), lines)
@@ -196,19 +214,30 @@ def _matrix(document: dict[str, Any], name: str, folder: Path, lines: Mapping[Ke
     _known(document, {"name", "cells", "defaults", "cluster"}, top)
     title = _typed(document.get("name", name), str, top / "name")
     if not _NAME.fullmatch(title):
-        raise (top / "name").error(f"is {printable(title)!r}, not lower-case letters, digits, '.', '_' and '-'")
+        raise (top / "name").error(f"is {printable(title)!r}, not 1 to 63 lower-case letters, digits, '.', '_' and '-'")
     defaults = _table(document.get("defaults", {}), top / "defaults")
     _known(defaults, {"limits", "timeout", *_RUN}, top / "defaults")
-    tables = _typed(document.get("cells", []), list, top / "cells")
-    if not tables:
+    tables = document.get("cells", [])
+    if isinstance(tables, dict):
+        raise (top / "cells").error("is one table, not a list of them", hint="write [[cells]]")
+    if not _typed(tables, list, top / "cells"):
         raise MatrixError("the matrix has no cells", hint='add a table: [[cells]], kind = "probe"')
+    defaults = _one_timeout(defaults, top / "defaults")
     blocks = tuple(
-        _block(number, {**defaults, **_table(table, top / "cells" / number)}) for number, table in enumerate(tables)
+        _block(number, _merged(defaults, _one_timeout(_table(table, top / "cells" / number), top / "cells" / number)))
+        for number, table in enumerate(tables)
     )
     total = sum(block.most for block in blocks)
     if total > MAX_CELLS:
         raise MatrixError(f"the axes make {total} cells; at most {MAX_CELLS} are run")
     cluster = _table(document.get("cluster", {}), top / "cluster")
+    for key, value in cluster.items():
+        if key not in CLUSTER:
+            hint = suggestion(key, CLUSTER) or f"there are: {', '.join(CLUSTER)}"
+            raise (top / "cluster").error(f"has no key {printable(key)}", hint)
+        _typed(value, CLUSTER[key], top / "cluster" / key)
+    if "workers" in cluster:
+        _whole(cluster["workers"], top / "cluster" / "workers", 1, 10_000)
     matrix = Matrix(title, blocks, folder, cluster, lines=lines)
     if next(matrix.cells(), None) is None:
         raise MatrixError("every cell is excluded")
@@ -263,14 +292,18 @@ def _block(number: int, table: Mapping[str, Any]) -> Block:
         for word in ("include", "exclude")
     }
     for place, case in enumerate(cases["exclude"]):
+        if not case:
+            raise (where / "exclude" / place).error("has no key: it would remove every cell")
         for name in case:
             if name not in axes:
                 raise (where / "exclude" / place / name).error("is not one of the axes", suggestion(name, axes))
+    if "CELL" in _table(table.get("resources", {}), where / "resources"):
+        raise (where / "resources" / "CELL").error("is the fleet's own: each worker runs one cell at a time")
     resources = {
         _typed(name, str, where / "resources"): float(_number(amount, where / "resources" / name))
         for name, amount in _table(table.get("resources", {}), where / "resources").items()
     }
-    return Block(
+    block = Block(
         number,
         kind,
         axes,
@@ -281,6 +314,67 @@ def _block(number: int, table: Mapping[str, Any]) -> Block:
         _whole(table.get("priority", 0), where / "priority", -1000, 1000),
         _whole(table.get("retries", 3), where / "retries", 0, 100),
     )
+    if not any(is_pattern(kind, name, value) for name, values in axes.items() for value in values):
+        check_cases(block)
+    return block
+
+
+def _one_timeout(table: Mapping[str, Any], where: Place) -> dict[str, Any]:
+    """The table with its ``timeout``, which is checked here, among its ``limits``."""
+    limits = dict(_table(table.get("limits", {}), where / "limits"))
+    for place, value in ((where, table.get("timeout")), (where / "limits", limits.get("timeout"))):
+        if value is not None and not 0 < _number(value, place / "timeout") <= 30 * 86400:
+            raise (place / "timeout").error(f"is {value}, not a number of seconds up to 30 days")
+    if "timeout" not in table:
+        return {**table, "limits": limits}
+    if "timeout" in limits:
+        raise (where / "timeout").error("is also one of the limits")
+    return {name: value for name, value in table.items() if name != "timeout"} | {
+        "limits": {**limits, "timeout": table["timeout"]}
+    }
+
+
+def _merged(defaults: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with what only the defaults have; of ``limits`` and ``resources`` each key by itself."""
+    inner = {
+        name: {**defaults[name], **table[name]}
+        for name in ("limits", "resources")
+        if isinstance(defaults.get(name), dict) and isinstance(table.get(name), dict)
+    }
+    return {**defaults, **table, **inner}
+
+
+def is_pattern(kind: Kind, name: str, value: Value) -> bool:
+    """Whether a value stands for several files or tags (:mod:`.globs`), and is no text with another value in it."""
+    parameter = kind.parameter(name)
+    if parameter is None or parameter.pin not in GLOBBED or not isinstance(value, str):
+        return False
+    return bool(_SIGNS & set(value)) and "{" not in value
+
+
+def check_cases(block: Block) -> None:
+    """Raise for an exclusion that removes nothing, and for an inclusion of what is a cell already.
+
+    Raises:
+        MatrixError: the one or the other.
+    """
+    where = Place(("cells", block.number))
+    for place, case in enumerate(block.excludes):
+        for name, value in case.items():
+            if value not in block.axes[name]:
+                hint = suggestion(str(value), [str(each) for each in itertools.islice(block.axes[name], 1000)])
+                told = f"is {printable(repr(value))[:80]}, which the axis does not have: nothing is excluded"
+                raise (where / "exclude" / place / name).error(told, hint)
+    single = {name: values[0] for name, values in block.axes.items() if len(values) == 1}
+    for place, include in enumerate(block.includes):
+        values = {**single, **include}
+        product = values.keys() == block.axes.keys() and all(
+            value in block.axes[name] for name, value in values.items()
+        )
+        if include in block.includes[:place] or (
+            product and not any(_matches(values, each) for each in block.excludes)
+        ):
+            raise (where / "include" / place).error("is a cell that there is already")
 
 
 def _kind(name: object, where: Place) -> Kind:
@@ -294,21 +388,13 @@ def _kind(name: object, where: Place) -> Kind:
 def _limits(table: Mapping[str, Any], where: Place) -> Limits:
     given = dict(_table(table.get("limits", {}), where / "limits"))
     _known(given, _LIMITS, where / "limits")
-    places = {name: where / "limits" / name for name in given}
-    if "timeout" in table:
-        given["timeout"], places["timeout"] = table["timeout"], where / "timeout"
     found: dict[str, Any] = {}
     for name, value in given.items():
-        place = places[name]
+        place = where / "limits" / name
         if name == "timeout":
-            found[name] = float(_number(value, place))
-            if not 0 < found[name] <= 30 * 86400:
-                raise place.error(f"is {value}, not a number of seconds up to 30 days")
+            found[name] = float(value)
         elif name in _SIZES and isinstance(value, str):
-            try:
-                found[name] = parse_size(value)
-            except ValueError as error:
-                raise place.error(f"is not usable: {error}") from None
+            found[name] = _size(value, place, 1)
         else:
             found[name] = _whole(value, place, 1, 1 << 50)
     return Limits(**found)
@@ -318,13 +404,17 @@ def _axis(kind: Kind, name: str, value: object, where: Place) -> Sequence[Value]
     """The values of an axis: one, a list, or ``{from, to, step}`` for whole numbers, which stays a range."""
     if isinstance(value, dict):
         _known(value, {"from", "to", "step"}, where)
-        first, last = (_whole(value.get(key), where / key, -(1 << 62), 1 << 62) for key in ("from", "to"))
+        for key in ("from", "to"):
+            if key not in value:
+                raise where.error(f"has no key {key}")
+        first, last = (_whole(value[key], where / key, -(1 << 62), 1 << 62) for key in ("from", "to"))
         numbers = range(first, last + 1, _whole(value.get("step", 1), where / "step", 1, 1 << 62))
         if len(numbers) > MAX_CELLS:
             raise where.error(f"has {len(numbers)} values; at most {MAX_CELLS} cells are run")
         if not numbers:
             raise where.error("has no value")
         _value(kind, name, first, where)
+        _value(kind, name, numbers[-1], where)
         return numbers
     found = value if isinstance(value, list) else [value]
     if not found:
@@ -350,11 +440,39 @@ def _value(kind: Kind, name: str, value: object, where: Place) -> Value:
         raise where.error(f"is {printable(repr(value))[:80]}, not {wanted}")
     if isinstance(value, float) and not math.isfinite(value):
         raise where.error("is not a finite number")
+    if isinstance(value, str):
+        _check_text(value, where)
+        if parameter.size and not _FIELD.search(value):
+            _size(value, where, int(parameter.least or 1))
+    elif parameter.least is not None and value < parameter.least:
+        raise where.error(f"is {value}, and {parameter.least:.16g} is the least")
+    elif not -(1 << 63) <= value < 1 << 63:
+        raise where.error("does not fit in 64 bits")
     choices = parameter.known()
     if choices and value not in choices and not _FIELD.search(str(value)):
-        hint = suggestion(str(value), choices) or f"there are: {', '.join(choices)}"
+        known = [str(each) for each in choices]
+        hint = suggestion(str(value), known) or f"there are: {', '.join(known)}"
         raise where.error(f"is {printable(str(value))!r}, which there is not", hint)
     return value
+
+
+def _check_text(value: str, where: Place) -> None:
+    if not value:
+        raise where.error("is empty")
+    if "\0" in value:
+        raise where.error("has a NUL character, which no path or reference has")
+    if len(value.encode("utf-8", "surrogatepass")) > _LONGEST:
+        raise where.error(f"has more than {_LONGEST} bytes")
+
+
+def _size(text: str, where: Place, least: int) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise where.error(f"is not usable: {error}") from None
+    if not least <= size <= 1 << 50:
+        raise where.error(f"is {printable(text)}, not a size from {least} bytes to 1024T")
+    return size
 
 
 def _check_values(block: Block, values: Mapping[str, Value]) -> None:
@@ -384,6 +502,9 @@ def _filled(values: Mapping[str, Value], block: int) -> dict[str, Value]:
                 hint = suggestion(found[1], values) or f"there are: {', '.join(values)}"
                 where = Place(("cells", block, "axes", name))
                 raise where.error(f"has {found[0]}, which names no value of the cell", hint)
+            if _FIELD.search(str(values[found[1]])):
+                where = Place(("cells", block, "axes", name))
+                raise where.error(f"has {found[0]}, whose value has a name in braces itself")
         filled[name] = _FIELD.sub(lambda found: str(values[found[1]]), value)
     return filled
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import glob
+import itertools
 import os
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,17 +17,13 @@ from cloudboot_base import Error
 from cloudboot_base.command import exit_code, printable
 from cloudboot_fleet.errors import MatrixError, PinError
 
-from .document import MAX_CELLS, Matrix, Place
-from .kinds import GLOBBED
+from .document import MAX_CELLS, Matrix, Place, check_cases, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from .cells import Value
     from .document import Block
-
-_SIGNS = frozenset("*?[")
 
 
 class Find(Protocol):
@@ -43,6 +40,12 @@ def expanded(matrix: Matrix, find: Find) -> Matrix:
         PinError: a registry could not be asked for its tags.
     """
     blocks = tuple(_expanded(block, matrix, find) for block in matrix.blocks)
+    for block in blocks:
+        try:
+            check_cases(block)
+        except MatrixError as error:
+            error.path, error.where = matrix.path, matrix.place(error.key)
+            raise
     total = sum(block.most for block in blocks)
     if total > MAX_CELLS:
         raise MatrixError(f"the axes make {total} cells; at most {MAX_CELLS} are run", path=matrix.path)
@@ -50,27 +53,31 @@ def expanded(matrix: Matrix, find: Find) -> Matrix:
 
 
 def _expanded(block: Block, matrix: Matrix, find: Find) -> Block:
-    axes: dict[str, Sequence[Value]] = {}
-    for name, values in block.axes.items():
+    def found(name: str, value: Value, place: Place) -> list[Value]:
+        if not is_pattern(block.kind, name, value):
+            return [value]
         parameter = block.kind.parameter(name)
-        if parameter is None or parameter.pin not in GLOBBED or isinstance(values, range):
-            axes[name] = values
-            continue
-        place = Place(("cells", block.number, "axes", name))
-        found: list[Value] = []
-        for value in values:
-            text = str(value)
-            # A pattern with another value of the cell in it would be another one for each cell.
-            if not _SIGNS & set(text) or "{" in text:
-                found.append(value)
-                continue
-            try:
-                found += find(text, files_only=parameter.pin != "tree")
-            except MatrixError as error:
-                error.path, error.where, error.key = matrix.path, matrix.place(place.key), place.key
-                raise
-        axes[name] = tuple(dict.fromkeys(found))
-    return dataclasses.replace(block, axes=axes)
+        try:
+            return [*find(str(value), files_only=parameter is None or parameter.pin != "tree")]
+        except MatrixError as error:
+            error.path, error.where, error.key = matrix.path, matrix.place(place.key), place.key
+            raise
+
+    where = Place(("cells", block.number))
+    axes = {
+        name: values
+        if isinstance(values, range)
+        else tuple(dict.fromkeys(each for value in values for each in found(name, value, where / "axes" / name)))
+        for name, values in block.axes.items()
+    }
+    includes = tuple(
+        dict(zip(include, chosen, strict=True))
+        for place, include in enumerate(block.includes)
+        for chosen in itertools.product(
+            *(found(name, value, where / "include" / place / name) for name, value in include.items())
+        )
+    )
+    return dataclasses.replace(block, axes=axes, includes=includes)
 
 
 def found_by(text: str, folder: Path, *, files_only: bool) -> list[str]:
@@ -80,13 +87,15 @@ def found_by(text: str, folder: Path, *, files_only: bool) -> list[str]:
         MatrixError: nothing.
         PinError: a registry could not be asked.
     """
+    if os.path.lexists(folder / text):
+        return [text]  # a name with such a character in it
     paths = sorted(glob.glob(text, root_dir=folder, recursive=True))
     found = [path for path in paths if not files_only or os.path.isfile(folder / path)]
     if found:
         return found
     told, hint = f"{printable(text)!r} matches no file", None
     head, colon, pattern = text.rpartition(":")
-    if colon and "/" not in pattern and not _SIGNS & set(head):
+    if colon and "/" not in pattern and not set("*?[") & set(head):
         try:
             tags = _tags(head, folder)
         except Error as error:

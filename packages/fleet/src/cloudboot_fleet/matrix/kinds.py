@@ -19,14 +19,17 @@ class Parameter:
     """A parameter of a task.
 
     ``types`` are those a value may have; ``choices`` the only values, if there are any, or a function that gives them.
+    ``least`` is the smallest number; a text of a parameter that takes numbers and texts may be a ``size`` (``"2G"``).
     """
 
     name: str
     pin: Pin = "value"
     types: tuple[type, ...] = (str,)
-    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    choices: tuple[str | int, ...] | Callable[[], tuple[str, ...]] = ()
+    least: float | None = None
+    size: bool = False
 
-    def known(self) -> tuple[str, ...]:
+    def known(self) -> tuple[str | int, ...]:
         """The only values; none where any is taken."""
         return self.choices() if callable(self.choices) else self.choices
 
@@ -75,7 +78,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("recipe", "recipe"),
                 _ARCHITECTURE,
                 Parameter("seed", types=(str, int)),
-                Parameter("sector_size", types=(int,)),
+                Parameter("sector_size", types=(int,), choices=(512, 4096)),
                 Parameter("push"),
                 _REPEAT,
             ),
@@ -93,7 +96,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("firmware", choices=("hosted", "ovmf", "qemu")),
                 Parameter("transport", choices=("folder", "http", "https")),
                 Parameter("accelerator", choices=("tcg", "kvm", "auto")),
-                Parameter("memory", types=_SIZE),
+                Parameter("memory", types=_SIZE, least=1 << 20, size=True),
                 Parameter("policy", "file"),
                 _REPEAT,
             ),
@@ -123,8 +126,8 @@ KINDS: dict[str, Kind] = {
                 Parameter("harness", "file"),
                 Parameter("stateful", types=(str, bool)),
                 Parameter("corpus", "tree"),
-                Parameter("seconds", types=_NUMBER),
-                Parameter("runs", types=(int,)),
+                Parameter("seconds", types=_NUMBER, least=1),
+                Parameter("runs", types=(int,), least=1),
                 Parameter("seed", types=(int,)),
                 _REPEAT,
             ),

@@ -7,6 +7,7 @@ digests, although a tag may have moved since.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .document import Matrix
 
+_SHOWN = 200  # characters of an input that an error quotes
 #: Parameters on which it depends what a cell needs of its host.
 DECIDE = ("system", "architecture", "firmware", "accelerator", "guest", "recipe")
 
@@ -145,7 +147,9 @@ class Pins:
             except (Error, OSError) as error:
                 told = str(error) if isinstance(error, Error) else error.strerror or str(error)
                 hint = getattr(error, "hint", None)
-                raise PinError(f"{parameter.name} {text}: {told}", code=exit_code(error), hint=hint) from error
+                code = USAGE if getattr(error, "errno", None) == errno.ENAMETOOLONG else exit_code(error)
+                shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+                raise PinError(f"{parameter.name} {shown}: {told}", code=code, hint=hint) from error
         return self._known[place]
 
     def _path(self, text: str) -> Path:
@@ -157,6 +161,8 @@ class Pins:
         path = self._path(text)
         if path.is_file():
             return str(path), _file_digest(path)
+        if path.is_dir():
+            raise PinError("this is a directory", code=USAGE, hint=f"a folder of images is oci:{text}:TAG")
         try:
             return self._reference(text)
         except InvalidReferenceError as error:
@@ -229,6 +235,8 @@ class Pins:
             return
         except ValueError as error:
             raise PinError(f"{path} is not a table of pins: {error}") from None
+        if not isinstance(rows, list):
+            raise PinError(f"{path} is not a table of pins")
         try:
             self._globs.update({str(row[1]): [str(each) for each in row[2]] for row in rows if row[0] == "glob"})
             pinned = [row for row in rows if row[0] != "glob"]

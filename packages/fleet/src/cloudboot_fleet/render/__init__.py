@@ -1,5 +1,5 @@
 """A campaign for readers: lines for a terminal, an HTML page, JUnit XML."""
 
-from .ended import Ended
+from .summary import Summary
 
-__all__ = ["Ended"]
+__all__ = ["Summary"]

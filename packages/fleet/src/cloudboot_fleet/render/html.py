@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cloudboot_fleet.matrix import Matrix
     from cloudboot_fleet.matrix.document import Block
 
-    from .ended import Ended
+    from .summary import Summary
 
 MOST_CELLS = 4000
 _MOST_COLUMNS, _MOST_LISTED = 12, 1000
@@ -37,9 +37,9 @@ _STYLE = """
 """
 
 
-def write_report(file: IO[str], ended: Ended, base: Path) -> None:
+def write_report(file: IO[str], summary: Summary, base: Path) -> None:
     """Write the page; ``base`` is the folder it is written to, which links start from."""
-    matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
+    matrix, tally, folder, seconds = summary.matrix, summary.tally, summary.folder, summary.seconds
     links = _Links(folder.cells, base)
     kind = "pass" if tally.passed else "fail"
     whole = tally.done == tally.total and not any(tally.counts[status] for status in _NOT_RUN)

@@ -11,15 +11,15 @@ from cloudboot_fleet.tasks.result import Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .ended import Ended
+    from .summary import Summary
 
 # XML 1.0 has no way to write these characters, not even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(file: IO[str], ended: Ended, _base: Path) -> None:
+def write_junit(file: IO[str], summary: Summary, _base: Path) -> None:
     """Write the document."""
-    matrix, tally, folder, seconds = ended.matrix, ended.tally, ended.folder, ended.seconds
+    matrix, tally, folder, seconds = summary.matrix, summary.tally, summary.folder, summary.seconds
     failed = tally.counts[Status.FAILED]
     missing = tally.total - tally.done
     # A cell that was cancelled is an error: what was cut short must not look like what passed.
@@ -41,15 +41,16 @@ def _case(file: IO[str], suite: str, result: dict[str, Any]) -> None:
     status = result["status"]
     name = _quoted(f"cloudboot.fleet.{suite}.{result['kind']}")
     file.write(f'    <testcase classname={name} name={_quoted(result["name"])} time="{result["seconds"] or 0:.3f}"')
+    told = [
+        f"{each['attempt']}: {each['status']} {each.get('worker')}: {each.get('cause')}" for each in result["history"]
+    ]
     if status == Status.PASSED:
-        file.write("/>\n")
+        attempts = escape(_UNWRITABLE.sub("\ufffd", "\n".join(told)))
+        file.write(f"><system-out>{attempts}</system-out></testcase>\n" if told else "/>\n")
         return
     word = "failure" if status == Status.FAILED else "error"
     cause = str(result.get("cause") or status)
     file.write(f">\n      <{word} type={_quoted(status)} message={_quoted(cause[:1000])}>")
-    told = [
-        f"{each['attempt']}: {each['status']} {each.get('worker')}: {each.get('cause')}" for each in result["history"]
-    ]
     file.write(escape(_UNWRITABLE.sub("\ufffd", "\n".join([f"key {result['key']}", result["reached"] or "", *told]))))
     file.write(f"</{word}>\n    </testcase>\n")
 

@@ -26,8 +26,8 @@ def cell_line(result: Mapping[str, Any], *, color: bool) -> str:
     text = f"{word} {took:>9}  {printable(result['name'])}"
     text += f"  {printable(result['reached'])}" if result.get("reached") else ""
     if result.get("cause"):
-        text += f"\n{'':21}{printable(str(result['cause']))[:400]}{attempts}"
-    return text
+        text += f"\n{'':21}{printable(str(result['cause']))[:400]}"
+    return text + attempts
 
 
 def duration(seconds: float) -> str:

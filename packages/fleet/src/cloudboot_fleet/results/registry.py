@@ -5,6 +5,7 @@ The result itself is in an annotation of the manifest, so that asking for it fet
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloudboot_base import UsageError
 from cloudboot_fleet.errors import ResultError
 from cloudboot_oci_stream import (
     Descriptor,
@@ -29,6 +31,7 @@ from cloudboot_oci_stream.spec.manifest import EMPTY_JSON, MANIFEST_TYPE, build_
 from cloudboot_oci_stream.stores.source import open_source
 
 from .folder import RESULT
+from .store import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,9 +51,7 @@ class RegistryResults:
     def __init__(self, reference: str, access: Access | None = None, retry: RetryPolicy | None = None) -> None:
         parsed = parse_reference(reference)
         if parsed.tag is not None or parsed.digest is not None:
-            raise ResultError(
-                f"{reference} names one image; results go to a whole repository", hint="leave out the tag"
-            )
+            raise UsageError(f"{reference} names one image; results go to a whole repository", hint="leave out the tag")
         self._reference, self._access = parsed, access
         self._retry = retry or RetryPolicy()
         self.is_folder = reference.startswith("oci:")
@@ -86,9 +87,7 @@ class RegistryResults:
             result = json.loads(parse_manifest(document).annotations[ANNOTATION])
         except (KeyError, ValueError):
             raise ResultError("the artifact is not a result of a cell", path=f"{self.place}:{key}") from None
-        if not isinstance(result, dict) or result.get("key") != key:
-            raise ResultError("the result is of another cell", path=f"{self.place}:{key}")
-        return result
+        return checked(result, key, f"{self.place}:{key}")
 
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
         """Push a result.
@@ -96,8 +95,9 @@ class RegistryResults:
         Raises:
             OciError: the registry does not take it.
         """
-        if self._manifest(key) is not None:
-            return False
+        with contextlib.suppress(ResultError):  # a damaged one is replaced
+            if self.find(key) is not None:
+                return False
         store, deadline = self._store(key), Deadline()
         with tempfile.TemporaryFile() as archive:
             _pack(archive, result, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base.command import size_argument, whole_argument
+from cloudboot_base.command import new_image_argument, size_argument, whole_argument
 from cloudboot_base.program import Program
 from cloudboot_ntfs.exporter.compare import FIELDS
 
@@ -33,9 +33,13 @@ def program() -> Program:
     """The command lines of this package."""
     program = Program(PROGRAM, PROGRAM, "Format, build, read, change and check NTFS volumes.", examples=_EXAMPLES)
 
-    def command(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, main: Callable[[argparse.Namespace], int], purpose: str, image: Callable[[str], str] = str
+    ) -> argparse.ArgumentParser:
         added = program.command(name, main, purpose)
-        added.add_argument("image", metavar="IMAGE", help="A volume, or a disk image: raw, compressed, qcow2 or VHD.")
+        added.add_argument(
+            "image", type=image, metavar="IMAGE", help="A volume, or a disk image: raw, compressed, qcow2 or VHD."
+        )
         return added
 
     def reader(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
@@ -45,7 +49,8 @@ def program() -> Program:
 
     added = command("format", build.format_command, "Make an empty volume.")
     _add_layout(added)
-    added = command("build", build.build_command, "Make a volume with the content of a folder or a tar archive.")
+    purpose = "Make a volume with the content of a folder or a tar archive."
+    added = command("build", build.build_command, purpose, new_image_argument)
     added.add_argument(
         "source", metavar="SOURCE", help="A folder, a tar archive (compressed or not), or - for an archive on stdin."
     )

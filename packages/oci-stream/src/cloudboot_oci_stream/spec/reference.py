@@ -34,6 +34,7 @@ _NUMBERS = re.compile(r"(?:0[xX][0-9A-Fa-f]+|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]+|[0
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LAYOUT_DIGEST = re.compile(r"@([a-z0-9]+:[0-9A-Za-z]+)\Z")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?")
 _LONGEST = 4096
@@ -230,7 +231,7 @@ def _check_target(tag: str | None, digest: str | None) -> None:
 
 def _split_layout_digest(text: str) -> tuple[str, str, str]:
     # A folder may well have an @ in its name; only what looks like a digest is one.
-    found = re.search(r"@([a-z0-9]+:[0-9A-Za-z]+)\Z", text)
+    found = _LAYOUT_DIGEST.search(text)
     return (text[: found.start()], "@", found[1]) if found else (text, "", "")
 
 

@@ -64,6 +64,8 @@ VERSION = "1.0.0"
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MARKER = "oci-layout"
+# A later minor version adds, and does not change (Semantic Versioning, section 7).
+_COMPATIBLE = re.compile(r"1\.[0-9]+\.[0-9]+")
 _INDEX = "index.json"
 _LOOK = 0.02
 """Seconds between two attempts to take the lock."""
@@ -399,8 +401,7 @@ class FolderStore:
         except NotFoundError:
             raise ImageLayoutError("no image layout: it lacks the file oci-layout", actual=self._folder.path) from None
         version = marker.get("imageLayoutVersion")
-        # A later minor version adds, and does not change (Semantic Versioning, section 7).
-        if not isinstance(version, str) or re.fullmatch(r"1\.[0-9]+\.[0-9]+", version) is None:
+        if not isinstance(version, str) or _COMPATIBLE.fullmatch(version) is None:
             raise ImageLayoutError("an image layout of another version", expected=VERSION, actual=version)
 
     def _file(self, name: str) -> str:

@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point of the ``cloudboot`` script; always ends in ``SystemExit``."""
+def main(arguments: Sequence[str] | None = None, *, program: str = "cloudboot", within: str = "") -> None:
+    """The entry point of the ``cloudboot`` script; always ends in ``SystemExit``.
+
+    A script of its own for the commands of a group gives its name as ``program``, and the group's as ``within``.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, so that the next file to be opened would be taken for it
+            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
             signal.signal(number, _interrupt)
     try:
         from .dispatch import run
 
-        code = run(sys.argv[1:] if arguments is None else list(arguments))
+        code = run(sys.argv[1:] if arguments is None else list(arguments), program, within)
     except BaseException as error:
         # During start-up, or behind what the command itself reported; what a library's ``finally`` raises in passing
         # has the interrupt as its context.

@@ -534,6 +534,14 @@ def seconds_list(text: str) -> list[int]:
     return sorted({int(part) for part in parts})
 
 
+def tics_list(text: str) -> list[int]:
+    """``"1,35,70"`` for argparse: tics, in order."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of tics like 1,35,70")
+    return sorted({int(part) for part in parts})
+
+
 def doom_probe(parser: CommandParser) -> None:
     """``cloudboot doom probe``."""
     parser.add_argument("--wad", type=existing_file, metavar="FILE", help="An IWAD (default: an installed one).")
@@ -546,8 +554,27 @@ def doom_probe(parser: CommandParser) -> None:
     parser.add_argument(
         "--oracle", type=input_folder, metavar="FOLDER", help="An oracle to compare with (default: a new one)."
     )
+    parser.add_argument(
+        "--seed", type=whole_argument, metavar="N", help="Start index of the new oracle's random tables (default: 0)."
+    )
+    parser.add_argument(
+        "--checkpoints", type=tics_list, metavar="TICS",
+        help="Tics of the new oracle's checkpoints, with commas between them (default: 1,35,70,140,350,1050).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-pin",
+        action="store_true",
+        help="Keep address space randomisation, and take each frame from two of three runs.",
+    )
+    parser.add_argument(
+        "--sample-every", type=count_argument, default=0, metavar="N",
+        help="Also compare a screendump of every N-th frame (default: 0, which compares checkpoints only).",
+    )  # fmt: skip
     parser.add_argument("--report", type=path_of, metavar="FILE", help="Write a self-contained HTML page.")
     parser.add_argument(
         "--architecture", choices=("amd64", "arm64", "riscv64", "loong64"), default="amd64",
         help="Architecture of the machine (default: amd64).",
     )  # fmt: skip
+    parser.add_argument(
+        "--ring", choices=("split", "packed"), default="split", help="Layout of the virtqueues (default: split)."
+    )

@@ -57,9 +57,9 @@ class Command:
     declare: Declare
     runs: str
 
-    def parser(self, name: str) -> CommandParser:
+    def parser(self, name: str, called: str = PROGRAM) -> CommandParser:
         """Its arguments; ``name`` has the words behind the program's name."""
-        parser = CommandParser(PROGRAM, name, self.purpose, _unused)
+        parser = CommandParser(called, name, self.purpose, _unused)
         self.declare(parser)
         return parser
 
@@ -223,11 +223,11 @@ def resolve(words: Sequence[str]) -> tuple[Command | Group, str, list[str]]:
 _ENDING = frozenset({"-h", "--help", "--version", "--completion", "--man-page"})
 
 
-def group_help(group: Group, name: str) -> str:
-    """What ``--help`` prints for a group."""
+def group_help(group: Group, name: str, called: str = PROGRAM) -> str:
+    """What ``--help`` prints for a group of the program that was ``called``."""
     import textwrap  # 3 ms, for help only
 
-    full = f"{PROGRAM} {name}".strip()
+    full = f"{called} {name}".strip()
     is_root, group = group is ROOT, complete(group)
     width = max(map(len, group.commands)) + 4
     lines = [f"usage: {full} COMMAND [OPTION]... [ARGUMENT]...", "", group.purpose, "", "commands:"]

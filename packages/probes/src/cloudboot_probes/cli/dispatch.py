@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     import argparse
 
 
-def run(words: list[str]) -> int:
-    """Run what ``words`` ask for and give the exit code."""
+def run(words: list[str], called: str = PROGRAM, within: str = "") -> int:
+    """Run what ``words`` ask for, a command of the group ``within``, and give the exit code.
+
+    Help names the program as it was ``called``.
+    """
     if os.environ.get("_CLOUDBOOT_COMPLETE"):
         from .completion import candidates
 
@@ -25,10 +28,11 @@ def run(words: list[str]) -> int:
     asked = words[: words.index("--")] if "--" in words else words
     console = Console(json="--json" in asked, verbose="--verbose" in asked or "-v" in asked)
     try:
-        command, name, rest = resolve(words)
+        command, name, rest = resolve([within, *words] if within else words)
+        name = name.removeprefix(within).strip()
         if isinstance(command, Group):
-            return _run_group(command, name, rest, console)
-        parser = command.parser(name)
+            return _run_group(command, name, rest, console, called)
+        parser = command.parser(name, called)
         options = parser.read([*parser.from_environment(ENVIRONMENT, os.environ, rest), *rest])
         console = Console(json=options.json, verbose=options.verbose)
     except UsageError as error:
@@ -48,13 +52,17 @@ def _noted(command: Command, options: argparse.Namespace, console: Console) -> i
         return main(options, console)
 
 
-def _run_group(group: Group, name: str, rest: list[str], console: Console) -> int:
+def _run_group(group: Group, name: str, rest: list[str], console: Console, called: str) -> int:
     rest = [word for word in rest if word not in {"--json", "-v", "--verbose"}]
     if not rest or rest[0] in {"-h", "--help"}:
-        console.print(group_help(group, name))
+        console.print(group_help(group, name, called))
         return OK
     if group is ROOT and rest[0] == "--version":
         console.print(f"{PROGRAM} {program().version()}")
+    elif called != PROGRAM and not name and rest[0] == "--version":
+        from importlib.metadata import version
+
+        console.print(f"{called} {version(called)}")
     elif group is ROOT and rest[0] == "--completion":
         from .completion import script
 
@@ -64,7 +72,5 @@ def _run_group(group: Group, name: str, rest: list[str], console: Console) -> in
 
         console.print(man_page(whole_program()), end="")
     else:
-        raise UsageError(
-            f"unknown option {printable(rest[0])}", hint=f"{PROGRAM} --help lists the commands and options"
-        )
+        raise UsageError(f"unknown option {printable(rest[0])}", hint=f"{called} --help lists the commands and options")
     return OK

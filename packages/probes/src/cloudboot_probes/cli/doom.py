@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import MissingDependencyError, Verdict, new_file, refuse_existing
+from cloudboot_base import MissingDependencyError, UsageError, Verdict, new_file, refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK
 from cloudboot_probes.render.terminal import gate_lines
 
@@ -25,25 +25,35 @@ def probe(options: argparse.Namespace, console: Console) -> int:
     """Bring the devices up, then run all gates over an oracle: the one given, or one harvested now."""
     try:
         import cloudboot_doom_oracle as doom
+        from cloudboot_doom_oracle.commands.options import open_script, open_wad
         from cloudboot_doom_oracle.gates import Context
+        from cloudboot_doom_oracle.oracle import DEFAULT_CHECKPOINTS
         from cloudboot_doom_oracle.report import render_report
     except ImportError:
         raise MissingDependencyError(
             "cloudboot-doom-oracle is not installed", hint="pip install 'cloudboot-probes[doom]'"
         ) from None
-    path = options.wad or next(iter(doom.find_wads()), None)
-    if path is None:
-        raise MissingDependencyError("no IWAD was found", hint="pip install vizdoom, apt install freedoom, or --wad")
-    wad = doom.Wad(path)
-    script = doom.Script() if options.script is None else doom.parse_script(options.script.read_text(encoding="utf-8"))
+    if options.oracle is not None and (options.seed is not None or options.checkpoints is not None):
+        raise UsageError("--seed and --checkpoints are for a new oracle, and --oracle names one")
+    wad, script = open_wad(options.wad), open_script(options.script)
     gates: list[Gate] = []
     with tempfile.TemporaryDirectory(prefix="cloudboot-doom-") as folder:
         oracle = options.oracle
         if oracle is None:
             console.say("cloudboot: harvesting an oracle: the engine runs to its last checkpoint")
             oracle = Path(folder) / "oracle"
-            doom.write_oracle(doom.harvest(wad, script), oracle)
-        context = Context(doom.read_oracle(oracle), wad, script, architecture=options.architecture)
+            points = options.checkpoints or DEFAULT_CHECKPOINTS
+            made = doom.harvest(wad, script, points, seed=options.seed or 0, pin=not options.no_pin)
+            doom.write_oracle(made, oracle)
+        context = Context(
+            doom.read_oracle(oracle),
+            wad,
+            script,
+            pin=not options.no_pin,
+            architecture=options.architecture,
+            ring=options.ring,
+            sample_every=options.sample_every,
+        )
         for gate in _gates(context):
             gates.append(gate)
             _show(gate, console)
@@ -63,6 +73,7 @@ def guest(options: argparse.Namespace, console: Console) -> int:
         raise MissingDependencyError(
             "cloudboot-doom-oracle is not installed", hint="pip install 'cloudboot-probes[doom]'"
         ) from None
+    from cloudboot_doom_oracle.commands.options import open_wad
     from cloudboot_doom_oracle.gates.host import TIMING
     from cloudboot_doom_oracle.gates.tolerant import INPUT_KEYS
     from cloudboot_probes import doom_guest
@@ -70,10 +81,7 @@ def guest(options: argparse.Namespace, console: Console) -> int:
 
     target: Path = options.output
     refuse_existing(target)
-    path = options.wad or next(iter(doom.find_wads()), None)
-    if path is None:
-        raise MissingDependencyError("no IWAD was found", hint="pip install vizdoom, apt install freedoom, or --wad")
-    wad = doom.Wad(path)
+    wad = open_wad(options.wad)
     captures = [(float(second), f"t{second}.ppm") for second in options.seconds]
     if options.oracle is not None:
         points = doom.read_oracle(options.oracle).manifest.checkpoints
@@ -118,7 +126,7 @@ def _gates(context: object) -> Iterator[Gate]:
     from cloudboot_doom_oracle.gates.guest import DEVICES_STAGE
 
     assert isinstance(context, Context)  # noqa: S101 -- for the type checker: the import stays in here
-    with Bench(context.architecture) as bench:
+    with Bench(context.architecture, context.ring) as bench:
         yield from run_gates(FIND_STAGE, BRINGUP_STAGES, bench)
     yield from run_gates(ENGINE_STAGE, EXACT_STAGES, context)
     yield from run_gates(DEVICES_STAGE, GUEST_STAGES, context)

@@ -128,7 +128,7 @@ def _print_partitions(console: Console, table: Mapping[str, Any]) -> None:
     rows = [("#", "type", "first LBA", "last LBA", "size", "GUID", "name")]
     rows += [
         (str(part["number"]), part["type_name"] or part["type"], str(part["first_lba"]), str(part["last_lba"]),
-         _size(part["size"]), part["guid"], part["name"])
+         _size(part["size"]), part.get("guid", ""), part.get("name", ""))
         for part in table["partitions"]
     ]  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -146,7 +146,8 @@ def _size(count: int) -> str:
 
 
 def _print_description(console: Console, description: Description) -> None:
-    console.print(f"disk {description.table['disk_guid']}, {description.table['size']} bytes")
+    identity = description.table.get("disk_guid") or f"with the MBR {description.table['disk_signature']}"
+    console.print(f"disk {identity}, {description.table['size']} bytes")
     _print_partitions(console, description.table)
     for name, facts, files in description.file_systems:
         told = "  ".join(f"{key} {value}" for key, value in facts.items())

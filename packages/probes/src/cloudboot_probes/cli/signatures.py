@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import os
+from typing import TYPE_CHECKING, Final, Literal
 
 from cloudboot_base import UsageError
 from cloudboot_base.command import OK, printable
+from cloudboot_base.storage import read_file
 from cloudboot_oci_stream import (
     IdentitySigner,
     KeySigner,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from .console import Console
 
 Format = Literal["bundle", "cosign"]
+
+_LARGEST: Final = 1 << 20  # bytes of a password or a token
 
 
 def verify(options: argparse.Namespace, console: Console) -> int:
@@ -85,9 +89,10 @@ def key_signer(key: Path, password_file: Path | None) -> KeySigner:
 
     Raises:
         KeyFileError: the key cannot be used.
+        BudgetError: the password's file is too large.
         OSError: a file cannot be read.
     """
-    password = password_file.read_bytes().rstrip(b"\r\n") if password_file is not None else None
+    password = read_file(password_file, _LARGEST).rstrip(b"\r\n") if password_file is not None else None
     return KeySigner.load(key, password)
 
 
@@ -98,7 +103,21 @@ def formats(form: Literal["bundle", "cosign", "both"]) -> tuple[Format, ...]:
 
 def _identity_signer(token: Path | None, trust_config: Path | None) -> Signer:
     trust = Trust(file=trust_config) if trust_config is not None else Trust(tuf="production")
-    return IdentitySigner(trust, token.read_text(encoding="ascii", errors="replace").strip() if token else None)
+    return IdentitySigner(trust, None if token is None else _token(token))
+
+
+def _token(path: Path) -> str:
+    """The identity token in a file.
+
+    Raises:
+        UsageError: the file is not ASCII text, as a token is.
+        BudgetError: the file is too large.
+        OSError: the file cannot be read.
+    """
+    try:
+        return read_file(path, _LARGEST).decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"not a token: byte {error.start} is not ASCII", path=os.fspath(path)) from None
 
 
 def _print(console: Console, found: Verification) -> None:

@@ -30,6 +30,8 @@ SECTOR: Final = 2048
 _FIRST_DESCRIPTOR: Final = 16 * SECTOR
 _ALL_SECTORS: Final = (1 << 32) * SECTOR
 _STANDARD: Final = b"CD001"
+_EL_TORITO: Final = b"EL TORITO SPECIFICATION"
+_TERMINATOR, _MOST_DESCRIPTORS = 255, 64
 _MAX_ENTRIES: Final = 4_000_000
 _MAX_DEPTH: Final = 255
 #: What pycdlib raises over bytes that are no ISO 9660 volume, beside its own exceptions.
@@ -53,12 +55,14 @@ class _Endless(io.BytesIO):
     """The medium as pycdlib reads it: it states more bytes than sectors can be numbered, and has those it has.
 
     pycdlib shortens files that reach beyond the end of a medium, silently. It does not know where this one ends, so
-    that what is recorded can be compared with what is there.
+    that what is recorded can be compared with what is there. It does not see El Torito's boot record either, so that a
+    boot catalogue it does not accept, which the tree does not need, is no reason to refuse the volume.
     """
 
     def __init__(self, storage: Storage) -> None:
         super().__init__()
         self._storage, self._position = storage, 0
+        self._hidden = _boot_records(storage)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to ``offset``."""
@@ -76,8 +80,25 @@ class _Endless(io.BytesIO):
         if there <= 0:
             return b""
         data = self._storage.read_at(self._position, there if size is None or size < 0 else min(size, there))
+        for hidden in self._hidden:
+            start, stop = (max(0, min(len(data), at - self._position)) for at in (hidden, hidden + len(_EL_TORITO)))
+            data = data[:start] + bytes(stop - start) + data[stop:]
         self._position += len(data)
         return data
+
+
+def _boot_records(storage: Storage) -> tuple[int, ...]:
+    """Where the volume descriptors have El Torito's identifier, in bytes."""
+    found = []
+    for at in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + _MOST_DESCRIPTORS * SECTOR, SECTOR):
+        if at + SECTOR > storage.size:
+            break
+        descriptor = storage.read_at(at, 64)
+        if descriptor[1:6] != _STANDARD or descriptor[0] == _TERMINATOR:
+            break
+        if descriptor[0] == 0 and descriptor[7:39].startswith(_EL_TORITO):
+            found.append(at + 7)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

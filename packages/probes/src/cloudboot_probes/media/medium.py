@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage
 
-#: MBR types of a slice whose first file system begins where the slice does.
+#: MBR types of a slice; without a disklabel, its file system begins where it does.
 _BSD_SLICES: Final = frozenset({0xA5, 0xA6, 0xA9})
 _MBR_ESP: Final = 0xEF
 _FAT_TYPES: Final = frozenset({0x01, 0x04, 0x06, 0x0B, 0x0C, 0x0E, _MBR_ESP})
@@ -102,7 +102,8 @@ def _add_iso(medium: Medium, storage: Storage, tree: IsoTree, entries: Iterable[
             medium.bios = medium.bios or f"{title}, for a BIOS"
             continue
         at = entry.sector * SECTOR
-        _add_fat(medium, Window(storage, at, entry.size or storage.size - at), f"{title} (EFI)")
+        # The file system knows its size: the catalogue's has 16 bits, and counts what is read at first, not all.
+        _add_fat(medium, Window(storage, at, storage.size - at), f"{title} (EFI)")
 
 
 def _add_partitions(medium: Medium, storage: Storage, say: Callable[[str], None]) -> None:
@@ -112,6 +113,7 @@ def _add_partitions(medium: Medium, storage: Storage, say: Callable[[str], None]
         if not medium.volumes and not _add_bare(medium, storage, say):
             medium.problems.append(f"the partition table: {error}")
         return
+    labelled = {part.slice for part in table.partitions if isinstance(part, gpt.BSDPartition)}
     for part in table.partitions:
         kind = part.type_name or str(part.type)
         title = f"partition {part.number} ({kind})"
@@ -124,7 +126,7 @@ def _add_partitions(medium: Medium, storage: Storage, say: Callable[[str], None]
         window = Window(storage, part.offset, part.size)
         if part.type == gpt.partition_types.ESP or part.type in _FAT_TYPES:
             _add_fat(medium, window, title)
-        elif part.type in gpt.partition_types.UFS_TYPES or part.type in _BSD_SLICES:
+        elif part.type in gpt.partition_types.UFS_TYPES or (part.type in _BSD_SLICES and part.number not in labelled):
             _add_ufs(medium, window, title, say)
 
 

@@ -21,7 +21,7 @@ from cloudboot_oci_stream import (
     verify_signature,
 )
 from cloudboot_oci_stream.errors import DigestMismatchError
-from cloudboot_probes.disk import Disk
+from cloudboot_probes.disk import AnyPartition, Disk
 from cloudboot_probes.systems import load
 
 from . import kernel
@@ -44,6 +44,8 @@ _SEALS = {
     fcntl.F_SEAL_WRITE: "write",
 }
 _SHOWN_FINDINGS = 20
+#: Findings that keep no firmware from starting a disk; images of others often have them, ours never.
+_FOREIGN = frozenset({"mbr-hybrid", "mbr-protective-record", "header-alternate-lba"})
 
 
 def resolve_reference(probe: Probe) -> Mapping[str, object]:
@@ -154,9 +156,9 @@ def header(probe: Probe) -> Mapping[str, object]:
     disk = Disk.open(MemoryStorage(probe.image.view))
     found = disk.find_loader(probe.system.loader_paths(probe.options.architecture), probe.options.architecture)
     evidence: dict[str, object] = {
-        "disk_guid": str(disk.table.disk_guid),
+        "disk_guid": disk.identity,
         "partitions": [
-            f"{part.number} {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {part.guid}"
+            f"{part.number} {part.type_name or part.type} LBA {part.first_lba}-{part.last_lba} {_name(part)}"
             for part in disk.table.partitions
         ],
         "loader": found.as_dict(),
@@ -166,7 +168,13 @@ def header(probe: Probe) -> Mapping[str, object]:
     # NTFS has a gate of its own in the systems that boot from it.
     checked = disk.findings(with_ntfs="windows-volume" not in probe.system.gates)
     tolerated = probe.system.tolerated_findings
-    findings = [f"{where}: {finding}" for where, finding in checked if finding.kind not in tolerated]
+    found_wrong = [(where, finding) for where, finding in checked if finding.kind not in tolerated]
+    warnings = list(found.warnings)
+    if disk.manifest is None:
+        warnings.append("the image has no manifest: it was built by other means, and only its structure is checked")
+        warnings += [f"{where}: {finding}" for where, finding in found_wrong if finding.kind in _FOREIGN]
+        found_wrong = [(where, finding) for where, finding in found_wrong if finding.kind not in _FOREIGN]
+    findings = [f"{where}: {finding}" for where, finding in found_wrong]
     evidence["findings"] = len(findings)
     if findings:
         evidence["found"] = findings[:_SHOWN_FINDINGS]
@@ -174,13 +182,14 @@ def header(probe: Probe) -> Mapping[str, object]:
     if disk.manifest is not None:
         evidence["manifest"] = {"files": disk.manifest.files, "sources": list(disk.manifest.sources)}
         _compare_esp(disk, evidence)
-    warnings = list(found.warnings)
-    if disk.manifest is None:
-        warnings.append("the image has no manifest: it was built by other means, and only its structure is checked")
     if warnings:
         evidence["warnings"] = warnings
     probe.disk = disk
     return evidence
+
+
+def _name(partition: AnyPartition) -> str:
+    return str(partition.guid or partition.name or "without a name")
 
 
 def _compare_esp(disk: Disk, evidence: Mapping[str, object]) -> None:

@@ -25,9 +25,8 @@ from .status import Status
 from .volume_kinds import identify
 
 if TYPE_CHECKING:
-    import cloudboot_gpt as gpt
     from cloudboot_ntfs.bcd.store import BcdObject
-    from cloudboot_probes.disk import Disk
+    from cloudboot_probes.disk import AnyPartition, Disk
 
 _MAX_STORE, _MAX_HIVE, _MAX_PROGRAM = 64 << 20, 1 << 30, 256 << 20
 _BCD_FILE = paths.BCD.replace("/", "\\")
@@ -49,10 +48,10 @@ def windows_architecture(disk: Disk) -> str:
     return "amd64"
 
 
-def _repoint_hint(what: str, partition: gpt.Partition, disk: Disk) -> str:
+def _repoint_hint(what: str, partition: AnyPartition, disk: Disk) -> str:
     return (
         f"{what} is on partition {partition.number}: cloudboot-bcd repoint BCD --windows "
-        f"gpt={partition.guid},{disk.table.disk_guid}"
+        f"gpt={partition.guid},{disk.gpt_table.disk_guid}"
     )
 
 
@@ -193,12 +192,12 @@ class Examination:
         return None if container is None else f"Windows is in {container}, which is not looked into"
 
     @cached_property
-    def partition(self) -> gpt.Partition:
+    def partition(self) -> AnyPartition:
         """The partition of this disk that the loader is on, or the file that the loader is in."""
         return self._resolved("device")
 
     @cached_property
-    def os_partition(self) -> gpt.Partition:
+    def os_partition(self) -> AnyPartition:
         """The partition of this disk that Windows is on, or the file that it is in."""
         return self._resolved("osdevice")
 
@@ -213,7 +212,7 @@ class Examination:
             raise self._device_problem(f"the element {element} is no device: {device!s:.80}", Status.NO_SUCH_DEVICE)
         return device
 
-    def _resolved(self, element: str) -> gpt.Partition:
+    def _resolved(self, element: str) -> AnyPartition:
         whole = device = self._device(element)
         if isinstance(device, LocateDevice) and device.disk is None:
             return self._located(element, device)
@@ -227,7 +226,7 @@ class Examination:
             raise self._device_problem(
                 f"the element {element} is no partition of a GPT disk: {to_text(whole):.80}", Status.NO_SUCH_DEVICE
             )
-        for partition in self.disk.table.partitions:
+        for partition in self.disk.gpt_table.partitions:
             if partition.guid == device.partition:
                 return partition
         raise self._device_problem(
@@ -235,7 +234,7 @@ class Examination:
             Status.NOT_FOUND,
         )
 
-    def _located(self, element: str, device: LocateDevice) -> gpt.Partition:
+    def _located(self, element: str, device: LocateDevice) -> AnyPartition:
         """The partition that has the file that another element names."""
         path = self.loader.get(device.element)
         wanted = path if isinstance(path, str) else f"what the element {device.element:08x} names"
@@ -254,7 +253,7 @@ class Examination:
             hint = _repoint_hint("Windows", found, self.disk)
         return WindowsBootError(message, status=status, file=self.loader_path, hint=hint)
 
-    def elsewhere(self, path: str) -> gpt.Partition | None:
+    def elsewhere(self, path: str) -> AnyPartition | None:
         """The first partition with an NTFS volume that has ``path``, or ``None``."""
         for partition in self.disk.ntfs_partitions:
             with contextlib.suppress(Error):
@@ -280,7 +279,7 @@ class Examination:
         except WindowsBootError:
             return False
 
-    def _opened(self, partition: gpt.Partition) -> ntfs.NTFS:
+    def _opened(self, partition: AnyPartition) -> ntfs.NTFS:
         window = partition.window(self.disk.storage)
         try:
             return ntfs.NTFS(window)

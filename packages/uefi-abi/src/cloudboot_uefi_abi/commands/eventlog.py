@@ -8,6 +8,7 @@ from cloudboot_base import in_file, read_file
 from cloudboot_base.command import OK, print_findings, print_json, printable
 from cloudboot_uefi_abi.errors import EventLogError
 from cloudboot_uefi_abi.eventlog import EventLog, check, describe_event, replay
+from cloudboot_uefi_abi.eventlog.log import NO_PCR
 
 from .source import LIMIT
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cloudboot_base.program import Program
+    from cloudboot_uefi_abi.constants import HashAlgorithm
     from cloudboot_uefi_abi.eventlog import Event
 
 __all__ = ["add"]
@@ -24,14 +26,18 @@ def add(program: Program) -> None:
     """Add the command."""
     parser = program.command("eventlog", run, "Print a TCG event log and the PCRs that follow from it.")
     parser.add_argument("log", metavar="LOG", help="Event log, as in binary_bios_measurements.")
-    parser.add_argument("--padded", action="store_true", help="Erased memory follows the log.")
+    parser.add_argument(
+        "--padded", action="store_true", help="Erased memory follows the log, and other data follow that."
+    )
     parser.add_argument("--check", action="store_true", help="Compare digests with the data that events carry.")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the log, or what is wrong with it."""
     with in_file(options.log):
-        log = EventLog.parse(read_file(options.log, LIMIT), padded=options.padded)
+        log, problem = EventLog.parse_prefix(read_file(options.log, LIMIT), padded=options.padded)
+        if problem is not None and (options.check or not log.events):
+            raise problem
         if not log.events:
             raise EventLogError(
                 "the log is empty", structure="TCG_PCR_EVENT", offset=0, expected="at least one event", actual=0,
@@ -39,22 +45,31 @@ def run(options: argparse.Namespace) -> int:
             )  # fmt: skip
     if options.check:
         return print_findings(options.log, check(log), as_json=options.json)
-    banks = replay(log)
+    banks = replay(log) if problem is None else {}  # PCRs of a part of the log were never in a TPM
     if options.json:
         print_json(
             {
                 "events": [_facts(event) for event in log.events],
                 "pcrs": {algorithm.name.lower(): bank for algorithm, bank in banks.items()},
+                "problem": problem and str(problem),
             }
         )
-        return OK
+        return problem.exit_code if problem else OK
+    _print(log, banks)
+    if problem is not None:
+        with in_file(options.log):
+            raise problem
+    return OK
+
+
+def _print(log: EventLog, banks: dict[HashAlgorithm, dict[int, bytes]]) -> None:
     for event in log.events:
-        print(printable(f"{event.pcr:3} {event.type.tcg_name} {describe_event(event)}"))
+        pcr = "-" if event.pcr == NO_PCR else event.pcr
+        print(printable(f"{pcr:>3} {event.type.tcg_name} {describe_event(event)}"))
     for algorithm, bank in banks.items():
         print(f"{algorithm.name.lower()}:")
         for pcr, digest in sorted(bank.items()):
             print(f"{pcr:3} {digest.hex()}")
-    return OK
 
 
 def _facts(event: Event) -> dict[str, object]:

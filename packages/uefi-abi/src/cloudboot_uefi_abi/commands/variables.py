@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import in_file, read_file
-from cloudboot_base.command import OK, print_json, printable
+from cloudboot_base.command import OK, notice, print_json, printable
 from cloudboot_uefi_abi.constants import VariableAttribute
+from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.guids import guid_name
 from cloudboot_uefi_abi.variables import (
     BootEntry,
@@ -23,6 +24,7 @@ from .source import LIMIT
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from cloudboot_base.program import Program
 
@@ -39,7 +41,7 @@ def add(program: Program) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the variables, or the boot entries."""
-    found = load_variables(options.source)
+    found = load_variables(options.source, lambda text: notice("cloudboot-uefi-abi", text))
     if options.boot:
         entries = boot_entries(found)
         if options.json:
@@ -58,23 +60,41 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def load_variables(source: str | os.PathLike[str]) -> tuple[Variable, ...]:
+def load_variables(source: str | os.PathLike[str], warn: Callable[[str], None] | None = None) -> tuple[Variable, ...]:
     """The variables of a file or folder.
 
+    In a folder, what is not a file of efivarfs, or was read while its variable was deleted, is passed over and ``warn``
+    is told; without ``warn`` it is an error.
+
     Raises:
-        VariableError: a file of the source is malformed.
+        VariableError: the source is malformed, or a folder without variables.
         OSError: it cannot be read.
     """
-    if os.path.isdir(source):
-        return tuple(_from_efivarfs(source, name) for name in sorted(os.listdir(source)))
-    with in_file(source):
-        return variables_from_dump(read_file(source, LIMIT))
+    if not os.path.isdir(source):
+        with in_file(source):
+            return variables_from_dump(read_file(source, LIMIT))
+    found = []
+    for name in sorted(os.listdir(source)):
+        path = os.path.join(source, name)
+        try:
+            with in_file(path):
+                found.append(_from_efivarfs(path))
+        except VariableError as error:
+            if warn is None:
+                raise
+            warn(f"passed over: {error}")
+    if not found:
+        raise VariableError(
+            f"{os.fspath(source)} has no files of efivarfs", structure="efivarfs",
+            hint="Linux has them in /sys/firmware/efi/efivars, where efivarfs is mounted",
+        )  # fmt: skip
+    return tuple(found)
 
 
-def _from_efivarfs(folder: str | os.PathLike[str], name: str) -> Variable:
-    path = os.path.join(folder, name)
-    with in_file(path):
-        return variable_from_efivarfs(name, read_file(path, LIMIT))
+def _from_efivarfs(path: str) -> Variable:
+    if os.path.isdir(path):
+        raise VariableError("a folder, not a file of efivarfs", structure="efivarfs")
+    return variable_from_efivarfs(os.path.basename(path), read_file(path, LIMIT))
 
 
 _SHORT = {

@@ -167,6 +167,15 @@ class FilePath(Node):
         return path.isascii() or not any("\ud800" <= each <= "\udfff" for each in path)
 
 
+@keyword("File")
+def _file(arguments: Arguments) -> Node:
+    r"""``File(\EFI\BOOT\BOOTX64.EFI)``, which is not in the specification, but what efibootmgr prints."""
+    path = arguments.rest()
+    if "\0" in path:
+        raise arguments.error("a file's path has no null character")
+    return FilePath(path)
+
+
 def _balanced(text: str) -> bool:
     if "(" not in text and ")" not in text:
         return True

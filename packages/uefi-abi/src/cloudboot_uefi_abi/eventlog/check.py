@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_base import Error, Finding
 from cloudboot_uefi_abi.constants import EventType
 
-from .description import event_variable
+from .description import event_variable, read_event
 from .replay import HASHES
 
 if TYPE_CHECKING:
@@ -44,17 +44,29 @@ def measured_data(event: Event) -> bytes | None:
     return None
 
 
+def _is_whole(event: Event) -> bool:
+    """Whether the digest is of the event's whole data, which firmware measures in place of the variable's data."""
+    return any(
+        hashlib.new(name, event.data).digest() == digest
+        for algorithm, digest in event.digests.items()
+        if (name := HASHES.get(algorithm)) in hashlib.algorithms_available and name is not None
+    )
+
+
 def check(log: EventLog) -> list[Finding]:
     """Every event whose digest is not that of the data it carries, or whose data are malformed."""
     findings: list[Finding] = []
     for number, event in enumerate(log.events):
         try:
+            read_event(event)
             measured = measured_data(event)
         except Error as error:
             findings.append(Finding.from_error(error, event=number))
             continue
         if measured is None:
             continue
+        if event.type is EventType.EFI_VARIABLE_BOOT and _is_whole(event):
+            measured = event.data
         for algorithm, digest in event.digests.items():
             name = HASHES.get(algorithm)
             if name is None or name not in hashlib.algorithms_available:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base import FormatError
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import EventType, HashAlgorithm
 from cloudboot_uefi_abi.errors import EventLogError
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["AGILE_SIGNATURE", "PCR_COUNT", "SIZES", "Event", "EventLog", "SpecId"]
+__all__ = ["AGILE_SIGNATURE", "NO_PCR", "PCR_COUNT", "SIZES", "Event", "EventLog", "SpecId"]
 
 AGILE_SIGNATURE: Final = b"Spec ID Event03\0"
 PCR_COUNT: Final = 24
+NO_PCR: Final = 0xFFFFFFFF
+"""The PCR of events that are in no PCR, as in Windows' logs."""
+
 SIZES: Final[Mapping[HashAlgorithm, int]] = MappingProxyType(
     {
         HashAlgorithm.SHA1: 20,
@@ -38,6 +42,7 @@ SIZES: Final[Mapping[HashAlgorithm, int]] = MappingProxyType(
 )
 """Bytes of a digest of each algorithm."""
 
+_HEAD: Final = 8  # PCRIndex and EventType
 _MOST_ALGORITHMS: Final = 64
 _MOST_EVENT_BYTES: Final = 1 << 24  # a firmware blob's description; EDK2's whole log area is 64 KiB
 
@@ -85,36 +90,57 @@ class EventLog:
 
     @classmethod
     def parse(cls, data: Buffer, *, padded: bool = False) -> EventLog:
-        """Read a log that fills ``data``.
+        """Read a log that fills ``data``, but for erased memory behind it: zeros or ones up to the end.
 
         Args:
             data: the log.
-            padded: erased memory follows the log: it ends at the first event of PCR 0, type 0, without digests or data,
-                or whose head is all ones.
+            padded: other data follow the erased memory: the log ends at the first event of PCR 0, type 0, without
+                digests or data, or whose head is all ones.
 
         Raises:
             EventLogError: an event names a PCR or an algorithm that does not exist, or has more data than any event.
             TruncatedError: an event leaves the data.
         """
+        log, problem = cls.parse_prefix(data, padded=padded)
+        if problem is not None:
+            raise problem
+        return log
+
+    @classmethod
+    def parse_prefix(cls, data: Buffer, *, padded: bool = False) -> tuple[EventLog, FormatError | None]:
+        """The events up to the first malformed one, and its error: what there is of a log that was cut short.
+
+        ``padded`` is as for :meth:`parse`.
+        """
         cursor = Cursor(data, structure="TCG_PCR_EVENT")
         spec: SpecId | None = None
         events: list[Event] = []
-        while cursor.remaining:
-            if padded and events and _is_erased(cursor):
-                break
-            if spec is None:
-                event = _sha1_event(cursor)
-                if not events:
-                    spec = _spec_id(event)
-            else:
-                event = _agile_event(cursor, spec)
-            events.append(event)
-        return cls(spec, tuple(events), cursor.position)
+        end, problem = 0, None
+        try:
+            while cursor.remaining and not _is_erased(cursor, everything=not padded):
+                if spec is None:
+                    event = _sha1_event(cursor)
+                    if not events:
+                        spec = _spec_id(event)
+                else:
+                    event = _agile_event(cursor, spec)
+                events.append(event)
+                end = cursor.position
+        except FormatError as error:
+            problem = error
+        return cls(spec, tuple(events), end), problem
 
 
-def _is_erased(cursor: Cursor) -> bool:
-    head = cursor.at(cursor.position, min(12, cursor.remaining)).rest()
-    return head in {bytes(len(head)), b"\xff" * len(head)}
+def _is_erased(cursor: Cursor, *, everything: bool) -> bool:
+    """Whether the head of an event is erased memory, and with ``everything`` all that follows, too.
+
+    PCR 0 alone is four zeros; PCR and type have eight bytes.
+    """
+    size = min(12, cursor.remaining)
+    head = cursor.at(cursor.position, size).rest()
+    if size < _HEAD or head not in {bytes(size), b"\xff" * size}:
+        return False
+    return not everything or not cursor.at(cursor.position).rest().strip(head[:1])
 
 
 def _event_data(cursor: Cursor, offset: int) -> bytes:
@@ -128,7 +154,7 @@ def _event_data(cursor: Cursor, offset: int) -> bytes:
 
 
 def _pcr(number: int, offset: int) -> int:
-    if number >= PCR_COUNT and number != 0xFFFFFFFF:  # the latter for EV_NO_ACTION events of no PCR
+    if number >= PCR_COUNT and number != NO_PCR:
         raise EventLogError(
             "no such PCR", structure="TCG_PCR_EVENT", field="PCRIndex", offset=offset,
             expected=f"below {PCR_COUNT}", actual=number,

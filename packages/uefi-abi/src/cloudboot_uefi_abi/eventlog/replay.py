@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_abi.constants import EventType, HashAlgorithm
 
-from .log import SIZES
+from .log import NO_PCR, SIZES
 
 if TYPE_CHECKING:
     from .log import Event, EventLog
 
-__all__ = ["HASHES", "replay", "startup_locality"]
+__all__ = ["HASHES", "is_locality", "replay", "startup_locality"]
 
 HASHES: Final = {
     HashAlgorithm.SHA1: "sha1",
@@ -27,23 +27,25 @@ HASHES: Final = {
 """The names :mod:`hashlib` has for the algorithms; SM3 only where OpenSSL has it."""
 
 _LOCALITY: Final = b"StartupLocality\0"
-_DYNAMIC: Final = range(17, 23)  # PCRs of a dynamic launch start with all ones
 
 
 def startup_locality(events: tuple[Event, ...]) -> int:
-    """The locality from which TPM2_Startup was sent, as an EV_NO_ACTION event states it, or 0."""
-    for event in events:
-        is_statement = event.type is EventType.NO_ACTION and event.data.startswith(_LOCALITY)
-        if is_statement and len(event.data) > len(_LOCALITY):
-            return event.data[len(_LOCALITY)]
-    return 0
+    """The locality from which TPM2_Startup was sent, as an EV_NO_ACTION event of PCR 0 states it, or 0."""
+    return next((event.data[-1] for event in events if is_locality(event)), 0)
+
+
+def is_locality(event: Event) -> bool:
+    """Whether the event states the locality from which TPM2_Startup was sent (TCG PFP 1.05 section 10.4.5.3)."""
+    is_statement = event.type is EventType.NO_ACTION and event.pcr == 0 and event.data.startswith(_LOCALITY)
+    return is_statement and len(event.data) == len(_LOCALITY) + 1
 
 
 def replay(log: EventLog) -> dict[HashAlgorithm, dict[int, bytes]]:
     """Extend the digests of the log's events, in order, into PCRs; those that no event extends are left out.
 
-    EV_NO_ACTION events extend nothing. PCR 0 starts with the locality of TPM2_Startup in its last byte, PCRs 17 to 22
-    with all ones, the others with zeros. Algorithms that this Python cannot compute are left out.
+    EV_NO_ACTION events and those of no PCR extend nothing. PCR 0 starts with the locality of TPM2_Startup in its last
+    byte, the others with zeros: a dynamic launch, without which nothing extends PCRs 17 to 22, resets these to zeros.
+    Algorithms that this Python cannot compute are left out.
     """
     locality = startup_locality(log.events)
     banks: dict[HashAlgorithm, dict[int, bytes]] = {}
@@ -54,7 +56,7 @@ def replay(log: EventLog) -> dict[HashAlgorithm, dict[int, bytes]]:
         bank: dict[int, bytes] = {}
         for event in log.events:
             digest = event.digests.get(algorithm)
-            if event.type is EventType.NO_ACTION or digest is None:
+            if event.type is EventType.NO_ACTION or event.pcr == NO_PCR or digest is None:
                 continue
             before = bank.get(event.pcr)
             if before is None:
@@ -65,6 +67,4 @@ def replay(log: EventLog) -> dict[HashAlgorithm, dict[int, bytes]]:
 
 
 def _initial(pcr: int, size: int, locality: int) -> bytes:
-    if pcr in _DYNAMIC:
-        return b"\xff" * size
     return bytes(size - 1) + bytes([locality if pcr == 0 else 0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .authenticode import authenticode_digest, authenticode_ranges, checksum
 from .certificates import Certificate, certificates, with_certificates, without_certificates
+from .check import check
 from .elf import image_from_elf
 from .image import DataDirectory, Directory, PEImage, Section
 from .relocations import Relocation, RelocationType
@@ -23,6 +24,7 @@ __all__ = [
     "authenticode_digest",
     "authenticode_ranges",
     "certificates",
+    "check",
     "checksum",
     "image_from_elf",
     "pack_sbat",

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_abi.errors import PEError
-from cloudboot_uefi_abi.layout.records import IMAGE_DATA_DIRECTORY, IMAGE_OPTIONAL_HEADER64
+from cloudboot_uefi_abi.layout.records import IMAGE_DATA_DIRECTORY
 
 from .image import Directory, PEImage
 
@@ -28,11 +28,11 @@ def authenticode_ranges(image: PEImage) -> Iterator[tuple[int, int]]:
     """The ranges of the file that the digest covers, as start and end in bytes, in the order they are hashed.
 
     Raises:
-        PEError: a section's raw data leave the file, or the certificate table is larger than what follows the sections.
+        PEError: the certificate table is larger than what follows the sections.
     """
     offset = image.optional_offset
     yield 0, offset + _CHECKSUM_OFFSET
-    entry = offset + IMAGE_OPTIONAL_HEADER64.SIZE + Directory.CERTIFICATE * IMAGE_DATA_DIRECTORY.SIZE
+    entry = image.directory_offset(Directory.CERTIFICATE)
     headers = image.optional.SizeOfHeaders
     if len(image.directories) > Directory.CERTIFICATE:
         yield offset + _CHECKSUM_OFFSET + 4, entry
@@ -44,12 +44,6 @@ def authenticode_ranges(image: PEImage) -> Iterator[tuple[int, int]]:
         start, size = section.header.PointerToRawData, section.header.SizeOfRawData
         if not size:
             continue
-        if start + size > len(image.data):
-            raise PEError(
-                "a section leaves the file",
-                structure="IMAGE_SECTION_HEADER", field="SizeOfRawData", offset=section.header_offset + 16,
-                expected=f"an end of at most {len(image.data)}", actual=start + size,
-            )  # fmt: skip
         yield start, start + size
         hashed += size
     table = image.directory(Directory.CERTIFICATE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import CertificateType
 from cloudboot_uefi_abi.errors import PEError
-from cloudboot_uefi_abi.layout.records import IMAGE_DATA_DIRECTORY, IMAGE_OPTIONAL_HEADER64, WIN_CERTIFICATE
+from cloudboot_uefi_abi.layout.records import WIN_CERTIFICATE
 
 from .image import Directory, PEImage
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "certificates", "with_certificates", "without_certificates"]
 
 _REVISION_2: Final = 0x0200
-_ALIGNMENT: Final = 8
+ALIGNMENT: Final = 8  # bytes, of the table and of its entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +39,53 @@ class Certificate:
 
 
 def _padded(size: int) -> int:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def certificates(image: PEImage) -> tuple[Certificate, ...]:
     """The entries of the certificate table, in order; none where the image has no table.
 
     Raises:
-        PEError: the table is not aligned, leaves the file, or an entry is shorter than its header or leaves the table.
+        PEError: an entry is shorter than its header or leaves the table, or there are bytes behind the last entry.
+    """
+    found, problem = read_certificates(image)
+    if problem is not None:
+        raise problem
+    return found
+
+
+def read_certificates(image: PEImage) -> tuple[tuple[Certificate, ...], PEError | None]:
+    """The entries of the certificate table up to the first malformed one, and what is wrong with that.
+
+    A table that does not start at a multiple of eight bytes is read as it is, as EDK2 does.
     """
     directory = image.directory(Directory.CERTIFICATE)
     if directory is None:
-        return ()
-    start, stop = directory.address, directory.address + directory.size
-    if start % _ALIGNMENT or stop > len(image.data):
-        raise PEError(
-            "the certificate table is not aligned to 8 bytes, or leaves the file",
-            structure="IMAGE_DATA_DIRECTORY", field="CERTIFICATE", offset=_directory_offset(image),
-            expected=f"an end of at most {len(image.data)}", actual=stop,
-        )  # fmt: skip
-    found = []
-    cursor = Cursor(image.data[start:stop], base=start, structure="WIN_CERTIFICATE")
+        return (), None
+    start = directory.address
+    found: list[Certificate] = []
+    cursor = Cursor(image.data[start : start + directory.size], base=start, structure="WIN_CERTIFICATE")
     while cursor.remaining >= WIN_CERTIFICATE.SIZE:
         offset = cursor.offset
         header = cursor.record(WIN_CERTIFICATE)
         size = header.dwLength - WIN_CERTIFICATE.SIZE
         if not 0 <= size <= cursor.remaining:
-            raise PEError(
+            most = cursor.remaining + WIN_CERTIFICATE.SIZE
+            problem = PEError(
                 "a certificate is shorter than its header, or leaves the table",
                 structure="WIN_CERTIFICATE", field="dwLength", offset=offset,
-                expected=f"{WIN_CERTIFICATE.SIZE} to {cursor.remaining + WIN_CERTIFICATE.SIZE}", actual=header.dwLength,
+                expected=f"{WIN_CERTIFICATE.SIZE} to {most}", actual=header.dwLength,
             )  # fmt: skip
+            return tuple(found), problem
         found.append(Certificate(CertificateType(header.wCertificateType), cursor.take(size), header.wRevision))
-        cursor.skip(min(-cursor.position % _ALIGNMENT, cursor.remaining))
-    return tuple(found)
-
-
-def _directory_offset(image: PEImage) -> int:
-    return image.optional_offset + IMAGE_OPTIONAL_HEADER64.SIZE + Directory.CERTIFICATE * IMAGE_DATA_DIRECTORY.SIZE
+        cursor.skip(min(-cursor.position % ALIGNMENT, cursor.remaining))
+    if cursor.remaining:
+        problem = PEError(
+            "fewer bytes than a certificate's header are behind the last certificate",
+            structure="WIN_CERTIFICATE", offset=cursor.offset, expected=0, actual=cursor.remaining,
+        )  # fmt: skip
+        return tuple(found), problem
+    return tuple(found), None
 
 
 def without_certificates(data: Buffer) -> bytes:
@@ -92,11 +101,11 @@ def without_certificates(data: Buffer) -> bytes:
     if directory.address + directory.size != len(image.data):
         raise PEError(
             "the certificate table is not the end of the file",
-            structure="IMAGE_DATA_DIRECTORY", field="CERTIFICATE", offset=_directory_offset(image),
+            structure="IMAGE_DATA_DIRECTORY", field="CERTIFICATE", offset=image.directory_offset(Directory.CERTIFICATE),
             expected=len(image.data), actual=directory.address + directory.size,
         )  # fmt: skip
     rest = bytearray(image.data[: directory.address])
-    struct.pack_into("<II", rest, _directory_offset(image), 0, 0)
+    struct.pack_into("<II", rest, image.directory_offset(Directory.CERTIFICATE), 0, 0)
     return bytes(rest)
 
 
@@ -116,7 +125,7 @@ def with_certificates(data: Buffer, entries: Sequence[Certificate]) -> bytes:
             structure="IMAGE_OPTIONAL_HEADER64", field="NumberOfRvaAndSizes", offset=image.optional_offset + 108,
             expected=Directory.CERTIFICATE + 1, actual=len(image.directories),
         )  # fmt: skip
-    bare += bytes(-len(bare) % _ALIGNMENT)
+    bare += bytes(-len(bare) % ALIGNMENT)
     table = b"".join(entry.pack() for entry in entries)
-    struct.pack_into("<II", bare, _directory_offset(image), len(bare) if table else 0, len(table))
+    struct.pack_into("<II", bare, image.directory_offset(Directory.CERTIFICATE), len(bare) if table else 0, len(table))
     return bytes(bare) + table

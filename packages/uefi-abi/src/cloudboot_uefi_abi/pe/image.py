@@ -1,7 +1,7 @@
 """Reading a PE32+ image: headers, sections, data directories, and the image as it is in memory.
 
-What is refused is what makes a UEFI loader read or write outside the file or the image. Fields that no loader reads are
-kept and not judged.
+What is refused is what EDK2's loader refuses (MdePkg/Library/BasePeCoffLib), which is what makes it read or write
+outside the file or the image. Fields that no loader reads are kept and not judged.
 """
 
 from __future__ import annotations
@@ -177,6 +177,10 @@ class PEImage:
             return None
         return self.directories[which]
 
+    def directory_offset(self, which: Directory) -> int:
+        """Where the entry of a data directory is in the file, in bytes."""
+        return self.optional_offset + IMAGE_OPTIONAL_HEADER64.SIZE + which * IMAGE_DATA_DIRECTORY.SIZE
+
     def section(self, name: str) -> Section | None:
         """The first section of that name."""
         return next((section for section in self.sections if section.name == name), None)
@@ -219,7 +223,8 @@ class PEImage:
         if directory.address + directory.size > len(mapped):
             raise PEError(
                 "the relocation directory leaves the image",
-                structure="IMAGE_DATA_DIRECTORY", field="BASE_RELOCATION", offset=self.optional_offset + 112 + 40,
+                structure="IMAGE_DATA_DIRECTORY", field="BASE_RELOCATION",
+                offset=self.directory_offset(Directory.BASE_RELOCATION),
                 expected=f"at most {len(mapped)}", actual=directory.address + directory.size,
             )  # fmt: skip
         window = mapped[directory.address : directory.address + directory.size]
@@ -249,12 +254,18 @@ def _directories(
     head: Cursor, file: IMAGE_FILE_HEADER, optional: IMAGE_OPTIONAL_HEADER64, offset: int
 ) -> tuple[DataDirectory, ...]:
     count = optional.NumberOfRvaAndSizes
-    room = (file.SizeOfOptionalHeader - IMAGE_OPTIONAL_HEADER64.SIZE) // IMAGE_DATA_DIRECTORY.SIZE
-    if count > min(room, _MAX_DIRECTORIES):
+    if count > _MAX_DIRECTORIES:
         raise PEError(
-            "the data directories do not fit the optional header",
+            "too many data directories",
             structure="IMAGE_OPTIONAL_HEADER64", field="NumberOfRvaAndSizes", offset=offset + 108,
-            expected=f"at most {max(0, min(room, _MAX_DIRECTORIES))}", actual=count,
+            expected=f"at most {_MAX_DIRECTORIES}", actual=count,
+        )  # fmt: skip
+    size = IMAGE_OPTIONAL_HEADER64.SIZE + count * IMAGE_DATA_DIRECTORY.SIZE
+    if file.SizeOfOptionalHeader != size:
+        raise PEError(
+            "the optional header's size is not that of its fields and data directories",
+            structure="IMAGE_FILE_HEADER", field="SizeOfOptionalHeader", offset=offset - 4,
+            expected=size, actual=file.SizeOfOptionalHeader,
         )  # fmt: skip
     records = (head.record(IMAGE_DATA_DIRECTORY) for _ in range(count))
     return tuple(DataDirectory(record.VirtualAddress, record.Size) for record in records)
@@ -275,7 +286,7 @@ def _sections(table: Cursor, file: IMAGE_FILE_HEADER) -> tuple[Section, ...]:
 
 
 def _check_sizes(image: PEImage) -> None:
-    """Every section inside the file and the image, and the entry point inside the image."""
+    """Every section and the certificate table inside the file, sections and entry point inside the image."""
     optional, offset = image.optional, image.optional_offset
     table_end = offset + image.file.SizeOfOptionalHeader + IMAGE_SECTION_HEADER.SIZE * len(image.sections)
     if not table_end <= optional.SizeOfHeaders <= min(len(image.data), optional.SizeOfImage):
@@ -290,6 +301,19 @@ def _check_sizes(image: PEImage) -> None:
             structure="IMAGE_OPTIONAL_HEADER64", field="AddressOfEntryPoint", offset=offset + 16,
             expected=f"below {optional.SizeOfImage:#x}", actual=optional.AddressOfEntryPoint,
         )  # fmt: skip
+    if optional.SectionAlignment == 0:
+        raise PEError(
+            "the alignment of sections is zero",
+            structure="IMAGE_OPTIONAL_HEADER64", field="SectionAlignment", offset=offset + 32,
+            expected="a power of two", actual=0,
+        )  # fmt: skip
+    table = image.directory(Directory.CERTIFICATE)
+    if table is not None and table.address + table.size > len(image.data):
+        raise PEError(
+            "the certificate table leaves the file",
+            structure="IMAGE_DATA_DIRECTORY", field="CERTIFICATE", offset=image.directory_offset(Directory.CERTIFICATE),
+            expected=f"an end of at most {len(image.data)}", actual=table.address + table.size,
+        )  # fmt: skip
     for index, section in enumerate(image.sections):
         header = section.header
         where: dict[str, int | str] = {"section": index, "name": section.name}
@@ -300,10 +324,19 @@ def _check_sizes(image: PEImage) -> None:
                 expected=f"an end of at most {optional.SizeOfImage:#x}",
                 actual=header.VirtualAddress + section.extent, where=where,
             )  # fmt: skip
-        if section.copied and header.PointerToRawData + section.copied > len(image.data):
+        if not header.SizeOfRawData:
+            continue
+        if header.PointerToRawData + header.SizeOfRawData > len(image.data):
             raise PEError(
                 "a section leaves the file",
                 structure="IMAGE_SECTION_HEADER", field="PointerToRawData", offset=section.header_offset + 20,
                 expected=f"an end of at most {len(image.data):#x}",
-                actual=header.PointerToRawData + section.copied, where=where,
+                actual=header.PointerToRawData + header.SizeOfRawData, where=where,
             )  # fmt: skip
+        for field, at in (("VirtualAddress", 12), ("PointerToRawData", 20)):
+            if getattr(header, field) < optional.SizeOfHeaders:
+                raise PEError(
+                    "a section is inside the headers",
+                    structure="IMAGE_SECTION_HEADER", field=field, offset=section.header_offset + at,
+                    expected=f"at least {optional.SizeOfHeaders:#x}", actual=getattr(header, field), where=where,
+                )  # fmt: skip

@@ -53,8 +53,6 @@ def iter_relocations(data: Buffer, *, rva: int = 0) -> Iterator[Relocation]:
     while cursor.remaining >= IMAGE_BASE_RELOCATION.SIZE:
         start = cursor.offset
         block = cursor.record(IMAGE_BASE_RELOCATION)
-        if block.VirtualAddress == 0 and block.SizeOfBlock == 0:
-            return  # the section's padding up to its alignment
         size = block.SizeOfBlock - IMAGE_BASE_RELOCATION.SIZE
         if size < 0 or size % 2:
             raise PEError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ __all__ = ["SbatEntry", "pack_sbat", "parse_sbat", "sbat"]
 
 SECTION: Final = ".sbat"
 _FIELDS: Final = 6
+_LINE_ENDS: Final = re.compile(r"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,18 @@ class SbatEntry:
 def parse_sbat(data: bytes, *, offset: int = 0) -> tuple[SbatEntry, ...]:
     """The entries of an ``.sbat`` section: lines of six fields with commas between, up to a null byte.
 
-    ``offset`` is where the data start in the image, for errors.
+    They are read as shim reads them: a byte order mark is passed over, quotation marks are ordinary characters, and
+    fields after the sixth are ignored. ``offset`` is where the data start in the image, for errors.
 
     Raises:
         PEError: a line has fewer fields, or a generation is not a positive number.
     """
-    text = data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
+    text = data.partition(b"\0")[0].decode("utf-8", "backslashreplace").removeprefix("\ufeff")
     found = []
-    for row in csv.reader(text.splitlines()):
-        if not row:
+    for line in _LINE_ENDS.split(text):
+        if not line:
             continue
+        row = line.split(",")
         if len(row) < _FIELDS or not row[1].isascii() or not row[1].isdigit() or not 0 < int(row[1][:10]) < 1 << 31:
             raise PEError(
                 "not an SBAT entry",

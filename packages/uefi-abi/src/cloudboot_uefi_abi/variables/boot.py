@@ -83,15 +83,21 @@ def boot_entries(variables: Iterable[Variable]) -> tuple[BootEntry, ...]:
     next_number = int.from_bytes(following.data, "little") if following and len(following.data) == 2 else None
     others = [number for name in sorted(globals_) if (number := option_number(name)) is not None]
     numbers = list(dict.fromkeys([*([] if next_number is None else [next_number]), *order, *others]))
+    misspelled = {name.upper(): name for name in globals_ if option_number(name) is None}
     return tuple(
-        _entry(globals_.get(f"Boot{number:04X}"), number, order, is_next=number == next_number) for number in numbers
+        _entry(globals_, number, order, misspelled.get(f"BOOT{number:04X}"), is_next=number == next_number)
+        for number in numbers
     )
 
 
-def _entry(variable: Variable | None, number: int, order: tuple[int, ...], *, is_next: bool) -> BootEntry:
+def _entry(
+    variables: dict[str, Variable], number: int, order: tuple[int, ...], misspelled: str | None, *, is_next: bool
+) -> BootEntry:
     position = order.index(number) if number in order else None
+    variable = variables.get(f"Boot{number:04X}")
     if variable is None:
-        return BootEntry(number, position, None, "the variable does not exist", is_next)
+        other = f"; {misspelled} is another, its digits being small letters" if misspelled else ""
+        return BootEntry(number, position, None, f"the variable does not exist{other}", is_next)
     try:
         return BootEntry(number, position, LoadOption.parse(variable.data), None, is_next)
     except Error as error:

@@ -69,6 +69,11 @@ _GLOBAL: Final[tuple[tuple[str, Callable[[bytes], str]], ...]] = (
     (r"PlatformLang(Codes)?|Lang(Codes)?", _ascii),
     (r"PK|KEK|(PK|KEK|db|dbx|dbt|dbr)Default", _signature_lists),
 )
+_SHIM: Final[tuple[tuple[str, Callable[[bytes], str]], ...]] = (
+    (r"MokListX?(RT)?", _signature_lists),
+    (r"SbatLevel(RT)?", _ascii),
+    (r"(MokListTrusted|MokSBState|MokDBState)(RT)?", _unsigned),
+)
 _SECURITY: Final = re.compile(r"db|dbx|dbt|dbr")
 
 
@@ -80,8 +85,9 @@ def describe(variable: Variable) -> str:
     data = variable.data
     dump = f"{len(data)} bytes {data[:_DUMPED].hex()}{'...' if len(data) > _DUMPED else ''}"
     read: Callable[[bytes], str] | None = None
-    if variable.is_global:
-        read = next((function for pattern, function in _GLOBAL if re.fullmatch(pattern, variable.name)), None)
+    kinds = _GLOBAL if variable.is_global else _SHIM if variable.vendor == GUIDS["SHIM_LOCK"] else ()
+    if kinds:
+        read = next((function for pattern, function in kinds if re.fullmatch(pattern, variable.name)), None)
     elif variable.vendor == GUIDS["EFI_IMAGE_SECURITY_DATABASE"] and _SECURITY.fullmatch(variable.name):
         read = _signature_lists
     if read is None:

@@ -26,7 +26,7 @@ def variables_from_dump(data: Buffer) -> tuple[Variable, ...]:
         VariableError: it is neither, or malformed.
         TruncatedError: the flash ends inside a header.
     """
-    raw = bytes(memoryview(data).cast("B"))
+    raw = bytes(memoryview(data).cast("B")).removeprefix(b"\xef\xbb\xbf")
     return variables_from_json(raw) if raw.lstrip()[:1] == b"{" else VariableStore.parse(raw).variables
 
 

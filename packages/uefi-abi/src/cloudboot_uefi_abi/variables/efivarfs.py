@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["efivarfs_file", "efivarfs_name", "variable_from_efivarfs"]
 
-_NAME: Final = re.compile(r"(.+)-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", re.DOTALL)
+_NAME: Final = re.compile(r"(.+)-([0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12})", re.DOTALL | re.IGNORECASE)
 
 
 def efivarfs_name(variable: Variable) -> str:
@@ -30,7 +30,7 @@ def efivarfs_file(variable: Variable) -> bytes:
 
 
 def variable_from_efivarfs(name: str, contents: Buffer) -> Variable:
-    """The variable that a file of efivarfs holds.
+    """The variable that a file of efivarfs holds; the digits of the GUID in ``name`` may be capital letters.
 
     Raises:
         VariableError: the name is not one of efivarfs, or the contents are shorter than the attributes.

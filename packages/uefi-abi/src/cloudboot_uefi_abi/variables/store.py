@@ -37,6 +37,12 @@ ADDED: Final = 0x3F
 _TRANSITION: Final = 0x01  # cleared while a new copy is being written
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
 _FLASH_ATTRIBUTES: Final = 0x0004FEFF  # readable, writable, erased to ones; aligned to 16 bytes
+_GUID_OFFSET: Final = 16  # of FileSystemGuid in the volume's header, 24 bytes before the signature
+_CONTAINERS: Final = {
+    b"QFI\xfb": "this is a qcow2 image: qemu-img convert -O raw makes a flash image of it",
+    b"\x1f\x8b": "this is a file that gzip compressed",
+    b"AMZNUEFI": "this is a variable store of EC2: virt-fw-vars --output-json makes JSON of it",
+}
 _NV_DATA: Final = GUIDS["EFI_SYSTEM_NV_DATA_FV"]
 _AUTHENTICATED: Final = GUIDS["EFI_AUTHENTICATED_VARIABLE"]
 _PLAIN: Final = GUIDS["EFI_VARIABLE"]
@@ -71,19 +77,21 @@ class VariableStore:
 
     @classmethod
     def parse(cls, data: Buffer) -> VariableStore:
-        """Read a firmware volume that starts with a variable store.
+        """Read a firmware volume that starts with a variable store: the first one of the flash that does.
 
         Raises:
             VariableError: no firmware volume of variables, a wrong checksum, or a record that leaves the store.
             TruncatedError: the data end inside a header.
         """
         flash = bytes(memoryview(data).cast("B"))
-        cursor = Cursor(flash, structure="EFI_FIRMWARE_VOLUME_HEADER")
+        base = _volume(flash)
+        cursor = Cursor(flash[base:], base=base, structure="EFI_FIRMWARE_VOLUME_HEADER")
         volume = cursor.record(EFI_FIRMWARE_VOLUME_HEADER)
         if volume.Signature != b"_FVH":
             raise VariableError(
                 "not a firmware volume", structure="EFI_FIRMWARE_VOLUME_HEADER", field="Signature", offset=40,
                 expected=b"_FVH", actual=volume.Signature,
+                hint=next((hint for magic, hint in _CONTAINERS.items() if flash.startswith(magic)), None),
             )  # fmt: skip
         if volume.FileSystemGuid != _NV_DATA:
             raise VariableError(
@@ -94,8 +102,8 @@ class VariableStore:
         head = cursor.at(0, volume.HeaderLength, "EFI_FIRMWARE_VOLUME_HEADER").rest()
         if len(head) % 2 or sum(word[0] for word in struct.iter_unpack("<H", head)) & 0xFFFF:
             raise VariableError(
-                "the header's checksum is wrong", structure="EFI_FIRMWARE_VOLUME_HEADER", field="Checksum", offset=50,
-                actual=volume.Checksum,
+                "the header's checksum is wrong",
+                structure="EFI_FIRMWARE_VOLUME_HEADER", field="Checksum", offset=base + 50, actual=volume.Checksum,
             )  # fmt: skip
         start = volume.HeaderLength
         area = cursor.at(start, structure="VARIABLE_STORE_HEADER")
@@ -103,18 +111,18 @@ class VariableStore:
         if store.Signature not in {_AUTHENTICATED, _PLAIN} or not VARIABLE_STORE_HEADER.SIZE <= store.Size <= len(area):
             raise VariableError(
                 "not a variable store, or one that leaves the flash",
-                structure="VARIABLE_STORE_HEADER", field="Size", offset=start + 16,
+                structure="VARIABLE_STORE_HEADER", field="Size", offset=base + start + 16,
                 expected=f"at most {len(area)}", actual=store.Size,
             )  # fmt: skip
         if (store.Format, store.State) != (_FORMATTED, _HEALTHY):
             raise VariableError(
                 "the store is not formatted, or not healthy",
-                structure="VARIABLE_STORE_HEADER", field="State", offset=start + 20,
+                structure="VARIABLE_STORE_HEADER", field="State", offset=base + start + 20,
                 expected=bytes([_FORMATTED, _HEALTHY]), actual=bytes([store.Format, store.State]),
             )  # fmt: skip
         authenticated = store.Signature == _AUTHENTICATED
         records = _records(area.at(0, store.Size), authenticated)
-        return cls(flash, start, store.Size, authenticated, tuple(records))
+        return cls(flash, base + start, store.Size, authenticated, tuple(records))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -179,6 +187,17 @@ def format_store(flash_size: int = 0x84000, store_size: int = 0x40000, *, block_
     return (volume.pack() + blocks + store.pack()).ljust(flash_size, b"\xff")
 
 
+def _volume(flash: bytes) -> int:
+    """Where the first firmware volume of variables starts; 0 where there is none."""
+    guid = _NV_DATA.bytes_le
+    place = flash.find(guid)
+    while place >= 0:
+        if place >= _GUID_OFFSET and flash[place + 24 : place + 28] == b"_FVH":
+            return place - _GUID_OFFSET
+        place = flash.find(guid, place + 1)
+    return 0
+
+
 def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
     area.skip(VARIABLE_STORE_HEADER.SIZE)
     size = AUTHENTICATED_VARIABLE_HEADER.SIZE if authenticated else VARIABLE_HEADER.SIZE
@@ -189,8 +208,8 @@ def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
             break  # erased flash: the end of what was written
         head: AUTHENTICATED_VARIABLE_HEADER | VARIABLE_HEADER
         head = area.record(AUTHENTICATED_VARIABLE_HEADER) if authenticated else area.record(VARIABLE_HEADER)
-        if head.NameSize == head.DataSize == 0xFFFFFFFF:
-            continue  # power was lost before the sizes were written
+        if head.State == 0xFF or 0xFFFFFFFF in {head.NameSize, head.DataSize, head.Attributes}:
+            continue  # power was lost while the head was written: its sizes do not count, and nothing belongs to it
         if head.NameSize < 2 or head.NameSize % 2 or head.NameSize + head.DataSize > area.remaining:
             raise VariableError(
                 "a variable leaves the store, or has no name",

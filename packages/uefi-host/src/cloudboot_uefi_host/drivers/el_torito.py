@@ -118,9 +118,11 @@ def _entries(data: bytes, place: int, size: int) -> Iterator[BootEntry]:
         left -= 1
         if kind == _BOOTABLE:
             count, sector = struct.unpack_from("<HI", data, at + 6)
-            # One sector or none is what writers put where the size does not fit.
-            length = count * VIRTUAL_SECTOR if count > 1 else 0
-            if sector * SECTOR + max(length, VIRTUAL_SECTOR) > size:
+            # No sector, one, or as many as 16 bits hold is what writers put where the size does not fit.
+            length = count * VIRTUAL_SECTOR
+            if count < 2 or sector * SECTOR + length > size:
+                length = 0
+            if sector * SECTOR + VIRTUAL_SECTOR > size:
                 raise CatalogueError(
                     "a boot image is outside the medium",
                     structure="Section Entry", field="Load RBA", offset=place + at + 8,

@@ -27,7 +27,7 @@ _IMAGE = "The file to make, or with --offset the disk to write into."
 
 def build(parser: CommandParser) -> Main:
     """Declare ``build``."""
-    parser.add_argument("image", metavar="IMAGE", help=_IMAGE)
+    parser.add_argument("image", type=command.new_image_argument, metavar="IMAGE", help=_IMAGE)
     parser.add_argument(
         "source",
         metavar="SOURCE",

@@ -164,9 +164,9 @@ GROUP = Group(
         "status": Command(
             "Show the state of a campaign; exit 1 if a cell failed or the campaign was interrupted.",
             status,
-            f"{_HERE}.following:status",
+            f"{_HERE}.monitoring:status",
         ),
-        "cancel": Command("End a running campaign.", cancel, f"{_HERE}.following:cancel"),
+        "cancel": Command("End a running campaign.", cancel, f"{_HERE}.monitoring:cancel"),
         "worker": Command("Run cells for a scheduler until it ends.", worker, f"{_HERE}.serving:worker"),
         "scheduler": Command("Run a scheduler for workers on other machines.", scheduler, f"{_HERE}.serving:scheduler"),
     },

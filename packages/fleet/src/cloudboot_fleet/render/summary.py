@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ended:
+class Summary:
     """A campaign that came to an end, or was ended. ``seconds`` is its wall time; its cells are in the journal."""
 
     matrix: Matrix
