@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ SHAPES = [
 ]
 
 
-def made(folder: Path, shape: tuple[int, int, int] = (4096, 1024, 512), **more: object) -> Path:
+def made(folder: Path, shape: tuple[int, int, int] = (4096, 1024, 512), **more: Any) -> Path:
     """A volume with one of everything."""
     cluster, record, sector = shape
-    options = ntfs.Options(label="SAMPLE", cluster_size=cluster, record_size=record, sector_size=sector, **more)  # type: ignore[arg-type]
+    options = ntfs.Options(label="SAMPLE", cluster_size=cluster, record_size=record, sector_size=sector, **more)
     ntfs.build(folder / "image", sample_tree(folder), options, size=48 << 20)
     return folder / "image"
 

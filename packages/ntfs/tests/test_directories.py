@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -14,8 +19,10 @@ from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import Journal, judge, run
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.layout.constants import Type
+from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_ntfs.testing import mounted, ntfs3g_volume, ntfsfix, pattern
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
 MOMENT = 1_700_000_000_000_000_000
 
 
@@ -90,6 +97,67 @@ def test_a_change_writes_a_few_nodes_whatever_the_directory_holds() -> None:
             volume.write_file(f"/d/a name of some length {number:05} too", b"x")
         written.append(len(journal.writes))
     assert written[1] < 1.2 * written[0] < 300
+
+
+def test_a_change_takes_as_many_steps_whatever_the_volume_holds() -> None:
+    """Lines that run stand for time: names, records and clusters, in use or free, are not gone through one by one."""
+    steps = []
+    for count, size in ((500, 16 << 20), (10_000, 512 << 20)):
+        storage = MemoryStorage(bytearray(size))
+        tree = {f"/d/a name of some length {number:05}": b"content" for number in range(count)}
+        ntfs.build(storage, tree | {f"/{number}": b"a cluster" * 100 for number in range(count)})
+        with ntfs.WritableNTFS(storage, timestamp_ns=MOMENT) as volume:
+            volume.write_file("/d/first", b"")  # what is read once
+            with lines() as counted:
+                for number in range(0, count, count // 25):
+                    volume.write_file(f"/d/a name of some length {number:05} too", b"x" * 5000)
+                    volume.unlink(f"/d/a name of some length {number:05}")
+        steps.append(counted[0])
+    assert steps[1] < 1.5 * steps[0]
+
+
+@contextlib.contextmanager
+def lines() -> Iterator[list[int]]:
+    """How many lines of Python run inside."""
+    counted = [0]
+
+    def trace(_: FrameType, event: str, __: object) -> TraceFunction:
+        counted[0] += event == "line"
+        return trace
+
+    others = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield counted
+    finally:
+        sys.settrace(others)
+
+
+def test_many_names_of_one_file() -> None:
+    """Every name repeats what the file says, with a clock that stands and one that goes; the last one does, too."""
+    for step in (0, 1_000_000_000):
+        moments = itertools.count(MOMENT, step)
+        storage = MemoryStorage(bytearray(16 << 20))
+        ntfs.format(storage)
+        with ntfs.WritableNTFS(storage, clock=moments.__next__) as volume:
+            volume.mkdir("/d")
+            volume.write_file("/file", b"some content")
+            for number in range(100):
+                volume.link("/file", f"/{'d/' if number % 2 else ''}name {number}")
+            volume.append("/d/name 77", b" and more")
+            volume.unlink("/name 4")
+            volume.utime("/name 6", mtime_ns=MOMENT)
+            own = volume.stat("/file")
+            assert own.st_nlink == 100
+        assert ntfs.check(storage) == []
+        with ntfs.NTFS(storage) as read:
+            told = {
+                (child.name.changed, child.name.modified, child.name.data_size)
+                for folder in (read.find("/"), read.find("/d"))
+                for child in read.children(folder).values()
+                if child.number == own.st_ino
+            }
+        assert told == {(from_unix_ns(own.st_ctime_ns), from_unix_ns(MOMENT), 21)}
 
 
 def test_readers_find_names_in_a_tree_of_three_levels(tmp_path: Path) -> None:

@@ -105,10 +105,11 @@ class Placed:
 
 def _parts(runs: list[Run]) -> Iterator[tuple[list[Run], bytes]]:
     """The runs in groups whose mapping pairs are not too long, with the pairs."""
-    pairs = encode(runs)
-    if len(pairs) <= _PAIRS_IN_PART:
-        yield runs, pairs
-        return
+    if 2 * len(runs) <= _PAIRS_IN_PART:  # a pair has two bytes at least
+        pairs = encode(runs)
+        if len(pairs) <= _PAIRS_IN_PART:
+            yield runs, pairs
+            return
     step = _PAIRS_IN_PART // 17  # a pair has at most 17 bytes
     for start in range(0, len(runs), step):
         own = runs[start : start + step]

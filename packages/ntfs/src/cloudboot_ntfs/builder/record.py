@@ -14,6 +14,7 @@ from cloudboot_ntfs.upcase import upcase
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_HEADER = RecordHeader.LAYOUT.struct()
 _LIST_ENTRY = AttributeListEntry.LAYOUT.struct()
 _END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
 
@@ -56,23 +57,16 @@ def pack(
     start = header_size(record_size)
     body = bytearray()
     for instance, each in enumerate(attributes):
-        body += each.data[:14] + struct.pack("<H", instance) + each.data[16:]
+        place = len(body)
+        body += each.data
+        body[place + 14 : place + 16] = instance.to_bytes(2, "little")
     body += _END
-    head = RecordHeader(
-        signature=b"FILE",
-        usa_offset=RecordHeader.SIZE,
-        usa_count=record_size // 512 + 1,
-        sequence=sequence,
-        link_count=links,
-        attributes_offset=start,
-        flags=int(flags),
-        bytes_used=start + len(body),
-        bytes_allocated=record_size,
-        base_record=base,
-        next_instance=len(attributes),
-        record_number=number,
-    )
-    record = bytearray((head.pack().ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
+    # RecordHeader, in its order; every change of a file packs one.
+    head = _HEADER.pack(
+        b"FILE", RecordHeader.SIZE, record_size // 512 + 1, 0, sequence, links, start, int(flags), start + len(body),
+        record_size, base, len(attributes), 0, number,
+    )  # fmt: skip
+    record = bytearray((head.ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
     protect(record, update)
     return bytes(record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_base import Window, WritableStorage, open_storage
 from cloudboot_ntfs import errors
@@ -23,7 +23,7 @@ from cloudboot_ntfs.layout.constants import (
 from cloudboot_ntfs.layout.filename import DOS_KINDS, Name, namespace_of
 from cloudboot_ntfs.layout.filename import parse as parse_name
 from cloudboot_ntfs.layout.names import is_windows_name, require_name, require_windows_name, short_name
-from cloudboot_ntfs.layout.records import StandardInformation
+from cloudboot_ntfs.layout.records import FileName, StandardInformation
 from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_ntfs.reader.logfile import SETTLED
 from cloudboot_ntfs.reader.volume import Child
@@ -46,6 +46,25 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 _MAX_LINKS: Final = 1024
+#: Files at most of which is known what their names repeat.
+_MOST_TOLD: Final = 1024
+_NAME_LENGTH: Final = FileName.LAYOUT.offsets["name_length"]
+
+
+class _Repeated(NamedTuple):
+    """What $FILE_NAME repeats of a file, in its order."""
+
+    created: int
+    modified: int
+    changed: int
+    accessed: int
+    allocated_size: int
+    data_size: int
+    attributes: int
+    reparse_tag: int
+
+
+_REPEATED: Final = struct.Struct("<6Q2I")
 
 
 class Editor(LockedNTFS):
@@ -77,15 +96,19 @@ class Editor(LockedNTFS):
                 raise errors.UnsupportedError("a volume of NTFS 1.2 is not changed", structure="VolumeInformation")
             if not force:
                 self._require_unmounted()
+            self.mft.keep_records()
+            self._table = Table(self, stage)
+            if not force:
+                self._require_awake()
             self._closing.push(stack.pop_all())
-        self.mft.keep_records()
         self._clock = clock or (lambda: timestamp_ns)
         self._time = 0
         self._windows_names, self._short_names = windows_names, short_names
-        self._table = Table(self, stage)
         self._contents = Contents(self, self._table)
         self._batch = self._active = 0
         self._touched: set[int] = set()
+        #: what the names of files repeat, by the records' numbers, with their sequence numbers
+        self._told: dict[int, tuple[int, _Repeated]] = {}
         self._deferred: list[Callable[[], object]] = []
         self._closed = False
         self.changes = 0  #: operations so far
@@ -94,13 +117,20 @@ class Editor(LockedNTFS):
         """Refuse a volume that its system has not let go.
 
         Raises:
-            ReadOnlyError: it is dirty, its log is not settled, or Windows is hibernated on it.
+            ReadOnlyError: it is dirty, or its log is not settled.
         """
         if self.is_dirty or self.log_state not in SETTLED:
             raise errors.ReadOnlyError(
                 "the volume was not unmounted", field="$LogFile", actual=str(self.log_state),
                 hint="let its own system or ntfsfix look at it first",
             )  # fmt: skip
+
+    def _require_awake(self) -> None:
+        """Refuse a volume that a system will go on with. Names are looked up by the index alone from here on.
+
+        Raises:
+            ReadOnlyError: Windows is hibernated on it.
+        """
         if self.is_hibernated:
             raise errors.ReadOnlyError(
                 "Windows is hibernated on this volume, and writes what it holds in memory when it resumes",
@@ -169,6 +199,7 @@ class Editor(LockedNTFS):
                 self._table.accept()
             except BaseException:
                 self._table.roll_back()
+                self._told.clear()
                 raise
             finally:
                 self._touched.clear()
@@ -333,21 +364,25 @@ class Editor(LockedNTFS):
         return draft
 
     def _name(self, draft: Draft, parent: int, name: str, namespace: int) -> Name:
+        above = reference(parent, self.mft.record(parent).sequence)
+        return Name(above, *self._repeated(draft), namespace, name)
+
+    def _repeated(self, draft: Draft) -> _Repeated:
+        """What the names of a file repeat of it."""
         information = draft.information()
         size = allocated = 0
         data = draft.all(Type.DATA, "")
-        if data and not draft.flags & RecordFlag.DIRECTORY:
+        if data and not draft.is_directory:
             first = parsed(min(data, key=lambda part: part.lowest_vcn))
             size = first.data_size
             allocated = first.allocated_size if first.stored_size is None else first.stored_size
         attributes = information.attributes
-        if draft.flags & RecordFlag.DIRECTORY:
+        if draft.is_directory:
             attributes |= FileAttribute.DIRECTORY
         tag = self._reparse_tag(draft) or _extended_size(draft)
-        above = reference(parent, self.mft.record(parent).sequence)
-        return Name(
-            above, information.created, information.modified, information.changed, information.accessed,
-            allocated, size, int(attributes), tag, namespace, name,
+        return _Repeated(
+            information.created, information.modified, information.changed, information.accessed, allocated, size,
+            int(attributes), tag,
         )  # fmt: skip
 
     def _add_name(self, draft: Draft, parent: int, name: str) -> None:
@@ -421,7 +456,7 @@ class Editor(LockedNTFS):
         if modified:
             information.modified = self._time
         data = draft.all(Type.DATA, "")
-        if data and not draft.flags & RecordFlag.DIRECTORY:
+        if data and not draft.is_directory:
             flags = parsed(min(data, key=lambda part: part.lowest_vcn)).flags
             for bit, mark in (
                 (AttributeFlag.SPARSE, FileAttribute.SPARSE),
@@ -430,13 +465,32 @@ class Editor(LockedNTFS):
                 information.attributes &= ~int(mark)
                 information.attributes |= int(mark) if flags & bit else 0
         self._put_information(draft, information)
-        names = draft.names()
-        draft.remove(Type.FILE_NAME)
-        for own in names:
-            renewed = self._name(draft, own.parent_record, own.name, own.namespace)
-            draft.attributes.append(resident(Type.FILE_NAME, renewed.pack(), indexed=True))
-            if draft.number != Number.ROOT:
-                self._index(own.parent_record).put_name(renewed, reference(draft.number, draft.sequence))
+        self._renew_names(draft)
+
+    def _renew_names(self, draft: Draft) -> None:
+        """Let every name of a file, and the index that has it, repeat what the file says now.
+
+        An index need not be asked about a name that repeats it already, if this volume object has put it there.
+        """
+        facts = self._repeated(draft)
+        own_reference = reference(draft.number, draft.sequence)
+        is_known = self._told.get(draft.number) == (draft.sequence, facts)
+        packed = _REPEATED.pack(*facts)
+        kept = [each for each in draft.attributes if each.type != Type.FILE_NAME]
+        for each in draft.all(Type.FILE_NAME):
+            old = value(each)
+            parent = parse_name(old, record=draft.number).parent_record
+            above = reference(parent, self.mft.record(parent).sequence)
+            end = FileName.SIZE + 2 * old[_NAME_LENGTH]
+            renewed = above.to_bytes(8, "little") + packed + old[_NAME_LENGTH:end]
+            same = renewed == old
+            kept.append(each if same else resident(Type.FILE_NAME, renewed, indexed=True))
+            if draft.number != Number.ROOT and not (same and is_known):
+                self._index(parent).put(renewed, own_reference)
+        draft.attributes = kept
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[draft.number] = draft.sequence, facts
 
     def _put_information(self, draft: Draft, information: StandardInformation) -> None:
         draft.replace(Type.STANDARD_INFORMATION, "", [resident(Type.STANDARD_INFORMATION, information.pack())])
@@ -449,7 +503,7 @@ class Editor(LockedNTFS):
         return self._stream_name((each.name for each in draft.all(Type.DATA)), stream)
 
     def _require_link_room(self, draft: Draft, path: str) -> None:
-        if len(draft.names()) >= _MAX_LINKS:
+        if len(draft.all(Type.FILE_NAME)) >= _MAX_LINKS:
             raise errors.TooManyLinksError(
                 f"{path}: has as many names as it can have", field="FILE_NAME", expected=f"at most {_MAX_LINKS}",
                 hint="remove one of its names, or copy the file",

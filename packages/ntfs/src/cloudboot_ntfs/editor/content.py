@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import EncryptedError, FileTooLargeError, UnsupportedError
-from cloudboot_ntfs.layout.constants import AttributeFlag, FileAttribute, RecordFlag, Type
+from cloudboot_ntfs.layout.constants import AttributeFlag, FileAttribute, Type
 from cloudboot_ntfs.layout.runlist import Run, joined
 from cloudboot_ntfs.reader.stream import merge
 
@@ -154,7 +154,7 @@ class Contents:
             EncryptedError: EFS encrypts the file.
         """
         first = self._first(draft, stream)
-        is_file = not draft.flags & RecordFlag.DIRECTORY
+        is_file = not draft.is_directory
         if (is_file and draft.information().attributes & FileAttribute.ENCRYPTED) or (
             first is not None and first.flags & AttributeFlag.ENCRYPTED
         ):

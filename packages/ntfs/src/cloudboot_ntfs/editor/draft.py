@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_ntfs.builder.record import Packed, held
 from cloudboot_ntfs.layout import attribute, filename, fixup, runlist
-from cloudboot_ntfs.layout.constants import REFERENCE_MASK, Type
-from cloudboot_ntfs.layout.records import StandardInformation
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, RecordFlag, Type
+from cloudboot_ntfs.layout.records import AttributeHeader, ResidentHeader, StandardInformation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.layout.filename import Name
     from cloudboot_ntfs.layout.runlist import Run
     from cloudboot_ntfs.reader.mft import Mft, Record
+
+_VALUE: Final = ResidentHeader.LAYOUT.pick({"value_length", "value_offset"})
+#: As a number: operators of enum.Flag are slow, and this is asked of every file.
+_DIRECTORY: Final = int(RecordFlag.DIRECTORY)
 
 
 @dataclasses.dataclass(slots=True)
@@ -31,6 +35,11 @@ class Draft:
     #: what extension records hold, as :func:`.record.held` has it, where their instance numbers are those we give
     held: dict[tuple[bytes, ...], tuple[int, int]] = dataclasses.field(default_factory=dict)
     is_new: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory, or a link that looks like one."""
+        return bool(self.flags & _DIRECTORY)
 
     def all(self, kind: int, name: str | None = None) -> list[Packed]:
         """The attributes of a type, and of a name where one is given."""
@@ -63,8 +72,11 @@ def parsed(each: Packed) -> attribute.Attribute:
 
 
 def value(each: Packed) -> bytes:
-    """The value of a resident attribute."""
-    return parsed(each).value
+    """The value of a resident attribute; nothing of one in clusters."""
+    if each.data[8]:
+        return b""
+    size, start = _VALUE.unpack_from(each.data, AttributeHeader.SIZE)
+    return each.data[start : start + size]
 
 
 def runs_of(parts: list[Packed], clusters: int) -> list[Run]:

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.mft import Mft
     from cloudboot_ntfs.reader.stream import Stream
 
-_NOT_FULL = re.compile(rb"[^\xff]+", re.DOTALL)
+_NOT_FULL = re.compile(rb"[^\xff]", re.DOTALL)
+_ZEROS = re.compile(rb"\0+")
+#: Bytes of a bitmap that are looked at in one step while a range of clear bits goes on.
+_STEP = 1 << 12
+#: The ranges of clear bits in each byte: ``(first bit, bits)``.
+_CLEAR = [
+    [(found.start(), len(found.group())) for found in re.finditer("0+", f"{value:08b}"[::-1])] for value in range(256)
+]
 
 
 def write_stream(storage: WritableStorage, stream: Stream, offset: int, data: bytes | memoryview) -> None:
     """Write into the clusters of a stream, which are all there."""
     view = memoryview(data)
-    for start, place, length in stream.places():
-        first, last = max(start, offset), min(start + length, offset + len(view))
-        if first < last:
-            storage.write_at(place + first - start, view[first - offset : last - offset])
+    for place, first, last in stream.pieces(offset, len(view)):
+        storage.write_at(place, view[first:last])
 
 
 class Bitmap:
@@ -34,9 +39,11 @@ class Bitmap:
     What an operation sets is written before what refers to it, and what it clears is cleared after that: nothing takes
     what the bits stand for before. What was set since bits were last written is free when the operation that gives it
     back is complete: nothing on the disk refers to it.
+
+    Bits before ``first`` are not given out.
     """
 
-    def __init__(self, storage: WritableStorage, stream: Stream, count: int) -> None:
+    def __init__(self, storage: WritableStorage, stream: Stream, count: int, *, first: int = 0) -> None:
         if stream.is_resident:
             raise UnsupportedError("a bitmap that stands in its record", structure="BITMAP")
         self._storage, self.stream, self.count = storage, stream, count
@@ -47,6 +54,7 @@ class Bitmap:
         self._accepted_given: list[tuple[int, int]] = []
         self._fresh: set[tuple[int, int]] = set()  #: ranges that complete operations set and that were not written yet
         self.hint = 0
+        self._lowest = first  #: no bit from the first to this one is clear: a search need not begin before it
 
     @property
     def has_changed(self) -> bool:
@@ -59,8 +67,8 @@ class Bitmap:
         self.stream, self.count = stream, count
 
     def is_set(self, number: int) -> bool:
-        """Whether a bit is set."""
-        return bool(self.bits[number // 8] >> number % 8 & 1)
+        """Whether a bit is set, or beyond the last."""
+        return number >= self.count or bool(self.bits[number // 8] >> number % 8 & 1)
 
     def set(self, start: int, length: int, *, accepted: bool = False) -> None:
         """Set bits; ``accepted`` whatever becomes of the operation."""
@@ -79,6 +87,8 @@ class Bitmap:
 
     def _fill(self, start: int, length: int, value: int) -> None:
         end = start + length
+        if not value:
+            self._lowest = min(self._lowest, start)
         first, last = -(-start // 8), end // 8
         if first < last:
             self.bits[first:last] = bytes([value]) * (last - first)
@@ -136,33 +146,54 @@ class Bitmap:
             write_stream(self._storage, self.stream, first, bytes(self.bits[first:last]))
         ranges.clear()
 
-    def free_ranges(self, start: int) -> Iterator[tuple[int, int]]:
-        """Ranges of clear bits from ``start`` on, as ``(first, length)``; a range may be told in pieces."""
-        for found in _NOT_FULL.finditer(self.bits, start // 8):
-            begin = length = 0
-            for byte in range(found.start(), found.end()):
-                value = self.bits[byte]
-                if not value:
-                    if not length:
-                        begin = byte * 8
-                    length += 8
-                    continue
-                for bit in range(8):
-                    if value >> bit & 1:
-                        if length:
-                            yield from self._within(begin, length, start)
-                        length = 0
-                    else:
-                        if not length:
-                            begin = byte * 8 + bit
-                        length += 1
-            if length:
-                yield from self._within(begin, length, start)
+    def free_ranges(self, start: int, enough: int | None = None) -> Iterator[tuple[int, int]]:
+        """Ranges of clear bits from ``start`` on, as ``(first, length)``.
 
-    def _within(self, begin: int, length: int, start: int) -> Iterator[tuple[int, int]]:
-        first, last = max(begin, start), min(begin + length, self.count)
-        if first < last:
-            yield first, last - first
+        The search ends with a range of at least ``enough`` bits, which may go on after them.
+        """
+        is_first = start <= self._lowest
+        for begin, length in self._clear(max(start, self._lowest), enough):
+            if begin >= self.count:
+                break
+            if is_first:
+                self._lowest, is_first = begin, False
+            yield begin, min(length, self.count - begin)
+            if enough is not None and length >= enough:
+                return
+        if is_first:
+            self._lowest = self.count
+
+    def _clear(self, start: int, enough: int | None) -> Iterator[tuple[int, int]]:
+        bits, position, begin, length = self.bits, start // 8, start, 0
+        before = (1 << start % 8) - 1  # bits of the first byte that are passed over
+        while position < len(bits) and (enough is None or length < enough):
+            if not length:
+                following = _NOT_FULL.search(bits, position)
+                if following is None:
+                    return
+                if following.start() > position:
+                    position, before = following.start(), 0
+            value = bits[position] | before
+            before = 0
+            if not value:
+                zeros = _ZEROS.match(bits, position, position + _STEP)
+                end = position + 1 if zeros is None else zeros.end()
+                begin, length = (begin if length else position * 8), length + (end - position) * 8
+                position = end
+                continue
+            for first, count in _CLEAR[value]:
+                if length and begin + length == position * 8 + first:
+                    length += count
+                    continue
+                if length:
+                    yield begin, length
+                begin, length = position * 8 + first, count
+            position += 1
+            if length and value & 0x80:
+                yield begin, length
+                length = 0
+        if length:
+            yield begin, length
 
 
 class Space:
@@ -208,9 +239,9 @@ class Space:
         if not clusters:
             return []
         for start in (near, self.bitmap.hint, 0):
-            if start is None:
+            if start is None or (start == near and self.bitmap.is_set(near)):
                 continue
-            for lcn, length in self.bitmap.free_ranges(start):
+            for lcn, length in self.bitmap.free_ranges(start, clusters):
                 if start == near and lcn != near:
                     break
                 if length >= clusters:
@@ -219,7 +250,7 @@ class Space:
 
     def _many_pieces(self, clusters: int) -> list[tuple[int, int]]:
         pieces, missing = [], clusters
-        for lcn, length in self.bitmap.free_ranges(0):
+        for lcn, length in self.bitmap.free_ranges(0, clusters):
             if not missing:
                 break
             taken = min(length, missing)

@@ -11,17 +11,18 @@ from cloudboot_base.storage import descriptor_of
 from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import fits, held, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
+from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
-from cloudboot_ntfs.layout.runlist import joined
+from cloudboot_ntfs.layout.runlist import joined, pieces
 
 from .draft import load, runs_of, value
-from .space import Bitmap, Space, write_stream
+from .space import Bitmap, Space
 from .stage import Layer
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from cloudboot_ntfs.builder.record import Packed
     from cloudboot_ntfs.layout.runlist import Run
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 _FIRST_GIVEN = 64
 #: Records by which $MFT grows.
 _GROWTH = 64
-#: Indexes that are kept between operations.
+#: Indexes that are kept between operations, and nodes of all of them together.
 _KEPT_TREES = 64
+_KEPT_NODES = 8192
 #: Pieces of metadata that wait at most while several operations are put into one.
 _MOST_WAITING = 4096
 
@@ -53,13 +55,14 @@ class Table:
         self._volume, self._stage = volume, stage
         self.space = Space(stage, volume.mft)
         mft = volume.mft
-        self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
+        self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count, first=_FIRST_GIVEN)
         self._trees: collections.OrderedDict[tuple[int, str], Tree] = collections.OrderedDict()
         self._reparse: int | None = None
         self._hint = _FIRST_GIVEN
         self._fresh: set[int] = set()  #: records taken since the last that was written
         self._is_marked = False
-        self._marked: Draft | None = None  #: $Volume, until its record is changed otherwise
+        self._marks: tuple[bytes, bytes] | None = None  #: $Volume, clean and dirty, until it is changed otherwise
+        self._mark_places: list[tuple[int, int, int]] = []  #: as :func:`.runlist.pieces`, in $MFT, then in $MFTMirr
         self._was_dirty = volume.is_dirty
         self._is_broken = False
 
@@ -89,14 +92,15 @@ class Table:
         for lcn, length in self.space.bitmap.accept():
             self._stage.drop(lcn * size, length * size)
         self._records.accept()
-        while len(self._trees) > _KEPT_TREES:
-            self._trees.popitem(last=False)
+        kept = sum([tree.kept for tree in self._trees.values()])
+        while len(self._trees) > 1 and (len(self._trees) > _KEPT_TREES or kept > _KEPT_NODES):
+            kept -= self._trees.popitem(last=False)[1].kept
         return self.has_changed
 
     def roll_back(self) -> None:
         """Forget what the operation under way did."""
         self._trees.clear()
-        self._marked = None
+        self._marks = None
         self._volume.mft.forget()
         self._stage.roll_back()
         self.space.bitmap.roll_back()
@@ -138,12 +142,12 @@ class Table:
 
     def mark_dirty(self) -> None:
         """Mark the volume dirty, whatever is changed afterwards."""
-        self._was_dirty = True
+        self._was_dirty, self._marks = True, None
         self._mark(dirty=True)
 
     def mark_clean(self) -> None:
         """Take the mark away, even if another program made it."""
-        self._was_dirty, self._is_marked = False, True
+        self._was_dirty, self._is_marked, self._marks = False, True, None
         self._mark(dirty=False)
 
     @property
@@ -155,19 +159,31 @@ class Table:
         if self._is_marked == dirty:
             return
         # Every operation marks the volume twice.
-        draft = self._marked or load(self._volume.mft, Number.VOLUME)
-        self._marked = draft
+        if self._marks is None:
+            self._marks = self._marked(dirty=self._was_dirty), self._marked(dirty=True)
+            size = self._volume.geometry.record_size
+            places = [(self._volume.mft.data, Number.VOLUME * size), *self._mirror(Number.VOLUME)]
+            self._mark_places = [piece for stream, offset in places for piece in stream.pieces(offset, size)]
+        data = bytearray(self._marks[dirty])
+        raw = self._volume.mft.raw(Number.VOLUME)
+        fixup.protect(data, _next_update(raw))
+        # A cut between the two leaves a volume that says it is dirty.
+        for place, first, last in self._mark_places if dirty else self._mark_places[::-1]:
+            self._stage.write_at(place, memoryview(data)[first:last])
+        self._volume.mft.forget(Number.VOLUME)
+        self._is_marked = dirty
+
+    def _marked(self, *, dirty: bool) -> bytes:
+        """The record of $Volume, marked or not, not protected."""
+        draft = load(self._volume.mft, Number.VOLUME)
         information = VolumeInformation.unpack_from(value(draft.all(Type.VOLUME_INFORMATION)[0]))
-        information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty or self._was_dirty else 0)
+        information.flags = information.flags & ~VOLUME_DIRTY | (VOLUME_DIRTY if dirty else 0)
         draft.replace(Type.VOLUME_INFORMATION, "", [resident(Type.VOLUME_INFORMATION, information.pack())])
         attributes = sorted(draft.attributes, key=lambda each: (each.type, each.name, each.lowest_vcn))
         data = self._packed(Number.VOLUME, attributes, draft.sequence, len(draft.all(Type.FILE_NAME)), draft.flags, 0)
-        places = [(self._volume.mft.data, Number.VOLUME * len(data)), *self._mirror(Number.VOLUME)]
-        # A cut between the two leaves a volume that says it is dirty.
-        for stream, offset in places if dirty else places[::-1]:
-            write_stream(self._stage, stream, offset, data)
-        self._volume.mft.forget(Number.VOLUME)
-        self._is_marked = dirty
+        record = bytearray(data)
+        fixup.restore(record, "RecordHeader")
+        return bytes(record)
 
     def sync(self) -> None:
         """Bring everything to the device, where there is one."""
@@ -215,7 +231,7 @@ class Table:
         """
         for attempt in range(2):
             for start in (self._hint, _FIRST_GIVEN):
-                for number, _ in self._records.free_ranges(start):
+                for number, _ in self._records.free_ranges(start, 1):
                     self._records.set(number, 1)
                     self._fresh.add(number)
                     self._hint = number + 1
@@ -291,7 +307,7 @@ class Table:
         data = self._packed(number, attributes, sequence, links, flags, base)
         self._volume.mft.forget(number)
         if number == Number.VOLUME:
-            self._marked = None
+            self._marks = None
         for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
             self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=number == Number.MFT)
 
@@ -299,13 +315,9 @@ class Table:
         self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
     ) -> bytes:
         raw = self._volume.mft.raw(number)
-        update = 1
-        if raw[:4] == b"FILE":
-            place = struct.unpack_from("<H", raw, 4)[0]
-            update = struct.unpack_from("<H", raw, min(place, len(raw) - 2))[0] + 1 & 0xFFFF or 1
         return pack(
             number, attributes, record_size=len(raw), sequence=sequence, links=links, flags=flags, base=base,
-            update=update,
+            update=_next_update(raw),
         )  # fmt: skip
 
     def _mirror(self, number: int) -> list[tuple[Stream, int]]:
@@ -366,15 +378,12 @@ class Table:
     # Clusters
 
     def read_runs(self, runs: list[Run], offset: int, size: int) -> bytes:
-        """Bytes from an offset of what clusters hold; fewer where they end."""
-        cluster = self.space.cluster_size
-        found = bytearray()
-        for run in runs:
-            start = run.vcn * cluster
-            first, last = max(start, offset + len(found)), min(start + run.length * cluster, offset + size)
-            if first < last and run.lcn is not None:
-                found += self._stage.read_at(run.lcn * cluster + first - start, last - first)
-        return bytes(found)
+        """Bytes from an offset of what clusters hold, which have no holes; fewer where they end."""
+        found = [
+            self._stage.read_at(place, last - first)
+            for place, first, last in pieces(runs, self.space.cluster_size, offset, size)
+        ]
+        return b"".join(found)
 
     def stage_runs(
         self,
@@ -387,24 +396,15 @@ class Table:
         accepted: bool = False,
     ) -> None:
         """Stage whole sectors at an offset of what clusters hold."""
-        for place, first, last in self._pieces(runs, offset, len(data)):
+        for place, first, last in pieces(runs, self.space.cluster_size, offset, len(data)):
             for start in range(first, last, piece or last - first):
                 end = min(last, start + piece) if piece else last
                 self._stage.put(layer, place + start - first, data[start:end], accepted=accepted)
 
-    def _pieces(self, runs: list[Run], offset: int, size: int) -> Iterator[tuple[int, int, int]]:
-        """Places in the volume of bytes at an offset: ``(place, first byte, last)``."""
-        cluster = self.space.cluster_size
-        for run in runs:
-            start = run.vcn * cluster
-            first, last = max(start, offset), min(start + run.length * cluster, offset + size)
-            if first < last and run.lcn is not None:
-                yield run.lcn * cluster + first - start, first - offset, last - offset
-
     def write_runs(self, runs: list[Run], offset: int, data: bytes | memoryview) -> None:
         """Write into clusters at an offset of what they hold, at once."""
         view = memoryview(data)
-        for place, first, last in self._pieces(runs, offset, len(view)):
+        for place, first, last in pieces(runs, self.space.cluster_size, offset, len(view)):
             self._stage.write_at(place, view[first:last])
 
     def zero(self, runs: list[Run]) -> None:
@@ -414,3 +414,11 @@ class Table:
             begin, size = (run.lcn or 0) * self.space.cluster_size, run.length * self.space.cluster_size
             for start in range(0, size, len(zeros)):
                 self._stage.write_at(begin + start, memoryview(zeros)[: min(len(zeros), size - start)])
+
+
+def _next_update(raw: bytes) -> int:
+    """The update sequence number that follows that of a record; 0 is passed over."""
+    if raw[:4] != b"FILE":
+        return 1
+    place = struct.unpack_from("<H", raw, 4)[0]
+    return int(struct.unpack_from("<H", raw, min(place, len(raw) - 2))[0]) + 1 & 0xFFFF or 1

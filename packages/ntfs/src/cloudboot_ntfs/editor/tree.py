@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cloudboot_ntfs.builder.btree import with_child
 from cloudboot_ntfs.builder.placement import Placed, resident
@@ -21,7 +21,7 @@ from cloudboot_ntfs.layout.index import (
     pack_root,
     parse_entries,
 )
-from cloudboot_ntfs.layout.records import FileName, IndexBlock
+from cloudboot_ntfs.layout.records import FileName, IndexBlock, IndexEntry
 from cloudboot_ntfs.layout.runlist import joined
 from cloudboot_ntfs.reader.index import Index
 
@@ -43,45 +43,51 @@ if TYPE_CHECKING:
 #: Levels that no index needs: one of them has a circle.
 _MAX_DEPTH: Final = 32
 #: Nodes of one index that are kept between operations.
-_KEPT_NODES: Final = 1024
+_KEPT_NODES: Final = 8192
 #: Blocks by which an index grows at most.
 _MAX_GROWTH: Final = 16
 #: Bytes of a bitmap up to which it stands in the record.
 _RESIDENT_BITMAP: Final = 128
+_LAST: Final = pack_last()
+_HEAD: Final = IndexEntry.SIZE
+#: Where the length of a name stands in an entry of $I30, in UTF-16 code units, and where the name does.
+_NAME_LENGTH: Final = _HEAD + FileName.LAYOUT.offsets["name_length"]
+_NAME: Final = _HEAD + FileName.SIZE
 
 
-class Item(NamedTuple):
-    """An entry. ``order`` is what it is sorted by."""
+class Item:
+    """An entry, packed. What it is sorted by is worked out when it is first compared: most entries never are."""
 
-    order: tuple[object, ...]
-    key: bytes
-    reference: int
-    data: bytes = b""  #: of other indexes than $I30
+    __slots__ = ("order", "packed")
+
+    def __init__(self, packed: bytes, order: tuple[object, ...] | None = None) -> None:
+        self.packed = packed  #: the entry without a node below it
+        self.order = order
 
     @property
-    def size(self) -> int:
-        """Bytes in a node without a node below it."""
-        return -(-(16 + len(self.key) + len(self.data)) // 8) * 8
+    def key(self) -> bytes:
+        """The key."""
+        return self.packed[_HEAD : _HEAD + int.from_bytes(self.packed[10:12], "little")]
 
-    def pack(self) -> bytes:
-        """The entry without a node below it."""
-        return pack_entry(self.key, reference=self.reference, data=self.data)
+    @property
+    def reference(self) -> int:
+        """Of the file that has the name."""
+        return int.from_bytes(self.packed[:8], "little")
 
 
 class Node:
     """A node: its entries, and the VCNs of the nodes before, between and after them; ``None`` in a leaf."""
 
-    __slots__ = ("children", "is_dirty", "items", "update", "vcn")
+    __slots__ = ("children", "items", "update", "vcn")
 
     def __init__(self, vcn: int | None, items: list[Item], children: list[int] | None, update: int = 0) -> None:
         self.vcn, self.items, self.children, self.update = vcn, items, children, update
-        self.is_dirty = False
 
     @property
     def size(self) -> int:
         """Bytes of its entries."""
         below = 8 * (len(self.items) + 1) if self.children is not None else 0
-        return sum(item.size for item in self.items) + 16 + below
+        return sum([len(item.packed) for item in self.items]) + 16 + below
 
 
 class Clusters(Protocol):
@@ -124,8 +130,9 @@ class Tree:
         if self._runs:
             self._blocks = index.blocks().size // self._block_size
         self._nodes: dict[int, Node] = {}
-        self._root = self._made(None, index.root_entries())
+        self._root = self._made(None, index.root_entries(), index.root)
         self._head_changed = False
+        self._changed: dict[Node, None] = {}  #: nodes other than the root that wait to be written, in order
         self._freed: dict[int, int] = {}  #: blocks that no longer hold anything, with their update sequence numbers
 
     def _bits(self, parts: list[Packed]) -> bytes:
@@ -143,24 +150,29 @@ class Tree:
 
     # Reading
 
-    def _order(self, key: bytes) -> tuple[object, ...]:
+    def _order(self, packed: bytes) -> tuple[object, ...]:
+        """What an entry is sorted by."""
         if self.name == "$I30":
-            if len(key) < FileName.SIZE or len(key) < FileName.SIZE + 2 * key[64]:
-                raise IndexFormatError(
-                    "too short for a file name", structure="FileName", expected=FileName.SIZE, actual=len(key),
-                    where={"record": self.number},
-                )  # fmt: skip
-            name = key[66 : 66 + 2 * key[64]].decode("utf-16-le", "surrogatepass")
+            name = packed[_NAME : _NAME + 2 * packed[_NAME_LENGTH]].decode("utf-16-le", "surrogatepass")
             return self._volume.fold(name), name
-        return struct.unpack(f"<{len(key) // 4}I", key[: len(key) & ~3])
+        count = int.from_bytes(packed[10:12], "little") // 4
+        return struct.unpack_from(f"<{count}I", packed, _HEAD)
 
-    def _made(self, vcn: int | None, entries: list[Entry], update: int = 0) -> Node:
-        of_names = self.name == "$I30"
-        items = [
-            Item(self._order(entry.key), entry.key, entry.reference if of_names else 0, entry.data)
-            for entry in entries
-            if not entry.is_last
-        ]
+    def _order_of(self, item: Item) -> tuple[object, ...]:
+        order = item.order
+        if order is None:
+            order = item.order = self._order(item.packed)
+        return order
+
+    def _item(self, key: bytes, reference: int = 0, data: bytes = b"") -> Item:
+        packed = pack_entry(key, reference=reference, data=data)
+        return Item(packed, self._order(packed))
+
+    def _made(self, vcn: int | None, entries: list[Entry], block: bytes | bytearray, update: int = 0) -> Node:
+        if self.name == "$I30":
+            items = [self._named(entry, block) for entry in entries if not entry.is_last]
+        else:
+            items = [Item(pack_entry(entry.key, data=entry.data)) for entry in entries if not entry.is_last]
         children = [entry.child for entry in entries if entry.child is not None]
         if children and len(children) != len(entries):
             raise IndexFormatError(
@@ -168,6 +180,20 @@ class Tree:
                 field="flags", where={"record": self.number},
             )  # fmt: skip
         return Node(vcn, items, children or None, update)
+
+    def _named(self, entry: Entry, block: bytes | bytearray) -> Item:
+        key = entry.key
+        size = len(key)
+        if size < FileName.SIZE or size < FileName.SIZE + 2 * key[_NAME_LENGTH - _HEAD]:
+            raise IndexFormatError(
+                "too short for a file name", structure="FileName", expected=FileName.SIZE, actual=size,
+                where={"record": self.number},
+            )  # fmt: skip
+        if entry.child is None:
+            packed = bytes(block[entry.offset : entry.offset + -(-(_HEAD + size) // 8) * 8])
+            if packed[8:10] == len(packed).to_bytes(2, "little"):
+                return Item(packed)  # as it is written here
+        return Item(pack_entry(key, reference=entry.reference))
 
     def _node(self, vcn: int, depth: int = 0) -> Node:
         found = self._nodes.get(vcn)
@@ -197,7 +223,7 @@ class Tree:
             )  # fmt: skip
         update = struct.unpack_from("<H", block, struct.unpack_from("<H", block, 4)[0])[0]
         entries = parse_entries(block, BLOCK_HEADER, what="IndexBlock", has_data=self.name != "$I30")
-        return self._made(vcn, entries, update)
+        return self._made(vcn, entries, block, update)
 
     @property
     def is_empty(self) -> bool:
@@ -215,7 +241,7 @@ class Tree:
     def named(self, folded: str) -> Iterator[Item]:
         """The entries of a name in any case."""
         for item in self._after((folded, "")):
-            if item.order[0] != folded:
+            if self._order_of(item)[0] != folded:
                 return
             yield item
 
@@ -226,7 +252,7 @@ class Tree:
 
         def enter(node: Node, *, at_start: bool) -> None:
             while True:
-                place = 0 if at_start or order is None else bisect.bisect_left(node.items, order, key=_order_of)
+                place = 0 if at_start or order is None else bisect.bisect_left(node.items, order, key=self._order_of)
                 stack.append([node, place])
                 if node.children is None:
                     return
@@ -258,9 +284,9 @@ class Tree:
         path: list[tuple[Node, int]] = []
         node = self._root
         while True:
-            place = bisect.bisect_left(node.items, order, key=_order_of)
+            place = bisect.bisect_left(node.items, order, key=self._order_of)
             path.append((node, place))
-            if place < len(node.items) and node.items[place].order == order:
+            if place < len(node.items) and self._order_of(node.items[place]) == order:
                 return path, True
             if node.children is None:
                 return path, False
@@ -269,17 +295,18 @@ class Tree:
     # Changing
 
     def _dirty(self, node: Node) -> None:
-        node.is_dirty = True
         if node is self._root:
             self._head_changed = True
+        else:
+            self._changed[node] = None
 
     def put(self, key: bytes, reference: int) -> None:
         """Add an entry, or let it take the place of the one of the same order."""
-        item = Item(self._order(key), key, reference)
-        path, found = self._path(item.order)
+        item = self._item(key, reference)
+        path, found = self._path(self._order_of(item))
         node, place = path[-1]
         if found:
-            if node.items[place] != item:
+            if node.items[place].packed != item.packed:
                 node.items[place] = item
                 self._dirty(node)
             return
@@ -293,7 +320,7 @@ class Tree:
 
     def remove(self, key: bytes) -> None:
         """Take an entry away, if it is there."""
-        path, found = self._path(self._order(key))
+        path, found = self._path(self._order_of(self._item(key)))
         if not found:
             return
         node, place = path[-1]
@@ -314,7 +341,7 @@ class Tree:
         self._dirty(leaf)
         self._dirty(node)
         self._drop_empty(path)
-        self._settle(last.order)
+        self._settle(self._order_of(last))
 
     def _settle(self, order: tuple[object, ...]) -> None:
         """Split the node that has the entry of this order, if it holds too much."""
@@ -356,7 +383,7 @@ class Tree:
             return count - 2
         half, total = node.size // 2, 0
         for index, item in enumerate(node.items):
-            total += item.size
+            total += len(item.packed)
             if total >= half:
                 return min(max(1, index), count - 2)
         return count // 2
@@ -391,7 +418,7 @@ class Tree:
                 self._dirty(neighbour)
                 self._free(node)
                 self._dirty(above)
-                self._settle(separator.order)
+                self._settle(self._order_of(separator))
                 continue
             self._free(node)
             self._dirty(above)
@@ -425,6 +452,7 @@ class Tree:
         if node.vcn is not None:
             self._bitmap &= ~(1 << node.vcn // self._step)
             self._nodes.pop(node.vcn, None)
+            self._changed.pop(node, None)
             self._freed[node.vcn] = node.update
         self._head_changed = True
 
@@ -450,33 +478,39 @@ class Tree:
             self._table.space.release([*self._runs, *self._bitmap_runs])
             self._runs, self._bitmap_runs, self._blocks, self._bitmap = [], [], 0, 0
             self._nodes.clear()
+            self._changed.clear()
             self._freed.clear()
         for vcn, update in self._freed.items():
             # Readers that look at every block, whatever the bitmap says, find no old names.
             self._write_block(Node(vcn, [], None, update))
         self._freed.clear()
-        for node in self._nodes.values():
-            if node.is_dirty:
-                self._write_block(node)
+        for node in self._changed:
+            self._write_block(node)
+        self._changed.clear()
         if self._head_changed:
             draft = load(self._volume.mft, self.number)
             self._put_head(draft)
             self._table.store(draft)
-        self._root.is_dirty = self._head_changed = False
+        self._head_changed = False
         if len(self._nodes) > _KEPT_NODES:
-            self._nodes.clear()
+            for vcn in list(self._nodes)[: _KEPT_NODES // 4]:  # those that were read first
+                del self._nodes[vcn]
 
     @property
     def has_changed(self) -> bool:
         """Whether there is anything to be written."""
-        return self._head_changed or any(node.is_dirty for node in self._nodes.values())
+        return self._head_changed or bool(self._changed)
+
+    @property
+    def kept(self) -> int:
+        """How many nodes are kept in memory."""
+        return len(self._nodes)
 
     def _packed(self, node: Node) -> list[bytes]:
-        packed = []
-        for index, item in enumerate(node.items):
-            entry = item.pack()
-            packed.append(entry if node.children is None else with_child(entry, node.children[index]))
-        return [*packed, pack_last(None if node.children is None else node.children[-1])]
+        if node.children is None:
+            return [*[item.packed for item in node.items], _LAST]
+        packed = [with_child(item.packed, child) for item, child in zip(node.items, node.children, strict=False)]
+        return [*packed, pack_last(node.children[-1])]
 
     def _write_block(self, node: Node) -> None:
         node.update = node.update + 1 & 0xFFFF or 1
@@ -485,7 +519,6 @@ class Tree:
             update=node.update,
         )  # fmt: skip
         self._table.stage_runs(Layer.BLOCK, self._runs, (node.vcn or 0) * self._vcn_size, data)
-        node.is_dirty = False
 
     def _put_head(self, draft: Draft) -> None:
         for kind in (Type.INDEX_ROOT, Type.INDEX_ALLOCATION, Type.BITMAP):
@@ -518,7 +551,3 @@ class Tree:
         )
         placed = Placed(size, max(need, have), cluster, self._bitmap_runs, [])
         draft.attributes += placed.attributes(Type.BITMAP, self.name)
-
-
-def _order_of(item: Item) -> tuple[object, ...]:
-    return item.order

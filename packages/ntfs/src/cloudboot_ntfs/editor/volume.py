@@ -99,7 +99,7 @@ class WritableNTFS(Editor):
                 raise errors.IsADirectoryError(f"{path}: is a directory")
             parent, name, number = self._existing(path)
             draft = load(self.mft, number)
-            if draft.flags & RecordFlag.DIRECTORY and not draft.all(Type.REPARSE_POINT):
+            if draft.is_directory and not draft.all(Type.REPARSE_POINT):
                 raise errors.IsADirectoryError(f"{path}: is a directory")
             self._drop_name(draft, parent, name)
 
@@ -113,7 +113,7 @@ class WritableNTFS(Editor):
         with self._operation():
             parent, name, number = self._existing(path)
             draft = load(self.mft, number)
-            if not draft.flags & RecordFlag.DIRECTORY or self._is_link_draft(draft):
+            if not draft.is_directory or self._is_link_draft(draft):
                 raise errors.NotADirectoryError(f"{path}: is not a directory")
             if not self._index(number).is_empty:
                 raise errors.DirectoryNotEmptyError(f"{path}: is not empty")
@@ -136,7 +136,7 @@ class WritableNTFS(Editor):
             new_parent, new_name = self._place(target)
             self._require_name(new_name, target)
             draft = load(self.mft, number)
-            is_directory = bool(draft.flags & RecordFlag.DIRECTORY) and not self._is_link_draft(draft)
+            is_directory = draft.is_directory and not self._is_link_draft(draft)
             if is_directory:
                 self._refuse_inside(number, new_parent, target)
             other = self.lookup(new_parent, new_name)
@@ -160,7 +160,7 @@ class WritableNTFS(Editor):
         """What a move to ``path`` replaces."""
         _, _, number = self._existing(path)
         draft = load(self.mft, number)
-        there = bool(draft.flags & RecordFlag.DIRECTORY) and not self._is_link_draft(draft)
+        there = draft.is_directory and not self._is_link_draft(draft)
         if is_directory and not there:
             raise errors.NotADirectoryError(f"{path}: is not a directory")
         if there and not is_directory:
@@ -179,7 +179,7 @@ class WritableNTFS(Editor):
         with self._operation():
             number = self.find(target, follow_symlinks=False)
             draft = load(self.mft, number)
-            if draft.flags & RecordFlag.DIRECTORY:
+            if draft.is_directory:
                 raise errors.IsADirectoryError(f"{target}: is a directory")
             self._require_users(draft.number, draft.flags, target)
             self._require_link_room(draft, target)
@@ -495,7 +495,7 @@ class WritableNTFS(Editor):
 
     def _file_draft(self, number: int, stream: str, path: str = "") -> Draft:
         draft = load(self.mft, number)
-        if draft.flags & RecordFlag.DIRECTORY and not stream:
+        if draft.is_directory and not stream:
             raise errors.IsADirectoryError(f"{path or number}: is a directory")
         if number != Number.ROOT or not stream:  # the root may have streams, as every directory
             self._require_users(number, draft.flags, path or str(number))

@@ -54,11 +54,12 @@ def restore(record: bytearray, what: str, *, offset: int | None = None) -> None:
 def protect(record: bytearray, number: int = 1) -> None:
     """Put the update sequence number in place, the last step before a record is written."""
     usa_offset, count = struct.unpack_from("<HH", record, 4)
-    struct.pack_into("<H", record, usa_offset, number)
+    own = number.to_bytes(2, "little")
+    record[usa_offset : usa_offset + 2] = own
     for sector in range(1, count):
         end, place = sector * SECTOR, usa_offset + 2 * sector
         record[place : place + 2] = record[end - 2 : end]
-        record[end - 2 : end] = record[usa_offset : usa_offset + 2]
+        record[end - 2 : end] = own
 
 
 def usa_count(data: Buffer) -> int:

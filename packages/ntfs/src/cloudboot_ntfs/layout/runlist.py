@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import bisect
+import operator
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_ntfs.errors import RunListError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Run(NamedTuple):
@@ -16,6 +18,25 @@ class Run(NamedTuple):
     vcn: int
     length: int
     lcn: int | None
+
+
+_VCN: Final = operator.itemgetter(0)
+
+
+def pieces(runs: Sequence[Run], cluster_size: int, offset: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Where bytes of an attribute stand in the volume, without holes: ``(place, first byte, last)``.
+
+    The bytes are counted from ``offset``. The runs are in order; those before the first byte are not looked at.
+    """
+    end = offset + size
+    for index in range(max(0, bisect.bisect_right(runs, offset // cluster_size, key=_VCN) - 1), len(runs)):
+        vcn, length, lcn = runs[index]
+        start = vcn * cluster_size
+        if start >= end:
+            return
+        first, last = max(start, offset), min(start + length * cluster_size, end)
+        if first < last and lcn is not None:
+            yield lcn * cluster_size + first - start, first - offset, last - offset
 
 
 def decode(data: bytes, vcn: int, clusters: int, *, offset: int | None = None) -> list[Run]:

@@ -109,7 +109,8 @@ class Mft:
         self.storage, self.geometry = storage, geometry
         self._data: Stream | None = None
         self._kept: dict[int, Record] | None = None
-        self._whole: dict[int, Record] = {}  #: records with those of their extension records, while records are kept
+        #: records with those of their extension records, and the numbers of all of them, while records are kept
+        self._whole: dict[int, tuple[Record, frozenset[int]]] = {}
         self.count = 0
         self.reload()
 
@@ -119,7 +120,11 @@ class Mft:
 
     def forget(self, number: int | None = None) -> None:
         """Read a record anew, or all of them."""
-        self._whole.clear()
+        if number is None:
+            self._whole.clear()
+        else:
+            for base in [base for base, (_, numbers) in self._whole.items() if number in numbers]:
+                del self._whole[base]
         if self._kept is not None:
             if number is None:
                 self._kept.clear()
@@ -182,10 +187,7 @@ class Mft:
     def offset(self, number: int) -> int | None:
         """Where a record stands in the volume, or ``None`` where the MFT has a hole."""
         size = self.geometry.record_size
-        for start, place, length in self.data.places():
-            if start <= number * size < start + length:
-                return place + number * size - start
-        return None
+        return next((place for place, first, _ in self.data.pieces(number * size, size) if not first), None)
 
     def record(self, number: int, *, in_use: bool = True) -> Record:
         """One record, without its extension records.
@@ -218,7 +220,8 @@ class Mft:
             RecordError: as :meth:`record`, an extension record, or one that was used again for another file.
             AttributeFormatError: the attribute list does not hold together.
         """
-        found = self._whole.get(number) or self.record(number)
+        whole = self._whole.get(number)
+        found = self.record(number) if whole is None else whole[0]
         if found.base:
             raise RecordError(
                 "an extension record, not that of a file", structure="RecordHeader", field="base_record",
@@ -229,19 +232,19 @@ class Mft:
                 "the record belongs to another file now", structure="RecordHeader", field="sequence",
                 expected=sequence, actual=found.sequence, where={"record": number},
             )  # fmt: skip
-        if number in self._whole:
+        if whole is not None:
             return found
         lists = [each for each in found.attributes if each.type == Type.ATTRIBUTE_LIST]
         if not lists:
             return found
-        whole = self._with_extensions(found, lists[0])
+        together, numbers = self._with_extensions(found, lists[0])
         if self._kept is not None:
             if len(self._whole) >= _KEPT_WHOLE:
                 self._whole.clear()
-            self._whole[number] = whole
-        return whole
+            self._whole[number] = together, numbers
+        return together
 
-    def _with_extensions(self, base: Record, listed: Attribute) -> Record:
+    def _with_extensions(self, base: Record, listed: Attribute) -> tuple[Record, frozenset[int]]:
         records = {base.number: base}
         attributes: list[Attribute] = []
         taken: set[tuple[int, int]] = set()
@@ -259,16 +262,16 @@ class Mft:
             if (number, instance) in taken:
                 continue
             taken.add((number, instance))
-            match = [each for each in other.attributes if each.instance == instance and each.type == kind]
-            if not match:
+            match = next((each for each in other.attributes if each.instance == instance and each.type == kind), None)
+            if match is None:
                 raise AttributeFormatError(
                     "an attribute list names an attribute that is not there", structure="AttributeListEntry",
                     expected=f"type {kind:#x}, instance {instance}", where={"record": base.number, "extension": number},
                 )  # fmt: skip
-            attributes.append(match[0])
+            attributes.append(match)
         whole = dataclasses.replace(base, attributes=attributes)
         whole.attributes += [each for each in base.attributes if each.type == Type.ATTRIBUTE_LIST]
-        return whole
+        return whole, frozenset(records)
 
     def list_entries(self, listed: Attribute, number: int) -> list[tuple[int, int, int, int, str]]:
         """``(type, lowest VCN, reference, instance, name)`` of every entry of an attribute list.

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _MAX_READ = 1 << 31
 #: Bytes of a compression unit at most; Windows has 16 clusters of at most 4 KiB.
 _MAX_UNIT = 1 << 24
-_OTHER_FLAGS = AttributeFlag.COMPRESSED | AttributeFlag.ENCRYPTED
+#: As numbers: operators of enum.Flag are slow, and these are asked of every read.
+_COMPRESSED = int(AttributeFlag.COMPRESSED)
+_ENCRYPTED = int(AttributeFlag.ENCRYPTED)
 
 
 class Stream:
@@ -83,7 +85,7 @@ class Stream:
     @property
     def is_compressed(self) -> bool:
         """Whether the bytes on the disk are not those of the file."""
-        return bool(self._unit and self._flags & AttributeFlag.COMPRESSED)
+        return bool(self._unit and self._flags & _COMPRESSED)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``, fewer at the end.
@@ -100,7 +102,7 @@ class Stream:
             return self._value[offset : offset + size]
         if size > _MAX_READ:
             raise UnsupportedError("more than 2 GiB in one read", structure="stream", actual=size)
-        if self._flags & AttributeFlag.ENCRYPTED:
+        if self._flags & _ENCRYPTED:
             raise EncryptedError(
                 "the stream is encrypted", structure="AttributeHeader", field="flags", actual=self._flags,
                 hint="copy the file on Windows as a user who has its key",
@@ -114,7 +116,7 @@ class Stream:
 
     def readinto_at(self, offset: int, view: memoryview) -> int:
         """Fill ``view`` from ``offset``, as far as the content goes; how many bytes. Errors as :meth:`read_at`."""
-        if self._value is not None or self._flags & _OTHER_FLAGS or not 0 <= offset < self.size:
+        if self._value is not None or self._flags & (_COMPRESSED | _ENCRYPTED) or not 0 <= offset < self.size:
             data = self.read_at(offset, len(view))
             view[: len(data)] = data
             return len(data)
@@ -195,6 +197,10 @@ class Stream:
             if run.lcn is not None:
                 yield run.vcn * self._cluster, run.lcn * self._cluster, run.length * self._cluster
 
+    def pieces(self, offset: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Where ``size`` bytes from ``offset`` stand, as :func:`.runlist.pieces` tells it."""
+        return runlist.pieces(self._runs, self._cluster, offset, size)
+
 
 def resident(value: bytes) -> Stream:
     """The stream of a resident attribute."""
@@ -237,7 +243,7 @@ def merge(storage: Storage, geometry: Geometry, parts: Sequence[Attribute], *, c
             "the runs do not cover the allocated size", structure="NonResidentHeader", field="allocated_size",
             expected=following * geometry.cluster_size, actual=first.allocated_size,
         )  # fmt: skip
-    is_packed = first.flags & AttributeFlag.COMPRESSED
+    is_packed = first.flags & _COMPRESSED
     if first.compression_unit > 16 or (is_packed and geometry.cluster_size << first.compression_unit > _MAX_UNIT):
         raise AttributeFormatError(
             "the compression unit cannot be", structure="NonResidentHeader", field="compression_unit",

@@ -183,7 +183,7 @@ class NTFS:
         It then writes what it holds in memory, whatever was changed meanwhile. As ntfs-3g has it: ``/hiberfil.sys``
         begins with ``hibr``, or is shorter than a page, which it is on volumes that Windows does not start from.
         """
-        child = NTFS.lookup(self, Number.ROOT, "hiberfil.sys")  # asked before an editor can look names up
+        child = self.lookup(Number.ROOT, "hiberfil.sys")
         if child is None or child.kind != S_IFREG:
             return False
         head = self.mft.stream(self.mft.file(child.number), Type.DATA).read_at(0, _HIBERNATION_HEAD)

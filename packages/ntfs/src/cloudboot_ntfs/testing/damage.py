@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import Number, Type
@@ -12,7 +13,7 @@ from cloudboot_ntfs.reader.index import Index
 from cloudboot_ntfs.reader.volume import NTFS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cloudboot_ntfs.layout.attribute import Attribute
     from cloudboot_ntfs.reader.mft import Record
@@ -83,6 +84,12 @@ class Patient:
         return self.volume.find(path, follow_symlinks=False)
 
 
+#: What breaks a rule, and where in a record or in the volume something stands.
+Damage: TypeAlias = Callable[[Patient], None]
+Place: TypeAlias = Callable[[Patient], int]
+Damages: TypeAlias = tuple[tuple[str, Damage], ...]
+
+
 def sample() -> dict[str, object]:
     """The tree that the damages are for: use it with :func:`cloudboot_ntfs.build` and 8 MiB."""
     from cloudboot_ntfs.builder.source import File, HardLink, Symlink
@@ -111,208 +118,102 @@ def _swap_entries(block: bytearray) -> None:
     block[position + 16 + 66] = ord("z")
 
 
-def damages() -> Iterator[tuple[str, Callable[[Patient], None]]]:
-    """Every damage as ``(kind of the finding, what it does)``."""
+# What breaks a rule, made of what it changes. ``where`` is a path, or the number of a record.
 
-    def sds(patient: Patient) -> int:
-        return patient.stream_offset(Number.SECURE, Type.DATA, "$SDS")
 
-    def bit(patient: Patient, kind: int, number: int, position: int, *, name: str = "") -> None:
-        place = patient.stream_offset(number, kind, name) + position // 8
-        patient.data[place] ^= 1 << position % 8
+def _number(patient: Patient, where: str | int) -> int:
+    return patient.find(where) if isinstance(where, str) else where
 
-    def file_data(patient: Patient) -> Attribute:
-        return patient.attribute(patient.find("/other"), Type.DATA)
 
-    def runs_of(patient: Patient, number: int) -> int:
-        each = patient.attribute(number, Type.DATA)
-        return each.offset + int(
-            struct.unpack_from("<H", patient.data, patient.record_offset(number) + each.offset + 32)[0]
-        )
+def _value(where: str | int, kind: int, plus: int = 0, name: str = "") -> Place:
+    """A byte of the value of a resident attribute, in the record."""
+    return lambda patient: patient.value_offset(_number(patient, where), kind, name) + plus
 
-    def in_other(patient: Patient, field: int, code: str, amount: int) -> None:
-        number, each = patient.find("/other"), file_data(patient)
-        patient.record(number, lambda block: _add(block, each.offset + field, code, amount))
 
-    def share(patient: Patient) -> None:
-        source, target = patient.find("/file"), patient.find("/other")
-        place = runs_of(patient, target)
-        own = patient.volume.mft.stream(patient.volume.mft.file(source), Type.DATA).runs[0].lcn or 0
-        raw = b"\x31\x05" + own.to_bytes(3, "little") + b"\0"
-        patient.patch(target, place, raw)
+def _head(where: str | int, kind: int, plus: int = 0, name: str = "") -> Place:
+    """A byte of an attribute, in the record."""
+    return lambda patient: patient.attribute(_number(patient, where), kind, name).offset + plus
 
-    def mirror(patient: Patient) -> None:
-        patient.data[patient.geometry.mftmirr_lcn * patient.geometry.cluster_size + 1024 + 100] ^= 1
 
-    def flip(offset: Callable[[Patient], int], mask: int = 1) -> Callable[[Patient], None]:
-        def action(patient: Patient) -> None:
-            patient.data[offset(patient)] ^= mask
+def _stream(where: str | int, kind: int, plus: int = 0, name: str = "") -> Place:
+    """A byte of an attribute in clusters, in the volume."""
+    return lambda patient: patient.stream_offset(_number(patient, where), kind, name) + plus
 
-        return action
 
-    def unlist(patient: Patient) -> None:
-        """Take the last entry out of the attribute list of a file."""
-        number = patient.find("/file")
-        each = patient.attribute(number, Type.ATTRIBUTE_LIST)
-        value = patient.value_offset(number, Type.ATTRIBUTE_LIST)
-        patient.record(
-            number, lambda block: _add(block, each.offset + 16, "<I", -(len(each.value) - 32)) if value else None
-        )
+def _runs(patient: Patient) -> int:
+    """The mapping pairs of ``/other``, in its record."""
+    number = patient.find("/other")
+    each = patient.attribute(number, Type.DATA)
+    head = patient.record_offset(number) + each.offset
+    return each.offset + int(struct.unpack_from("<H", patient.data, head + 32)[0])
 
-    def twice(patient: Patient) -> None:
-        number = patient.find("/file")
-        place = patient.value_offset(number, Type.ATTRIBUTE_LIST)
 
-        def action(block: bytearray) -> None:
-            block[place + 96 : place + 128] = block[place + 64 : place + 96]
+def _placed(patient: Patient, place: Place | int) -> int:
+    return place if isinstance(place, int) else place(patient)
 
-        patient.record(number, action)
 
-    yield "boot-sector", flip(lambda _: 510)
-    yield "backup-boot", flip(lambda patient: patient.geometry.backup_offset + 100)
-    yield "mft-mirror", mirror
-    yield "fixup", flip(lambda patient: patient.record_offset(patient.find("/sub")) + 510)
-    yield "record", flip(lambda patient: patient.record_offset(patient.find("/sub")) + 20, 0xFF)
-    yield "record-number", lambda patient: patient.patch(patient.find("/sub"), 44, b"\xff")
-    yield "record-sequence", lambda patient: patient.patch(patient.find("/sub"), 16, b"\0\0")
-    yield "record-used", lambda patient: patient.record(patient.find("/sub"), lambda block: _add(block, 24, "<I", 8))
-    yield "record-bitmap-free", lambda patient: bit(patient, Type.BITMAP, Number.MFT, patient.find("/sub"))
-    yield "record-bitmap-leak", lambda patient: bit(patient, Type.BITMAP, Number.MFT, 30)
-    yield "cluster-bitmap-free", lambda patient: bit(patient, Type.DATA, Number.BITMAP, 3)
-    yield "cluster-bitmap-end", lambda patient: bit(patient, Type.DATA, Number.BITMAP, patient.geometry.clusters)
-    yield "cluster-bitmap-leak", lambda patient: bit(patient, Type.DATA, Number.BITMAP, patient.geometry.clusters - 2)
-    yield "cluster-shared", share
-    yield (
-        "attribute-format",
-        lambda patient: patient.record(patient.find("/sub"), lambda block: _add(block, 56 + 4, "<I", 3)),
-    )
-    yield "attribute-order", lambda patient: patient.patch(patient.find("/sub"), 56, b"\x40")
-    yield "attribute-missing", lambda patient: patient.patch(patient.find("/sub"), 56, b"\x08")
-    yield "attribute-instance", lambda patient: patient.patch(patient.find("/sub"), 56 + 14, b"\x09")
-    yield (
-        "attribute-twice",
-        lambda patient: patient.patch(
-            Number.VOLUME, patient.attribute(Number.VOLUME, Type.VOLUME_INFORMATION).offset, b"\x10\0\0\0"
-        ),
-    )
-    yield (
-        "run-list",
-        lambda patient: patient.patch(
-            patient.find("/other"), runs_of(patient, patient.find("/other")), b"\x31\x05\xff\xff\x7f\0"
-        ),
-    )
-    yield "run-list", lambda patient: in_other(patient, 24, "<q", 1)  # highest VCN
-    yield "run-list", lambda patient: in_other(patient, 40, "<Q", 4096)  # allocated size
-    yield "attribute-format", lambda patient: in_other(patient, 48, "<Q", 1 << 30)  # data size
-    yield "attribute-format", lambda patient: in_other(patient, 56, "<Q", 1)  # initialized size
-    yield "index-repeats", lambda patient: in_other(patient, 48, "<Q", -1)  # only the index knows the old size
-    yield "link-count", lambda patient: patient.patch(patient.find("/sub"), 18, b"\x02")
-    yield "index-sequence", lambda patient: patient.patch(patient.find("/sub"), 16, b"\x07")
-    yield "index-dangling", lambda patient: patient.patch(patient.find("/secret"), 22, b"\0")
-    yield (
-        "orphan",
-        lambda patient: patient.patch(
-            patient.find("/secret"), patient.value_offset(patient.find("/secret"), Type.FILE_NAME) + 66, b"Z"
-        ),
-    )
-    yield (
-        "index-name",
-        lambda patient: patient.patch(
-            patient.find("/secret"), patient.value_offset(patient.find("/secret"), Type.FILE_NAME) + 66, b"Z"
-        ),
-    )
-    yield (
-        "name-pair",
-        lambda patient: patient.patch(
-            patient.find("/secret"), patient.value_offset(patient.find("/secret"), Type.FILE_NAME) + 65, b"\2"
-        ),
-    )
-    yield "index-order", lambda patient: patient.block(patient.find("/large"), 0, _swap_entries)
-    yield (
-        "index-bitmap",
-        lambda patient: patient.patch(
-            patient.find("/large"), patient.value_offset(patient.find("/large"), Type.BITMAP, "$I30"), b"\0"
-        ),
-    )
-    yield (
-        "index-block-unreachable",  # the root leads to a leaf instead of the node above the leaves
-        lambda patient: patient.patch(
-            patient.find("/large"), patient.value_offset(patient.find("/large"), Type.INDEX_ROOT, "$I30") + 48, b"\0"
-        ),
-    )
-    yield (
-        "index-format",
-        lambda patient: patient.block(patient.find("/large"), 0, lambda block: _add(block, 28, "<I", 1 << 20)),
-    )
-    yield (
-        "index-format",
-        lambda patient: patient.block(patient.find("/large"), 0, lambda block: _add(block, 16, "<Q", 1)),
-    )
-    yield (
-        "fixup",
-        flip(lambda patient: patient.stream_offset(patient.find("/large"), Type.INDEX_ALLOCATION, "$I30") + 1022),
-    )
-    yield "directory-cycle", _cycle
-    yield "attr-def", flip(lambda patient: patient.stream_offset(Number.ATTR_DEF, Type.DATA) + 160 + 140, 0x80)
-    yield "upcase", flip(lambda patient: patient.stream_offset(Number.UP_CASE, Type.DATA) + 2 * 0x416)
-    yield "log-file", flip(lambda patient: patient.stream_offset(Number.LOG_FILE, Type.DATA) + 70_000)
-    yield "log-file", flip(lambda patient: patient.stream_offset(Number.LOG_FILE, Type.DATA), 0xFF)
-    yield (
-        "volume-dirty",
-        lambda patient: patient.patch(
-            Number.VOLUME, patient.value_offset(Number.VOLUME, Type.VOLUME_INFORMATION) + 10, b"\x01"
-        ),
-    )
-    yield (
-        "volume-version",
-        lambda patient: patient.patch(
-            Number.VOLUME, patient.value_offset(Number.VOLUME, Type.VOLUME_INFORMATION) + 8, b"\x07"
-        ),
-    )
-    yield "sds-mirror", flip(lambda patient: sds(patient) + 0x40000 + 30)
-    yield "sds-hash", flip(sds)
-    yield (
-        "sii-entry",
-        lambda patient: patient.patch(
-            Number.SECURE, patient.value_offset(Number.SECURE, Type.INDEX_ROOT, "$SII") + 32 + 16, b"\x77"
-        ),
-    )
-    yield (
-        "sdh-entry",
-        lambda patient: patient.patch(
-            Number.SECURE, patient.value_offset(Number.SECURE, Type.INDEX_ROOT, "$SDH") + 32 + 24, b"\x77"
-        ),
-    )
-    yield (
-        "security-id",
-        lambda patient: patient.patch(
-            patient.find("/secret"),
-            patient.value_offset(patient.find("/secret"), Type.STANDARD_INFORMATION) + 52,
-            b"\x99\x09",
-        ),
-    )
-    yield "attribute-list", unlist
-    yield "attribute-list", twice
-    yield "extension-orphan", lambda patient: patient.patch(patient.find("/file"), 22, b"\0")
-    yield (
-        "reparse-index",
-        lambda patient: patient.patch(
-            patient.find("/link"), patient.value_offset(patient.find("/link"), Type.REPARSE_POINT), b"\x03"
-        ),
-    )
-    yield (
-        "reparse-index",
-        lambda patient: patient.patch(
-            Number.REPARSE, patient.value_offset(Number.REPARSE, Type.INDEX_ROOT, "$R") + 32 + 16 + 4, b"\x01"
-        ),
-    )
-    yield (
-        "bad-clusters",
-        lambda patient: patient.record(
-            Number.BAD_CLUS,
-            lambda block: _add(block, patient.attribute(Number.BAD_CLUS, Type.DATA, "$Bad").offset + 48, "<Q", -4096),
-        ),
-    )
+def _patch(where: str | int, place: Place | int, data: bytes) -> Damage:
+    """Other bytes in a record."""
+    return lambda patient: patient.patch(_number(patient, where), _placed(patient, place), data)
+
+
+def _more(where: str | int, place: Place | int, code: str, amount: int) -> Damage:
+    """Another number in a record."""
+
+    def action(patient: Patient) -> None:
+        offset = _placed(patient, place)
+        patient.record(_number(patient, where), lambda block: _add(block, offset, code, amount))
+
+    return action
+
+
+def _flip(place: Place, mask: int = 1) -> Damage:
+    """Other bits in the volume."""
+
+    def action(patient: Patient) -> None:
+        patient.data[place(patient)] ^= mask
+
+    return action
+
+
+def _bit(where: int, kind: int, position: Place | int) -> Damage:
+    """Another bit in a bitmap."""
+
+    def action(patient: Patient) -> None:
+        bit = _placed(patient, position)
+        patient.data[patient.stream_offset(where, kind) + bit // 8] ^= 1 << bit % 8
+
+    return action
+
+
+def _in_block(action: Callable[[bytearray], None]) -> Damage:
+    """Another first index block of ``/large``."""
+    return lambda patient: patient.block(patient.find("/large"), 0, action)
+
+
+def _share(patient: Patient) -> None:
+    """Let a file have the clusters of another."""
+    source = patient.volume.mft.file(patient.find("/file"))
+    own = patient.volume.mft.stream(source, Type.DATA).runs[0].lcn or 0
+    patient.patch(patient.find("/other"), _runs(patient), b"\x31\x05" + own.to_bytes(3, "little") + b"\0")
+
+
+def _unlist(patient: Patient) -> None:
+    """Let the attribute list of a file end after its first entry."""
+    number = patient.find("/file")
+    each = patient.attribute(number, Type.ATTRIBUTE_LIST)
+    patient.record(number, lambda block: _add(block, each.offset + 16, "<I", -(len(each.value) - 32)))
+
+
+def _list_twice(patient: Patient) -> None:
+    """Let an attribute list repeat an entry in place of the next."""
+    number = patient.find("/file")
+    place = patient.value_offset(number, Type.ATTRIBUTE_LIST)
+
+    def action(block: bytearray) -> None:
+        block[place + 96 : place + 128] = block[place + 64 : place + 96]
+
+    patient.record(number, action)
 
 
 def _cycle(patient: Patient) -> None:
@@ -320,3 +221,81 @@ def _cycle(patient: Patient) -> None:
     upper, lower = patient.find("/sub"), patient.find("/sub/below")
     place = patient.value_offset(upper, Type.FILE_NAME)
     patient.patch(upper, place, (1 << 48 | lower).to_bytes(8, "little"))
+
+
+_BOOT: Final[Damages] = (
+    ("boot-sector", _flip(lambda _: 510)),
+    ("backup-boot", _flip(lambda patient: patient.geometry.backup_offset + 100)),
+)
+_RECORDS: Final[Damages] = (
+    ("mft-mirror", _flip(lambda patient: patient.geometry.mftmirr_lcn * patient.geometry.cluster_size + 1024 + 100)),
+    ("fixup", _flip(lambda patient: patient.record_offset(patient.find("/sub")) + 510)),
+    ("record", _flip(lambda patient: patient.record_offset(patient.find("/sub")) + 20, 0xFF)),
+    ("record-number", _patch("/sub", 44, b"\xff")),
+    ("record-sequence", _patch("/sub", 16, b"\0\0")),
+    ("record-used", _more("/sub", 24, "<I", 8)),
+    ("link-count", _patch("/sub", 18, b"\x02")),
+    ("extension-orphan", _patch("/file", 22, b"\0")),
+)
+_SPACE: Final[Damages] = (
+    ("record-bitmap-free", _bit(Number.MFT, Type.BITMAP, lambda patient: patient.find("/sub"))),
+    ("record-bitmap-leak", _bit(Number.MFT, Type.BITMAP, 30)),
+    ("cluster-bitmap-free", _bit(Number.BITMAP, Type.DATA, 3)),
+    ("cluster-bitmap-end", _bit(Number.BITMAP, Type.DATA, lambda patient: patient.geometry.clusters)),
+    ("cluster-bitmap-leak", _bit(Number.BITMAP, Type.DATA, lambda patient: patient.geometry.clusters - 2)),
+    ("cluster-shared", _share),
+)
+_ATTRIBUTES: Final[Damages] = (
+    ("attribute-format", _more("/sub", 56 + 4, "<I", 3)),
+    ("attribute-order", _patch("/sub", 56, b"\x40")),
+    ("attribute-missing", _patch("/sub", 56, b"\x08")),
+    ("attribute-instance", _patch("/sub", 56 + 14, b"\x09")),
+    ("attribute-twice", _patch(Number.VOLUME, _head(Number.VOLUME, Type.VOLUME_INFORMATION), b"\x10\0\0\0")),
+    ("run-list", _patch("/other", _runs, b"\x31\x05\xff\xff\x7f\0")),
+    ("run-list", _more("/other", _head("/other", Type.DATA, 24), "<q", 1)),  # highest VCN
+    ("run-list", _more("/other", _head("/other", Type.DATA, 40), "<Q", 4096)),  # allocated size
+    ("attribute-format", _more("/other", _head("/other", Type.DATA, 48), "<Q", 1 << 30)),  # data size
+    ("attribute-format", _more("/other", _head("/other", Type.DATA, 56), "<Q", 1)),  # initialized size
+    ("attribute-list", _unlist),
+    ("attribute-list", _list_twice),
+)
+_DIRECTORIES: Final[Damages] = (
+    ("index-repeats", _more("/other", _head("/other", Type.DATA, 48), "<Q", -1)),  # only the index knows the old size
+    ("index-sequence", _patch("/sub", 16, b"\x07")),
+    ("index-dangling", _patch("/secret", 22, b"\0")),
+    ("orphan", _patch("/secret", _value("/secret", Type.FILE_NAME, 66), b"Z")),
+    ("index-name", _patch("/secret", _value("/secret", Type.FILE_NAME, 66), b"Z")),
+    ("name-pair", _patch("/secret", _value("/secret", Type.FILE_NAME, 65), b"\2")),
+    ("index-order", _in_block(_swap_entries)),
+    ("index-bitmap", _patch("/large", _value("/large", Type.BITMAP, name="$I30"), b"\0")),
+    # the root leads to a leaf instead of the node above the leaves
+    ("index-block-unreachable", _patch("/large", _value("/large", Type.INDEX_ROOT, 48, "$I30"), b"\0")),
+    ("index-format", _in_block(lambda block: _add(block, 28, "<I", 1 << 20))),
+    ("index-format", _in_block(lambda block: _add(block, 16, "<Q", 1))),
+    ("fixup", _flip(_stream("/large", Type.INDEX_ALLOCATION, 1022, "$I30"))),
+    ("directory-cycle", _cycle),
+)
+_SYSTEM: Final[Damages] = (
+    ("attr-def", _flip(_stream(Number.ATTR_DEF, Type.DATA, 160 + 140), 0x80)),
+    ("upcase", _flip(_stream(Number.UP_CASE, Type.DATA, 2 * 0x416))),
+    ("log-file", _flip(_stream(Number.LOG_FILE, Type.DATA, 70_000))),
+    ("log-file", _flip(_stream(Number.LOG_FILE, Type.DATA), 0xFF)),
+    ("volume-dirty", _patch(Number.VOLUME, _value(Number.VOLUME, Type.VOLUME_INFORMATION, 10), b"\x01")),
+    ("volume-version", _patch(Number.VOLUME, _value(Number.VOLUME, Type.VOLUME_INFORMATION, 8), b"\x07")),
+    ("reparse-index", _patch("/link", _value("/link", Type.REPARSE_POINT), b"\x03")),
+    ("reparse-index", _patch(Number.REPARSE, _value(Number.REPARSE, Type.INDEX_ROOT, 32 + 16 + 4, "$R"), b"\x01")),
+    ("bad-clusters", _more(Number.BAD_CLUS, _head(Number.BAD_CLUS, Type.DATA, 48, "$Bad"), "<Q", -4096)),
+)
+_SECURITY: Final[Damages] = (
+    ("sds-mirror", _flip(_stream(Number.SECURE, Type.DATA, 0x40000 + 30, "$SDS"))),
+    ("sds-hash", _flip(_stream(Number.SECURE, Type.DATA, name="$SDS"))),
+    ("sii-entry", _patch(Number.SECURE, _value(Number.SECURE, Type.INDEX_ROOT, 32 + 16, "$SII"), b"\x77")),
+    ("sdh-entry", _patch(Number.SECURE, _value(Number.SECURE, Type.INDEX_ROOT, 32 + 24, "$SDH"), b"\x77")),
+    ("security-id", _patch("/secret", _value("/secret", Type.STANDARD_INFORMATION, 52), b"\x99\x09")),
+)
+
+
+def damages() -> Iterator[tuple[str, Damage]]:
+    """Every damage as ``(kind of the finding, what it does)``."""
+    for table in (_BOOT, _RECORDS, _SPACE, _ATTRIBUTES, _DIRECTORIES, _SYSTEM, _SECURITY):
+        yield from table
