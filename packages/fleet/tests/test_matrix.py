@@ -55,7 +55,7 @@ PROBE = '[[cells]]\nkind = "probe"\n[cells.axes]\nsystem = "demo"\nrecipe = "dem
         (f"[defaults]\ntimeout = 1\n{PROBE}\n{PROBE}retrys = 3", 14, "axes.retrys is no parameter", None),
         ('[[cells]]\nkind = "nothing"\nretries = 101', 3, "not a whole number from 0 to 100", None),
         ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = nan', 5, "not a finite number", None),
-        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = -1', 5, "is -1, and 1 is the least", None),
+        ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseconds = -1', 5, "is -1, and 0.01 is the", None),
         ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nruns = 0', 5, "is 0, and 1 is the least", None),
         ('[[cells]]\nkind = "fuzz"\n[cells.axes]\nharness = "h"\nseed = 9223372036854775808', 5, "in 64 bits", None),
         (

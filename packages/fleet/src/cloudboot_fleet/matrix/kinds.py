@@ -126,7 +126,7 @@ KINDS: dict[str, Kind] = {
                 Parameter("harness", "file"),
                 Parameter("stateful", types=(str, bool)),
                 Parameter("corpus", "tree"),
-                Parameter("seconds", types=_NUMBER, least=1),
+                Parameter("seconds", types=_NUMBER, least=0.01),
                 Parameter("runs", types=(int,), least=1),
                 Parameter("seed", types=(int,)),
                 _REPEAT,
