@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 1024
 #: The names in the root that are not the tree's to give, in upper case.
 _SYSTEM_NAMES = frozenset(upcase(name) for name in SYSTEM_NAMES.values())
+#: As a number: operators of enum.Flag are slow, and this is asked of every file several times.
+_DIRECTORY = int(FileAttribute.DIRECTORY)
 _SHOWN = 80  # characters of a target in a message
 
 
@@ -122,7 +124,7 @@ class Node:
     @property
     def is_directory(self) -> bool:
         """Whether its record is that of a directory; a link to one is, too."""
-        return self.children is not None or bool(self.attributes & FileAttribute.DIRECTORY)
+        return self.children is not None or bool(self.attributes & _DIRECTORY)
 
 
 class TreeBuilder:
