@@ -6,7 +6,7 @@ These modules are public:
 - :mod:`.campaign`: what runs next, retries, the campaign's folder;
 - :mod:`.results`: results under the digest of a cell's inputs, in a folder or a registry;
 - :mod:`.tasks.result`: how a cell ended;
-- :mod:`.errors`: the exceptions, all of them a :class:`FleetError`.
+- :mod:`.errors`: the exceptions, all of them a :class:`.FleetError`.
 
 Beside them are :mod:`.forkserver` and :mod:`.worker` (a process for each cell, with limits, which ends whatever
 happens), :mod:`.cluster` (workers on this machine, a scheduler elsewhere, SLURM, Kubernetes), :mod:`.tasks` (what cells
