@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .architecture import Architecture
     from .processor import CounterSource
 
+#: Bytes at the end of RAM that are a mapping of their own. Traps and stack guards are there: Unicorn protects pages by
+#: mapping the whole of the mapping around them again, page by page (130 ms for 512 MiB on arm64).
+_TOP: int = 4 << 20
 _OK, _INVALID = unicorn.UC_ERR_OK, unicorn.UC_ERR_INSN_INVALID
 _LIBRARY, _OPENED = binding.uclib._name, binding.uclib._handle  # noqa: SLF001 -- the library that the binding has opened
 _EMULATE = ctypes.CDLL(_LIBRARY, handle=_OPENED).uc_emu_start
@@ -123,8 +126,10 @@ class UnicornProcessor:
     def _set_up(self) -> None:
         if self.architecture.name == "amd64":
             self._uc.ctl_set_cpu_model(_X86_MODEL)
-        address = ctypes.addressof(self._pin)
-        self._uc.mem_map_ptr(self.architecture.ram_base, self.memory.size, unicorn.UC_PROT_ALL, address)
+        base, address = self.architecture.ram_base, ctypes.addressof(self._pin)
+        below = max(self.memory.size - _TOP, self.memory.size // 2) // _PAGE * _PAGE
+        for offset, size in ((0, below), (below, self.memory.size - below)):
+            self._uc.mem_map_ptr(base + offset, size, unicorn.UC_PROT_ALL, address + offset)
         self._uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED | unicorn.UC_HOOK_MEM_PROT, self._on_access)
         self._uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         {"amd64": self._set_up_amd64, "arm64": self._set_up_arm64, "riscv64": self._set_up_riscv64}[
