@@ -116,7 +116,7 @@ class Campaign:
             try:
                 if self.flying:
                     self._stop(Choice.STOP)
-            finally:  # who listens may have failed: nobody reads what is printed any longer, say
+            finally:  # also when a listener raised: BrokenPipeError when printing, for example
                 self._write_state("interrupted" if self.tally.done < self.tally.total else "done")
         return self.tally
 

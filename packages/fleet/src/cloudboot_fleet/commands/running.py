@@ -199,7 +199,7 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         )  # fmt: skip
         try:
             campaign.run()
-        except (KeyboardInterrupt, BrokenPipeError):  # nobody reads what is printed any longer
+        except (KeyboardInterrupt, BrokenPipeError):  # the reader of stdout is gone
             interrupted = True
         except ClusterError as error:
             lost = error  # what has run is reported all the same

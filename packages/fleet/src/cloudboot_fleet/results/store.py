@@ -1,9 +1,7 @@
-"""What a campaign needs of a place for results, and how one is chosen."""
+"""What a campaign needs of a place for results, and what a result has to be."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cloudboot_fleet.errors import ResultError
@@ -11,6 +9,7 @@ from cloudboot_fleet.tasks.result import KEPT, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 class Results(Protocol):
@@ -18,7 +17,7 @@ class Results(Protocol):
 
     @property
     def place(self) -> str:
-        """What :func:`open_results` opens the same place by."""
+        """What :func:`.open_results` opens the same place by."""
 
     @property
     def is_folder(self) -> bool:
@@ -57,20 +56,3 @@ _TYPES: dict[str, Any] = {
     "reached": str, "cause": str | None, "code": int, "seconds": int | float, "peak": int | None, "gates": list,
     "started_at": int | float | None, "facts": dict, "worker": str | None,
 }  # fmt: skip
-
-
-def open_results(place: str | os.PathLike[str]) -> Results:
-    """The place that a path names, or a reference to an OCI repository (``HOST/REPOSITORY`` or ``oci:FOLDER``).
-
-    A path has a slash at its beginning or begins with a dot; anything else is a reference.
-
-    Raises:
-        InvalidReferenceError: neither.
-    """
-    from .folder import FolderResults
-    from .registry import RegistryResults
-
-    text = os.fspath(place)
-    if isinstance(place, Path) or text.startswith(("/", "./", "../")):
-        return FolderResults(Path(text).resolve())
-    return RegistryResults(text)
