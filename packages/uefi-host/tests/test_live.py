@@ -53,6 +53,7 @@ class Seen:
     running: list[tuple[int, int]]
     console: str
     accesses: list[Access]
+    picture: bytes = b""
 
 
 def below(firmware: BootHost) -> dict[str, list[str]]:
@@ -76,6 +77,16 @@ def boot(boot: FirmwareBoot) -> Seen:
     return Seen(
         gates, handles, str(boot.outcome), reads[:loading], reads[loading:], boot.text(), boot.firmware.accesses
     )
+
+
+def lines_of_text(picture: bytes) -> int:
+    """The lines of text on a screen of 800 by 600 pixels: 25 of 19 pixels, in the middle, with a black frame."""
+    head = b"P6\n800 600\n255\n"
+    assert picture.startswith(head)
+    rows = [picture[at : at + 2400] for at in range(len(head), len(picture), 2400)]
+    assert len(rows) == 600
+    assert not any(map(any, rows[:62]))
+    return sum(any(map(any, rows[62 + 19 * line : 81 + 19 * line])) for line in range(25))
 
 
 def open_ufs(storage: Storage) -> FileSystem:
@@ -111,7 +122,10 @@ def three(image: bytes, more: Mapping[str, object]) -> tuple[Seen, Seen, Seen]:
     code = FIRMWARE_IMAGES["amd64"][0]
     files = FirmwareFiles("amd64", code, code.with_name("OVMF_VARS_4M.fd"), "", "")
     with LiveBoot(plan(image, 1 << 30, more), files) as live:
-        return ours, theirs, boot(live)
+        seen = boot(live)
+        assert (live.live.screenshot() or b"").startswith(b"\x89PNG")
+        seen.picture = live.live.agent.qemu.screendump("ppm")
+        return ours, theirs, seen
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +163,8 @@ def test_grub_sees_the_same_under_ovmf(ufs: bytes, tmp_path: Path) -> None:
     assert theirs.loading == real.loading
     # GRUB forgets what it has read after two seconds, so how often it reads a block again depends on the time.
     assert set(theirs.running) == set(real.running)
+    # The screen is as large as hosted's, and shows lines of text on black; the serial line has the same text.
+    assert lines_of_text(real.picture) > 5
     for line in ("(hd0) (hd0,gpt2) (hd0,gpt1)", "hello from FAT", 'autoboot_delay="3"', "END-OF-SCRIPT", "loader.conf"):
         assert line in real.console
     assert ours.console == real.console
