@@ -204,6 +204,12 @@ def wheel(session: nox.Session, package: str) -> None:
     session.run("python", "-I", "-c", f"import {source.name}")
     for command in MANIFESTS[package]["project"].get("scripts", {}):
         session.run(command, "--help", silent=True)
+    smoke = ROOT / "packages" / package / "tests" / "smoke.py"
+    if smoke.exists():
+        room = Path(session.create_tmp()).resolve() / f"{package}-smoke"
+        shutil.rmtree(room, ignore_errors=True)
+        room.mkdir()
+        session.run("python", "-I", str(smoke), str(room), silent=True)
     extras = ",".join(MANIFESTS[package]["project"].get("optional-dependencies", {}))
     target = f"{built}[{extras}]" if extras else str(built)
     session.install("--quiet", "--constraint", str(PINS), target, *others, *test_requirements(package))
