@@ -44,13 +44,6 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-def is_iso(storage: Storage) -> bool:
-    """Whether a storage has an ISO 9660 volume descriptor where the first of them stands."""
-    if storage.size < _FIRST_DESCRIPTOR + SECTOR:
-        return False
-    return storage.read_at(_FIRST_DESCRIPTOR, 6)[1:6] == _STANDARD
-
-
 class _Endless(io.BytesIO):
     """The medium as pycdlib reads it: it states more bytes than sectors can be numbered, and has those it has.
 
