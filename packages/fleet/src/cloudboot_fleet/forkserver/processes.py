@@ -80,6 +80,45 @@ def children() -> set[int] | None:
         return None
 
 
+def descriptors() -> set[int]:
+    """The open files of this process."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing itself, which is closed
+            os.fstat(int(name))
+            found.add(int(name))
+    return found
+
+
+def threads() -> int:
+    """The threads of this process, also those that are not Python's."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def resident() -> int:
+    """The resident memory of this process, in bytes."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE
+
+
+def begin_peak() -> None:
+    """Have :func:`peak` count from now on (``/proc/self/clear_refs``, proc(5))."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb") as file:
+        file.write(b"5")
+
+
+def peak() -> int:
+    """The largest resident memory of this process, in bytes; see :func:`begin_peak`."""
+    with open("/proc/self/status", "rb") as file:
+        found = next((line for line in file if line.startswith(b"VmHWM:")), b"VmHWM: 0 kB")
+    return int(found.split()[1]) << 10
+
+
+def flush_libraries() -> None:
+    """Write out what libraries in C have printed and still hold."""
+    _LIBC.fflush(None)
+
+
 def descendants(root: int, processes: Mapping[int, Process]) -> list[Process]:
     """``root``, what it started, and what belongs to its session."""
     children: dict[int, list[Process]] = {}
