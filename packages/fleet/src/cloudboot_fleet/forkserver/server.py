@@ -239,7 +239,7 @@ class Server:
         if not self._cells or now - self._looked < _LOOK:
             return
         self._looked = now
-        table = processes.table()
+        table = processes.below(os.getpid())  # orphans of cells are children of this process
         for cell in list(self._cells.values()):
             found = processes.descendants(cell.child.pid, table)
             resident = sum(process.resident for process in found)
