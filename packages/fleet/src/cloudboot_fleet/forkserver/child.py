@@ -55,7 +55,9 @@ def begin(cell: dict[str, Any], folder: str, limits: Limits, link: int, parent: 
         os.dup2(link, LINK, inheritable=False)
         os.closerange(LINK + 1, 1 << 16)  # the files of the fork server
         _limit(limits)
-        code = _serve(cell, folder, most=1 if limits.memory is not None else _MOST)
+        # The address space that one cell leaves behind would count against the limit of the next.
+        _serve(cell, folder, most=1 if limits.memory is not None else _MOST)
+        code = OK
     except BaseException:  # noqa: BLE001  # nothing of the fork server may run on in this process
         with contextlib.suppress(BaseException):
             traceback.print_exc()
@@ -65,29 +67,26 @@ def begin(cell: dict[str, Any], folder: str, limits: Limits, link: int, parent: 
         os._exit(code)
 
 
-def _serve(cell: dict[str, Any], folder: str, *, most: int) -> int:
-    """Run cells until one leaves a trace, ``most`` have run, or no other comes; the exit code of the process.
-
-    The address space that cells leave behind would count against the limit of the next.
-    """
+def _serve(cell: dict[str, Any], folder: str, *, most: int) -> None:
+    """Run cells until one leaves a trace, ``most`` have run, or no other comes."""
     surroundings = Surroundings({0, 1, 2, LINK})
     children = _children_peak()
-    for left in range(most - 1, -1, -1):
+    while True:
         _enter(Path(folder))
         processes.begin_peak()
-        code, passed = _run(cell, Path(folder))
+        passed = _run(cell, Path(folder))
         _leave()
+        most -= 1
         peak, before, children = processes.peak(), children, _children_peak()
         peak = max(peak, children[0] if children != before else 0)
-        stays = passed and left > 0 and surroundings.unchanged()
+        stays = passed and most > 0 and surroundings.unchanged()
         try:
             os.write(LINK, json.dumps({"stays": stays, "peak": peak}).encode() + b"\n")
         except OSError:  # the task closed it, or the server is gone
-            return code
+            return
         if not stays or (request := _next()) is None:
-            return code
+            return
         cell, folder = request["cell"], request["folder"]
-    return code
 
 
 def _children_peak() -> tuple[int, float]:
@@ -113,7 +112,6 @@ def _next() -> dict[str, Any] | None:
 
 def _enter(folder: Path) -> None:
     """Output goes to the log, temporary files to the scratch folder."""
-    _redirect(os.devnull, os.O_RDONLY, 0)
     _redirect(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1, 2)
     (folder / FILES).mkdir()
     temporary = folder / "tmp"
@@ -159,11 +157,8 @@ def _limit(limits: Limits) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
-def _run(cell: dict[str, Any], folder: Path) -> tuple[int, bool]:
-    """Run the task; what it raises becomes part of the result.
-
-    The exit code, which is 0 when a result was written, and whether the cell passed.
-    """
+def _run(cell: dict[str, Any], folder: Path) -> bool:
+    """Run the task and write its result, which has what it raised; whether the cell passed."""
     module, _, name = KINDS[cell["kind"]].runs.partition(":")
     present = set(sys.modules)
     try:
@@ -180,7 +175,7 @@ def _run(cell: dict[str, Any], folder: Path) -> tuple[int, bool]:
     partial = folder / f"{RESULT}.partial"
     partial.write_text(json.dumps(outcome.as_dict()))
     partial.rename(folder / RESULT)
-    return OK, outcome.status is Status.PASSED
+    return outcome.status is Status.PASSED
 
 
 def _facts(error: BaseException) -> dict[str, object]:

@@ -85,7 +85,8 @@ class Server:
         while not self._over:
             links = {cell.child.link: cell for cell in self._cells.values() if cell.child.link.fileno() >= 0}
             limit = _LOOK if self._cells else _IDLE if self._idle is not None else None
-            ready, _, _ = select.select([self._link, wake, *links], [], [], limit)
+            watched: list[socket.socket | int] = [self._link, wake, *links]
+            ready, _, _ = select.select(watched, [], [], limit)
             if wake in ready:
                 os.read(wake, 4096)
             for link, cell in links.items():
