@@ -71,7 +71,10 @@ def test_the_demonstration_passes_every_gate_on_ovmf(
     assert [suite.get("name") for suite in suites] == ["cloudboot.probe.demo.hosted", "cloudboot.probe.demo.ovmf"]
     common = {"record.json", "report.html", "console.txt", "reads.txt", "calls.txt"}
     assert {path.name for path in (kept / "hosted").iterdir()} == common
-    assert {path.name for path in (kept / "ovmf").iterdir()} == {*common, "serial.log"}
+    assert {path.name for path in (kept / "ovmf").iterdir()} == {*common, "serial.log", "screenshot.png"}
+    picture = (kept / "ovmf" / "screenshot.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert "The screen at the end under ovmf" in page
     # The serial line has the firmware's own lines before the loader's.
     serial = (kept / "ovmf" / "serial.log").read_text()
     assert serial.index("BdsDxe") < serial.index("cloudboot stand-in EFI loader")

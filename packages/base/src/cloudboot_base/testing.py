@@ -21,7 +21,7 @@ from .errors import UsageError
 from .storage import MemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -168,6 +168,22 @@ def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int] | Non
     if codes is not None and done.returncode not in codes:
         raise AssertionError(f"{command[-1]}\nexited with {done.returncode}:\n{printed}")
     return printed
+
+
+def loaded_modules(program: str, *words: str, environment: Mapping[str, str] | None = None) -> set[str]:
+    """The modules that an interpreter of its own has loaded after running ``program``, with ``words`` as arguments.
+
+    What measures coverage loads modules too, so it is kept away from that interpreter.
+    """
+    told = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys\nprint('', *sys.modules)", *words],
+        env={**told, **(environment or {})},
+        stdout=subprocess.PIPE,
+        timeout=300,
+        check=True,
+    )
+    return set(done.stdout.decode().splitlines()[-1].split())
 
 
 class Journal(MemoryStorage):
