@@ -47,7 +47,14 @@ DRIVEN_BY_MACHINES = {"doom-oracle", "probes", "qemu", "uefi-host", "virtio"}
 USED_BY = {
     "vfs": {
         "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
-        "ufs2": ("test_attributes.py", "test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
+        "ufs2": (
+            "test_attributes.py",
+            "test_edit_stateful.py",
+            "test_tar.py",
+            "test_fsspec.py",
+            "test_pyfs.py",
+            "test_edit_guards.py",
+        ),
     }
 }
 
