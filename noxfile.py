@@ -41,9 +41,9 @@ nox.options.error_on_missing_interpreters = True
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
+#: Packages whose code is about machines: their tests with real ones count towards their coverage.
+DRIVEN_BY_MACHINES = {"doom-oracle", "probes", "qemu", "uefi-host", "virtio"}
 #: A package of protocols and adapters is covered by the suites that run real file systems through them.
-#: Packages whose code is about real devices: their tests with machines count towards their coverage.
-DRIVEN_BY_MACHINES = {"virtio", "doom-oracle"}
 USED_BY = {
     "vfs": {
         "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
