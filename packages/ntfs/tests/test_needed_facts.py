@@ -97,7 +97,7 @@ class Volume:
     @property
     def count(self) -> int:
         """Records of the MFT."""
-        return len(self.table) // self.record_size
+        return int(len(self.table) // self.record_size)
 
     def record(self, number: int) -> bytes:
         """A record with its fixups undone."""
@@ -401,6 +401,21 @@ def test_what_fits_stands_in_the_record(tmp_path: Path) -> None:
         assert len(within) == len(tree)
         assert all(within[size] for size in within if size <= 680)
         assert not any(within[size] for size in within if size > 740)
+
+
+def test_the_mirror_follows_the_dirty_flag(tmp_path: Path) -> None:
+    """$Volume is the fourth record of the mirror; it changes when a change begins, and when the volume is closed."""
+    path = tmp_path / "image"
+    built(path, ntfs.Options())
+    states = []
+    with ntfs.WritableNTFS(path) as editor:
+        editor.write_file("/new", b"1")
+        states.append(Volume(path.read_bytes()))
+    states.append(Volume(path.read_bytes()))
+    for volume in states:
+        start = volume.mirror * volume.cluster
+        assert volume.data[start : start + 4 * volume.record_size] == volume.table[: 4 * volume.record_size]
+    assert [volume.attribute(3, 0x70).value[10] for volume in states] == [1, 0]
 
 
 def test_judges_agree(made: Made) -> None:
