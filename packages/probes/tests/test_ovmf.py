@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import new_image
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
 from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 #: A shell that runs the tests in the background leaves SIGINT ignored to all of them.
 LISTENING = ("env", "--default-signal=INT,TERM,HUP", sys.executable)
@@ -71,7 +71,10 @@ def test_the_demonstration_passes_every_gate_on_ovmf(
     assert [suite.get("name") for suite in suites] == ["cloudboot.probe.demo.hosted", "cloudboot.probe.demo.ovmf"]
     common = {"record.json", "report.html", "console.txt", "reads.txt", "calls.txt"}
     assert {path.name for path in (kept / "hosted").iterdir()} == common
-    assert {path.name for path in (kept / "ovmf").iterdir()} == {*common, "serial.log"}
+    assert {path.name for path in (kept / "ovmf").iterdir()} == {*common, "serial.log", "screenshot.png"}
+    picture = (kept / "ovmf" / "screenshot.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert "The screen at the end under ovmf" in page
     # The serial line has the firmware's own lines before the loader's.
     serial = (kept / "ovmf" / "serial.log").read_text()
     assert serial.index("BdsDxe") < serial.index("cloudboot stand-in EFI loader")

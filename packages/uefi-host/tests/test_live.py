@@ -9,7 +9,7 @@ import pytest
 import cloudboot_ufs2
 from cloudboot_base import MemoryStorage, Storage, UsageError
 from cloudboot_base.gates import Gate, Verdict, run_stages
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file, run
 from cloudboot_gpt import partition_types
 from cloudboot_qemu import Firmware as FirmwareFiles
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL
@@ -27,7 +27,7 @@ from cloudboot_uefi_host.live import LiveBoot, LiveFirmware
 from cloudboot_uefi_host.live.console import serial_bytes
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
-from cloudboot_uefi_host.testing import boot_disk, grub_loader, judge_file
+from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
 from cloudboot_ufs2 import UFS2, File
 from cloudboot_vfs import FileSystem
 
@@ -53,6 +53,7 @@ class Seen:
     running: list[tuple[int, int]]
     console: str
     accesses: list[Access]
+    picture: bytes = b""
 
 
 def below(firmware: BootHost) -> dict[str, list[str]]:
@@ -76,6 +77,16 @@ def boot(boot: FirmwareBoot) -> Seen:
     return Seen(
         gates, handles, str(boot.outcome), reads[:loading], reads[loading:], boot.text(), boot.firmware.accesses
     )
+
+
+def lines_of_text(picture: bytes) -> int:
+    """The lines of text on a screen of 800 by 600 pixels: 25 of 19 pixels, in the middle, with a black frame."""
+    head = b"P6\n800 600\n255\n"
+    assert picture.startswith(head)
+    rows = [picture[at : at + 2400] for at in range(len(head), len(picture), 2400)]
+    assert len(rows) == 600
+    assert not any(map(any, rows[:62]))
+    return sum(any(map(any, rows[62 + 19 * line : 81 + 19 * line])) for line in range(25))
 
 
 def open_ufs(storage: Storage) -> FileSystem:
@@ -111,7 +122,10 @@ def three(image: bytes, more: Mapping[str, object]) -> tuple[Seen, Seen, Seen]:
     code = FIRMWARE_IMAGES["amd64"][0]
     files = FirmwareFiles("amd64", code, code.with_name("OVMF_VARS_4M.fd"), "", "")
     with LiveBoot(plan(image, 1 << 30, more), files) as live:
-        return ours, theirs, boot(live)
+        seen = boot(live)
+        assert (live.live.screenshot() or b"").startswith(b"\x89PNG")
+        seen.picture = live.live.agent.qemu.screendump("ppm")
+        return ours, theirs, seen
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +163,34 @@ def test_grub_sees_the_same_under_ovmf(ufs: bytes, tmp_path: Path) -> None:
     assert theirs.loading == real.loading
     # GRUB forgets what it has read after two seconds, so how often it reads a block again depends on the time.
     assert set(theirs.running) == set(real.running)
+    # The screen is as large as hosted's, and shows lines of text on black; the serial line has the same text.
+    assert lines_of_text(real.picture) > 5
     for line in ("(hd0) (hd0,gpt2) (hd0,gpt1)", "hello from FAT", 'autoboot_delay="3"', "END-OF-SCRIPT", "loader.conf"):
         assert line in real.console
+    assert ours.console == real.console
+
+
+def test_grub_on_a_cd_sees_the_same_under_ovmf(tmp_path: Path) -> None:
+    """A CD with one boot image, which EDK2 finds in the boot catalogue, in blocks of 2048 bytes."""
+    script = "set pager=0\nls\nsearch --set=root --file /hello.txt\ncat /hello.txt\necho END-OF-SCRIPT\n"
+    loader = grub_loader("amd64", tmp_path, script, modules=[*MODULES, "iso9660", "search"])
+    tree, output = tmp_path / "tree", tmp_path / "cd.iso"
+    tree.mkdir()
+    (tree / "efi.img").write_bytes(fat_volume({"/EFI/BOOT/BOOTX64.EFI": loader}, 2 << 20))
+    (tree / "hello.txt").write_text("hello from ISO 9660\n")
+    options = ("-e", "efi.img", "-no-emul-boot", "-c", "boot.cat")
+    run(judge("xorriso", "xorriso"), "-as", "mkisofs", "-quiet", "-R", "-o", output, *options, tree)
+    more = {"banner": GRUB["banner"], "until": "END-OF-SCRIPT", "cd": True}
+    ours, theirs, real = three(output.read_bytes(), more)
+    verdicts = {gate.name: gate.verdict for gate in real.gates}
+    assert verdicts.pop("ufs-root") is Verdict.NOT_APPLICABLE
+    assert set(verdicts.values()) == {Verdict.PASS}, [str(gate.error) for gate in real.gates]
+    assert ours.handles == real.handles == theirs.handles
+    assert any("/CDROM(0x0," in path for path in real.handles)
+    assert theirs.loading == real.loading
+    assert {size % 2048 for _, size in real.loading} == {0}
+    assert set(theirs.running) == set(real.running)
+    assert "hello from ISO 9660" in real.console
     assert ours.console == real.console
 
 

@@ -21,12 +21,14 @@ from .errors import UsageError
 from .storage import MemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Buffer
 
     from .program import Program
 
+#: Where ``tools/system.py`` unpacks Debian packages whose files are read and never run on this machine.
+FOREIGN: Final = Path("/usr/local/lib/cloudboot-foreign")
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/games"])
 
 
@@ -39,6 +41,16 @@ def judge(program: str, package: str) -> str:
         message = f"{program} is not installed (Debian package {package})"
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
         refuse(message)
+    return path
+
+
+def judge_file(path: Path, package: str) -> Path:
+    """``path``, which the Debian package ``package`` brings; skips (or fails in CI) without it."""
+    import pytest
+
+    if not path.exists():
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse(f"{path} is not installed (Debian package {package}; tools/system.py unpacks it)")
     return path
 
 
@@ -168,6 +180,22 @@ def _printed(command: Sequence[str], folder: Path, *, codes: Sequence[int] | Non
     if codes is not None and done.returncode not in codes:
         raise AssertionError(f"{command[-1]}\nexited with {done.returncode}:\n{printed}")
     return printed
+
+
+def loaded_modules(program: str, *words: str, environment: Mapping[str, str] | None = None) -> set[str]:
+    """The modules that an interpreter of its own has loaded after running ``program``, with ``words`` as arguments.
+
+    What measures coverage loads modules too, so it is kept away from that interpreter.
+    """
+    told = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys\nprint('', *sys.modules)", *words],
+        env={**told, **(environment or {})},
+        stdout=subprocess.PIPE,
+        timeout=300,
+        check=True,
+    )
+    return set(done.stdout.decode().splitlines()[-1].split())
 
 
 class Journal(MemoryStorage):

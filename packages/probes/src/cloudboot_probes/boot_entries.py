@@ -203,7 +203,7 @@ def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:
 def _first(disk: Disk, file: str, architecture: str) -> tuple[bool, str]:
     """The first partition with ``file``, an EFI system partition's reason before that of another."""
     reasons = []
-    for partition, _ in _partitions(disk):
+    for partition in (disk.esp_partition,) if disk.is_cd else (each for each, _ in _partitions(disk)):
         is_esp = partition.type in {partition_types.ESP, _MBR_ESP}
         boots, reason = _program(disk, partition, file, architecture)
         if boots:

@@ -218,6 +218,8 @@ class Firmware(Core):
         return {
             "GetTime": self.runtime.get_time,
             "SetTime": self.runtime.set_time,
+            "GetWakeupTime": self.runtime.get_wakeup_time,
+            "SetWakeupTime": self.runtime.set_wakeup_time,
             "SetVirtualAddressMap": self.virtual.set_virtual_address_map,
             "ConvertPointer": self.virtual.convert_pointer,
             "GetVariable": self.variables.get_variable,
@@ -226,6 +228,8 @@ class Firmware(Core):
             "QueryVariableInfo": self.variables.query_variable_info,
             "GetNextHighMonotonicCount": self.runtime.get_next_high_monotonic_count,
             "ResetSystem": self.runtime.reset_system,
+            "UpdateCapsule": self.runtime.update_capsule,
+            "QueryCapsuleCapabilities": self.runtime.query_capsule_capabilities,
         }
 
     # Tables

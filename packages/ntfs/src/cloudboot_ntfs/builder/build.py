@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import operator
 import os
 from typing import TYPE_CHECKING
 
@@ -13,17 +14,20 @@ from cloudboot_ntfs import upcase
 from cloudboot_ntfs.errors import NoSpaceError
 from cloudboot_ntfs.layout import boot
 from cloudboot_ntfs.layout.constants import FIRST_USER_RECORD, SYSTEM_NAMES, Number, RecordFlag, Type, reference
+from cloudboot_ntfs.layout.fixup import protect_all
 from cloudboot_ntfs.layout.times import from_unix_ns
 from cloudboot_vfs.notices import Notices
 
 from . import options as layout_options
 from . import system
 from .content import MemoryContent
+from .copies import Piece, gather
 from .opening import opened_tree
 from .options import MIN_SIZE, Options
 from .placement import Allocator, Placed, contiguous
+from .plain import PlainRecords, is_plain
 from .plan import FIRST_RECORD, Item, Plan, standard_information
-from .record import Packed, fits, pack, spread
+from .record import Packed, assemble, fits, spread
 from .secure import SYSTEM_READ, SYSTEM_WRITE, Descriptors
 
 if TYPE_CHECKING:
@@ -327,20 +331,12 @@ class _Volume:
         sector = self.geometry.sector_size
         storage.write_at(0, bytes(system.BOOT_SIZE))
         self._plan_blocks()
-        files = list(self._pieces())
-        total = sum(count for *_, count in files)
-        writes = [*self._writes]
+        copies = list(gather(self._pieces(), self.geometry.cluster_size, clear=not self._options.fresh))
+        total = sum([copy.size for copy in copies])
         done = 0
-
-        def copy(piece: tuple[Content, int, int, int]) -> Callable[[WritableStorage], None]:
-            content, offset, start, count = piece
-            return lambda target: self._copy(content, target, offset, start, count)
-
-        ordered = sorted(
-            [(each[1], copy(each), each[3]) for each in files] + [(at, write, 0) for at, write in writes],
-            key=lambda each: each[0],
-        )
-        for _, write, count in ordered:
+        writes = [(at, write, 0) for at, write in self._writes]
+        writes += [(copy.offset, copy.write, copy.size) for copy in copies]
+        for _, write, count in sorted(writes, key=operator.itemgetter(0)):
             write(storage)
             done += count
             if progress is not None and count:
@@ -351,18 +347,12 @@ class _Volume:
         storage.write_at(0, head)
         return Built(self.geometry, len(self._plan.items), self._allocator.next * self.geometry.cluster_size)
 
-    def _copy(self, content: Content, storage: WritableStorage, offset: int, start: int, count: int) -> None:
-        content.copy_to(storage, offset, start, count)
-        cluster = self.geometry.cluster_size
-        if not self._options.fresh and count % cluster:
-            storage.write_at(offset + count, bytes(cluster - count % cluster))
-
     def _plan_blocks(self) -> None:
         for item in [self._plan.root, *self._plan.items]:
             for own in item.blocks:
                 self._write_blocks(own)
 
-    def _pieces(self) -> Iterator[tuple[Content, int, int, int]]:
+    def _pieces(self) -> Iterator[Piece]:
         for item in [self._plan.root, *self._plan.items]:
             if item.placed is not None and item.node.content is not None:
                 yield from self._pieces_of(item.node.content, item.placed)
@@ -372,21 +362,22 @@ class _Volume:
             if item.reparse_placed is not None:
                 yield from self._pieces_of(MemoryContent(item.reparse), item.reparse_placed)
 
-    def _pieces_of(self, content: Content, placed: Placed) -> Iterator[tuple[Content, int, int, int]]:
+    def _pieces_of(self, content: Content, placed: Placed) -> Iterator[Piece]:
         for lcn, start, count in placed.pieces:
-            yield content, lcn * self.geometry.cluster_size, start, count
+            yield Piece(lcn * self.geometry.cluster_size, count, content, start)
 
     def _attributes(self, item: Item) -> list[Packed]:
         return self._plan.attributes(item)
 
-    def _record(self, number: int, item: Item | None) -> bytes:
+    def _record(self, number: int, item: Item | None) -> bytearray:
+        """A record that is not protected yet."""
         size = self.geometry.record_size
         special = self._special.get(number)
         if special is not None:
             base, own, links, flags, sequence = special[0]
-            return pack(number, own, record_size=size, sequence=sequence, links=links, flags=flags, base=base)
+            return assemble(number, own, record_size=size, sequence=sequence, links=links, flags=flags, base=base)
         if item is not None:
-            return pack(
+            return assemble(
                 number,
                 self._attributes(item),
                 record_size=size,
@@ -401,24 +392,27 @@ class _Volume:
                 if number < FIRST_USER_RECORD
                 else []
             )
-            return pack(number, unused, record_size=size, sequence=system.sequence_of(number), flags=0)
+            return assemble(number, unused, record_size=size, sequence=system.sequence_of(number), flags=0)
         attributes = system.attributes_of(found, self._time, self._descriptors)
         links = sum(1 for each in attributes if each.type == Type.FILE_NAME)
-        return pack(number, attributes, record_size=size, sequence=found.sequence, links=links, flags=found.flags)
+        return assemble(number, attributes, record_size=size, sequence=found.sequence, links=links, flags=found.flags)
 
     def _write_records(self, storage: WritableStorage, offset: int) -> None:
-        items = self._plan.items
-        piece = bytearray()
-        for number in range(self._count):
-            item = self._plan.root if number == Number.ROOT else None
-            if FIRST_RECORD <= number < FIRST_RECORD + len(items):
-                item = items[number - FIRST_RECORD]
-            piece += self._record(number, item)
-            if len(piece) >= _PIECE:
-                storage.write_at(offset, piece)
-                offset += len(piece)
-                piece = bytearray()
-        storage.write_at(offset, piece)
+        items, size, security_of = self._plan.items, self.geometry.record_size, self._plan.security_of
+        plain = PlainRecords(size)
+        for first in range(0, self._count, _PIECE // size):
+            piece = bytearray(min(_PIECE, (self._count - first) * size))
+            for at in range(0, len(piece), size):
+                number = first + at // size
+                item = self._plan.root if number == Number.ROOT else None
+                if FIRST_RECORD <= number < FIRST_RECORD + len(items):
+                    item = items[number - FIRST_RECORD]
+                    if number not in self._special and is_plain(item):
+                        plain.write(piece, at, item, item.attributes, security_of(item))
+                        continue
+                piece[at : at + size] = self._record(number, item)
+            protect_all(piece, size)
+            storage.write_at(offset + first * size, piece)
 
     def _write_mirror(self, storage: WritableStorage) -> None:
         geometry = self.geometry
@@ -473,9 +467,11 @@ def _digest(root: Node) -> bytes:
     pending = [root]
     while pending:
         node = pending.pop()
+        facts = []
         for name, child in (node.children or {}).items():
             size = child.content.size if child.content is not None else 0
-            digest.update(f"{name}\0{size}\0{child.modified}\0".encode("utf-8", "surrogatepass"))
+            facts.append(f"{name}\0{size}\0{child.modified}\0")
             if child.children is not None:
                 pending.append(child)
+        digest.update("".join(facts).encode("utf-8", "surrogatepass"))
     return digest.digest()

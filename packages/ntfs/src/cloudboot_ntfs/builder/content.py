@@ -36,6 +36,8 @@ class Content(Protocol):
 class MemoryContent:
     """Bytes in memory."""
 
+    __slots__ = ("_data", "size")
+
     def __init__(self, data: bytes) -> None:
         self._data, self.size = data, len(data)
 
@@ -97,6 +99,8 @@ class StorageContent:
 class FileContent:
     """A file of the host; it must not change while it is copied."""
 
+    __slots__ = ("_has_holes", "_mtime_ns", "_path", "size")
+
     def __init__(self, path: str, size: int, mtime_ns: int, *, has_holes: bool) -> None:
         self._path, self.size, self._mtime_ns, self._has_holes = path, size, mtime_ns, has_holes
 
@@ -104,15 +108,14 @@ class FileContent:
         """All of them.
 
         Raises:
-            SourceChangedError: the file is another size than it was.
+            SourceChangedError: the file is another size than it was, or was written to.
         """
         fd = self._open()
         try:
             data = os.pread(fd, self.size + 1, 0)
             if len(data) != self.size:
-                raise SourceChangedError(
-                    "changed while it was read", member=self._path, expected=self.size, actual=len(data)
-                )
+                raise self._changed(len(data))
+            self._require_unchanged(fd)
             return data
         finally:
             os.close(fd)
@@ -147,17 +150,21 @@ class FileContent:
         fd = self._open()
         try:
             copy_from_file(fd, target, offset, count, source_offset=start)
-            now = os.fstat(fd)
-            if now.st_size != self.size or now.st_mtime_ns != self._mtime_ns:
-                raise SourceChangedError(
-                    "changed while it was read", member=self._path, expected=self.size, actual=now.st_size
-                )
+            self._require_unchanged(fd)
         except TruncatedError as error:
             raise SourceChangedError(
                 "became shorter while it was read", member=self._path, expected=count, actual=error.actual
             ) from None
         finally:
             os.close(fd)
+
+    def _require_unchanged(self, fd: int) -> None:
+        now = os.fstat(fd)
+        if now.st_size != self.size or now.st_mtime_ns != self._mtime_ns:
+            raise self._changed(now.st_size)
+
+    def _changed(self, size: int) -> SourceChangedError:
+        return SourceChangedError("changed while it was read", member=self._path, expected=self.size, actual=size)
 
     def _open(self) -> int:
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

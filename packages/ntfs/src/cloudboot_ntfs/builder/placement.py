@@ -160,7 +160,7 @@ def resident(kind: int, value: bytes, name: str = "", *, indexed: bool = False) 
 
 def resident_size(value_size: int, name: str = "") -> int:
     """Bytes that a resident attribute takes in its record."""
-    return -(-(24 + 2 * len(name)) // 8) * 8 + -(-value_size // 8) * 8
+    return (24 + 2 * len(name) + 7 & ~7) + (value_size + 7 & ~7)
 
 
 def contiguous(kind: int, lcn: int, size: int, cluster_size: int, name: str = "") -> list[Packed]:

@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloudboot_ntfs.errors import SourceError
+from cloudboot_ntfs.layout import filename
 from cloudboot_ntfs.layout.constants import (
     Collation,
     FileAttribute,
@@ -16,7 +17,7 @@ from cloudboot_ntfs.layout.constants import (
     Type,
     reference,
 )
-from cloudboot_ntfs.layout.filename import Name, namespace_of
+from cloudboot_ntfs.layout.filename import namespace_of
 from cloudboot_ntfs.layout.index import pack_entry, pack_root
 from cloudboot_ntfs.layout.records import StandardInformation
 from cloudboot_ntfs.layout.runlist import Run
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloudboot_ntfs.layout.boot import Geometry
+    from cloudboot_ntfs.layout.filename import Name
 
     from .options import Options
     from .secure import Descriptors
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 #: The first record of a file from the tree; those before are kept for what Windows puts into $Extend.
 FIRST_RECORD: Final = 64
 _MAX_LINKS: Final = 1024
+_STANDARD_INFORMATION: Final = StandardInformation.LAYOUT.struct()
 #: Bytes of the bitmap of an index that stands in the record at most.
 _RESIDENT_BITMAP: Final = 128
 #: Bytes that everything beside a reparse point needs in a record.
@@ -48,6 +51,13 @@ _BESIDE_REPARSE: Final = 300
 
 #: What goes into clusters: the first, and the pieces that are written from there on.
 Blocks = tuple[int, list[bytes]]
+
+
+_EMPTY: Final = MemoryContent(b"")
+#: As numbers: operators of enum.Flag are slow, and files are many.
+_DIRECTORY, _ARCHIVE = int(FileAttribute.DIRECTORY), int(FileAttribute.ARCHIVE)
+_SPARSE, _REPARSE_POINT = int(FileAttribute.SPARSE), int(FileAttribute.REPARSE_POINT)
+_FILE_FLAGS, _DIRECTORY_FLAGS = int(RecordFlag.IN_USE), int(RecordFlag.IN_USE | RecordFlag.DIRECTORY)
 
 
 class Place(NamedTuple):
@@ -67,45 +77,46 @@ class Item:
     node: Node
     sequence: int = 1
     names: list[Place] = dataclasses.field(default_factory=list)
+    keys: Sequence[bytes] = ()  #: the names, each as $FILE_NAME; indexes have them too
     reparse: bytes = b""
     reparse_placed: Placed | None = None  #: a reparse point that does not fit the record
     value: bytes | None = None  #: content that stands in the record
     placed: Placed | None = None
-    streams: list[tuple[str, bytes | None, Placed | None]] = dataclasses.field(default_factory=list)
-    index: list[Packed] = dataclasses.field(default_factory=list)
-    blocks: list[Blocks] = dataclasses.field(default_factory=list)
+    streams: Sequence[tuple[str, bytes | None, Placed | None]] = ()
+    index: Sequence[Packed] = ()
+    blocks: Sequence[Blocks] = ()
 
     @property
     def attributes(self) -> int:
         """File attributes, as $STANDARD_INFORMATION has them."""
-        found = self.node.attributes & ~FileAttribute.DIRECTORY
+        node = self.node
+        found = node.attributes & ~_DIRECTORY
         if self.placed is not None and self.placed.is_sparse:
-            found |= FileAttribute.SPARSE
+            found |= _SPARSE
         if self.reparse:
-            found |= FileAttribute.REPARSE_POINT
-        if self.node.children is None and not self.node.is_directory:
-            found |= FileAttribute.ARCHIVE
-        return int(found)
+            found |= _REPARSE_POINT
+        return found if node.is_directory else found | _ARCHIVE
 
     @property
     def flags(self) -> int:
         """Flags of the record."""
-        return int(RecordFlag.IN_USE | (RecordFlag.DIRECTORY if self.node.is_directory else 0))
+        return _DIRECTORY_FLAGS if self.node.is_directory else _FILE_FLAGS
 
-    def name(self, place: Place) -> Name:
-        """One of the names, with what directories repeat."""
+    def name_files(self) -> None:
+        """Pack the names, with what directories repeat."""
         size = allocated = 0
         if self.value is not None:
             size, allocated = len(self.value), -(-len(self.value) // 8) * 8
         elif self.placed is not None:
             size = self.placed.size
             allocated = self.placed.stored if self.placed.is_sparse else self.placed.clusters * self.placed.cluster_size
-        attributes = self.attributes | (FileAttribute.DIRECTORY if self.node.is_directory else 0)
-        tag = int.from_bytes(self.reparse[:4], "little")
-        where = reference(place.parent, place.parent_sequence)
-        return Name(
-            where, *self.node.times, allocated, size, int(attributes), tag, int(place.namespace), place.name
-        )  # fmt: skip
+        attributes = self.attributes | (_DIRECTORY if self.node.is_directory else 0)
+        tag = int.from_bytes(self.reparse[:4], "little") if self.reparse else 0
+        times, sizes = self.node.times, (allocated, size)
+        self.keys = [
+            filename.pack(reference(parent, sequence), times, sizes, attributes, tag, namespace, name)
+            for parent, sequence, name, namespace in self.names
+        ]
 
 
 class Plan:
@@ -119,6 +130,7 @@ class Plan:
         descriptors: Descriptors,
     ) -> None:
         self._options, self._geometry, self._descriptors = options, geometry, descriptors
+        self._room = capacity(geometry.record_size)
         itself = Place(Number.ROOT, Number.ROOT, ".", Namespace.WIN32_AND_DOS)
         self.root = Item(Number.ROOT, root, sequence=Number.ROOT, names=[itself])
         self.items: list[Item] = []
@@ -132,26 +144,28 @@ class Plan:
         """A record for each node: directories level by level, names in order."""
         known: dict[int, Item] = {}
         pending = [self.root]
+        items = self.items
         for parent in pending:
             children: list[tuple[Item, int]] = []
-            node = parent.node
+            node, where = parent.node, (parent.number, parent.sequence)
             short_names = node.short_names or {}
             for name, child in (node.children or {}).items():
+                short = short_names.get(name)
+                own = Place(*where, name, namespace_of(name) if short is None else Namespace.WIN32)
                 item = known.get(id(child)) if child.link_count > 1 else None
                 if item is None:
-                    item = Item(FIRST_RECORD + len(self.items), child)
-                    self.items.append(item)
+                    children.append((item := Item(FIRST_RECORD + len(items), child, names=[own]), 0))
+                    items.append(item)
                     if child.link_count > 1:
                         known[id(child)] = item
                     if child.children is not None:
                         pending.append(item)
-                children.append((item, len(item.names)))
-                short = short_names.get(name)
-                kind = namespace_of(name) if short is None else Namespace.WIN32
-                item.names.append(Place(parent.number, parent.sequence, name, kind))
+                else:
+                    children.append((item, len(item.names)))
+                    item.names.append(own)
                 if short is not None:
                     children.append((item, len(item.names)))
-                    item.names.append(Place(parent.number, parent.sequence, short, Namespace.DOS))
+                    item.names.append(Place(*where, short, Namespace.DOS))
                 if len(item.names) > _MAX_LINKS:
                     raise SourceError("more names than a file of NTFS can have", member=name, expected=_MAX_LINKS)
             self._directories.append((parent, children))
@@ -197,6 +211,8 @@ class Plan:
                 item.streams = [(name, value, streams.get((item.number, name))) for name, value, _ in item.streams]
             if len(item.reparse) > self._reparse_room:
                 item.reparse_placed = place(MemoryContent(item.reparse), files, cluster_size)
+        for item in [self.root, *self.items]:
+            item.name_files()
         for item, children in self._directories[1:]:
             self._index(item, children, (), allocator)
         if any(content.size >= ALIGNED_SIZE for _, _, content in pending):
@@ -214,7 +230,7 @@ class Plan:
     @property
     def _reparse_room(self) -> int:
         """Bytes of a reparse point that stands in the record at most."""
-        return capacity(self._geometry.record_size) - _BESIDE_REPARSE
+        return self._room - _BESIDE_REPARSE
 
     def _place_reparse(self, item: Item) -> None:
         node = item.node
@@ -234,27 +250,31 @@ class Plan:
         used = 24 + StandardInformation.SIZE + _names_size(item)
         used += resident_size(min(len(item.reparse), _RESIDENT_BITMAP)) if item.reparse else 0
         if not node.is_directory:
-            content = node.content if node.content is not None else MemoryContent(b"")
-            room = capacity(self._geometry.record_size) - used - (80 * len(node.streams))
-            if not content.size or resident_size(content.size) <= room:
+            content = node.content if node.content is not None else _EMPTY
+            room = self._room - used - (80 * len(node.streams))
+            size = resident_size(content.size)
+            if not content.size or size <= room:
                 item.value = content.read()
-                used += resident_size(content.size)
+                used += size
             else:
                 pending.append((item, "", content))
                 used += 80
-        self._streams(item, pending, used)
+        if node.streams:
+            self._streams(item, pending, used)
 
     def _streams(self, item: Item, pending: list[tuple[Item, str, Content]], used: int) -> None:
-        room = capacity(self._geometry.record_size) - (300 if item.node.is_directory else 0)
+        room = self._room - (300 if item.node.is_directory else 0)
+        found: list[tuple[str, bytes | None, Placed | None]] = []
         for name, content in sorted(item.node.streams.items(), key=lambda each: upcase(each[0])):
             size = resident_size(content.size, name)
             if not content.size or used + size <= room:
-                item.streams.append((name, content.read(), None))
+                found.append((name, content.read(), None))
                 used += size
             else:
-                item.streams.append((name, None, None))
+                found.append((name, None, None))
                 pending.append((item, name, content))
                 used += 96
+        item.streams = found
 
     def _index(
         self,
@@ -265,24 +285,27 @@ class Plan:
     ) -> None:
         entries = []
         for child, index in children:
-            own = child.names[index]
+            name = child.names[index].name
             where = reference(child.number, child.sequence)
-            entries.append((upcase(own.name), own.name, where, child.name(own).pack()))
+            entries.append((upcase(name), name, where, child.keys[index]))
         entries += [(upcase(each.name), each.name, where, each.pack()) for where, each in system_names]
         entries.sort(key=lambda each: each[:2])
         packed = [pack_entry(key, reference=where) for _, _, where, key in entries]
         streams = sum(resident_size(len(value or b""), name) + 96 for name, value, _ in item.streams)
         # $STANDARD_INFORMATION, and the heads of $INDEX_ROOT and its node.
-        room = capacity(self._geometry.record_size) - 96 - _names_size(item) - streams - 64
+        room = self._room - 96 - _names_size(item) - streams - 64
         item.index, item.blocks = make_index(packed, "$I30", self._geometry, room, allocator)
+
+    def security_of(self, item: Item) -> int:
+        """The id of the security descriptor of a file."""
+        return self._descriptors.id_of(item.node.security or self._options.security)
 
     def attributes(self, item: Item) -> list[Packed]:
         """The attributes of a file, in order."""
         node = item.node
-        security = self._descriptors.id_of(node.security or self._options.security)
+        security = self.security_of(item)
         found = [standard_information(node.times, item.attributes, security)]
-        names = [item.name(own).pack() for own in item.names]
-        found += [resident(Type.FILE_NAME, name, indexed=True) for name in names]
+        found += [resident(Type.FILE_NAME, name, indexed=True) for name in item.keys]
         if item.value is not None:
             found.append(resident(Type.DATA, item.value))
         elif item.placed is not None:
@@ -314,7 +337,7 @@ class Plan:
 
 def _names_size(item: Item) -> int:
     """Bytes that the names of a file take in its record."""
-    return sum(resident_size(66 + 2 * len(units(own.name))) for own in item.names)
+    return sum([resident_size(66 + 2 * len(units(own.name))) for own in item.names])
 
 
 def _move(placed: Placed, by: int) -> None:
@@ -325,8 +348,8 @@ def _move(placed: Placed, by: int) -> None:
 def standard_information(times: int | tuple[int, int, int, int], attributes: int, security_id: int) -> Packed:
     """$STANDARD_INFORMATION: when the file was made, modified, changed and read, or one time for all."""
     stated = times if isinstance(times, tuple) else (times,) * 4
-    value = StandardInformation(*stated, attributes & 0xFFFF, security_id=security_id)
-    return resident(Type.STANDARD_INFORMATION, value.pack())
+    value = _STANDARD_INFORMATION.pack(*stated, attributes & 0xFFFF, 0, 0, 0, 0, security_id, 0, 0)
+    return resident(Type.STANDARD_INFORMATION, value)
 
 
 def make_index(  # noqa: PLR0917 -- what an index is made of, in the order of its attributes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HEADER = RecordHeader.LAYOUT.struct()
 _LIST_ENTRY = AttributeListEntry.LAYOUT.struct()
-_END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
+END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
 
 
 class Packed(NamedTuple):
@@ -39,7 +39,33 @@ def header_size(record_size: int) -> int:
 
 def capacity(record_size: int) -> int:
     """Bytes of attributes that a record holds."""
-    return record_size - header_size(record_size) - len(_END)
+    return record_size - header_size(record_size) - len(END)
+
+
+def assemble(
+    number: int,
+    attributes: Sequence[Packed],
+    *,
+    record_size: int,
+    sequence: int = 1,
+    links: int = 0,
+    flags: int = RecordFlag.IN_USE,
+    base: int = 0,
+) -> bytearray:
+    """One record that is not protected yet. The attributes fit, and are in order."""
+    start = header_size(record_size)
+    body = bytearray()
+    for instance, each in enumerate(attributes):
+        place = len(body)
+        body += each.data
+        body[place + 14 : place + 16] = instance.to_bytes(2, "little")
+    body += END
+    # RecordHeader, in its order; every change of a file packs one.
+    head = _HEADER.pack(
+        b"FILE", RecordHeader.SIZE, record_size // 512 + 1, 0, sequence, links, start, int(flags), start + len(body),
+        record_size, base, len(attributes), 0, number,
+    )  # fmt: skip
+    return bytearray((head.ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
 
 
 def pack(
@@ -53,20 +79,10 @@ def pack(
     base: int = 0,
     update: int = 1,
 ) -> bytes:
-    """One record, protected by the update sequence number ``update``. The attributes fit, and are in order."""
-    start = header_size(record_size)
-    body = bytearray()
-    for instance, each in enumerate(attributes):
-        place = len(body)
-        body += each.data
-        body[place + 14 : place + 16] = instance.to_bytes(2, "little")
-    body += _END
-    # RecordHeader, in its order; every change of a file packs one.
-    head = _HEADER.pack(
-        b"FILE", RecordHeader.SIZE, record_size // 512 + 1, 0, sequence, links, start, int(flags), start + len(body),
-        record_size, base, len(attributes), 0, number,
-    )  # fmt: skip
-    record = bytearray((head.ljust(start, b"\0") + bytes(body)).ljust(record_size, b"\0"))
+    """One record, as :func:`assemble` makes it, protected by the update sequence number ``update``."""
+    record = assemble(
+        number, attributes, record_size=record_size, sequence=sequence, links=links, flags=flags, base=base
+    )
     protect(record, update)
     return bytes(record)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage
 from cloudboot_ntfs.errors import PathError, SourceError
+from cloudboot_ntfs.layout import names
 from cloudboot_ntfs.layout.constants import MAX_NAME, SYSTEM_NAMES, FileAttribute, Namespace
 from cloudboot_ntfs.layout.filename import namespace_of
-from cloudboot_ntfs.layout.names import is_windows_name, require_name
 from cloudboot_ntfs.layout.times import UNIX_EPOCH, from_unix_ns
 from cloudboot_ntfs.reader.reparse import MAX_SIZE as MAX_REPARSE
 from cloudboot_ntfs.upcase import units, upcase
@@ -30,6 +31,8 @@ MAX_DEPTH = 1024
 _SYSTEM_NAMES = frozenset(upcase(name) for name in SYSTEM_NAMES.values())
 #: As a number: operators of enum.Flag are slow, and this is asked of every file several times.
 _DIRECTORY = int(FileAttribute.DIRECTORY)
+_READONLY = int(FileAttribute.READONLY)
+_NAME = operator.attrgetter("name")
 _SHOWN = 80  # characters of a target in a message
 
 
@@ -115,11 +118,13 @@ class Node:
     @property
     def times(self) -> tuple[int, int, int, int]:
         """When it was made, modified, changed and read."""
-        return tuple(self.modified if each is None else each for each in self._stated)  # type: ignore[return-value]  # four of them
-
-    @property
-    def _stated(self) -> tuple[int | None, ...]:
-        return self.created, self.modified, self.changed, self.accessed
+        modified, created, changed, accessed = self.modified, self.created, self.changed, self.accessed
+        return (
+            modified if created is None else created,
+            modified,
+            modified if changed is None else changed,
+            modified if accessed is None else accessed,
+        )
 
     @property
     def is_directory(self) -> bool:
@@ -196,21 +201,24 @@ class TreeBuilder:
         return None if own is None else children[own]
 
     def _put(self, parent: Node, name: str, node: Node, path: str) -> None:
-        check_name(name, path)
+        is_ordinary = names.is_ordinary(name)
+        if not is_ordinary:
+            check_name(name, path)
         if parent.children is None:
             raise SourceError("its path goes through a file or a link", member=path)
-        if parent is self.root and upcase(name) in _SYSTEM_NAMES:
+        upper = upcase(name)
+        if parent is self.root and upper in _SYSTEM_NAMES:
             raise SourceError("the name of a file that the volume itself consists of", member=path, actual=name)
         folded = self._folded.setdefault(id(parent), {})
-        other = name if name in parent.children else None if self._case_sensitive else folded.get(upcase(name))
+        other = name if name in parent.children else None if self._case_sensitive else folded.get(upper)
         if other is not None:
             raise SourceError("two names that Windows cannot tell apart", member=path, expected=other, actual=name)
-        if not is_windows_name(name):
+        if not is_ordinary and not names.is_windows_name(name):
             if self._windows_names:
                 raise SourceError("a name that Windows cannot open", member=path, actual=name)
             self.foreign.append(path)
         parent.children[name] = node
-        folded[upcase(name)] = name
+        folded[upper] = name
 
     def _put_short(self, parent: Node, name: str, short: str, path: str) -> None:
         """Note the 8.3 name of a child; a name that is the same but for its case needs none."""
@@ -270,7 +278,7 @@ def check_name(name: str, path: str) -> None:
         SourceError: empty, ``.``, ``..``, too long, or with a slash or a zero.
     """
     try:
-        require_name(name, path)
+        names.require_name(name, path)
     except PathError as error:
         raise SourceError(str(error), member=path) from error
 
@@ -420,39 +428,45 @@ def load_folder(builder: TreeBuilder, root: Node, host: str) -> None:
         if depth > MAX_DEPTH:
             raise SourceError("folders too deep below one another", member=folder, expected=MAX_DEPTH)
         with os.scandir(folder) as scanned:
-            entries = sorted(scanned, key=lambda entry: entry.name)
+            entries = sorted(scanned, key=_NAME)
         for entry in entries:
-            path = f"{inside}/{entry.name}"
+            name = entry.name
+            path = f"{inside}/{name}"
             status = entry.stat(follow_symlinks=False)
-            identity = status.st_dev, status.st_ino
-            if status.st_nlink > 1 and identity in seen:
-                node = seen[identity]
+            if status.st_nlink == 1:
+                node = _host_node(entry.path, status)
+            elif (linked := seen.get((status.st_dev, status.st_ino))) is not None:
+                node = linked
                 node.link_count += 1
             else:
                 node = _host_node(entry.path, status)
-                if status.st_nlink > 1 and node.children is None:
-                    seen[identity] = node
-            try:
-                entry.name.encode()
-            except UnicodeEncodeError:
-                raise SourceError(
-                    "the name is not UTF-8", member=os.fsencode(path).decode("utf-8", "replace")
-                ) from None
-            builder.put(parent, entry.name, node, path)
+                if node.children is None:
+                    seen[status.st_dev, status.st_ino] = node
+            if not name.isascii():
+                _require_utf8(name, path)
+            builder.put(parent, name, node, path)
             if node.children is not None:
                 pending.append((node, entry.path, path, depth + 1))
 
 
+def _require_utf8(name: str, path: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise SourceError("the name is not UTF-8", member=os.fsencode(path).decode("utf-8", "replace")) from None
+
+
 def _host_node(path: str, status: os.stat_result) -> Node:
+    mode = status.st_mode
     node = Node(modified=from_unix_ns(status.st_mtime_ns))
-    if stat.S_ISDIR(status.st_mode):
+    if stat.S_ISDIR(mode):
         node.children = {}
-    elif stat.S_ISLNK(status.st_mode):
+    elif stat.S_ISLNK(mode):
         node.link = os.readlink(path)
         if status.st_nlink == 1 and os.path.isdir(path):  # a directory has one name
             node.attributes |= FileAttribute.DIRECTORY
     else:
         node.content = _host_content(path, status)
-        if not status.st_mode & 0o222:
-            node.attributes |= FileAttribute.READONLY
+        if not mode & 0o222:
+            node.attributes = _READONLY
     return node

@@ -18,6 +18,7 @@ _DEVICES: Final = frozenset(
 _SHORT: Final = re.compile(
     r"[A-Z0-9!#$%&'()\-@^_`{}~]{1,8}(?:\.[A-Z0-9!#$%&'()\-@^_`{}~]{1,3})?", re.ASCII | re.IGNORECASE
 )
+_LONGEST_SHORT: Final = 12
 #: Kinds of names of which a file has one at most, and a directory one of each spelling.
 DOS_KINDS: Final = (Namespace.DOS, Namespace.WIN32_AND_DOS)
 
@@ -45,11 +46,23 @@ class Name:
 
     def pack(self) -> bytes:
         """The bytes."""
-        raw = self.name.encode("utf-16-le", "surrogatepass")
-        return _UNPACK.pack(
-            self.parent, self.created, self.modified, self.changed, self.accessed, self.allocated_size,
-            self.data_size, self.attributes, self.reparse_tag, len(raw) // 2, self.namespace,
-        ) + raw  # fmt: skip
+        times = self.created, self.modified, self.changed, self.accessed
+        sizes = self.allocated_size, self.data_size
+        return pack(self.parent, times, sizes, self.attributes, self.reparse_tag, self.namespace, self.name)
+
+
+def pack(  # noqa: PLR0917 -- the fields of FileName, in their order; a builder has no use for a Name for each file
+    parent: int,
+    times: tuple[int, int, int, int],
+    sizes: tuple[int, int],
+    attributes: int,
+    reparse_tag: int,
+    namespace: int,
+    name: str,
+) -> bytes:
+    """The bytes of a $FILE_NAME: ``times`` as in :class:`Name`, ``sizes`` allocated and of the data."""
+    raw = name.encode("utf-16-le", "surrogatepass")
+    return _UNPACK.pack(parent, *times, *sizes, attributes, reparse_tag, len(raw) // 2, namespace) + raw
 
 
 def parse(data: bytes, *, record: int | None = None) -> Name:
@@ -83,6 +96,7 @@ def namespace_of(name: str) -> Namespace:
     name for DOS. All others are POSIX names, as those of hard links of Windows: a Win32 name is one of a pair, and
     drivers look for the DOS name that belongs to it.
     """
-    if _SHORT.fullmatch(name) and name.split(".", maxsplit=1)[0].upper() not in _DEVICES:
+    is_short = len(name) <= _LONGEST_SHORT and _SHORT.fullmatch(name)
+    if is_short and name.split(".", maxsplit=1)[0].upper() not in _DEVICES:
         return Namespace.WIN32_AND_DOS
     return Namespace.POSIX

@@ -62,6 +62,18 @@ def protect(record: bytearray, number: int = 1) -> None:
         record[end - 2 : end] = own
 
 
+def protect_all(records: bytearray, size: int, number: int = 1) -> None:
+    """:func:`protect` every record of ``size`` bytes in a buffer; the arrays stand at one place in all of them."""
+    usa_offset, count = struct.unpack_from("<HH", records, 4)
+    for byte, value in enumerate(number.to_bytes(2, "little")):
+        own = bytes([value]) * (len(records) // size)
+        records[usa_offset + byte :: size] = own
+        for sector in range(1, count):
+            end = sector * SECTOR - 2 + byte
+            records[usa_offset + 2 * sector + byte :: size] = records[end::size]
+            records[end::size] = own
+
+
 def usa_count(data: Buffer) -> int:
     """Elements of the update sequence array of a record of this size."""
     return memoryview(data).nbytes // SECTOR + 1

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ENTRY: Final = struct.Struct("<QHHH")
+_HEAD: Final = IndexEntry.LAYOUT.struct()
 #: Where the head of the entries stands in an index block.
 BLOCK_HEADER: Final = IndexBlock.SIZE
 
@@ -97,7 +98,7 @@ def pack_entry(key: bytes, *, reference: int = 0, data: bytes = b"", child: int 
         reference = head + len(key) | len(data) << 16
     body = key + data
     length = -(-(head + len(body)) // 8) * 8
-    packed = _ENTRY.pack(reference, length + (0 if child is None else 8), len(key), flags).ljust(head, b"\0") + body
+    packed = _HEAD.pack(reference, length + (0 if child is None else 8), len(key), flags, 0) + body
     packed = packed.ljust(length, b"\0")
     return packed if child is None else packed + child.to_bytes(8, "little")
 

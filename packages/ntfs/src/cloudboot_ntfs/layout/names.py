@@ -24,6 +24,17 @@ _DEVICES: Final = frozenset(
 )  # fmt: skip
 
 
+#: Names of printable ASCII that require_name and require_windows_name take: nearly all.
+_ORDINARY: Final = re.compile(
+    r"(?!(?i:CON|PRN|AUX|NUL|COM|LPT))[\x20-\x21\x23-\x29\x2b-\x2e0-9;=@-\[\]-{}~]{1,255}(?<![. ])"
+)
+
+
+def is_ordinary(name: str) -> bool:
+    """Whether a name is surely right; one that is not must be looked at more closely."""
+    return _ORDINARY.fullmatch(name) is not None
+
+
 def require_name(name: str, path: str) -> None:
     """Refuse a name that no directory of NTFS can hold.
 

@@ -1,12 +1,15 @@
 """A real OVMF in a machine of QEMU, its boot services called from here: the gates are the hosted firmware's.
 
-The machine has no display, so loaders print text; its disk is the fetched buffer, served block by block.
+The machine's screen shows the firmware's text console; its disk is the fetched buffer, served block by block. Without a
+display for loaders that would draw their text there is no screen.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from cloudboot_qemu import QemuError
 from cloudboot_uefi_host.live import LiveBoot
 
 from .uefi import LoaderFirmware, LoaderSession, plan_of
@@ -38,6 +41,12 @@ class OvmfSession(LoaderSession):
             "secure_boot": "off" if described.firmware.plain else "on",
             "tpm": "none",
         }
+
+    def screenshot(self) -> bytes | None:
+        """The screen as PNG; ``None`` where there is none."""
+        with contextlib.suppress(QemuError):
+            return self.live.live.screenshot()
+        return None
 
     def logs(self) -> Mapping[str, bytes]:
         """The serial line too, where logs are kept: the firmware's own lines and those of programs."""

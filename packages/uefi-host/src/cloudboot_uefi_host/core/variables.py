@@ -44,6 +44,12 @@ _FIXED_NAMES: Final = frozenset(
 _SIZES: Final = {"Timeout": 2, "BootNext": 2, "BootCurrent": 2, "OsIndications": 8, "HwErrRecSupport": 2}
 
 
+def _is_no_combination(attributes: int) -> bool:
+    """Whether no variable has these attributes: kept, but for nobody; or only for the time after boot services."""
+    is_late_only = bool(attributes & RUNTIME_ACCESS) and not attributes & BOOTSERVICE_ACCESS
+    return is_late_only or attributes == NON_VOLATILE
+
+
 def _check_global(key: tuple[bytes, str], attributes: int, size: int) -> int | None:
     """Why a variable with the specification's GUID cannot be set; ``None`` for others, and where nothing is wrong.
 
@@ -87,7 +93,9 @@ class Variables:
             ("SetupMode", b"\1", _VOLATILE),
             ("PlatformLang", b"en\0", _KEPT),
             ("PlatformLangCodes", b"en\0", _VOLATILE),
+            ("VendorKeys", b"\1", _VOLATILE),
             ("OsIndicationsSupported", bytes(8), _VOLATILE),
+            ("BootOptionSupport", bytes(4), _VOLATILE),
             ("Timeout", bytes(2), _KEPT),
         ):
             self.put(name, data, attributes=attributes)
@@ -176,9 +184,11 @@ class Variables:
         key = memory.read(vendor, 16), memory.text(name)
         if not key[1] or attributes & ~(_KNOWN | _AUTHENTICATED):
             return Status.INVALID_PARAMETER
+        if size and not data:
+            return Status.INVALID_PARAMETER
         if attributes & _AUTHENTICATED:
             return Status.UNSUPPORTED
-        if attributes & RUNTIME_ACCESS and not attributes & BOOTSERVICE_ACCESS:
+        if _is_no_combination(attributes):
             return Status.INVALID_PARAMETER
         if (wrong := _check_global(key, attributes & ~APPEND_WRITE, size)) is not None:
             return wrong
@@ -204,7 +214,7 @@ class Variables:
 
     def query_variable_info(self, attributes: int, maximum: int, remaining: int, largest: int) -> int:
         """QueryVariableInfo."""
-        if not maximum or not remaining or not largest or not attributes:
+        if not maximum or not remaining or not largest or not attributes or _is_no_combination(attributes):
             return Status.INVALID_PARAMETER
         self._memory.put64(maximum, _STORE_SIZE)
         self._memory.put64(remaining, max(0, _STORE_SIZE - self._used()))

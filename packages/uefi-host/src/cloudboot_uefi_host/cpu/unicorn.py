@@ -22,7 +22,7 @@ from cloudboot_uefi_host.memory import GuestMemory
 
 from . import x86
 from .architecture import TRAP_SIZE
-from .counters import riscv_counter, riscv_counters, x86_counters
+from .counters import RDMSR, riscv_counter, riscv_counters, x86_counters
 from .exceptions import Exceptions, X86Exception
 from .local_apic import LOCAL_APIC, LOCAL_APIC_SIZE, LocalApic
 from .ports import Ports
@@ -153,6 +153,8 @@ class UnicornProcessor:
         uc.reg_write(x86_const.UC_X86_REG_CR4, x86.CR4)
         uc.reg_write(x86_const.UC_X86_REG_CR3, x86.PAGE_TABLES)
         uc.reg_write(x86_const.UC_X86_REG_CR0, x86.CR0)
+        for register in x86.MODEL_REGISTERS:
+            uc.reg_write(x86_const.UC_X86_REG_MSR, register)
         for name in ("DS", "ES", "FS", "GS", "SS"):
             uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), x86.DATA_SELECTOR)
         uc.reg_write(x86_const.UC_X86_REG_CS, x86.CODE_SELECTOR)
@@ -408,7 +410,12 @@ class UnicornProcessor:
         code = self.memory.read(address, width)
         if next(x86_counters(code), None) != (0, width):
             return  # the program has written something else there
-        value = self._counter.counter()
+        if code == RDMSR and (register := self.read("rcx") & 0xFFFFFFFF) != x86.TIME_STAMP:
+            if register != x86.APIC_BASE:
+                return  # the processor has it
+            value = x86.APIC_ENABLED
+        else:
+            value = self._counter.counter()
         self.write("rax", value & 0xFFFFFFFF)
         self.write("rdx", value >> 32)
         if width == 3:

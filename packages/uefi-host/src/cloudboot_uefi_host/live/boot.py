@@ -26,5 +26,5 @@ class LiveBoot(FirmwareBoot):
     def __init__(self, plan: BootPlan, firmware: qemu.Firmware | None = None) -> None:
         if plan.architecture != "amd64":
             raise UsageError(f"a firmware for {plan.architecture} is not driven from outside", hint="amd64 is")
-        self.live = LiveFirmware(memory=plan.memory, budget=plan.budget, firmware=firmware)
+        self.live = LiveFirmware(memory=plan.memory, budget=plan.budget, firmware=firmware, display=plan.graphics)
         super().__init__(plan, self.live)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.errors import DevicePathError
 from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.protocols.console import EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_abi.tables import EFI_SYSTEM_TABLE
 from cloudboot_uefi_host.core.device_paths import read_path
@@ -49,13 +50,14 @@ class LiveClock:
 class LiveFirmware:
     """A firmware for amd64 in a machine of QEMU, held where it can be called.
 
-    The machine has a serial console and no screen. The disk the agent came from is disconnected, so programs find no
-    block devices but those that are published.
+    The machine has a serial console, and a screen if it is asked for. The disk the agent came from is
+    disconnected, so programs find no block devices but those that are published.
 
     Args:
         memory: bytes of RAM.
         budget: what a run may use; its seconds are also what the firmware has to start the agent.
         firmware: which firmware; by default the one that QEMU's descriptors prefer.
+        display: whether the machine has a graphics adapter, whose screen shows the firmware's text console.
 
     Raises:
         ProgramMissingError: QEMU is not installed.
@@ -64,10 +66,15 @@ class LiveFirmware:
     """
 
     def __init__(
-        self, *, memory: int = DEFAULT_MEMORY, budget: Budget | None = None, firmware: qemu.Firmware | None = None
+        self,
+        *,
+        memory: int = DEFAULT_MEMORY,
+        budget: Budget | None = None,
+        firmware: qemu.Firmware | None = None,
+        display: bool = False,
     ) -> None:
         budget = budget or Budget()
-        self.agent = start_agent(memory=memory, seconds=budget.seconds or 120.0, firmware=firmware)
+        self.agent = start_agent(memory=memory, seconds=budget.seconds or 120.0, firmware=firmware, display=display)
         try:
             self._build(budget)
         except BaseException:
@@ -106,6 +113,13 @@ class LiveFirmware:
         self.images.watching = self.observer.watching
         for handle in self.handles.with_protocol(_BLOCK_IO):
             self.drivers.disconnect(handle)
+        if agent.qemu.description.display:
+            self._set_text_mode()
+
+    def _set_text_mode(self) -> None:
+        """Give programs 80 columns and 25 rows, as on the serial line alone; OVMF takes what fills its screen."""
+        output = self.memory.u64(self.system_table + EFI_SYSTEM_TABLE.offset("ConOut"))
+        self.machine.call(self.memory.u64(output + EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL.offset("SetMode")), output, 0)
 
     @property
     def vendor(self) -> str:
@@ -146,6 +160,10 @@ class LiveFirmware:
     def serial(self) -> str:
         """What the machine sent on its serial line, as plain text: the firmware's lines and those of programs."""
         return self.agent.qemu.transcript.tail(1 << 20)
+
+    def screenshot(self) -> bytes | None:
+        """The screen as it is, a PNG file; ``None`` in a machine without one."""
+        return self.agent.qemu.screendump() if self.agent.qemu.description.display else None
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ from cloudboot_uefi_host.cpu.stub import Connection, StubLayout, StubProcessor
 from cloudboot_uefi_host.errors import BackEndError
 from cloudboot_uefi_host.memory import GuestMemory
 from cloudboot_uefi_host.programs import agent
+from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH
 
 try:
     import cloudboot_qemu as qemu
@@ -36,6 +37,8 @@ _MAILBOX: Final = struct.Struct("<8sQQQ")
 _SIGNATURE: Final = b"CLDAGENT"
 _POLL: Final = 0.02
 _DISK_SIZE: Final = 1 << 20
+#: A screen as large as that of the firmware in this process: OVMF takes the size from the adapter's EDID.
+_SCREEN: Final = ("-global", f"VGA.xres={WIDTH}", "-global", f"VGA.yres={HEIGHT}")
 _REGISTERS: Final = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
@@ -67,13 +70,16 @@ class AgentMachine:
     close: Callable[[], None]
 
 
-def start_agent(*, memory: int, seconds: float, firmware: qemu.Firmware | None = None) -> AgentMachine:
+def start_agent(
+    *, memory: int, seconds: float, firmware: qemu.Firmware | None = None, display: bool = False
+) -> AgentMachine:
     """Start a machine of amd64 and wait for the agent; by default with the firmware that QEMU's descriptors prefer.
 
     Args:
         memory: bytes of RAM, more than 132 MiB.
         seconds: how long the firmware may take to start the agent.
         firmware: which firmware.
+        display: whether the machine has a graphics adapter beside its serial line.
 
     Raises:
         ProgramMissingError: QEMU is not installed.
@@ -89,8 +95,9 @@ def start_agent(*, memory: int, seconds: float, firmware: qemu.Firmware | None =
                     memory=memory,
                     firmware=firmware,
                     shared_memory=True,
-                    display=False,
+                    display=display,
                     debugger=True,
+                    extra=_SCREEN if display else (),
                     name="cloudboot-agent",
                 )
             )

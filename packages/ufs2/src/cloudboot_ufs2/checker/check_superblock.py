@@ -86,7 +86,7 @@ def _check_journal(survey: Survey) -> None:
         )
 
 
-def _add(survey: Survey, kind: str, message: str, field: str, expected: object, actual: object) -> None:  # noqa: PLR0917
+def _add(survey: Survey, kind: str, message: str, field: str, expected: object, actual: object) -> None:  # noqa: PLR0917 -- a row
     survey.findings.add(
         Finding(
             kind, message, structure="Fs", field=field,
