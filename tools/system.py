@@ -56,6 +56,7 @@ JUDGES = {
     "netpbm": "pngtopnm",
     "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
+    "osslsigncode": "osslsigncode",
     "parted": "parted",
     "pesign": "pesign",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",

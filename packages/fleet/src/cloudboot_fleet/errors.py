@@ -10,6 +10,7 @@ Error (cloudboot_base)
     +-- CampaignError        the campaign's folder is in use, or is not one
     +-- HostError            a worker's programs are not those that a cell was pinned to
     +-- ResultError          a stored result is damaged, or could not be stored
+    |   +-- RefusedError     the place of results takes none of this user's
     +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
 """
 
@@ -99,6 +100,12 @@ class HostError(FleetError):
 
 class ResultError(FleetError):
     """A stored result is damaged, or could not be stored."""
+
+
+class RefusedError(ResultError):
+    """The registry or folder of results takes none, or none of this user's."""
+
+    exit_code = 7  # that of a refused login, in cloudboot-oci-stream
 
 
 class ForkServerError(FleetError):
