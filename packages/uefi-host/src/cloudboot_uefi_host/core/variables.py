@@ -234,6 +234,8 @@ class Variables:
             return Status.UNSUPPORTED
         if _is_no_combination(attributes):
             return Status.INVALID_PARAMETER
+        if size > 2 * _MAX_SIZE:  # before anything is read: signature and data have the same room
+            return Status.OUT_OF_RESOURCES
         content, payload = memory.read(data, size) if data and size else b"", size
         if attributes & AUTHENTICATED:
             write = parse_write(content)
