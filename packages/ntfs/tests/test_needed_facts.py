@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from typing_extensions import Buffer
 
 import cloudboot_ntfs as ntfs
+from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.testing import mounted, ntfs3g_volume, ntfsfix, pattern, sample_tree
 
@@ -94,10 +96,14 @@ class Volume:
                 yield Attribute(kind, name, value, [], (size, size, size), True)
             at += length
 
+    def parsed(self, record: bytes, kind: int) -> Iterator[Attribute]:
+        """The attributes of a type in the bytes of a record."""
+        return (each for each in self._attributes(record) if each.kind == kind)
+
     @property
     def count(self) -> int:
         """Records of the MFT."""
-        return len(self.table) // self.record_size
+        return int(len(self.table) // self.record_size)
 
     def record(self, number: int) -> bytes:
         """A record with its fixups undone."""
@@ -401,6 +407,42 @@ def test_what_fits_stands_in_the_record(tmp_path: Path) -> None:
         assert len(within) == len(tree)
         assert all(within[size] for size in within if size <= 680)
         assert not any(within[size] for size in within if size > 740)
+
+
+class Watched(MemoryStorage):
+    """A storage that keeps what it held after each write."""
+
+    def __init__(self, data: bytearray) -> None:
+        super().__init__(data)
+        self.states: list[bytes] = []
+        self.data = data
+
+    def write_at(self, offset: int, data: Buffer) -> None:
+        """Write, and keep all."""
+        super().write_at(offset, data)
+        self.states.append(bytes(self.data))
+
+
+def test_the_mirror_follows_the_dirty_flag() -> None:
+    """$Volume is the fourth record of the mirror: while a change is written, both copies of it say so."""
+    data = bytearray(4 << 20)
+    ntfs.build(MemoryStorage(data), {"/a": b"1"})
+    watched = Watched(data)
+    with ntfs.WritableNTFS(watched) as editor:
+        editor.write_file("/new", pattern(5000))
+    seen = []
+    for state in watched.states:
+        volume = Volume(state)
+        copy = volume.raw(volume.mirror * volume.cluster + 3 * volume.record_size)
+        seen.append((volume.attribute(3, 0x70).value[10], next(volume.parsed(copy, 0x70)).value[10]))
+        assert (
+            volume.data[volume.mirror * volume.cluster :][: 3 * volume.record_size]
+            == volume.table[: 3 * volume.record_size]
+        )
+    assert (1, 1) in seen
+    assert seen[-1] == (0, 0)
+    assert seen.index((1, 1)) <= 2, "only content in free clusters is written before"
+    assert (1, 1) not in seen[seen.index((0, 0), 1) :]
 
 
 def test_judges_agree(made: Made) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.protocols.collation import publish_unicode_collation
-from cloudboot_uefi_host.testing import boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 PROGRAMS = Path(__file__).parent / "programs"

@@ -3,7 +3,7 @@
 import pytest
 
 from cloudboot_base import MemoryStorage, UsageError
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import FOREIGN, judge, judge_file
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import (
     BackEndMissingError,
@@ -22,7 +22,7 @@ from cloudboot_uefi_host.cpu.create import create
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import read_modules
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 PACKAGES = {
     "arm64": ("qemu-system-aarch64", "qemu-system-arm"),

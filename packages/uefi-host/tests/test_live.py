@@ -9,7 +9,7 @@ import pytest
 import cloudboot_ufs2
 from cloudboot_base import MemoryStorage, Storage, UsageError
 from cloudboot_base.gates import Gate, Verdict, run_stages
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import judge, judge_file, run
 from cloudboot_gpt import partition_types
 from cloudboot_qemu import Firmware as FirmwareFiles
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL
@@ -27,7 +27,7 @@ from cloudboot_uefi_host.live import LiveBoot, LiveFirmware
 from cloudboot_uefi_host.live.console import serial_bytes
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
-from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader, judge_file
+from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
 from cloudboot_ufs2 import UFS2, File
 from cloudboot_vfs import FileSystem
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_base.testing import FOREIGN, judge_file
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import (
     BlockDevice,
@@ -28,7 +29,7 @@ from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_t
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
 from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
 from cloudboot_uefi_host.protocols.random import publish_random_numbers
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader, judge_file
+from cloudboot_uefi_host.testing import boot_disk, grub_loader
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
 #: The vendor GUID of systemd-boot's variables.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import judge, judge_file, run
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_BLOCK_IO_MEDIA
 from cloudboot_uefi_host import Firmware, publish_block_io, vendor_path
@@ -17,7 +17,7 @@ from cloudboot_uefi_host.drivers.disk_io import Media
 from cloudboot_uefi_host.drivers.el_torito import SECTOR, find_catalogue
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, installed_modules, load_drivers
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
-from cloudboot_uefi_host.testing import fat_volume, judge_file
+from cloudboot_uefi_host.testing import fat_volume
 
 PARTITION_INFO = GUIDS["EFI_PARTITION_INFO_PROTOCOL"].bytes_le
 SIGNATURE = 0x12345678

@@ -11,6 +11,7 @@ import re
 import pytest
 
 from cloudboot_base import MemoryStorage
+from cloudboot_base.testing import FOREIGN, judge_file
 from cloudboot_uefi_host import (
     Budget,
     Ending,
@@ -26,7 +27,7 @@ from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_t
 from cloudboot_uefi_host.protocols.graphics import publish_graphics
 from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
 from cloudboot_uefi_host.protocols.random import publish_random_numbers
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 #: iPXE's names of the processors, in the setting ``buildarch``.
 IPXE_NAMES = {"amd64": "x86_64", "arm64": "arm64", "riscv64": "riscv64"}
