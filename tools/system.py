@@ -34,6 +34,7 @@ JUDGES = {
     "dmidecode": "dmidecode",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
+    "efitools": "sign-efi-sig-list",
     "efivar": "efivar",
     "fdisk": "sfdisk",
     "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",

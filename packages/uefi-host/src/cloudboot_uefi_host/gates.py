@@ -218,7 +218,7 @@ def sfs_child(boot: FirmwareBoot) -> Mapping[str, object]:
 def load_image(boot: FirmwareBoot) -> Mapping[str, object]:
     """LoadImage takes the loader by its device path: a PE32+ image for this processor, relocated into memory.
 
-    Leaves open: Signatures; this firmware has no Secure Boot.
+    Leaves open: Signatures; Secure Boot is off.
     """
     firmware = boot.firmware
     path = file_path(firmware, boot.esp, boot.loader.replace("/", "\\"))
