@@ -7,6 +7,7 @@ Error (cloudboot_base)
     +-- ResourceError        no worker has what a cell needs
     +-- ClusterError         there is no scheduler, or no worker came
     |   +-- InsecureError    a scheduler that is not on this machine, without TLS
+    |   +-- PeerError        what listens at the address is not a scheduler
     +-- CampaignError        the campaign's folder is in use, or is not one
     +-- HostError            a worker's programs are not those that a cell was pinned to
     +-- ResultError          a stored result is damaged, or could not be stored
@@ -84,6 +85,10 @@ class InsecureError(ClusterError):
     """A scheduler that other machines can reach, without TLS: it would run any code that they send."""
 
     exit_code = USAGE
+
+
+class PeerError(ClusterError):
+    """What listens at the address is not a scheduler, or refuses this side's certificate."""
 
 
 class CampaignError(FleetError):
