@@ -43,8 +43,8 @@ def local_cluster(workers: int, resources: Mapping[str, float], folder: Path) ->
     start = {
         # A nanny whose new worker does not reach the scheduler in time starts no other one; a busy machine is slow.
         "distributed.comm.timeouts.connect": "180s",
-        # So long after the loss of a worker Dask ends its nanny for good if at that moment no worker has its name: also
-        # if the next worker has been lost meanwhile, and its successor is starting. A cell that kills workers does that.
+        # So long after the loss of a worker Dask ends its nanny for good if no worker has its name then: also if the
+        # next worker has been lost meanwhile, and its successor is starting. A cell that kills workers does that.
         "distributed.deploy.lost-worker-timeout": "7 days",
     }
     level = logging.ERROR if os.environ.get("CLOUDBOOT_FLEET_LOG") else logging.CRITICAL

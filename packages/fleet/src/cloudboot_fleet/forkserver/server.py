@@ -209,6 +209,9 @@ class Server:
             if cell.child.link.fileno() >= 0:
                 self._hear(cell)
                 cell.child.link.close()
+            if cell.key not in self._cells:  # it came to its end, and then its process was killed
+                self._dismiss()
+                continue
             if cell.child.first:
                 cell.peak = max(cell.peak, usage.ru_maxrss << 10)
             self._end_orphans(pid)
@@ -289,8 +292,10 @@ def main(arguments: list[str]) -> None:
     fd, folder, parent = int(arguments[0]), Path(arguments[1]), int(arguments[2])
     processes.die_with_parent(signal.SIGTERM, parent)
     processes.adopt_orphans()
-    with (folder / LOCK).open("wb") as lock:
+    own = folder / f"{LOCK}.partial"
+    with own.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        own.rename(folder / LOCK)  # one that is not locked would mark the folder as stale
         _remove_stale(folder.parent)
         Server(socket.socket(fileno=fd), folder).run()
 
