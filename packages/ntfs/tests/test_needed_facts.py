@@ -363,8 +363,11 @@ def test_orders_of_the_other_indexes(made: Made) -> None:
 
 
 def test_directories(made: Made) -> None:
+    in_the_order_of_its_table(made.volume)
+
+
+def in_the_order_of_its_table(volume: Volume) -> None:
     """Order by the volume's own table, and what directories repeat of files."""
-    volume = made.volume
     table = struct.unpack("<65536H", volume.content(volume.attribute(10, 0x80)))
     for number in volume.files():
         if not volume.record(number)[22] & DIRECTORY:
@@ -407,6 +410,36 @@ def test_what_fits_stands_in_the_record(tmp_path: Path) -> None:
         assert len(within) == len(tree)
         assert all(within[size] for size in within if size <= 680)
         assert not any(within[size] for size in within if size > 740)
+
+
+@pytest.mark.parametrize("maker", ["built", "mkntfs"])
+def test_names_are_ordered_by_the_table_of_the_volume(maker: str, tmp_path: Path) -> None:
+    """Its own table, in which three letters have another upper case. ntfs-3g looks names up by it."""
+    path = tmp_path / "image"
+    if maker == "built":
+        ntfs.format(path, size=16 << 20)
+    else:
+        ntfs3g_volume(path, 16 << 20)
+    volume = Volume(path.read_bytes())
+    (lcn, _), *rest = volume.attribute(10, 0x80).runs
+    assert lcn is not None
+    assert not rest
+    data = bytearray(volume.data)
+    for letter, upper in ((0xE9, 0xE9), (0x450, 0x41), (0x103, 0x7A)):
+        struct.pack_into("<H", data, lcn * volume.cluster + 2 * letter, upper)
+    path.write_bytes(data)
+    letters = ("\u00e9", "\u00c9", "\u0450", "\u0400", "\u0103", "\u0102", "a", "Z", "z", "~", "\u00ff", "q")
+    with ntfs.WritableNTFS(path) as editor:
+        for number in range(300):
+            editor.write_file(f"/{letters[number % 12]}{number:03} and more letters", b"%d" % number)
+        assert editor.read_file("/a002 AND more letters") == b"2"  # U+0450 is an A on this volume
+        assert not editor.exists("/\u00c9000 and more letters")
+    in_the_order_of_its_table(Volume(path.read_bytes()))
+    assert {finding.kind for finding in ntfs.check(path)} <= {"upcase"}
+    with mounted(path, "ro") as folder:
+        for number in range(300):
+            assert (folder / f"{letters[number % 12]}{number:03} and more letters").read_bytes() == b"%d" % number
+        assert not (folder / "\u00c9000 and more letters").exists()
 
 
 class Watched(MemoryStorage):

@@ -8,14 +8,14 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_uefi_abi.errors import SignedDataError
 from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, certificates
 from cloudboot_uefi_abi.pkcs7 import Element, SignedData
 
 DATA = Path(__file__).parent / "data"
 CONTENT = b"what is signed\n"
-SHIM = Path("/usr/local/lib/cloudboot-foreign/usr/lib/shim/shimx64.efi.signed")
+SHIM = FOREIGN / "usr/lib/shim/shimx64.efi.signed"
 DATA_TYPE, SPC = "1.2.840.113549.1.7.1", "1.3.6.1.4.1.311.2.1.4"
 
 
@@ -68,9 +68,8 @@ def test_a_signed_data_without_a_content_info_is_the_same(folder: Path) -> None:
     assert SignedData.parse(message + b"what is behind it") == wrapped
 
 
-@pytest.mark.skipif(not SHIM.exists(), reason="shim-signed is not unpacked")
 def test_the_digest_that_microsoft_signed_is_shims() -> None:
-    image = PEImage.parse(SHIM.read_bytes())
+    image = PEImage.parse(judge_file(SHIM, "shim-signed").read_bytes())
     entries = [SignedData.parse(entry.data) for entry in certificates(image)]
     assert entries
     for found in entries:

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from cloudboot_base import MemoryStorage, MissingDependencyError
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_uefi_abi.constants import CertificateType, VariableAttribute
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_TIME
@@ -47,7 +47,7 @@ from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.run import Ending
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 SOURCE = Path(__file__).parent / "programs" / "variables.c"
 ANSWER = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")

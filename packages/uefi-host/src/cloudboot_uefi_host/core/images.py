@@ -226,7 +226,7 @@ class ImageServices:
             raise PEError(
                 "the image is for another processor",
                 structure="IMAGE_FILE_HEADER", field="Machine", offset=pe.dos.e_lfanew + 4,
-                expected=int(wanted), actual=int(pe.machine),
+                expected=wanted.title, actual=pe.machine.title,
             )  # fmt: skip
         types = _TYPES.get(pe.subsystem)
         if types is None:
