@@ -13,7 +13,7 @@ import pytest
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.bcd import TEMPLATES, BcdOptions, GptDevice, MbrDevice, ObjectType, Store, create, devices
 from cloudboot_ntfs.errors import HiveError
-from cloudboot_ntfs.registry import Hive, HiveOptions, Key, build
+from cloudboot_ntfs.registry import Hive, HiveOptions, Key, build, check
 from cloudboot_ntfs.testing.hives import sample_key
 
 GPT = GptDevice(UUID("11223344-5566-7788-99aa-bbccddeeff00"), UUID("a0a1a2a3-a4a5-a6a7-a8a9-aaabacadaeaf"))
@@ -177,3 +177,30 @@ def test_the_smallest_store(tmp_path: Path) -> None:
     assert listed == [
         "Description", "Objects", f"{{{UUID(int=7)}}}", "{9dea862c-5cdd-4e70-acc1-f32b344d4795}",
     ]  # fmt: skip
+
+
+def test_half_a_letter(tmp_path: Path) -> None:
+    """A name of seven bytes that says it is in UTF-16: hivex refuses the hive, and the check says why."""
+    data = bytearray(HIVES["windows"])
+    place = data.index(b"vk\x07\0")
+    data[place + 16] = 0
+    assert [finding.kind for finding in check(bytes(data))] == ["hive-name"]
+    (tmp_path / "hive").write_bytes(data)
+    run(judge("hivexml", "libhivex-bin"), tmp_path / "hive", codes=(1,))
+    data[place + 16] = 1
+    node = data.index(b"Objects", 4096) - 76
+    assert data[node : node + 2] == b"nk"
+    data[node + 2] &= ~0x20
+    assert "hive-name" in {finding.kind for finding in check(bytes(data))}
+
+
+def test_a_cell_that_swallows_the_next_ones(tmp_path: Path) -> None:
+    """Its size was changed: what other cells refer to is in the middle of it now."""
+    data = bytearray(HIVES["windows"])
+    first = 4096 + 32
+    second = first - struct.unpack_from("<i", data, first)[0]
+    third = second - struct.unpack_from("<i", data, second)[0]
+    struct.pack_into("<i", data, first, first - third)
+    assert {finding.kind for finding in check(bytes(data))} == {"hive-cell"}
+    (tmp_path / "hive").write_bytes(data)
+    run(judge("hivexml", "libhivex-bin"), tmp_path / "hive", codes=(1,))

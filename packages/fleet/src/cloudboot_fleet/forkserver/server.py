@@ -26,7 +26,7 @@ from cloudboot_fleet.matrix.cells import Limits
 from cloudboot_fleet.matrix.kinds import KINDS
 
 from . import processes
-from .child import MODULES, begin
+from .child import LOG, MODULES, begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,7 @@ class Running:
 
     key: str
     child: Child
+    work: dict[str, Any]
     folder: Path
     started: float
     limits: Limits
@@ -130,7 +131,7 @@ class Server:
         limits = Limits(**cell["limits"])
         child = self._again(cell, folder, limits) or self._fork(cell, folder, limits)
         key = request["key"]
-        self._cells[key] = Running(key, child, Path(folder), time.monotonic(), limits)
+        self._cells[key] = Running(key, child, cell, Path(folder), time.monotonic(), limits)
         self._send({"key": key, "started": child.pid})
 
     def _again(self, cell: dict[str, Any], folder: str, limits: Limits) -> Child | None:
@@ -209,6 +210,14 @@ class Server:
             if cell.child.link.fileno() >= 0:
                 self._hear(cell)
                 cell.child.link.close()
+            if cell.key not in self._cells:  # it came to its end, and then its process was killed
+                self._dismiss()
+                continue
+            if not cell.child.first and cell.reason is None and not (cell.folder / LOG).exists():
+                # It was killed while it waited, and has not begun what it was handed.
+                cell.child = self._fork(cell.work, str(cell.folder), cell.limits)
+                self._send({"key": cell.key, "started": cell.child.pid})
+                continue
             if cell.child.first:
                 cell.peak = max(cell.peak, usage.ru_maxrss << 10)
             self._end_orphans(pid)
@@ -289,8 +298,10 @@ def main(arguments: list[str]) -> None:
     fd, folder, parent = int(arguments[0]), Path(arguments[1]), int(arguments[2])
     processes.die_with_parent(signal.SIGTERM, parent)
     processes.adopt_orphans()
-    with (folder / LOCK).open("wb") as lock:
+    own = folder / f"{LOCK}.partial"
+    with own.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        own.rename(folder / LOCK)  # one that is not locked would mark the folder as stale
         _remove_stale(folder.parent)
         Server(socket.socket(fileno=fd), folder).run()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: Bytes of values by the type of their attribute, as $AttrDef states them; volumes of NTFS 1.2 have the short form of the
 #: first one. A volume without a label has a name of no bytes.
-_LENGTHS: Final = {
+_LENGTHS: Final[dict[int, tuple[int, int]]] = {
     Type.STANDARD_INFORMATION: (48, 72), Type.FILE_NAME: (68, 578), Type.OBJECT_ID: (16, 256),
     Type.VOLUME_NAME: (0, 256), Type.VOLUME_INFORMATION: (12, 12), Type.EA_INFORMATION: (8, 8),
 }  # fmt: skip
