@@ -431,6 +431,7 @@ def by_step(steps: list[Step], found: Answers) -> dict[str, list[str]]:
 DIFFERENCES = {"user: db in a ContentInfo"}
 
 
+@pytest.mark.live
 def test_ovmf_answers_the_same(tmp_path: Path) -> None:
     steps = all_steps(Maker(tmp_path))
     ours, firmware = hosted("amd64", steps)
@@ -443,6 +444,7 @@ def test_ovmf_answers_the_same(tmp_path: Path) -> None:
     assert firmware.variables.get("SecureBoot") is not None
 
 
+@pytest.mark.live
 def test_ovmf_loads_the_same_images(tmp_path: Path) -> None:
     steps = image_steps(Maker(tmp_path), "amd64")
     ours, _ = hosted("amd64", steps)
