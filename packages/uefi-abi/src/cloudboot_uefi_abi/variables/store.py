@@ -26,7 +26,7 @@ from cloudboot_uefi_abi.layout.records import (
 from .variable import Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
 
@@ -76,8 +76,11 @@ class VariableStore:
     records: tuple[StoredVariable, ...]
 
     @classmethod
-    def parse(cls, data: Buffer) -> VariableStore:
+    def parse(cls, data: Buffer, warn: Callable[[VariableError], None] | None = None) -> VariableStore:
         """Read a firmware volume that starts with a variable store: the first one of the flash that does.
+
+        A record that leaves the store ends the records, as it does for firmware, and ``warn`` is told; without ``warn``
+        it is an error.
 
         Raises:
             VariableError: no firmware volume of variables, a wrong checksum, or a record that leaves the store.
@@ -121,7 +124,7 @@ class VariableStore:
                 expected=bytes([_FORMATTED, _HEALTHY]), actual=bytes([store.Format, store.State]),
             )  # fmt: skip
         authenticated = store.Signature == _AUTHENTICATED
-        records = _records(area.at(0, store.Size), authenticated)
+        records = _records(area.at(0, store.Size), authenticated, warn)
         return cls(flash, base + start, store.Size, authenticated, tuple(records))
 
     @property
@@ -198,7 +201,7 @@ def _volume(flash: bytes) -> int:
     return 0
 
 
-def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
+def _records(area: Cursor, authenticated: bool, warn: Callable[[VariableError], None] | None) -> list[StoredVariable]:
     area.skip(VARIABLE_STORE_HEADER.SIZE)
     size = AUTHENTICATED_VARIABLE_HEADER.SIZE if authenticated else VARIABLE_HEADER.SIZE
     found = []
@@ -211,11 +214,15 @@ def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
         if head.State == 0xFF or 0xFFFFFFFF in {head.NameSize, head.DataSize, head.Attributes}:
             continue  # power was lost while the head was written: its sizes do not count, and nothing belongs to it
         if head.NameSize < 2 or head.NameSize % 2 or head.NameSize + head.DataSize > area.remaining:
-            raise VariableError(
+            error = VariableError(
                 "a variable leaves the store, or has no name",
                 structure=type(head).__name__, field="NameSize", offset=offset,
                 expected=f"at most {area.remaining} with DataSize", actual=head.NameSize + head.DataSize,
             )  # fmt: skip
+            if warn is None:
+                raise error
+            warn(error)
+            break
         name = area.take(head.NameSize).decode("utf-16-le", "surrogatepass").removesuffix("\0")
         variable = Variable(name, head.VendorGuid, area.take(head.DataSize), VariableAttribute(head.Attributes))
         if isinstance(head, AUTHENTICATED_VARIABLE_HEADER):
