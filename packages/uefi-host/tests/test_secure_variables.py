@@ -97,6 +97,7 @@ def identity(name: str, issuer: Identity | None = None, *, authority: bool = Tru
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return Identity(key, made.sign(issuer.key if issuer else key, hashes.SHA256()))
 
@@ -215,6 +216,27 @@ def all_steps(make: Maker) -> list[Step]:
     def broken(update: AuthenticatedUpdate) -> AuthenticatedUpdate:
         return AuthenticatedUpdate(update.timestamp, update.signature[:-1] + b"\0", update.data)
 
+    def by_openssl(what: str, minute: int, *options: str) -> Step:
+        """A write of a private variable that ``openssl cms`` signs."""
+        when, data = moment(minute), what.encode()
+        content = make.folder / "content"
+        content.write_bytes(signed_contents(AbiVariable("cms", MINE, data, VariableAttribute(AT), when)))
+        command = [
+            judge("openssl", "openssl"),
+            "cms",
+            "-sign",
+            "-binary",
+            "-noattr",
+            "-md",
+            "sha256",
+            "-outform",
+            "DER",
+        ]
+        files = ["-in", content, "-signer", make.folder / "other.crt", "-inkey", make.folder / "other.key"]
+        done = subprocess.run([*command, *files, *options], check=True, capture_output=True)
+        message = next(iter(list(Element.read(done.stdout))[1])).raw
+        return Step(what, "cms", AT, AuthenticatedUpdate(when, message, data).pack())
+
     empty = AuthenticatedUpdate(moment(1), b"", b"")
     return [
         Step("setup: nothing", "PK", 0, b""),
@@ -286,6 +308,9 @@ def all_steps(make: Maker) -> list[Step]:
         Step("plain: deletion with other attributes", "plain", 3, b""),
         Step("plain: append of nothing with other attributes", "plain", 3 | APPEND, b""),
         Step("plain: deletion", "plain", 7, b""),
+        by_openssl("openssl: PKCS #7", 1),
+        by_openssl("openssl: the signer named by its key", 2, "-keyid"),
+        by_openssl("openssl: without certificates", 3, "-nocerts"),
         Step("counted", "counted", 0x17, b"x" * 400),
         make.signed("user: PK deleted by another key", "PK", b"", kek, 40),
         make.signed("user: PK deleted", "PK", b"", pk, 41),

@@ -93,15 +93,11 @@ def _der(certificate: Certificate) -> bytes:
 
 
 def _certificate_of(signer: Signer, known: Iterable[Certificate]) -> Certificate | None:
-    for certificate in known:
-        if signer.key_identifier:
-            from cryptography.x509 import SubjectKeyIdentifier
-
-            if SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest == signer.key_identifier:
-                return certificate
-        elif certificate.issuer.public_bytes() == signer.issuer and certificate.serial_number == signer.serial:
-            return certificate
-    return None
+    """The certificate that the signer names by issuer and serial number: PKCS #7 has no other name, CMS has."""
+    return next(
+        (each for each in known if each.issuer.public_bytes() == signer.issuer and each.serial_number == signer.serial),
+        None,
+    )
 
 
 def _signed(signer: Signer, content: bytes, content_type: str, certificate: Certificate) -> bool:
