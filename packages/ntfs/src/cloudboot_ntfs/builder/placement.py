@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_ntfs.layout.attribute import pack_non_resident, pack_resident
 from cloudboot_ntfs.layout.constants import AttributeFlag
-from cloudboot_ntfs.layout.runlist import Run, encode
+from cloudboot_ntfs.layout.runlist import Run, encode, pair_size
 
 from .record import Packed
 
@@ -110,10 +110,16 @@ def _parts(runs: list[Run]) -> Iterator[tuple[list[Run], bytes]]:
         if len(pairs) <= _PAIRS_IN_PART:
             yield runs, pairs
             return
-    step = _PAIRS_IN_PART // 17  # a pair has at most 17 bytes
-    for start in range(0, len(runs), step):
-        own = runs[start : start + step]
-        yield own, encode(own)
+    start, size, previous = 0, 1, 0
+    for index, run in enumerate(runs):
+        pair = pair_size(run, previous)
+        if size + pair > _PAIRS_IN_PART:
+            yield runs[start:index], encode(runs[start:index])
+            # The first pair of a part says where its clusters are, not how far from the last.
+            start, size, pair = index, 1, pair_size(run, 0)
+        size += pair
+        previous = previous if run.lcn is None else run.lcn
+    yield runs[start:], encode(runs[start:])
 
 
 def place(content: Content, allocator: Allocator, cluster_size: int) -> Placed:

@@ -161,8 +161,10 @@ class Mft:
                     continue
                 self._data = stream
                 other = self.record(number)
-                parts += [each for each in other.attributes if each.instance == instance and each.type == Type.DATA]
-                stream = merge(self.storage, self.geometry, parts, complete=False)
+                more = [each for each in other.attributes if each.instance == instance and each.type == Type.DATA]
+                for part in more:
+                    stream.extend(runs_of(part, self.geometry.clusters))
+                parts += more
         return merge(self.storage, self.geometry, parts)
 
     @property
