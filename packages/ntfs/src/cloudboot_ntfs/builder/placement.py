@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import operator
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_ntfs.layout.attribute import pack_non_resident, pack_resident
+from cloudboot_ntfs.layout.attribute import highest_vcn, pack_non_resident, pack_resident, resized
 from cloudboot_ntfs.layout.constants import AttributeFlag
 from cloudboot_ntfs.layout.runlist import Run, encode, pair_size
 
 from .record import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .content import Content
 
@@ -21,6 +23,8 @@ _SPARSE_UNIT = 4
 #: Bytes of mapping pairs in one part of an attribute. More parts go to extension records of their own; one of this size
 #: still leaves room for the head and the name.
 _PAIRS_IN_PART = 400
+_VCN: Final = operator.itemgetter(0)
+_LCN: Final = operator.itemgetter(2)
 
 
 #: Bytes of content from which it starts at a multiple of 64 KiB. The kernel copies there in a quarter less time
@@ -73,33 +77,43 @@ class Placed:
     @property
     def is_sparse(self) -> bool:
         """Whether there are holes."""
-        return any(run.lcn is None for run in self.runs)
+        return None in map(_LCN, self.runs)
 
     @property
     def stored(self) -> int:
         """Bytes of the clusters that are not holes."""
         return sum(run.length for run in self.runs if run.lcn is not None) * self.cluster_size
 
-    def attributes(self, kind: int, name: str = "") -> list[Packed]:
-        """The attribute, in parts where it has many runs."""
+    def attributes(self, kind: int, name: str = "", *, kept: Sequence[Packed] = ()) -> list[Packed]:
+        """The attribute, in parts where it has many runs.
+
+        ``kept`` are the first of them, which are known to have these runs and flags: only their sizes may differ.
+        """
         flags, unit, stored = 0, 0, None
         if self.is_sparse:
             flags, unit, stored = AttributeFlag.SPARSE, _SPARSE_UNIT, self.stored
-        parts = []
-        for runs, pairs in _parts(self.runs):
+        parts = list(kept)
+        runs = self.runs
+        if parts:
+            allocated = self.clusters * self.cluster_size
+            parts[0] = parts[0]._replace(data=resized(parts[0].data, allocated, self.size, stored))
+            runs = runs[bisect.bisect_right(runs, highest_vcn(parts[-1].data), key=_VCN) :]
+            if not runs:
+                return parts
+        for own, pairs in _parts(runs):
             data = pack_non_resident(
                 kind,
                 pairs,
-                clusters=sum(run.length for run in runs),
+                clusters=sum(run.length for run in own),
                 allocated=self.clusters * self.cluster_size,
                 size=self.size,
                 name=name,
                 flags=flags,
-                lowest_vcn=runs[0].vcn,
+                lowest_vcn=own[0].vcn,
                 stored=stored,
                 compression_unit=unit,
             )
-            parts.append(Packed(kind, name, data, runs[0].vcn))
+            parts.append(Packed(kind, name, data, own[0].vcn))
         return parts
 
 

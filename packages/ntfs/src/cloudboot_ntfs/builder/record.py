@@ -33,7 +33,7 @@ class Packed(NamedTuple):
 
     def sort_key(self) -> tuple[int, str, int, bytes]:
         """The order of attributes in a record and in a list."""
-        return self.type, upcase(self.name), self.lowest_vcn, b""
+        return self.type, self.name and upcase(self.name), self.lowest_vcn, b""
 
 
 def header_size(record_size: int) -> int:

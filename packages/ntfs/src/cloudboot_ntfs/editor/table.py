@@ -248,12 +248,15 @@ class Table:
         mft = self._volume.mft
         return number == mft.count - 1 and any(each.type == Type.ATTRIBUTE_LIST for each in mft.record(0).attributes)
 
+    def _order(self, each: Packed) -> tuple[int, str, int]:
+        """The place of an attribute in a record; most have no name."""
+        return each.type, each.name and self._volume.fold(each.name), each.lowest_vcn
+
     def store(self, draft: Draft) -> None:
         """Write the records of a file; those that are no longer needed are given back."""
         self.space.release(draft.list_runs)
         draft.list_runs = []
-        fold = self._volume.fold
-        attributes = sorted(draft.attributes, key=lambda each: (each.type, fold(each.name), each.lowest_vcn))
+        attributes = sorted(draft.attributes, key=self._order)
         size = self._volume.geometry.record_size
         links = len(draft.all(Type.FILE_NAME))
         old = list(draft.extensions)
