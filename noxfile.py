@@ -41,13 +41,20 @@ nox.options.error_on_missing_interpreters = True
 each_package = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
 
+#: Packages whose code is about machines: their tests with real ones count towards their coverage.
+DRIVEN_BY_MACHINES = {"doom-oracle", "probes", "qemu", "uefi-host", "virtio"}
 #: A package of protocols and adapters is covered by the suites that run real file systems through them.
-#: Packages whose code is about real devices: their tests with machines count towards their coverage.
-DRIVEN_BY_MACHINES = {"virtio", "doom-oracle"}
 USED_BY = {
     "vfs": {
         "fat": ("test_archive.py", "test_fsspec.py", "test_pyfs.py", "test_volume.py"),
-        "ufs2": ("test_attributes.py", "test_tar.py", "test_fsspec.py", "test_pyfs.py", "test_edit_guards.py"),
+        "ufs2": (
+            "test_attributes.py",
+            "test_edit_stateful.py",
+            "test_tar.py",
+            "test_fsspec.py",
+            "test_pyfs.py",
+            "test_edit_guards.py",
+        ),
     }
 }
 
@@ -206,6 +213,12 @@ def wheel(session: nox.Session, package: str) -> None:
     session.run("python", "-I", "-c", f"import {source.name}")
     for command in MANIFESTS[package]["project"].get("scripts", {}):
         session.run(command, "--help", silent=True)
+    smoke = ROOT / "packages" / package / "tests" / "smoke.py"
+    if smoke.exists():
+        room = Path(session.create_tmp()).resolve() / f"{package}-smoke"
+        shutil.rmtree(room, ignore_errors=True)
+        room.mkdir()
+        session.run("python", "-I", str(smoke), str(room), silent=True)
     extras = ",".join(MANIFESTS[package]["project"].get("optional-dependencies", {}))
     target = f"{built}[{extras}]" if extras else str(built)
     session.install("--quiet", "--constraint", str(PINS), target, *others, *test_requirements(package))

@@ -34,6 +34,7 @@ JUDGES = {
     "dmidecode": "dmidecode",
     "dosfstools": "fsck.fat",
     "efibootmgr": "efibootmgr",
+    "efitools": "sign-efi-sig-list",
     "efivar": "efivar",
     "fdisk": "sfdisk",
     "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
@@ -55,6 +56,7 @@ JUDGES = {
     "netpbm": "pngtopnm",
     "ntfs-3g": "ntfs-3g",
     "openssl": "openssl",
+    "osslsigncode": "osslsigncode",
     "parted": "parted",
     "pesign": "pesign",
     "qemu-efi-aarch64": "/usr/share/AAVMF/AAVMF_CODE.fd",
@@ -82,8 +84,8 @@ TRIXIE_JUDGES = {
     "qemu-efi-loongarch64": "/usr/share/qemu-efi-loongarch64/QEMU_EFI.fd",
     "qemu-efi-riscv64": "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 }
-# Packages whose files are read and never run here (of other architectures, or EFI programs): unpacked into FOREIGN,
-# unknown to dpkg. Package -> (architecture, what proves it).
+# Packages whose files are read and not run here (of other architectures, or EFI programs; ukify is a script that any
+# Python runs): unpacked into FOREIGN, unknown to dpkg. Package -> (architecture, what proves it).
 FOREIGN = Path("/usr/local/lib/cloudboot-foreign")
 FOREIGN_JUDGES = {
     "grub-efi-arm64-bin": ("arm64", FOREIGN / "usr/lib/grub/arm64-efi/ufs2.mod"),
@@ -94,6 +96,8 @@ FOREIGN_JUDGES = {
     "efi-shell-loongarch64": ("amd64", FOREIGN / "usr/share/efi-shell-loongarch64/shellloongarch64.efi"),
     "memtest86+": ("amd64", FOREIGN / "boot/memtest86+x64.efi"),
     "systemd-boot-efi": ("amd64", FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"),
+    "systemd-ukify": ("amd64", FOREIGN / "usr/bin/ukify"),
+    "python3-pefile": ("amd64", FOREIGN / "usr/lib/python3/dist-packages/pefile.py"),  # which ukify imports
     "ipxe": ("amd64", FOREIGN / "usr/lib/ipxe/ipxe-arm64.efi"),  # it has the programs for every processor
     "refind": ("amd64", FOREIGN / "usr/share/refind/refind/refind_x64.efi"),
     "shim-signed": ("amd64", FOREIGN / "usr/lib/shim/shimx64.efi.signed"),

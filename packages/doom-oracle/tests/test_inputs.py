@@ -128,7 +128,7 @@ def test_the_manifest_has_the_published_keys() -> None:
         {"checkpoints": []},
         {"checkpoints": [1]},
         {"checkpoints": GOOD["checkpoints"] * 2},  # type: ignore[operator]  # a list
-        {"checkpoints": [{**GOOD["checkpoints"][0], "frame_ppm": "../../etc/passwd"}]},  # type: ignore[index]
+        {"checkpoints": [{**GOOD["checkpoints"][0], "frame_ppm": "../../etc/passwd"}]},  # type: ignore[index]  # a list
         {"deterministic": None},
     ],
 )

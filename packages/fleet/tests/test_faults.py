@@ -174,9 +174,8 @@ def test_a_worker_ends_at_a_signal_while_what_it_asked_is_silent(tmp_path: Path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         with Running("worker", address, "--workers", "1", folder=tmp_path) as worker:
-            first, _ = silent.accept()  # whether something listens
-            second, _ = silent.accept()  # the worker itself
-            with first, second:
+            asking, _ = silent.accept()
+            with asking:
                 worker.process.terminate()
                 assert worker.wait() == 0, worker.printed
             assert not descendants_of(worker.pid)

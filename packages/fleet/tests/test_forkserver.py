@@ -75,7 +75,9 @@ def test_what_a_cell_imports_is_there_for_the_next(server: ForkServer) -> None:
     imported = []
     for _ in range(2):
         with server.scratch("cell") as folder:
-            server.run("cell", cell("probe", {"system": "demo", "recipe": "demo", "firmware": "hosted"}), folder)
+            # With a limit of memory each cell has a new process.
+            work = cell("probe", {"system": "demo", "recipe": "demo", "firmware": "hosted"}, memory=8 << 30)
+            server.run("cell", work, folder)
             imported.append(json.loads((folder / MODULES).read_text()))
     assert "oras.oci" in imported[0]
     assert imported[1] == []

@@ -6,14 +6,15 @@ import json
 import os
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudboot_base import UsageError
-from cloudboot_fleet.errors import ResultError
-from cloudboot_fleet.results import FolderResults, RegistryResults, Results, open_results
+from cloudboot_fleet.errors import RefusedError, ResultError
+from cloudboot_fleet.results import FolderResults, RegistryResults, Results, open_results, refusal
 from cloudboot_fleet.results.registry import ANNOTATION, ARTIFACT_TYPE, LAYER_TYPE
 from cloudboot_oci_stream import Descriptor, open_store
 from cloudboot_oci_stream.deadline import Deadline
@@ -66,6 +67,41 @@ def test_a_registry_keeps_results(tmp_path: Path) -> None:
         assert found["gates"] == [{"gate": "a"}]
         results.fetch("cd" * 32, tmp_path / "long")
         assert json.loads((tmp_path / "long" / "result.json").read_text()) == long
+
+
+def test_whether_results_can_be_stored_is_known_before(tmp_path: Path) -> None:
+    results = FolderResults(tmp_path / "results")
+    results.check()
+    assert list(results.folder.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(RefusedError, match="takes no results"):
+        FolderResults(tmp_path / "file" / "below").check()
+    assert refusal(str(tmp_path / "results")) is None
+    with docker_registry() as registry:
+        place = f"{registry.host}/results"
+        assert refusal(place) is None
+        assert open_results(place).find(KEY) is None
+        with docker_registry(store=registry.folder, read_only=True) as closed:
+            refused = refusal(f"{closed.host}/results")
+    assert refused is not None
+    assert refused[0]
+    assert "takes no results" in refused[1]
+    assert "--results" in (refused[2] or "")
+    gone = refusal(place)
+    assert gone is not None
+    assert not gone[0]
+
+
+def test_a_refused_login_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with docker_registry(users={"user": "secret"}) as registry:
+        results = open_results(f"{registry.host}/results")
+        asked: list[Callable[[], object]] = [results.check, lambda: results.find(KEY)]
+        for ask in asked:
+            with pytest.raises(RefusedError) as caught:
+                ask()
+            assert caught.value.exit_code == 7
+            assert "login" in (caught.value.hint or "")
 
 
 def test_a_failed_store_leaves_nothing(tmp_path: Path) -> None:

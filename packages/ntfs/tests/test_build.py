@@ -225,11 +225,22 @@ def test_many_security_descriptors(tmp_path: Path) -> None:
     assert "S-1-5-21-1-2-3-499" in judge_ids
 
 
-@pytest.mark.parametrize(("compression", "algorithm"), [("LZX", 1)])
-def test_files_that_windows_compressed(compression: str, algorithm: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_stored", [False, True])
+@pytest.mark.parametrize(
+    ("compression", "algorithm", "chunk_size"),
+    [("XPRESS", 0, 4096), ("LZX", 1, 32768), ("XPRESS", 2, 8192), ("XPRESS", 3, 16384)],
+)
+def test_files_that_windows_compressed(
+    compression: str, algorithm: int, chunk_size: int, is_stored: bool, tmp_path: Path
+) -> None:
+    """Each of the four algorithms. A chunk that did not become smaller is stored as it is, and so may be all."""
     data = Path("/bin/sh").resolve().read_bytes()
-    member = wof_member(wim_chunks(data, compression, tmp_path), len(data), algorithm)
-    ntfs.build(tmp_path / "image", {"/compressed.exe": member})
+    chunks = [data[at : at + chunk_size] for at in range(0, len(data), chunk_size)]
+    if not is_stored:
+        chunks = wim_chunks(data, compression, tmp_path, chunk_size)
+        assert sum(map(len, chunks)) < 0.8 * len(data)
+    ntfs.build(tmp_path / "image", {"/compressed.exe": wof_member(chunks, len(data), algorithm)})
+    assert ntfs.check(tmp_path / "image") == []
     with ntfs.NTFS(tmp_path / "image") as volume:
         assert volume.read_file("/compressed.exe") == data
         assert volume.open_file("/compressed.exe").read_at(100_000, 5000) == data[100_000:105_000]
@@ -238,9 +249,9 @@ def test_files_that_windows_compressed(compression: str, algorithm: int, tmp_pat
     judged.open(str(tmp_path / "image"))
     judged_data = judged.get_file_entry_by_path("\\compressed.exe").read(len(data))
     judged.close()
-    # libfsntfs also translates x86 calls in the last ten bytes of a chunk, which the format leaves alone.
-    for start in range(0, len(data), 32768):
-        end = min(start + 32768, len(data)) - 10
+    # libfsntfs also translates x86 calls in the last ten bytes of an LZX chunk, which the format leaves alone.
+    for start in range(0, len(data), chunk_size):
+        end = min(start + chunk_size, len(data)) - (10 if compression == "LZX" else 0)
         assert judged_data[start:end] == data[start:end]
 
 

@@ -189,3 +189,32 @@ def test_a_hive_is_not_a_log() -> None:
 def test_the_helper_for_others_makes_what_is_applied() -> None:
     dirty, whole = new_log(stage(0), stage(4))
     assert Hive(dirty, logs=[whole]).root.value("stage").decoded == 4
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+def test_a_log_does_not_make_a_hive_of_gigabytes(form: str) -> None:
+    """A few bytes with right hashes, which state a size of 2 GiB."""
+    size = 1 << 31
+    if form == "new":
+        body = DirtyPage(0, 4096).pack() + stage(1)[4096:8192]
+        whole = -(-(LogEntry.SIZE + len(body)) // 512) * 512
+        body = body.ljust(whole - LogEntry.SIZE, b"\0")
+        made = LogEntry(b"HvLE", whole, 0, FIRST + 1, size, 1, marvin32(body), 0)
+        made.hash_2 = marvin32(made.pack()[:32])
+        hostile = log(made.pack() + body)
+    else:
+        head = changed(
+            DIRTY, primary_sequence=FIRST + 1, secondary_sequence=FIRST + 1, file_type=1, hive_bins_size=size
+        )
+        hostile = head[:512] + b"DIRT" + bytes(size // 512 // 8)
+    with pytest.raises(errors.HiveError, match="larger than what it holds"):
+        Hive(DIRTY, logs=[hostile])
+
+
+def test_an_old_log_of_a_hive_that_has_no_whole_bins() -> None:
+    """Its last bits would be in a byte of the dirty vector that is not there (found by fuzzing)."""
+    head = changed(
+        DIRTY, primary_sequence=FIRST + 1, secondary_sequence=FIRST + 1, file_type=1, hive_bins_size=4096 + 512
+    )
+    with pytest.raises(errors.HiveError, match="the size of the hive bins"):
+        Hive(DIRTY, logs=[head[:512] + b"DIRT" + bytes(508) + bytes(8192)])

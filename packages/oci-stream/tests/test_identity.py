@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # exported without saying so, as is:
-from tuf.api.metadata import (  # type: ignore[attr-defined]
+from tuf.api.metadata import (  # type: ignore[attr-defined]  # likewise
     Metadata,
     MetaFile,
     Root,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_oci_stream import fetch_kernel, push_kernel
 from cloudboot_oci_stream.errors import DigestMismatchError, NotAnImageError
 from cloudboot_probes.cli.dispatch import run as cloudboot
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import FOREIGN, grub_loader, judge_file
+from cloudboot_uefi_host.testing import grub_loader
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -167,16 +168,16 @@ def test_a_kernel_that_sees_the_same_has_no_differences() -> None:
         (STATS, "41ed 0 0 512 2 1", "41ff 0 0 512 2 1", "/boot: mode is 40777, built as 40755"),
     ],
 )
-def test_every_kind_of_difference_is_named(part: list[object], old: str, new: str, difference: str) -> None:
-    def changed(given: list[object]) -> list[object]:
+def test_every_kind_of_difference_is_named(part: list[Any], old: str, new: str, difference: str) -> None:
+    def changed(given: list[Any]) -> list[Any]:
         if given is not part:
             return given
         return [
-            item.replace(old, new, 1) if isinstance(item, str) else (item[0].replace(old, new), *item[1:])  # type: ignore[index]
+            item.replace(old, new, 1) if isinstance(item, str) else (item[0].replace(old, new), *item[1:])
             for item in given
         ]
 
-    text = encoded(NAMES, changed(STATS), changed(HASHES), LINKS)  # type: ignore[arg-type]
+    text = encoded(NAMES, changed(STATS), changed(HASHES), LINKS)
     assert compare(Account.parse(text), MANIFEST) == [difference]
 
 

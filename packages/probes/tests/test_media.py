@@ -148,6 +148,20 @@ def test_joliet_names_are_read_where_there_is_no_rock_ridge(tree: Path, tmp_path
     assert disk.root.read_file("/etc/A long name, with Capitals and a comma") == b"text"
 
 
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_udf_volume_on_the_same_medium_is_in_nobodys_way(*, damage: bool, tree: Path, tmp_path: Path) -> None:
+    medium = tmp_path / "install.iso"
+    run(judge("genisoimage", "genisoimage"), "-quiet", "-R", "-udf", "-o", medium, tree)
+    if damage:
+        with open(medium, "r+b") as file:
+            file.seek(256 * 2048)  # the anchor volume descriptor pointer (ECMA-167, 3/8.4.2.1)
+            assert file.read(2) == b"\x02\x00"
+            file.seek(256 * 2048)
+            file.write(bytes(2048))
+    disk = built("freebsd", medium, tmp_path / "disk.img")
+    check_tree(disk, tree)
+
+
 def test_plain_names_are_read_in_lower_case(tree: Path, tmp_path: Path) -> None:
     medium = tmp_path / "install.iso"
     run(judge("genisoimage", "genisoimage"), "-quiet", "-o", medium, tree)

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import new_image
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file
 from cloudboot_oci_stream import push_image
 from cloudboot_probes import demo
 from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 #: A shell that runs the tests in the background leaves SIGINT ignored to all of them.
 LISTENING = ("env", "--default-signal=INT,TERM,HUP", sys.executable)

@@ -1,22 +1,33 @@
-"""Windows' files from a WIM and from disks: wimlib and qemu-img make the sources, and wimlib reads what was built."""
+"""Windows' files from a WIM, from installation media and from disks.
+
+wimlib, genisoimage and qemu-img make the sources, and wimlib reads what was built.
+"""
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
+from cloudboot_base.command import amount
 from cloudboot_base.testing import judge, run
+from cloudboot_disk_image import open_disk
 from cloudboot_gpt import partition_types
 from cloudboot_probes import image, recipe
 from cloudboot_probes.describe import opened
 from cloudboot_probes.disk import Disk
 from cloudboot_probes.disk_plan import Plan
 from cloudboot_probes.errors import RecipeError
+from cloudboot_probes.media.errors import IsoError
+from cloudboot_probes.media.udf import UdfVolume
 from cloudboot_probes.windows import demonstration
 from cloudboot_probes.windows.volumes import of_volume
 from cloudboot_uefi_host.testing import disk as disk_of
@@ -130,6 +141,92 @@ def test_one_of_several_images_of_a_wim(tmp_path: Path, capsys: pytest.CaptureFi
     with pytest.raises(RecipeError) as caught:
         plan(wim, index=3)
     assert "1 (Edition one), 2 (Edition two)" in (caught.value.hint or "")
+
+
+def medium_of(folder: Path, *options: str) -> Path:
+    """An ISO 9660 image; with ``-udf`` there is a UDF volume on the same medium."""
+    path = folder.with_suffix(".iso")
+    run(judge("genisoimage", "genisoimage"), "-quiet", "-V", "WINDOWS", *options, "-o", path, folder)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("install.wim", ("-udf", "-hide", "Sources")),  # as on media of Windows, where ISO 9660 has nothing of it
+        ("install.esd", ("-udf", "-hide", "Sources")),
+        ("install.wim", ("-udf",)),
+        ("INSTALL.WIM", ()),
+    ],
+)
+def test_an_installation_medium_is_its_wim(name: str, options: tuple[str, ...], volume: Path, tmp_path: Path) -> None:
+    (tmp_path / "medium" / "Sources").mkdir(parents=True)
+    wim = tmp_path / "medium" / "Sources" / name
+    solid = ("--solid",) if name.endswith("esd") else ()
+    run(judge("wimcapture", "wimtools"), volume, wim, *solid)
+    medium = medium_of(tmp_path / "medium", *options)
+    said: list[str] = []
+    known = recipe.load("windows")
+    known = replace(known, esp=replace(known.esp, size=36 * MIB))
+    known = replace(known, windows=replace(known.windows, source=medium, stand_in=True))
+    built = image.build(image.plan(known, said.append), tmp_path / "medium.img")
+    assert built.sha256 == image.build(plan(wim), tmp_path / "wim.img").sha256
+    found = "/sources/install.wim" if not options else f"/Sources/{name}"
+    copying = f"cloudboot: copying {found} of {medium}, {amount(wim.stat().st_size)}"
+    assert [line for line in said if line.startswith("cloudboot: copying ")] == [copying]
+
+
+def test_a_large_file_of_a_udf_volume_is_read_whole(tmp_path: Path) -> None:
+    """A piece of a file has less than 1 GiB (ECMA-167, 14.14.1.1); this one has two pieces."""
+    (tmp_path / "medium" / "sources").mkdir(parents=True)
+    with open(tmp_path / "medium" / "sources" / "install.wim", "wb") as file:
+        file.truncate((1 << 30) + 5000)
+        for offset in (0, (1 << 30) - 2048, 1 << 30, (1 << 30) + 4990):
+            file.seek(offset)
+            file.write(b"at %d" % offset)
+    medium = medium_of(tmp_path / "medium", "-udf", "-allow-limited-size", "-hide", "sources")
+    with open_disk(medium) as disk:
+        volume = UdfVolume(disk.storage)
+        found = volume.locate("/SOURCES/Install.wim")
+        assert found == "/sources/install.wim"
+        with open(tmp_path / "copied", "wb") as target, volume.open(found) as file:
+            shutil.copyfileobj(file, target)
+        volume.close()
+    assert filecmp.cmp(tmp_path / "copied", tmp_path / "medium" / "sources" / "install.wim", shallow=False)
+
+
+@pytest.mark.parametrize("cut", [30, 60, 90])
+def test_a_medium_that_was_not_fetched_whole(cut: int, volume: Path, tmp_path: Path) -> None:
+    (tmp_path / "medium" / "sources").mkdir(parents=True)
+    run(judge("wimcapture", "wimtools"), volume, tmp_path / "medium" / "sources" / "install.wim", "--compress=none")
+    medium = medium_of(tmp_path / "medium", "-udf", "-hide", "sources")
+    with open(medium, "r+b") as file:
+        file.truncate(medium.stat().st_size * cut // 100)
+    with pytest.raises(IsoError) as caught:
+        plan(medium)
+    assert "is cut short" in str(caught.value) or "cannot be read" in str(caught.value)
+
+
+def test_a_medium_of_another_system_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "medium").mkdir()
+    (tmp_path / "medium" / "README.TXT").write_text("nothing\n")
+    with pytest.raises(RecipeError, match=r"has no /sources/install\.wim and no /sources/install\.esd"):
+        plan(medium_of(tmp_path / "medium", "-udf"))
+
+
+def test_a_medium_is_not_copied_where_there_is_no_room(
+    volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "medium" / "sources").mkdir(parents=True)
+    run(judge("wimcapture", "wimtools"), volume, tmp_path / "medium" / "sources" / "install.wim")
+    medium = medium_of(tmp_path / "medium", "-udf", "-hide", "sources")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(RecipeError, match="has room for 1000 bytes") as caught:
+        plan(medium)
+    assert "TMPDIR" in (caught.value.hint or "")
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 @pytest.mark.parametrize("form", ["vpc", "qcow2"])

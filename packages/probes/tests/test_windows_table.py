@@ -16,7 +16,17 @@ import pytest
 from cloudboot_base.gates import Gate, Verdict
 from cloudboot_base.testing import judge, run
 from cloudboot_gpt import GPTError
-from cloudboot_ntfs.bcd import BcdOptions, BootDevice, FileDevice, GptDevice, LocateDevice, Store, create
+from cloudboot_ntfs.bcd import (
+    BcdOptions,
+    BootDevice,
+    FileDevice,
+    GptDevice,
+    LocateDevice,
+    ObjectType,
+    Store,
+    UnknownDevice,
+    create,
+)
 from cloudboot_ntfs.bcd.store import BcdObject
 from cloudboot_ntfs.registry import Hive, Value, build
 from cloudboot_ntfs.testing.damage import Patient, damages
@@ -38,6 +48,7 @@ MIB = 1 << 20
 MANIFEST = "/EFI/cloudboot/manifest.json"
 BCD = "/EFI/Microsoft/Boot/BCD"
 WINLOAD = "/Windows/System32/winload.efi"
+SYSTEM = "/Windows/System32/config/SYSTEM"
 BOOT_MANAGER = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
 
 
@@ -145,6 +156,20 @@ def fixup(disk: Path) -> None:
     volume(disk, damage)
 
 
+def other_fixup(disk: Path) -> None:
+    """Break the fixup of a record that the boot manager does not look at."""
+
+    def damage(patient: Patient) -> None:
+        patient.data[patient.record_offset(patient.find("/Windows/System32/config/SOFTWARE")) + 510] ^= 0xFF
+
+    volume(disk, damage)
+
+
+def truncated(data: bytes) -> bytes:
+    """A hive of which the end was not written."""
+    return data[:-4096]
+
+
 def dirty(disk: Path) -> None:
     """Set the dirty flag of the volume, as a cut of the power leaves it."""
     volume(disk, next(damage for kind, damage in damages() if kind == "volume-dirty"))
@@ -173,6 +198,7 @@ class Case:
     shown: bool = True
 
 
+NO_DEVICE = UnknownDevice(bytes(16) + struct.pack("<4I", 2, 0, 0x48, 0) + bytes(56))
 OTHER = GptDevice(UUID("01234567-89ab-4def-8123-456789abcdef"), UUID("11234567-89ab-4def-8123-456789abcdef"))
 
 
@@ -196,6 +222,11 @@ CASES = {
     "no store": Case("boot-store", 0xC000000F, lambda disk: put(disk, BCD, None)),
     "a store that is no hive": Case("boot-store", 0xC000000F, lambda disk: put(disk, BCD, b"no hive" * 1000)),
     "a base block with a wrong checksum": Case("boot-store", 0xC000000F, lambda disk: stored(disk, broken_checksum)),
+    "a truncated hive": Case("boot-store", 0xC000000F, lambda disk: stored(disk, truncated)),
+    "a default that is not there": Case(
+        "boot-store", 0xC0000098, manager(lambda found: found.set("default", UUID(int=9)))
+    ),
+    "a device of no kind": Case("boot-device", 0xC000000E, loader(lambda found: found.set("device", NO_DEVICE))),
     "no security cell": Case("boot-store", 0xC000014C, lambda disk: stored(disk, unsecured)),
     "no object of the boot manager": Case(
         "boot-store", 0xC0000034, lambda disk: change(disk, lambda store: store.delete(BOOT_MANAGER))
@@ -212,11 +243,15 @@ CASES = {
     "a partition of another disk": Case("boot-device", 0xC0000225, loader(lambda found: found.set("device", OTHER))),
     "no loader": Case("os-loader", 0xC000000F, without=(WINLOAD,)),
     "a flipped bit in the loader": Case("os-loader", 0xC0000221, lambda disk: flipped(disk, WINLOAD)),
-    "a record that was not written whole": Case("windows-volume", 0xC0000001, fixup, shown=False),
+    "a record that was not written whole": Case("windows-volume", 0xC0000001, fixup),
+    "another record that was not written whole": Case("windows-volume", None, other_fixup, shown=False),
     "a dirty volume": Case("windows-volume", None, dirty, shown=False),
     "no kernel": Case("kernel-files", 0xC000000F, without=("/Windows/System32/ntoskrnl.exe",), shown=False),
-    "no SYSTEM hive": Case("kernel-files", 0xC000000F, without=("/Windows/System32/config/SYSTEM",), shown=False),
-    "a damaged SYSTEM hive": Case("kernel-files", 0xC000014C, registry, shown=False),
+    "no SYSTEM hive": Case("kernel-files", 0xC000000F, without=(SYSTEM,)),
+    "neither a SYSTEM hive nor a kernel": Case(
+        "kernel-files", 0xC000000F, without=(SYSTEM, "/Windows/System32/ntoskrnl.exe")
+    ),
+    "a damaged SYSTEM hive": Case("kernel-files", 0xC000014C, registry),
     "no driver": Case("kernel-files", 0xC000000F, without=("/Windows/System32/drivers/disk.sys",), shown=False),
     "a flipped bit in the boot manager": Case(
         "boot-manager", None, lambda disk: put(disk, "/EFI/Microsoft/Boot/bootmgfw.efi", b"MZ"), shown=False
@@ -257,6 +292,7 @@ def test_each_damage_has_its_component_and_its_status(
     gates = probed(disk, tmp_path)
     text = "\n".join(gates["loader-banner"]["evidence"]["console"]) + "\n"
     assert [screen.status for screen in screens(text)] == [case.status]
+    assert [(screen.file or "").casefold() for screen in screens(text)] == [str(first.error.get("file")).casefold()]
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
     assert [gate["gate"] for gate in failed] == [case.component]
     assert f"{case.status:#010x}" in failed[0]["evidence"]["screens"][0]
@@ -299,6 +335,31 @@ def test_what_is_no_ntfs_volume_is_named_once(
     said = capsys.readouterr().out
     assert "Windows' boot: windows-volume fails" in said
     assert ("STATUS_NO_SUCH_DEVICE" in said) is (status is not None)
+
+
+def test_a_loader_is_found_by_what_the_smallest_store_has(tmp_path: Path) -> None:
+    """The elements that the boot manager was seen to need, with a default or with a display order."""
+    disk = made(tmp_path)
+    with opened(str(disk)) as found:
+        own = GptDevice(found.gpt_table.partitions[2].guid, found.gpt_table.disk_guid)
+    for number, element in enumerate(("default", "displayorder")):
+        store = Store()
+        entry = store.make(UUID(int=7), ObjectType.OS_LOADER)
+        entry.set("device", own)
+        entry.set("osdevice", own)
+        entry.set("description", "W")
+        entry.set("systemroot", "\\Windows")
+        store.make("bootmgr", ObjectType.BOOT_MANAGER).set(element, [UUID(int=7)] if number else UUID(int=7))
+        for name in ("KeyName", "System", "TreatAsSystem"):
+            store.root.key("Description").discard(name)
+        put(disk, BCD, store.pack())
+        assert {gate.verdict for gate in table(disk).values()} == {Verdict.PASS}
+        (tmp_path / f"{number}").mkdir()
+        gates = probed(disk, tmp_path / f"{number}")
+        assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+        console = gates["loader-banner"]["evidence"]["console"]
+        assert console[-4].startswith("   Partition: ")
+        assert console[-2].startswith("   Registry: \\Windows\\system32\\config\\system, ")
 
 
 def test_a_probe_names_a_volume_that_is_encrypted(tmp_path: Path) -> None:
@@ -581,6 +642,22 @@ def test_an_error_screen_is_read_from_the_serial_line(tmp_path: Path) -> None:
     assert gates["boot-device"]["evidence"]["screens"][0].startswith(
         "\\Windows\\system32\\winload.efi: 0xc0000225 STATUS_NOT_FOUND"
     )
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "name", ["no object of the boot manager", "a record that was not written whole", "no SYSTEM hive"]
+)
+def test_edk2_leads_the_stand_in_to_the_same_status(name: str, tmp_path: Path) -> None:
+    """Over EDK2's handles and its FAT driver, with NTFS published by us."""
+    judge("qemu-system-x86_64", "qemu-system-x86")
+    case = CASES[name]
+    disk = made(tmp_path, *case.without)
+    case.damage(disk)
+    gates = probed(disk, tmp_path, "--firmware", "ovmf")
+    failed = next(gate for gate in gates.values() if gate["verdict"] == "fail")
+    assert failed["gate"] == case.component
+    assert f"{case.status:#010x}" in failed["evidence"]["screens"][0]
 
 
 def probed(disk: Path, folder: Path, *options: str) -> dict[str, Any]:

@@ -73,6 +73,8 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
         Machine([Drive("a"), Drive("b")])
     with pytest.raises(ValueError, match="read-only"):
         Drive("a", interface="ahci")
+    with pytest.raises(ValueError, match="a CD cannot be written"):
+        Drive("a", interface="cd", readonly=False)
     with pytest.raises(ValueError, match="yesterday"):
         Machine(rtc="yesterday")
     with pytest.raises(ValueError, match="comma"):

@@ -129,3 +129,24 @@ def test_every_truncation_is_refused_or_whole(grub: Path) -> None:
         except (PEError, TruncatedError):
             continue
         raise AssertionError(f"{len(cut)} of {len(data)} bytes were taken for an image")
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        (0x14C, "i386 (IA32)"),
+        (0x1C2, "32-bit ARM"),
+        (0x3A64, "x86 with code for arm64 (CHPE)"),
+        (0x5032, "riscv32"),
+        (0x1234, "an unknown processor"),
+    ],
+)
+def test_an_image_of_32_bits_is_refused_with_its_processor_and_what_is_supported(machine: int, name: str) -> None:
+    image = bytearray((Path(__file__).parent / "data" / "measured.efi").read_bytes())
+    head = int.from_bytes(image[60:64], "little")
+    image[head + 4 : head + 6] = machine.to_bytes(2, "little")
+    image[head + 24 : head + 26] = b"\x0b\x01"
+    with pytest.raises(PEError) as caught:
+        PEImage.parse(image)
+    assert f"a 32-bit image (PE32) for {name} ({machine:#06x})" in str(caught.value)
+    assert caught.value.hint == "images for amd64, arm64, riscv64 and loong64 are 64-bit images"

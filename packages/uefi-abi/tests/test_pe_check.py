@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_uefi_abi.__main__ import main
 from cloudboot_uefi_abi.constants import CertificateType, Machine, SectionFlag
 from cloudboot_uefi_abi.pe import Certificate, NewSection, PEImage, check, checksum, with_certificates, write_image
@@ -100,8 +100,6 @@ def test_osslsigncode_computes_the_same_checksum(name: str, tmp_path: Path) -> N
 
 
 def test_a_loader_that_debian_signs_has_no_findings() -> None:
-    path = Path("/usr/lib/shim/shimx64.efi.signed")
-    if not path.exists():
-        judge("shimx64.efi.signed", "shim-signed")
+    path = judge_file(FOREIGN / "usr/lib/shim/shimx64.efi.signed", "shim-signed")
     assert check(PEImage.parse(path.read_bytes())) == []
     assert run(judge("sbverify", "sbsigntool"), "--list", str(path))

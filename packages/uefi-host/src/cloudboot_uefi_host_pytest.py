@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from cloudboot_uefi_host.core.variables import Variable
+    from cloudboot_uefi_host.core.variable import Variable
     from cloudboot_uefi_host.firmware import Firmware
     from cloudboot_uefi_host.protocols.graphics import Graphics
     from cloudboot_uefi_host.protocols.measured_boot import MeasuredBoot

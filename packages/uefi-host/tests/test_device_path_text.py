@@ -2,6 +2,7 @@
 
 import pytest
 
+from cloudboot_base.testing import judge_file
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.protocols.device_paths import (
     EFI_DEVICE_PATH_FROM_TEXT_PROTOCOL as FROM_TEXT,
@@ -14,7 +15,6 @@ from cloudboot_uefi_host.core.device_paths import read_path
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES, load_drivers
 from cloudboot_uefi_host.firmware_volume import read_modules
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
-from cloudboot_uefi_host.testing import judge_file
 
 PATHS = (
     "PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0)/HD(1,GPT,A279004E-B1EB-84C5-A8E3-653D475DE490,0x40,0x8000)",

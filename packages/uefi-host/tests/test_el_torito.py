@@ -53,7 +53,7 @@ def test_the_loader_of_a_cd_runs(architecture: str, block_size: int) -> None:
 def test_the_catalogue_says_what_pycdlib_wrote() -> None:
     disc = cd("amd64")
     (entry,) = read_catalogue(MemoryStorage(disc))
-    assert entry == BootEntry(0, EFI_PLATFORM, entry.sector, FAT_SIZE)
+    assert entry == BootEntry(0, EFI_PLATFORM, entry.sector, FAT_SIZE, FAT_SIZE // 512)
     assert disc[entry.sector * SECTOR + 510 : entry.sector * SECTOR + 512] == b"\x55\xaa"
 
 

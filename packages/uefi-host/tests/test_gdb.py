@@ -1,9 +1,12 @@
 """The processor seam takes another back end: QEMU's gdbstub runs the same loaders to the same end."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cloudboot_base import MemoryStorage, UsageError
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import FOREIGN, judge, judge_file
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import (
     BackEndMissingError,
@@ -17,12 +20,14 @@ from cloudboot_uefi_host import (
     start,
     vendor_path,
 )
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
+from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.cpu import gdb
 from cloudboot_uefi_host.cpu.create import create
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import read_modules
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, judge_file
+from cloudboot_uefi_host.testing import boot_disk
 
 PACKAGES = {
     "arm64": ("qemu-system-aarch64", "qemu-system-arm"),
@@ -99,3 +104,19 @@ def test_a_missing_back_end_says_what_to_install(monkeypatch: pytest.MonkeyPatch
         create("amd64", 64 << 20, _Counter(), "bochs")
     with pytest.raises(UsageError):
         create("sparc", 64 << 20, _Counter())
+
+
+def test_both_back_ends_of_arm64_have_the_mmu_on() -> None:
+    """The program asks the processor itself how addresses are translated."""
+    judge(*PACKAGES["arm64"])
+    judge(COMPILERS["arm64"][0], COMPILERS["arm64"][2])
+    program = compile_program("arm64", Path(__file__).parent / "programs" / "state.c")
+    names = ("el", "sctlr", "tcr", "maps-code", "code", "maps-data", "data", "maps-nothing", "unaligned")
+    seen = []
+    for back_end in ("unicorn", "gdb"):
+        with Firmware("arm64", memory=128 << 20, back_end=back_end, budget=Budget(seconds=60)) as firmware:
+            image = firmware.images.load(program, END, parent=firmware.handle)
+            assert start(firmware, image).status == Status.SUCCESS
+            found = dict(re.findall(r"([\w-]+) ([0-9a-f]{16})", firmware.console.text))
+        seen.append([int(found[name], 16) for name in names])
+    assert seen[0] == seen[1]

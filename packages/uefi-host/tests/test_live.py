@@ -9,7 +9,7 @@ import pytest
 import cloudboot_ufs2
 from cloudboot_base import MemoryStorage, Storage, UsageError
 from cloudboot_base.gates import Gate, Verdict, run_stages
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file, run
 from cloudboot_gpt import partition_types
 from cloudboot_qemu import Firmware as FirmwareFiles
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL
@@ -27,7 +27,7 @@ from cloudboot_uefi_host.live import LiveBoot, LiveFirmware
 from cloudboot_uefi_host.live.console import serial_bytes
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
-from cloudboot_uefi_host.testing import boot_disk, grub_loader, judge_file
+from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
 from cloudboot_ufs2 import UFS2, File
 from cloudboot_vfs import FileSystem
 
@@ -167,6 +167,30 @@ def test_grub_sees_the_same_under_ovmf(ufs: bytes, tmp_path: Path) -> None:
     assert lines_of_text(real.picture) > 5
     for line in ("(hd0) (hd0,gpt2) (hd0,gpt1)", "hello from FAT", 'autoboot_delay="3"', "END-OF-SCRIPT", "loader.conf"):
         assert line in real.console
+    assert ours.console == real.console
+
+
+def test_grub_on_a_cd_sees_the_same_under_ovmf(tmp_path: Path) -> None:
+    """A CD with one boot image, which EDK2 finds in the boot catalogue, in blocks of 2048 bytes."""
+    script = "set pager=0\nls\nsearch --set=root --file /hello.txt\ncat /hello.txt\necho END-OF-SCRIPT\n"
+    loader = grub_loader("amd64", tmp_path, script, modules=[*MODULES, "iso9660", "search"])
+    tree, output = tmp_path / "tree", tmp_path / "cd.iso"
+    tree.mkdir()
+    (tree / "efi.img").write_bytes(fat_volume({"/EFI/BOOT/BOOTX64.EFI": loader}, 2 << 20))
+    (tree / "hello.txt").write_text("hello from ISO 9660\n")
+    options = ("-e", "efi.img", "-no-emul-boot", "-c", "boot.cat")
+    run(judge("xorriso", "xorriso"), "-as", "mkisofs", "-quiet", "-R", "-o", output, *options, tree)
+    more = {"banner": GRUB["banner"], "until": "END-OF-SCRIPT", "cd": True}
+    ours, theirs, real = three(output.read_bytes(), more)
+    verdicts = {gate.name: gate.verdict for gate in real.gates}
+    assert verdicts.pop("ufs-root") is Verdict.NOT_APPLICABLE
+    assert set(verdicts.values()) == {Verdict.PASS}, [str(gate.error) for gate in real.gates]
+    assert ours.handles == real.handles == theirs.handles
+    assert any("/CDROM(0x0," in path for path in real.handles)
+    assert theirs.loading == real.loading
+    assert {size % 2048 for _, size in real.loading} == {0}
+    assert set(theirs.running) == set(real.running)
+    assert "hello from ISO 9660" in real.console
     assert ours.console == real.console
 
 

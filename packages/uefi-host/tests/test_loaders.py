@@ -1,12 +1,15 @@
 """Loaders of other projects run: the UEFI Shell, systemd-boot, memtest86+; and EDK2's drivers of installed firmware."""
 
 import contextlib
+import re
+import sys
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from cloudboot_base import FormatError, MemoryStorage
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import (
     BlockDevice,
@@ -21,6 +24,7 @@ from cloudboot_uefi_host import (
     start,
     vendor_path,
 )
+from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import Module, read_modules
@@ -28,7 +32,7 @@ from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_t
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
 from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
 from cloudboot_uefi_host.protocols.random import publish_random_numbers
-from cloudboot_uefi_host.testing import FOREIGN, boot_disk, grub_loader, judge_file
+from cloudboot_uefi_host.testing import boot_disk, grub_loader
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
 #: The vendor GUID of systemd-boot's variables.
@@ -166,3 +170,54 @@ def test_linux_loads_its_initrd_and_takes_the_machine_over() -> None:
         assert counts["EFI_RNG_PROTOCOL.GetRNG"] >= 1
         # The initrd stands in guest memory where the kernel was told, byte for byte.
         assert bytes(firmware.memory.view).find(initrd) >= 0
+
+
+UKIFY = FOREIGN / "usr/bin/ukify"
+PRETTY = "cloudboot 1"
+
+
+def unified(folder: Path, initrd: bytes) -> bytes:
+    """A unified kernel image that systemd's ukify builds around a program of ours."""
+    judge_file(UKIFY, "systemd-ukify")
+    stub = judge_file(FOREIGN / "usr/lib/systemd/boot/efi/linuxx64.efi.stub", "systemd-boot-efi")
+    kernel = bytearray(compile_program("amd64", Path(__file__).parent / "programs" / "kernel.c"))
+    optional = int.from_bytes(kernel[60:64], "little") + 24
+    kernel[optional + 44 : optional + 46] = b"\1\0"  # MajorImageVersion: it takes its initrd as Linux 5.8 and later do
+    for name, content in (("linux", bytes(kernel)), ("initrd", initrd)):
+        (folder / name).write_bytes(content)
+    (folder / "osrel").write_text(f'ID=cloudboot\nVERSION_ID=1\nPRETTY_NAME="{PRETTY}"\n')
+    run(
+        "env", f"PYTHONPATH={FOREIGN / 'usr/lib/python3/dist-packages'}", sys.executable, UKIFY, "build",
+        f"--linux={folder / 'linux'}", f"--initrd={folder / 'initrd'}", "--cmdline=root=/dev/vda2 quiet",
+        f"--os-release=@{folder / 'osrel'}", "--uname=6.1-test", f"--stub={stub}", f"--output={folder / 'uki.efi'}",
+    )  # fmt: skip
+    return (folder / "uki.efi").read_bytes()
+
+
+@pytest.mark.parametrize("through", ["", "systemd-boot"])
+def test_a_unified_kernel_image_gives_its_kernel_command_line_and_initrd(through: str, tmp_path: Path) -> None:
+    """systemd-boot finds the image by itself; its stub publishes the initrd, which our firmware's services find."""
+    judge(*COMPILERS["amd64"][::2][:2])
+    initrd = bytes(range(256)) * 77
+    image = unified(tmp_path, initrd)
+    files, loader = {}, image
+    if through:
+        loader = judge_file(FOREIGN / "usr/lib/systemd/boot/efi/systemd-bootx64.efi", "systemd-boot-efi").read_bytes()
+        files = {"/EFI/Linux/one.efi": image, "/loader/loader.conf": b"timeout 2\n"}
+    with Firmware("amd64", budget=Budget(seconds=60)) as firmware:
+        publish_device_path_text(firmware)
+        firmware.console.until("end\r?\n")
+        _, outcome = boot(firmware, boot_disk("amd64", loader, files))
+        text = firmware.console.text.replace("\r", "")
+        stub = firmware.variables.get("StubInfo", SYSTEMD.bytes_le)
+    assert outcome.ending is Ending.TEXT_SEEN
+    assert (PRETTY in text) == bool(through)
+    assert "root=/dev/vda2 quiet\n" in text
+    answers = re.search(r"([0-9a-f]{16})\n([0-9a-f]{16})\n([0-9a-f]{16})\n", text)
+    assert answers is not None
+    status, size, total = (int(value, 16) for value in answers.groups())
+    assert status == Status.BUFFER_TOO_SMALL
+    assert size > len(initrd)  # the stub appends what it knows of the image
+    assert total == sum(initrd)
+    assert stub is not None
+    assert stub.data.decode("utf-16-le").startswith("systemd-stub 2")

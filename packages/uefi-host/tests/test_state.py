@@ -63,6 +63,19 @@ def test_amd64_has_what_the_specification_promises() -> None:
     assert (seen["rdrand"], seen["rdseed"], seen["sse2"]) == (0, 0, 1)
 
 
+def test_arm64_has_what_the_specification_promises() -> None:
+    seen = state("arm64")
+    assert seen["el"] == 1
+    assert seen["sctlr"] & 0x1005 == 0x1005, "MMU and caches on (section 2.3.6.1)"
+    assert not seen["sctlr"] & 2, "no alignment checks"
+    for name in ("code", "data"):
+        assert seen[f"maps-{name}"] & 1 == 0, "it is mapped"
+        assert seen[f"maps-{name}"] & 0xFFFFFFFFF000 == seen[name] & ~0xFFF, "an identity mapping"
+        assert seen[f"maps-{name}"] >> 56 == 0xFF, "normal memory, written back"
+    assert seen["maps-nothing"] & 1 == 1
+    assert seen["unaligned"] == 0x0011223344556677
+
+
 TRACED = """
 import hashlib, sys
 from cloudboot_base import MemoryStorage

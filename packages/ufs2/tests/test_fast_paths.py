@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,8 +37,10 @@ from cloudboot_ufs2.builder import workers, writer
 from cloudboot_ufs2.builder.mapping import Member
 from cloudboot_ufs2.commands import program
 from cloudboot_ufs2.layout import hashes
+from cloudboot_ufs2.layout.bits import gather, ones, spread
 from cloudboot_ufs2.layout.directory import names_in, records
 from cloudboot_ufs2.layout.hashes import check_hash, hashes_of
+from cloudboot_ufs2.reader.blocks import find_runs, find_runs_one_by_one
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image
 
 MEBIBYTE = 1 << 20
@@ -47,20 +50,19 @@ MEBIBYTE = 1 << 20
 
 
 @pytest.mark.parametrize("words", ["ls IMAGE", "cat IMAGE /f", "info IMAGE", "build NEW TREE"])
-def test_commands_that_read_and_build_start_without_numpy(words: str, tmp_path: Path) -> None:
+def test_commands_that_read_and_build_start_without_what_they_do_not_need(words: str, tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "image").write_bytes(image_of({"f": b"x"}))
     places = {"IMAGE": tmp_path / "image", "NEW": tmp_path / "new", "TREE": tmp_path / "tree"}
     program = (
         "import sys; from cloudboot_ufs2.__main__ import main; code = main(sys.argv[1:])\n"
-        "heavy = {'numpy', 'tarfile', 'tempfile', 'cloudboot_ufs2.editor.edit'} & sys.modules.keys()\n"
-        "print(code, sorted(heavy), file=sys.stderr)"
+        "heavy = {'numpy', 'tarfile', 'tempfile', 'shutil', 'pathlib', 'urllib.parse', 'cloudboot_ufs2.editor.edit'}\n"
+        "print(code, sorted(heavy & sys.modules.keys()), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *(str(places.get(word, word)) for word in words.split())],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    # google-crc32c is there when these tests run; without it check-hashes of groups need numpy.
     assert done.stderr == "0 []\n"
 
 
@@ -253,6 +255,29 @@ def test_an_image_that_shrinks_while_it_is_sent_is_an_error(tmp_path: Path) -> N
         file._storage = MemoryStorage(bytes(100))
         with pytest.raises(ImageTruncatedError), (tmp_path / "out").open("wb") as out:
             file.copy_to(out.fileno())
+
+
+@given(
+    st.sampled_from("qi"),
+    st.sampled_from([1, 2, 4, 8]),
+    st.lists(
+        st.tuples(st.integers(-9, 90) | st.sampled_from([0, 8]), st.integers(1, 5), st.integers(-1, 9)), max_size=9
+    ),
+)
+def test_runs_of_pointers_at_once_are_those_found_one_by_one(
+    code: str, frag: int, pieces: list[tuple[int, int, int]]
+) -> None:
+    pointers = array(code, [first + step * at for first, count, step in pieces for at in range(count)])
+    assert find_runs(pointers, frag) == find_runs_one_by_one(pointers, frag)
+
+
+@given(st.binary(max_size=40), st.sampled_from([1, 2, 4, 8]))
+def test_bitmaps(data: bytes, width: int) -> None:
+    bits = int.from_bytes(data, "little")
+    octets = spread(data, width)
+    assert list(octets) == [bits >> at & (1 << width) - 1 for at in range(0, 8 * len(data), width)]
+    assert gather(octets, width) == bits
+    assert list(ones(bits)) == [at for at in range(8 * len(data)) if bits >> at & 1]
 
 
 # Building

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from crccheck.crc import Crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudboot_ufs2.layout.hashes import check_hash, check_hash_plain, check_hashes
+from cloudboot_ufs2.layout.hashes import check_hash, check_hash_plain, hashes_of, hashes_of_plain
 
 
 @given(st.binary(max_size=2000))
@@ -17,7 +16,15 @@ def test_of_any_bytes(data: bytes) -> None:
     assert check_hash_plain(data) == expected
 
 
-@given(st.lists(st.binary(min_size=256, max_size=256), min_size=1, max_size=9))
-def test_of_many_rows_at_once(rows: list[bytes]) -> None:
-    table = np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), 256)
-    assert check_hashes(table).tolist() == [check_hash(row) for row in rows]
+@given(st.binary(max_size=300), st.integers(0, 9000), st.binary(max_size=300))
+def test_of_long_buffers(start: bytes, zeros: int, end: bytes) -> None:
+    data = start + bytes(zeros) + end
+    assert check_hash_plain(data) == Crc32c.calc(data) ^ 0xFFFFFFFF
+
+
+@given(st.integers(1, 300), st.lists(st.binary(min_size=300, max_size=300), min_size=1, max_size=9), st.integers(1, 90))
+def test_of_many_rows_at_once(size: int, rows: list[bytes], times: int) -> None:
+    rows = [row[:size] for row in rows] * times
+    expected = [check_hash(row) for row in rows]
+    assert list(hashes_of(b"".join(rows), size)) == expected
+    assert list(hashes_of_plain(b"".join(rows), size)) == expected

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .program import Program
 
+#: Where ``tools/system.py`` unpacks Debian packages whose files are read and never run on this machine.
+FOREIGN: Final = Path("/usr/local/lib/cloudboot-foreign")
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/games"])
 
 
@@ -39,6 +41,16 @@ def judge(program: str, package: str) -> str:
         message = f"{program} is not installed (Debian package {package})"
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
         refuse(message)
+    return path
+
+
+def judge_file(path: Path, package: str) -> Path:
+    """``path``, which the Debian package ``package`` brings; skips (or fails in CI) without it."""
+    import pytest
+
+    if not path.exists():
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse(f"{path} is not installed (Debian package {package}; tools/system.py unpacks it)")
     return path
 
 

@@ -7,9 +7,11 @@ Error (cloudboot_base)
     +-- ResourceError        no worker has what a cell needs
     +-- ClusterError         there is no scheduler, or no worker came
     |   +-- InsecureError    a scheduler that is not on this machine, without TLS
+    |   +-- PeerError        what listens at the address is not a scheduler
     +-- CampaignError        the campaign's folder is in use, or is not one
     +-- HostError            a worker's programs are not those that a cell was pinned to
     +-- ResultError          a stored result is damaged, or could not be stored
+    |   +-- RefusedError     the place of results takes none of this user's
     +-- ForkServerError      the process that starts cells on a worker ended or answers wrongly
 """
 
@@ -85,6 +87,10 @@ class InsecureError(ClusterError):
     exit_code = USAGE
 
 
+class PeerError(ClusterError):
+    """What listens at the address is not a scheduler, or refuses this side's certificate."""
+
+
 class CampaignError(FleetError):
     """The folder of a campaign is in use by another process, or is not one."""
 
@@ -99,6 +105,12 @@ class HostError(FleetError):
 
 class ResultError(FleetError):
     """A stored result is damaged, or could not be stored."""
+
+
+class RefusedError(ResultError):
+    """The registry or folder of results takes none, or none of this user's."""
+
+    exit_code = 7  # that of a refused login, in cloudboot-oci-stream
 
 
 class ForkServerError(FleetError):

@@ -16,6 +16,7 @@ from cloudboot_base import Finding
 from cloudboot_gpt import partition_types
 from cloudboot_ntfs.layout.constants import Type as AttributeType
 
+from . import cd
 from .blockmap import BlockMap, Extent
 from .errors import CloudbootError, ManifestError
 from .loader import pe_problems
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
 _NTFS_SIGNATURE = b"NTFS    "
 #: The partition records of an MBR, and the type of the one that protects a GPT.
 _SECTOR, _ENTRIES, _PROTECTIVE = 512, 446, 0xEE
-#: MBR types of an EFI system partition (UEFI 2.10 section 5.2.2), and of NTFS.
+#: MBR types of an EFI system partition (UEFI 2.10 section 5.2.2), and of NTFS. The first is a CD's platform too.
 _MBR_ESP, _MBR_NTFS = 0xEF, 0x07
 _COMPRESSED = "WofCompressedData"
 
 
-AnyPartition = gpt.Partition | gpt.MBRPartition | gpt.BSDPartition
+AnyPartition = gpt.Partition | gpt.MBRPartition | gpt.BSDPartition | cd.BootImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +59,32 @@ class Disk:
     """A verified table over a storage; the file systems are opened when they are asked for."""
 
     storage: Storage
-    table: gpt.Table | gpt.MBRTable
+    table: gpt.Table | gpt.MBRTable | cd.BootCatalogue
 
     @classmethod
     def open(cls, storage: Storage) -> Disk:
-        """Read the partition table: both copies of a GPT, or a plain MBR with an EFI system partition.
+        """Read the table: both copies of a GPT, a CD's boot catalogue, or a plain MBR with an EFI system partition.
 
-        That a GPT has a hybrid MBR, or ends before the disk does, is among :meth:`findings`.
+        That is the order in which firmware looks for them (UEFI 2.10 section 13.3.2). An ISO image for USB sticks has a
+        GPT or an MBR beside its catalogue: with a whole GPT it is a disk, else a CD. That a GPT has a hybrid MBR, or
+        ends before the disk does, is among :meth:`findings`.
 
         Raises:
             GPTError: there is no table, or one copy is damaged or differs from the other.
+            CatalogueError: a CD's boot catalogue breaks its format.
+            NotBootableError: a CD has no boot image for UEFI.
         """
         try:
             return cls(storage, gpt.read(storage, backup="require", mbr="hybrid", strict=True))
-        except gpt.NoProtectiveMBRError as error:
-            with contextlib.suppress(gpt.GPTError):
-                table = gpt.read_mbr(storage)
-                if any(partition.type == _MBR_ESP for partition in table.partitions):
-                    return cls(storage, table)
-            error.hint = error.hint or _without_table(storage)
-            raise
         except gpt.GPTError as error:
+            catalogue = cd.read(storage)
+            if catalogue is not None:
+                return cls(storage, catalogue)
+            if isinstance(error, gpt.NoProtectiveMBRError):
+                with contextlib.suppress(gpt.GPTError):
+                    table = gpt.read_mbr(storage)
+                    if any(partition.type == _MBR_ESP for partition in table.partitions):
+                        return cls(storage, table)
             error.hint = error.hint or _without_table(storage)
             raise
 
@@ -87,15 +93,23 @@ class Disk:
         """The GPT.
 
         Raises:
-            CloudbootError: the disk has an MBR.
+            CloudbootError: the disk has an MBR, or is a CD.
         """
-        if isinstance(self.table, gpt.MBRTable):
-            raise CloudbootError("the disk has an MBR and no GPT, whose GUIDs name disks and partitions")
+        if not isinstance(self.table, gpt.Table):
+            what = "is a CD" if self.is_cd else "has an MBR"
+            raise CloudbootError(f"the disk {what} and has no GPT, whose GUIDs name disks and partitions")
         return self.table
 
     @property
+    def is_cd(self) -> bool:
+        """Whether firmware finds it in a drive for CDs: its blocks are 2048 bytes."""
+        return isinstance(self.table, cd.BootCatalogue)
+
+    @property
     def identity(self) -> str:
-        """The disk's GUID, or the signature in its MBR."""
+        """The disk's GUID, the signature in its MBR, or that it is a CD."""
+        if isinstance(self.table, cd.BootCatalogue):
+            return "ISO 9660"
         if isinstance(self.table, gpt.MBRTable):
             return f"MBR {self.table.disk_signature:#010x}"
         return str(self.table.disk_guid)
@@ -168,7 +182,7 @@ class Disk:
         """Everything the checkers find wrong, with the name of what they checked."""
         if isinstance(self.table, gpt.MBRTable):
             yield from (("MBR", Finding.from_error(fault)) for fault in self.table.faults)
-        else:
+        elif isinstance(self.table, gpt.Table):
             yield from (("GPT", finding) for finding in gpt.check(self.storage))
         yield from (("ESP", finding) for finding in fat.check(self.esp_partition.window(self.storage)))
         if self.root_partition is not None:
@@ -211,6 +225,9 @@ class Disk:
         table, sector = self.table, self.table.sector_size
         if isinstance(table, gpt.MBRTable):
             yield Extent(0, sector, 0, "MBR")
+        elif isinstance(table, cd.BootCatalogue):
+            yield Extent(16 * sector, 17 * sector, 0, "primary volume descriptor")
+            yield Extent(table.sector * sector, (table.sector + 1) * sector, 0, "boot catalogue")
         else:
             array = table.array_blocks
             for name, lba, blocks in (

@@ -5,6 +5,7 @@ CloudbootError (a cloudboot_base.Error)
 +-- PackageMissingError     a Debian package, or the means to fetch one, is not there (exit code 5)
 +-- ManifestError           the file in the ESP is not a manifest (also a FormatError; exit code 3)
 +-- KernelFormatError       a kernel cannot be unpacked (also a FormatError; exit code 3)
++-- NotBootableError        a CD has no boot image for UEFI (also a FormatError; exit code 3)
 +-- ReadBackError           a finished disk does not hold what went into it (exit code 1)
 +-- MediumError             an installation medium cannot be used (exit code 3); see media/errors.py
 +-- DownloadError           a medium cannot be downloaded (exit code 5); see media/errors.py
@@ -52,6 +53,12 @@ class PackageMissingError(CloudbootError):
     """A Debian package, or the means to fetch one, is not there."""
 
     exit_code = SYSTEM
+
+
+class NotBootableError(CloudbootError, FormatError):
+    """A CD has no boot image for UEFI."""
+
+    exit_code = BAD_INPUT
 
 
 class ManifestError(CloudbootError, FormatError):

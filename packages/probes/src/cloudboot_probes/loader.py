@@ -43,7 +43,7 @@ def pe_problems(data: bytes, architecture: str) -> list[str]:
         return [f"is {kind}, not an EFI program" if kind else f"is no EFI program: {error}"]
     problems = []
     if image.machine != MACHINES.get(architecture):
-        name = _NAMES.get(image.machine, image.machine.name.lower())
+        name = _NAMES.get(image.machine, image.machine.title)
         problems.append(f"is a program for {name}, not for {architecture}")
     if image.subsystem is not Subsystem.EFI_APPLICATION:
         problems.append(f"is no EFI application: its subsystem is {int(image.subsystem)}")

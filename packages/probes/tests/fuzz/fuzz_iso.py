@@ -17,10 +17,10 @@ import atheris
 with atheris.instrument_imports(include=["pycdlib", "cloudboot_probes.media"]):
     import pycdlib
 
-    from cloudboot_probes.media.iso import IsoTree, is_iso
+    from cloudboot_probes.media.iso import IsoTree
 
 from cloudboot_base import Error, MemoryStorage
-from cloudboot_uefi_host.drivers.el_torito import read_catalogue
+from cloudboot_uefi_host.drivers.el_torito import is_iso9660, read_catalogue
 
 _FIRST = 16 * 2048
 
@@ -54,7 +54,7 @@ def one_input(raw: bytes) -> None:
         patch = provider.ConsumeBytes(provider.ConsumeIntInRange(1, 8))
         data[at : at + len(patch)] = patch
     storage = MemoryStorage(data)
-    if not is_iso(storage):
+    if not is_iso9660(storage):
         return
     with contextlib.suppress(Error):
         read_catalogue(storage)

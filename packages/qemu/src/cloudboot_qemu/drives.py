@@ -14,8 +14,8 @@ from .errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Interface = Literal["virtio", "nvme", "ahci", "usb"]
-INTERFACES: tuple[Interface, ...] = ("virtio", "nvme", "ahci", "usb")
+Interface = Literal["virtio", "nvme", "ahci", "usb", "cd"]
+INTERFACES: tuple[Interface, ...] = ("virtio", "nvme", "ahci", "usb", "cd")
 
 
 # QEMU's identifiers begin with a letter, and its node names (ours add "node-") end at 31 characters.
@@ -36,7 +36,8 @@ class Drive:
 
     ``source`` is a path, a file descriptor (a memfd: no copy, no path, no disk) or an open file. The machine opens it
     anew, so descriptors stay the caller's, may be closed once the machine runs, and a sealed memfd is fine. A
-    ``readonly`` drive takes no writes from the guest; ``ahci`` has no such disks, so there it must be ``False``.
+    ``readonly`` drive takes no writes from the guest; ``ahci`` has no such disks, so there it must be ``False``. A
+    ``cd`` is an ISO image in a SCSI drive: its blocks are 2048 bytes, and it is always read-only.
     """
 
     source: int | str | os.PathLike[str] | HasDescriptor
@@ -53,6 +54,8 @@ class Drive:
             raise ValueError(f"{self.interface!r} is not a drive interface: {', '.join(_DEVICES)}")
         if self.interface == "ahci" and self.readonly:
             raise ValueError("an AHCI disk cannot be read-only; pass readonly=False and a source that may be written")
+        if self.interface == "cd" and not self.readonly:
+            raise ValueError("a CD cannot be written")
 
 
 def open_source(drive: Drive) -> int:
@@ -97,6 +100,7 @@ _DEVICES: dict[str, tuple[str, str]] = {
     "nvme": ("", "nvme,serial={name}"),
     "ahci": ("ich9-ahci,id=ahci", "ide-hd,bus=ahci.{port}"),
     "usb": ("qemu-xhci,id=xhci", "usb-storage,bus=xhci.0"),
+    "cd": ("virtio-scsi-pci,id=scsi", "scsi-cd,bus=scsi.0"),
 }
 
 

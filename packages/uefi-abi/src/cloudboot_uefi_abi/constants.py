@@ -216,6 +216,33 @@ class Machine(OpenEnum):
     LOONGARCH64 = 0x6264
     AMD64 = 0x8664
     ARM64 = 0xAA64
+    IA64 = 0x0200
+    CHPE_X86 = 0x3A64
+    ARM64EC = 0xA641
+    ARM64X = 0xA64E
+
+    @property
+    def title(self) -> str:
+        """What people call the processor, with the number."""
+        return f"{_MACHINES.get(int(self), 'an unknown processor')} ({int(self):#06x})"
+
+
+_MACHINES: Final[dict[int, str]] = {
+    Machine.I386: "i386 (IA32)",
+    Machine.ARMTHUMB_MIXED: "32-bit ARM",
+    Machine.EBC: "EFI byte code",
+    Machine.RISCV32: "riscv32",
+    Machine.RISCV64: "riscv64",
+    Machine.RISCV128: "riscv128",
+    Machine.LOONGARCH32: "loong32",
+    Machine.LOONGARCH64: "loong64",
+    Machine.AMD64: "amd64",
+    Machine.ARM64: "arm64",
+    Machine.IA64: "Itanium",
+    Machine.CHPE_X86: "x86 with code for arm64 (CHPE)",
+    Machine.ARM64EC: "arm64 with the conventions of amd64 (ARM64EC)",
+    Machine.ARM64X: "arm64 with code for amd64 (ARM64X)",
+}
 
 
 class Subsystem(OpenEnum):

@@ -7,6 +7,7 @@
         +-- VariableError       a variable, a variable store or a signature list
         +-- PEError             a PE32+ image or its certificates
         +-- EventLogError       a TCG event log
+        +-- SignedDataError     a PKCS #7 SignedData
 
 A structure that ends too early raises :class:`cloudboot_base.TruncatedError` where a fixed record is read, and the
 class of the tree above where the length is part of the format.
@@ -16,7 +17,15 @@ from __future__ import annotations
 
 from cloudboot_base import FormatError
 
-__all__ = ["DevicePathError", "EventLogError", "LoadOptionError", "PEError", "UefiFormatError", "VariableError"]
+__all__ = [
+    "DevicePathError",
+    "EventLogError",
+    "LoadOptionError",
+    "PEError",
+    "SignedDataError",
+    "UefiFormatError",
+    "VariableError",
+]
 
 
 class UefiFormatError(FormatError):
@@ -43,3 +52,7 @@ class PEError(UefiFormatError, ValueError):
 
 class EventLogError(UefiFormatError, ValueError):
     """A TCG event log is malformed."""
+
+
+class SignedDataError(UefiFormatError, ValueError):
+    """A PKCS #7 SignedData is malformed."""

@@ -143,7 +143,7 @@ def load_drivers(firmware: Firmware, modules: Mapping[str, Module], names: Seque
     images = []
     for name in names:
         image = firmware.images.load(
-            modules[name].image, DevicePath.of(FilePath(f"{name}.efi")).pack(), parent=firmware.handle
+            modules[name].image, DevicePath.of(FilePath(f"{name}.efi")).pack(), parent=firmware.handle, own=True
         )
         with firmware.machine.limits():
             status, _ = firmware.images.start(image)

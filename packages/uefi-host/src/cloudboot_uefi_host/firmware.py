@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_uefi_abi.declarations import Structure
+    from cloudboot_uefi_abi.pe import PEImage
 
     from .cpu.create import BackEnd
     from .machine import Service
@@ -160,6 +161,7 @@ class Firmware(Core):
         self.install_table = self.install_configuration_table
         self.virtual.convert_tables = self._convert_tables
         self.images.boot_services_exited = self._exit_boot_services
+        self.images.refusal = self._refusal
         self.machine.after_service = self._after_service
         self.machine.on_slice = self._after_slice
         self.machine.on_halt = self.events.halt
@@ -218,6 +220,8 @@ class Firmware(Core):
         return {
             "GetTime": self.runtime.get_time,
             "SetTime": self.runtime.set_time,
+            "GetWakeupTime": self.runtime.get_wakeup_time,
+            "SetWakeupTime": self.runtime.set_wakeup_time,
             "SetVirtualAddressMap": self.virtual.set_virtual_address_map,
             "ConvertPointer": self.virtual.convert_pointer,
             "GetVariable": self.variables.get_variable,
@@ -226,6 +230,8 @@ class Firmware(Core):
             "QueryVariableInfo": self.variables.query_variable_info,
             "GetNextHighMonotonicCount": self.runtime.get_next_high_monotonic_count,
             "ResetSystem": self.runtime.reset_system,
+            "UpdateCapsule": self.runtime.update_capsule,
+            "QueryCapsuleCapabilities": self.runtime.query_capsule_capabilities,
         }
 
     # Tables
@@ -274,6 +280,13 @@ class Firmware(Core):
         self._monotonic += 1
         self.memory.put64(count, self._monotonic)
         return Status.SUCCESS
+
+    def _refusal(self, image: PEImage) -> str | None:
+        """Why Secure Boot does not let an image run."""
+        reason = self.variables.refusal(image)
+        if reason is not None:
+            self.problems.append(f"Secure Boot: {reason}")
+        return reason
 
     def _exit_boot_services(self) -> None:
         """Take boot services out of the system table, as section 7.4.6 says."""

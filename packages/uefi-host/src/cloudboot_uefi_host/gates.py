@@ -17,6 +17,7 @@ from cloudboot_base.gates import Stage
 from cloudboot_uefi_abi.status import is_error, status_name
 
 from .drivers.disk_io import DiskIoStorage
+from .drivers.el_torito import SECTOR as CD_BLOCK
 from .drivers.partition import PARTITION_INFO
 from .errors import HostError, ServiceError
 from .firmware import DEFAULT_MEMORY, Firmware
@@ -61,7 +62,8 @@ class BootPlan:
     ``loaders`` are paths on the ESP with ``/``, the first that is there is started. ``root_types`` are the GPT types of
     a root partition, ``open_root`` opens its file system. ``banner`` is a regular expression for the loader's own text
     with an optional group ``evidence``; ``failures`` are texts of a loader that gives up. ``keys`` are typed, ``until``
-    ends the run once it was printed. Without ``graphics`` there is no display: what a loader shows is text.
+    ends the run once it was printed. Without ``graphics`` there is no display: what a loader shows is text. A
+    ``cd`` has blocks of 2048 bytes and can be taken out of its drive.
     """
 
     architecture: str
@@ -75,6 +77,7 @@ class BootPlan:
     until: str | None = None
     options: str = ""
     graphics: bool = True
+    cd: bool = False
     memory: int = DEFAULT_MEMORY
     budget: Budget = field(default_factory=Budget)
 
@@ -159,13 +162,14 @@ def publish(boot: FirmwareBoot) -> Mapping[str, object]:
     Leaves open: What reads the blocks; that is for the gates that follow.
     """
     firmware = boot.firmware
-    boot.device = publish_block_io(firmware, boot.plan.disk, vendor_path())
+    block = CD_BLOCK if boot.plan.cd else 512
+    boot.device = publish_block_io(firmware, boot.plan.disk, vendor_path(), block_size=block, removable=boot.plan.cd)
     return {
         "handle": f"{boot.device.handle:#x}",
         "device_path": firmware.path_text(boot.device.handle),
-        "blocks": boot.plan.disk.size // 512,
+        "blocks": boot.plan.disk.size // block,
         "processor": f"{firmware.machine.processor.name}, {boot.plan.architecture}",
-        "disk": f"{boot.plan.disk.size} bytes, read-only",
+        "disk": f"{boot.plan.disk.size} bytes, read-only" + (", a CD" if boot.plan.cd else ""),
     }
 
 
@@ -214,7 +218,7 @@ def sfs_child(boot: FirmwareBoot) -> Mapping[str, object]:
 def load_image(boot: FirmwareBoot) -> Mapping[str, object]:
     """LoadImage takes the loader by its device path: a PE32+ image for this processor, relocated into memory.
 
-    Leaves open: Signatures; this firmware has no Secure Boot.
+    Leaves open: Signatures; Secure Boot is off.
     """
     firmware = boot.firmware
     path = file_path(firmware, boot.esp, boot.loader.replace("/", "\\"))
@@ -259,6 +263,8 @@ def no_root(boot: FirmwareBoot) -> str | None:
         return "no reader for this system's root file system is installed"
     if _root_partition(boot) is not None:
         return None
+    if boot.plan.cd:
+        return "a CD's boot catalogue names no root: the loader looks for it"
     if boot.device is not None and any(
         _partition_info(boot, child)[0] == _MBR for child in boot.firmware.drivers.children(boot.device.handle)
     ):

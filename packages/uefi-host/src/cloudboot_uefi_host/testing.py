@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cloudboot_fat
 import cloudboot_gpt
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, run
 from cloudboot_gpt import PartitionSpec, partition_types
 
 from .cpu.architecture import architecture_of
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-#: Where ``tools/system.py`` unpacks Debian packages of other architectures.
-FOREIGN: Final = Path("/usr/local/lib/cloudboot-foreign")
 _GRUB: Final = {"amd64": "x86_64-efi", "arm64": "arm64-efi", "riscv64": "riscv64-efi"}
 _PACKAGES: Final = {"amd64": "grub-efi-amd64-bin", "arm64": "grub-efi-arm64-bin", "riscv64": "grub-efi-riscv64-bin"}
 MODULES: Final = (
@@ -40,16 +37,6 @@ ESP_OFFSET: Final = 64 * 512
 UFS_OFFSET: Final = 34816 * 512
 _ESP_SIZE: Final = 16 << 20
 _TAIL: Final = 64 * 512
-
-
-def judge_file(path: Path, package: str) -> Path:
-    """``path``, which the Debian package ``package`` brings; skips (or fails in CI) without it."""
-    import pytest
-
-    if not path.exists():
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse(f"{path} is not installed (Debian package {package}; tools/system.py unpacks it)")
-    return path
 
 
 def grub_loader(

@@ -113,6 +113,29 @@ uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   /* Reloading the segments gives the same machine. */
   __asm__ volatile("mov %%ds, %%ax; mov %%ax, %%ds; mov %%ax, %%es; mov %%ax, %%ss" ::: "rax");
 #endif
+#if defined(__aarch64__)
+  uint64_t value;
+  __asm__ volatile("mrs %0, CurrentEL" : "=r"(value));
+  show("el", value >> 2);
+  __asm__ volatile("mrs %0, sctlr_el1" : "=r"(value));
+  show("sctlr", value);
+  __asm__ volatile("mrs %0, tcr_el1" : "=r"(value));
+  show("tcr", value);
+  /* What the processor itself says of the mapping: of code, of data, of an address that a table cannot have. */
+  static uint64_t data;
+  __asm__ volatile("at s1e1r, %1; isb; mrs %0, par_el1" : "=r"(value) : "r"(efi_main));
+  show("maps-code", value);
+  show("code", (uint64_t)efi_main);
+  __asm__ volatile("at s1e1w, %1; isb; mrs %0, par_el1" : "=r"(value) : "r"(&data));
+  show("maps-data", value);
+  show("data", (uint64_t)&data);
+  __asm__ volatile("at s1e1r, %1; isb; mrs %0, par_el1" : "=r"(value) : "r"(1ull << 40));
+  show("maps-nothing", value);
+  /* An access that is not aligned, in the table's own GiB. */
+  uint64_t pair[2] = {0x1122334455667788, 0x99aabbccddeeff00};
+  __asm__ volatile("ldr %0, [%1]" : "=r"(value) : "r"((uint64_t)pair + 1), "m"(pair));
+  show("unaligned", value);
+#endif
   show("end", 0);
   return 0;
 }

@@ -6,9 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base import MissingDependencyError, command
-
-from .commands import PROGRAM, program
+from .commands import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,16 +14,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
-    try:
-        return program().run(arguments)
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-    missing = MissingDependencyError(
-        "checking, repairing and changing a file system need numpy", hint="pip install 'cloudboot-ufs2[fast]'"
-    )
-    words = sys.argv[1:] if arguments is None else arguments
-    return command.failed(PROGRAM, missing, as_json="--json" in words)
+    return program().run(arguments)
 
 
 def console_script() -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import Error
 from cloudboot_base.command import exit_code
-from cloudboot_fleet.errors import ClusterError, ResultError
+from cloudboot_fleet.errors import ClusterError, RefusedError, ResultError
 from cloudboot_fleet.tasks.result import KEPT, Status
 
 from .executor import Executor, Finished, Handed, Lost
@@ -63,7 +63,10 @@ class _Flight:
 
 
 class Campaign:
-    """Runs the cells of a matrix. Memory does not grow with their number: each is made when there is room for it."""
+    """Runs the cells of a matrix. Memory does not grow with their number: each is made when there is room for it.
+
+    ``before`` is called once, before the first cell without a stored result is handed out.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Campaign:
         total: int,
         listener: Listener | None = None,
         progress: Callable[[Campaign], None] | None = None,
+        before: Callable[[], None] | None = None,
         patience: float = _PATIENCE,
         pause: float = _PAUSE,
     ) -> None:
@@ -91,7 +95,7 @@ class Campaign:
         self._handed: list[Handed] = []
         self._took: dict[int, tuple[int, float]] = {}
         self._count = itertools.count()
-        self._listener, self._progress = listener, progress
+        self._listener, self._progress, self._before = listener, progress, before
         self._patience, self._pause = patience, pause
         self._written = 0.0
         self._idle: float | None = None
@@ -101,6 +105,7 @@ class Campaign:
 
         Raises:
             ClusterError: there is no worker, and none came in time.
+            RefusedError: no results can be stored, and there are cells to run.
             KeyboardInterrupt: as it came; running cells have been ended and counted then.
         """
         try:
@@ -177,10 +182,10 @@ class Campaign:
         """Hand out a cell unless its result is there, or cannot be looked up now."""
         if not flight.looked_up:
             try:
-                found = self._results.find(flight.pinned.key)
-            except ResultError:
-                found = None  # a damaged one is as good as none
+                found = self._look_up(flight.pinned.key)
             except (Error, OSError) as error:
+                if isinstance(error, RefusedError) and self._before is not None:
+                    raise
                 facts = {"status": str(Status.BROKEN), "cause": f"the result could not be looked up: {error}"}
                 if not self._again(flight, facts):
                     self._finish(flight.pinned, {**facts, "code": exit_code(error)}, flight)
@@ -190,6 +195,19 @@ class Campaign:
                 return
             flight.looked_up = True
         self._submit(flight)
+
+    def _look_up(self, key: str) -> dict[str, Any] | None:
+        """The stored result of a cell, if there is one that can be used."""
+        try:
+            found = self._results.find(key)
+        except RefusedError:
+            raise
+        except ResultError:
+            found = None  # a damaged one is as good as none
+        if found is None and self._before is not None:
+            self._before()
+            self._before = None
+        return found
 
     def _submit(self, flight: _Flight) -> None:
         flight.since = time.monotonic()

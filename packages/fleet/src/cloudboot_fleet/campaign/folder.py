@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Self
 
 from cloudboot_base import new_file
+from cloudboot_base.storage import write_all
 from cloudboot_fleet.errors import CampaignError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class CampaignFolder:
     def ask_cancel(self, choice: str) -> None:
         """Have the process that runs the campaign end it."""
         with new_file(self.path / "cancel", force=True) as fd:
-            os.write(fd, choice.encode())
+            write_all(fd, memoryview(choice.encode()), 0)
 
     def asked(self) -> str | None:
         """What :meth:`ask_cancel` asked for."""
@@ -171,4 +172,4 @@ class CampaignFolder:
 
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
         with new_file(self.path / name, force=True) as fd:
-            os.write(fd, json.dumps(value, indent=1).encode() + b"\n")
+            write_all(fd, memoryview(json.dumps(value, indent=1).encode() + b"\n"), 0)

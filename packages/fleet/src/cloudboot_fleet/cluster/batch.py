@@ -93,8 +93,7 @@ def job_script(matrix: Matrix, tls: Tls | None) -> str:
 
     job = _slurm_module().SLURMJob
     arguments = _slurm(matrix, tls)
-    for name in ("interface",):
-        arguments.pop(name, None)
+    arguments.pop("interface", None)
     with dask.config.set(CONFIG):
         script: str = job(scheduler="tls://SCHEDULER:PORT", name="worker", **arguments).job_script()
     return script.rstrip() + "\n"

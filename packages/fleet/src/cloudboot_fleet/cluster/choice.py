@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -15,6 +16,7 @@ from cloudboot_base import UsageError
 from cloudboot_fleet.errors import ClusterError, MatrixError
 
 from .local import local_cluster
+from .peer import find_scheduler
 from .security import Tls, check_address, security_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SUBMITTED = frozenset({"slurm", "kubernetes"})
 #: Seconds for the first worker: of a cluster that runs, and of a queue.
 _WAIT, _QUEUE = 60.0, 7 * 86400.0
+_CONNECT = 10.0  # seconds for a scheduler to answer a client
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ def opened(options: argparse.Namespace, matrix: Matrix, tls: Tls | None) -> Iter
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
     def connect() -> Client:
+        asyncio.run(find_scheduler(where, security, _CONNECT))
         try:
-            return Client(where, security=security, timeout=10, set_as_default=False)
+            return Client(where, security=security, timeout=_CONNECT, set_as_default=False)
         except OSError as error:
             raise ClusterError(f"no scheduler answers at {where}: {error}") from error
 

@@ -40,10 +40,16 @@ def local_cluster(workers: int, resources: Mapping[str, float], folder: Path) ->
     import dask
     from distributed import LocalCluster
 
+    start = {
+        # A nanny whose new worker does not reach the scheduler in time starts no other one; a busy machine is slow.
+        "distributed.comm.timeouts.connect": "180s",
+        # So long after the loss of a worker Dask ends its nanny for good if no worker has its name then: also if the
+        # next worker has been lost meanwhile, and its successor is starting. A cell that kills workers does that.
+        "distributed.deploy.lost-worker-timeout": "7 days",
+    }
     level = logging.ERROR if os.environ.get("CLOUDBOOT_FLEET_LOG") else logging.CRITICAL
     with (
-        # A nanny whose new worker does not reach the scheduler in time starts no other one; a busy machine is slow.
-        dask.config.set({**CONFIG, "distributed.comm.timeouts.connect": "180s"}),
+        dask.config.set({**CONFIG, **start}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_fleet import hosts
-from cloudboot_fleet.errors import ClusterError, ResourceError
+from cloudboot_fleet.errors import ClusterError, RefusedError, ResourceError, ResultError
+from cloudboot_fleet.results import refusal
 from cloudboot_fleet.worker import SLOT
 
 if TYPE_CHECKING:
@@ -69,6 +70,20 @@ def check_place(results: Results, client: Client) -> None:
                 f"the worker {address} does not see the folder {folder}",
                 hint="keep results in a registry (--results HOST/REPOSITORY), or in a folder that all machines share",
             )
+
+
+def check_push(place: str, client: Client) -> None:
+    """Raise unless every worker may store results at ``place``; nothing is stored.
+
+    Raises:
+        RefusedError: a worker may not.
+        ResultError: a worker does not reach it now.
+    """
+    for address, told in client.run(refusal, place).items():
+        if told is not None:
+            refused, message, hint = told
+            kind = RefusedError if refused else ResultError
+            raise kind(f"{message} (on {address})", hint=hint)
 
 
 def asked_hosts(gathered: Mapping[int, Gathered], client: Client) -> dict[str, dict[str, str]]:

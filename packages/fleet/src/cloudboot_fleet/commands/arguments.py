@@ -141,7 +141,7 @@ def worker(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--patience", type=seconds_argument, default=60.0, metavar="SECONDS",
-        help="How long to wait for a lost scheduler (default: 60).",
+        help="How long to wait for a scheduler that does not answer (default: 60).",
     )  # fmt: skip
     _tls(parser)
 

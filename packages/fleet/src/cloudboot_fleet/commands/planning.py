@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cloudboot_fleet.matrix import Pinned
-    from cloudboot_fleet.matrix.document import Block
+    from cloudboot_fleet.matrix.blocks import Block
     from cloudboot_probes.cli.console import Console
 
 #: Cells of a block that are printed unless all are asked for.

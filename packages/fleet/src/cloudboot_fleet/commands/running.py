@@ -17,8 +17,8 @@ from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
 from cloudboot_fleet.cluster import Tls
 from cloudboot_fleet.cluster.choice import SUBMITTED, opened, submission
-from cloudboot_fleet.cluster.preflight import agreed_hosts, asked_hosts, check_needs, check_place
-from cloudboot_fleet.errors import ClusterError
+from cloudboot_fleet.cluster.preflight import agreed_hosts, asked_hosts, check_needs, check_place, check_push
+from cloudboot_fleet.errors import ClusterError, RefusedError
 from cloudboot_fleet.fuzzing import merge_campaign
 from cloudboot_fleet.matrix import Matrix, Pins, expanded, load
 from cloudboot_fleet.render import Summary
@@ -167,7 +167,7 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
     matrix, folder, results = ready.matrix, ready.folder, ready.results
     start = time.monotonic()
     interrupted = False
-    lost: ClusterError | None = None
+    lost: Error | None = None
     outputs: dict[Path, Any] = {options.report or folder.path / "report.html": write_report}
     if options.junit is not None:
         outputs[options.junit] = write_junit
@@ -196,12 +196,13 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         campaign = Campaign(
             matrix, ready.pins, results, folder, executor, total=sum(each.cells for each in ready.gathered.values()),
             listener=listen, progress=_Live(console).show,
+            before=lambda: check_push(results.place, executor.client),
         )  # fmt: skip
         try:
             campaign.run()
         except (KeyboardInterrupt, BrokenPipeError):  # the reader of stdout is gone
             interrupted = True
-        except ClusterError as error:
+        except (ClusterError, RefusedError) as error:
             lost = error  # what has run is reported all the same
         finally:
             console.status("")

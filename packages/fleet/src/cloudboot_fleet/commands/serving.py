@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cloudboot_base.command import OK
 from cloudboot_fleet.cluster import check_address, security_of
 from cloudboot_fleet.cluster.local import CONFIG, has_dashboard
+from cloudboot_fleet.cluster.peer import find_scheduler
 from cloudboot_fleet.cluster.security import is_loopback
 from cloudboot_fleet.errors import ClusterError
 from cloudboot_fleet.worker import SLOT
@@ -28,7 +29,11 @@ _START, _CLOSE = 60.0, 10.0
 
 
 def worker(options: argparse.Namespace, console: Console) -> int:
-    """Be workers of a scheduler; when it is gone, wait for it."""
+    """Be workers of a scheduler; when it is gone, wait for it.
+
+    Raises:
+        ClusterError: there is no scheduler, or what listens at the address is not one.
+    """
     tls = tls_of(options)
     check_address(options.scheduler, tls)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -48,7 +53,7 @@ async def _work(options: argparse.Namespace, console: Console, security: Any) ->
     with dask.config.set(CONFIG), tempfile.TemporaryDirectory(prefix="cloudboot-fleet-dask-") as folder:
         loop = asyncio.get_running_loop()
         failing: float | None = None
-        while await _answers(options.scheduler, options.patience, stopped):
+        while await _found(options.scheduler, security, options.patience, stopped):
             nannies = [
                 Nanny(
                     options.scheduler, nthreads=1, memory_limit=0, security=security, protocol=scheme,
@@ -98,26 +103,23 @@ async def _started(nannies: Sequence[Any], stopped: asyncio.Event, seconds: floa
         await asyncio.wait([starting], timeout=_CLOSE)
 
 
-async def _answers(address: str, patience: float, stopped: asyncio.Event) -> bool:
-    """Whether something listens at the address, waiting for it; false once the process is to stop.
+async def _found(address: str, security: Any, patience: float, stopped: asyncio.Event) -> bool:
+    """Whether a scheduler answers at the address, waiting for it; false once the process is to stop.
 
     Raises:
-        ClusterError: nothing did in time.
+        ClusterError: none did in time.
     """
-    host, _, port = address.partition("://")[2].rpartition(":")
-    loop = asyncio.get_running_loop()
-    end = loop.time() + patience
-    while not stopped.is_set():
-        try:
-            _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), 10)
-        except (OSError, TimeoutError) as error:
-            if loop.time() > end:
-                raise ClusterError(f"no scheduler at {address}: {error}") from None
-            await asyncio.sleep(0.5)
-        else:
-            writer.close()
-            return True
-    return False
+    looking: asyncio.Future[Any] = asyncio.create_task(find_scheduler(address, security, patience))
+    stop: asyncio.Future[Any] = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait([looking, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.is_set():
+            await looking
+    finally:
+        stop.cancel()
+        looking.cancel()
+        await asyncio.wait([looking])
+    return not stopped.is_set()
 
 
 def scheduler(options: argparse.Namespace, console: Console) -> int:

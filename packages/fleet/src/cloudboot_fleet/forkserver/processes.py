@@ -52,21 +52,44 @@ class Process:
 
 def table() -> dict[int, Process]:
     """Every process that there is, zombies left out; see proc(5)."""
+    rows = (_row(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {row.pid: row for row in rows if row is not None}
+
+
+def _row(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The program's name, in parentheses, may hold anything.
+    fields = text[text.rindex(b")") + 2 :].split()
+    if fields[0] in {b"Z", b"X"}:
+        return None
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[21]) * _PAGE)
+
+
+def below(root: int) -> dict[int, Process]:
+    """The rows of ``root`` and what it started, for a fraction of the time that the whole table takes.
+
+    A process that starts or ends meanwhile may be left out. Where the kernel does not list children (proc(5)) it is the
+    whole table.
+    """
     found: dict[int, Process] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        row = _row(pid)
+        if row is None or pid in found:
             continue
+        found[pid] = row
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                text = file.read()
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                    waiting += [int(each) for each in file.read().split()]
         except (FileNotFoundError, ProcessLookupError):
-            continue
-        # The program's name, in parentheses, may hold anything.
-        fields = text[text.rindex(b")") + 2 :].split()
-        if fields[0] in {b"Z", b"X"}:
-            continue
-        pid = int(name)
-        found[pid] = Process(pid, int(fields[1]), int(fields[3]), int(fields[21]) * _PAGE)
+            if children() is None:
+                return table()
     return found
 
 
@@ -78,6 +101,45 @@ def children() -> set[int] | None:
             return {int(each) for each in file.read().split()}
     except FileNotFoundError:
         return None
+
+
+def descriptors() -> set[int]:
+    """The open files of this process."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing itself, which is closed
+            os.fstat(int(name))
+            found.add(int(name))
+    return found
+
+
+def threads() -> int:
+    """The threads of this process, also those that are not Python's."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def resident() -> int:
+    """The resident memory of this process, in bytes."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE
+
+
+def begin_peak() -> None:
+    """Have :func:`peak` count from now on (``/proc/self/clear_refs``, proc(5))."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb") as file:
+        file.write(b"5")
+
+
+def peak() -> int:
+    """The largest resident memory of this process, in bytes; see :func:`begin_peak`."""
+    with open("/proc/self/status", "rb") as file:
+        found = next((line for line in file if line.startswith(b"VmHWM:")), b"VmHWM: 0 kB")
+    return int(found.split()[1]) << 10
+
+
+def flush_libraries() -> None:
+    """Write out what libraries in C have printed and still hold."""
+    _LIBC.fflush(None)
 
 
 def descendants(root: int, processes: Mapping[int, Process]) -> list[Process]:

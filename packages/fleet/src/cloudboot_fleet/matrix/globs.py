@@ -17,13 +17,15 @@ from cloudboot_base import Error
 from cloudboot_base.command import exit_code, printable
 from cloudboot_fleet.errors import MatrixError, PinError
 
-from .document import MAX_CELLS, Matrix, Place, check_cases, is_pattern
+from .blocks import Matrix, check_cases
+from .document import MAX_CELLS
+from .values import Place, is_pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .blocks import Block
     from .cells import Value
-    from .document import Block
 
 
 class Find(Protocol):

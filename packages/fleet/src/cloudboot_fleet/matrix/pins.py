@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cloudboot_oci_stream import Access
 
-    from .document import Matrix
+    from .blocks import Matrix
 
 _SHOWN = 200  # characters of an input that an error quotes
 #: Parameters on which it depends what a cell needs of its host.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cloudboot_fleet.campaign import CampaignFolder, Tally
     from cloudboot_fleet.matrix import Matrix
-    from cloudboot_fleet.matrix.document import Block
+    from cloudboot_fleet.matrix.blocks import Block
 
     from .summary import Summary
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_fleet.errors import ResultError
+from cloudboot_fleet.errors import RefusedError, ResultError
 
 from .store import checked
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 _STALE = 3600.0
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 class FolderResults:
@@ -53,6 +54,21 @@ class FolderResults:
         except ValueError as error:
             raise ResultError(f"the result is damaged: {error}", path=str(path)) from None
         return checked(result, key, str(path))
+
+    def check(self) -> None:
+        """Make a file that is gone again.
+
+        Raises:
+            RefusedError: this user may not write there.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            if error.errno not in _REFUSED:
+                raise
+            raise RefusedError(f"the folder takes no results: {error.strerror}", path=self.place) from None
 
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
         """Store a result with what is in ``files``, which is moved where the file system allows it.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import UsageError
-from cloudboot_fleet.errors import ResultError
+from cloudboot_fleet.errors import RefusedError, ResultError
 from cloudboot_oci_stream import (
     Descriptor,
     LayoutReference,
@@ -25,7 +25,7 @@ from cloudboot_oci_stream import (
     parse_reference,
 )
 from cloudboot_oci_stream.deadline import Deadline
-from cloudboot_oci_stream.errors import NotFoundError
+from cloudboot_oci_stream.errors import CredentialError, NotFoundError, StatusError, UnauthorizedError
 from cloudboot_oci_stream.retry import retrying
 from cloudboot_oci_stream.spec.manifest import EMPTY_JSON, MANIFEST_TYPE, build_manifest, parse_manifest
 from cloudboot_oci_stream.stores.source import open_source
@@ -36,7 +36,7 @@ from .store import checked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cloudboot_oci_stream import Access, Document, Store
+    from cloudboot_oci_stream import Access, Document, OciError, Store
 
 ARTIFACT_TYPE = "application/vnd.cloudboot.fleet.result.v1"
 LAYER_TYPE = "application/vnd.cloudboot.fleet.result.v1.tar"
@@ -78,9 +78,11 @@ class RegistryResults:
 
         Raises:
             ResultError: the manifest is not one of a result.
+            RefusedError: this user may not read there.
             OciError: the registry does not answer.
         """
-        document = self._manifest(key)
+        with self._refusals(UnauthorizedError, CredentialError):
+            document = self._manifest(key)
         if document is None:
             return None
         try:
@@ -88,6 +90,31 @@ class RegistryResults:
         except (KeyError, ValueError):
             raise ResultError("the artifact is not a result of a cell", path=f"{self.place}:{key}") from None
         return checked(result, key, f"{self.place}:{key}")
+
+    def check(self) -> None:
+        """Begin an upload, and cancel it.
+
+        Raises:
+            RefusedError: the registry takes no uploads, or none of this user's.
+            OciError: the registry does not answer.
+        """
+        with self._refusals(StatusError, CredentialError):
+            self._store("check").check_push(Deadline())
+
+    @contextlib.contextmanager
+    def _refusals(self, *kinds: type[OciError]) -> Iterator[None]:
+        """Make a refusal of what does not pass by itself.
+
+        Raises:
+            RefusedError: one of ``kinds`` came that does not speak of a passing condition.
+        """
+        try:
+            yield
+        except kinds as error:
+            if isinstance(error, StatusError) and error.retryable:
+                raise
+            hint = error.hint or "use an account that may push there, or another place: --results PLACE"
+            raise RefusedError(f"{self.place} takes no results: {error}", hint=hint) from None
 
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
         """Push a result.

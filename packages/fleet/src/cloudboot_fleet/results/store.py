@@ -26,6 +26,9 @@ class Results(Protocol):
     def find(self, key: str) -> dict[str, Any] | None:
         """The result of a cell; ``None`` if there is none."""
 
+    def check(self) -> None:
+        """Raise :class:`.RefusedError` unless results can be stored there, without storing any."""
+
     def store(self, key: str, result: Mapping[str, Any], files: Path) -> bool:
         """Store a result with the files of a folder; false if another result has the key, which stays.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Error
 from cloudboot_ntfs.errors import NtfsError
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.mft import Record
 
     from .context import Context
+
+
+#: Bytes of values by the type of their attribute, as $AttrDef states them; volumes of NTFS 1.2 have the short form of the
+#: first one. A volume without a label has a name of no bytes.
+_LENGTHS: Final[dict[int, tuple[int, int]]] = {
+    Type.STANDARD_INFORMATION: (48, 72), Type.FILE_NAME: (68, 578), Type.OBJECT_ID: (16, 256),
+    Type.VOLUME_NAME: (0, 256), Type.VOLUME_INFORMATION: (12, 12), Type.EA_INFORMATION: (8, 8),
+}  # fmt: skip
+_ANY: Final = (0, 1 << 32)
 
 
 def check_records(context: Context) -> None:
@@ -88,6 +97,14 @@ def _check_record(context: Context, record: Record, raw: bytes) -> None:
         # Volumes of NTFS 3.0 and before do not store the number.
         if expected != actual and not (field == "record_number" and struct.unpack_from("<H", raw, 4)[0] == 42):
             context.report(kind, message, structure="RecordHeader", field=field, expected=expected, actual=actual, record=number)
+    usa_offset, usa_count = struct.unpack_from("<HH", raw, 4)
+    (attributes,) = struct.unpack_from("<H", raw, 20)
+    if usa_offset + 2 * usa_count > attributes:
+        context.report(
+            "record-usa", "the update sequence array does not end before the attributes", structure="RecordHeader",
+            field="usa_offset", offset=4, expected=f"at most {attributes - 2 * usa_count}", actual=usa_offset,
+            record=number,
+        )  # fmt: skip
     if not record.sequence:
         context.report("record-sequence", "the sequence number is zero", structure="RecordHeader", field="sequence", record=number)
     end = record.attributes[-1].offset + record.attributes[-1].length + 8 if record.attributes else None
@@ -130,6 +147,12 @@ def _check_attributes(context: Context, record: Record) -> None:
             seen.add(once)
         if not each.resident:
             _claim(context, record.number, each)
+        elif not (limits := _LENGTHS.get(each.type, _ANY))[0] <= len(each.value) <= limits[1]:
+            context.report(
+                "attribute-size", "the value has a size that no value of this type has", structure="ResidentHeader",
+                field="value_length", offset=each.offset, expected=f"{limits[0]} to {limits[1]} bytes",
+                actual=len(each.value), record=record.number,
+            )  # fmt: skip
 
 
 def _claim(context: Context, number: int, each: Attribute) -> None:

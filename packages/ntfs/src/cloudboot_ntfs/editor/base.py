@@ -402,7 +402,17 @@ class Editor(LockedNTFS):
             self._put_name(draft, self._name(draft, parent, short, Namespace.DOS))
         self._touched.add(parent)
 
+    def _keep_for_names(self, draft: Draft, name: str) -> None:
+        """Keep room in the record of a new file for its name, and for a short name where it may get one."""
+        is_short = namespace_of(name) != Namespace.POSIX
+        names = [name, *(["12345678.123"] if self._short_names and not is_short else [])]
+        kept = [
+            resident(Type.FILE_NAME, Name(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, each).pack(), indexed=True) for each in names
+        ]
+        draft.kept_for_names = sum(len(each.data) for each in kept)
+
     def _put_name(self, draft: Draft, made: Name) -> None:
+        draft.kept_for_names = 0
         draft.attributes.append(resident(Type.FILE_NAME, made.pack(), indexed=True))
         self._index(made.parent_record).put_name(made, reference(draft.number, draft.sequence))
 

@@ -240,8 +240,7 @@ class Contents:
     def _from_bytes(self, data: bytes, stream: str, draft: Draft, *, sparse: bool = False) -> tuple[list[Packed], int]:
         others = sum(len(each.data) for each in draft.attributes if (each.type, each.name) != (Type.DATA, stream))
         small = resident(Type.DATA, data, stream) if len(data) < 1 << 16 else None
-        # A name may still be added to a new file.
-        room = capacity(self._volume.geometry.record_size) - others - (600 if draft.is_new else 0)
+        room = capacity(self._volume.geometry.record_size) - others - draft.kept_for_names
         if small is not None and len(small.data) <= room:
             return [small], len(data)
         if not data:  # the record is full: the empty value goes to another one

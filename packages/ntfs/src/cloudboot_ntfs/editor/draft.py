@@ -35,6 +35,8 @@ class Draft:
     #: what extension records hold, as :func:`.record.held` has it, where their instance numbers are those we give
     held: dict[tuple[bytes, ...], tuple[int, int]] = dataclasses.field(default_factory=dict)
     is_new: bool = False
+    #: bytes of the record that are kept for the names of a new file
+    kept_for_names: int = 0
 
     @property
     def is_directory(self) -> bool:

@@ -42,6 +42,7 @@ class LockedNTFS(NTFS):
     link_target = _locked(NTFS.link_target)
     reparse_point = _locked(NTFS.reparse_point)
     security_descriptor = _locked(NTFS.security_descriptor)
+    security_id = _locked(NTFS.security_id)
     streams = _locked(NTFS.streams)
     names_of = _locked(NTFS.names_of)
     stream_names = _locked(NTFS.stream_names)

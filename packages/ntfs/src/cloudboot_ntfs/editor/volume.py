@@ -263,7 +263,9 @@ class WritableNTFS(Editor):
             self._table.store(draft)
 
     def set_sddl(self, path: str, sddl: str) -> None:
-        """Give a file a security descriptor of its own, which stands in its record, or in clusters if it is large.
+        """Give a file a security descriptor: that of $Secure which is equal, or one of its own.
+
+        One of its own stands in the file's record, or in clusters if it is large.
 
         Raises:
             DescriptorError: the text breaks the grammar.
@@ -272,13 +274,13 @@ class WritableNTFS(Editor):
         with self._operation():
             draft = load(self.mft, self.find(path))
             information = draft.information()
-            information.security_id = 0
+            information.security_id = self.security_id(descriptor) or 0
             self._put_information(draft, information)
             old = draft.all(Type.SECURITY_DESCRIPTOR)
             self._table.space.release(runs_of(old, self.geometry.clusters))
-            draft.replace(
-                Type.SECURITY_DESCRIPTOR, "", self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
-            )  # fmt: skip
+            draft.remove(Type.SECURITY_DESCRIPTOR)
+            if not information.security_id:
+                draft.attributes += self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
             self._touch(draft)
             self._table.store(draft)
 
@@ -386,6 +388,7 @@ class WritableNTFS(Editor):
                 parent, name = self._new_name(path)
                 draft = self._new_file(parent, RecordFlag.IN_USE, FileAttribute.ARCHIVE)
                 draft.attributes.append(resident(Type.DATA, b""))
+                self._keep_for_names(draft, name)
                 size = self._contents.put(draft, data, stream, sparse=sparse)
                 self._add_name(draft, parent, name)
                 self._touch(draft)

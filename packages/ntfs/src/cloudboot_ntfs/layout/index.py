@@ -69,7 +69,7 @@ def parse_entries(
         data = b""
         if has_data and not is_last:
             start, size = reference & 0xFFFF, reference >> 16 & 0xFFFF
-            if size and position + start + size > limit:
+            if position + start + size > limit:
                 raise _broken(
                     "the data of an entry passes its end", what, "data_length", position, offset, length, size
                 )

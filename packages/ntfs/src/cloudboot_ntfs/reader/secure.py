@@ -41,6 +41,18 @@ class Secure:
         """The ids that there are."""
         return list(self._places)
 
+    def find(self, descriptor: bytes) -> int | None:
+        """The id of a descriptor; ``None`` where $Secure does not have it.
+
+        Raises:
+            RecordError: $SDS has another descriptor at the place of one with this hash.
+        """
+        hashed = descriptor_hash(descriptor)
+        for security_id, place in self._places.items():
+            if place.hash == hashed and self.get(security_id) == descriptor:
+                return security_id
+        return None
+
     def get(self, security_id: int) -> bytes:
         """The descriptor with this id.
 

@@ -432,6 +432,14 @@ class NTFS:
             self._secure = Secure(self.mft)
         return self._secure.get(security_id)
 
+    def security_id(self, descriptor: bytes) -> int | None:
+        """The number under which $Secure has a descriptor; ``None`` where it does not, or the volume has no $Secure."""
+        if self.information.major_version < 3:
+            return None
+        if self._secure is None:
+            self._secure = Secure(self.mft)
+        return self._secure.find(descriptor)
+
     def sddl(self, path: str, *, follow_symlinks: bool = True) -> str:
         """The security descriptor of ``path`` as text; empty where it has none."""
         descriptor = self.security_descriptor(path, follow_symlinks=follow_symlinks)

@@ -9,6 +9,7 @@ from cloudboot_base import Error, Finding
 from cloudboot_ntfs.security import to_sddl
 from cloudboot_ntfs.upcase import upcase
 
+from .cells import Cells
 from .constants import NO_CELL
 from .hive import Hive, HiveKey
 from .lists import name_hash, read_list
@@ -29,10 +30,24 @@ def check(source: Source) -> list[Finding]:
     return list(_Check(hive).findings())
 
 
+class _Watched(Cells):
+    """Cells that note which of them were read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.read: dict[int, str] = {}
+
+    def place(self, offset: int, what: str) -> tuple[int, int]:
+        """Where the content of a cell is."""
+        found = super().place(offset, what)
+        self.read.setdefault(offset, what)
+        return found
+
+
 class _Check:
     def __init__(self, hive: Hive) -> None:
         self._hive = hive
-        self._used: dict[int, str] = {}
+        self._hive.cells = self._watched = _Watched(hive.data)
         self._security: dict[int, int] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -48,12 +63,18 @@ class _Check:
                 actual=base.secondary_sequence,
             )
         try:
-            list(self._hive.cells.each())
+            cells = {offset for offset, _ in self._hive.cells.each()}
         except Error as error:
             yield Finding.from_error(error)
             return
         yield from self._keys()
         yield from self._reference_counts()
+        for offset, what in self._watched.read.items():
+            if offset not in cells:
+                yield Finding(
+                    "hive-cell", "a reference into the middle of another cell", structure=what, actual=offset,
+                    where={"cell": offset},
+                )  # fmt: skip
 
     def _keys(self) -> Iterator[Finding]:
         seen: set[int] = set()
@@ -79,9 +100,15 @@ class _Check:
 
     def _key(self, path: str, key: HiveKey) -> Iterator[Finding]:
         try:
+            _ = key.class_name
             names = [upcase(value.name) for value in key.values()]
             if len(set(names)) < len(names):
                 yield Finding("hive-value-twice", "two values of one name", structure="KeyValue", where={"key": path})
+            for name in key.names_in_half():
+                yield Finding(
+                    "hive-name", "a name in UTF-16 with an odd number of bytes", structure="KeyNode or KeyValue",
+                    field="name_length", actual=name, where={"key": path},
+                )  # fmt: skip
         except Error as error:
             yield Finding.from_error(error, key=path)
         cell = key.node.security

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from typing import TYPE_CHECKING
 
 from cloudboot_base import in_file, open_storage
@@ -327,6 +328,22 @@ class HiveKey:
             return []
         listed = self.cells.content(self.node.value_list, 4 * count, "value list")
         return [self._value(int.from_bytes(listed[at : at + 4], "little")) for at in range(0, 4 * count, 4)]
+
+    def names_in_half(self) -> list[str]:
+        """The names, of the key and of its values, in UTF-16 with an odd number of bytes: half a letter is missing.
+
+        Raises:
+            HiveError: the values do not hold together.
+        """
+        values = self.values()
+        found = [] if self.node.flags & _COMPRESSED_NAME or self.node.name_length % 2 == 0 else [self.name]
+        if values:
+            listed = self.cells.content(self.node.value_list, 4 * len(values), "value list")
+            for (cell,), value in zip(struct.iter_unpack("<I", listed), values, strict=True):
+                head = KeyValue.unpack_from(self.cells.content(cell, KeyValue.SIZE, "KeyValue"))
+                if not head.flags & 1 and head.name_length % 2:
+                    found.append(value.name)
+        return found
 
     def value(self, name: str = "") -> Value:
         """The value of that name, in any case; ``""`` is the default value.

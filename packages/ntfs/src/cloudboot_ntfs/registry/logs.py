@@ -29,6 +29,8 @@ _SEED = 0x82EF4D887A4E55C5
 _MASK = 0xFFFFFFFF
 #: The flags of the base block that an entry has a copy of (note 11 of the section Log entries).
 _LOGGED_FLAGS = 1
+#: Bytes by which a hive may grow beyond what a log writes into it: Windows extends files in steps.
+_MAX_GROWTH = 16 << 20
 
 
 def marvin32(data: bytes, seed: int = _SEED) -> int:
@@ -190,7 +192,7 @@ def _pages(entry: bytes, head: LogEntry) -> list[tuple[int, bytes]] | None:
 def _apply_new(hive: bytes, base: BaseBlock, entries: list[_Entry]) -> bytes:
     changed = bytearray(hive)
     for entry in entries:
-        _resize(changed, entry.hive_bins_size)
+        _resize(changed, entry.hive_bins_size, sum(len(page) for _, page in entry.pages))
         for offset, page in entry.pages:
             changed[BASE_BLOCK_SIZE + offset : BASE_BLOCK_SIZE + offset + len(page)] = page
     last = entries[-1]
@@ -213,6 +215,11 @@ def _applicable(written: int, base: BaseBlock | None, logs: Sequence[_Log]) -> _
 def _apply_old(hive: bytes, found: _Log) -> bytes:
     """Apply a log of the old format: a bit for every 512 bytes of the hive bins, then the pages."""
     head, log = found
+    if head.hive_bins_size % BIN_ALIGNMENT:
+        raise HiveError(
+            "the size of the hive bins cannot be", structure="log BaseBlock", field="hive_bins_size", offset=40,
+            expected=f"a multiple of {BIN_ALIGNMENT}", actual=head.hive_bins_size,
+        )  # fmt: skip
     bits = head.hive_bins_size // LOG_SECTOR
     vector = log[LOG_SECTOR + 4 : LOG_SECTOR + 4 + bits // 8]
     if log[LOG_SECTOR : LOG_SECTOR + 4] != b"DIRT" or len(vector) != bits // 8:
@@ -220,7 +227,7 @@ def _apply_old(hive: bytes, found: _Log) -> bytes:
             "the log has no dirty vector", structure="log", field="signature", offset=LOG_SECTOR, expected=b"DIRT"
         )
     changed = bytearray(hive)
-    _resize(changed, head.hive_bins_size)
+    _resize(changed, head.hive_bins_size, len(log))
     position = -(-(LOG_SECTOR + 4 + len(vector)) // LOG_SECTOR) * LOG_SECTOR
     for bit in range(bits):
         if vector[bit // 8] >> bit % 8 & 1:
@@ -245,8 +252,18 @@ def _no_log(base: BaseBlock | None, problems: Sequence[str]) -> HiveDirtyError:
     )  # fmt: skip
 
 
-def _resize(changed: bytearray, hive_bins_size: int) -> None:
+def _resize(changed: bytearray, hive_bins_size: int, written: int) -> None:
+    """Let a hive grow, for whose new bins the log has ``written`` bytes at most.
+
+    Raises:
+        HiveError: it would grow by more than any log makes it.
+    """
     missing = BASE_BLOCK_SIZE + hive_bins_size - len(changed)
+    if missing > written + _MAX_GROWTH:
+        raise HiveError(
+            "the log makes the hive larger than what it holds", structure="log", field="hive_bins_size",
+            expected=f"at most {len(changed) - BASE_BLOCK_SIZE + written + _MAX_GROWTH}", actual=hive_bins_size,
+        )  # fmt: skip
     if missing > 0:
         changed.extend(bytes(missing))
 

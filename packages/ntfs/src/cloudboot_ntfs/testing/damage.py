@@ -233,6 +233,7 @@ _RECORDS: Final[Damages] = (
     ("record", _flip(lambda patient: patient.record_offset(patient.find("/sub")) + 20, 0xFF)),
     ("record-number", _patch("/sub", 44, b"\xff")),
     ("record-sequence", _patch("/sub", 16, b"\0\0")),
+    ("record-usa", _patch("/sub", 4, b"\x82")),
     ("record-used", _more("/sub", 24, "<I", 8)),
     ("link-count", _patch("/sub", 18, b"\x02")),
     ("extension-orphan", _patch("/file", 22, b"\0")),
@@ -249,6 +250,7 @@ _ATTRIBUTES: Final[Damages] = (
     ("attribute-format", _more("/sub", 56 + 4, "<I", 3)),
     ("attribute-order", _patch("/sub", 56, b"\x40")),
     ("attribute-missing", _patch("/sub", 56, b"\x08")),
+    ("attribute-size", _patch("/sub", _head("/sub", Type.STANDARD_INFORMATION, 16), b"\x01")),
     ("attribute-instance", _patch("/sub", 56 + 14, b"\x09")),
     ("attribute-twice", _patch(Number.VOLUME, _head(Number.VOLUME, Type.VOLUME_INFORMATION), b"\x10\0\0\0")),
     ("run-list", _patch("/other", _runs, b"\x31\x05\xff\xff\x7f\0")),
@@ -284,6 +286,7 @@ _SYSTEM: Final[Damages] = (
     ("volume-version", _patch(Number.VOLUME, _value(Number.VOLUME, Type.VOLUME_INFORMATION, 8), b"\x07")),
     ("reparse-index", _patch("/link", _value("/link", Type.REPARSE_POINT), b"\x03")),
     ("reparse-index", _patch(Number.REPARSE, _value(Number.REPARSE, Type.INDEX_ROOT, 32 + 16 + 4, "$R"), b"\x01")),
+    ("index-format", _patch(Number.REPARSE, _value(Number.REPARSE, Type.INDEX_ROOT, 32, "$R"), b"\xff")),
     ("bad-clusters", _more(Number.BAD_CLUS, _head(Number.BAD_CLUS, Type.DATA, 48, "$Bad"), "<Q", -4096)),
 )
 _SECURITY: Final[Damages] = (

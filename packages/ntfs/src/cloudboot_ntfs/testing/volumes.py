@@ -123,22 +123,22 @@ def wof_member(chunks: list[bytes], size: int, algorithm: int) -> Reparse:
     return Reparse(head, size, streams={"WofCompressedData": data})
 
 
-def wim_chunks(data: bytes, compression: str, folder: Path) -> list[bytes]:
-    """``data`` in chunks that wimlib compressed: ``LZX`` or ``XPRESS``, 32 KiB each."""
+def wim_chunks(data: bytes, compression: str, folder: Path, chunk_size: int = 32768) -> list[bytes]:
+    """``data`` in chunks that wimlib compressed, by ``LZX`` or ``XPRESS``; ``chunk_size`` is in bytes."""
     (folder / "tree").mkdir()
     (folder / "tree" / "file").write_bytes(data)
     archive = folder / "a.wim"
     program = judge("wimcapture", "wimtools")
     subprocess.run(
-        [program, folder / "tree", archive, f"--compress={compression}:50", "--chunk-size=32K"],
+        [program, folder / "tree", archive, f"--compress={compression}:50", f"--chunk-size={chunk_size}"],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    return _chunks_of(archive.read_bytes(), len(data))
+    return _chunks_of(archive.read_bytes(), len(data), chunk_size)
 
 
-def _chunks_of(wim: bytes, size: int) -> list[bytes]:
+def _chunks_of(wim: bytes, size: int, chunk_size: int) -> list[bytes]:
     """The chunks of the resource of ``size`` bytes in a WIM file (its header at 0x30 says where the table is)."""
     head, table, _ = struct.unpack_from("<QQQ", wim, 0x30)
     for index in range((head & (1 << 56) - 1) // 50):
@@ -147,7 +147,7 @@ def _chunks_of(wim: bytes, size: int) -> list[bytes]:
             break
     else:
         raise AssertionError("the WIM has no such resource")
-    count = -(-size // 32768)
+    count = -(-size // chunk_size)
     ends = [*struct.unpack_from(f"<{count - 1}I", wim, offset), (stored & (1 << 56) - 1) - 4 * (count - 1)]
     base = offset + 4 * (count - 1)
     return [wim[base + start : base + end] for start, end in zip([0, *ends], ends, strict=False)]

@@ -262,6 +262,16 @@ class FolderStore:
             new.name = self._path(digest)
         return digest, done
 
+    def check_push(self, deadline: Deadline) -> None:
+        """Make the layout if it is not there, and a file in it that is gone again.
+
+        Raises:
+            OSError: this user may not write there.
+        """
+        self._prepare("sha256", deadline)
+        with self._folder.named(), unnamed_file(self._file("blobs/sha256"), force=True):
+            pass
+
     def write_manifest(
         self,
         data: bytes,

@@ -195,6 +195,15 @@ class RegistryStore:
                 self._uploads.chunked(source, digest, chunk, progress, deadline)
         return digest, source.size
 
+    def check_push(self, deadline: Deadline) -> None:
+        """Begin an upload to the repository, and cancel it.
+
+        Raises:
+            UnauthorizedError: this user may not push.
+            StatusError: nobody may, for example because the registry is read-only or a cache.
+        """
+        self._uploads.check(deadline)
+
     def mount_blob(self, digest: str, origin: Store, deadline: Deadline) -> bool:
         """Have the registry take over a blob from another repository of its own; false if it does not.
 

@@ -74,6 +74,9 @@ class Store(Protocol):
     ) -> tuple[str, int]:
         """Store ``source`` unless it is there (who ``expected`` that has asked before); its digest and size."""
 
+    def check_push(self, deadline: Deadline) -> None:
+        """Raise what refuses a push, without one: an upload is begun and given up."""
+
     def write_manifest(
         self,
         data: bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
@@ -85,6 +86,16 @@ class Uploads:
         digest = f"{algorithm}:{hasher.hexdigest()}"
         self._commit(url, digest, source.size, deadline)
         return digest, source.size
+
+    def check(self, deadline: Deadline) -> None:
+        """Begin an upload, and cancel it.
+
+        Raises:
+            StatusError: the registry takes no uploads, or none of this user's.
+        """
+        url = retrying(lambda: self._begin(deadline)[0], deadline, self._retry)
+        with contextlib.suppress(StatusError, ProtocolError, RedirectError):  # it will be purged
+            self._session.request("DELETE", url, deadline=deadline, accept=frozenset({202, 204})).close()
 
     def has_blob(self, digest: str, deadline: Deadline) -> bool:
         """Whether the repository holds the blob; a registry that does not answer such requests is taken to lack it."""

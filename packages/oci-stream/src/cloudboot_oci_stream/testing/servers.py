@@ -46,13 +46,15 @@ def docker_registry(
     users: dict[str, str] | None = None,
     certificate: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
     client_authority: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    read_only: bool = False,
     timeout: float = 20.0,
 ) -> Iterator[Server]:
-    """Debian's docker-registry with an empty store, on a free port of 127.0.0.1.
+    """Debian's docker-registry with an empty store, or another server's ``store``, on a free port of 127.0.0.1.
 
     ``users`` (name to password) asks for Basic authentication through an htpasswd file; ``certificate`` (certificate
-    and key file) for TLS, ``client_authority`` for clients with a certificate of that authority. The kernel kills the
-    server when the calling thread ends, even by a crash.
+    and key file) for TLS, ``client_authority`` for clients with a certificate of that authority; ``read_only`` refuses
+    pushes. The kernel kills the server when the calling thread ends, even by a crash.
 
     Raises:
         FileNotFoundError: docker-registry, setpriv or (for ``users``) htpasswd is not installed.
@@ -64,9 +66,9 @@ def docker_registry(
             "version": "0.1",
             "log": {"level": "info", "accesslog": {"disabled": True}},
             "storage": {
-                "filesystem": {"rootdirectory": str(folder / "store")},
+                "filesystem": {"rootdirectory": os.fspath(store or folder / "store")},
                 "delete": {"enabled": True},
-                "maintenance": {"uploadpurging": {"enabled": False}},
+                "maintenance": {"uploadpurging": {"enabled": False}, "readonly": {"enabled": read_only}},
             },
         }
         http: dict[str, object] = {"addr": "127.0.0.1:0", "secret": "loopback"}
@@ -83,7 +85,7 @@ def docker_registry(
         (folder / "config.yml").write_text(json.dumps(config))
         with killed_with_us(program, "serve", str(folder / "config.yml")) as process:
             port = _wait_for_port(process, timeout)
-            yield Server(f"127.0.0.1:{port}", folder / "store", process.pid)
+            yield Server(f"127.0.0.1:{port}", Path(store or folder / "store"), process.pid)
 
 
 def server_certificate(folder: Path) -> tuple[Path, Path]:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "cloudboot", 
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed, so that the next file to be opened would be taken for it
-            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115 -- open for the process
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
             signal.signal(number, _interrupt)

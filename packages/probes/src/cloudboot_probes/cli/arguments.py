@@ -325,7 +325,7 @@ def medium(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--from", dest="medium", metavar="PATH|URL",
         help="The medium with the system's files: an ISO image, a disk image, a folder or a tar archive; for windows "
-        "also a WIM (this needs wimlib's programs).",
+        "also a WIM (this and an ISO image need wimlib's programs).",
     )  # fmt: skip
     group.add_argument("--sha256", type=digest, metavar="HEX", help="SHA-256 of the medium; required for a URL.")
 

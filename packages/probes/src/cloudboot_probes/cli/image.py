@@ -146,8 +146,9 @@ def _size(count: int) -> str:
 
 
 def _print_description(console: Console, description: Description) -> None:
-    identity = description.table.get("disk_guid") or f"with the MBR {description.table['disk_signature']}"
-    console.print(f"disk {identity}, {description.table['size']} bytes")
+    table = description.table
+    identity = f"disk {table.get('disk_guid') or 'with the MBR ' + str(table.get('disk_signature'))}"
+    console.print(f"{'CD' if 'catalogue' in table else identity}, {table['size']} bytes")
     _print_partitions(console, description.table)
     for name, facts, files in description.file_systems:
         told = "  ".join(f"{key} {value}" for key, value in facts.items())

@@ -21,7 +21,7 @@ from .errors import IsoError
 from .volume import parts_of, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cloudboot_base import Storage
@@ -30,12 +30,13 @@ SECTOR: Final = 2048
 _FIRST_DESCRIPTOR: Final = 16 * SECTOR
 _ALL_SECTORS: Final = (1 << 32) * SECTOR
 _STANDARD: Final = b"CD001"
-_EL_TORITO: Final = b"EL TORITO SPECIFICATION"
-_TERMINATOR, _MOST_DESCRIPTORS = 255, 64
+UDF_BEGINS: Final = b"BEA01"
+_HIDDEN: Final = (b"EL TORITO SPECIFICATION", UDF_BEGINS)
+_MOST_DESCRIPTORS: Final = 64
 _MAX_ENTRIES: Final = 4_000_000
 _MAX_DEPTH: Final = 255
 #: What pycdlib raises over bytes that are no ISO 9660 volume, beside its own exceptions.
-_DAMAGE: Final = (
+DAMAGE: Final = (
     struct.error, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError,
     AssertionError, EOFError, MemoryError,
 )  # fmt: skip
@@ -44,29 +45,26 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-def is_iso(storage: Storage) -> bool:
-    """Whether a storage has an ISO 9660 volume descriptor where the first of them stands."""
-    if storage.size < _FIRST_DESCRIPTOR + SECTOR:
-        return False
-    return storage.read_at(_FIRST_DESCRIPTOR, 6)[1:6] == _STANDARD
+class MediumFile(io.BytesIO):
+    """A medium as pycdlib reads it.
 
+    It does not see El Torito's boot record: the files do not need the boot catalogue, so one that pycdlib does not
+    accept is no reason to refuse a volume.
 
-class _Endless(io.BytesIO):
-    """The medium as pycdlib reads it: it states more bytes than sectors can be numbered, and has those it has.
-
-    pycdlib shortens files that reach beyond the end of a medium, silently. It does not know where this one ends, so
-    that what is recorded can be compared with what is there. It does not see El Torito's boot record either, so that a
-    boot catalogue it does not accept, which the tree does not need, is no reason to refuse the volume.
+    ``hide_udf`` is for reading the ISO 9660 volume alone. Then the medium states more bytes than sectors can be
+    numbered, and has those it has: pycdlib shortens files that reach beyond the end of a medium, silently, and what is
+    recorded is to be compared with what is there. It needs the end for UDF only.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, hide_udf: bool) -> None:
         super().__init__()
         self._storage, self._position = storage, 0
-        self._hidden = _boot_records(storage)
+        self._size = _ALL_SECTORS if hide_udf else storage.size
+        self._hidden = tuple(_identifiers(storage, _HIDDEN if hide_udf else _HIDDEN[:1]))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to ``offset``."""
-        base = (0, self._position, _ALL_SECTORS)[whence]
+        base = (0, self._position, self._size)[whence]
         self._position = max(0, base + offset)
         return self._position
 
@@ -80,25 +78,30 @@ class _Endless(io.BytesIO):
         if there <= 0:
             return b""
         data = self._storage.read_at(self._position, there if size is None or size < 0 else min(size, there))
-        for hidden in self._hidden:
-            start, stop = (max(0, min(len(data), at - self._position)) for at in (hidden, hidden + len(_EL_TORITO)))
+        for at, length in self._hidden:
+            start, stop = (max(0, min(len(data), each - self._position)) for each in (at, at + length))
             data = data[:start] + bytes(stop - start) + data[stop:]
         self._position += len(data)
         return data
 
 
-def _boot_records(storage: Storage) -> tuple[int, ...]:
-    """Where the volume descriptors have El Torito's identifier, in bytes."""
-    found = []
+def _identifiers(storage: Storage, wanted: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where descriptors of the volume recognition sequence have one of the identifiers: offset and length in bytes."""
     for at in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + _MOST_DESCRIPTORS * SECTOR, SECTOR):
-        if at + SECTOR > storage.size:
+        descriptor = storage.read_at(at, 64) if at + SECTOR <= storage.size else b""
+        if descriptor[1:6] not in {_STANDARD, UDF_BEGINS}:
             break
-        descriptor = storage.read_at(at, 64)
-        if descriptor[1:6] != _STANDARD or descriptor[0] == _TERMINATOR:
+        for each in wanted:
+            offset = 1 if each == UDF_BEGINS else 7
+            if descriptor[0] == 0 and descriptor[offset:].startswith(each):
+                yield at + offset, len(each)
+        if descriptor[1:6] == UDF_BEGINS:
             break
-        if descriptor[0] == 0 and descriptor[7:39].startswith(_EL_TORITO):
-            found.append(at + 7)
-    return tuple(found)
+
+
+def has_udf(storage: Storage) -> bool:
+    """Whether an extended area begins in the volume recognition sequence (ECMA-167, 2/9.2), as UDF needs it."""
+    return any(_identifiers(storage, (UDF_BEGINS,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +145,11 @@ class IsoTree:
             raise MissingDependencyError(
                 "pycdlib is not installed, which reads ISO 9660 images", hint="pip install 'cloudboot-probes[iso]'"
             ) from None
-        self._failures: tuple[type[Exception], ...] = (PyCdlibException, *_DAMAGE)
+        self._failures: tuple[type[Exception], ...] = (PyCdlibException, *DAMAGE)
         self._storage = storage
         self._iso = pycdlib.PyCdlib()
         with self._reading("the volume"):
-            self._iso.open_fp(_Endless(storage))
+            self._iso.open_fp(MediumFile(storage, hide_udf=True))
             self._key = (
                 "rr_path" if self._iso.has_rock_ridge() else "joliet_path" if self._iso.has_joliet() else "iso_path"
             )
@@ -189,6 +192,14 @@ class IsoTree:
                 expected=entry.size, actual=len(data),
             )  # fmt: skip
         return data
+
+    def open(self, path: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+        """A regular file, to read from its start on."""
+        return self._open(self._entries[path])
+
+    def size(self, path: str) -> int:
+        """Bytes of a regular file."""
+        return self._entries[path].size
 
     @contextlib.contextmanager
     def _open(self, entry: IsoEntry) -> Iterator[IO[bytes]]:

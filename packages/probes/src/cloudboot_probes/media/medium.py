@@ -12,10 +12,10 @@ import cloudboot_ufs2 as ufs2
 from cloudboot_base import FormatError, Window
 from cloudboot_disk_image import open_disk
 from cloudboot_fat import FatReader
-from cloudboot_uefi_host.drivers.el_torito import EFI_PLATFORM, SECTOR, BootEntry, read_catalogue
+from cloudboot_uefi_host.drivers.el_torito import EFI_PLATFORM, SECTOR, BootEntry, is_iso9660, read_catalogue
 
 from .errors import MediumError
-from .iso import IsoTree, is_iso
+from .iso import IsoTree
 from .volume import FatFiles, FolderFiles, TarFiles, VfsFiles, Volume, is_archive
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def open_medium(path: Path, say: Callable[[str], None] = lambda _: None) -> Iter
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_disk(path, limit=MAX_MEDIUM))
         medium = Medium(name, disk.format)
-        if is_iso(disk.storage):
+        if is_iso9660(disk.storage):
             entries = read_catalogue(disk.storage)  # pycdlib does not say what is wrong with it
             tree = IsoTree(disk.storage)
             stack.callback(tree.close)

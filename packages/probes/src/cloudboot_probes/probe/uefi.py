@@ -74,6 +74,7 @@ def plan_of(probe: Probe) -> BootPlan:
         memory=options.memory,
         graphics=not (system.text_console or system.text_loader),
         budget=Budget(seconds=probe.time_limit),
+        cd=probe.disk.is_cd,
     )
 
 
@@ -113,7 +114,7 @@ class LoaderSession:
         printed = running.firmware.console.printed
         if printed:
             self.probe.marks.setdefault("loader", printed[0].time)
-        reads = [] if device is None else device.reads
+        reads, block = ([], 0) if device is None else (device.reads, device.block_size)
         lines = [
             ConsoleLine(piece.time, line)
             for piece in printed
@@ -122,7 +123,7 @@ class LoaderSession:
         ]
         return Boot(
             block_map=self.probe.block_map,
-            reads=[Read(read.time, read.lba * 512, read.lba * 512 + read.size) for read in reads],
+            reads=[Read(read.time, read.lba * block, read.lba * block + read.size) for read in reads],
             marks=dict(self.probe.marks),
             screenshot=self.screenshot(),
             console=running.text(),

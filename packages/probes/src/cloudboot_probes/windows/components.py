@@ -101,14 +101,23 @@ def windows_volume(found: Examination) -> Mapping[str, object]:
     if findings:
         evidence["found"] = [str(finding) for finding in findings[:_SHOWN]]
         only_dirty = {finding.kind for finding in findings} <= {"volume-dirty", "log-file-dirty"}
-        fixups = [finding for finding in findings if "fixup" in finding.kind]
+        status = _status_of_loader(found)
         raise WindowsBootError(
             f"the check found {len(findings)} defects, the first: {findings[0]}",
-            status=Status.UNSUCCESSFUL if fixups else None, evidence=evidence,
+            status=status, file=None if status is None else found.loader_path, evidence=evidence,
             hint="the boot manager does not look at this; Windows checks the volume when it starts"
             if only_dirty else "cloudboot-ntfs check lists all of them",
         )  # fmt: skip
     return evidence
+
+
+def _status_of_loader(found: Examination) -> int | None:
+    """The status with which the boot manager fails on the way to the loader's bytes; ``None`` where it gets them."""
+    try:
+        found.program(found.loader_path.replace("\\", "/"))
+    except WindowsBootError as error:
+        return None if error.status == Status.NO_SUCH_FILE else error.status
+    return None
 
 
 def _is_hibernated(volume: NTFS) -> bool:
@@ -129,19 +138,15 @@ def os_loader(found: Examination) -> Mapping[str, object]:
 
 
 def kernel_files(found: Examination) -> Mapping[str, object]:
-    """The kernel, the SYSTEM hive and every boot-start driver in it are there, and are whole programs.
+    """The SYSTEM hive, the kernel and every boot-start driver of the hive are there, and are whole programs.
 
     Leaves open: Services that start later, and the drivers that this machine's own devices need.
     """
     root = found.system_root
-    kernel = examine_program(
-        found.program(f"{root}/System32/ntoskrnl.exe", of_windows=True),
-        f"{root}/System32/ntoskrnl.exe",
-        found.architecture,
-    )
-    path = f"{root}/System32/config/SYSTEM"
+    evidence: dict[str, object] = {}
+    # In the order, and with the paths, of Windows' loader: its screens name them so.
+    path = f"{root}/system32/config/system"
     hive = found.hive(path)
-    evidence: dict[str, object] = {"kernel": kernel["size"], "kernel_sha256": kernel["sha256"]}
     try:
         drivers = list(boot_drivers(hive))
         evidence |= {"control_set": control_set(hive), "boot_drivers": len(drivers)}
@@ -149,6 +154,9 @@ def kernel_files(found: Examination) -> Mapping[str, object]:
         raise WindowsBootError(
             f"{path}: {error}", status=Status.REGISTRY_CORRUPT, file=path.replace("/", "\\"), evidence=evidence
         ) from None
+    path = f"{root}/system32/ntoskrnl.exe"
+    kernel = examine_program(found.program(path, of_windows=True), path, found.architecture)
+    evidence |= {"kernel": kernel["size"], "kernel_sha256": kernel["sha256"]}
     problems: list[tuple[WindowsBootError, bool]] = []
     for driver in drivers:
         file = f"{root}{driver.path}"

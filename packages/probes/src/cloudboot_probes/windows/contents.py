@@ -87,7 +87,7 @@ def _files(recipe: Recipe, stack: ExitStack, say: Callable[[str], None]) -> Wind
         return demonstration.files(recipe.architecture)
     raise RecipeError(
         "no Windows files are given",
-        hint="give a folder, a WIM or a disk image with --from; --stand-in makes a demonstration without them",
+        hint="give a folder, a WIM, an ISO image or a disk image with --from; --stand-in makes a demonstration",
     )
 
 

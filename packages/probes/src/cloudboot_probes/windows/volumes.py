@@ -61,7 +61,7 @@ def find_volume(storage: Storage, path: Path) -> ntfs.NTFS:
             return volume
     raise RecipeError(
         f"{path} has no NTFS volume with a folder Windows/System32",
-        hint="give a folder, a WIM, or a disk image (raw, qcow2, VHD) of an installed Windows",
+        hint="give a folder, a WIM, an installation medium, or a disk image (raw, qcow2, VHD) of an installed Windows",
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataDirectory", "Directory", "PEImage", "Section"]
 
+PE32: Final = 0x10B
 PE32_PLUS: Final = 0x20B
 RELOCS_STRIPPED: Final = 0x0001
 _MAX_DIRECTORIES: Final = 16
@@ -133,10 +134,12 @@ class PEImage:
         optional_offset = head.offset
         magic = head.at(head.position, 2).u16()
         if magic != PE32_PLUS:
+            kind = "a 32-bit image (PE32)" if magic == PE32 else "an image of another kind"
             raise PEError(
-                "not a 64-bit image",
+                f"{kind} for {Machine(file.Machine).title}, not a 64-bit image (PE32+)",
                 structure="IMAGE_OPTIONAL_HEADER64", field="Magic", offset=optional_offset,
-                expected=PE32_PLUS, actual=magic,
+                expected=hex(PE32_PLUS), actual=hex(magic),
+                hint="images for amd64, arm64, riscv64 and loong64 are 64-bit images",
             )  # fmt: skip
         optional = head.record(IMAGE_OPTIONAL_HEADER64)
         directories = _directories(head, file, optional, optional_offset)

@@ -96,7 +96,7 @@ class Console(Dialogue):
             {
                 "Reset": self._reset_input,
                 "ReadKeyStrokeEx": self._read_key_stroke_ex,
-                "SetState": lambda _this, state: Status.SUCCESS if state else Status.INVALID_PARAMETER,
+                "SetState": self._set_state,
                 "RegisterKeyNotify": self._register_key_notify,
                 "UnregisterKeyNotify": self._unregister_key_notify,
             },
@@ -230,6 +230,12 @@ class Console(Dialogue):
             return Status.NOT_READY
         self._memory.write(data, self._key_data(found))
         return Status.SUCCESS
+
+    def _set_state(self, _this: int, state: int) -> int:
+        """Lights of a keyboard that there is not; a state that does not say that it is one is refused."""
+        if not state:
+            return Status.INVALID_PARAMETER
+        return Status.SUCCESS if self._memory.u8(state) & _TOGGLE_VALID else Status.UNSUPPORTED
 
     def _register_key_notify(self, _this: int, data: int, function: int, handle: int) -> int:
         if not data or not function or not handle:

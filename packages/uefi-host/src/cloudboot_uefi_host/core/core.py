@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_uefi_host.cpu.architecture import TRAP_SIZE
+from cloudboot_uefi_host.cpu.arm64 import TABLE_SIZE
 from cloudboot_uefi_host.machine import TRAPS
 
 from .allocator import Allocator
@@ -65,7 +66,10 @@ class Core:
         memory = self.memory
         if self.architecture.name != "amd64":
             found = MemoryMap(runtime_alignment=self.architecture.runtime_alignment)
-            found.add(memory.base, memory.size, MemoryType.CONVENTIONAL)
+            tables = TABLE_SIZE if self.architecture.name == "arm64" else 0
+            found.add(memory.base, memory.size - tables, MemoryType.CONVENTIONAL)
+            if tables:
+                found.add(memory.end - tables, tables, MemoryType.BOOT_SERVICES_DATA)
             return found
         found = MemoryMap(low_limit=_X86_HIGH)
         found.add(0, _X86_LOW_RESERVED, MemoryType.BOOT_SERVICES_DATA)

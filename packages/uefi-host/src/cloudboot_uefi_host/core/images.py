@@ -95,6 +95,8 @@ class ImageServices:
         self._exit_announced = False
         self.boot_services_exited: Callable[[], None] = lambda: None
         self.on_load: Callable[[Image, PEImage], None] = lambda _image, _pe: None
+        #: Why an image may not run; the firmware sets it, and asks Secure Boot's databases.
+        self.refusal: Callable[[PEImage], str | None] = lambda _pe: None
         machine.image_at = self.name_at
 
     def get(self, handle: int) -> Image | None:
@@ -176,15 +178,29 @@ class ImageServices:
                     return data
         raise ServiceError("LoadImage: the file cannot be loaded", status if is_error(status) else Status.LOAD_ERROR)
 
-    def load(self, data: bytes, path: bytes, *, parent: int, device: int = 0, options: bytes = b"") -> Image:
+    def load(
+        self,
+        data: bytes,
+        path: bytes,
+        *,
+        parent: int,
+        device: int = 0,
+        options: bytes = b"",
+        own: bool = False,
+    ) -> Image:
         """Load an image from its bytes; ``path`` is its device path, ``options`` its LoadOptions.
+
+        An image of the firmware's ``own`` may run whatever Secure Boot's databases say.
 
         Raises:
             FormatError: the bytes are no image for this machine.
-            ServiceError: there is no memory for it.
+            ServiceError: there is no memory for it, or Secure Boot does not let it run.
         """
         pe = PEImage.parse(data)
         code, data_type = self._check(pe)
+        reason = None if own else self.refusal(pe)
+        if reason is not None:
+            raise ServiceError(f"LoadImage: Secure Boot: {reason}", Status.ACCESS_DENIED)
         alignment = max(PAGE, pe.alignment)
         pages = -(-(pe.size_of_image + alignment - PAGE) // PAGE)
         allocation = self._allocator.map.allocate(code, pages)
@@ -210,7 +226,7 @@ class ImageServices:
             raise PEError(
                 "the image is for another processor",
                 structure="IMAGE_FILE_HEADER", field="Machine", offset=pe.dos.e_lfanew + 4,
-                expected=int(wanted), actual=int(pe.machine),
+                expected=wanted.title, actual=pe.machine.title,
             )  # fmt: skip
         types = _TYPES.get(pe.subsystem)
         if types is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from cloudboot_uefi_abi.layout.records import EFI_TIME, EFI_TIME_CAPABILITIES
@@ -19,7 +20,8 @@ _UNSPECIFIED_TIMEZONE = 0x7FF
 _RESETS = 4
 #: ResetData beyond this is not kept, in bytes.
 _MAX_DATA = 4096
-_MAX_CAPSULE = 0
+#: The alarm of a PC's clock has no date.
+_FARTHEST_ALARM = datetime.timedelta(days=1)
 
 
 def efi_time(moment: datetime.datetime | None) -> bytes:
@@ -41,11 +43,12 @@ def efi_time(moment: datetime.datetime | None) -> bytes:
 
 
 class RuntimeServices:
-    """Time and reset."""
+    """Time, the wake-up alarm, and reset. There is no firmware to update: capsules are refused."""
 
     def __init__(self, memory: GuestMemory, clock: Clock) -> None:
         self._memory, self._clock = memory, clock
         self._high_count = 1
+        self._alarm: datetime.datetime | None = None
 
     def now(self) -> datetime.datetime:
         """The wall clock of the machine, in UTC."""
@@ -64,16 +67,53 @@ class RuntimeServices:
         """SetTime."""
         if not time:
             return Status.INVALID_PARAMETER
+        moment = self._moment(time)
+        if moment is None:
+            return Status.INVALID_PARAMETER
+        self._clock.epoch = math.ceil(moment.timestamp() - self._clock.seconds())  # not a second before that moment
+        return Status.SUCCESS
+
+    def _moment(self, time: int) -> datetime.datetime | None:
+        """The moment that an EFI_TIME states; ``None`` for one that there is not."""
         record = EFI_TIME.unpack_from(self._memory.read(time, EFI_TIME.SIZE))
         try:
-            moment = datetime.datetime(
+            return datetime.datetime(
                 record.Year, record.Month, record.Day, record.Hour, record.Minute, record.Second,
                 tzinfo=datetime.UTC,
             )  # fmt: skip
         except ValueError:
+            return None
+
+    def get_wakeup_time(self, enabled: int, pending: int, time: int) -> int:
+        """GetWakeupTime. The alarm rings by being pending: the machine does not sleep."""
+        if not enabled or not pending or not time:
             return Status.INVALID_PARAMETER
-        self._clock.epoch = int(moment.timestamp() - self._clock.seconds())
+        now = self.now()
+        self._memory.put8(enabled, int(self._alarm is not None))
+        self._memory.put8(pending, int(self._alarm is not None and self._alarm <= now))
+        self._memory.write(time, efi_time(self._alarm or now))
         return Status.SUCCESS
+
+    def set_wakeup_time(self, enable: int, time: int) -> int:
+        """SetWakeupTime."""
+        if not enable:
+            self._alarm = None
+            return Status.SUCCESS
+        moment = self._moment(time) if time else None
+        if moment is None:
+            return Status.INVALID_PARAMETER
+        if not datetime.timedelta() <= moment - self.now() <= _FARTHEST_ALARM:
+            return Status.UNSUPPORTED
+        self._alarm = moment
+        return Status.SUCCESS
+
+    def update_capsule(self, capsules: int, count: int, _list: int) -> int:
+        """UpdateCapsule: there is nothing to update."""
+        return Status.UNSUPPORTED if capsules and count else Status.INVALID_PARAMETER
+
+    def query_capsule_capabilities(self, capsules: int, count: int, maximum: int, reset: int) -> int:
+        """QueryCapsuleCapabilities: no capsule is supported."""
+        return Status.UNSUPPORTED if capsules and count and maximum and reset else Status.INVALID_PARAMETER
 
     def get_next_high_monotonic_count(self, count: int) -> int:
         """GetNextHighMonotonicCount."""

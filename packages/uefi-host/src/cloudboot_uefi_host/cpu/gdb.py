@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from cloudboot_uefi_host.errors import BackEndError, BackEndMissingError
 from cloudboot_uefi_host.memory import GuestMemory
 
+from . import arm64
 from .stub import Connection, StubLayout, StubProcessor
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ _MACHINES: Final = {
     "arm64": _Machine(
         "qemu-system-aarch64", "qemu-system-arm", ("-machine", "virt,memory-backend=ram", "-cpu", "cortex-a72"),
         StubLayout((*_numbered("x", 31), "sp", "pc"), "x16", _arm64_trap),
-        bytes.fromhex("401018d5"),  # msr cpacr_el1, x0
-        (("x0", 3 << 20),), 0x4000_0000,
+        b"", (), 0x4000_0000,  # its instructions depend on where the translation table is
     ),
     "riscv64": _Machine(
         "qemu-system-riscv64", "qemu-system-riscv",
@@ -151,7 +151,7 @@ class GdbProcessor(StubProcessor):
             raise
         super().__init__("gdb", architecture, memory, self._machine.layout, connection)
         try:
-            self._enable_floating_point()
+            self._enable()
         except BackEndError:
             self.close()
             raise
@@ -167,15 +167,21 @@ class GdbProcessor(StubProcessor):
             pass_fds=(memory,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def _enable_floating_point(self) -> None:
-        """Run the enabling instruction once, at the start of memory."""
+    def _enable(self) -> None:
+        """Run the enabling instructions once, in the middle of memory; on arm64 the MMU is among what they enable."""
+        code, values = self._machine.enable, dict(self._machine.enable_values)
+        if self.architecture.name == "arm64":
+            table = self.memory.end - arm64.TABLE_SIZE
+            self.memory.write(table, arm64.translation_table(self.memory.base))
+            code, values = arm64.enabling(table)
         at = self.memory.base + self.memory.size // 2
-        before = self.memory.read(at, 16)
-        self.memory.write(at, self._machine.enable)
-        for register, value in self._machine.enable_values:
+        before = self.memory.read(at, len(code))
+        self.memory.write(at, code)
+        for register, value in values.items():
             self.write(register, value)
         self.write(self.architecture.pc, at)
-        self.step()
+        for _ in range(len(code) // 4):
+            self.step()
         self.memory.write(at, before)
 
     @property

@@ -20,10 +20,11 @@ from unicorn.unicorn_py3 import unicorn as binding
 from cloudboot_uefi_host.errors import BackEndError
 from cloudboot_uefi_host.memory import GuestMemory
 
-from . import x86
+from . import arm64, x86
 from .architecture import TRAP_SIZE
-from .counters import riscv_counter, riscv_counters, x86_counters
+from .counters import RDMSR, riscv_counter, riscv_counters, x86_counters
 from .exceptions import Exceptions, X86Exception
+from .io_apic import IO_APIC, IO_APIC_SIZE, IoApic
 from .local_apic import LOCAL_APIC, LOCAL_APIC_SIZE, LocalApic
 from .ports import Ports
 from .processor import Stop, StopReason
@@ -55,12 +56,12 @@ _NOWHERE = 0xFFFF_FFFF_FFFF_F000
 _ZERO = ctypes.c_uint64(0)
 _WIDE = ("xmm", "ymm", "v", "q")
 _PAGE = 4096
-_FLOATING_POINT_EL1 = 3 << 20
-"""CPACR_EL1.FPEN: no traps."""
 _MSTATUS_FS_INITIAL = 1 << 13
 _RISCV_ILLEGAL = 2
 #: The instructions that wait for an interrupt: the processor stops behind them.
 _WAITS = {"amd64": b"\xf4", "arm64": bytes.fromhex("7f2003d5"), "riscv64": bytes.fromhex("73005010")}
+#: Exceptions of arm64, as QEMU numbers them: prefetch abort and data abort.
+_ABORTS = frozenset({3, 4})
 _UD2 = b"\x0f\x0b"
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
@@ -153,6 +154,8 @@ class UnicornProcessor:
         uc.reg_write(x86_const.UC_X86_REG_CR4, x86.CR4)
         uc.reg_write(x86_const.UC_X86_REG_CR3, x86.PAGE_TABLES)
         uc.reg_write(x86_const.UC_X86_REG_CR0, x86.CR0)
+        for register in x86.MODEL_REGISTERS:
+            uc.reg_write(x86_const.UC_X86_REG_MSR, register)
         for name in ("DS", "ES", "FS", "GS", "SS"):
             uc.reg_write(getattr(x86_const, f"UC_X86_REG_{name}"), x86.DATA_SELECTOR)
         uc.reg_write(x86_const.UC_X86_REG_CS, x86.CODE_SELECTOR)
@@ -161,19 +164,28 @@ class UnicornProcessor:
         uc.reg_write(x86_const.UC_X86_REG_FPCW, x86.FPU_CONTROL)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT)
-        if self.memory.end <= LOCAL_APIC:
-            apic = LocalApic(self._counter, self.architecture.counter_frequency)
-            uc.mmio_map(
-                LOCAL_APIC, LOCAL_APIC_SIZE,
-                lambda _uc, offset, size, _data: apic.read(offset, size), None,
-                lambda _uc, offset, _size, value, _data: apic.write(offset, value), None,
-            )  # fmt: skip
+        local, shared = LocalApic(self._counter, self.architecture.counter_frequency), IoApic()
+        for address, size, device in ((LOCAL_APIC, LOCAL_APIC_SIZE, local), (IO_APIC, IO_APIC_SIZE, shared)):
+            if self.memory.end <= address:
+                uc.mmio_map(address, size, self._on_device_read, device, self._on_device_write, device)
 
     def _set_up_arm64(self) -> None:
+        """The MMU: the table is the last page of RAM, which the firmware keeps reserved."""
         uc = self._uc
-        access = uc.reg_read(arm64_const.UC_ARM64_REG_CPACR_EL1)
-        uc.reg_write(arm64_const.UC_ARM64_REG_CPACR_EL1, access | _FLOATING_POINT_EL1)
+        table = self.memory.end - arm64.TABLE_SIZE
+        self.memory.write(table, arm64.translation_table(self.memory.base))
+        for register, value in (*arm64.LOWER_IS_AARCH64, *arm64.registers(table)):
+            self._set_system_register(register, value)
+        self._set_system_register(arm64.SCTLR, arm64.enabled(self._system_register(arm64.SCTLR)))
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_mrs, None, 1, 0, arm64_const.UC_ARM64_INS_MRS)
+
+    def _system_register(self, register: arm64.SystemRegister) -> int:
+        op0, op1, crn, crm, op2 = register
+        return int(self._uc.reg_read(arm64_const.UC_ARM64_REG_CP_REG, (crn, crm, op0, op1, op2)))
+
+    def _set_system_register(self, register: arm64.SystemRegister, value: int) -> None:
+        op0, op1, crn, crm, op2 = register
+        self._uc.reg_write(arm64_const.UC_ARM64_REG_CP_REG, (crn, crm, op0, op1, op2, value))
 
     def _set_up_riscv64(self) -> None:
         status = self._uc.reg_read(riscv_const.UC_RISCV_REG_MSTATUS)
@@ -312,6 +324,8 @@ class UnicornProcessor:
 
     def _stop(self, at: int, code: int, instructions: int) -> Stop:
         """A stop that is no trap."""
+        if self.architecture.name == "arm64" and self._interrupt in _ABORTS:
+            self._find_access(at)
         if self._fault is not None:
             return Stop(StopReason.FAULT, at, *self._fault)
         if self._interrupt is not None:
@@ -326,6 +340,20 @@ class UnicornProcessor:
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)
         return Stop(StopReason.FAULT, at, "the processor stopped at an instruction it cannot execute")
+
+    def _find_access(self, at: int) -> None:
+        """Which access the translation table does not allow: Unicorn does not say.
+
+        The instruction runs again with addresses as they are; memory that no table maps is not there either.
+        """
+        control = self._system_register(arm64.SCTLR)
+        (secure, mode), _ = arm64.LOWER_IS_AARCH64
+        self._set_system_register(secure, 0)
+        self._set_system_register(arm64.SCTLR, control & ~arm64.MMU)
+        self._start.value = at
+        _EMULATE(self._handle, self._start, self._end, _ZERO, ctypes.c_uint64(1))
+        self._set_system_register(arm64.SCTLR, control)
+        self._set_system_register(secure, mode)
 
     def _halted(self, after: int, at: int) -> Stop:
         if self.architecture.name == "amd64":
@@ -397,6 +425,12 @@ class UnicornProcessor:
         self._uc.reg_write(register, self._counter.counter())
         return True
 
+    def _on_device_read(self, _uc: object, offset: int, size: int, device: LocalApic | IoApic) -> int:
+        return device.read(offset, size)
+
+    def _on_device_write(self, _uc: object, offset: int, _size: int, value: int, device: LocalApic | IoApic) -> None:
+        device.write(offset, value)
+
     def _on_uart_read(self, _uc: object, offset: int, _size: int, _data: object) -> int:
         return _TRANSMITTER_EMPTY if offset == _LINE_STATUS else 0
 
@@ -408,7 +442,12 @@ class UnicornProcessor:
         code = self.memory.read(address, width)
         if next(x86_counters(code), None) != (0, width):
             return  # the program has written something else there
-        value = self._counter.counter()
+        if code == RDMSR and (register := self.read("rcx") & 0xFFFFFFFF) != x86.TIME_STAMP:
+            if register != x86.APIC_BASE:
+                return  # the processor has it
+            value = x86.APIC_ENABLED
+        else:
+            value = self._counter.counter()
         self.write("rax", value & 0xFFFFFFFF)
         self.write("rdx", value >> 32)
         if width == 3:

@@ -22,8 +22,8 @@ _TABLE = 4096
 
 CR0: Final = 0x80010033
 """PG, WP, NE, ET, MP, PE."""
-CR4: Final = 0x620
-"""PAE, OSFXSR, OSXMMEXCPT."""
+CR4: Final = 0x668
+"""PAE, OSFXSR, OSXMMEXCPT, and DE and MCE as EDK2 sets them."""
 EFER: Final = 0x500
 """LME, LMA."""
 MXCSR: Final = 0x1F80
@@ -31,6 +31,17 @@ FPU_CONTROL: Final = 0x37F
 """All exceptions masked, double extended precision, round to nearest (section 2.3.4.2)."""
 
 
+#: Memory type range registers as firmware of a PC leaves them: everything is write-back, but the window of the display
+#: adapter and the ROMs from 640 KiB on (Intel SDM volume 3, section 12.11). Caches are not emulated.
+_MTRR_DEFAULT, _WRITE_BACK = 0x2FF, 0x0606060606060606
+_ENABLED_WRITE_BACK: Final = 0xC06
+_FIXED_BELOW_640K: Final = (0x250, 0x258)
+MODEL_REGISTERS: Final = ((_MTRR_DEFAULT, _ENABLED_WRITE_BACK), *((each, _WRITE_BACK) for each in _FIXED_BELOW_640K))
+"""Model-specific registers and their values."""
+#: Registers that Unicorn's processor has with the wrong content: the host's time, and nothing.
+TIME_STAMP, APIC_BASE = 0x10, 0x1B
+APIC_ENABLED: Final = 0xFEE00900
+"""The local APIC is at its place and enabled, and this processor is the first (Intel SDM volume 3, section 11.4.4)."""
 FLAGS: Final = 0x202
 """Interrupts are enabled."""
 INTERRUPT_FLAG: Final = 0x200

@@ -24,6 +24,7 @@ _STANDARD: Final = b"CD001"
 _BOOT_RECORD, _TERMINATOR = 0, 255
 _SYSTEM: Final = b"EL TORITO SPECIFICATION".ljust(32, b"\0")
 _CATALOGUE_AT: Final = 0x47
+_VOLUME_SPACE_AT: Final = 80
 _ENTRY: Final = 32
 _VALIDATION, _HEADER, _LAST_HEADER, _EXTENSION, _BOOTABLE = 0x01, 0x90, 0x91, 0x44, 0x88
 _KEY: Final = b"\x55\xaa"
@@ -38,13 +39,16 @@ class CatalogueError(FormatError):
 class BootEntry:
     """A bootable image: its number in the catalogue from 0, its platform, first sector (2048 bytes) and size in bytes.
 
-    A size of 0 is not stated: the image goes up to the end of the medium.
+    A size of 0 is not stated: the image goes up to the end of the medium. ``sectors`` is the count of virtual sectors
+    as it stands in the catalogue, ``media`` the kind of drive that a BIOS emulates, 0 for none.
     """
 
     number: int
     platform: int
     sector: int
     size: int
+    sectors: int = 0
+    media: int = 0
 
 
 def find_catalogue(storage: Storage) -> int | None:
@@ -66,6 +70,19 @@ def find_catalogue(storage: Storage) -> int | None:
     raise CatalogueError(
         "the volume descriptors have no end", structure="Volume Descriptor", expected=f"at most {_MAX_DESCRIPTORS}"
     )
+
+
+def is_iso9660(storage: Storage) -> bool:
+    """Whether a medium begins with a volume descriptor of ISO 9660."""
+    start = _FIRST_DESCRIPTOR * SECTOR
+    return storage.size >= start + SECTOR and storage.read_at(start + 1, len(_STANDARD)) == _STANDARD
+
+
+def volume_sectors(storage: Storage) -> int:
+    """The size of the first volume in its sectors, 0 where the medium has none (ECMA-119 section 8.4.8)."""
+    if not is_iso9660(storage):
+        return 0
+    return int(struct.unpack("<I", storage.read_at(_FIRST_DESCRIPTOR * SECTOR + _VOLUME_SPACE_AT, 4))[0])
 
 
 def read_catalogue(storage: Storage) -> list[BootEntry]:
@@ -128,5 +145,5 @@ def _entries(data: bytes, place: int, size: int) -> Iterator[BootEntry]:
                     structure="Section Entry", field="Load RBA", offset=place + at + 8,
                     expected=f"below {size // SECTOR}", actual=sector,
                 )  # fmt: skip
-            yield BootEntry(number, platform, sector, length)
+            yield BootEntry(number, platform, sector, length, count, data[at + 1] & 0xF)
         number += 1

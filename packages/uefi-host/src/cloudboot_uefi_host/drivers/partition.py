@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cloudboot_gpt
-from cloudboot_base import Error, Window
-from cloudboot_gpt.records import MasterBootRecord
-from cloudboot_uefi_abi.device_path import CdRom, HardDrive
+from cloudboot_base import RangeError
+from cloudboot_uefi_abi.device_path import CdRom, DevicePath, HardDrive
 from cloudboot_uefi_abi.guids import GUIDS
-from cloudboot_uefi_abi.protocols.storage import EFI_PARTITION_INFO_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_host.core.device_paths import END, body
 from cloudboot_uefi_host.core.handles import OpenAttribute
@@ -19,34 +14,43 @@ from cloudboot_uefi_host.protocols.block_io import BlockDevice, publish_block_io
 
 from .binding import BLOCK_IO, DEVICE_PATH, DISK_IO, Driver
 from .disk_io import DiskIoStorage, Media
-from .el_torito import SECTOR, read_catalogue
+from .partition_tables import boot_image_partitions, logical_partitions, partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing_extensions import Buffer
 
+    from cloudboot_uefi_abi.device_path import Node
     from cloudboot_uefi_host.core.core import Core
 
+    from .partition_tables import FoundPartition
+
 PARTITION_INFO: Final = GUIDS["EFI_PARTITION_INFO_PROTOCOL"].bytes_le
-_MBR_SIGNATURE: Final = 0xAA55
-_INFO_OTHER, _INFO_MBR, _INFO_GPT = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A partition: its device path node, its place in blocks, and its EFI_PARTITION_INFO_PROTOCOL.
+class _Part:
+    """Bytes of a medium. A part may pass the end of the medium: what is there cannot be read."""
 
-    ``type`` is the GUID of a GPT partition's type.
-    """
+    def __init__(self, storage: DiskIoStorage, offset: int, size: int) -> None:
+        self._storage, self._offset, self._size = storage, offset, size
 
-    node: bytes
-    first: int
-    blocks: int
-    info: bytes
-    type: bytes | None = None
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        data = bytearray(size)
+        self.readinto_at(offset, data)
+        return bytes(data)
+
+    def readinto_at(self, offset: int, buffer: Buffer) -> None:
+        size = memoryview(buffer).nbytes
+        if offset < 0 or offset + size > self._size:
+            raise RangeError("the read passes the end", offset=offset, expected=self._size, actual=offset + size)
+        self._storage.readinto_at(self._offset + offset, buffer)
 
 
 class Partition(Driver):
-    """Publishes Block IO for each partition of a medium that is no partition itself."""
+    """Publishes Block IO for each partition of a medium, of a CD's boot image, and of an extended partition."""
 
     name = "cloudboot partition driver"
     protocol = DISK_IO
@@ -56,29 +60,47 @@ class Partition(Driver):
         self._children: dict[int, BlockDevice] = {}
 
     def supports(self, handle: int) -> bool:
-        """A medium that is present and no partition."""
+        """A medium that is present and no partition, or a partition that may hold others."""
         handles = self.core.handles
         block_io = handles.pointer(handle, BLOCK_IO)
         if block_io is None or handles.pointer(handle, DEVICE_PATH) is None:
             return False
         media = Media(self.core, block_io).record()
-        return bool(media.MediaPresent) and not media.LogicalPartition
+        return bool(media.MediaPresent) and (not media.LogicalPartition or bool(self._inside(handle)))
+
+    def _inside(self, handle: int) -> list[FoundPartition]:
+        """The partitions inside a partition: one level of them, so that there is no end to no chain."""
+        last = self._last_nodes(handle)
+        if isinstance(last[-1], CdRom):
+            return boot_image_partitions(DiskIoStorage(self.core, handle))
+        if isinstance(last[-1], HardDrive) and not isinstance(last[0], (CdRom, HardDrive)):
+            return list(logical_partitions(DiskIoStorage(self.core, handle), last[-1], self.core.problems))
+        return []
+
+    def _last_nodes(self, handle: int) -> tuple[Node | None, Node | None]:
+        path = self.core.protocols.device_path(handle)
+        nodes = (None, None, *(DevicePath.parse(path).nodes if path is not None else ()))
+        return nodes[-2], nodes[-1]
 
     def start(self, handle: int) -> int:
         """Publish the partitions; EFI_NOT_FOUND if there is no table."""
         core = self.core
         parent = core.protocols.device_path(handle)
-        if parent is None:
+        block_io = core.handles.pointer(handle, BLOCK_IO)
+        if parent is None or block_io is None:
             return Status.UNSUPPORTED
-        storage = DiskIoStorage(core, handle)
-        found = list(self._partitions(storage))
+        storage, media = DiskIoStorage(core, handle), Media(core, block_io).record()
+        found = self._inside(handle) if media.LogicalPartition else partitions(storage, core.problems)
         if not found:
             return Status.NOT_FOUND
-        block = storage.block_size
         for each in found:
-            window = Window(storage, each.first * block, each.blocks * block)
             child = publish_block_io(
-                core, window, body(parent) + each.node + END, block_size=block, logical_partition=True
+                core,
+                _Part(storage, each.offset, each.size),
+                body(parent) + each.node + END,
+                block_size=each.block_size,
+                logical_partition=True,
+                removable=bool(media.RemovableMedia),
             )
             core.handles.install(child.handle, PARTITION_INFO, core.allocator.place(each.info))
             if each.type is not None:  # as EDK2 does: the type is a protocol without functions
@@ -86,63 +108,6 @@ class Partition(Driver):
             core.protocols.open(handle, DISK_IO, self.handle, child.handle, OpenAttribute.BY_CHILD_CONTROLLER)
             self._children[child.handle] = child
         return Status.SUCCESS
-
-    def _partitions(self, storage: DiskIoStorage) -> Iterator[_Found]:
-        """The partitions of the first table that is valid: GPT, then MBR, then a CD's boot catalogue."""
-        try:
-            # As EDK2 does: any MBR with a protective entry, and the backup table where the primary is damaged.
-            table = cloudboot_gpt.read(storage, sector_size=storage.block_size, backup="allow", mbr="hybrid")
-        except Error as error:
-            self.core.problems.append(f"no GPT: {error}")
-            found = list(self._mbr(storage))
-            yield from found or self._el_torito(storage)
-            return
-        for partition in table.partitions:
-            node = HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid).pack()
-            entry = struct.pack(
-                "<16s16sQQQ72s", partition.type.bytes_le, partition.guid.bytes_le, partition.first_lba,
-                partition.last_lba, partition.attributes, partition.name.encode("utf-16-le", "surrogatepass"),
-            )  # fmt: skip
-            system = partition.type == GUIDS["EFI_PART_TYPE_EFI_SYSTEM_PART"]
-            info = self._info(_INFO_GPT, entry, system=system)
-            yield _Found(node, partition.first_lba, partition.blocks, info, partition.type.bytes_le)
-
-    def _el_torito(self, storage: DiskIoStorage) -> Iterator[_Found]:
-        """The boot images of a CD, as CDROM nodes; block numbers are the medium's own."""
-        try:
-            entries = read_catalogue(storage)
-        except Error as error:
-            self.core.problems.append(f"no boot catalogue: {error}")
-            return
-        block = storage.block_size
-        for entry in entries:
-            start = entry.sector * SECTOR
-            size = entry.size or storage.size - start
-            node = CdRom(entry.number, start // block, size // block).pack()
-            yield _Found(node, start // block, size // block, self._info(_INFO_OTHER, b"", system=True))
-
-    def _mbr(self, storage: DiskIoStorage) -> Iterator[_Found]:
-        try:
-            record = MasterBootRecord.unpack_from(storage.read_at(0, MasterBootRecord.SIZE))
-        except Error:
-            return
-        if record.Signature != _MBR_SIGNATURE:
-            return
-        last = storage.size // storage.block_size
-        used = [
-            (number, each) for number, each in enumerate(record.PartitionRecord, 1) if each.OSType and each.SizeInLBA
-        ]
-        # A boot sector of FAT ends with the same signature; what is there then is no partition record.
-        if any(each.BootIndicator not in {0, 0x80} or each.StartingLBA + each.SizeInLBA > last for _, each in used):
-            return
-        for number, each in used:
-            node = HardDrive.mbr(number, each.StartingLBA, each.SizeInLBA, record.UniqueMBRDiskSignature).pack()
-            info = self._info(_INFO_MBR, each.pack(), system=each.OSType == 0xEF)
-            yield _Found(node, each.StartingLBA, each.SizeInLBA, info)
-
-    @staticmethod
-    def _info(kind: int, entry: bytes, *, system: bool) -> bytes:
-        return EFI_PARTITION_INFO_PROTOCOL.pack({"Type": kind, "System": int(system), "Info": entry.ljust(128, b"\0")})
 
     def stop(self, handle: int) -> int:
         """Nothing is left once the children are gone."""

@@ -3,7 +3,8 @@
 
    It demands LoadedImage.DeviceHandle and FilePath, reads \EFI\Microsoft\Boot\BCD from its own volume, follows the boot
    manager's object to the default loader, finds the loader's partition by its GUID among the device paths of all Block
-   IO handles, and reads the loader where firmware shows that partition as a file system. */
+   IO handles, and reads the loader where firmware shows that partition as a file system. There it also looks for what the
+   loader asks for first, the SYSTEM hive. */
 #include <efi.h>
 
 static EFI_SYSTEM_TABLE *st;
@@ -16,6 +17,7 @@ static const uint8_t block_io_guid[16] = EFI_BLOCK_IO_PROTOCOL_GUID;
 
 #define SUCCESS 0
 #define LOAD_ERROR 0x8000000000000001ull
+#define VOLUME_CORRUPTED 0x800000000000000aull
 #define BY_PROTOCOL 2
 #define READ 1
 #define LOADER_DATA 2
@@ -98,18 +100,21 @@ static void *protocol(void *handle, const uint8_t *which) {
   return bs->HandleProtocol(handle, (void *)which, &found) == SUCCESS ? found : 0;
 }
 
+static uint64_t opened; /* why the last file could not be opened */
+
 /* The bytes of a file, or 0. */
 static uint8_t *read_file(void *handle, const uint16_t *path, uint64_t *size) {
   EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *volume = protocol(handle, file_system_guid);
   EFI_FILE_PROTOCOL *root = 0, *file = 0;
   uint8_t *data = 0;
-  if (!volume || volume->OpenVolume(volume, (void *)&root) != SUCCESS) return 0;
-  if (root->Open(root, (void *)&file, (void *)path, READ, 0) == SUCCESS) {
+  opened = 0;
+  if (!volume || (opened = volume->OpenVolume(volume, (void *)&root)) != SUCCESS) return 0;
+  if ((opened = root->Open(root, (void *)&file, (void *)path, READ, 0)) == SUCCESS) {
     uint64_t end = 0;
     if (file->SetPosition(file, ~0ull) == SUCCESS && file->GetPosition(file, &end) == SUCCESS && end <= MAX_STORE &&
         file->SetPosition(file, 0) == SUCCESS && bs->AllocatePool(LOADER_DATA, end + 1, (void *)&data) == SUCCESS) {
       *size = end;
-      if (file->Read(file, size, data) != SUCCESS || *size != end) data = 0;
+      if ((opened = file->Read(file, size, data)) != SUCCESS || *size != end) data = 0;
     }
     file->Close(file);
   }
@@ -240,19 +245,17 @@ static int intact(const uint8_t *data, uint64_t size) {
   return !u32(data + field) || u32(data + field) == sum + size;
 }
 
+/* The status of a file that could not be read: a record whose fixup is wrong is a damaged volume to firmware. */
+static uint32_t unread(void) { return opened == VOLUME_CORRUPTED ? UNSUCCESSFUL : NO_SUCH_FILE; }
+
 static uint64_t load(void *partition, const uint16_t *path) {
   uint64_t size = 0;
-  if (!protocol(partition, file_system_guid)) {
-    print("   The firmware shows no file system there; Windows' own boot manager reads NTFS itself\n");
-    return SUCCESS;
-  }
   uint8_t *data = read_file(partition, path, &size);
-  if (!data) return failed(path, NO_SUCH_FILE);
+  if (!data) return failed(path, unread());
   if (!intact(data, size)) return failed(path, IMAGE_CHECKSUM_MISMATCH);
   uint32_t crc = 0;
   bs->CalculateCrc32(data, size, &crc);
-  print("   Loader: "), put(path), print(", "), decimal(size), print(" bytes, CRC-32 "), hex(crc, 8);
-  print("\nOK\n");
+  print("   Loader: "), put(path), print(", "), decimal(size), print(" bytes, CRC-32 "), hex(crc, 8), print("\n");
   return SUCCESS;
 }
 
@@ -262,6 +265,39 @@ static const uint16_t *text_of(const uint8_t *data, uint32_t size, uint16_t *buf
   for (; at + 1 < letters && 2 * at + 1 < size && u16(data + 2 * at); at++) buffer[at] = u16(data + 2 * at);
   buffer[at] = 0;
   return buffer;
+}
+
+/* The handle of a device element's partition; 0 and the status where there is none. */
+static void *located(void *own, const uint8_t *loader, const char *number, uint32_t *status) {
+  uint32_t size = 0;
+  const uint8_t *device = element(loader, number, 72, &size);
+  *status = NO_SUCH_DEVICE;
+  if (!device) return 0;
+  if (u32(device + 16) == 5) return own;
+  if (size < 88 || u32(device + 16) != 6 || u32(device + 0x30) || u32(device + 0x34)) return 0;
+  *status = NOT_FOUND;
+  return find_partition(device + 32);
+}
+
+/* What Windows' loader reads first: the SYSTEM hive in the folder of Windows, on its device. */
+static uint64_t find_hive(void *own, const uint8_t *loader) {
+  static const uint16_t below[] = u"\\system32\\config\\system", windows[] = u"\\Windows";
+  static uint16_t path[300];
+  uint32_t size = 0, status = 0;
+  uint64_t bytes = 0;
+  const uint8_t *root = element(loader, "22000002", 2, &size);
+  if (root) text_of(root, size, path, 260);
+  else text_of((const uint8_t *)windows, sizeof windows, path, 260);
+  uint32_t at = 0;
+  while (path[at]) at++;
+  for (uint32_t i = 0; i < sizeof below / 2; i++) path[at + i] = below[i];
+  void *partition = located(own, loader, "21000001", &status);
+  if (!partition) return failed(path, status);
+  hive = read_file(partition, path, &bytes);
+  if (!hive) return failed(path, unread());
+  if (!open_hive(bytes)) return failed(path, REGISTRY_CORRUPT);
+  print("   Registry: "), put(path), print(", "), decimal(bytes), print(" bytes\n");
+  return SUCCESS;
 }
 
 static uint64_t boot(void *own) {
@@ -284,14 +320,18 @@ static uint64_t boot(void *own) {
   print("   Default: "), put(text_of(shown, size, buffer, 260)), print("\n");
   const uint8_t *path = element(loader, "12000002", 2, &size);
   const uint16_t *file = path ? text_of(path, size, buffer, 260) : winload;
-  const uint8_t *device = element(loader, "11000001", 72, &size);
-  if (!device) return failed(file, NO_SUCH_DEVICE);
-  if (u32(device + 16) == 5) return load(own, file);
-  if (size < 88 || u32(device + 16) != 6 || u32(device + 0x30) || u32(device + 0x34)) return failed(file, NO_SUCH_DEVICE);
-  void *partition = find_partition(device + 32);
-  if (!partition) return failed(file, NOT_FOUND);
-  print("   Partition: "), guid(device + 32), print("\n");
-  return load(partition, file);
+  uint32_t status = 0;
+  void *partition = located(own, loader, "11000001", &status);
+  if (!partition) return failed(file, status);
+  if (partition != own) print("   Partition: "), guid(element(loader, "11000001", 88, &size) + 32), print("\n");
+  if (!protocol(partition, file_system_guid)) {
+    print("   The firmware shows no file system there; Windows' own boot manager reads NTFS itself\n");
+    return SUCCESS;
+  }
+  uint64_t result = load(partition, file);
+  if (result == SUCCESS) result = find_hive(own, loader);
+  if (result == SUCCESS) print("OK\n");
+  return result;
 }
 
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {

@@ -36,7 +36,7 @@ class Read(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class BlockDevice:
-    """A published block device: its handle, its interface, its storage, and what was read."""
+    """A published block device: its handle, its interface, its storage, and what was read in blocks of which size."""
 
     handle: int
     interface: int
@@ -44,6 +44,7 @@ class BlockDevice:
     storage: Storage
     path: bytes
     reads: list[Read]
+    block_size: int = 512
 
 
 class _BlockIo:
@@ -87,11 +88,18 @@ class _BlockIo:
 
 
 def publish_block_io(
-    core: Host, storage: Storage, path: bytes, *, block_size: int = 512, logical_partition: bool = False
+    core: Host,
+    storage: Storage,
+    path: bytes,
+    *,
+    block_size: int = 512,
+    logical_partition: bool = False,
+    removable: bool = False,
 ) -> BlockDevice:
     """A new handle with Block IO over ``storage`` and the device path ``path``.
 
-    Bytes after the last whole block are not part of the device.
+    ``removable`` says that the medium can be taken out of its drive, as a CD can. Bytes after
+    the last whole block are not part of the device.
 
     Raises:
         HostError: memory is used up.
@@ -100,12 +108,13 @@ def publish_block_io(
     media = core.allocator.place(
         EFI_BLOCK_IO_MEDIA(
             MediaId=_MEDIA_ID,
+            RemovableMedia=int(removable),
             MediaPresent=1,
             LogicalPartition=int(logical_partition),
             ReadOnly=1,
             BlockSize=block_size,
             LastBlock=max(0, storage.size // block_size - 1),
-            LogicalBlocksPerPhysicalBlock=1,
+            LogicalBlocksPerPhysicalBlock=int(not logical_partition),  # 0 for a partition
         ).pack()
     )
     interface = core.publisher.publish(
@@ -119,7 +128,7 @@ def publish_block_io(
         {"Revision": _REVISION3, "Media": media},
     )
     handle = core.handles.publish({DEVICE_PATH: core.allocator.place(path), BLOCK_IO: interface})
-    return BlockDevice(handle, interface, media, storage, path, functions.reads)
+    return BlockDevice(handle, interface, media, storage, path, functions.reads, block_size)
 
 
 def unpublish_block_io(core: Host, device: BlockDevice) -> int:

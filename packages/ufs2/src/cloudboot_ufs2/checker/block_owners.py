@@ -2,77 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloudboot_ufs2.layout.group import Bools
-
-    from .fragmentmap import Ints
     from .survey import Survey
 
-
-class Claims(NamedTuple):
-    """Pointers side by side: address and length in fragments, the inode, its logical block (below 0: none)."""
-
-    address: Ints
-    fragments: Ints
-    inode: Ints
-    block: Ints
-
-    @classmethod
-    def join(cls, parts: Sequence[Claims]) -> Claims:
-        """All the claims of ``parts``."""
-        if not parts:
-            empty = np.zeros(0, dtype=np.int64)
-            return cls(empty, empty, empty, empty)
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-    def select(self, chosen: Ints | Bools) -> Claims:
-        """The claims at these indices, or where a mask is true."""
-        return Claims(*(column[chosen] for column in self))
+    #: address and length in fragments, the inode, its logical block (below 0: none)
+    Claim = tuple[int, int, int, int]
 
 
-def take(survey: Survey, claims: Claims) -> Claims:
-    """Mark what is claimed, report what may not be, and give the claims that are inside the volume."""
-    geometry = survey.geometry
-    size, frag = geometry.size, geometry.fragments_per_block
-    # size - count cannot overflow, address + count of a hostile pointer could.
-    inside = (claims.address > 0) & (claims.address <= size - claims.fragments)
-    for index in np.flatnonzero(~inside).tolist():
-        _report(
-            survey, claims, index, "block-out-of-range", "a pointer leaves the file system", expected=f"1 to {size - 1}"
-        )
-    claims = claims.select(inside)
-    crossing = claims.address % frag + claims.fragments > frag
-    for index in np.flatnonzero(crossing).tolist():
-        _report(survey, claims, index, "block-misaligned", "the fragments are not of one block")
-    _report_shared(survey, claims)
-    for step in range(frag):
-        survey.claimed.mark(claims.address[claims.fragments > step] + step)
-    return claims
-
-
-def _report_shared(survey: Survey, claims: Claims) -> None:
-    """Claims on fragments that are claimed already, before this call or within it."""
-    shared = np.zeros(len(claims.address), dtype=np.bool_)
-    for step in range(survey.geometry.fragments_per_block):
-        longer = np.flatnonzero(claims.fragments > step)
-        shared[longer] |= survey.claimed.test(claims.address[longer] + step)
-    order = np.argsort(claims.address, kind="stable")
-    address, count = claims.address[order], claims.fragments[order]
-    if len(order) > 1:
-        # The furthest end so far, so that a long claim also meets those after the next.
-        ends = np.maximum.accumulate(address + count)
-        shared[order[1:][address[1:] < ends[:-1]]] = True
-    for index in np.flatnonzero(shared).tolist():
-        if in_metadata(survey, int(claims.address[index]), int(claims.fragments[index])):
-            _report(survey, claims, index, "block-in-metadata", "a pointer leads into metadata")
+def take(survey: Survey, claims: Sequence[Claim]) -> bool:
+    """Mark what is claimed and report what may not be; whether all of it may."""
+    size, frag = survey.geometry.size, survey.geometry.fragments_per_block
+    outside: set[int] = set()
+    crossing: set[int] = set()
+    shared: set[int] = set()
+    run: list[int] = []  # the claims on fragments without a gap between them
+    end = 0
+    for index in sorted(range(len(claims)), key=[claim[0] for claim in claims].__getitem__):
+        address, count, _, _ = claims[index]
+        if not 0 < address <= size - count:
+            outside.add(index)
+            continue
+        if address % frag + count > frag:
+            crossing.add(index)
+        if address > end:
+            shared |= _take_run(survey, claims, run, end)
+            run, end = [], address
+        elif address < end:
+            shared.add(index)
+        run.append(index)
+        end = max(end, address + count)
+    shared |= _take_run(survey, claims, run, end)
+    if not outside and not crossing and not shared:
+        return True
+    for index in sorted(outside):
+        message = "a pointer leaves the file system"
+        _report(survey, claims[index], "block-out-of-range", message, expected=f"1 to {size - 1}")
+    for index in sorted(crossing):
+        _report(survey, claims[index], "block-misaligned", "the fragments are not of one block")
+    for index in sorted(shared):
+        if in_metadata(survey, *claims[index][:2]):
+            _report(survey, claims[index], "block-in-metadata", "a pointer leads into metadata")
         else:
-            _report(survey, claims, index, "block-claimed-twice", "the block belongs to something else too")
+            _report(survey, claims[index], "block-claimed-twice", "the block belongs to something else too")
+    return False
+
+
+def _take_run(survey: Survey, claims: Sequence[Claim], run: list[int], end: int) -> set[int]:
+    """Mark the claims ``run``, which leave no gap up to ``end``, and give those on what is claimed already."""
+    if not run:
+        return set()
+    start, shared = claims[run[0]][0], set()
+    if survey.claimed.test(start, end):
+        shared = {index for index in run if survey.claimed.test(claims[index][0], sum(claims[index][:2]))}
+    survey.claimed.mark(start, end)
+    return shared
+
+
+def take_blocks(survey: Survey, runs: Sequence[tuple[int, int, int]], inode: int) -> None:
+    """:func:`take` whole blocks: for each run its address, its number of blocks, and the first's logical block."""
+    size, frag = survey.geometry.size, survey.geometry.fragments_per_block
+    spans = sorted((address, address + blocks * frag) for address, blocks, _ in runs)
+    if (
+        spans[0][0] > 0
+        and all(address % frag == 0 and end <= size for address, end in spans)
+        and all(before[1] <= after[0] for before, after in pairwise(spans))
+        and not any(survey.claimed.test(address, end) for address, end in spans)
+    ):
+        for address, end in spans:
+            survey.claimed.mark(address, end)
+        return
+    take(
+        survey,
+        [
+            (address + step * frag, frag, inode, block + step)
+            for address, blocks, block in runs
+            for step in range(blocks)
+        ],
+    )
 
 
 def in_metadata(survey: Survey, address: int, count: int) -> bool:
@@ -89,16 +100,10 @@ def in_metadata(survey: Survey, address: int, count: int) -> bool:
 
 def claim_block(survey: Survey, address: int, inode: int) -> bool:
     """Claim one indirect block; whether it may be read."""
-    one = Claims(*(np.array([value], dtype=np.int64) for value in (
-        address, survey.geometry.fragments_per_block, inode, -1,
-    )))  # fmt: skip
-    before = len(survey.findings)
-    return len(take(survey, one).address) == 1 and len(survey.findings) == before
+    return take(survey, [(address, survey.geometry.fragments_per_block, inode, -1)])
 
 
-def _report(survey: Survey, claims: Claims, index: int, kind: str, message: str, *, expected: object = None) -> None:
-    block = int(claims.block[index])
+def _report(survey: Survey, claim: Claim, kind: str, message: str, *, expected: object = None) -> None:
+    address, _, inode, block = claim
     field = "di_ib" if block < 0 else f"block {block}"
-    survey.add_inode(
-        kind, int(claims.inode[index]), message, field, expected=expected, actual=int(claims.address[index])
-    )
+    survey.add_inode(kind, inode, message, field, expected=expected, actual=address)

@@ -24,14 +24,19 @@ from cloudboot_ufs2.layout.superblock import (
 )
 from cloudboot_ufs2.reader.backup import find_backup, read_backup
 
+from .check_directory import check_directories
+from .check_group import read_groups
+from .check_inode import check_inodes
+from .check_space import check_space
+from .check_superblock import check_special_files, check_state
+from .survey import Findings, Survey
+
 if TYPE_CHECKING:
     import os
 
     from typing_extensions import Buffer
 
     from cloudboot_records import ByteOrder
-
-    from .survey import Findings, Survey
 
 # What a backup keeps from the day the file system was made (the rest changes with use).
 _LASTING = (
@@ -64,8 +69,6 @@ def check(
         SuperblockError: no superblock is at ``superblock``.
         OSError: the source cannot be read. Other damage is never raised.
     """
-    from .survey import Findings  # brings numpy, like the passes
-
     with open_storage(source) as opened:
         storage = opened.storage
         findings = Findings()
@@ -87,14 +90,6 @@ def survey(
     found = read_backup(storage, superblock) if superblock is not None else _superblock(storage, findings)
     if found is None:
         return None
-    # Not before: they bring numpy, which other parts of this package do without.
-    from .check_directory import check_directories
-    from .check_group import read_groups
-    from .check_inode import check_inodes
-    from .check_space import check_space
-    from .check_superblock import check_special_files, check_state
-    from .survey import Survey
-
     survey = Survey(storage, found, findings)
     survey.link_max = link_max
     check_state(survey)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_ufs2.errors import Ufs2Error
-from cloudboot_ufs2.layout.constants import DT_UNKNOWN, UFS_ROOTINO
+from cloudboot_ufs2.layout.constants import DT_DIR, DT_UNKNOWN, UFS_ROOTINO
 from cloudboot_ufs2.layout.directory import PIECE, Problem, Record, scan
 from cloudboot_ufs2.layout.ufs1 import UFS2
 from cloudboot_ufs2.reader.file import UFS2File
@@ -21,14 +18,11 @@ _MOST_PROBLEMS = 1000  # of one directory; a hole in it is one for every 512 byt
 
 def check_directories(survey: Survey) -> None:
     """Read every directory, then follow the tree from the root and count links."""
-    if not stat.S_ISDIR(survey.modes[UFS_ROOTINO]):
-        survey.add_inode(
-            "root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=survey.modes[UFS_ROOTINO]
-        )
+    if survey.kinds[UFS_ROOTINO] != DT_DIR:
+        mode = survey.read_inode(UFS_ROOTINO).di_mode if survey.kinds[UFS_ROOTINO] else 0
+        survey.add_inode("root-missing", UFS_ROOTINO, "the root is not a directory", "di_mode", actual=mode)
     numbers = [
-        first + int(place)
-        for first, modes in survey.modes.groups()
-        for place in np.flatnonzero((modes & 0o170000) == stat.S_IFDIR)
+        number for first, kinds in survey.kinds.groups() for number, kind in enumerate(kinds, first) if kind == DT_DIR
     ]
     contents = survey.contents
     # No block belongs to two directories, so together they hold less than the volume.
@@ -96,16 +90,16 @@ def _check_records(survey: Survey, number: int, records: list[Record | Problem])
         if record.name in seen:
             found(record, "directory-duplicate-name", "the name is there twice", None, None)
         seen.add(record.name)
-        if not UFS_ROOTINO <= record.inode < survey.modes.count:
-            found(record, "directory-entry-range", "no such inode", f"2 to {survey.modes.count - 1}", record.inode)
+        if not UFS_ROOTINO <= record.inode < survey.kinds.count:
+            found(record, "directory-entry-range", "no such inode", f"2 to {survey.kinds.count - 1}", record.inode)
             continue
-        mode = survey.modes[record.inode]
-        if mode:
+        kind = survey.kinds[record.inode]
+        if kind:
             survey.references.add(record.inode)
-        if not mode:
+        if not kind:
             found(record, "directory-entry-unused", "an inode not in use", None, record.inode)
-        elif record.kind != mode >> 12 and (record.kind != DT_UNKNOWN or survey.dialect is UFS2):
-            found(record, "directory-entry-type", "not the type of the inode", mode >> 12, record.kind)
+        elif record.kind != kind and (record.kind != DT_UNKNOWN or survey.dialect is UFS2):
+            found(record, "directory-entry-type", "not the type of the inode", kind, record.kind)
         if position == 0 and (record.name != b"." or record.inode != number):
             found(record, "directory-dot", "the first record is not '.'", number, record.inode)
         if position == 1 and (record.name != b".." or (parent is not None and record.inode != parent)):
@@ -156,19 +150,24 @@ def _in_circle(survey: Survey, number: int) -> bool:
 
 
 def _check_links(survey: Survey) -> None:
-    for first, modes in survey.modes.groups():
-        group, count = first // survey.geometry.group_inodes, len(modes)
+    for first, kinds in survey.kinds.groups():
+        group, count = first // survey.geometry.group_inodes, len(kinds)
+        if kinds.tobytes().count(0) == count:
+            continue
         names, links = survey.references.group(group, count), survey.links.group(group, count)
-        for place in np.flatnonzero((modes != 0) & (names == 0)).tolist():
-            if not stat.S_ISDIR(int(modes[place])):
-                survey.add_inode("inode-unreferenced", first + place, "in use, but under no name", "di_nlink")
-        for place in np.flatnonzero((modes != 0) & (names > 0) & (names != links)).tolist():
-            survey.add_inode(
-                "inode-links", first + place, "not the number of its names", "di_nlink",
-                expected=int(names[place]), actual=int(links[place]),
-            )  # fmt: skip
-        for place in np.flatnonzero((modes != 0) & (links > survey.link_max)).tolist():
-            survey.add_inode(
-                "inode-too-many-links", first + place, "more links than FreeBSD counts", "di_nlink",
-                expected=f"at most {survey.link_max}", actual=int(links[place]),
-            )  # fmt: skip
+        for number, (kind, named, linked) in enumerate(zip(kinds, names, links, strict=True), first):
+            if named == linked and (named or not kind):
+                continue
+            if not named and kind != DT_DIR:
+                survey.add_inode("inode-unreferenced", number, "in use, but under no name", "di_nlink")
+            elif named:
+                survey.add_inode(
+                    "inode-links", number, "not the number of its names", "di_nlink", expected=named, actual=linked
+                )
+        if max(links) > survey.link_max:
+            for number, linked in enumerate(links, first):
+                if linked > survey.link_max:
+                    survey.add_inode(
+                        "inode-too-many-links", number, "more links than FreeBSD counts", "di_nlink",
+                        expected=f"at most {survey.link_max}", actual=linked,
+                    )  # fmt: skip

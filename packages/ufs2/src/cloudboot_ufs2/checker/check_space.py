@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import stat
+import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import Finding
-from cloudboot_ufs2.layout.constants import UFS_ROOTINO
-from cloudboot_ufs2.layout.group import SpaceCounts, count_space, get_bits
+from cloudboot_ufs2.layout.bits import gather, get_bits, lowest
+from cloudboot_ufs2.layout.constants import DT_DIR, UFS_ROOTINO
+from cloudboot_ufs2.layout.group import SpaceCounts, block_patterns, count_patterns
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg, Csum, Fs
 from cloudboot_ufs2.layout.ufs1 import UFS2
 
 if TYPE_CHECKING:
-    from cloudboot_ufs2.layout.group import Bools
-
     from .survey import GroupFacts, Survey
 
 _COUNTERS = {
@@ -32,13 +29,18 @@ def check_space(survey: Survey) -> None:
     geometry = survey.geometry
     summary = survey.storage.read_at(geometry.summary_address * geometry.fragment_size, geometry.summary_size)
     total = dict.fromkeys(_COUNTERS, 0)
-    known: dict[object, tuple[Bools, SpaceCounts]] = {}
+    known: dict[object, tuple[int, SpaceCounts]] = {}
     for group, facts in enumerate(survey.groups):
         key = survey.claimed.key(group)
         found = known.get(key) if key is not None else None
         if found is None:
-            free = ~survey.claimed.group(group)
-            found = free, count_space(free, geometry.fragments_per_block, geometry.cluster_summary)
+            free, frag, length = (
+                free_fragments(survey, group),
+                geometry.fragments_per_block,
+                geometry.group_length(group),
+            )
+            patterns = block_patterns(free, length, frag)
+            found = free, count_patterns(patterns, frag, length // frag, geometry.cluster_summary)
             if key is not None:
                 known[key] = found
         free, counts = found
@@ -64,6 +66,12 @@ def check_space(survey: Survey) -> None:
             )  # fmt: skip
 
 
+def free_fragments(survey: Survey, group: int) -> int:
+    """The fragments of a group that nothing claims, as a bitmap."""
+    claimed = survey.claimed.group(group)
+    return gather(claimed) ^ ((1 << len(claimed)) - 1)
+
+
 def _check_rest_of_total(survey: Survey) -> None:
     """What fsck compares with zeros in the totals of UFS2."""
     total = survey.fs.fs_cstotal
@@ -83,10 +91,10 @@ def _check_rest_of_total(survey: Survey) -> None:
 
 def _counters(survey: Survey, group: int, counts: SpaceCounts) -> Csum:
     inodes = survey.geometry.group_inodes
-    modes = survey.modes.group(group, inodes)
-    used = int(np.count_nonzero(modes)) + (UFS_ROOTINO if group == 0 else 0)
+    kinds = survey.kinds.group(group, inodes).tobytes()
+    used = inodes - kinds.count(0) + (UFS_ROOTINO if group == 0 else 0)
     return Csum(
-        cs_ndir=int(np.count_nonzero((modes & 0o170000) == stat.S_IFDIR)),
+        cs_ndir=kinds.count(DT_DIR),
         cs_nbfree=counts.free_blocks,
         cs_nifree=inodes - used,
         cs_nffree=counts.free_fragments,
@@ -108,7 +116,7 @@ def _compare(
 
 
 def _check_group(
-    survey: Survey, group: int, facts: GroupFacts, *, expected: Csum, counts: SpaceCounts, free: Bools
+    survey: Survey, group: int, facts: GroupFacts, *, expected: Csum, counts: SpaceCounts, free: int
 ) -> None:
     offset = facts.offset + Cg.LAYOUT.offsets["cg_cs"]
     block, _, marked = survey.maps(facts)
@@ -121,27 +129,25 @@ def _check_group(
     if survey.geometry.cluster_summary <= 0:
         return
     offsets = map_offsets(survey.geometry)
-    order = "<i4" if survey.byteorder == "little" else ">i4"
-    length = survey.geometry.cluster_summary
-    stored_sum = np.frombuffer(block, dtype=order, count=length, offset=offsets.clustersumoff + 4)
-    if (stored_sum != counts.cluster_sum[1:]).any():
+    form = f"{'<' if survey.byteorder == 'little' else '>'}{survey.geometry.cluster_summary}i"
+    stored_sum = list(struct.unpack_from(form, block, offsets.clustersumoff + 4))
+    if stored_sum != counts.cluster_sum:
         _add(
             survey, group, facts, "group-cluster-sum", field="cg_clustersumoff",
-            expected=counts.cluster_sum[1:].tolist(), actual=stored_sum.tolist(),
+            expected=counts.cluster_sum, actual=stored_sum,
         )  # fmt: skip
-    octets = np.frombuffer(block, dtype=np.uint8)
-    stored_map = get_bits(octets, offsets.clusteroff, len(counts.clusters))
-    for index in np.flatnonzero(stored_map != counts.clusters)[:1].tolist():
+    wrong = get_bits(block, offsets.clusteroff, counts.whole) ^ counts.clusters
+    if wrong:
+        index = lowest(wrong)
         _add(
             survey, group, facts, "group-cluster-map", field="cg_clusteroff",
-            expected=f"block {index} {'free' if counts.clusters[index] else 'not free'}", actual="the opposite",
+            expected=f"block {index} {'free' if counts.clusters >> index & 1 else 'not free'}", actual="the opposite",
         )  # fmt: skip
 
 
 def _check_unused(survey: Survey, group: int, facts: GroupFacts, block: bytes) -> None:
     """The bits of the maps behind their last inode, fragment and block are 0: fsck compares whole bytes."""
     geometry, offsets = survey.geometry, map_offsets(survey.geometry)
-    octets = np.frombuffer(block, dtype=np.uint8)
     fragments = geometry.group_length(group)
     end = offsets.clustersumoff + 4 if geometry.cluster_summary > 0 else offsets.nextfreeoff
     maps = [("cg_iusedoff", offsets.iusedoff, geometry.group_inodes, offsets.freeoff)]
@@ -150,29 +156,28 @@ def _check_unused(survey: Survey, group: int, facts: GroupFacts, block: bytes) -
         blocks = fragments // geometry.fragments_per_block
         maps.append(("cg_clusteroff", offsets.clusteroff, blocks, offsets.nextfreeoff))
     for field, start, used, end in maps:
-        bits = get_bits(octets, start, (end - start) * 8)
-        found = np.flatnonzero(bits[used:])
-        if len(found):
-            actual = f"bit {used + int(found[0])} set"
+        beyond = get_bits(block, start, (end - start) * 8) >> used
+        if beyond:
+            actual = f"bit {used + lowest(beyond)} set"
             _add(survey, group, facts, "group-map-padding", field=field, expected=f"{used} bits", actual=actual)
 
 
-def _check_fragment_map(survey: Survey, group: int, facts: GroupFacts, *, free: Bools, marked: Bools) -> None:
+def _check_fragment_map(survey: Survey, group: int, facts: GroupFacts, *, free: int, marked: int) -> None:
     start = survey.geometry.group_start(group)
     for kind, wrong, message in (
         ("block-marked-free", marked & ~free, "in use, but marked free"),
         ("block-marked-used", ~marked & free, "free, but marked in use"),
     ):
-        found = np.flatnonzero(wrong)
-        if len(found):
+        if wrong:
+            first = lowest(wrong)
             survey.findings.add(
                 Finding(
                     kind,
-                    f"{message} ({len(found)} fragments of the group, this the first)",
+                    f"{message} ({wrong.bit_count()} fragments of the group, this the first)",
                     structure="Cg",
                     field="cg_blksfree",
-                    offset=facts.offset + map_offsets(survey.geometry).freeoff + int(found[0]) // 8,
-                    actual=start + int(found[0]),
+                    offset=facts.offset + map_offsets(survey.geometry).freeoff + first // 8,
+                    actual=start + first,
                     where={"group": group},
                 )
             )

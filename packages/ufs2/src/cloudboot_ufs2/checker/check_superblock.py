@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Finding
 from cloudboot_ufs2.layout.constants import (
+    DT_REG,
     FS_NEEDSFSCK,
     FS_OPTSPACE,
     FS_OPTTIME,
@@ -63,10 +63,8 @@ def check_special_files(survey: Survey) -> None:
     if fs.fs_flags & FS_SUJ:
         _check_journal(survey)
     for number in filter(None, fs.fs_snapinum):
-        mode, flags = survey.modes[number] if 0 < number < survey.modes.count else 0, 0
-        if mode:
-            flags = survey.read_inode(number).di_flags
-        if not stat.S_ISREG(mode) or not flags & SF_SNAPSHOT:
+        is_file = 0 < number < survey.kinds.count and survey.kinds[number] == DT_REG
+        if not is_file or not survey.read_inode(number).di_flags & SF_SNAPSHOT:
             _add(survey, "snapshot-list", "an inode that is no snapshot", "fs_snapinum", None, number)
 
 
@@ -77,7 +75,7 @@ def _check_journal(survey: Survey) -> None:
         for record in survey.contents.get(UFS_ROOTINO, ())
         if isinstance(record, Record) and record.name == SUJ_FILE
     ]
-    if not found or not stat.S_ISREG(survey.modes[found[0]]):
+    if not found or survey.kinds[found[0]] != DT_REG:
         _add(survey, "journal-missing", "a journal is to be there, and is not", "fs_flags", SUJ_FILE.decode(), None)
         return
     size = survey.read_inode(found[0]).di_size
@@ -88,7 +86,7 @@ def _check_journal(survey: Survey) -> None:
         )
 
 
-def _add(survey: Survey, kind: str, message: str, field: str, expected: object, actual: object) -> None:  # noqa: PLR0917
+def _add(survey: Survey, kind: str, message: str, field: str, expected: object, actual: object) -> None:  # noqa: PLR0917 -- a row
     survey.findings.add(
         Finding(
             kind, message, structure="Fs", field=field,

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import stat
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_ufs2.errors import RepairRefusedError
-from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, FS_NEEDSFSCK, FS_UNCLEAN, SBLOCK_UFS2, UFS_ROOTINO
+from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, DT_DIR, FS_NEEDSFSCK, FS_UNCLEAN, SBLOCK_UFS2
 from cloudboot_ufs2.layout.group import block_patterns, pack_maps
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg, Csum, CsumTotal
@@ -21,6 +18,8 @@ from cloudboot_ufs2.layout.superblock import (
     pack_superblock,
 )
 
+from .check_inode import used_inodes
+from .check_space import free_fragments
 from .check_superblock import data_size
 
 if TYPE_CHECKING:
@@ -93,10 +92,8 @@ def _group(survey: Survey, index: int, facts: GroupFacts) -> tuple[bytes, bytes,
     """The block of a group as it is and as it should be, and the counters."""
     geometry, offsets = survey.geometry, map_offsets(survey.geometry)
     before, _, _ = survey.maps(facts)
-    modes = survey.modes.group(index, geometry.group_inodes)
-    used = modes != 0
-    if index == 0:
-        used[:UFS_ROOTINO] = True
+    kinds = survey.kinds.group(index, geometry.group_inodes).tobytes()
+    used = used_inodes(survey, index)
     length = geometry.group_length(index)
     old = Cg.unpack_from(before, 0, survey.byteorder)
     head = Cg(
@@ -117,8 +114,8 @@ def _group(survey: Survey, index: int, facts: GroupFacts) -> tuple[bytes, bytes,
         cg_clusteroff=offsets.clusteroff,
         cg_nclusterblks=length // geometry.fragments_per_block if geometry.cluster_summary > 0 else 0,
     )
-    head.cg_cs.cs_ndir = int(np.count_nonzero((modes & 0o170000) == stat.S_IFDIR))
-    patterns = block_patterns(~survey.claimed.group(index), geometry.fragments_per_block)
+    head.cg_cs.cs_ndir = kinds.count(DT_DIR)
+    patterns = block_patterns(free_fragments(survey, index), length, geometry.fragments_per_block)
     hashed = has_hash(survey.fs, CK_CYLGRP)
     block = pack_maps(geometry, head, patterns, used, hashed=hashed, byteorder=survey.byteorder)
     return before, block, head.cg_cs

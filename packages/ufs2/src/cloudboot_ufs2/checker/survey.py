@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_base import Finding
+from cloudboot_ufs2.layout.bits import get_bits
 from cloudboot_ufs2.layout.constants import SBLOCKSEARCH, UFS_LINK_MAX_SIGNED, UFS_ROOTINO
 from cloudboot_ufs2.layout.directory import Record
 from cloudboot_ufs2.layout.geometry import geometry_of
-from cloudboot_ufs2.layout.group import get_bits
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.ufs1 import dialect_of
 from cloudboot_ufs2.reader.blocks import BlockMap
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
     from cloudboot_ufs2.layout.directory import Problem
-    from cloudboot_ufs2.layout.group import Bools
     from cloudboot_ufs2.layout.records import Cg, Fs, Ufs2Dinode
 
 
@@ -95,24 +92,23 @@ class Survey:
         self.groups: list[GroupFacts | None] = []
         #: which fragments hold metadata or belong to an inode
         self.claimed = FragmentMap(self.geometry)
-        #: per inode, its mode if it is in use (0 if not), its link count, and the names that lead to it
-        self.modes = InodeNumbers(self.geometry, np.uint16)
-        self.links = InodeNumbers(self.geometry, np.uint16)
-        self.references = InodeNumbers(self.geometry, np.int32)
+        #: per inode, its type if it is in use (mode >> 12, 0 if not), its link count, and the names that lead to it
+        self.kinds = InodeNumbers(self.geometry, "B")
+        self.links = InodeNumbers(self.geometry, "i")
+        self.references = InodeNumbers(self.geometry, "i")
         #: the records of each directory
         self.contents: dict[int, list[Record | Problem]] = {}
         #: of each directory that was reached through a name: its parent and that name
         self.names: dict[int, tuple[int, bytes]] = {}
 
-    def maps(self, facts: GroupFacts) -> tuple[bytes, Bools, Bools]:
-        """The block of a group, which of its inodes it calls used, and which of its fragments free."""
+    def maps(self, facts: GroupFacts) -> tuple[bytes, int, int]:
+        """The block of a group, and as bitmaps which of its inodes it calls used and which of its fragments free."""
         geometry, offsets = self.geometry, map_offsets(self.geometry)
         block = self.storage.read_at(facts.offset, geometry.cgsize)
-        octets = np.frombuffer(block, dtype=np.uint8)
         index = (facts.offset // geometry.fragment_size - geometry.cblkno) // geometry.group_fragments
         # The maps can only be in one place, so they are read there whatever the head says.
-        used = get_bits(octets, offsets.iusedoff, geometry.group_inodes)
-        return block, used, get_bits(octets, offsets.freeoff, geometry.group_length(index))
+        used = get_bits(block, offsets.iusedoff, geometry.group_inodes)
+        return block, used, get_bits(block, offsets.freeoff, geometry.group_length(index))
 
     def read_inode(self, number: int) -> Ufs2Dinode:
         """An inode as it is on disk."""

@@ -54,7 +54,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
-    from cloudboot_ufs2.editor.preen import repair as repair_volume  # needs numpy; help does without
+    from cloudboot_ufs2.editor.preen import repair as repair_volume  # help does without it
 
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage

@@ -140,7 +140,7 @@ def _moment(options: argparse.Namespace) -> int | None:
 
 @contextlib.contextmanager
 def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
-    # Here, since the editor needs numpy, which help and wrong usage do without.
+    # Here, since help and wrong usage do without it.
     from cloudboot_ufs2.editor.edit import WritableUFS2
     from cloudboot_ufs2.editor.shared import open_shared
 

@@ -6,26 +6,23 @@ stands or moves; what was never written is a hole; the last block of a file is n
 
 from __future__ import annotations
 
-import itertools
 import stat
+from array import array
+from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cloudboot_ufs2.builder.allocate import DATA, META
 from cloudboot_ufs2.errors import BlockError, FileTooLargeError
 from cloudboot_ufs2.layout.constants import UFS_NDADDR, UFS_NIADDR
 from cloudboot_ufs2.layout.geometry import howmany
-from cloudboot_ufs2.reader.blocks import Run
+from cloudboot_ufs2.reader.blocks import Run, find_runs
 
 from .transaction import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cloudboot_ufs2.checker.fragmentmap import Ints
     from cloudboot_ufs2.layout.records import Ufs2Dinode
-    from cloudboot_ufs2.reader.blocks import Pointers
 
     from .transaction import Transaction
 
@@ -75,28 +72,25 @@ class FileSpace:
             else:
                 part = pointers[slot : slot + end - block]
                 count = len(part)
-                holes = part == 0
-                same = np.where(holes[:-1], holes[1:], (part[1:] - part[:-1] == self._frag) & ~holes[1:])
-                edges = [0, *(np.flatnonzero(~same) + 1).tolist(), count]
-                for first, after in itertools.pairwise(edges):
-                    yield Run(block + first, int(part[first]), after - first)
+                for first, after in pairwise([*find_runs(part, self._frag), count]):
+                    yield Run(block + first, part[first], after - first)
             block += count
 
     def _address(self, block: int) -> int:
         """The address of a block; 0 in a hole."""
         pointers, slot = self._leaf(block)
-        return 0 if pointers is None else int(pointers[slot])
+        return 0 if pointers is None else pointers[slot]
 
-    def _leaf(self, block: int) -> tuple[Pointers | None, int]:
+    def _leaf(self, block: int) -> tuple[array[int] | None, int]:
         """The pointers that hold that of ``block``, and its index among them."""
         if block < UFS_NDADDR:
-            return np.array(self._inode.di_db, dtype=np.int64), block
+            return array("q", self._inode.di_db), block
         level, index = self._place(block)
         address = self._inode.di_ib[level]
         for below in range(level, 0, -1):
             slot, index = divmod(index, self._nindir**below)
             if address:
-                address = int(self._indirect(address)[slot])
+                address = self._indirect(address)[slot]
         return (self._indirect(address) if address else None), index
 
     def _place(self, block: int) -> tuple[int, int]:
@@ -109,7 +103,7 @@ class FileSpace:
             index -= span
         raise FileTooLargeError("no file reaches that far", expected=f"at most {self._geometry.max_file_size} bytes")
 
-    def _indirect(self, address: int) -> Pointers:
+    def _indirect(self, address: int) -> array[int]:
         if not 0 < address <= self._geometry.size - self._frag:
             raise BlockError(f"inode {self._number}: a pointer leaves the file system", actual=address)
         return self._transaction.pointers(address)
@@ -249,7 +243,7 @@ class FileSpace:
             leaf, slot = self._make_leaf(block)
             pointers = self._indirect(leaf)
             part = min(count, self._nindir - slot)
-            pointers[slot : slot + part] = np.arange(address, address + part * self._frag, self._frag)
+            pointers[slot : slot + part] = array("q", range(address, address + part * self._frag, self._frag))
             self._transaction.changed_pointers(leaf, Stage.EXTEND)
             block, address, count = block + part, address + part * self._frag, count - part
 
@@ -267,7 +261,7 @@ class FileSpace:
             if not pointers[slot]:
                 pointers[slot] = self._new_indirect()
                 self._transaction.changed_pointers(address, Stage.EXTEND)
-            address = int(pointers[slot])
+            address = pointers[slot]
         return address, index
 
     def _new_indirect(self) -> int:
@@ -334,26 +328,32 @@ class FileSpace:
         """Give back what an indirect block reaches from its ``keep``-th data block on; if that is 0, the block too."""
         pointers = self._indirect(address)
         below = self._nindir**level
-        slots = np.flatnonzero(pointers)
-        slots = slots[slots >= keep // below]
         if level:
-            for slot in slots.tolist():
-                self._cut_below(int(pointers[slot]), level - 1, max(0, keep - slot * below))
-            slots = slots[slots * below >= keep]
+            for slot in range(keep // below, len(pointers)):
+                if pointers[slot]:
+                    self._cut_below(pointers[slot], level - 1, max(0, keep - slot * below))
         else:
-            self._give(pointers[slots])
+            self._give(pointers[keep:])
+        first = howmany(keep, below)
         if not keep:
             self._transaction.dropped_pointers(address)
-            self._give(np.array([address], dtype=np.int64))
-        elif len(slots):
-            pointers[slots] = 0
+            self._give(array("q", [address]))
+        elif any(pointers[first:]):
+            pointers[first:] = array("q", bytes(8 * (len(pointers) - first)))
             self._transaction.changed_pointers(address, Stage.CUT)
 
-    def _give(self, addresses: Ints) -> None:
-        wrong = (addresses <= 0) | (addresses > self._geometry.size - self._frag)
-        if wrong.any():
-            address = int(addresses[np.argmax(wrong)])
-            raise BlockError(f"inode {self._number}: a pointer leaves the file system", actual=address)
-        if len(addresses):
-            self._transaction.space.give_blocks(addresses)
-            self._hold(-len(addresses) * self._frag)
+    def _give(self, pointers: array[int]) -> None:
+        """Give back the blocks that ``pointers`` lead to; a hole is 0."""
+        runs = [
+            (pointers[at], end - at)
+            for at, end in pairwise([*find_runs(pointers, self._frag), len(pointers)])
+            if pointers[at]
+        ]
+        last = self._geometry.size - self._frag
+        for address, blocks in runs:
+            if not (address > 0 and address + (blocks - 1) * self._frag <= last):
+                wrong = address if address <= 0 else max(address, last + 1 + (address - last - 1) % self._frag)
+                raise BlockError(f"inode {self._number}: a pointer leaves the file system", actual=wrong)
+        for address, blocks in runs:
+            self._transaction.space.give_blocks(address, blocks)
+            self._hold(-blocks * self._frag)

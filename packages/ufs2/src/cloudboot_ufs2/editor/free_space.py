@@ -14,14 +14,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cloudboot_ufs2.builder.allocate import DATA
 from cloudboot_ufs2.errors import BlockError, GroupError, InodeError, NoSpaceError
-from cloudboot_ufs2.layout.bits import group_hash
+from cloudboot_ufs2.layout.bits import gather, get_bits, group_hash, spread
 from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, FS_OPTTIME, UFS_ROOTINO
-from cloudboot_ufs2.layout.geometry import roundup
-from cloudboot_ufs2.layout.group import block_patterns, count_patterns, get_bits, pack_maps
+from cloudboot_ufs2.layout.geometry import howmany, roundup
+from cloudboot_ufs2.layout.group import block_patterns, count_patterns, pack_maps
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
 from cloudboot_ufs2.layout.records import Cg, Csum, Fs
 from cloudboot_ufs2.layout.superblock import has_hash
@@ -34,9 +32,7 @@ if TYPE_CHECKING:
 
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
-    from cloudboot_ufs2.checker.fragmentmap import Ints
     from cloudboot_ufs2.layout.geometry import Geometry
-    from cloudboot_ufs2.layout.group import Bools, Octets
 
 _COUNTERS = ("cs_ndir", "cs_nbfree", "cs_nifree", "cs_nffree")
 _LONGEST_SEARCH = 2048  # blocks; a run that is longer is found by growing one of these
@@ -57,10 +53,10 @@ class LiveGroup:
         self.offset = (geometry.group_start(index) + geometry.cblkno) * geometry.fragment_size
         self.head = Cg.unpack_from(block, 0, byteorder, base=self.offset)
         offsets = map_offsets(geometry)
-        octets = np.frombuffer(block, dtype=np.uint8)
         frag, length = geometry.fragments_per_block, geometry.group_length(index)
-        patterns = block_patterns(get_bits(octets, offsets.freeoff, length), frag)
-        inodes = get_bits(octets, offsets.iusedoff, geometry.group_inodes)
+        patterns = block_patterns(get_bits(block, offsets.freeoff, length), length, frag)
+        count = geometry.group_inodes
+        inodes = spread(block[offsets.iusedoff : offsets.iusedoff + howmany(count, 8)])[:count]
         counts = count_patterns(patterns, frag, length // frag, geometry.cluster_summary)
         self._expect(
             cg_magic=CG_MAGIC,
@@ -78,7 +74,7 @@ class LiveGroup:
         counters = Csum(
             cs_ndir=self.head.cg_cs.cs_ndir,
             cs_nbfree=counts.free_blocks,
-            cs_nifree=int(len(inodes) - np.count_nonzero(inodes)),
+            cs_nifree=inodes.count(0),
             cs_nffree=counts.free_fragments,
         )
         self._expect(cg_cs=counters)
@@ -153,7 +149,7 @@ class Space:
         self._groups: dict[int, LiveGroup] = {}
         self._saved: dict[int, LiveGroup] = {}
         self._taken: set[int] = set()
-        self._given: dict[int, Octets] = {}
+        self._given: dict[int, bytearray] = {}
         self._given_inodes: list[tuple[int, bool]] = []
         self._fs = fs
         self._recent = [0] * geometry.group_count  # fs_contigdirs, which the kernel too begins anew with each mount
@@ -210,7 +206,8 @@ class Space:
         changed = {number // self._geometry.group_inodes for number, _ in self._given_inodes}
         for index, masks in self._given.items():
             group = self._touch(index)
-            np.frombuffer(group.patterns, dtype=np.uint8)[:] |= masks
+            free = int.from_bytes(group.patterns, "little") | int.from_bytes(masks, "little")
+            group.patterns[:] = free.to_bytes(len(masks), "little")
             changed.add(index)
         for number, is_directory in self._given_inodes:
             index, place = divmod(number, self._geometry.group_inodes)
@@ -235,8 +232,8 @@ class Space:
         return group.offset, pack_maps(
             self._geometry,
             group.head,
-            np.frombuffer(group.patterns, dtype=np.uint8),
-            np.frombuffer(group.inodes, dtype=np.uint8),
+            group.patterns,
+            group.inodes,
             hashed=self._hashed,
             byteorder=self._byteorder,
         )
@@ -281,9 +278,7 @@ class Space:
         found = [0] * self._frag
         for index, counts in enumerate(self.counts):
             if counts.cs_nffree:
-                frsum = count_patterns(
-                    np.frombuffer(self._group(index).patterns, dtype=np.uint8), self._frag, 0, 0
-                ).frsum
+                frsum = count_patterns(self._group(index).patterns, self._frag, 0, 0).frsum
                 found = [before + here for before, here in zip(found, frsum, strict=False)]
         return found
 
@@ -388,26 +383,27 @@ class Space:
             start = (geometry.dblkno + (geometry.metadata_space if kind == DATA else 0)) // self._frag
         return start if start < blocks else 0
 
-    def give_blocks(self, addresses: Ints) -> None:
-        """Note that whole blocks are no longer in use.
+    def give_blocks(self, address: int, blocks: int) -> None:
+        """Note that consecutive whole blocks are no longer in use.
 
         Raises:
             BlockError: one is no block of data, or free already.
         """
-        groups = addresses // self._geometry.group_fragments
-        for index in np.unique(groups).tolist():
-            chosen = addresses[groups == index]
-            within = chosen - self._geometry.group_start(index)
-            blocks = within // self._frag
-            masks = self._masks(index, int(chosen[0]))
-            patterns = np.frombuffer(self._group(index).patterns, dtype=np.uint8)
-            wrong = (within % self._frag != 0) | (blocks >= len(patterns))
-            wrong |= self._metadata(index, within)
-            if not wrong.any():
-                wrong = (patterns[blocks] | masks[blocks]) != 0
-            if wrong.any() or len(np.unique(blocks)) != len(blocks):
-                raise _not_held(int(chosen[np.argmax(wrong)]))
-            masks[blocks] = self._full
+        while blocks:
+            index, within = divmod(address, self._geometry.group_fragments)
+            masks, first = self._masks(index, address), within // self._frag
+            count = min(blocks, len(masks) - first)
+            if within % self._frag or count <= 0:
+                raise _not_held(address)
+            if self._is_metadata(index, within, count * self._frag):
+                steps = range(0, count * self._frag, self._frag)
+                raise _not_held(address + next(at for at in steps if self._is_metadata(index, within + at, self._frag)))
+            for octets in (self._group(index).patterns, masks):
+                if octets.count(0, first, first + count) != count:
+                    wrong = next(at for at in range(count) if octets[first + at])
+                    raise _not_held(address + wrong * self._frag)
+            masks[first : first + count] = bytes([self._full]) * count
+            address, blocks = address + count * self._frag, blocks - count
 
     def give_fragments(self, address: int, count: int) -> None:
         """Note that ``count`` fragments of one block are no longer in use.
@@ -420,9 +416,9 @@ class Space:
         block, first = divmod(within, self._frag)
         mask = (1 << count) - 1 << first
         beyond = block >= len(masks) or first + count > self._frag
-        if beyond or bool(self._metadata(index, np.array([within]))[0]):
+        if beyond or self._is_metadata(index, within, count):
             raise _not_held(address)
-        if (self._group(index).patterns[block] | int(masks[block])) & mask:
+        if (self._group(index).patterns[block] | masks[block]) & mask:
             raise _not_held(address)
         masks[block] |= mask
 
@@ -438,35 +434,34 @@ class Space:
         while address < end:
             index, within = divmod(address, self._geometry.group_fragments)
             count = min(end - address, self._geometry.group_fragments - within)
-            first, last = within // self._frag, -(-(within + count) // self._frag)
-            free = np.frombuffer(self._group(index).patterns, dtype=np.uint8)[first:last]
-            if free.any():
-                bits = np.unpackbits(free.reshape(-1, 1), axis=1, count=self._frag, bitorder="little").reshape(-1)
-                skip = within - first * self._frag
-                if bits[skip : skip + count].any():
+            first, last = within // self._frag, howmany(within + count, self._frag)
+            free = self._group(index).patterns[first:last]
+            if free.count(0) != len(free):
+                # Of the first and the last block, what does not belong to the range may be free.
+                bits = gather(free, self._frag) >> within - first * self._frag
+                if bits & (1 << count) - 1:
                     raise _not_held(address)
-            if self._metadata(index, np.arange(within, within + count)).any():
+            if self._is_metadata(index, within, count):
                 raise _not_held(address)
             address += count
 
-    def _masks(self, index: int, address: int) -> Octets:
+    def _masks(self, index: int, address: int) -> bytearray:
+        """What is given back of each block of a group."""
         if not 0 <= index < self._geometry.group_count:
             raise _not_held(address)
         found = self._given.get(index)
         if found is None:
-            found = self._given[index] = np.zeros(len(self._group(index).patterns), dtype=np.uint8)
+            found = self._given[index] = bytearray(len(self._group(index).patterns))
         return found
 
-    def _metadata(self, index: int, within: Ints) -> Bools:
-        """Whether fragments of a group belong to its superblock, head or inodes, or to the summary area."""
+    def _is_metadata(self, index: int, within: int, count: int) -> bool:
+        """Whether one of these fragments of a group is of its superblock, head or inodes, or of the summary area."""
         geometry = self._geometry
         low = 0 if index == 0 else geometry.sblkno
-        address = geometry.group_start(index) + within
-        summary = geometry.summary_address
-        inside: Bools = ((within >= low) & (within < geometry.dblkno)) | (
-            (address >= summary) & (address < summary + geometry.summary_fragments)
+        address, summary = geometry.group_start(index) + within, geometry.summary_address
+        return (within < geometry.dblkno and within + count > low) or (
+            address < summary + geometry.summary_fragments and address + count > summary
         )
-        return inside
 
     # Inodes
 

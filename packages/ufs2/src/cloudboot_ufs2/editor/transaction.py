@@ -21,9 +21,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
+import struct
+from array import array
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cloudboot_base.storage import descriptor_of
 from cloudboot_ufs2.errors import InodeError, ReadOnlyError
@@ -32,7 +32,7 @@ from cloudboot_ufs2.layout.inode import SIZE as INODE_SIZE
 from cloudboot_ufs2.layout.inode import generations, pack_inode
 from cloudboot_ufs2.layout.records import Ufs2Dinode
 from cloudboot_ufs2.layout.superblock import has_hash, pack_superblock
-from cloudboot_ufs2.reader.blocks import read
+from cloudboot_ufs2.reader.blocks import pack_pointers, read, unpack_pointers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from cloudboot_records import ByteOrder
     from cloudboot_ufs2.layout.geometry import Geometry
     from cloudboot_ufs2.layout.records import Fs
-    from cloudboot_ufs2.reader.blocks import Pointers
 
     from .free_space import Space
 
 JOURNAL_IS_NEEDED = "the journal of soft updates, without which FreeBSD does not mount the file system"
 _SECOND = 1_000_000_000
 _ZEROS = bytes(65536)
+_GEN = Ufs2Dinode.LAYOUT.offsets["di_gen"]
 
 
 class Stage(enum.IntEnum):
@@ -97,12 +97,11 @@ class Transaction:
         self.space, self.geometry, self.byteorder = store.space, store.geometry, store.byteorder
         self._inodes: dict[int, Ufs2Dinode] = {}
         self._packed: dict[int, bytes] = {}
-        self._pointers: dict[int, Pointers] = {}
+        self._pointers: dict[int, array[int]] = {}
         self._pointer_stage: dict[int, Stage] = {}
         self._dropped: list[int] = []
         self._stages: list[list[tuple[int, bytes]]] = [[] for _ in Stage]
         self._hashed = has_hash(store.fs, CK_INODE)
-        self._order = np.dtype("<i8" if store.byteorder == "little" else ">i8")
         store.space.begin()
 
     # Inodes
@@ -138,11 +137,11 @@ class Transaction:
         number, fresh = self.space.take_inode(group, is_directory=is_directory)
         seed = self.store.fs.fs_id[1]
         if fresh:
-            table = np.zeros((len(fresh), INODE_SIZE), dtype=np.uint8)
-            place = Ufs2Dinode.LAYOUT.offsets["di_gen"]
-            values = np.array(generations(fresh.start, len(fresh), seed), dtype=self._order.str[0] + "u4")
-            table[:, place : place + 4] = values.view(np.uint8).reshape(-1, 4)
-            self.put(Stage.INITIAL, self.geometry.inode_offset(fresh.start), table.tobytes())
+            table = bytearray(len(fresh) * INODE_SIZE)
+            put = struct.Struct("<I" if self.byteorder == "little" else ">I").pack_into
+            for index, generation in enumerate(generations(fresh.start, len(fresh), seed)):
+                put(table, index * INODE_SIZE + _GEN, generation)
+            self.put(Stage.INITIAL, self.geometry.inode_offset(fresh.start), bytes(table))
             before = generations(number, 1, seed)[0]
         else:
             old = self.store.read_inode(number)
@@ -169,17 +168,17 @@ class Transaction:
 
     # Indirect blocks
 
-    def pointers(self, address: int) -> Pointers:
+    def pointers(self, address: int) -> array[int]:
         """The pointers of an indirect block as this operation sees them; see :meth:`changed_pointers`."""
         found = self._pointers.get(address)
         if found is None:
             data = read(self.store.storage, address * self.geometry.fragment_size, self.geometry.block_size)
-            found = self._pointers[address] = np.frombuffer(data, self._order).astype(np.int64)
+            found = self._pointers[address] = unpack_pointers(data, self.geometry.pointer_size, self.byteorder)
         return found
 
     def new_pointers(self, address: int) -> None:
         """A new indirect block is at ``address``, all holes."""
-        self._pointers[address] = np.zeros(self.geometry.pointers_per_block, dtype=np.int64)
+        self._pointers[address] = array("q", bytes(8 * self.geometry.pointers_per_block))
         self._pointer_stage[address] = Stage.NEW
 
     def changed_pointers(self, address: int, stage: Stage) -> None:
@@ -195,7 +194,7 @@ class Transaction:
     def settle_pointers(self) -> None:
         """Let the indirect blocks that changed so far be written as they are now; what follows is a second write."""
         for address, stage in self._pointer_stage.items():
-            data = self._pointers[address].astype(self._order).tobytes()
+            data = pack_pointers(self._pointers[address], self.byteorder)
             self.put(stage, address * self.geometry.fragment_size, data)
         self._pointer_stage.clear()
 

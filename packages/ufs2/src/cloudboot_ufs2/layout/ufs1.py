@@ -23,16 +23,11 @@ from .constants import (
 from .records import CsumTotal, Fs, Ufs1Dinode, Ufs2Dinode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    import numpy.typing as npt
+    from collections.abc import Callable, Iterator
 
     from cloudboot_records import ByteOrder
 
     from .records import Cg
-
-    Rows = npt.NDArray[np.void]
 
 
 class Dialect(Protocol):
@@ -50,8 +45,8 @@ class Dialect(Protocol):
     def facts(self, byteorder: ByteOrder) -> Callable[[bytes, int], tuple[int, ...]]:
         """What takes the fields that :class:`Stat` is made of from an inode at a byte of a table; see :data:`FACTS`."""
 
-    def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
-        """All the inodes in ``data``, as an array whose fields are those of :class:`Ufs2Dinode`."""
+    def check_facts(self, data: bytes, byteorder: ByteOrder) -> Iterator[tuple[int, ...]]:
+        """What a check looks at in every inode of a table: the values of :data:`CHECK_FACTS`."""
 
     def read_group(self, head: Cg, fs: Fs) -> Cg:
         """The head of a group with the fields UFS2 has."""
@@ -69,6 +64,12 @@ FACTS = (
     "di_gen", "di_flags", "di_db", "di_ckhash",
 )  # fmt: skip
 
+#: The same for ``Dialect.check_facts``; ``di_db`` is the first pointer.
+CHECK_FACTS = (
+    "di_mode", "di_nlink", "di_size", "di_blocks", "di_mtimensec", "di_atimensec", "di_ctimensec", "di_birthnsec",
+    "di_flags", "di_extsize", "di_db", "di_ckhash",
+)  # fmt: skip
+
 
 class _Ufs2:
     name = "UFS2"
@@ -84,10 +85,8 @@ class _Ufs2:
         found: Callable[[bytes, int], tuple[int, ...]] = Ufs2Dinode.LAYOUT.pick(FACTS, byteorder).unpack_from
         return found
 
-    def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
-        import numpy as np
-
-        return np.frombuffer(data, dtype=Ufs2Dinode.LAYOUT.dtype(byteorder))
+    def check_facts(self, data: bytes, byteorder: ByteOrder) -> Iterator[tuple[int, ...]]:
+        return Ufs2Dinode.LAYOUT.pick(CHECK_FACTS, byteorder).iter_unpack(data)
 
     def read_group(self, head: Cg, fs: Fs) -> Cg:  # noqa: ARG002 -- UFS1 needs it
         return head
@@ -112,14 +111,10 @@ class _Ufs1:
 
         return facts
 
-    def read_inodes(self, data: bytes, byteorder: ByteOrder) -> Rows:
-        import numpy as np
-
-        old = np.frombuffer(data, dtype=Ufs1Dinode.LAYOUT.dtype(byteorder))
-        rows = np.zeros(len(old), dtype=Ufs2Dinode.LAYOUT.dtype(byteorder))
-        for name in _SHARED:
-            rows[name] = old[name]
-        return rows
+    def check_facts(self, data: bytes, byteorder: ByteOrder) -> Iterator[tuple[int, ...]]:
+        form = Ufs1Dinode.LAYOUT.pick([name for name in CHECK_FACTS if name in _SHARED], byteorder)
+        for mode, links, size, accessed, modified, changed, first, flags, blocks in form.iter_unpack(data):
+            yield mode, links, size, blocks, modified, accessed, changed, 0, flags, 0, first, 0
 
     def read_group(self, head: Cg, fs: Fs) -> Cg:
         # UFS1 has 16 bits for the count, and initialises every inode when it is made.

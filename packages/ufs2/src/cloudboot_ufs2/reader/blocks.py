@@ -6,7 +6,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from functools import cached_property
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,15 +17,10 @@ from cloudboot_ufs2.layout.geometry import howmany
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    import numpy.typing as npt
-
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
     from cloudboot_ufs2.layout.geometry import Geometry
     from cloudboot_ufs2.layout.records import Ufs2Dinode
-
-    Pointers = npt.NDArray[np.int64]
 
 _CACHED_BLOCKS = 128
 
@@ -50,17 +45,9 @@ class BlockMap:
 
     def __init__(self, storage: Storage, geometry: Geometry, byteorder: ByteOrder) -> None:
         self._storage, self._geometry, self._byteorder = storage, geometry, byteorder
-        self._code = "q" if geometry.pointer_size == 8 else "i"
         self._cache: OrderedDict[int, Leaf] = OrderedDict()
         self._frag = geometry.fragments_per_block
         self._nindir = geometry.pointers_per_block
-
-    @cached_property
-    def dtype(self) -> np.dtype[np.signedinteger]:
-        """The pointers in indirect blocks, for numpy."""
-        import numpy as np
-
-        return np.dtype(f"{'<' if self._byteorder == 'little' else '>'}i{self._geometry.pointer_size}")
 
     def run(self, inode: Ufs2Dinode, block: int, number: int) -> Run:
         """The run that holds logical ``block`` of a file; it starts there. ``number`` is the inode's, for errors.
@@ -129,12 +116,9 @@ class BlockMap:
         if found is not None:
             self._cache[address] = found  # now the last to go; another thread that misses it meanwhile reads it again
             return found
-        pointers = array(
-            self._code, read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size)
-        )
-        if self._byteorder != sys.byteorder:
-            pointers.byteswap()
-        found = self._cache[address] = Leaf(pointers, self._breaks(pointers))
+        data = read(self._storage, address * self._geometry.fragment_size, self._geometry.block_size)
+        pointers = unpack_pointers(data, self._geometry.pointer_size, self._byteorder)
+        found = self._cache[address] = Leaf(pointers, [*find_runs(pointers, self._frag), len(pointers)])
         if len(self._cache) > _CACHED_BLOCKS:
             self._cache.popitem(last=False)
         return found
@@ -142,15 +126,6 @@ class BlockMap:
     def forget(self, address: int) -> None:
         """The indirect block at ``address`` has changed."""
         self._cache.pop(address, None)
-
-    def _breaks(self, pointers: array[int]) -> list[int]:
-        frag = self._frag
-        pairs = enumerate(pairwise(pointers), 1)
-        return [
-            0,
-            *(at for at, (before, here) in pairs if (here != before + frag or not here if before else here)),
-            len(pointers),
-        ]
 
     def _check(self, address: int, fragments: int, number: int, block: int) -> None:
         if address and not 0 < address <= self._geometry.size - fragments:
@@ -199,6 +174,58 @@ class BlockMap:
             yield address
             if level:
                 pending.extend((below, level - 1) for below in reversed(self.leaf(address).pointers))
+
+
+def unpack_pointers(data: bytes, size: int, byteorder: ByteOrder) -> array[int]:
+    """The pointers in an indirect block, of ``size`` bytes each."""
+    pointers = array("q" if size == 8 else "i", data)
+    if byteorder != sys.byteorder:
+        pointers.byteswap()
+    return pointers
+
+
+def pack_pointers(pointers: array[int], byteorder: ByteOrder) -> bytes:
+    """The bytes of an indirect block; undoes :func:`unpack_pointers`."""
+    if byteorder != sys.byteorder:
+        pointers = pointers[:]
+        pointers.byteswap()
+    return pointers.tobytes()
+
+
+def find_runs(pointers: array[int], frag: int) -> list[int]:
+    """The indices at which a run begins: of blocks one after another, ``frag`` fragments each, or of holes."""
+    data, width = pointers.tobytes(), 8 * pointers.itemsize
+    every = _every(len(pointers), width)
+    packed = int.from_bytes(data, "little")
+    if sys.byteorder == "big" or not pointers or packed & every << width - 1:
+        return find_runs_one_by_one(pointers, frag)
+    # As one long number, every pointer is compared with what would follow the one before it. Nothing is carried over
+    # from one to the next, since none is below 0.
+    differs = (packed + frag * every ^ packed >> width) & (1 << width * (len(pointers) - 1)) - 1
+    breaks = [0]
+    if differs:
+        places = array(pointers.typecode, differs.to_bytes(len(data), "little"))
+        breaks.extend(at for at, other in enumerate(places, 1) if other)
+    found: list[int] = []
+    for at, end in pairwise([*breaks, len(pointers)]):
+        if not at or pointers[at] or pointers[at - 1]:
+            found.append(at)
+        if not pointers[at] and end - at > 1:
+            found.append(at + 1)  # nothing follows a hole, not even what is at ``frag``
+    return found
+
+
+def find_runs_one_by_one(pointers: array[int], frag: int) -> list[int]:
+    """:func:`find_runs`, which is faster, for any pointers."""
+    pairs = enumerate(pairwise(pointers), 1)
+    first = [0] if pointers else []
+    return [*first, *(at for at, (before, here) in pairs if (here != before + frag or not here if before else here))]
+
+
+@lru_cache(maxsize=4)
+def _every(count: int, width: int) -> int:
+    """``count`` ones, ``width`` bits apart."""
+    return int.from_bytes((b"\1" + bytes(width // 8 - 1)) * count, "little")
 
 
 def read(storage: Storage, offset: int, size: int) -> bytes:

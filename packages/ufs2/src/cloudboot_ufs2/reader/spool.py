@@ -17,7 +17,7 @@ from cloudboot_base import FileStorage, TruncatedError
 from cloudboot_disk_image import ContainerError
 from cloudboot_ufs2.errors import SuperblockError, UnsupportedError
 from cloudboot_ufs2.layout import superblock_rules
-from cloudboot_ufs2.layout.bits import bits_of, group_hash
+from cloudboot_ufs2.layout.bits import group_hash, spread
 from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, SBLOCK_PIGGY, SBLOCKSIZE
 from cloudboot_ufs2.layout.geometry import geometry_of, howmany
 from cloudboot_ufs2.layout.mapoffsets import map_offsets
@@ -266,4 +266,4 @@ class _Maps:
         if head.cg_freeoff != offsets.freeoff:
             return None
         length = geometry.group_length(group)
-        return bits_of(block[offsets.freeoff : offsets.freeoff + howmany(length, 8)])[:length]
+        return spread(block[offsets.freeoff : offsets.freeoff + howmany(length, 8)])[:length]

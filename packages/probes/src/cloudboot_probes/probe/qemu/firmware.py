@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cloudboot_gpt as gpt
 from cloudboot_base import GateFailedError
+from cloudboot_probes import cd
 from cloudboot_probes.errors import BootError, LoaderCrashedError, NoBootOptionError
 from cloudboot_probes.probe import kernel
 from cloudboot_probes.probe.staging import stage
@@ -28,7 +30,12 @@ _FIRST_LINE = (
     r"(?<![^\n])(?=(?P<first>[^\n]*\S[^\n]*)\n)"
     r"(?!BdsDxe: |UEFI Interactive Shell|!!!! |(?:Synchronous|SError|IRQ) Exception)"
 )
-_HEADER, _ENTRIES = "primary GPT header", "primary GPT entries"
+#: What the firmware's partition driver has to read of a table: the first to its end, and something of the second.
+_TABLES = (
+    (gpt.Table, ("primary GPT header", "primary GPT entries")),
+    (gpt.MBRTable, ("MBR", "MBR")),
+    (cd.BootCatalogue, ("boot catalogue", "boot catalogue")),
+)
 
 
 def publish_block_io(probe: Probe) -> Mapping[str, object]:
@@ -58,21 +65,22 @@ def publish_block_io(probe: Probe) -> Mapping[str, object]:
 
 
 def connect_controller(probe: Probe) -> Mapping[str, object]:
-    """The firmware found the disk by itself, and its own partition driver read the GPT.
+    """The firmware found the disk by itself, and its own partition driver read its table.
 
     Leaves open: Other firmware, and Secure Boot, which is off.
     """
     session = session_of(probe)
     seen = session.expect(_DECIDED, "the firmware's choice of what to start")
     coverage = session.coverage(until=seen.time)
+    header, entries = next(names for kind, names in _TABLES if isinstance(probe.disk.table, kind))
     evidence = {
         "boot_option": text_of(seen.match, "decided"),
         "at": session.mark("firmware", seen.time),
-        "read": summary(coverage, (_HEADER, _ENTRIES)),
+        "read": summary(coverage, (header, entries)),
     }
-    demand_complete(coverage, 0, (_HEADER,), "the firmware", evidence)
-    if (0, _ENTRIES) not in coverage:
-        raise GateFailedError("the firmware read nothing of the GPT's entries", evidence=evidence)
+    demand_complete(coverage, 0, (header,), "the firmware", evidence)
+    if (0, entries) not in coverage:
+        raise GateFailedError(f"the firmware read nothing of {entries}", evidence=evidence)
     return evidence
 
 
@@ -85,7 +93,7 @@ def sfs_child(probe: Probe) -> Mapping[str, object]:
     partition = probe.disk.esp_partition
     coverage = session.coverage(until=probe.marks["firmware"])
     evidence = {
-        "partition": f"{partition.number} {partition.guid}",
+        "partition": f"{partition.number} {partition.guid or partition.type_name}",
         "read": summary({key: part for key, part in coverage.items() if key[0] == partition.number}, ("boot sector",)),
     }
     demand_complete(coverage, partition.number, ("boot sector",), "the firmware", evidence)

@@ -36,7 +36,7 @@ class QemuSession:
         options = probe.options
         self.probe = probe
         self.machine = Machine(
-            [Drive(probe.image.fd, interface=probe.system.drive)],
+            [Drive(probe.image.fd, interface="cd" if probe.disk.is_cd else probe.system.drive)],
             architecture=options.architecture,
             accelerator=options.accelerator,
             memory=options.memory,

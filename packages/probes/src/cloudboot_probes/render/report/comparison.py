@@ -160,11 +160,12 @@ def _reads(records: Sequence[Record]) -> str:
     return _table(records, "Owner of the bytes", rows)
 
 
-def _columns(records: Sequence[Record], cells: Sequence[str]) -> str:
+def _columns(records: Sequence[Record], cells: Sequence[str], *, without: str) -> str:
+    """A column for each record; ``without`` says what an empty cell means."""
     if not any(cells):
         return ""
     columns = "".join(
-        f"<div><h3>{markup.text(record.header.firmware)}</h3>{cell or 'none'}</div>"
+        f"<div><h3>{markup.text(record.header.firmware)}</h3>{cell or without}</div>"
         for record, cell in zip(records, cells, strict=True)
     )
     return f'<div class="columns">{columns}</div>'
@@ -180,7 +181,7 @@ def _screens(records: Sequence[Record]) -> str:
         data = base64.b64encode(with_palette(picture)).decode()
         name = markup.text(record.header.firmware)
         cells.append(f'<img alt="The screen at the end under {name}" src="data:image/png;base64,{data}">')
-    return _columns(records, cells)
+    return _columns(records, cells, without="<p>Nothing was drawn, or there is no screen.</p>")
 
 
 def _consoles(records: Sequence[Record]) -> str:
@@ -188,4 +189,4 @@ def _consoles(records: Sequence[Record]) -> str:
     for record in records:
         lines = record.boot.console.splitlines()[-_MOST_LINES:]
         cells.append(f"<pre>{'&#10;'.join(map(markup.text, lines))}</pre>" if lines else "")
-    return _columns(records, cells)
+    return _columns(records, cells, without="<p>Nothing was printed.</p>")
