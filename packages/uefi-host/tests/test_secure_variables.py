@@ -232,7 +232,14 @@ def all_steps(make: Maker) -> list[Step]:
             "-outform",
             "DER",
         ]
-        files = ["-in", content, "-signer", make.folder / "other.crt", "-inkey", make.folder / "other.key"]
+        files: list[str | Path] = [
+            "-in",
+            content,
+            "-signer",
+            make.folder / "other.crt",
+            "-inkey",
+            make.folder / "other.key",
+        ]
         done = subprocess.run([*command, *files, *options], check=True, capture_output=True)
         message = next(iter(list(Element.read(done.stdout))[1])).raw
         return Step(what, "cms", AT, AuthenticatedUpdate(when, message, data).pack())
