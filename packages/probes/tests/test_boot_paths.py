@@ -186,13 +186,18 @@ def mbr_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.truncate(40 << 20)
     script = f"label: dos\nlabel-id: 0x12345678\nstart=2048,size=2048,type=83\nstart={start},size={size},type=ef\n"
     subprocess.run([judge("sfdisk", "fdisk"), "-q", path], input=script.encode(), check=True)
-    place = f"{path}@@{start * 512}"
-    (folder / "a.efi").write_bytes(PROGRAM)
+    fill_esp(path, start, size)
+    return path
+
+
+def fill_esp(path: Path, start: int, size: int) -> None:
+    """Format a partition of a disk with an MBR, and put the programs there; in sectors."""
+    place, program = f"{path}@@{start * 512}", path.with_name("a.efi")
+    program.write_bytes(PROGRAM)
     run(judge("mformat", "mtools"), "-i", place, "-T", str(size), "-h", "16", "-s", "63", "::")
     run(judge("mmd", "mtools"), "-i", place, "::/EFI", "::/EFI/BOOT", "::/EFI/t")
     for name in ("BOOT/BOOTX64.EFI", "t/a.efi"):
-        run(judge("mcopy", "mtools"), "-i", place, str(folder / "a.efi"), f"::/EFI/{name}")
-    return path
+        run(judge("mcopy", "mtools"), "-i", place, str(program), f"::/EFI/{name}")
 
 
 def mbr_options() -> dict[str, bytes]:
@@ -220,6 +225,79 @@ def test_ovmf_agrees_about_a_disk_with_an_mbr(
         for number, name in enumerate(options, 1)
     }
     assert started == {name: boots for name, (_, boots) in MBR_CASES.items()}
+
+
+EXTENDED: Final = HardDrive.mbr(2, 4096, 70000, 0x12345678)
+#: The node of the logical partition is made by the extended one's driver: numbers from 1, no signature.
+LOGICAL_CASES: Final[dict[str, tuple[Made, bool]]] = {
+    "the logical partition": (named(), True),
+    "number 5": (named(partition=5), False),
+    "number 5 and the disk's signature": (
+        lambda drive: DevicePath.of(replace(EXTENDED, partition=5, start=drive.start, size=drive.size), FILE),
+        False,
+    ),
+    "the extended partition": (lambda _: DevicePath.of(EXTENDED, FILE), True),
+    "the extended partition and the logical one": (lambda drive: DevicePath.of(EXTENDED, drive, FILE), False),
+    "a controller and both": (lambda drive: DevicePath.of(*HERE, EXTENDED, drive, FILE), True),
+    "a controller and the logical one": (lambda drive: DevicePath.of(*HERE, drive, FILE), False),
+    "a controller and another number": (
+        lambda drive: DevicePath.of(*HERE, EXTENDED, replace(drive, partition=2), FILE),
+        False,
+    ),
+    "both and another start": (lambda drive: DevicePath.of(EXTENDED, replace(drive, start=1), FILE), False),
+    "both and no file": (lambda drive: DevicePath.of(EXTENDED, drive), False),
+    "a controller, both and no file": (lambda drive: DevicePath.of(*HERE, EXTENDED, drive), True),
+    "a controller, both and another start": (
+        lambda drive: DevicePath.of(*HERE, EXTENDED, replace(drive, start=1), FILE),
+        False,
+    ),
+    "a controller and the extended partition": (lambda _: DevicePath.of(*HERE, EXTENDED, FILE), False),
+    "the disk alone, with the logical partition": (only(*HERE), True),
+    "a file alone, on the logical partition": (only(FILE), True),
+}
+
+
+@pytest.fixture(scope="module")
+def logical_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk with an MBR whose EFI system partition is a logical one."""
+    folder = tmp_path_factory.mktemp("logical")
+    path, start, size = folder / "disk.img", 6144, 65536
+    with path.open("wb") as file:
+        file.truncate(40 << 20)
+    entries = {1: "start=2048,size=2048,type=83", 2: "start=4096,size=70000,type=5",
+               5: f"start={start},size={size},type=ef"}  # fmt: skip
+    lines = ["label: dos", "label-id: 0x12345678", "unit: sectors", ""]
+    lines += [f"{path}{number} : {entry}" for number, entry in entries.items()]
+    subprocess.run([judge("sfdisk", "fdisk"), "-q", path], input="\n".join(lines).encode(), check=True)
+    fill_esp(path, start, size)
+    return path
+
+
+def logical_options() -> dict[str, bytes]:
+    drive = HardDrive.mbr(1, 6144, 65536, 0)
+    return {name: LoadOption(name, (made(drive),)).pack() for name, (made, _) in LOGICAL_CASES.items()}
+
+
+def test_the_verdict_on_a_logical_partition(logical_disk: Path) -> None:
+    options = logical_options()
+    _, verdicts = examined(logical_disk, options)
+    found = {name: verdicts[f"Boot{number:04X}"].boots for number, name in enumerate(options, 1)}
+    assert found == {name: boots for name, (_, boots) in LOGICAL_CASES.items()}
+    assert verdicts[FALLBACK].reason == "/EFI/BOOT/BOOTX64.EFI on partition 5"
+
+
+@pytest.mark.live
+def test_ovmf_agrees_about_a_logical_partition(
+    logical_disk: Path, boot_manager: Callable[..., dict[str, list[str]]]
+) -> None:
+    options = logical_options()
+    variables, _ = examined(logical_disk, options)
+    lines = boot_manager(logical_disk, variables)
+    started = {
+        name: any(line.startswith(f'failed to start "{name}"') for line in lines[f"Boot{number:04X}"])
+        for number, name in enumerate(options, 1)
+    }
+    assert started == {name: boots for name, (_, boots) in LOGICAL_CASES.items()}
 
 
 def without_esp(disk: Path, target: Path) -> Path:

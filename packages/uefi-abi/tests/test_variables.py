@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -173,6 +174,25 @@ def test_stores_that_lie(offset: int, form: str, value: int, message: str) -> No
         VariableStore.parse(damaged(offset, form, value))
 
 
+def test_a_record_that_leaves_the_store_ends_the_variables_as_it_does_for_firmware(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variables = [Variable(name, GLOBAL, b"\1\0") for name in ("Timeout", "BootNext", "PlatformLang", "Lang")]
+    flash = bytearray(VariableStore.parse(store("OVMF_VARS_4M.fd")).replace(variables))
+    third = VariableStore.parse(flash).records[2].offset
+    struct.pack_into("<I", flash, third + 40, 1 << 24)  # DataSize
+    with pytest.raises(VariableError, match="leaves the store"):
+        variables_from_dump(flash)
+    told: list[VariableError] = []
+    assert variables_from_dump(flash, told.append) == tuple(variables[:2])
+    assert [error.offset for error in told] == [third]
+    (tmp_path / "vars.fd").write_bytes(flash)
+    assert main(["variables", str(tmp_path / "vars.fd")]) == 0
+    printed = capsys.readouterr()
+    assert [line.split()[1] for line in printed.out.splitlines()] == ["Timeout", "BootNext"]
+    assert f"the variables end there: AUTHENTICATED_VARIABLE_HEADER.NameSize at byte {third}" in printed.err
+
+
 def padded(flash: bytes) -> bytes:
     return flash + bytes(1 << 20)
 
@@ -223,7 +243,7 @@ def test_a_head_that_was_not_written_whole_has_no_data(field: tuple[int, str], v
     assert [variable.name for variable in VariableStore.parse(flash).variables] == ["Kept"]
 
 
-@pytest.mark.parametrize("magic", [b"QFI\xfb", b"\x1f\x8b\x08", b"AMZNUEFI"])
+@pytest.mark.parametrize("magic", [b"QFI\xfb", b"\x1f\x8b\x08", b"AMZNUEFI", base64.b64encode(b"AMZNUEFI\x12\x34\0")])
 def test_other_containers_have_a_hint(magic: bytes) -> None:
     with pytest.raises(VariableError) as caught:
         VariableStore.parse(magic + bytes(100))

@@ -1,4 +1,4 @@
-"""Two programs ask 796 questions of the services; this firmware on four processors and OVMF give the same answers.
+"""Two programs ask 804 questions of the services; this firmware on four processors and OVMF give the same answers.
 
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudboot_uefi_abi.status import Status
+from cloudboot_uefi_host import Firmware
 from cloudboot_uefi_host.core.allocator import ALLOCATE_ADDRESS, ALLOCATE_ANY_PAGES, ALLOCATE_MAX_ADDRESS, Allocator
 from cloudboot_uefi_host.core.memory_map import DESCRIPTOR_SIZE, PAGE, MemoryMap, MemoryType
 from cloudboot_uefi_host.memory import GuestMemory
@@ -105,3 +106,10 @@ def test_the_map_never_overlaps_and_loses_nothing(steps: list[tuple[bool, int, i
         assert (regions[0].start, regions[-1].end) == (0, SIZE)
         taken = sum(region.pages for region in regions if region.type == MemoryType.LOADER_DATA)
         assert taken == sum(count for _, count in held)
+
+
+def test_the_devices_of_a_pc_are_not_in_its_memory() -> None:
+    """What is below 4 GiB and above 3 belongs to them, however much memory is asked for."""
+    with Firmware("amd64", memory=8 << 30) as firmware:
+        assert firmware.memory.end == 3 << 30
+        assert max(region.start + region.pages * 4096 for region in firmware.map) == 3 << 30

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "examine"]
 
 _MBR_ESP: Final = 0xEF
+_PRIMARY: Final = 4
+"""The partitions that an MBR has room for; logical ones have higher numbers."""
 FALLBACK: Final = "removable path"
 
 
@@ -121,14 +123,18 @@ def _follow(disk: Disk, path: DevicePath, architecture: str) -> tuple[bool, str]
     if found is None:
         return _elsewhere(disk, nodes, architecture)
     place, drive = found
-    partition = _partition(disk, drive, exact=place > 0)
-    if isinstance(partition, str):
-        return False, partition
+    # The node of a logical partition stands behind that of the extended one.
     rest = nodes[place + 1 :]
+    inner = rest[0] if place and rest and isinstance(rest[0], HardDrive) else None
+    partitions = _named(disk, drive, inner, exact=place > 0)
+    if isinstance(partitions, str):
+        return False, partitions
+    rest = rest[1:] if inner is not None else rest
     file, problem = file_of(rest) if rest else (REMOVABLE[architecture], "")
     if file is None:
         return False, problem
-    boots, reason = _program(disk, partition, file, architecture)
+    answers = [_program(disk, partition, file, architecture) for partition in partitions]
+    boots, reason = next((answer for answer in answers if answer[0]), answers[0])
     if boots and place:
         reason += "; the firmware has to find this disk at the controller that the path names"
     return boots, reason
@@ -157,42 +163,59 @@ def _elsewhere(disk: Disk, nodes: tuple[Node, ...], architecture: str) -> tuple[
     return boots, f"the path names a device and no partition; if that is this disk, {reason}"
 
 
-def _partition(disk: Disk, drive: HardDrive, *, exact: bool) -> AnyPartition | str:
-    """The partition that a node names, or why it names none of this disk.
+def _named(disk: Disk, drive: HardDrive, inner: HardDrive | None, *, exact: bool) -> list[AnyPartition] | str:
+    """The partitions that a node names, or why it names none of this disk.
 
-    A path that begins with the node is matched by number, format and signature (UEFI 2.10 section 3.1.2); behind a
-    controller the node has to be the partition's own, ``exact``: with its first block and its size.
+    A path that begins with the node is matched by number, format and signature (UEFI 2.10 section 3.1.2), with the
+    partition's own node and with that of the extended partition around it. Behind a controller the nodes have to be
+    the partition's own, ``exact``: with first block and size; ``inner`` is the second of them.
     """
     named = drive.text(display=True)
     signed = [
-        (partition, own)
-        for partition, own in _partitions(disk)
+        (partition, chain, own)
+        for partition, chain in _partitions(disk)
+        for own in (chain[:1] if exact else chain)
         if (own.signature_type, own.signature) == (drive.signature_type, drive.signature)
     ]
     if not signed:
         return f"the disk has no partition {named}"
     numbers = (drive.partition, drive.mbr_type)
-    found = next((each for each in signed if (each[1].partition, each[1].mbr_type) == numbers), None)
-    if found is None:
-        others = " or ".join(str(own.partition) for _, own in signed)
+    found = [each for each in signed if (each[2].partition, each[2].mbr_type) == numbers]
+    if not found:
+        others = " or ".join(dict.fromkeys(str(own.partition) for _, _, own in signed))
         return (
             f"{named} is partition {others} of the disk: the path says partition {drive.partition} of format "
             f"{drive.mbr_type}, and firmware compares these, too"
         )
-    partition, own = found
+    own = found[0][2]
     if exact and drive != own:
         return f"partition {own.partition} is {own.text()}, and the path has {drive.text()} behind a controller"
-    return partition
+    if not exact:
+        return [partition for partition, _, _ in found]
+    wanted = (drive,) if inner is None else (drive, inner)
+    exactly = [partition for partition, chain, _ in found if chain == wanted]
+    return exactly or f"partition {own.partition} has no logical partition {inner.text() if inner else ''}"
 
 
-def _partitions(disk: Disk) -> Iterator[tuple[AnyPartition, HardDrive]]:
-    """The partitions that firmware sees, each with its node; those of a disklabel are not among them."""
+def _partitions(disk: Disk) -> Iterator[tuple[AnyPartition, tuple[HardDrive, ...]]]:
+    """The partitions that firmware sees, each with its nodes; those of a disklabel are not among them.
+
+    A logical partition has the extended one's node and its own, with a number from 1 and no signature.
+    """
+    extended: HardDrive | None = None
     for partition in disk.table.partitions:
         if isinstance(partition, gpt.Partition):
-            yield partition, HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid)
+            node = HardDrive.gpt(partition.number, partition.first_lba, partition.blocks, partition.guid)
+            yield partition, (node,)
         elif isinstance(partition, gpt.MBRPartition) and isinstance(disk.table, gpt.MBRTable):
+            if partition.number > _PRIMARY and extended is not None:
+                number = partition.number - _PRIMARY
+                yield partition, (extended, HardDrive.mbr(number, partition.first_lba, partition.blocks, 0))
+                continue
             signature = disk.table.disk_signature
-            yield partition, HardDrive.mbr(partition.number, partition.first_lba, partition.blocks, signature)
+            node = HardDrive.mbr(partition.number, partition.first_lba, partition.blocks, signature)
+            extended = node if partition.is_extended else extended
+            yield partition, (node,)
 
 
 def _removable(disk: Disk, architecture: str) -> tuple[bool, str]:

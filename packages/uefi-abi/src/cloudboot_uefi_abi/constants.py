@@ -227,7 +227,7 @@ class Machine(OpenEnum):
         return f"{_MACHINES.get(int(self), 'an unknown processor')} ({int(self):#06x})"
 
 
-_MACHINES: Final = {
+_MACHINES: Final[dict[int, str]] = {
     Machine.I386: "i386 (IA32)",
     Machine.ARMTHUMB_MIXED: "32-bit ARM",
     Machine.EBC: "EFI byte code",

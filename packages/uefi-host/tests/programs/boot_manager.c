@@ -477,7 +477,33 @@ static uint64_t ticks(void) {
   return (uint64_t)high << 32 | low;
 }
 
+/* The I/O APIC: an index, and the register that it selects. */
+static uint32_t io_apic(uint32_t index) {
+  volatile uint32_t *io = (volatile uint32_t *)0xfec00000;
+  io[0] = index;
+  return io[4];
+}
+static void io_apics(void) {
+  volatile uint32_t *io = (volatile uint32_t *)0xfec00000;
+  show("pc-io-apic-id", io_apic(0));
+  show("pc-io-apic-version", io_apic(1));
+  show("pc-io-apic-arbitration", io_apic(2));
+  show("pc-io-apic-selected", io[0]);
+  uint64_t masked = 0;
+  for (uint32_t i = 0; i < 24; i++) masked += io_apic(0x10 + 2 * i) >> 16 & 1;
+  show("pc-io-apic-masked", masked);
+  uint32_t low = io_apic(0x3c), high = io_apic(0x3d);
+  io_apic(0x3c), io[4] = 0x1d0ef;
+  io_apic(0x3d), io[4] = 0x01000000;
+  show("pc-io-apic-low", io_apic(0x3c));
+  show("pc-io-apic-high", io_apic(0x3d));
+  io_apic(0x3d), io[4] = high;
+  io_apic(0x3c), io[4] = low;
+  show("pc-io-apic-none", io_apic(0x40));
+}
+
 static void pc(void) {
+  io_apics();
   uint64_t value, cr0, cr4;
   uint16_t selector;
   uint32_t id[4];

@@ -38,7 +38,8 @@ def _variables(source: Path, console: Console) -> tuple[Variable, ...]:
         return load_variables(source, console.warn)
     with in_file(source), open_disk(source, limit=_MAX_FLASH) as opened:
         storage = opened.storage
-        return variables_from_dump(storage.read_at(0, min(storage.size, _MAX_FLASH)))
+        flash = storage.read_at(0, min(storage.size, _MAX_FLASH))
+        return variables_from_dump(flash, lambda error: console.warn(f"the variables end there: {error}"))
 
 
 def main(options: argparse.Namespace, console: Console) -> int:

@@ -64,7 +64,7 @@ def load_variables(source: str | os.PathLike[str], warn: Callable[[str], None] |
     """The variables of a file or folder.
 
     In a folder, what is not a file of efivarfs, or was read while its variable was deleted, is passed over and ``warn``
-    is told; without ``warn`` it is an error.
+    is told, as of a record of a flash that ends what can be read; without ``warn`` that is an error.
 
     Raises:
         VariableError: the source is malformed, or a folder without variables.
@@ -72,7 +72,9 @@ def load_variables(source: str | os.PathLike[str], warn: Callable[[str], None] |
     """
     if not os.path.isdir(source):
         with in_file(source):
-            return variables_from_dump(read_file(source, LIMIT))
+            return variables_from_dump(
+                read_file(source, LIMIT), warn and (lambda error: warn(f"the variables end there: {error}"))
+            )
     found = []
     for name in sorted(os.listdir(source)):
         path = os.path.join(source, name)

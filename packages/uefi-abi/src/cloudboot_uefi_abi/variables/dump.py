@@ -14,20 +14,24 @@ from .store import VariableStore
 from .variable import Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
 __all__ = ["variables_from_dump", "variables_from_json"]
 
 
-def variables_from_dump(data: Buffer) -> tuple[Variable, ...]:
+def variables_from_dump(data: Buffer, warn: Callable[[VariableError], None] | None = None) -> tuple[Variable, ...]:
     """The variables of a flash image, or of a JSON document, whichever ``data`` is.
+
+    With ``warn`` a record of the flash that leaves its store ends the variables; see :meth:`VariableStore.parse`.
 
     Raises:
         VariableError: it is neither, or malformed.
         TruncatedError: the flash ends inside a header.
     """
     raw = bytes(memoryview(data).cast("B")).removeprefix(b"\xef\xbb\xbf")
-    return variables_from_json(raw) if raw.lstrip()[:1] == b"{" else VariableStore.parse(raw).variables
+    return variables_from_json(raw) if raw.lstrip()[:1] == b"{" else VariableStore.parse(raw, warn).variables
 
 
 def variables_from_json(data: bytes) -> tuple[Variable, ...]:

@@ -26,7 +26,7 @@ from cloudboot_uefi_abi.layout.records import (
 from .variable import Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
 
@@ -38,10 +38,12 @@ _TRANSITION: Final = 0x01  # cleared while a new copy is being written
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
 _FLASH_ATTRIBUTES: Final = 0x0004FEFF  # readable, writable, erased to ones; aligned to 16 bytes
 _GUID_OFFSET: Final = 16  # of FileSystemGuid in the volume's header, 24 bytes before the signature
+_EC2: Final = "this is a variable store of EC2: virt-fw-vars --output-json makes JSON of it"
 _CONTAINERS: Final = {
     b"QFI\xfb": "this is a qcow2 image: qemu-img convert -O raw makes a flash image of it",
     b"\x1f\x8b": "this is a file that gzip compressed",
-    b"AMZNUEFI": "this is a variable store of EC2: virt-fw-vars --output-json makes JSON of it",
+    b"AMZNUEFI": _EC2,
+    b"QU1aTlVFRk": _EC2,  # in base64, as its commands print it
 }
 _NV_DATA: Final = GUIDS["EFI_SYSTEM_NV_DATA_FV"]
 _AUTHENTICATED: Final = GUIDS["EFI_AUTHENTICATED_VARIABLE"]
@@ -76,8 +78,11 @@ class VariableStore:
     records: tuple[StoredVariable, ...]
 
     @classmethod
-    def parse(cls, data: Buffer) -> VariableStore:
+    def parse(cls, data: Buffer, warn: Callable[[VariableError], None] | None = None) -> VariableStore:
         """Read a firmware volume that starts with a variable store: the first one of the flash that does.
+
+        A record that leaves the store ends the records, as it does for firmware, and ``warn`` is told; without ``warn``
+        it is an error.
 
         Raises:
             VariableError: no firmware volume of variables, a wrong checksum, or a record that leaves the store.
@@ -121,7 +126,7 @@ class VariableStore:
                 expected=bytes([_FORMATTED, _HEALTHY]), actual=bytes([store.Format, store.State]),
             )  # fmt: skip
         authenticated = store.Signature == _AUTHENTICATED
-        records = _records(area.at(0, store.Size), authenticated)
+        records = _records(area.at(0, store.Size), authenticated, warn)
         return cls(flash, base + start, store.Size, authenticated, tuple(records))
 
     @property
@@ -198,7 +203,7 @@ def _volume(flash: bytes) -> int:
     return 0
 
 
-def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
+def _records(area: Cursor, authenticated: bool, warn: Callable[[VariableError], None] | None) -> list[StoredVariable]:
     area.skip(VARIABLE_STORE_HEADER.SIZE)
     size = AUTHENTICATED_VARIABLE_HEADER.SIZE if authenticated else VARIABLE_HEADER.SIZE
     found = []
@@ -211,11 +216,15 @@ def _records(area: Cursor, authenticated: bool) -> list[StoredVariable]:
         if head.State == 0xFF or 0xFFFFFFFF in {head.NameSize, head.DataSize, head.Attributes}:
             continue  # power was lost while the head was written: its sizes do not count, and nothing belongs to it
         if head.NameSize < 2 or head.NameSize % 2 or head.NameSize + head.DataSize > area.remaining:
-            raise VariableError(
+            error = VariableError(
                 "a variable leaves the store, or has no name",
                 structure=type(head).__name__, field="NameSize", offset=offset,
                 expected=f"at most {area.remaining} with DataSize", actual=head.NameSize + head.DataSize,
             )  # fmt: skip
+            if warn is None:
+                raise error
+            warn(error)
+            break
         name = area.take(head.NameSize).decode("utf-16-le", "surrogatepass").removesuffix("\0")
         variable = Variable(name, head.VendorGuid, area.take(head.DataSize), VariableAttribute(head.Attributes))
         if isinstance(head, AUTHENTICATED_VARIABLE_HEADER):

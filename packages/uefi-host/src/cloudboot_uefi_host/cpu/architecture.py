@@ -90,6 +90,7 @@ AMD64: Final = Architecture(
         "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
         "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags",
     ),
+    max_memory=3 << 30,  # above, up to 4 GiB, a PC has its devices: the local APIC, the I/O APIC
 )  # fmt: skip
 
 ARM64: Final = Architecture(

@@ -24,6 +24,7 @@ from . import arm64, x86
 from .architecture import TRAP_SIZE
 from .counters import RDMSR, riscv_counter, riscv_counters, x86_counters
 from .exceptions import Exceptions, X86Exception
+from .io_apic import IO_APIC, IO_APIC_SIZE, IoApic
 from .local_apic import LOCAL_APIC, LOCAL_APIC_SIZE, LocalApic
 from .ports import Ports
 from .processor import Stop, StopReason
@@ -163,13 +164,10 @@ class UnicornProcessor:
         uc.reg_write(x86_const.UC_X86_REG_FPCW, x86.FPU_CONTROL)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_in, None, 1, 0, x86_const.UC_X86_INS_IN)
         uc.hook_add(unicorn.UC_HOOK_INSN, self._on_out, None, 1, 0, x86_const.UC_X86_INS_OUT)
-        if self.memory.end <= LOCAL_APIC:
-            apic = LocalApic(self._counter, self.architecture.counter_frequency)
-            uc.mmio_map(
-                LOCAL_APIC, LOCAL_APIC_SIZE,
-                lambda _uc, offset, size, _data: apic.read(offset, size), None,
-                lambda _uc, offset, _size, value, _data: apic.write(offset, value), None,
-            )  # fmt: skip
+        local, shared = LocalApic(self._counter, self.architecture.counter_frequency), IoApic()
+        for address, size, device in ((LOCAL_APIC, LOCAL_APIC_SIZE, local), (IO_APIC, IO_APIC_SIZE, shared)):
+            if self.memory.end <= address:
+                uc.mmio_map(address, size, self._on_device_read, device, self._on_device_write, device)
 
     def _set_up_arm64(self) -> None:
         """The MMU: the table is the last page of RAM, which the firmware keeps reserved."""
@@ -426,6 +424,12 @@ class UnicornProcessor:
             return False
         self._uc.reg_write(register, self._counter.counter())
         return True
+
+    def _on_device_read(self, _uc: object, offset: int, size: int, device: LocalApic | IoApic) -> int:
+        return device.read(offset, size)
+
+    def _on_device_write(self, _uc: object, offset: int, _size: int, value: int, device: LocalApic | IoApic) -> None:
+        device.write(offset, value)
 
     def _on_uart_read(self, _uc: object, offset: int, _size: int, _data: object) -> int:
         return _TRANSMITTER_EMPTY if offset == _LINE_STATUS else 0
