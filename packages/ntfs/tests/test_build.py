@@ -329,7 +329,7 @@ def test_only_the_first_part_of_an_attribute_has_a_compression_unit(plain: Path)
     with ntfs.NTFS(plain) as volume:
         record = volume.mft.file(volume.find("/holes"))
         parts = sorted((each for each in record.attributes if each.type == 0x80), key=lambda each: each.lowest_vcn)
-    assert len(parts) > 3
+    assert len(parts) > 1
     assert [part.compression_unit for part in parts] == [4] + [0] * (len(parts) - 1)
 
 

@@ -20,7 +20,7 @@ from cloudboot_ntfs.builder.plain import PlainRecords, is_plain
 from cloudboot_ntfs.builder.plan import Plan
 from cloudboot_ntfs.builder.record import assemble
 from cloudboot_ntfs.builder.secure import Descriptors
-from cloudboot_ntfs.builder.source import TreeBuilder, load_mapping
+from cloudboot_ntfs.builder.source import Member, TreeBuilder, load_mapping
 from cloudboot_ntfs.layout import names
 from cloudboot_ntfs.layout.fixup import protect, protect_all
 
@@ -63,7 +63,7 @@ def test_record_of_an_ordinary_file_is_that_of_any_other(
 
 def test_files_with_more_than_an_ordinary_one_are_not_taken_for_one() -> None:
     builder = TreeBuilder()
-    tree: dict[str, ntfs.Member] = {
+    tree: dict[str, Member] = {
         "/linked": b"x",
         "/another name": ntfs.HardLink("/linked"),
         "/stream": ntfs.File(b"", streams={"s": b""}),

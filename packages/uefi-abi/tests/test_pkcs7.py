@@ -120,3 +120,70 @@ def _flipped(at: int, value: int) -> bytes:
     data = bytearray(certificates(image)[0].data) if image is not None else bytearray(b"\x30\x00")
     data[at % len(data)] = value
     return bytes(data)
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    """An element of at most 127 bytes."""
+    body = b"".join(parts)
+    assert len(body) < 128
+    return bytes([tag, len(body)]) + body
+
+
+def sequence(*parts: bytes) -> bytes:
+    return der(0x30, *parts)
+
+
+VERSION, SHA256 = der(2, b"\1"), sequence(der(6, bytes.fromhex("608648016503040201")))
+PLAIN = sequence(der(6, bytes.fromhex("2a864886f70d010701")))
+NAMED = sequence(sequence(), der(2, b"\5"))
+SPC_ID = der(6, bytes.fromhex("2b060104018237020104"))
+
+
+def message(
+    content: bytes = PLAIN, digests: bytes = SHA256, signer: tuple[bytes, ...] | None = None, *more: bytes
+) -> bytes:
+    """A small SignedData."""
+    signers = () if signer is None else (sequence(*signer),)
+    return sequence(VERSION, der(0x31, digests), content, *more, der(0x31, *signers))
+
+
+def test_a_small_message_is_read() -> None:
+    found = SignedData.parse(message(signer=(VERSION, NAMED, SHA256, SHA256, der(4, b"signature"))))
+    assert (found.digests, found.content_type, found.certificates) == (("sha256",), DATA_TYPE, ())
+    assert found.signers[0].signature == b"signature"
+    assert found.signers[0].serial == 5
+    unknown = SignedData.parse(message(digests=sequence(der(6, b"\x2a\x03"))))
+    assert unknown.digests == ("1.2.3",)
+    crls = SignedData.parse(message(PLAIN, SHA256, None, der(0xA1, sequence())))
+    assert crls.signers == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "structure", "words"),
+    [
+        (message(sequence()), "ContentInfo", "no content type"),
+        (message(digests=sequence()), "AlgorithmIdentifier", "no algorithm"),
+        (message(PLAIN, SHA256, None, der(0xA5)), "SignedData", "another kind"),
+        (message(signer=(VERSION, NAMED, SHA256)), "SignerInfo", "too few"),
+        (
+            message(signer=(VERSION, sequence(sequence()), SHA256, SHA256, der(4))),
+            "IssuerAndSerialNumber",
+            "not an issuer",
+        ),
+        (message(sequence(SPC_ID, der(0xA0, sequence()))), "SpcIndirectDataContent", "no digest"),
+        (message(sequence(SPC_ID, der(0xA0, sequence(), sequence()))), "ContentInfo", "not one element"),
+        (sequence(VERSION, VERSION), "SignedData", "too few"),
+    ],
+)
+def test_what_is_wrong_in_a_message_is_named(data: bytes, structure: str, words: str) -> None:
+    with pytest.raises(SignedDataError, match=words) as caught:
+        SignedData.parse(data)
+    assert caught.value.structure == structure
+    assert caught.value.offset is not None
+
+
+def test_attributes_without_values_are_passed_over() -> None:
+    attributes = der(0xA0, sequence(der(6, b"\x2a\x03")), sequence(der(6, b"\x2a\x04"), der(0x31)))
+    found = SignedData.parse(message(signer=(VERSION, NAMED, SHA256, attributes, SHA256, der(4, b"s"))))
+    assert found.signers[0].message_digest == b""
+    assert found.signers[0].attributes == b"\x31" + attributes[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -242,7 +243,7 @@ def test_a_head_that_was_not_written_whole_has_no_data(field: tuple[int, str], v
     assert [variable.name for variable in VariableStore.parse(flash).variables] == ["Kept"]
 
 
-@pytest.mark.parametrize("magic", [b"QFI\xfb", b"\x1f\x8b\x08", b"AMZNUEFI"])
+@pytest.mark.parametrize("magic", [b"QFI\xfb", b"\x1f\x8b\x08", b"AMZNUEFI", base64.b64encode(b"AMZNUEFI\x12\x34\0")])
 def test_other_containers_have_a_hint(magic: bytes) -> None:
     with pytest.raises(VariableError) as caught:
         VariableStore.parse(magic + bytes(100))

@@ -1,5 +1,6 @@
 """What partition drivers find on disks and CDs: EDK2's own driver, cut from the installed firmware, is the judge."""
 
+import functools
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from cloudboot_uefi_host.core.protocols import DEVICE_PATH, protocol_name
 from cloudboot_uefi_host.drivers.disk_io import Media
 from cloudboot_uefi_host.drivers.el_torito import SECTOR, find_catalogue
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, installed_modules, load_drivers
+from cloudboot_uefi_host.firmware_volume import Module
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
 from cloudboot_uefi_host.testing import fat_volume
 
@@ -91,11 +93,17 @@ CDS = {
 }
 
 
+@functools.cache
+def modules() -> dict[str, Module]:
+    """The modules of the installed firmware, which take most of a second to unpack."""
+    return installed_modules("amd64")
+
+
 def found(image: bytes, block_size: int, *, own: bool) -> Found:
     """The protocols, the medium and the partition information of each handle below a disk, by device path."""
     with Firmware("amd64", memory=64 << 20, drivers=own) as firmware:
         if not own:
-            load_drivers(firmware, installed_modules("amd64"), DISK_DRIVERS)
+            load_drivers(firmware, modules(), DISK_DRIVERS)
         storage = MemoryStorage(image)
         device = publish_block_io(
             firmware, storage, vendor_path(), block_size=block_size, removable=block_size == SECTOR

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cloudboot_base import MemoryStorage, MissingDependencyError
 from cloudboot_base.testing import FOREIGN, judge, judge_file, run
@@ -37,13 +39,15 @@ from cloudboot_uefi_abi.variables import (
     AuthenticatedUpdate,
     Signature,
     SignatureList,
-    Variable,
     pack_signature_lists,
     parse_signature_lists,
 )
+from cloudboot_uefi_abi.variables import Variable as AbiVariable
 from cloudboot_uefi_abi.variables.authentication import signed_contents
 from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
+from cloudboot_uefi_host.core.authenticated import Authentication
+from cloudboot_uefi_host.core.variable import Key, Variable
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.run import Ending
@@ -93,6 +97,7 @@ def identity(name: str, issuer: Identity | None = None, *, authority: bool = Tru
         .not_valid_before(begin)
         .not_valid_after(begin + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return Identity(key, made.sign(issuer.key if issuer else key, hashes.SHA256()))
 
@@ -180,7 +185,7 @@ class Maker:
         """A write that cryptography signs."""
         when = moment(minute)
         vendor = NAMES.get(name, MINE)
-        content = signed_contents(Variable(name, vendor, data, VariableAttribute(attributes), when))
+        content = signed_contents(AbiVariable(name, vendor, data, VariableAttribute(attributes), when))
         made = signature(signer, content, *more, **options)  # type: ignore[arg-type]  # what signature() takes
         return Step(what, name, attributes, change(AuthenticatedUpdate(when, made, data)).pack())
 
@@ -210,6 +215,34 @@ def all_steps(make: Maker) -> list[Step]:
 
     def broken(update: AuthenticatedUpdate) -> AuthenticatedUpdate:
         return AuthenticatedUpdate(update.timestamp, update.signature[:-1] + b"\0", update.data)
+
+    def by_openssl(what: str, minute: int, *options: str) -> Step:
+        """A write of a private variable that ``openssl cms`` signs."""
+        when, data = moment(minute), what.encode()
+        content = make.folder / "content"
+        content.write_bytes(signed_contents(AbiVariable("cms", MINE, data, VariableAttribute(AT), when)))
+        command = [
+            judge("openssl", "openssl"),
+            "cms",
+            "-sign",
+            "-binary",
+            "-noattr",
+            "-md",
+            "sha256",
+            "-outform",
+            "DER",
+        ]
+        files: list[str | Path] = [
+            "-in",
+            content,
+            "-signer",
+            make.folder / "other.crt",
+            "-inkey",
+            make.folder / "other.key",
+        ]
+        done = subprocess.run([*command, *files, *options], check=True, capture_output=True)
+        message = next(iter(list(Element.read(done.stdout))[1])).raw
+        return Step(what, "cms", AT, AuthenticatedUpdate(when, message, data).pack())
 
     empty = AuthenticatedUpdate(moment(1), b"", b"")
     return [
@@ -282,6 +315,9 @@ def all_steps(make: Maker) -> list[Step]:
         Step("plain: deletion with other attributes", "plain", 3, b""),
         Step("plain: append of nothing with other attributes", "plain", 3 | APPEND, b""),
         Step("plain: deletion", "plain", 7, b""),
+        by_openssl("openssl: PKCS #7", 1),
+        by_openssl("openssl: the signer named by its key", 2, "-keyid"),
+        by_openssl("openssl: without certificates", 3, "-nocerts"),
         Step("counted", "counted", 0x17, b"x" * 400),
         make.signed("user: PK deleted by another key", "PK", b"", kek, 40),
         make.signed("user: PK deleted", "PK", b"", pk, 41),
@@ -530,3 +566,40 @@ def test_without_cryptography_a_signature_is_an_error_that_names_the_extra(
     with pytest.raises(MissingDependencyError, match="cryptography") as caught:
         hosted("amd64", steps)
     assert caught.value.hint == "pip install 'cloudboot-uefi-host[secureboot]'"
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """Keys for several tests."""
+    return Maker(tmp_path_factory.mktemp("keys"))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=4), st.sampled_from(["PK", "KEK", "db", "mine"]))
+def test_damaged_writes_have_an_answer(maker: Maker, at: int, patch: bytes, name: str) -> None:
+    """Whatever a program gives to SetVariable, nothing but a status comes back; a changed write is not taken."""
+    held: dict[Key, Variable] = {}
+    vendor = NAMES.get(name, MINE).bytes_le
+
+    def store(key: Key, attributes: int, data: bytes, timestamp: EFI_TIME, signer: bytes) -> int:
+        held[key] = Variable(attributes, data, timestamp, signer)
+        return Status.SUCCESS
+
+    authentication = Authentication(held.get, store)
+    if name != "PK":
+        held[GLOBAL.bytes_le, "PK"] = Variable(AT, certificates(maker.pk))
+        held[GLOBAL.bytes_le, "KEK"] = Variable(AT, certificates(maker.pk, maker.root))
+    data = bytearray(_WRITES.setdefault(name, maker.signed("", name, certificates(maker.pk), maker.pk, 1).data))
+    assert authentication.write((vendor, name), AT, bytes(data)) == Status.SUCCESS
+    del held[vendor, name]
+    at %= len(data)
+    before = bytes(data)
+    data[at : at + len(patch)] = patch
+    status = authentication.write((vendor, name), AT, bytes(data))
+    assert status in {Status.SUCCESS, Status.SECURITY_VIOLATION, Status.INVALID_PARAMETER}
+    payload = len(before) - len(certificates(maker.pk))
+    if at >= payload and bytes(data) != before and len(data) == len(before):
+        assert status != Status.SUCCESS, "what is signed was changed"
+
+
+_WRITES: dict[str, bytes] = {}

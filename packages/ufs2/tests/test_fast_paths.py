@@ -56,8 +56,8 @@ def test_commands_that_read_and_build_start_without_what_they_do_not_need(words:
     places = {"IMAGE": tmp_path / "image", "NEW": tmp_path / "new", "TREE": tmp_path / "tree"}
     program = (
         "import sys; from cloudboot_ufs2.__main__ import main; code = main(sys.argv[1:])\n"
-        "heavy = {'numpy', 'tarfile', 'tempfile', 'cloudboot_ufs2.editor.edit'} & sys.modules.keys()\n"
-        "print(code, sorted(heavy), file=sys.stderr)"
+        "heavy = {'numpy', 'tarfile', 'tempfile', 'shutil', 'pathlib', 'urllib.parse', 'cloudboot_ufs2.editor.edit'}\n"
+        "print(code, sorted(heavy & sys.modules.keys()), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *(str(places.get(word, word)) for word in words.split())],

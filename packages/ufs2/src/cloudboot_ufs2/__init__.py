@@ -127,8 +127,9 @@ __all__ = [
     "verify",
 ]
 
-# What is imported when it is first asked for (PEP 562): with all of it a command that only reads would start in twice
-# the time. Functions that bear the name of their module are not among them: importing the module would hide them.
+# What is imported when it is first asked for (PEP 562): with all of it ``ls`` would take 149 ms of processor time where
+# it takes 105, most of the difference for making two dozen dataclasses. Functions that bear the name of their module
+# are not among them: importing the module would hide them.
 _LATER = {
     "checker.check": ("check",),
     "exporter.compare": ("Difference", "compare"),

@@ -57,39 +57,7 @@ def program() -> Program:
             )  # fmt: skip
         return added
 
-    added = command("create", _create, "Make a new store.")
-    added.epilog = _DEVICES
-    added.add_argument(
-        "--template", choices=TEMPLATES, default=TEMPLATES[0], help="What the store starts (default: windows)."
-    )
-    added.add_argument(
-        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="The device of Windows (default: boot)."
-    )
-    added.add_argument(
-        "--esp",
-        type=_device,
-        default=BootDevice(),
-        metavar="DEVICE",
-        help="The device of the boot manager (default: boot).",
-    )
-    added.add_argument(
-        "--recovery",
-        type=_device,
-        metavar="DEVICE",
-        help="The device of the recovery image (default: that of Windows).",
-    )
-    added.add_argument(
-        "--description", default=BcdOptions().description, metavar="TEXT", help="Name in the menu (default: Windows)."
-    )
-    added.add_argument(
-        "--locale", default=BcdOptions().locale, metavar="NAME", help="Language of the menu (default: en-US)."
-    )
-    added.add_argument(
-        "--timeout", type=whole_argument, default=BcdOptions().timeout, metavar="SECONDS",
-        help="How long the menu waits (default: 30).",
-    )  # fmt: skip
-    added.add_argument("--graphics", action="store_true", help="Use the graphical menu instead of the text menu.")
-    added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
+    _add_choices(command("create", _create, "Make a new store."))
 
     added = command("show", _show, "List objects and elements, as bcdedit /enum all does.")
     added.add_argument(
@@ -123,6 +91,42 @@ def program() -> Program:
     added = command("repoint", _repoint, "Change the partitions that a store refers to.")
     _add_places(added)
     return program
+
+
+def _add_choices(added: argparse.ArgumentParser) -> None:
+    """What a new store is to hold."""
+    added.epilog = _DEVICES
+    added.add_argument(
+        "--template", choices=TEMPLATES, default=TEMPLATES[0], help="What the store starts (default: windows)."
+    )
+    added.add_argument(
+        "--windows", type=_device, default=BootDevice(), metavar="DEVICE", help="The device of Windows (default: boot)."
+    )
+    added.add_argument(
+        "--esp",
+        type=_device,
+        default=BootDevice(),
+        metavar="DEVICE",
+        help="The device of the boot manager (default: boot).",
+    )
+    added.add_argument(
+        "--recovery",
+        type=_device,
+        metavar="DEVICE",
+        help="The device of the recovery image (default: that of Windows).",
+    )
+    added.add_argument(
+        "--description", default=BcdOptions().description, metavar="TEXT", help="Name in the menu (default: Windows)."
+    )
+    added.add_argument(
+        "--locale", default=BcdOptions().locale, metavar="NAME", help="Language of the menu (default: en-US)."
+    )
+    added.add_argument(
+        "--timeout", type=whole_argument, default=BcdOptions().timeout, metavar="SECONDS",
+        help="How long the menu waits (default: 30).",
+    )  # fmt: skip
+    added.add_argument("--graphics", action="store_true", help="Use the graphical menu instead of the text menu.")
+    added.add_argument("--force", action="store_true", help="Replace STORE if it exists.")
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:

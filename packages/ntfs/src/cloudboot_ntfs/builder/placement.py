@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import operator
 from typing import TYPE_CHECKING, Final
 
-from cloudboot_ntfs.layout.attribute import pack_non_resident, pack_resident
+from cloudboot_ntfs.layout.attribute import highest_vcn, pack_non_resident, pack_resident, resized
 from cloudboot_ntfs.layout.constants import AttributeFlag
-from cloudboot_ntfs.layout.runlist import Run, encode
+from cloudboot_ntfs.layout.runlist import Run, encode, pair_size
 
 from .record import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .content import Content
 
@@ -21,6 +23,8 @@ _SPARSE_UNIT = 4
 #: Bytes of mapping pairs in one part of an attribute. More parts go to extension records of their own; one of this size
 #: still leaves room for the head and the name.
 _PAIRS_IN_PART = 400
+_VCN: Final = operator.itemgetter(0)
+_LCN: Final = operator.itemgetter(2)
 
 
 #: Bytes of content from which it starts at a multiple of 64 KiB. The kernel copies there in a quarter less time
@@ -73,33 +77,43 @@ class Placed:
     @property
     def is_sparse(self) -> bool:
         """Whether there are holes."""
-        return any(run.lcn is None for run in self.runs)
+        return None in map(_LCN, self.runs)
 
     @property
     def stored(self) -> int:
         """Bytes of the clusters that are not holes."""
         return sum(run.length for run in self.runs if run.lcn is not None) * self.cluster_size
 
-    def attributes(self, kind: int, name: str = "") -> list[Packed]:
-        """The attribute, in parts where it has many runs."""
+    def attributes(self, kind: int, name: str = "", *, kept: Sequence[Packed] = ()) -> list[Packed]:
+        """The attribute, in parts where it has many runs.
+
+        ``kept`` are the first of them, which are known to have these runs and flags: only their sizes may differ.
+        """
         flags, unit, stored = 0, 0, None
         if self.is_sparse:
             flags, unit, stored = AttributeFlag.SPARSE, _SPARSE_UNIT, self.stored
-        parts = []
-        for runs, pairs in _parts(self.runs):
+        parts = list(kept)
+        runs = self.runs
+        if parts:
+            allocated = self.clusters * self.cluster_size
+            parts[0] = parts[0]._replace(data=resized(parts[0].data, allocated, self.size, stored))
+            runs = runs[bisect.bisect_right(runs, highest_vcn(parts[-1].data), key=_VCN) :]
+            if not runs:
+                return parts
+        for own, pairs in _parts(runs):
             data = pack_non_resident(
                 kind,
                 pairs,
-                clusters=sum(run.length for run in runs),
+                clusters=sum(run.length for run in own),
                 allocated=self.clusters * self.cluster_size,
                 size=self.size,
                 name=name,
                 flags=flags,
-                lowest_vcn=runs[0].vcn,
+                lowest_vcn=own[0].vcn,
                 stored=stored,
                 compression_unit=unit,
             )
-            parts.append(Packed(kind, name, data, runs[0].vcn))
+            parts.append(Packed(kind, name, data, own[0].vcn))
         return parts
 
 
@@ -110,10 +124,16 @@ def _parts(runs: list[Run]) -> Iterator[tuple[list[Run], bytes]]:
         if len(pairs) <= _PAIRS_IN_PART:
             yield runs, pairs
             return
-    step = _PAIRS_IN_PART // 17  # a pair has at most 17 bytes
-    for start in range(0, len(runs), step):
-        own = runs[start : start + step]
-        yield own, encode(own)
+    start, size, previous = 0, 1, 0
+    for index, run in enumerate(runs):
+        pair = pair_size(run, previous)
+        if size + pair > _PAIRS_IN_PART:
+            yield runs[start:index], encode(runs[start:index])
+            # The first pair of a part says where its clusters are, not how far from the last.
+            start, size, pair = index, 1, pair_size(run, 0)
+        size += pair
+        previous = previous if run.lcn is None else run.lcn
+    yield runs[start:], encode(runs[start:])
 
 
 def place(content: Content, allocator: Allocator, cluster_size: int) -> Placed:

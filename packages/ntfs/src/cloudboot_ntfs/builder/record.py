@@ -19,6 +19,10 @@ _LIST_ENTRY = AttributeListEntry.LAYOUT.struct()
 END = struct.pack("<II", END_OF_ATTRIBUTES, 0)
 
 
+#: Attributes that stay in the base record of a file that needs others.
+_STAY = frozenset({Type.STANDARD_INFORMATION, Type.INDEX_ROOT})
+
+
 class Packed(NamedTuple):
     """An attribute as bytes. Its instance number is put in when its record is known."""
 
@@ -29,7 +33,7 @@ class Packed(NamedTuple):
 
     def sort_key(self) -> tuple[int, str, int, bytes]:
         """The order of attributes in a record and in a list."""
-        return self.type, upcase(self.name), self.lowest_vcn, b""
+        return self.type, self.name and upcase(self.name), self.lowest_vcn, b""
 
 
 def header_size(record_size: int) -> int:
@@ -114,6 +118,7 @@ def spread(
     record_size: int,
     new_records: Callable[[Sequence[Sequence[Packed]]], list[tuple[int, int]]],
     store: Callable[[bytes], bytes],
+    stay: int | None = None,
 ) -> Spread:
     """Distribute attributes that do not fit one record.
 
@@ -127,10 +132,14 @@ def spread(
         new_records: gives a record for each of these groups of attributes, as number and sequence number: one that
             nothing uses, or one that holds them already.
         store: gives the bytes of a non-resident attribute list with this content.
+        stay: keep as many of the first attributes in the base record instead.
     """
     room = capacity(record_size)
-    stay = [each for each in attributes if each.type in (Type.STANDARD_INFORMATION, Type.INDEX_ROOT)]
-    move = [each for each in attributes if each not in stay]
+    if stay is None:
+        kept = [each for each in attributes if each.type in _STAY]
+        move = [each for each in attributes if each.type not in _STAY]
+    else:
+        kept, move = list(attributes[:stay]), list(attributes[stay:])
     groups: list[list[Packed]] = []
     used = room + 1
     for each in move:
@@ -146,16 +155,16 @@ def spread(
         extensions.append((other, group))
     # Instance numbers follow the places in the records; the list takes the second place in the base record.
     entries: list[tuple[Packed, int, int]] = []
-    for index, each in enumerate(stay):
+    for index, each in enumerate(kept):
         entries.append((each, reference(number, sequence), index if index == 0 else index + 1))
     for extension, own in extensions:
         entries += [(each, reference(extension, sequences[extension]), index) for index, each in enumerate(own)]
     entries.sort(key=lambda entry: entry[0].sort_key())
     listed = b"".join(_list_entry(each, where, instance) for each, where, instance in entries)
     data = pack_resident(Type.ATTRIBUTE_LIST, listed)
-    if len(data) + sum(len(each.data) for each in stay) > room:
+    if len(data) + sum(len(each.data) for each in kept) > room:
         data = store(listed)
-    base = [stay[0], Packed(Type.ATTRIBUTE_LIST, "", data), *stay[1:]]
+    base = [kept[0], Packed(Type.ATTRIBUTE_LIST, "", data), *kept[1:]]
     return Spread([(number, base), *extensions], sequences)
 
 

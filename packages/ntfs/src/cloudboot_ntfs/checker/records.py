@@ -221,32 +221,46 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
         )  # fmt: skip
         context.relists[number] = [each.number for each in held]
         return [attribute for each in held for attribute in each.attributes]
-    records = {each.number: each for each in held}
     present = {
         (each.number, attribute.instance): attribute
-        for each in records.values()
+        for each in held
         for attribute in each.attributes
         if attribute.type != Type.ATTRIBUTE_LIST
     }
+    if _compare_list(context, number, entries, present, {each.number: each.sequence for each in held}):
+        context.relists[number] = [each.number for each in held]
+    return list(present.values())
+
+
+def _compare_list(
+    context: Context,
+    number: int,
+    entries: list[tuple[int, int, int, int, str]],
+    present: dict[tuple[int, int], Attribute],
+    sequences: dict[int, int],
+) -> bool:
+    """Report where the attribute list of a file differs from what its records hold; whether all that it names is there.
+
+    ``present`` are its attributes by record and instance number, ``sequences`` the sequence numbers of its records.
+    """
     context.budget.spend(len(entries))
     named: set[tuple[int, int]] = set()
     is_sound = True
     for kind, lowest, reference, instance, name in entries:
         place = reference & REFERENCE_MASK, instance
         found = present.get(place)
-        holder = records.get(place[0])
         if place in named:
             context.report("attribute-list", "the list names an attribute twice", structure="AttributeListEntry", actual=f"{kind:#x} {name}", record=number)
-        elif found is None or holder is None or found.type != kind or found.name != name or found.lowest_vcn != lowest:
+        elif found is None or found.type != kind or found.name != name or found.lowest_vcn != lowest:
             is_sound = False
             context.report(
                 "attribute-list", "the list names an attribute that is not there", structure="AttributeListEntry",
                 expected=f"{kind:#x} {name}".strip(), actual=f"record {place[0]}", record=number,
             )  # fmt: skip
-        elif holder.sequence != reference >> 48:
+        elif sequences[place[0]] != reference >> 48:
             context.report(
                 "attribute-list", "the list names an older life of a record", structure="AttributeListEntry",
-                field="reference", expected=holder.sequence, actual=reference >> 48, record=number,
+                field="reference", expected=sequences[place[0]], actual=reference >> 48, record=number,
             )  # fmt: skip
         named.add(place)
     for place, attribute in present.items():
@@ -255,9 +269,7 @@ def _with_list(context: Context, record: Record, extensions: list[Record]) -> li
                 "attribute-list", "the list misses an attribute", structure="AttributeListEntry",
                 expected=f"{attribute.type:#x} {attribute.name}".strip(), actual=f"record {place[0]}", record=number,
             )  # fmt: skip
-    if is_sound:
-        context.relists[number] = list(records)
-    return list(present.values())
+    return is_sound
 
 
 def is_needed(attributes: list[Attribute], held: list[Record], cluster_size: int) -> bool:

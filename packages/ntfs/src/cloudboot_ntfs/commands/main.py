@@ -32,6 +32,13 @@ _EXAMPLES = {
 def program() -> Program:
     """The command lines of this package."""
     program = Program(PROGRAM, PROGRAM, "Format, build, read, change and check NTFS volumes.", examples=_EXAMPLES)
+    _add_readers(program)
+    _add_writers(program)
+    return program
+
+
+def _add_readers(program: Program) -> None:
+    """Commands that make a volume, or only read one."""
 
     def command(
         name: str, main: Callable[[argparse.Namespace], int], purpose: str, image: Callable[[str], str] = str
@@ -85,6 +92,10 @@ def program() -> Program:
     added.add_argument("path", metavar="PATH", help="A path in the volume.")
     reader("usn", reading.usn, "List the records of the change journal ($UsnJrnl).")
 
+
+def _add_writers(program: Program) -> None:
+    """Commands that change a volume in place."""
+
     def writer(name: str, main: Callable[[argparse.Namespace], int], purpose: str) -> argparse.ArgumentParser:
         added = program.command(name, main, purpose)
         added.add_argument("image", metavar="IMAGE", help="A volume or a raw disk image, changed in place.")
@@ -129,7 +140,6 @@ def program() -> Program:
     added.add_argument("target", metavar="TARGET", help="Path of the file, or the target of the symbolic link.")
     added.add_argument("path", metavar="PATH", help="The new name.")
     added.add_argument("-s", "--symbolic", action="store_true", help="Make a symbolic link.")
-    return program
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.builder.source import is_stream_name
 from cloudboot_ntfs.layout.constants import (
     FIRST_USER_RECORD,
+    REFERENCE_MASK,
     AttributeFlag,
     FileAttribute,
     Namespace,
@@ -49,6 +50,8 @@ _MAX_LINKS: Final = 1024
 #: Files at most of which is known what their names repeat.
 _MOST_TOLD: Final = 1024
 _NAME_LENGTH: Final = FileName.LAYOUT.offsets["name_length"]
+_NAMESPACE: Final = FileName.LAYOUT.offsets["name_type"]
+_FOR_DOS: Final = frozenset(bytes([kind]) for kind in DOS_KINDS)
 
 
 class _Repeated(NamedTuple):
@@ -386,8 +389,8 @@ class Editor(LockedNTFS):
         )  # fmt: skip
 
     def _add_name(self, draft: Draft, parent: int, name: str) -> None:
-        names = draft.names()
-        has_dos = any(own.namespace in DOS_KINDS for own in names)
+        names = draft.all(Type.FILE_NAME)
+        has_dos = any(value(own)[_NAMESPACE : _NAMESPACE + 1] in _FOR_DOS for own in names)
         namespace = Namespace.POSIX if has_dos else namespace_of(name)
         short = ""
         wants_short = self._short_names and not has_dos and len(names) + 2 <= _MAX_LINKS  # a short name is one more
@@ -487,12 +490,16 @@ class Editor(LockedNTFS):
         is_known = self._told.get(draft.number) == (draft.sequence, facts)
         packed = _REPEATED.pack(*facts)
         kept = [each for each in draft.attributes if each.type != Type.FILE_NAME]
+        parents: dict[int, bytes] = {}
         for each in draft.all(Type.FILE_NAME):
             old = value(each)
-            parent = parse_name(old, record=draft.number).parent_record
-            above = reference(parent, self.mft.record(parent).sequence)
+            parent = int.from_bytes(old[:8], "little") & REFERENCE_MASK
+            above = parents.get(parent)
+            if above is None or len(old) <= FileName.SIZE:
+                parse_name(old, record=draft.number)  # refuses what is too short
+                above = parents[parent] = reference(parent, self.mft.record(parent).sequence).to_bytes(8, "little")
             end = FileName.SIZE + 2 * old[_NAME_LENGTH]
-            renewed = above.to_bytes(8, "little") + packed + old[_NAME_LENGTH:end]
+            renewed = above + packed + old[_NAME_LENGTH:end]
             same = renewed == old
             kept.append(each if same else resident(Type.FILE_NAME, renewed, indexed=True))
             if draft.number != Number.ROOT and not (same and is_known):

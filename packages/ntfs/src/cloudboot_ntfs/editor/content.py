@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import operator
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +12,7 @@ from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import EncryptedError, FileTooLargeError, UnsupportedError
 from cloudboot_ntfs.layout.constants import AttributeFlag, FileAttribute, Type
+from cloudboot_ntfs.layout.records import AttributeHeader, NonResidentHeader
 from cloudboot_ntfs.layout.runlist import Run, joined
 from cloudboot_ntfs.reader.stream import merge
 
@@ -26,6 +30,13 @@ if TYPE_CHECKING:
     from .table import Table
 
 _PIECE: Final = 1 << 20
+_VCN: Final = operator.itemgetter(0)
+_LOWEST: Final = operator.attrgetter("lowest_vcn")
+#: Where the head of a non-resident attribute says where its pairs are, and where the head ends.
+_RUNS_OFFSET: Final = AttributeHeader.SIZE + NonResidentHeader.LAYOUT.offsets["runs_offset"]
+_PAIRS: Final = AttributeHeader.SIZE + NonResidentHeader.SIZE
+#: Runs that are kept decoded at most.
+_MOST_DECODED: Final = 1 << 16
 #: Clusters that a hole has at least, and whose multiples it starts and ends at: as many as a compression unit.
 _HOLE: Final = 16
 #: Bytes of a compressed stream at most that is stored plainly because it is changed.
@@ -44,6 +55,9 @@ class Contents:
     def __init__(self, volume: NTFS, table: Table) -> None:
         self._volume, self._table = volume, table
         self._cluster = volume.geometry.cluster_size
+        #: runs of parts that were decoded last: a file that grows piece by piece changes only its last part
+        self._decoded_parts: dict[tuple[bytes, int], list[Run]] = {}
+        self._decoded_runs = 0
 
     def size(self, draft: Draft, stream: str = "") -> int:
         """Bytes of a stream; 0 where there is none."""
@@ -119,7 +133,7 @@ class Contents:
             self._table.space.release(gone)
         else:
             runs = self._grown(runs, known, size, size, size)
-        draft.replace(Type.DATA, stream, self._placed(size, runs).attributes(Type.DATA, stream))
+        self._replace(draft, stream, size, runs)
 
     def write(self, draft: Draft, offset: int, view: memoryview, stream: str = "") -> int:
         """Write into a stream at ``offset``, which may be beyond its end; its size afterwards.
@@ -144,7 +158,7 @@ class Contents:
             runs = self._grown(runs, known, size, offset, end)
         runs = self._filled(runs, offset, end)
         self._table.write_runs(runs, offset, view)
-        draft.replace(Type.DATA, stream, self._placed(size, runs).attributes(Type.DATA, stream))
+        self._replace(draft, stream, size, runs)
         return size
 
     def require_plain(self, draft: Draft, stream: str = "") -> None:
@@ -177,10 +191,51 @@ class Contents:
         return parsed(min(parts, key=lambda part: part.lowest_vcn)) if parts else None
 
     def _runs(self, draft: Draft, stream: str) -> list[Run]:
-        return runs_of(draft.all(Type.DATA, stream), self._volume.geometry.clusters)
+        parts = sorted(draft.all(Type.DATA, stream), key=_LOWEST)
+        if len(parts) == 1:
+            return runs_of(parts, self._volume.geometry.clusters)
+        return [run for part in parts for run in self._runs_of_part(part)]
+
+    def _runs_of_part(self, part: Packed) -> list[Run]:
+        key = part.data[_RUNS_OFFSET : _RUNS_OFFSET + 2] + part.data[_PAIRS:], part.lowest_vcn
+        found = self._decoded_parts.get(key)
+        if found is None:
+            found = runs_of([part], self._volume.geometry.clusters)
+            self._decoded_runs += len(found)
+            if self._decoded_runs > _MOST_DECODED:
+                self._decoded_parts.clear()
+                self._decoded_runs = len(found)
+            self._decoded_parts[key] = found
+        return found
 
     def _placed(self, size: int, runs: list[Run]) -> Placed:
-        return Placed(size, sum(run.length for run in runs), self._cluster, runs, [])
+        return Placed(size, runs[-1].vcn + runs[-1].length if runs else 0, self._cluster, runs, [])
+
+    def _replace(self, draft: Draft, stream: str, size: int, runs: list[Run]) -> None:
+        """Let a stream have other runs. Parts in which nothing changed stay, and with them the records they are in."""
+        placed = self._placed(size, runs)
+        parts = self._unchanged(draft, stream, placed) if runs else []
+        draft.replace(Type.DATA, stream, placed.attributes(Type.DATA, stream, kept=parts))
+
+    def _unchanged(self, draft: Draft, stream: str, placed: Placed) -> list[Packed]:
+        """The first parts of a stream that ``placed`` has, too."""
+        parts = sorted(draft.all(Type.DATA, stream), key=_LOWEST)
+        if len(parts) < 2 or any(part.data[8] == 0 for part in parts):
+            return []
+        flags = int.from_bytes(parts[0].data[12:14], "little")
+        if flags != (int(AttributeFlag.SPARSE) if placed.is_sparse else 0):
+            return []
+        kept: list[Packed] = []
+        position = 0
+        for part, following in itertools.pairwise(parts):
+            own = self._runs_of_part(part)
+            # The run after the last one decides whether there was room for it.
+            after = self._runs_of_part(following)[:1]
+            if placed.runs[position : position + len(own) + 1] != own + after:
+                break
+            kept.append(part)
+            position += len(own)
+        return kept
 
     def _from_bytes(self, data: bytes, stream: str, draft: Draft, *, sparse: bool = False) -> tuple[list[Packed], int]:
         others = sum(len(each.data) for each in draft.attributes if (each.type, each.name) != (Type.DATA, stream))
@@ -257,7 +312,7 @@ class Contents:
     def _grown(self, runs: list[Run], old: int, size: int, offset: int, end: int) -> list[Run]:
         """Runs that reach to ``size``; everything after ``old`` is zeros but what stands from ``offset`` to ``end``."""
         cluster = self._cluster
-        have, need = sum(run.length for run in runs), -(-size // cluster)
+        have, need = runs[-1].vcn + runs[-1].length if runs else 0, -(-size // cluster)
         self._zero(runs, old, min(have * cluster, max(old, offset)))
         self._zero(runs, max(old, end), have * cluster)
         runs = list(runs)
@@ -269,14 +324,17 @@ class Contents:
             added = self._table.space.allocate(need - have, vcn=have, near=_following(runs))
             self._zero(added, have * cluster, offset)
             self._zero(added, end, need * cluster)
-            runs += added
-        return joined(runs)
+            last = len(runs) - 1
+            runs[last:] = joined(runs[last:] + added)
+        return runs
 
     def _filled(self, runs: list[Run], offset: int, end: int) -> list[Run]:
         """Runs without holes where the bytes from ``offset`` to ``end`` stand."""
         cluster = self._cluster
         first, last = offset // cluster, -(-end // cluster)
-        if all(run.lcn is not None for run in runs if run.vcn < last and run.vcn + run.length > first):
+        begin = max(0, bisect.bisect_right(runs, first, key=_VCN) - 1)
+        end_of = bisect.bisect_left(runs, last, key=_VCN)
+        if all(run.lcn is not None for run in runs[begin:end_of]):
             return runs
         found: list[Run] = []
         for run in runs:
@@ -296,8 +354,13 @@ class Contents:
 
     def _zero(self, runs: list[Run], start: int, end: int) -> None:
         """Zeros from byte ``start`` to ``end`` of what the runs hold; holes stay holes."""
-        zeros = bytes(_PIECE)
-        for run in runs:
+        if start >= end:
+            return
+        zeros = bytes(min(_PIECE, end - start))
+        for index in range(max(0, bisect.bisect_right(runs, start // self._cluster, key=_VCN) - 1), len(runs)):
+            run = runs[index]
+            if run.vcn * self._cluster >= end:
+                return
             if run.lcn is None:
                 continue
             first = max(start, run.vcn * self._cluster)

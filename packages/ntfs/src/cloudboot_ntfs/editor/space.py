@@ -81,9 +81,9 @@ class Bitmap:
         self._fill(start, length, 0)
         self.hint = min(self.hint, start)
 
-    def clear_later(self, start: int, length: int) -> None:
-        """Clear bits when the operation is over."""
-        self._given.append((start, length))
+    def clear_later(self, start: int, length: int, *, accepted: bool = False) -> None:
+        """Clear bits when the operation is over; ``accepted`` whatever becomes of it."""
+        (self._accepted_given if accepted else self._given).append((start, length))
 
     def _fill(self, start: int, length: int, value: int) -> None:
         end = start + length
@@ -263,11 +263,11 @@ class Space:
             )
         return pieces
 
-    def release(self, runs: Iterable[Run]) -> None:
-        """Give clusters back when the operation is over."""
+    def release(self, runs: Iterable[Run], *, accepted: bool = False) -> None:
+        """Give clusters back when the operation is over; ``accepted`` whatever becomes of it."""
         for run in runs:
             if run.lcn is not None:
-                self.bitmap.clear_later(run.lcn, run.length)
+                self.bitmap.clear_later(run.lcn, run.length, accepted=accepted)
 
     def store(self, data: bytes, *, vcn: int = 0) -> list[Run]:
         """New clusters with ``data``; the rest of the last one is zeros."""

@@ -14,9 +14,10 @@ from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
-from cloudboot_ntfs.layout.runlist import joined, pieces
+from cloudboot_ntfs.layout.runlist import pieces
 
 from .draft import load, runs_of, value
+from .growth import Growth
 from .space import Bitmap, Space
 from .stage import Layer
 from .tree import Tree
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Records that are kept for what Windows puts into $Extend.
 _FIRST_GIVEN = 64
-#: Records by which $MFT grows.
-_GROWTH = 64
 #: Indexes that are kept between operations, and nodes of all of them together.
 _KEPT_TREES = 64
 _KEPT_NODES = 8192
@@ -232,6 +231,8 @@ class Table:
         for attempt in range(2):
             for start in (self._hint, _FIRST_GIVEN):
                 for number, _ in self._records.free_ranges(start, 1):
+                    if self._is_kept(number):
+                        continue
                     self._records.set(number, 1)
                     self._fresh.add(number)
                     self._hint = number + 1
@@ -239,20 +240,28 @@ class Table:
                     sequence = struct.unpack_from("<H", raw, 16)[0] if raw[:4] == b"FILE" else 1
                     return number, sequence or 1
             if not attempt:
-                self._grow()
+                Growth(self._volume, self, self._records).grow()
         raise NoSpaceError("no free record")
+
+    def _is_kept(self, number: int) -> bool:
+        """Whether the record is the last one, which $MFT needs for what it grows by next where it is in many pieces."""
+        mft = self._volume.mft
+        return number == mft.count - 1 and any(each.type == Type.ATTRIBUTE_LIST for each in mft.record(0).attributes)
+
+    def _order(self, each: Packed) -> tuple[int, str, int]:
+        """The place of an attribute in a record; most have no name."""
+        return each.type, each.name and self._volume.fold(each.name), each.lowest_vcn
 
     def store(self, draft: Draft) -> None:
         """Write the records of a file; those that are no longer needed are given back."""
         self.space.release(draft.list_runs)
         draft.list_runs = []
-        fold = self._volume.fold
-        attributes = sorted(draft.attributes, key=lambda each: (each.type, fold(each.name), each.lowest_vcn))
+        attributes = sorted(draft.attributes, key=self._order)
         size = self._volume.geometry.record_size
         links = len(draft.all(Type.FILE_NAME))
         old = list(draft.extensions)
         if fits(attributes, size):
-            self._write(draft.number, attributes, draft.sequence, links, draft.flags, 0)
+            self.write_record(draft.number, attributes, draft.sequence, links, draft.flags, 0)
             draft.extensions, draft.held = [], {}
         else:
             # What is on the disk stays as it is until the base record no longer names it. Records that hold what they
@@ -273,9 +282,9 @@ class Table:
             base = reference(draft.number, draft.sequence)
             for number, own in found.records[1:]:
                 if number not in kept_records:
-                    self._write(number, own, found.sequences[number], 0, int(RecordFlag.IN_USE), base)
+                    self.write_record(number, own, found.sequences[number], 0, int(RecordFlag.IN_USE), base)
                 draft.held[held(own)] = number, found.sequences[number]
-            self._write(draft.number, found.records[0][1], draft.sequence, links, draft.flags, 0)
+            self.write_record(draft.number, found.records[0][1], draft.sequence, links, draft.flags, 0)
             draft.extensions = [(number, found.sequences[number]) for number, _ in found.records[1:]]
         kept = {number for number, _ in draft.extensions}
         for number, sequence in old:
@@ -294,22 +303,31 @@ class Table:
         for number, sequence in draft.extensions:
             self.free_record(number, sequence)
 
-    def free_record(self, number: int, sequence: int) -> None:
+    def free_record(self, number: int, sequence: int, *, accepted: bool = False) -> None:
         """Give back a record. What is not in use has the sequence number of its next life; 0 is passed over."""
         following = sequence + 1 & 0xFFFF or 1
-        self._write(number, [], following, 0, 0, 0)
-        self._records.clear_later(number, 1)
+        self.write_record(number, [], following, 0, 0, 0, accepted=accepted)
+        self._records.clear_later(number, 1, accepted=accepted)
         self._hint = min(self._hint, max(number, _FIRST_GIVEN))
 
-    def _write(  # noqa: PLR0917 -- the head of a record
-        self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
+    def write_record(  # noqa: PLR0917 -- the head of a record
+        self,
+        number: int,
+        attributes: list[Packed],
+        sequence: int,
+        links: int,
+        flags: int,
+        base: int,
+        *,
+        accepted: bool = False,
     ) -> None:
+        """Stage a record, and its copy in $MFTMirr; ``accepted`` whatever becomes of the operation."""
         data = self._packed(number, attributes, sequence, links, flags, base)
         self._volume.mft.forget(number)
         if number == Number.VOLUME:
             self._marks = None
         for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
-            self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=number == Number.MFT)
+            self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=accepted)
 
     def _packed(  # noqa: PLR0917 -- the head of a record
         self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int
@@ -319,6 +337,10 @@ class Table:
             number, attributes, record_size=len(raw), sequence=sequence, links=links, flags=flags, base=base,
             update=_next_update(raw),
         )  # fmt: skip
+
+    def next_update(self, number: int) -> int:
+        """The update sequence number that a record is written with next."""
+        return _next_update(self._volume.mft.raw(number))
 
     def _mirror(self, number: int) -> list[tuple[Stream, int]]:
         """Where a record has its copy in $MFTMirr."""
@@ -333,47 +355,6 @@ class Table:
         runs = self.space.store(listed)
         placed = Placed(len(listed), sum(run.length for run in runs), self.space.cluster_size, runs, [])
         return placed.attributes(Type.ATTRIBUTE_LIST)[0].data
-
-    def _grow(self) -> None:
-        """Let $MFT have more records, whatever becomes of the operation that needs them.
-
-        Clusters for them and for its bitmap are written before anything refers to them.
-        """
-        volume = self._volume
-        geometry, mft = volume.geometry, volume.mft
-        cluster, size = geometry.cluster_size, geometry.record_size
-        draft = load(mft, Number.MFT)
-        data = runs_of(draft.all(Type.DATA, ""), geometry.clusters)
-        clusters = -(-max(_GROWTH, mft.count // 8) * size // cluster)
-        have = sum(run.length for run in data)
-        count = (have + clusters) * cluster // size
-        bits = -(-count // 64) * 8
-        bitmap = runs_of(draft.all(Type.BITMAP, ""), geometry.clusters)
-        room = sum(run.length for run in bitmap)
-        more = max(0, -(-bits // cluster) - room)
-        self.space.require(clusters + more)
-        added = self.space.allocate(clusters, vcn=have, near=(data[-1].lcn or 0) + data[-1].length, accepted=True)
-        taken = list(added)
-        empty = b"".join(pack(number, [], record_size=size, flags=0) for number in range(mft.count, count))
-        # Before the first new record there may be spare room.
-        self.write_runs([*data, *added], mft.count * size, empty)
-        parts = Placed(count * size, have + clusters, cluster, joined(data + added), [])
-        draft.replace(Type.DATA, "", parts.attributes(Type.DATA))
-        if more:
-            near = (bitmap[-1].lcn or 0) + bitmap[-1].length
-            extent = self.space.allocate(more, vcn=room, near=near, accepted=True)
-            taken += extent
-            self.zero(extent)
-            bitmap = joined(bitmap + extent)
-        self.write_runs(bitmap, len(self._records.bits), bytes(bits - len(self._records.bits)))
-        draft.replace(Type.BITMAP, "", Placed(bits, room + more, cluster, bitmap, []).attributes(Type.BITMAP))
-        if not fits(sorted(draft.attributes, key=lambda each: each.type), size):
-            for run in taken:
-                self.space.bitmap.take_back(run.lcn or 0, run.length)
-            raise NoSpaceError("$MFT is in too many pieces to grow")
-        self.store(draft)
-        mft.reload()
-        self._records.extend(mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count)
 
     # Clusters
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cloudboot_ntfs.builder.btree import with_child
 from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
-from cloudboot_ntfs.errors import IndexFormatError
+from cloudboot_ntfs.errors import IndexFormatError, NoSpaceError
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import SECTOR, Type
 from cloudboot_ntfs.layout.index import (
@@ -458,6 +458,14 @@ class Tree:
 
     def _grow(self) -> None:
         added = min(_MAX_GROWTH, max(1, self._blocks // 8))
+        try:
+            self._add_blocks(added)
+        except NoSpaceError:
+            if added == 1:
+                raise
+            self._add_blocks(1)
+
+    def _add_blocks(self, added: int) -> None:
         cluster = self._volume.geometry.cluster_size
         have = sum(run.length for run in self._runs)
         need = -(-(self._blocks + added) * self._block_size // cluster)

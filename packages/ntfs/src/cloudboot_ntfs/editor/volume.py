@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_ntfs.builder.record import Packed
+    from cloudboot_ntfs.reader.mft import Record
     from cloudboot_ntfs.reader.reparse import WofStream
     from cloudboot_ntfs.reader.stream import Stream
     from cloudboot_vfs.protocol import Readable
@@ -335,13 +336,25 @@ class WritableNTFS(Editor):
             StaleFileError: the record belongs to another file by now, or to none.
         """
         with self.lock:
-            try:
-                found = self.mft.file(number, sequence)
-            except errors.RecordError as error:
-                if sequence is None:
-                    raise
-                raise errors.StaleFileError("the file has been removed", field="record", actual=number) from error
+            found = self._current_record(number, sequence)
             return self.stream_of(found, stream), found.sequence
+
+    def _current_record(self, number: int, sequence: int | None) -> Record:
+        try:
+            return self.mft.file(number, sequence)
+        except errors.RecordError as error:
+            if sequence is None:
+                raise
+            raise errors.StaleFileError("the file has been removed", field="record", actual=number) from error
+
+    def _require_stream(self, number: int, sequence: int | None, stream: str) -> None:
+        """Refuse to write into a stream that is not there, or not on the volume; its runs are not looked at."""
+        record = self._current_record(number, sequence)
+        names = {each.name for each in record.attributes if each.type == Type.DATA}
+        if self._stream_name(names, stream) not in names or any(
+            each.type == Type.REPARSE_POINT for each in record.attributes
+        ):
+            self.stream_of(record, stream)
 
     def write_file(
         self,
@@ -451,7 +464,7 @@ class WritableNTFS(Editor):
         """
         view = memoryview(data).cast("B")
         with self._operation():
-            self.current_stream(number, sequence, stream)
+            self._require_stream(number, sequence, stream)
             draft = self._file_draft(number, stream)
             stream = self._own_stream(draft, stream)
             self._decode_wof(draft, stream)
@@ -466,7 +479,7 @@ class WritableNTFS(Editor):
     def truncate_inode(self, number: int, size: int, sequence: int | None = None, *, stream: str = "") -> None:
         """Let the file with this record have ``size`` bytes; errors as :meth:`write_inode`."""
         with self._operation():
-            self.current_stream(number, sequence, stream)
+            self._require_stream(number, sequence, stream)
             draft = self._file_draft(number, stream)
             stream = self._own_stream(draft, stream)
             self._decode_wof(draft, stream)

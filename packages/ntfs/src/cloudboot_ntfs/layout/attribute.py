@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _HEAD: Final = struct.Struct("<IIBBHHH")
 _RESIDENT: Final = struct.Struct("<IHB")
 _NON_RESIDENT: Final = NonResidentHeader.LAYOUT.struct()
+_HIGHEST: Final = NonResidentHeader.LAYOUT.pick({"highest_vcn"})
+_SIZES: Final = struct.Struct("<QQQ")
+_SIZES_AT: Final = NonResidentHeader.LAYOUT.offsets["allocated_size"]
 #: As numbers: operators of enum.Flag cost more than the rest of an attribute.
 _PACKED: Final = int(AttributeFlag.COMPRESSED | AttributeFlag.SPARSE)
 _RESIDENT_START: Final = AttributeHeader.SIZE + ResidentHeader.SIZE
@@ -129,6 +132,20 @@ def _parse_runs(record: bytes | bytearray, found: Attribute, number: int) -> Non
         place = found.offset + _NON_RESIDENT_START
         found.stored_size = int.from_bytes(record[place : place + 8], "little")
     found.pairs = bytes(record[found.offset + runs_offset : found.offset + found.length])
+
+
+def highest_vcn(data: bytes) -> int:
+    """The last cluster that a non-resident attribute maps."""
+    return int(_HIGHEST.unpack_from(data, AttributeHeader.SIZE)[0])
+
+
+def resized(data: bytes, allocated: int, size: int, stored: int | None) -> bytes:
+    """The first part of a non-resident attribute with other sizes, all of it initialised."""
+    changed = bytearray(data)
+    _SIZES.pack_into(changed, AttributeHeader.SIZE + _SIZES_AT, allocated, size, size)
+    if stored is not None:
+        changed[_NON_RESIDENT_START : _NON_RESIDENT_START + 8] = stored.to_bytes(8, "little")
+    return bytes(changed)
 
 
 def pack_resident(

@@ -95,6 +95,15 @@ def encode(runs: Iterable[Run]) -> bytes:
     return b"".join(parts) + b"\0"
 
 
+def pair_size(run: Run, previous: int) -> int:
+    """Bytes of the mapping pair of a run, after one at the cluster ``previous``."""
+    size = 1 + run.length.bit_length() // 8 + 1
+    if run.lcn is None:
+        return size
+    difference = run.lcn - previous
+    return size + (difference if difference >= 0 else ~difference).bit_length() // 8 + 1
+
+
 def _signed(value: int) -> bytes:
     """A signed integer in as few bytes as hold it."""
     size = (value if value >= 0 else ~value).bit_length() // 8 + 1

@@ -161,8 +161,10 @@ class Mft:
                     continue
                 self._data = stream
                 other = self.record(number)
-                parts += [each for each in other.attributes if each.instance == instance and each.type == Type.DATA]
-                stream = merge(self.storage, self.geometry, parts, complete=False)
+                more = [each for each in other.attributes if each.instance == instance and each.type == Type.DATA]
+                for part in more:
+                    stream.extend(runs_of(part, self.geometry.clusters))
+                parts += more
         return merge(self.storage, self.geometry, parts)
 
     @property
@@ -248,6 +250,7 @@ class Mft:
         records = {base.number: base}
         attributes: list[Attribute] = []
         taken: set[tuple[int, int]] = set()
+        places: dict[int, dict[tuple[int, int], Attribute]] = {}
         for kind, _, reference, instance, _ in self.list_entries(listed, base.number):
             number = reference & REFERENCE_MASK
             other = records.get(number)
@@ -262,7 +265,10 @@ class Mft:
             if (number, instance) in taken:
                 continue
             taken.add((number, instance))
-            match = next((each for each in other.attributes if each.instance == instance and each.type == kind), None)
+            own = places.get(number)
+            if own is None:
+                own = places[number] = {(each.instance, each.type): each for each in reversed(other.attributes)}
+            match = own.get((instance, kind))
             if match is None:
                 raise AttributeFormatError(
                     "an attribute list names an attribute that is not there", structure="AttributeListEntry",
@@ -293,8 +299,11 @@ class Mft:
                     offset=position, expected=f"at most {len(data) - position}", actual=length,
                     where={"record": number},
                 )  # fmt: skip
-            raw = data[position + name_offset : position + name_offset + 2 * name_length]
-            found.append((kind, lowest, reference, instance, raw.decode("utf-16-le", "surrogatepass")))
+            name = ""
+            if name_length:  # few have one
+                raw = data[position + name_offset : position + name_offset + 2 * name_length]
+                name = raw.decode("utf-16-le", "surrogatepass")
+            found.append((kind, lowest, reference, instance, name))
             position += length
         return found
 

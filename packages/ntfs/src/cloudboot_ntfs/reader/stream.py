@@ -72,6 +72,11 @@ class Stream:
         """The runs; none of a resident attribute."""
         return self._runs
 
+    def extend(self, runs: Sequence[runlist.Run]) -> None:
+        """Let more runs follow, while the parts of $MFT are found one by means of the others."""
+        self._runs += runs
+        self._starts += [run.vcn for run in runs]
+
     @property
     def initialized(self) -> int:
         """Bytes that were written; what follows reads as zeros."""

@@ -15,7 +15,7 @@ from cloudboot_uefi_abi.variables import parse_signature_lists
 from cloudboot_uefi_abi.variables.authentication import PKCS7
 
 from .authenticated import IMAGE_SECURITY, X509
-from .signatures import verifies
+from .signatures import signed_part, verifies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,10 +57,8 @@ class _Database:
 
     def revokes(self, message: SignedData) -> bool:
         """Whether a certificate of the message is named by its digest."""
-        from cryptography.x509 import load_der_x509_certificate
-
         return bool(self.revoked) and any(
-            (name, hashlib.new(name, load_der_x509_certificate(each).tbs_certificate_bytes).digest()) in self.revoked
+            (name, hashlib.new(name, signed_part(each)).digest()) in self.revoked
             for each in message.certificates
             for name in _REVOKED.values()
         )

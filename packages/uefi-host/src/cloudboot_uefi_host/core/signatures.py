@@ -22,7 +22,7 @@ _KNOWN: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
 
 def _load(data: bytes) -> Certificate | None:
-    """A certificate with an RSA key; ``None`` for what is none."""
+    """A certificate with an RSA key, all of whose parts can be read; ``None`` for what is none."""
     try:  # 0.05 s, for those who write authenticated variables alone
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
         from cryptography.x509 import load_der_x509_certificate
@@ -32,6 +32,7 @@ def _load(data: bytes) -> Certificate | None:
         ) from error
     try:
         certificate = load_der_x509_certificate(data)
+        _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.signature_hash_algorithm
         return certificate if isinstance(certificate.public_key(), RSAPublicKey) else None
     except Exception:  # noqa: BLE001 - the library raises errors of several kinds for what is no certificate
         return None
@@ -61,6 +62,16 @@ def verifies(signed: SignedData, content: bytes, trusted: bytes) -> bool:
     return True
 
 
+def signed_part(data: bytes) -> bytes:
+    """What is signed of a certificate; empty for what is none.
+
+    Raises:
+        MissingDependencyError: cryptography is not installed.
+    """
+    certificate = _load(data)
+    return b"" if certificate is None else certificate.tbs_certificate_bytes
+
+
 def signer_of(signed: SignedData) -> bytes:
     """The certificate of the first signer, as DER; empty where the message has none.
 
@@ -82,19 +93,15 @@ def _der(certificate: Certificate) -> bytes:
 
 
 def _certificate_of(signer: Signer, known: Iterable[Certificate]) -> Certificate | None:
-    for certificate in known:
-        if signer.key_identifier:
-            from cryptography.x509 import SubjectKeyIdentifier
-
-            if SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest == signer.key_identifier:
-                return certificate
-        elif certificate.issuer.public_bytes() == signer.issuer and certificate.serial_number == signer.serial:
-            return certificate
-    return None
+    """The certificate that the signer names by issuer and serial number: PKCS #7 has no other name, CMS has."""
+    return next(
+        (each for each in known if each.issuer.public_bytes() == signer.issuer and each.serial_number == signer.serial),
+        None,
+    )
 
 
 def _signed(signer: Signer, content: bytes, content_type: str, certificate: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -109,7 +116,7 @@ def _signed(signer: Signer, content: bytes, content_type: str, certificate: Cert
     algorithm = getattr(hashes, signer.digest.upper())()
     try:
         key.verify(signer.signature, signer.attributes or content, PKCS1v15(), algorithm)
-    except InvalidSignature:
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):  # ValueError: the key is too short for the digest
         return False
     return True
 
@@ -127,7 +134,7 @@ def _chain(certificate: Certificate, known: list[Certificate]) -> list[Certifica
 
 
 def _issued(certificate: Certificate, issuer: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.x509 import BasicConstraints, ExtensionNotFound
 
     if certificate.issuer != issuer.subject:
@@ -135,5 +142,5 @@ def _issued(certificate: Certificate, issuer: Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         return issuer.extensions.get_extension_for_class(BasicConstraints).value.ca
-    except (InvalidSignature, ExtensionNotFound, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ExtensionNotFound, ValueError, TypeError):
         return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudboot_ufs2 import errors
@@ -42,6 +41,9 @@ class _Item:
     path: str
     mode: int
     there: Stat | None
+
+    def __fspath__(self) -> str:
+        return self.host
 
 
 def copy_in(
@@ -93,7 +95,7 @@ def copy_in(
                 volume.symlink(os.readlink(item.host), item.path, uid=uid, gid=gid, replace=force)
                 continue
             done.size += volume.write_file(
-                item.path, Path(item.host), sparse=True, in_place=in_place, mode=item.mode & 0o7777, owner=owner
+                item.path, item, sparse=True, in_place=in_place, mode=item.mode & 0o7777, owner=owner
             )
         return done
 
@@ -203,7 +205,7 @@ def _require_room(volume: WritableUFS2, items: list[_Item]) -> None:
                 room.give(there)
         else:
             kept = there is None or there.st_nlink > 1 or stat.S_ISLNK(there.st_mode)
-            need = need_of_data(geometry, Path(item.host), sparse=True)
+            need = need_of_data(geometry, item, sparse=True)
             room.take(need, inode=kept, replacing=there is not None)
             if there is not None and not kept:
                 room.give(there)

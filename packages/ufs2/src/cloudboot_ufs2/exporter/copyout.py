@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import stat
-import tempfile
 from typing import TYPE_CHECKING
 
 from cloudboot_base import new_file
@@ -73,6 +71,9 @@ def copy_out(
         return copier.done
     if os.path.lexists(target):
         raise FileExistsError(17, "the folder exists", os.fspath(target))
+    import shutil  # with tempfile 6 ms, which only a whole folder needs
+    import tempfile
+
     folder, name = os.path.split(os.path.abspath(target))
     temporary = tempfile.mkdtemp(dir=folder, prefix=f".{name}.", suffix=".partial")
     try:

@@ -21,8 +21,8 @@ _ELF = b"\x7fELF"
 _ELF_EXECUTABLE = (2, 3)  # ET_EXEC, and ET_DYN for kernels that can be moved
 _MAX_CONFIGURATION = 1 << 20
 # loader.conf(5): name="value" or name=value, or exec="command"; a comment runs to the end of the line.
-_ASSIGNMENT = re.compile(rb"""\s*[\w.-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s"#]*)\s*(?:\#.*)?""")
-_EMPTY = re.compile(rb"\s*(?:#.*)?")
+_ASSIGNMENT = rb"""\s*[\w.-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s"#]*)\s*(?:\#.*)?"""
+_EMPTY = rb"\s*(?:#.*)?"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _configuration(volume: UFS2, facts: dict[str, object], findings: list[Findin
     facts["loader_conf_size"] = len(data)
     facts["loader_conf_first_line"] = lines[0].decode("utf-8", "backslashreplace") if lines else ""
     for number, line in enumerate(lines, 1):
-        if not _EMPTY.fullmatch(line) and not _ASSIGNMENT.fullmatch(line):
+        if not re.fullmatch(_EMPTY, line) and not re.fullmatch(_ASSIGNMENT, line):
             findings.append(
                 Finding("loader-conf-syntax", 'not name="value"', actual=line, where={**where, "line": number})
             )
