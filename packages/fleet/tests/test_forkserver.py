@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cloudboot_fleet.errors import ForkServerError
-from cloudboot_fleet.forkserver import Ending, ForkServer
+from cloudboot_fleet.forkserver import Ending, ForkServer, processes
 from cloudboot_fleet.forkserver.child import LOG, MODULES, RESULT
 from cloudboot_fleet.matrix import Limits
 from cloudboot_fleet.testing import eventually, processes_with
@@ -186,6 +186,19 @@ def test_a_child_that_dies_is_a_broken_cell(server: ForkServer, script: Callable
     assert (outcome["status"], outcome["code"]) == ("broken", 5)
     assert "signal 9" in outcome["cause"]
     eventually(lambda: not processes_with("harness.py"))
+
+
+def test_what_is_below_a_process_is_found_without_the_whole_table() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 1000 & sh -c 'sleep 1000 & wait' & wait"]) as shell:
+        try:
+            found = eventually(lambda: rows if len(rows := processes.below(shell.pid)) == 4 else None)
+            assert found is not None
+            assert {pid: row.parent for pid, row in found.items()} == {
+                row.pid: row.parent for row in processes.descendants(shell.pid, processes.table())
+            }
+        finally:
+            processes.kill_tree(shell.pid)
+    assert processes.below(shell.pid) == {}
 
 
 def test_cells_run_side_by_side(server: ForkServer, script: Callable[[str, str], Path]) -> None:

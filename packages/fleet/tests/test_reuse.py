@@ -71,7 +71,8 @@ def run(server: ForkServer, kind: str, inputs: dict[str, Any] | None = None, **l
     with server.scratch("cell") as folder:
         ending = server.run("cell", work, folder, started.append)
         result = json.loads((folder / RESULT).read_bytes())
-        files = {each.name: each.read_bytes() for each in (folder / FILES).iterdir() if each.is_file()}
+        kept = [each for each in (folder / FILES).rglob("*") if each.is_file()]
+        files = {str(each.relative_to(folder / FILES)): each.read_bytes() for each in kept}
         return Ran(started[-1], folder, ending, result, files, (folder / LOG).read_bytes())
 
 
@@ -143,12 +144,14 @@ def test_a_process_that_waits_for_long_is_ended(server: ForkServer) -> None:
 
 #: Of a record and of gates: when, and how long.
 TIMES = {"seconds", "started", "started_at", "mib_per_second"}
+#: Made of the record of a probe, with its times.
+OF_RECORD = {"record.json", "report.html", "junit.xml"}
 IN_TEXT = re.compile(r"[0-9.]+ (s|MiB/s)\b")
 
 
 def facts(ran: Ran) -> object:
     """What a cell found and kept, apart from times and from the name of its folder."""
-    files: dict[str, object] = {name: data for name, data in ran.files.items() if name in {"console.txt", "screen.png"}}
+    files: dict[str, object] = {name: data for name, data in ran.files.items() if name not in OF_RECORD}
     if "record.json" in ran.files:
         files["record.json"] = json.loads(ran.files["record.json"])
     return without(ran, {"result": ran.result, "names": sorted(ran.files), "files": files})
@@ -162,13 +165,23 @@ def without(ran: Ran, value: object) -> object:
     return IN_TEXT.sub("TIME", value.replace(str(ran.folder), "FOLDER")) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("kind", ["probe", "build"])
-def test_results_are_those_of_a_new_process(kind: str, server: ForkServer) -> None:
-    """Each architecture after all of the others, and after itself, against one process for each cell."""
-    inputs = [
-        {**(DEMO if kind == "probe" else {"recipe": "demo"}), "architecture": name}
-        for name in ("amd64", "arm64", "riscv64")
-    ]
+ARCHITECTURES = ("amd64", "arm64", "riscv64")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("probe", [{**DEMO, "architecture": name} for name in ARCHITECTURES]),
+        ("build", [{"recipe": "demo", "architecture": name} for name in ARCHITECTURES]),
+        ("harvest", [{"checkpoints": "1,5"}, {"checkpoints": "35"}, {"checkpoints": "5", "seed": 3}]),
+    ],
+    ids=["probe", "build", "harvest"],
+)
+def test_results_are_those_of_a_new_process(kind: str, inputs: list[dict[str, Any]], server: ForkServer) -> None:
+    """Each input after all of the others, and after itself, against one process for each cell."""
+    if kind == "harvest":
+        pytest.importorskip("cydoomgeneric", reason="cydoomgeneric is not installed")
+        pytest.importorskip("vizdoom", reason="vizdoom, which has a WAD, is not installed")
     new = [run(server, kind, each, memory=16 << 30) for each in inputs]
     again = [run(server, kind, each) for each in (*inputs, *reversed(inputs))]
     assert len({each.pid for each in again[-4:]}) == 1

@@ -285,7 +285,12 @@ def test_each_damage_has_its_component_and_its_status(
     assert first.error is not None
     assert first.error.get("status") == (None if case.status is None else f"{case.status:#010x}")
     assert command(["image", "inspect", str(disk)]) == 1
-    assert case.component in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert case.component in said
+    assert conclusion(list(found.values())) in said
+    if case.status is not None:
+        shown = f"the screen shows {case.status:#010x} STATUS_{Status(case.status).name} on {first.error.get('file')}"
+        assert conclusion(list(found.values())).endswith(shown)
     if not case.shown:
         return
     # What the stand-in for the boot manager shows is what the table says of the disk.
@@ -360,6 +365,21 @@ def test_a_loader_is_found_by_what_the_smallest_store_has(tmp_path: Path) -> Non
         console = gates["loader-banner"]["evidence"]["console"]
         assert console[-4].startswith("   Partition: ")
         assert console[-2].startswith("   Registry: \\Windows\\system32\\config\\system, ")
+
+
+def test_an_object_that_nothing_needs_decides_nothing(tmp_path: Path) -> None:
+    """Its key is no GUID. An element without a value is one that cannot be."""
+    disk = made(tmp_path)
+    change(disk, lambda store: store.root.make("Objects\\{no GUID}\\Elements"))
+    gates = table(disk)
+    assert {gate.verdict for gate in gates.values()} == {Verdict.PASS}
+    change(
+        disk,
+        lambda store: store.root.key(f"Objects\\{{{store.object('{default}').guid}}}\\Elements\\22000002").discard(
+            "Element"
+        ),
+    )
+    assert (table(disk)["boot-store"].error or {}).get("status") == "0xc000000d"
 
 
 def test_a_probe_names_a_volume_that_is_encrypted(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def boot_store(found: Examination) -> Mapping[str, object]:
     """
     loader = found.loader
     return {
-        "objects": sum(1 for _ in found.store.objects()),
+        "objects": len(found.store.root.key("Objects").keys),
         "default": object_text(loader.guid),
         "description": loader.get("description"),
         "path": found.loader_path,

@@ -141,14 +141,22 @@ class Examination:
     @cached_property
     def loader_path(self) -> str:
         r"""The path of the loader, as the store writes it: ``\Windows\system32\winload.efi``."""
-        path = self.loader.get("path")
-        return self._path(path) if isinstance(path, str) else paths.WINLOAD.replace("/", "\\")
+        path = self._text("path")
+        return paths.WINLOAD.replace("/", "\\") if path is None else self._path(path)
 
     @cached_property
     def system_root(self) -> str:
         """The folder of Windows, with ``/``."""
-        root = self.loader.get("systemroot")
-        return (self._path(root) if isinstance(root, str) else "\\Windows").replace("\\", "/").rstrip("/")
+        root = self._text("systemroot")
+        return ("\\Windows" if root is None else self._path(root)).replace("\\", "/").rstrip("/")
+
+    def _text(self, element: str) -> str | None:
+        """The text of an element of the loader; ``None`` where it has none."""
+        try:
+            found = self.loader.get(element)
+        except FormatError as error:
+            raise self._store_problem(f"{error}", Status.INVALID_PARAMETER) from None
+        return found if isinstance(found, str) else None
 
     def _path(self, path: str) -> str:
         """A path of the store, which the boot manager takes apart at backslashes only."""
