@@ -13,7 +13,7 @@ import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_ntfs.builder.placement import Placed
 from cloudboot_ntfs.builder.record import Packed
-from cloudboot_ntfs.editor.draft import load, runs_of
+from cloudboot_ntfs.editor.draft import Draft, load, runs_of
 from cloudboot_ntfs.layout import runlist
 from cloudboot_ntfs.layout.constants import Type
 from cloudboot_ntfs.layout.runlist import Run, encode, pair_size
@@ -168,3 +168,24 @@ def test_names_of_a_file_with_very_many() -> None:
         assert found.stat("/l").st_nlink == 161
         assert found.stat("/d/link 1").st_size == 5001
         assert not found.exists("/link 0")
+
+
+def test_parts_with_a_head_of_another_kind_are_made_anew(fragmented: bytes) -> None:
+    """A program may leave out the size of what a sparse attribute takes: there is no place to put it."""
+    runs = [Run(number, 1, None if number % 2 else 1000 + 7 * number) for number in range(400)]
+    placed = Placed(400 * 512, 400, 512, runs, [])
+    parts = placed.attributes(Type.DATA)
+    first = bytearray(parts[0].data[:64] + parts[0].data[72:])
+    for offset, size in ((4, 4), (10, 2), (32, 2)):  # lengths, and where the name and the pairs are
+        first[offset : offset + size] = (int.from_bytes(first[offset : offset + size], "little") - 8).to_bytes(
+            size, "little"
+        )
+    with ntfs.WritableNTFS(MemoryStorage(bytearray(fragmented))) as volume:
+        for own, kept in ((parts, parts[:-1]), ([parts[0]._replace(data=bytes(first)), *parts[1:]], [])):
+            draft = Draft(64, 1, 1, list(own))
+            assert runs_of(draft.all(Type.DATA, ""), 1 << 40) == runs
+            assert volume._contents._unchanged(draft, "", placed) == kept
+            volume._contents._replace(draft, "", placed.size, runs)
+            assert draft.all(Type.DATA, "") == parts
+        plain = Placed(400 * 512, 400, 512, [run._replace(lcn=5000 - 9 * run.vcn) for run in runs], [])
+        assert volume._contents._unchanged(Draft(64, 1, 1, parts), "", plain) == []

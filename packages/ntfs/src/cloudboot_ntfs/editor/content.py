@@ -222,8 +222,12 @@ class Contents:
         parts = sorted(draft.all(Type.DATA, stream), key=_LOWEST)
         if len(parts) < 2 or any(part.data[8] == 0 for part in parts):
             return []
-        flags = int.from_bytes(parts[0].data[12:14], "little")
-        if flags != (int(AttributeFlag.SPARSE) if placed.is_sparse else 0):
+        first = parsed(parts[0])
+        # The head of a sparse attribute has one size more, which not every program gives it.
+        if placed.is_sparse:
+            if first.flags != AttributeFlag.SPARSE or first.stored_size is None:
+                return []
+        elif first.flags:
             return []
         kept: list[Packed] = []
         position = 0
