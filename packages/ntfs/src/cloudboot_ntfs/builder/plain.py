@@ -73,19 +73,17 @@ class PlainRecords:
         size = len(key)
         place = self._key + (size + 7 & ~7)
         end = at + place
-        if item.value is not None:
-            value = item.value
+        if item.placed is None:
+            value = item.value or b""
             length = _VALUE + (len(value) + 7 & ~7)
             first, second, third = self._fixed_data
             self._data.pack_into(buffer, end, first, length, second, len(value), third)
             buffer[end + _VALUE : end + _VALUE + len(value)] = value
-        elif item.placed is not None:
+        else:
             value = item.placed.attributes(Type.DATA)[0].data
             length = len(value)
             buffer[end : end + length] = value
             buffer[end + _INSTANCE : end + _INSTANCE + 2] = self._instance
-        else:
-            length = 0
         end += length
         buffer[end : end + len(END)] = END
         a, b, c, d, e, f, g, h = self._fixed
