@@ -9,15 +9,17 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from typing_extensions import Buffer
 
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_base.testing import judge, run
 from cloudboot_ntfs.testing import mounted, ntfs3g_volume, ntfsfix, pattern, sample_tree
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 NAMES = (
     "$MFT",
