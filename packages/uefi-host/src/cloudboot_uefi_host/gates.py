@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from cloudboot_base import Storage
+    from cloudboot_uefi_abi.variables import Variable
     from cloudboot_vfs import FileSystem
 
     from .core.host import BootHost
@@ -63,7 +64,8 @@ class BootPlan:
     a root partition, ``open_root`` opens its file system. ``banner`` is a regular expression for the loader's own text
     with an optional group ``evidence``; ``failures`` are texts of a loader that gives up. ``keys`` are typed, ``until``
     ends the run once it was printed. Without ``graphics`` there is no display: what a loader shows is text. A
-    ``cd`` has blocks of 2048 bytes and can be taken out of its drive.
+    ``cd`` has blocks of 2048 bytes and can be taken out of its drive. ``variables`` are what the firmware in this
+    process has stored before the boot; keys of Secure Boot among them decide which images may run.
     """
 
     architecture: str
@@ -78,6 +80,7 @@ class BootPlan:
     options: str = ""
     graphics: bool = True
     cd: bool = False
+    variables: Sequence[Variable] = ()
     memory: int = DEFAULT_MEMORY
     budget: Budget = field(default_factory=Budget)
 
@@ -139,6 +142,7 @@ class HostedBoot(FirmwareBoot):
 
     def __init__(self, plan: BootPlan) -> None:
         firmware = Firmware(plan.architecture, memory=plan.memory, budget=plan.budget)
+        firmware.variables.load(plan.variables)
         self.graphics: Graphics | None = publish_graphics(firmware) if plan.graphics else None
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
@@ -218,7 +222,7 @@ def sfs_child(boot: FirmwareBoot) -> Mapping[str, object]:
 def load_image(boot: FirmwareBoot) -> Mapping[str, object]:
     """LoadImage takes the loader by its device path: a PE32+ image for this processor, relocated into memory.
 
-    Leaves open: Signatures; Secure Boot is off.
+    Leaves open: Signatures, unless the firmware has keys of Secure Boot.
     """
     firmware = boot.firmware
     path = file_path(firmware, boot.esp, boot.loader.replace("/", "\\"))

@@ -176,6 +176,11 @@ def probe(parser: CommandParser) -> None:
         "--timeout", type=seconds_argument, metavar="SECONDS",
         help="Time limit from power-on to the last gate (default: 300, and 0.02 for each entry of the manifest).",
     )  # fmt: skip
+    machine.add_argument(
+        "--variables", type=path_of, metavar="DUMP",
+        help="Variables that the hosted firmware has before the boot: a flash image, JSON, or a folder of efivarfs "
+        "files. With a platform key (PK) among them Secure Boot is on.",
+    )  # fmt: skip
     _policy(parser)
     _access(parser, "--fetch-timeout")
 
@@ -186,7 +191,7 @@ def demo(parser: CommandParser) -> None:
     _reports(parser)
     parser.set_defaults(
         system="demo", firmware="hosted", accelerator="tcg", memory=256 << 20, timeout=60.0, policy=None,
-        **_access_defaults(),
+        variables=None, **_access_defaults(),
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from cloudboot_probes.render.report import comparison, report
 from cloudboot_probes.render.terminal import gate_lines, summary_line
 
 from .registry import reach
+from .variables import stored_variables
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +60,8 @@ def main(options: argparse.Namespace, console: Console) -> int:
     """Probe, and write what was asked for, however the probe ends."""
     system = systems.load(options.system)
     firmwares = firmwares_named(options.firmware or default_firmware(system))
+    if options.variables is not None and list(firmwares) != ["hosted"]:
+        raise UsageError("--variables is for the hosted firmware alone", hint="give --firmware hosted as well")
     outputs = _outputs(options)
     access, deadline, retry = reach(options)
     interrupted = False
@@ -74,6 +77,7 @@ def main(options: argparse.Namespace, console: Console) -> int:
             policy=Policy.load(options.policy) if options.policy is not None else None,
             progress=progress,
             trace=options.keep is not None,
+            variables=() if options.variables is None else stored_variables(options.variables, console),
         )
         runs = [_run(name, Probe(system, reference, chosen, file=file)) for name in firmwares]
         records = [run.recorder.record() for run in runs]

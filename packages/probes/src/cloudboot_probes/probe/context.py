@@ -13,13 +13,14 @@ from cloudboot_base import GateFailedError
 from .boot import Boot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cloudboot_oci_stream import Access, Image, Kernel, KernelLayers, OciError, Policy, RetryPolicy
     from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_probes.blockmap import BlockMap
     from cloudboot_probes.disk import Disk
     from cloudboot_probes.systems import System
+    from cloudboot_uefi_abi.variables import Variable
 
     from .boot import Session
 
@@ -36,6 +37,7 @@ class ProbeOptions:
     Without a ``timeout`` there are 300 s, and 20 ms more for each entry that the image's manifest lists.
     ``policy`` says whose signatures the image needs; without one, none is looked at. ``deadline`` ends what is asked of
     the registry, ``retry`` says how often a transfer may break. With ``trace`` a session's boot has logs as files.
+    ``variables`` are what the hosted firmware has stored before the boot.
     """
 
     architecture: str = "amd64"
@@ -48,6 +50,7 @@ class ProbeOptions:
     policy: Policy | None = None
     progress: Callable[[int, int], None] | None = None
     trace: bool = False
+    variables: Sequence[Variable] = ()
 
 
 @dataclass

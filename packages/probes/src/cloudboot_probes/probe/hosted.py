@@ -55,7 +55,7 @@ _KERNEL: Mapping[str, Callable[[Probe], Mapping[str, object]]] = {
 #: What passing proves where that is another thing with a kernel that comes without a disk.
 _CLAIMS = {
     "load-image": "LoadImage takes the loader by its device path, a kernel of its own from memory: a PE32+ image for "
-    "this processor, relocated.\n\nLeaves open: Signatures; Secure Boot is off.",
+    "this processor, relocated.\n\nLeaves open: Signatures, unless the firmware has keys of Secure Boot.",
     "start-image": "StartImage hands over to the loader, and the loader's own calls print text before it comes back; a "
     "kernel of its own loads its initial RAM disk and calls ExitBootServices.\n\nLeaves open: What the text says.",
 }

@@ -114,6 +114,7 @@ class KernelSession:
         self.firmware = Firmware(
             probe.options.architecture, memory=probe.options.memory, budget=Budget(seconds=probe.time_limit)
         )
+        self.firmware.variables.load(probe.options.variables)
         publish_graphics(self.firmware)
         publish_random_numbers(self.firmware)
         publish_device_path_text(self.firmware)

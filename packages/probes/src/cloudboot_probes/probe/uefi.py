@@ -75,6 +75,7 @@ def plan_of(probe: Probe) -> BootPlan:
         graphics=not (system.text_console or system.text_loader),
         budget=Budget(seconds=probe.time_limit),
         cd=probe.disk.is_cd,
+        variables=options.variables,
     )
 
 

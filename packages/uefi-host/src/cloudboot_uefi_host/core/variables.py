@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cloudboot_uefi_abi.layout.records import EFI_TIME
     from cloudboot_uefi_abi.pe import PEImage
     from cloudboot_uefi_abi.variables import SignatureList
+    from cloudboot_uefi_abi.variables import Variable as StoredVariable
     from cloudboot_uefi_host.memory import GuestMemory
     from cloudboot_uefi_host.trace import Trace
 
@@ -150,6 +151,19 @@ class Variables:
         """Set PK, KEK, db, dbx or dbt from Python, as a machine's owner does in its setup; PK turns Secure Boot on."""
         vendor = GLOBAL if (GLOBAL, name) in {PK, KEK} else IMAGE_SECURITY
         self.put(name, pack_signature_lists(lists), vendor=vendor, attributes=KEY_ATTRIBUTES)
+        self._set_modes()
+
+    def load(self, stored: Iterable[StoredVariable]) -> None:
+        """Take over what another machine has stored, its keys of Secure Boot included.
+
+        What a firmware sets at each start is left out. Who may write an authenticated variable of somebody's own again
+        is not in a store that can be read, so nobody may.
+        """
+        for each in stored:
+            key = each.vendor.bytes_le, each.name
+            if each.attributes & NON_VOLATILE and not (key[0] == GLOBAL and each.name in _FIXED_NAMES):
+                timestamp = each.timestamp if each.attributes & AUTHENTICATED else None
+                self._variables[key] = Variable(int(each.attributes), each.data, timestamp)
         self._set_modes()
 
     def refusal(self, image: PEImage) -> str | None:
