@@ -33,6 +33,7 @@ from cloudboot_vfs.exclusive import claim, run_deferred
 
 from .content import Contents
 from .draft import Draft, load, parsed, value
+from .growth import grow
 from .locked import LockedNTFS
 from .stage import Stage
 from .table import Table
@@ -100,7 +101,7 @@ class Editor(LockedNTFS):
             if not force:
                 self._require_unmounted()
             self.mft.keep_records()
-            self._table = Table(self, stage)
+            self._table = Table(self, stage, grow)
             if not force:
                 self._require_awake()
             self._closing.push(stack.pop_all())

@@ -37,6 +37,15 @@ _KEPT: Final = range(16, 24)
 _FIRST_GIVEN: Final = 64
 
 
+def grow(volume: NTFS, table: Table, records: Bitmap) -> None:
+    """Let $MFT have an eighth more records, or as many as there is room for.
+
+    Raises:
+        NoSpaceError: there is none.
+    """
+    Growth(volume, table, records).grow()
+
+
 class Growth:
     """One growth of $MFT. It stays, whatever becomes of the operation that needs it.
 
@@ -51,11 +60,7 @@ class Growth:
         self._given: dict[int, int] = {}  #: records taken for parts of $MFT, with their sequence numbers
 
     def grow(self) -> None:
-        """Let $MFT have an eighth more records, or as many as there is room for.
-
-        Raises:
-            NoSpaceError: there is none.
-        """
+        """Grow; see :func:`grow`."""
         draft = load(self._mft, Number.MFT)
         steps = sorted({max(_GROWTH, self._mft.count // 8), _GROWTH, _LEAST}, reverse=True)
         for number, records in enumerate(steps, 1):

@@ -17,13 +17,12 @@ from cloudboot_ntfs.layout.records import VolumeInformation
 from cloudboot_ntfs.layout.runlist import pieces
 
 from .draft import load, runs_of, value
-from .growth import Growth
 from .space import Bitmap, Space
 from .stage import Layer
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cloudboot_ntfs.builder.record import Packed
     from cloudboot_ntfs.layout.runlist import Run
@@ -48,10 +47,12 @@ class Table:
     Content goes into free clusters at once. When an operation is complete, what else it changed is written in an order
     in which nothing refers to what is not there: the bits of what was taken, records, index blocks, the bits of what
     was given back. The volume is marked dirty meanwhile.
+
+    ``grow`` gives $MFT more records; it is called with the volume, this table, and the bitmap of $MFT.
     """
 
-    def __init__(self, volume: NTFS, stage: Stage) -> None:
-        self._volume, self._stage = volume, stage
+    def __init__(self, volume: NTFS, stage: Stage, grow: Callable[[NTFS, Table, Bitmap], None]) -> None:
+        self._volume, self._stage, self._grow = volume, stage, grow
         self.space = Space(stage, volume.mft)
         mft = volume.mft
         self._records = Bitmap(stage, mft.stream(mft.file(Number.MFT), Type.BITMAP), mft.count, first=_FIRST_GIVEN)
@@ -240,7 +241,7 @@ class Table:
                     sequence = struct.unpack_from("<H", raw, 16)[0] if raw[:4] == b"FILE" else 1
                     return number, sequence or 1
             if not attempt:
-                Growth(self._volume, self, self._records).grow()
+                self._grow(self._volume, self, self._records)
         raise NoSpaceError("no free record")
 
     def _is_kept(self, number: int) -> bool:

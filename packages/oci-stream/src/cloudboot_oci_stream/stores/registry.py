@@ -200,7 +200,7 @@ class RegistryStore:
 
         Raises:
             UnauthorizedError: this user may not push.
-            StatusError: nobody may, for example because the registry is read-only or a cache.
+            StatusError: the registry accepts no pushes, for example because it is read-only or a cache.
         """
         self._uploads.check(deadline)
 

@@ -75,7 +75,7 @@ class Store(Protocol):
         """Store ``source`` unless it is there (who ``expected`` that has asked before); its digest and size."""
 
     def check_push(self, deadline: Deadline) -> None:
-        """Raise what refuses a push, without one: an upload is begun and given up."""
+        """Begin an upload and cancel it, to find out whether a push is accepted; raises the error of a refused push."""
 
     def write_manifest(
         self,

@@ -13,7 +13,7 @@ import stat
 import struct
 import tarfile
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from cloudboot_base import MissingDependencyError, StorageFile, Window
 
@@ -30,13 +30,13 @@ SECTOR: Final = 2048
 _FIRST_DESCRIPTOR: Final = 16 * SECTOR
 _ALL_SECTORS: Final = (1 << 32) * SECTOR
 _STANDARD: Final = b"CD001"
-UDF_BEGINS: Final = b"BEA01"
-_HIDDEN: Final = (b"EL TORITO SPECIFICATION", UDF_BEGINS)
+_UDF_BEGINS: Final = b"BEA01"
+_HIDDEN: Final = (b"EL TORITO SPECIFICATION", _UDF_BEGINS)
 _MOST_DESCRIPTORS: Final = 64
 _MAX_ENTRIES: Final = 4_000_000
 _MAX_DEPTH: Final = 255
 #: What pycdlib raises over bytes that are no ISO 9660 volume, beside its own exceptions.
-DAMAGE: Final = (
+_DAMAGE: Final = (
     struct.error, IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError,
     AssertionError, EOFError, MemoryError,
 )  # fmt: skip
@@ -45,7 +45,7 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-class MediumFile(io.BytesIO):
+class _MediumFile(io.BytesIO):
     """A medium as pycdlib reads it.
 
     It does not see El Torito's boot record: the files do not need the boot catalogue, so one that pycdlib does not
@@ -89,19 +89,19 @@ def _identifiers(storage: Storage, wanted: Sequence[bytes]) -> Iterator[tuple[in
     """Where descriptors of the volume recognition sequence have one of the identifiers: offset and length in bytes."""
     for at in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + _MOST_DESCRIPTORS * SECTOR, SECTOR):
         descriptor = storage.read_at(at, 64) if at + SECTOR <= storage.size else b""
-        if descriptor[1:6] not in {_STANDARD, UDF_BEGINS}:
+        if descriptor[1:6] not in {_STANDARD, _UDF_BEGINS}:
             break
         for each in wanted:
-            offset = 1 if each == UDF_BEGINS else 7
+            offset = 1 if each == _UDF_BEGINS else 7
             if descriptor[0] == 0 and descriptor[offset:].startswith(each):
                 yield at + offset, len(each)
-        if descriptor[1:6] == UDF_BEGINS:
+        if descriptor[1:6] == _UDF_BEGINS:
             break
 
 
 def has_udf(storage: Storage) -> bool:
     """Whether an extended area begins in the volume recognition sequence (ECMA-167, 2/9.2), as UDF needs it."""
-    return any(_identifiers(storage, (UDF_BEGINS,)))
+    return any(_identifiers(storage, (_UDF_BEGINS,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,45 @@ class IsoEntry:
     target: str | None = None
 
 
-class IsoTree:
+class PycdlibVolume:
+    """A volume of a medium that pycdlib reads. ``structure`` is its kind, for messages.
+
+    Raises:
+        MissingDependencyError: pycdlib is not installed.
+        IsoError: the volume breaks its format.
+    """
+
+    structure: ClassVar[str]
+
+    def __init__(self, storage: Storage, *, hide_udf: bool) -> None:
+        try:
+            import pycdlib  # an optional dependency; 60 ms
+            from pycdlib.pycdlibexception import PyCdlibException
+        except ModuleNotFoundError:
+            raise MissingDependencyError(
+                "pycdlib is not installed, which reads ISO 9660 images", hint="pip install 'cloudboot-probes[iso]'"
+            ) from None
+        self._failures: tuple[type[Exception], ...] = (PyCdlibException, *_DAMAGE)
+        self._iso = pycdlib.PyCdlib()
+        with self._reading("the volume"):
+            self._iso.open_fp(_MediumFile(storage, hide_udf=hide_udf))
+
+    @contextlib.contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except self._failures as error:
+            raise IsoError(
+                f"{what} cannot be read: {error}", structure=self.structure, actual=type(error).__name__
+            ) from None
+
+    def close(self) -> None:
+        """Forget the volume; its storage stays open."""
+        with contextlib.suppress(*self._failures):
+            self._iso.close()
+
+
+class IsoTree(PycdlibVolume):
     """The files of an ISO 9660 volume.
 
     Rock Ridge has POSIX names, modes, owners, times and symbolic links. Joliet has only names and times. Plain names
@@ -137,33 +175,17 @@ class IsoTree:
         IsoError: the volume breaks its format.
     """
 
+    structure = "ISO 9660 volume"
+
     def __init__(self, storage: Storage) -> None:
-        try:
-            import pycdlib  # an optional dependency; 60 ms
-            from pycdlib.pycdlibexception import PyCdlibException
-        except ModuleNotFoundError:
-            raise MissingDependencyError(
-                "pycdlib is not installed, which reads ISO 9660 images", hint="pip install 'cloudboot-probes[iso]'"
-            ) from None
-        self._failures: tuple[type[Exception], ...] = (PyCdlibException, *DAMAGE)
+        super().__init__(storage, hide_udf=True)
         self._storage = storage
-        self._iso = pycdlib.PyCdlib()
         with self._reading("the volume"):
-            self._iso.open_fp(MediumFile(storage, hide_udf=True))
             self._key = (
                 "rr_path" if self._iso.has_rock_ridge() else "joliet_path" if self._iso.has_joliet() else "iso_path"
             )
         self._entries = {entry.path: entry for entry in self._walk()}
         self._spelled = {path.casefold(): path for path in reversed(self._entries)}
-
-    @contextlib.contextmanager
-    def _reading(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except self._failures as error:
-            raise IsoError(
-                f"{what} cannot be read: {error}", structure="ISO 9660 volume", actual=type(error).__name__
-            ) from None
 
     @property
     def names(self) -> str:
@@ -240,11 +262,6 @@ class IsoTree:
                 with self._open(entry) as file:
                     archive.addfile(info, file)
         return path
-
-    def close(self) -> None:
-        """Forget the volume; its storage stays open."""
-        with contextlib.suppress(*self._failures):
-            self._iso.close()
 
     def _walk(self) -> Iterator[IsoEntry]:
         folders = [("", "/")]

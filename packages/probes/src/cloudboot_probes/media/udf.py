@@ -5,22 +5,19 @@ Media of Windows are of this kind. Their ISO 9660 volume has one file, which say
 
 from __future__ import annotations
 
-import contextlib
 from typing import IO, TYPE_CHECKING, Any
 
-from cloudboot_base import MissingDependencyError
-
 from .errors import IsoError
-from .iso import DAMAGE, SECTOR, MediumFile
+from .iso import SECTOR, PycdlibVolume
 from .volume import parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import contextlib
 
     from cloudboot_base import Storage
 
 
-class UdfVolume:
+class UdfVolume(PycdlibVolume):
     """The files of a UDF volume.
 
     Raises:
@@ -28,27 +25,10 @@ class UdfVolume:
         IsoError: the volume breaks its format.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        try:
-            import pycdlib  # an optional dependency; 60 ms
-            from pycdlib.pycdlibexception import PyCdlibException
-        except ModuleNotFoundError:
-            raise MissingDependencyError(
-                "pycdlib is not installed, which reads UDF volumes", hint="pip install 'cloudboot-probes[iso]'"
-            ) from None
-        self._failures: tuple[type[Exception], ...] = (PyCdlibException, *DAMAGE)
-        self._iso = pycdlib.PyCdlib()
-        with self._reading("the volume"):
-            self._iso.open_fp(MediumFile(storage, hide_udf=False))
+    structure = "UDF volume"
 
-    @contextlib.contextmanager
-    def _reading(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except self._failures as error:
-            raise IsoError(
-                f"{what} cannot be read: {error}", structure="UDF volume", actual=type(error).__name__
-            ) from None
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage, hide_udf=False)
 
     def locate(self, path: str) -> str | None:
         """The path of a regular file as the volume spells it; ``path`` may have its letters in another case."""
@@ -81,11 +61,6 @@ class UdfVolume:
             _refuse_pieces(self._iso.get_record(udf_path=path), path)
             opened: contextlib.AbstractContextManager[IO[bytes]] = self._iso.open_file_from_iso(udf_path=path)
             return opened
-
-    def close(self) -> None:
-        """Forget the volume; its storage stays open."""
-        with contextlib.suppress(*self._failures):
-            self._iso.close()
 
 
 def _refuse_pieces(entry: Any, path: str) -> None:

@@ -76,7 +76,7 @@ _SIZES: Final = {"Timeout": 2, "BootNext": 2, "BootCurrent": 2, "OsIndications":
 
 
 def _is_no_combination(attributes: int) -> bool:
-    """Whether no variable has these attributes: kept, but for nobody; or only for the time after boot services."""
+    """Whether the attributes exclude each other: non-volatile without any access, or runtime without boot access."""
     is_late_only = bool(attributes & RUNTIME_ACCESS) and not attributes & BOOTSERVICE_ACCESS
     return is_late_only or attributes == NON_VOLATILE
 
@@ -123,7 +123,6 @@ class Variables:
             ("VendorKeys", b"\1", _VOLATILE),
             ("PlatformLang", b"en\0", _KEPT),
             ("PlatformLangCodes", b"en\0", _VOLATILE),
-            ("VendorKeys", b"\1", _VOLATILE),
             ("OsIndicationsSupported", bytes(8), _VOLATILE),
             ("BootOptionSupport", bytes(4), _VOLATILE),
             ("Timeout", bytes(2), _KEPT),
@@ -156,8 +155,8 @@ class Variables:
     def load(self, stored: Iterable[StoredVariable]) -> None:
         """Take over what another machine has stored, its keys of Secure Boot included.
 
-        What a firmware sets at each start is left out. Who may write an authenticated variable of somebody's own again
-        is not in a store that can be read, so nobody may.
+        Variables that a firmware sets at each start are left out. A program cannot change a private authenticated
+        variable that was taken over: the stored variables do not name the signer who may.
         """
         for each in stored:
             key = each.vendor.bytes_le, each.name
