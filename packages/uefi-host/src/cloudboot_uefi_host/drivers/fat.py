@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Error
 from cloudboot_fat import FatReader
+from cloudboot_fat.geometry import parse
 from cloudboot_fat.records import BPB, BPB32, DirectoryEntry
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.status import Status, is_error
@@ -95,12 +96,14 @@ class _VolumeStorage:
             (EFI_VOLUME_CORRUPTED), or Disk IO refused it.
     """
 
-    def __init__(self, medium: DiskIoStorage, geometry: _Geometry) -> None:
-        self._medium, self._geometry = medium, geometry
+    def __init__(self, medium: DiskIoStorage, geometry: _Geometry, sector: bytes) -> None:
+        self._medium, self._geometry, self._sector = medium, geometry, sector
         self.size = geometry.size
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Exactly ``size`` bytes from ``offset``."""
+        """Exactly ``size`` bytes from ``offset``; the boot sector is not read a second time."""
+        if offset == 0 and size == len(self._sector):
+            return self._sector
         self._check(offset, size)
         return self._medium.read_at(offset, size)
 
@@ -138,19 +141,19 @@ class Fat(Driver):
             sector = medium.read_at(0, _BOOT_SECTOR)
             geometry = _Geometry(sector)
             if geometry.refusal is not None or geometry.dirty_mark > min(medium.size, geometry.size):
-                self._tell(medium, handle, geometry)
+                self._tell(handle, sector, geometry)
                 return None
         except Error:
             return None
         try:
-            return FatVolume(FatReader(_VolumeStorage(medium, geometry)))
+            return FatVolume(FatReader(_VolumeStorage(medium, geometry, sector)))
         except Error as error:
             return UnreadableVolume(error)
 
-    def _tell(self, medium: DiskIoStorage, handle: int, geometry: _Geometry) -> None:
+    def _tell(self, handle: int, sector: bytes, geometry: _Geometry) -> None:
         """Say that a volume is refused that other readers take."""
         try:
-            FatReader(medium, truncated=True)
+            parse(sector)
         except Error:
             return
         path = self.core.path_of(handle)
