@@ -7,6 +7,7 @@ install; where ``CI`` is set the same absence fails, because there a skip would 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -53,6 +54,22 @@ def judge_file(path: Path, package: str) -> Path:
         refuse = pytest.fail if os.environ.get("CI") else pytest.skip
         refuse(f"{path} is not installed (Debian package {package}; tools/system.py unpacks it)")
     return path
+
+
+@contextlib.contextmanager
+def loop_device(path: str | os.PathLike[str], sector_size: int = 512) -> Iterator[str]:
+    """A block device that holds the file ``path``; skips where the caller may not attach one."""
+    import pytest
+
+    losetup = judge("losetup", "mount")
+    command = [losetup, "--find", "--show", "--sector-size", str(sector_size), os.fspath(path)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop device can be attached, which needs root: {made.stderr.strip()}")
+    try:
+        yield made.stdout.strip()
+    finally:
+        subprocess.run([losetup, "--detach", made.stdout.strip()], check=True)
 
 
 def run(
