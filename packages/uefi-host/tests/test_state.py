@@ -23,6 +23,7 @@ from cloudboot_uefi_host import (
 )
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.cpu.processor import StopReason
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.testing import boot_disk
 
@@ -123,3 +124,19 @@ def test_a_disk_is_taken_away_with_its_partitions_and_file_systems(architecture:
         assert file_systems_below(firmware, device.path) == []
         # The loader is in memory already; the device it names is gone.
         assert start(firmware, image).status == Status.LOAD_ERROR
+
+
+def test_hlt_is_told_from_instructions_that_end_with_its_byte() -> None:
+    """A run that ends after a number of instructions is no wait for an interrupt, wherever it ends."""
+    # loop: mov r12, rsi; lea eax, [rax-12]; nop; dec ecx; jnz loop; hlt
+    code = bytes.fromhex("4989f4 8d40f4 6690 ffc9 75f4 f4")
+    with Firmware("amd64", memory=64 << 20) as firmware:
+        processor, address = firmware.machine.processor, firmware.allocator.pages(1)
+        firmware.memory.write(address, code)
+        for count in range(1, 30):
+            processor.write("rcx", 5)
+            stop = processor.run(address, count)
+            halted = count >= 26
+            assert stop.reason is (StopReason.HALTED if halted else StopReason.INSTRUCTIONS), count
+            assert (stop.pc == address + len(code)) == halted
+        assert firmware.memory.read(address, len(code)) == code
