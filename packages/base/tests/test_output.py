@@ -117,3 +117,30 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGKILL)
     assert os.listdir(tmp_path) == []
+
+
+FULL = """
+import os, resource, signal, sys
+from cloudboot_base import new_file, open_storage
+from cloudboot_base.storage import write_all
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+if sys.argv[1] == "new":
+    with new_file(sys.argv[2]) as fd:
+        write_all(fd, memoryview(bytes(5000)), 0)
+else:
+    with open_storage(sys.argv[2], writable=True) as opened:
+        opened.storage.write_at(4096, b"x")
+"""
+
+
+@pytest.mark.parametrize("way", ["new", "in place"])
+def test_a_file_that_cannot_grow_is_named(tmp_path: Path, way: str) -> None:
+    """The kernel refuses a write without saying of which file."""
+    path = tmp_path / "image"
+    if way == "in place":
+        path.write_bytes(b"")
+        os.truncate(path, 8192)
+    done = subprocess.run([sys.executable, "-c", FULL, way, str(path)], check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == f"OSError: [Errno 27] File too large: '{path}'"

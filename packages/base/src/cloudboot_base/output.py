@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PARTIAL = ".partial"
 """How the temporary name of a file ends that is not whole yet."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -93,12 +94,18 @@ def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool
     Raises:
         FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
             must not replace by a file either. An existing file is replaced in one step.
+        OSError: the file system is full, or the file too large for it; the error's ``filename`` is ``path``.
     """
     target = os.fspath(path).rstrip("/") or "/"
     refuse_existing(target, force=force)
-    with unnamed_file(os.path.dirname(target) or os.curdir, force=force, durable=durable) as file:
-        yield file.fd
-        file.name = target
+    try:
+        with unnamed_file(os.path.dirname(target) or os.curdir, force=force, durable=durable) as file:
+            yield file.fd
+            file.name = target
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:
+            error.filename = target
+        raise
 
 
 def _temporary(folder: str) -> str:

@@ -137,11 +137,15 @@ def _file_size(fd: int) -> int:
 
 
 class FileStorage:
-    """A file descriptor as storage. Positional reads and writes, so threads do not disturb one another."""
+    """A file descriptor as storage. Positional reads and writes, so threads do not disturb one another.
 
-    def __init__(self, fd: int, size: int | None = None) -> None:
+    ``path`` is the ``filename`` of errors of the system.
+    """
+
+    def __init__(self, fd: int, size: int | None = None, path: str | os.PathLike[str] | None = None) -> None:
         self._fd = fd
         self._size = _file_size(fd) if size is None else size
+        self._path = path
 
     @property
     def size(self) -> int:
@@ -167,7 +171,11 @@ class FileStorage:
     def read_at(self, offset: int, size: int) -> bytes:
         """Exactly ``size`` bytes from ``offset``."""
         _check(offset, size, self._size)
-        data = os.pread(self.fileno(), size, offset)
+        try:
+            data = os.pread(self.fileno(), size, offset)
+        except OSError as error:
+            self._name(error)
+            raise
         if len(data) == size:
             return data
         whole = bytearray(size)
@@ -185,7 +193,11 @@ class FileStorage:
         _check(offset, len(view), self._size)
         done = 0
         while done < len(view):
-            count = os.preadv(self.fileno(), [view[done:]], offset + done)
+            try:
+                count = os.preadv(self.fileno(), [view[done:]], offset + done)
+            except OSError as error:
+                self._name(error)
+                raise
             if count == 0:
                 raise TruncatedError("the file ends early", offset=offset + done, expected=len(view), actual=done)
             done += count
@@ -194,7 +206,15 @@ class FileStorage:
         """Write all of ``data`` at ``offset``."""
         view = memoryview(data).cast("B")
         _check_write(offset, len(view), self._size)
-        write_all(self.fileno(), view, offset)
+        try:
+            write_all(self.fileno(), view, offset)
+        except OSError as error:
+            self._name(error)
+            raise
+
+    def _name(self, error: OSError) -> None:
+        if self._path is not None and error.filename is None:
+            error.filename = os.fsdecode(self._path)
 
 
 def write_all(fd: int, data: memoryview, offset: int) -> None:
@@ -404,7 +424,7 @@ def _storage_of(
     if isinstance(source, str | os.PathLike):
         fd = open_file(source, writable=writable, device=True)
         try:
-            opened = FileStorage(fd)
+            opened = FileStorage(fd, path=source)
         except BaseException:
             os.close(fd)
             raise
