@@ -1,7 +1,6 @@
 """What a program finds in the processor, and that it finds the same in every run and every process."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.cpu.processor import StopReason
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import answers, boot_disk
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
 SOURCE = Path(__file__).parent / "programs" / "state.c"
@@ -40,7 +39,7 @@ def state(architecture: str) -> dict[str, int]:
     with Firmware(architecture, memory=64 << 20, budget=Budget(seconds=60)) as firmware:
         image = firmware.images.load(compile_program(architecture, SOURCE), END, parent=firmware.handle)
         assert start(firmware, image).status == Status.SUCCESS
-        return {name: int(value, 16) for name, value in re.findall(r"([\w-]+) ([0-9a-f]{16})", firmware.console.text)}
+        return dict(answers(firmware.console.text))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -82,7 +81,7 @@ import hashlib, sys
 from cloudboot_base import MemoryStorage
 from cloudboot_uefi_host import Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import answers, boot_disk
 for name in ("amd64", "arm64", "riscv64"):
     digest = hashlib.sha256()
     with Firmware(name, listener=lambda record: digest.update(str(record).encode())) as firmware:
