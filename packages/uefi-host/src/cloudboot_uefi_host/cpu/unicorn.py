@@ -289,6 +289,8 @@ class UnicornProcessor:
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
         """Execute from ``pc`` until something stops it."""
+        if instructions and not self._count.value:
+            self._uc.ctl_flush_tb()  # what was translated before does not count its instructions
         self._count.value = instructions
         while True:
             self._fault = self._interrupt = self._exception = None
