@@ -403,8 +403,9 @@ def test_two_programs_do_not_change_a_volume_at_once(image: Path, tmp_path: Path
     done = subprocess.run([flock, image, *command], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "another process is writing to the image" in done.stderr
-    for again in (["format", image, "--force"], ["build", image, tmp_path, "--force"]):
-        made = [flock, image, sys.executable, "-m", "cloudboot_fat", *again]
+    again: list[list[str | Path]] = [["format", image, "--force"], ["build", image, tmp_path, "--force"]]
+    for words_again in again:
+        made = [flock, image, sys.executable, "-m", "cloudboot_fat", *words_again]
         assert subprocess.run(made, capture_output=True, check=False).returncode != 0
     assert image.read_bytes() == before
     subprocess.run(command, check=True)
