@@ -178,7 +178,8 @@ def test_ovmf_starts_the_entry_that_was_chosen(disk: Path, tmp_path: Path) -> No
         DevicePath.of(hd, FilePath(r"\EFI\vendor\a.efi")),
         DevicePath.of(hd, FilePath(r"\EFI\vendor\a.efi")),
     ]
-    found = [Variable("BootOrder", GLOBAL, pack_boot_order([0, 1, 2, 3, 4]))]
+    # Half a number at the end of BootOrder does not keep the others from being tried.
+    found = [Variable("BootOrder", GLOBAL, pack_boot_order([0, 1, 2, 3, 4]) + b"\x07")]
     for number, path in enumerate(paths):
         attributes = LoadOptionAttribute(0) if number == 3 else ACTIVE
         found.append(
