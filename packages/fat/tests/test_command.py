@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_base.testing import judge, run
+import cloudboot_gpt as gpt
+from cloudboot_base import new_image
+from cloudboot_base.testing import judge, loop_device, run
 from cloudboot_fat.__main__ import main
 from cloudboot_fat.commands import program
 from cloudboot_fat.testing import fsck, mcopy_out, mtools
@@ -344,3 +346,82 @@ def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsy
     assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
     assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
     assert not (tmp_path / "out.img").exists()
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_a_device_decides_on_the_sector_size_as_for_mkfs(folder: Path, tmp_path: Path, sector_size: int) -> None:
+    with open(tmp_path / "disk", "wb") as file:
+        file.truncate(64 << 20)
+    with loop_device(tmp_path / "disk", sector_size) as device:
+        run(judge("mkfs.fat", "dosfstools"), device)
+        theirs = json.loads(fat("info", device, "--json"))
+        fat("build", device, folder, "--force")
+        ours = json.loads(fat("info", device, "--json"))
+    assert (ours["sector_size"], ours["size"]) == (theirs["sector_size"], theirs["size"]) == (sector_size, 64 << 20)
+    fsck(tmp_path / "disk")
+
+
+@pytest.mark.parametrize("made_by", ["sfdisk", "cloudboot-gpt"])
+def test_a_partition_of_a_disk_with_large_sectors_has_them_too(folder: Path, tmp_path: Path, made_by: str) -> None:
+    """Linux mounts no FAT whose sectors are smaller than those of its disk."""
+    disk = tmp_path / "disk"
+    if made_by == "sfdisk":
+        with open(disk, "wb") as file:
+            file.truncate(64 << 20)
+        with loop_device(disk, 4096) as device:
+            run(judge("sfdisk", "fdisk"), "--quiet", device, stdin=b"label: gpt\nsize=32MiB, type=uefi\n")
+    else:
+        table = gpt.plan([gpt.PartitionSpec(gpt.partition_types.ESP, 32 << 20)], sector_size=4096)
+        with new_image(disk, table.size) as made:
+            gpt.create(made, table)
+    fat("build", disk, folder, "--partition", "esp", "--force")
+    facts = json.loads(fat("info", disk, "--json"))
+    assert facts["sector_size"] == 4096
+    assert facts["hidden_sectors"] == gpt.read(disk).partitions[0].first_lba
+    fat("format", disk, "--partition", "esp", "--force", "--sector-size", "512")
+    assert json.loads(fat("info", disk, "--json"))["sector_size"] == 512
+
+
+@pytest.mark.parametrize(
+    "words", [["mkdir", "/new"], ["rm", "/note"], ["mv", "/note", "/other"], ["put", "NOTE", "/more"]]
+)
+def test_two_programs_do_not_change_a_volume_at_once(image: Path, tmp_path: Path, words: list[str]) -> None:
+    """util-linux flock(1) holds the lock of another writer, as mtools and cloudboot-ufs2 do while they write."""
+    note = tmp_path / "NOTE"
+    note.write_text("text")
+    fat("put", image, note, "/note")
+    before = image.read_bytes()
+    command = [
+        sys.executable,
+        "-m",
+        "cloudboot_fat",
+        words[0],
+        image,
+        *[each.replace("NOTE", str(note)) for each in words[1:]],
+    ]
+    flock = judge("flock", "util-linux")
+    done = subprocess.run([flock, image, *command], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "another process is writing to the image" in done.stderr
+    again: list[list[str | Path]] = [["format", image, "--force"], ["build", image, tmp_path, "--force"]]
+    for words_again in again:
+        made = [flock, image, sys.executable, "-m", "cloudboot_fat", *words_again]
+        assert subprocess.run(made, capture_output=True, check=False).returncode != 0
+    assert image.read_bytes() == before
+    subprocess.run(command, check=True)
+
+
+def test_writers_at_the_same_time_lose_nothing(image: Path, tmp_path: Path) -> None:
+    """Each succeeds, and its file is there, or fails and says why."""
+    for number in range(6):
+        (tmp_path / f"f{number}").write_bytes(bytes([number]) * 20_000)
+    fat("format", image, "--force")
+    running = [
+        subprocess.Popen([sys.executable, "-m", "cloudboot_fat", "put", image, tmp_path / f"f{number}", "/"])
+        for number in range(6)
+    ]
+    written = [number for number, each in enumerate(running) if each.wait() == 0]
+    assert written
+    for number in written:
+        assert run(judge("mtype", "mtools"), "-i", image, f"::/f{number}").encode() == bytes([number]) * 20_000
+    fsck(image)

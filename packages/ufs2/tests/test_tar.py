@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -154,12 +155,12 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
     [
         *(
             pax((b"mtime", value)) + member(b"a")
-            for value in (b"", b".5", b"+5", b"1e3", b" 7", b"1_000", b"-.5", b"9" * 20, b"nan")
+            for value in (b".5", b"+5", b"1e3", b" 7", b"1_000", b"-.5", b"9" * 20, b"nan")
         ),
         *(
             pax((key, value)) + member(b"a")
             for key in (b"size", b"uid", b"gid")
-            for value in (b"", b"x", b"-1", b"1.5", b"0x10", b"\xd9\xa1")
+            for value in (b"x", b"-1", b"1.5", b"0x10", b"\xd9\xa1")
         ),
         pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.realsize", b"")) + member(b"a", SPARSE),
         pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.realsize", b"100")) + member(b"a", SPARSE),
@@ -368,3 +369,50 @@ def test_the_smallest_block_size_takes_special_files() -> None:
     assert check(image) == []
     with pytest.raises(SourceError, match="no such kind"):
         image_of({"s": Special("door")})
+
+
+@pytest.mark.parametrize("packed", ["tar -c", "tar -cz"])
+def test_an_archive_from_a_process_substitution(tmp_path: Path, packed: str) -> None:
+    """As tar takes it: bash names the pipe of another program /dev/fd/63."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("content")
+    for script in (f'"$0" "$@" <({packed} tree)', f'{packed} tree | "$0" "$@" /dev/stdin'):
+        command = [sys.executable, "-m", "cloudboot_ufs2", "build", "image"]
+        judged = ["bash", "-c", script, judge("bsdtar", "libarchive-tools"), "-tf"]
+        listed = subprocess.run(judged, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert listed.stdout.split() == ["tree/", "tree/file"]
+        (tmp_path / "image").unlink(missing_ok=True)
+        subprocess.run(["bash", "-c", script, *command], cwd=tmp_path, check=True, capture_output=True)
+        assert main(["cat", str(tmp_path / "image"), "/tree/file"]) == 0
+
+
+@pytest.mark.parametrize("script", ['"$0" "$@" - </dev/null', ': | "$0" "$@" -', '"$0" "$@" - <&-'])
+def test_a_stdin_that_holds_nothing_is_no_archive(tmp_path: Path, script: str) -> None:
+    command = [sys.executable, "-m", "cloudboot_ufs2", "build", str(tmp_path / "image")]
+    done = subprocess.run(["bash", "-c", script, *command], capture_output=True, text=True, check=False)
+    assert done.returncode in (3, 5)
+    assert done.stderr.strip().endswith(("not a tar archive", "Bad file descriptor"))
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "image").exists()
+
+
+@pytest.mark.parametrize("key", [b"mtime", b"uid", b"gid", b"size"])
+def test_an_empty_value_takes_away_what_was_said_before(tmp_path: Path, key: bytes) -> None:
+    """POSIX, pax, "pax Extended Header File Format": it "shall delete any header block field, previously entered
+    extended header value, or global extended header value of the same name". What the header block says is then all
+    that there is, and what GNU tar extracts, which complains; bsdtar takes 0."""
+    wrong = {b"mtime": b"5", b"uid": b"7", b"gid": b"8", b"size": b"1"}[key]
+    data = pax((key, b"")) + member(b"a", b"data", uid=b"0000011\0") + member(b"b", b"more")
+    (tmp_path / "a.tar").write_bytes(data + END)
+    (tmp_path / "theirs").mkdir()
+    run(judge("tar", "tar"), "-xpf", tmp_path / "a.tar", "-C", tmp_path / "theirs", codes=(2,))
+    facts, _ = made(tmp_path, data + END)
+    assert facts == facts_of_folder(tmp_path / "theirs")
+    if key != b"size":
+        # The record of a global header, too; and one that is empty itself takes an earlier one away.
+        (tmp_path / "image").unlink()
+        anew, _ = made(tmp_path, pax((key, wrong), kind=b"g") + data + END)
+        assert anew["a"] == facts["a"]
+        (tmp_path / "image").unlink()
+        anew, _ = made(tmp_path, pax((key, wrong), kind=b"g") + pax((key, b""), kind=b"g") + data + END)
+        assert anew == facts

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
+from cloudboot_base import Storage, UsageError, Window, followed, new_file, new_image, open_storage
 from cloudboot_base.command import (
     CHECK_FAILED,
     OK,
@@ -24,7 +24,7 @@ from cloudboot_base.command import (
     size_argument,
 )
 from cloudboot_base.program import Program
-from cloudboot_base.storage import chunks
+from cloudboot_base.storage import chunks, logical_block_size
 from cloudboot_disk_image import (
     InstalledReaders,
     PartitionError,
@@ -36,6 +36,7 @@ from cloudboot_disk_image import (
     stated_place,
     window,
 )
+from cloudboot_vfs.exclusive import claim
 
 from . import builder, errors, names, times, tree
 from .check import check
@@ -167,9 +168,9 @@ def _add_formatting(parser: CommandParser, *, new: str) -> None:
     parser.add_argument(
         "--sector-size",
         type=size_argument,
-        default=512,
         metavar="SIZE",
-        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: 512).",
+        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: that of the device or of the partition table, or"
+        " 512).",
     )
     parser.add_argument(
         "--cluster-size", type=size_argument, metavar="SIZE", help="Cluster size, such as 4K (default: by size)."
@@ -259,6 +260,8 @@ def _place(options: argparse.Namespace, disk: Storage) -> Place:
     table = read_partitions(disk, InstalledReaders())
     _tell(table)
     chosen = choose(table.partitions, options.partition)
+    if getattr(options, "sector_size", 512) is None:  # a volume is made, and has the sectors of its disk
+        options.sector_size = getattr(table, "sector_size", None)
     return Place(chosen.offset, chosen.size)
 
 
@@ -285,11 +288,19 @@ def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
 
 
 @contextmanager
+def _alone(path: str | os.PathLike[str]) -> Iterator[Storage]:
+    """A file or a device for writing, which no other process writes to meanwhile."""
+    with open_storage(path, writable=True) as opened, ExitStack() as stack:
+        claim(opened.storage, stack)
+        yield opened.storage
+
+
+@contextmanager
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
-    with open_storage(options.image, writable=True) as opened:
-        require_raw(opened.storage)
-        volume = window(opened.storage, _place(options, opened.storage))
+    with _alone(options.image) as storage:
+        require_raw(storage)
+        volume = window(storage, _place(options, storage))
         yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
 
 
@@ -307,15 +318,16 @@ def _build(options: argparse.Namespace) -> int:
 
 def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) -> FormatOptions:
     hidden = options.hidden_sectors
+    sector_size = options.sector_size or 512
     try:
         return FormatOptions(
             fat_type=options.type,
-            sector_size=options.sector_size,
+            sector_size=sector_size,
             cluster_size=options.cluster_size,
             label=options.label,
             serial=options.serial,
             timestamp=_timestamp(options, times.EPOCH),
-            hidden_sectors=offset // options.sector_size if hidden is None else hidden,
+            hidden_sectors=offset // sector_size if hidden is None else hidden,
             fresh=fresh,
         )
     except errors.InvalidNameError as error:
@@ -327,10 +339,11 @@ def _make(options: argparse.Namespace, content: tree.Tree) -> int:
     if target.exists():
         if not options.force:
             raise FileExistsError(17, "the file exists; --force writes to it", str(target))
-        with open_storage(target, writable=True) as opened:
-            storage = opened.storage
+        with _alone(target) as storage:
             named = options.partition is not None or options.offset is not None
             place = _place(options, storage) if named else Place(0, None)
+            if options.sector_size is None:
+                options.sector_size = logical_block_size(storage)
             room = storage.size - place.offset if place.size is None else place.size
             size = room if options.size is None else options.size
             if not 0 <= size <= room:
@@ -436,7 +449,7 @@ def _get(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         output = Path(options.output)
         if not fs.stat(options.path).is_dir:
-            _get_file(fs, options.path, output, force=options.force)
+            _get_file(fs, options.path, Path(followed(output)), force=options.force)
             copied = 1
         else:
             top = absolute(options.path)
@@ -465,7 +478,7 @@ def _export(options: argparse.Namespace) -> int:
             write_tar(volume, sys.stdout.buffer, options.path)
             sys.stdout.buffer.flush()
             return OK
-        with new_file(options.output, force=options.force) as fd, os.fdopen(os.dup(fd), "wb") as file:
+        with new_file(followed(options.output), force=options.force) as fd, os.fdopen(os.dup(fd), "wb") as file:
             count = write_tar(volume, file, options.path)
     if options.json:
         print_json({"members": count})

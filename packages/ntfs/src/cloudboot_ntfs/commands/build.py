@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, Window, open_storage
 from cloudboot_base.command import OK, Progress, counted, print_json, printable, source_date_epoch
+from cloudboot_base.storage import is_block_device, logical_block_size
 from cloudboot_ntfs.builder.build import build
 from cloudboot_ntfs.builder.options import EVERYONE, Options
+from cloudboot_ntfs.errors import ReadOnlyError
+from cloudboot_vfs.exclusive import claim
 
 if TYPE_CHECKING:
     from cloudboot_base import WritableStorage
@@ -32,7 +36,7 @@ def serial(text: str) -> int:
 
 def format_command(options: argparse.Namespace) -> int:
     """``format``."""
-    if options.size is None and options.offset is None:
+    if options.size is None and options.offset is None and not is_block_device(options.image):
         raise UsageError("an empty volume needs a size", hint="--size 64M")
     return _make(options, {})
 
@@ -43,6 +47,10 @@ def build_command(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, tree: Tree) -> int:
+    if options.offset is None and is_block_device(options.image):
+        options.offset = 0
+    if options.sector_size is None:
+        options.sector_size = _sector_size(options)
     layout = Options(
         label=options.label,
         cluster_size=options.cluster_size,
@@ -86,6 +94,13 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
     return OK
 
 
+def _sector_size(options: argparse.Namespace) -> int:
+    if options.offset is None:
+        return 512
+    with open_storage(options.image) as opened:
+        return logical_block_size(opened.storage) or 512
+
+
 def _shown(progress: Progress) -> _Shown:
     return _Shown(progress)
 
@@ -104,7 +119,8 @@ class _Shown:
 def _in_place(options: argparse.Namespace, tree: Tree, layout: Options, progress: Progress) -> Built:
     if not options.force:
         raise UsageError("a part of an image is to be overwritten", hint="--force says that this is meant")
-    with open_storage(options.image, writable=True) as opened:
+    with open_storage(options.image, writable=True) as opened, ExitStack() as stack:
+        claim(opened.storage, stack, ReadOnlyError)
         size = opened.storage.size - options.offset if options.size is None else options.size
         target: WritableStorage = Window(opened.storage, options.offset, size)
         return build(target, tree, layout, progress=_shown(progress))
