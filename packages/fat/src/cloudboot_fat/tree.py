@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_base.storage import open_file
 
 from . import errors, names
