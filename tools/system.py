@@ -33,6 +33,7 @@ JUDGES = {
     "clang-19": "clang-19",  # for loong64, which Debian 12 has no gcc for
     "dmidecode": "dmidecode",
     "dosfstools": "fsck.fat",
+    "e2fsprogs": "mkfs.ext2",
     "efibootmgr": "efibootmgr",
     "efitools": "sign-efi-sig-list",
     "efivar": "efivar",
@@ -104,6 +105,10 @@ FOREIGN_JUDGES = {
     "shim-helpers-amd64-signed": ("amd64", FOREIGN / "usr/lib/shim/mmx64.efi.signed"),
     "grub-efi-amd64-signed": ("amd64", FOREIGN / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
     "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),
+    "linux-image-cloud-arm64": ("arm64", FOREIGN / "boot/vmlinuz-cloud-arm64"),
+    "syslinux-common": ("amd64", FOREIGN / "usr/lib/syslinux/modules/efi64/ldlinux.e64"),
+    "syslinux-efi": ("amd64", FOREIGN / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi"),
+    "xen-hypervisor-4.20-amd64": ("amd64", FOREIGN / "boot/xen-4.20-amd64.efi"),
 }
 QEMU_AT_LEAST = 10
 BACKPORTS, TRIXIE = "bookworm-backports", "trixie"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -240,3 +241,28 @@ def test_differences_are_listed(tmp_path: Path, tree: Path, capsys: pytest.Captu
         "path",
     ]
     assert FatReader(MemoryStorage(image.read_bytes())).exists("/again")
+
+
+@pytest.mark.parametrize("packed", ["tar -c", "tar -cz"])
+def test_an_archive_from_a_process_substitution(tmp_path: Path, packed: str) -> None:
+    """As tar takes it: bash names the pipe of another program /dev/fd/63."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("content")
+    for script in (f'"$0" "$@" <({packed} tree)', f'{packed} tree | "$0" "$@" /dev/stdin'):
+        command = [sys.executable, "-m", "cloudboot_fat", "build", "image"]
+        judged = ["bash", "-c", script, judge("bsdtar", "libarchive-tools"), "-tf"]
+        listed = subprocess.run(judged, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert listed.stdout.split() == ["tree/", "tree/file"]
+        (tmp_path / "image").unlink(missing_ok=True)
+        subprocess.run(["bash", "-c", script, *command], cwd=tmp_path, check=True, capture_output=True)
+        assert main(["cat", str(tmp_path / "image"), "/tree/file"]) == 0
+
+
+@pytest.mark.parametrize("script", ['"$0" "$@" - </dev/null', ': | "$0" "$@" -', '"$0" "$@" - <&-'])
+def test_a_stdin_that_holds_nothing_is_no_archive(tmp_path: Path, script: str) -> None:
+    command = [sys.executable, "-m", "cloudboot_fat", "build", str(tmp_path / "image")]
+    done = subprocess.run(["bash", "-c", script, *command], capture_output=True, text=True, check=False)
+    assert done.returncode in (3, 5)
+    assert done.stderr.strip().endswith(("not a tar archive", "Bad file descriptor"))
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "image").exists()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_base.testing import judge, run
+import cloudboot_gpt as gpt
+from cloudboot_base import new_image
+from cloudboot_base.testing import judge, loop_device, run
 from cloudboot_fat.__main__ import main
 from cloudboot_fat.commands import program
 from cloudboot_fat.testing import fsck, mcopy_out, mtools
@@ -344,3 +346,37 @@ def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsy
     assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
     assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
     assert not (tmp_path / "out.img").exists()
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_a_device_decides_on_the_sector_size_as_for_mkfs(folder: Path, tmp_path: Path, sector_size: int) -> None:
+    with open(tmp_path / "disk", "wb") as file:
+        file.truncate(64 << 20)
+    with loop_device(tmp_path / "disk", sector_size) as device:
+        run(judge("mkfs.fat", "dosfstools"), device)
+        theirs = json.loads(fat("info", device, "--json"))
+        fat("build", device, folder, "--force")
+        ours = json.loads(fat("info", device, "--json"))
+    assert (ours["sector_size"], ours["size"]) == (theirs["sector_size"], theirs["size"]) == (sector_size, 64 << 20)
+    fsck(tmp_path / "disk")
+
+
+@pytest.mark.parametrize("made_by", ["sfdisk", "cloudboot-gpt"])
+def test_a_partition_of_a_disk_with_large_sectors_has_them_too(folder: Path, tmp_path: Path, made_by: str) -> None:
+    """Linux mounts no FAT whose sectors are smaller than those of its disk."""
+    disk = tmp_path / "disk"
+    if made_by == "sfdisk":
+        with open(disk, "wb") as file:
+            file.truncate(64 << 20)
+        with loop_device(disk, 4096) as device:
+            run(judge("sfdisk", "fdisk"), "--quiet", device, stdin=b"label: gpt\nsize=32MiB, type=uefi\n")
+    else:
+        table = gpt.plan([gpt.PartitionSpec(gpt.partition_types.ESP, 32 << 20)], sector_size=4096)
+        with new_image(disk, table.size) as made:
+            gpt.create(made, table)
+    fat("build", disk, folder, "--partition", "esp", "--force")
+    facts = json.loads(fat("info", disk, "--json"))
+    assert facts["sector_size"] == 4096
+    assert facts["hidden_sectors"] == gpt.read(disk).partitions[0].first_lba
+    fat("format", disk, "--partition", "esp", "--force", "--sector-size", "512")
+    assert json.loads(fat("info", disk, "--json"))["sector_size"] == 512

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, NO_SPACE, OK, SYSTEM, USAGE
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import judge, loop_device, run
 from cloudboot_gpt import PartitionSpec, create, partition_types, plan, read
 from cloudboot_gpt.__main__ import main
 from cloudboot_gpt.commands import program
@@ -322,3 +322,28 @@ def test_a_disk_with_a_plain_mbr(capsys: Capture, tmp_path: Path) -> None:
     assert command(capsys, "extract", disk, "linux", tmp_path / "out")[0] == OK
     assert (tmp_path / "out").stat().st_size == 1 << 20
     assert command(capsys, "check", disk)[0] == BAD_INPUT
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_a_table_is_written_to_a_device(capsys: Capture, tmp_path: Path, sector_size: int) -> None:
+    """The sector size and the size are those of the device; old content does not shine through holes of the new."""
+    disk, content = tmp_path / "disk", tmp_path / "content"
+    disk.write_bytes(b"\xaa" * (16 << 20))
+    with open(content, "wb") as file:
+        file.truncate(2 << 20)
+        file.write(b"content")
+    with loop_device(disk, sector_size) as device:
+        words = ("create", device, "--partition", f"esp::EFI:{content}", "--partition", "freebsd-ufs::root")
+        code, _, err = command(capsys, *words)
+        assert code == SYSTEM
+        assert "--force writes to it" in err
+        assert command(capsys, *words, "--force", "--size", "8M")[0] == USAGE
+        assert command(capsys, *words, "--force", "--dry-run")[0] == OK
+        assert disk.read_bytes() == b"\xaa" * (16 << 20)
+        assert command(capsys, *words, "--force")[0] == OK
+        said = run(judge("sgdisk", "gdisk"), "--print", "--verify", device)
+        assert f"Sector size (logical/physical): {sector_size}" in said or f"logical): {sector_size}" in said
+        assert "No problems found" in said
+        code, _, err = command(capsys, "extract", device, "EFI", tmp_path / "extracted")
+        assert (code, err) == (OK, "")
+    assert (tmp_path / "extracted").read_bytes() == content.read_bytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_base.testing import flipped, judge, run
+from cloudboot_base.testing import flipped, judge, loop_device, run
 from cloudboot_ntfs.commands import main
 from cloudboot_ntfs.security import from_sddl
 from cloudboot_ntfs.testing import SystemEditor, mounted, ntfsfix, pattern
@@ -282,3 +282,18 @@ def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsy
     assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
     assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
     assert not (tmp_path / "out.img").exists()
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_a_device_is_filled_by_force(folder: Path, tmp_path: Path, ntfs: Command, sector_size: int) -> None:
+    with open(tmp_path / "disk", "wb") as file:
+        file.truncate(32 << 20)
+    with loop_device(tmp_path / "disk", sector_size) as device:
+        assert "--force" in ntfs("build", device, folder, code=2)
+        ntfs("build", device, folder, "--force", "--label", "DEVICE")
+        said = run(judge("ntfsinfo", "ntfs-3g"), "--mft", device)
+        assert ntfs("check", device) == "clean\n"
+        ntfs("format", device, "--force")
+        assert ntfs("check", device) == "clean\n"
+    assert f"Sector Size: {sector_size}" in said
+    assert "Volume Name: DEVICE" in said

@@ -97,6 +97,26 @@ def test_docker_registry_mounts(server: Server) -> None:
     assert_copied(f"{server.host}/a:v1", f"{server.host}/b:v1")
 
 
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_mount_without_a_token_for_both_repositories_is_an_upload(status: int) -> None:
+    """GitLab's token service refuses all of a request if the user may not have one of its scopes."""
+    with FaultyRegistry() as registry:
+        push_image(DISK, f"{registry.host}/a:v1")
+        challenge = f'Bearer realm="http://{registry.host}/refusing",scope="repository:b:pull,push repository:a:pull"'
+        unauthorised = f"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n"
+        refused = f"HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\n\r\n"
+        registry.faults.replies = [
+            ("HEAD", "/v2/b/blobs/", b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+            ("POST", "mount=", unauthorised.encode()),
+            ("GET", "/refusing", refused.encode()),
+        ]
+        copied = copy_image(f"{registry.host}/a:v1", f"{registry.host}/b:v1", retry=RetryPolicy(attempts=0))
+        assert not registry.faults.replies
+        assert copied.sent
+        assert copied.mounted == 0
+        assert_copied(f"{registry.host}/a:v1", f"{registry.host}/b:v1")
+
+
 def test_from_server_to_server(server: Server) -> None:
     with docker_registry() as other:
         push_image(DISK, f"{server.host}/c:v1")
@@ -143,6 +163,42 @@ def test_an_index_whole_or_one_platform(registry: FaultyRegistry, server: Server
         assert image.view[: len(DISK) + 5] == DISK + b"arm64"
     with pytest.raises(NotAnImageError):
         copy_image(f"oci:{tmp_path}/all:all", f"{to}:none", platform="freebsd/riscv64")
+
+
+def test_an_entry_of_an_unknown_type_is_copied_as_oras_copies_it(registry: FaultyRegistry, tmp_path: Path) -> None:
+    """ "Implementations storing or copying image indexes MUST NOT error on" an unknown mediaType (image index)."""
+    manifest = push_image(DISK, f"oci:{tmp_path}/one:v1")
+    note = b'{"note": "about the image"}'
+    Path(tmp_path, "one", "blobs", "sha256", digest_of(note).partition(":")[2]).write_bytes(note)
+    entry = {"mediaType": "application/vnd.example.note+json", "digest": digest_of(note), "size": len(note)}
+    index = canonical({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [manifest.as_json(), entry]})
+    store = open_store(f"oci:{tmp_path}/one:all")
+    store.write_manifest(index, media_type=INDEX_TYPE, artifact_type=None, deadline=Deadline())
+    run(
+        judge("oras", "oras"), "copy", "--from-oci-layout", f"{tmp_path}/one:all",
+        "--to-oci-layout", f"{tmp_path}/theirs:all",
+    )  # fmt: skip
+    copy_image(f"oci:{tmp_path}/one:all", f"{registry.host}/all:v1")
+    copy_image(f"{registry.host}/all:v1", f"oci:{tmp_path}/ours:all")
+    blobs = [
+        sorted(path.name for path in Path(tmp_path, each, "blobs/sha256").iterdir()) for each in ("theirs", "ours")
+    ]
+    assert blobs[0] == blobs[1]
+    assert digest_of(note).partition(":")[2] in blobs[1]
+    assert_copied(f"oci:{tmp_path}/one:v1", f"oci:{tmp_path}/ours:all")
+
+
+def test_a_missing_entry_is_named(registry: FaultyRegistry, tmp_path: Path) -> None:
+    index_of(f"{tmp_path}/all")
+    gone = open_store(f"oci:{tmp_path}/all:arm64").read_manifest(None, Deadline()).digest
+    Path(tmp_path, "all", "blobs", "sha256", gone.partition(":")[2]).unlink()
+    for act in (
+        lambda: copy_image(f"oci:{tmp_path}/all:all", f"{registry.host}/i:v1"),
+        lambda: fetch_image(f"oci:{tmp_path}/all:all", platform="freebsd/arm64"),
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            act()
+        assert caught.value.digest == gone
 
 
 def test_skopeo_reads_the_copy_of_an_index(server: Server, tmp_path: Path) -> None:

@@ -225,6 +225,7 @@ def test_a_helper_that_gives_nothing(
     told = caplog.text + "".join(capfd.readouterr()) + str(caught.value) + str(caught.value.hint)
     assert len(caplog.records) == notices
     assert "hidden" not in told
+    assert (f"docker-credential-{name}" in (caught.value.hint or "")) == bool(notices), "the hint says what to mend"
     configured(file, {"auths": {basic.host: {"auth": AUTH}}, "credHelpers": {basic.host: name}})
     assert works(basic, Access(auth_file=file))
 

@@ -214,6 +214,40 @@ def test_we_read_what_skopeo_copies(server: Server, folder: Path, tmp_path: Path
     assert_image(f"oci:{tmp_path}/other:v2")
 
 
+@pytest.mark.parametrize("name", ["disk:v1", "registry.example/team/disk:v1", "team/disk", "disk+x@y.z", "disk--x"])
+def test_names_in_a_folder_that_are_no_tags(folder: Path, tmp_path: Path, name: str) -> None:
+    """skopeo splits oci:FOLDER:NAME at the first colon, and the specification lets a name have several."""
+    skopeo = judge("skopeo", "skopeo")
+    run(skopeo, "copy", f"oci:{folder}:v1", f"oci:{tmp_path}/images:{name}")
+    run(skopeo, "copy", f"oci:{folder}:v1", f"oci:{tmp_path}/images:another:v1")
+    assert_image(f"oci:{tmp_path}/images:{name}")
+    push_image(DISK, f"oci:{tmp_path}/images:{name}", annotations={"a": "b"})
+    raw = run(skopeo, "inspect", "--raw", f"oci:{tmp_path}/images:{name}")
+    assert json.loads(raw)["annotations"] == {"a": "b"}
+    with pytest.raises(NotFoundError) as caught:
+        fetch_image(f"oci:{tmp_path}/images:none")
+    assert name in (caught.value.hint or "")
+    with pytest.raises(NotAnImageError) as choice:
+        fetch_image(f"oci:{tmp_path}/images")
+    assert name in (choice.value.hint or "")
+    # A folder that exists keeps its colons.
+    push_image(DISK, f"oci:{tmp_path}/with:colon/images:v1")
+    assert_image(f"oci:{tmp_path}/with:colon/images:v1")
+
+
+def test_images_without_names_are_told_apart_by_their_digests(tmp_path: Path) -> None:
+    skopeo = judge("skopeo", "skopeo")
+    digests = []
+    for number in range(2):
+        digests.append(push_image(DISK, f"oci:{tmp_path}/one:v{number}", annotations={"n": str(number)}).digest)
+        run(skopeo, "copy", f"oci:{tmp_path}/one:v{number}", f"oci:{tmp_path}/two")
+    with pytest.raises(NotAnImageError) as caught:
+        fetch_image(f"oci:{tmp_path}/two")
+    for digest in digests:
+        assert digest in (caught.value.hint or "")
+        assert_image(f"oci:{tmp_path}/two@{digest}")
+
+
 def test_skopeo_lists_our_tags(server: Server) -> None:
     skopeo = judge("skopeo", "skopeo")
     for tag in ("v1", "v2"):

@@ -73,8 +73,49 @@ def test_push_signed(folder: Path, registry: FaultyRegistry, capsys: pytest.Capt
     assert f"{registry.host}/disk:v1@sha256:" in capsys.readouterr().out
     sealed = ["--sign", "sealed.pem"]
     assert main(["push", "disk.img", reference, *sealed]) == 2
-    assert "needs its password" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "needs its password" in said
+    assert "--key-password-file" in said
     assert main(["push", "disk.img", reference, *sealed, "--key-password-file", "password"]) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["awskms:///alias/x", "gcpkms://projects/p", "azurekms://v/k", "hashivault://k", "k8s://ns/s", "pkcs11:token=t",
+     "env://KEY", "https://example.org/cosign.pub"],
+)  # fmt: skip
+def test_keys_that_are_not_in_files_are_named(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """What cosign takes besides files (its documentation: "Key Management", "Signing with ...")."""
+    (folder / "kms.toml").write_text(f'version = 1\ndefault = "refuse"\n[[rule]]\nimages = ["**"]\nkeys = ["{name}"]\n')
+    assert main(["push", "disk.img", "oci:images:v1"]) == 0
+    for words in (["verify", "--key", name], ["sign", "--key", name], ["verify", "--policy", "kms.toml"]):
+        assert main([words[0], "oci:images:v1", *words[1:]]) == 2
+        said = capsys.readouterr().err
+        assert f"keys are read from files only (found {name})" in said
+        assert "hint: put the key into a PEM file" in said
+    Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+    Path(folder, name).write_bytes((folder / "ours.pub").read_bytes())
+    assert main(["verify", "oci:images:v1", "--key", name]) == 13, "a file of that name is a file"
+
+
+def test_a_policy_of_another_program_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "policy.json").write_text('{"default": [{"type": "reject"}]}')
+    assert main(["verify", "oci:images:v1", "--policy", "policy.json"]) == 2
+    assert "hint: it is JSON, perhaps a policy.json" in capsys.readouterr().err
+
+
+def test_a_copy_from_another_repository(
+    folder: Path, registry: FaultyRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["push", "disk.img", f"{registry.host}/a:v1", "--sign", "ours.pem"]) == 0
+    assert main(["copy", f"{registry.host}/a:v1", f"{registry.host}/b:v1", "--referrers"]) == 0
+    assert main(["verify", f"{registry.host}/b:v1", "--key", "ours.pub"]) == 13
+    assert "name that repository in signed_as" in capsys.readouterr().err
+    (folder / "copies.toml").write_text(
+        f'version = 1\ndefault = "refuse"\n[[rule]]\nimages = ["{registry.host}/b"]\nkeys = ["ours.pub"]\n'
+        f'signed_as = ["{registry.host}/a"]\n'
+    )
+    assert main(["verify", f"{registry.host}/b:v1", "--policy", "copies.toml"]) == 0
 
 
 def test_identities(folder: Path, registry: FaultyRegistry, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge_file, ovmf
 from cloudboot_probes import image, linux, recipe
 from cloudboot_uefi_abi.variables import Variable, VariableStore
 
@@ -54,36 +52,19 @@ def boot_manager(tmp_path: Path) -> BootManager:
     ``change``, where it is given, makes another flash image of the one with the variables.
     It ends where no line comes any more. The programs it starts have to return an error, so that it goes on.
     """
-    folder = Path("/usr/share/OVMF")
-    if not folder.is_dir():
-        judge("OVMF", "ovmf")
+    empty = judge_file(Path("/usr/share/OVMF/OVMF_VARS_4M.fd"), "ovmf").read_bytes()
 
     def run(
         disk: Path, variables: Iterable[Variable], change: Callable[[bytes], bytes] | None = None
     ) -> dict[str, list[str]]:
-        flash = tmp_path / "vars.fd"
-        data = VariableStore.parse((folder / "OVMF_VARS_4M.fd").read_bytes()).replace(variables)
-        flash.write_bytes(change(data) if change else data)
-        command = [
-            judge("qemu-system-x86_64", "qemu-system-x86"), "-M", "q35", "-m", "256", "-display", "none",
-            "-net", "none", "-serial", "stdio", "-no-reboot",
-            "-drive", f"if=pflash,format=raw,readonly=on,file={folder / 'OVMF_CODE_4M.fd'}",
-            "-drive", f"if=pflash,format=raw,file={flash}",
-            "-drive", f"if=virtio,format=raw,readonly=on,file={disk}",
-        ]  # fmt: skip
-        seen = b""
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as machine:
-            assert machine.stdout is not None
-            try:
-                while b"UEFI Interactive Shell" not in seen and b"No bootable option" not in seen:
-                    part = os.read(machine.stdout.fileno(), 4096)
-                    if not part:
-                        break
-                    seen += part
-            finally:
-                machine.kill()
+        data = VariableStore.parse(empty).replace(variables)
+
+        def is_over(text: str) -> bool:
+            return "UEFI Interactive Shell" in text or "No bootable option" in text
+
+        seen = ovmf(tmp_path, disk, is_over, variables=change(data) if change else data)
         lines: dict[str, list[str]] = defaultdict(list)
-        for found in re.finditer(r"BdsDxe: ([a-z ]+) (Boot[0-9A-F]{4})(.*)", seen.decode("utf-8", "replace")):
+        for found in re.finditer(r"BdsDxe: ([a-z ]+) (Boot[0-9A-F]{4})(.*)", seen):
             lines[found[2]].append(f"{found[1]}{found[3]}".strip())
         return lines
 

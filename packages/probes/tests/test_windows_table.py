@@ -28,7 +28,9 @@ from cloudboot_ntfs.bcd import (
     create,
 )
 from cloudboot_ntfs.bcd.store import BcdObject
+from cloudboot_ntfs.layout.constants import Number, Type
 from cloudboot_ntfs.registry import Hive, Value, build
+from cloudboot_ntfs.testing import mounted, restart_pages
 from cloudboot_ntfs.testing.damage import Patient, damages
 from cloudboot_ntfs.testing.hives import new_log
 from cloudboot_oci_stream import push_image
@@ -175,6 +177,46 @@ def dirty(disk: Path) -> None:
     volume(disk, next(damage for kind, damage in damages() if kind == "volume-dirty"))
 
 
+def dirty_and_not_whole(disk: Path) -> None:
+    """Both: the flag, and damage that no log and no check need to mend."""
+    dirty(disk)
+    other_fixup(disk)
+
+
+def to_be_replayed(disk: Path) -> None:
+    """Give the volume a log with what is to be replayed, and a bitmap that this would have changed."""
+
+    def damage(patient: Patient) -> None:
+        stream = patient.volume.mft.stream(patient.volume.mft.file(Number.LOG_FILE), Type.DATA)
+        place = next(stream.places())[1]
+        patient.data[place : place + 8192] = restart_pages(stream.size, is_clean=False)
+        bitmap = patient.volume.mft.stream(patient.volume.mft.file(Number.BITMAP), Type.DATA)
+        patient.data[next(bitmap.places())[1] + patient.volume.geometry.clusters // 8 - 2] |= 0x10
+
+    volume(disk, damage)
+
+
+def dirty_esp(disk: Path) -> None:
+    """Clear the bit of the ESP's FAT that says that it was unmounted, as a Windows that has it mounted does."""
+    with opened(str(disk)) as found:
+        geometry = found.esp.geometry
+        assert geometry.fat_type == 32
+        places = [found.esp_partition.offset + geometry.fat_offset(copy) + 7 for copy in range(2)]
+    with disk.open("r+b") as file:
+        for place in places:
+            file.seek(place)
+            file.write(b"\x07")
+
+
+def partition_file(disk: Path, target: Path, *, esp: bool = False) -> Path:
+    """A partition of a disk as a file, for the judges."""
+    with opened(str(disk)) as found:
+        partition = found.esp_partition if esp else found.ntfs_partition
+        assert partition is not None
+        target.write_bytes(found.storage.read_at(partition.offset, partition.size))
+    return target
+
+
 def registry(disk: Path) -> None:
     """Damage the SYSTEM hive: its root's signature."""
     with opened(str(disk)) as found:
@@ -245,7 +287,7 @@ CASES = {
     "a flipped bit in the loader": Case("os-loader", 0xC0000221, lambda disk: flipped(disk, WINLOAD)),
     "a record that was not written whole": Case("windows-volume", 0xC0000001, fixup),
     "another record that was not written whole": Case("windows-volume", None, other_fixup, shown=False),
-    "a dirty volume": Case("windows-volume", None, dirty, shown=False),
+    "a dirty volume with such a record": Case("windows-volume", None, dirty_and_not_whole, shown=False),
     "no kernel": Case("kernel-files", 0xC000000F, without=("/Windows/System32/ntoskrnl.exe",), shown=False),
     "no SYSTEM hive": Case("kernel-files", 0xC000000F, without=(SYSTEM,)),
     "neither a SYSTEM hive nor a kernel": Case(
@@ -301,6 +343,62 @@ def test_each_damage_has_its_component_and_its_status(
     failed = [gate for gate in gates.values() if gate["verdict"] == "fail"]
     assert [gate["gate"] for gate in failed] == [case.component]
     assert f"{case.status:#010x}" in failed[0]["evidence"]["screens"][0]
+
+
+def test_a_dirty_volume_boots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No loader looks at the flag; ntfsinfo says that it is set."""
+    disk = made(tmp_path)
+    dirty(disk)
+    said = run(judge("ntfsinfo", "ntfs-3g"), "-f", "-m", partition_file(disk, tmp_path / "volume"))
+    assert "Volume Flags: 0x0001 DIRTY" in said, said
+    gate = table(disk)["windows-volume"]
+    assert (gate.verdict, gate.evidence["dirty"], gate.evidence["findings"]) == (Verdict.PASS, True, 0)
+    warnings = gate.evidence["warnings"]
+    assert isinstance(warnings, list)
+    assert [each.partition(":")[0] for each in warnings] == ["volume-dirty"]
+    assert "Windows checks the volume when it starts" in warnings[0]
+    # A check of the disk still tells it, and the last sentence says what comes of it.
+    assert command(["image", "inspect", str(disk)]) == 1
+    assert "no component is missing or damaged; windows-volume has warnings" in capsys.readouterr().out
+    gates = probed(disk, tmp_path)
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    assert gates["windows-volume"]["evidence"]["warnings"] == warnings
+    assert gates["boot-verdict"]["evidence"]["loader"] == f"{WINLOAD}, 12800 of 12800 bytes read"
+
+
+def test_a_volume_with_a_log_to_be_replayed_boots(tmp_path: Path) -> None:
+    """As a snapshot of a disk in use has it; ntfs-3g does not write to such a volume."""
+    disk = made(tmp_path)
+    to_be_replayed(disk)
+    image = partition_file(disk, tmp_path / "volume")
+    with mounted(image, "norecover") as folder, pytest.raises(OSError, match="Read-only"):
+        (folder / "new").write_bytes(b"new")
+    gates = probed(disk, tmp_path)
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    warnings = gates["windows-volume"]["evidence"]["warnings"]
+    assert [each.partition(":")[0] for each in warnings] == ["cluster-bitmap-leak", "log-file-dirty"]
+    assert "Windows mends this" in warnings[0]
+    assert "Windows applies the log" in warnings[1]
+
+
+def test_a_bitmap_of_a_volume_that_was_not_in_use_is_a_defect(tmp_path: Path) -> None:
+    disk = made(tmp_path)
+    volume(disk, next(damage for kind, damage in damages() if kind == "cluster-bitmap-leak"))
+    gate = table(disk)["windows-volume"]
+    assert gate.verdict is Verdict.FAIL
+    assert "warnings" not in gate.evidence
+
+
+def test_an_esp_that_was_in_use_boots(tmp_path: Path) -> None:
+    """Firmware does not look at the bit; fsck.fat says that it is set."""
+    disk = made(tmp_path)
+    dirty_esp(disk)
+    image = partition_file(disk, tmp_path / "esp", esp=True)
+    told = subprocess.run([judge("fsck.fat", "dosfstools"), "-n", image], capture_output=True, text=True, check=False)
+    assert "Dirty bit is set" in told.stdout
+    gates = probed(disk, tmp_path)
+    assert {gate["verdict"] for gate in gates.values()} == {"pass"}
+    assert any(each.startswith("ESP: dirty: ") for each in gates["header"]["evidence"]["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -483,11 +581,16 @@ def test_a_dirty_store_is_completed_by_its_logs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "is_told"), [(b"HIBR", True), (b"hibr", True), (b"wake", False), (b"", False)])
 def test_a_hibernated_windows_is_told(content: bytes, is_told: bool, tmp_path: Path) -> None:
+    """The boot manager resumes it if its object in the store has what Windows puts there when it hibernates."""
     made(tmp_path)
     (tmp_path / "tree/hiberfil.sys").write_bytes(content + bytes(5000 if content else 0))
-    gate = table(rebuilt(tmp_path))["windows-volume"]
-    assert gate.verdict is Verdict.PASS
-    assert ("hibernated" in gate.evidence) is is_told
+    disk = rebuilt(tmp_path)
+    for words in ("Windows is started anew", "the boot manager resumes it"):
+        gate = table(disk)["windows-volume"]
+        assert gate.verdict is Verdict.PASS
+        assert [words in each for each in gate.evidence.get("warnings", [])] == ([True] if is_told else [])  # type: ignore[attr-defined]  # a list
+        for element, value in (("resume", True), ("resumeobject", UUID(int=8))):
+            manager(lambda found, element=element, value=value: found.set(element, value))(disk)  # type: ignore[misc]  # mypy does not infer the default's type
 
 
 def test_a_control_set_that_is_not_there(tmp_path: Path) -> None:

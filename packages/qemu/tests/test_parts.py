@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudboot_base.testing import judge, run
 from cloudboot_qemu import Drive, Machine, MachineFailedError, ProgramMissingError
+from cloudboot_qemu.__main__ import main
 from cloudboot_qemu.drives import drive_arguments
 from cloudboot_qemu.keyboard import text_chords
 from cloudboot_qemu.picture import png_of_ppm
@@ -95,3 +99,22 @@ def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_error_is_one_line() -> None:
     error = MachineFailedError("QEMU did not start", status=1, stderr="a\nb\nc\nd")
     assert str(error) == "QEMU did not start: b | c | d"
+
+
+@pytest.mark.parametrize("form", ["qcow2", "vmdk", "vpc", "vhdx"])
+def test_an_image_in_a_container_is_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    raw, image = tmp_path / "disk.img", tmp_path / f"disk.{form}"
+    raw.write_bytes(bytes(1 << 20))
+    run(judge("qemu-img", "qemu-utils"), "convert", "-f", "raw", "-O", form, str(raw), str(image))
+    assert main(["run", str(image), "--timeout", "5"]) == 3
+    assert "hint: qemu-img convert -O raw" in capsys.readouterr().err
+    compressed = tmp_path / "disk.img.gz"
+    compressed.write_bytes(gzip.compress(raw.read_bytes()))
+    assert main(["run", str(compressed), "--timeout", "5"]) == 3
+    assert "is compressed with gzip" in capsys.readouterr().err
+
+
+def test_a_read_only_ahci_disk_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "disk.img").write_bytes(bytes(512))
+    assert main(["run", str(tmp_path / "disk.img"), "--interface", "ahci"]) == 2
+    assert "--writable" in capsys.readouterr().err

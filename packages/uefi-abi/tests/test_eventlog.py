@@ -271,6 +271,19 @@ def test_the_locality_of_startup_is_in_pcr_0() -> None:
         assert replay(EventLog.parse(builder.pack())) == plain
 
 
+@pytest.mark.parametrize("locality", [None, 0, 3, 4])
+def test_a_hardware_root_of_trust_is_in_pcr_0(locality: int | None) -> None:
+    """What libtpms 0.9.2 (swtpm 0.7.1) has in PCR 0 after the sequence CMD_INIT, CMD_HASH_START, CMD_HASH_DATA with
+    "HCRTM", CMD_HASH_END on its control channel and TPM2_Startup(CLEAR), from locality 0 and from locality 3 alike."""
+    builder = EventLogBuilder([HashAlgorithm.SHA256])
+    if locality is not None:
+        statement = b"StartupLocality\0" + bytes([locality])
+        builder.add(0, EventType.NO_ACTION, {HashAlgorithm.SHA256: bytes(32)}, statement)
+    builder.measure(0, EventType.EFI_HCRTM_EVENT, b"HCRTM", b"HCRTM")
+    (bank,) = replay(EventLog.parse(builder.pack())).values()
+    assert bank == {0: bytes.fromhex("4724f65909123c809d28928b3e91e8cdcfc45e15dff3e0a2ce0b47c514cabe05")}
+
+
 @pytest.mark.parametrize(
     ("offset", "value", "message"),
     [

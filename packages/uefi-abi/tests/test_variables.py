@@ -250,6 +250,33 @@ def test_other_containers_have_a_hint(magic: bytes) -> None:
     assert caught.value.hint is not None
 
 
+def test_a_qcow2_image_is_not_searched_for_its_flash(tmp_path: Path) -> None:
+    """Its clusters need not be in order: QEMU writes them where they come."""
+    flash, image = tmp_path / "vars.fd", tmp_path / "vars.qcow2"
+    flash.write_bytes(store())
+    run(judge("qemu-img", "qemu-utils"), "convert", "-f", "raw", "-O", "qcow2", str(flash), str(image))
+    assert b"_FVH" in image.read_bytes()
+    with pytest.raises(VariableError, match="not a firmware volume") as caught:
+        VariableStore.parse(image.read_bytes())
+    assert "qemu-img convert" in (caught.value.hint or "")
+
+
+def test_half_a_number_at_the_end_of_boot_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    option = LoadOption("loader", (DevicePath.from_text(r"PciRoot(0x0)/\EFI\loader.efi"),))
+    order = Variable("BootOrder", GLOBAL, pack_boot_order([9, 7]) + b"\1")
+    variables = [order, Variable("Boot0007", GLOBAL, option.pack())]
+    for variable in variables:
+        (tmp_path / efivarfs_name(variable)).write_bytes(efivarfs_file(variable))
+    environment = {**os.environ, "EFIVARFS_PATH": f"{tmp_path}/"}
+    printed = subprocess.run(
+        [judge("efibootmgr", "efibootmgr")], env=environment, check=False, capture_output=True, text=True
+    ).stdout
+    assert "BootOrder: 0009,0007" in printed
+    assert [(entry.number, entry.position) for entry in boot_entries(variables)] == [(9, 0), (7, 1)]
+    assert main(["variables", "--boot", str(tmp_path)]) == 0
+    assert "BootOrder ends in half a number" in capsys.readouterr().err
+
+
 def test_json_with_a_byte_order_mark() -> None:
     row = {"name": "A", "guid": str(GLOBAL), "attr": 7, "data": "31"}
     text = json.dumps({"version": 2, "variables": [row]}).encode("utf-8-sig")

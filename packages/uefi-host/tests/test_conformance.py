@@ -3,30 +3,24 @@
 OVMF, untouched in a QEMU machine, is the judge. Where it departs from the specification the difference is listed.
 """
 
-import re
-import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import judge, judge_file
+from cloudboot_base.testing import judge, ovmf
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
 from cloudboot_uefi_host.protocols.collation import publish_unicode_collation
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import Answers, answers, boot_disk
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64", "loong64")
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCES = {name: PROGRAMS / f"{name}.c" for name in ("conformance", "boot_manager")}
 RUNTIME = PROGRAMS / "runtime.c"
 FILES = {"/hello.txt": b"hello, world\n", "/aa.txt": b""}
-ANSWER = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")
-CONTROLS = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
 #: Name, and why OVMF's answer is another one.
 DIFFERENCES = {
     "load-nothing": "section 7.4.1: EFI_NOT_FOUND if both SourceBuffer and DevicePath are NULL",
@@ -41,12 +35,6 @@ DIFFERENCES = {
     "pc-stamp": "QEMU without KVM reads 0 from the time-stamp counter's register",
     "pc-stamp-ticks": "QEMU without KVM reads 0 from the time-stamp counter's register",
 }
-Answers = list[tuple[str, int]]
-
-
-def answers(text: str) -> Answers:
-    """The lines a program printed, in order: a name can stand more than once."""
-    return [(name, int(value, 16)) for name, value in ANSWER.findall(text)]
 
 
 def hosted(architecture: str, source: Path) -> Answers:
@@ -80,33 +68,9 @@ def taken_over(architecture: str) -> tuple[int, Answers]:
 
 def real(folder: Path, source: Path) -> Answers:
     """What OVMF answers in a QEMU machine."""
-    qemu = judge("qemu-system-x86_64", "qemu-system-x86")
-    code = judge_file(Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), "ovmf")
-    disk, variables, serial = folder / "disk", folder / "variables", folder / "serial"
+    disk = folder / "disk"
     disk.write_bytes(boot_disk("amd64", compile_program("amd64", source), FILES))
-    shutil.copyfile(code.with_name("OVMF_VARS_4M.fd"), variables)
-    machine = subprocess.Popen(
-        [
-            qemu, "-machine", "q35", "-m", "512", "-accel", "tcg", "-nodefaults", "-display", "none",
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
-            "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
-            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
-            "-device", "virtio-blk-pci,drive=disk,bootindex=1", "-serial", f"file:{serial}",
-        ]
-    )  # fmt: skip
-    text = ""
-    try:
-        end = time.monotonic() + 240
-        while time.monotonic() < end and machine.poll() is None:
-            text = CONTROLS.sub("", serial.read_text(errors="replace")) if serial.exists() else ""
-            found = answers(text)
-            if ("end", 0) in found:
-                return found
-            time.sleep(0.5)
-    finally:
-        machine.kill()
-        machine.wait()
-    raise AssertionError(f"OVMF did not finish: {text[-500:]}")
+    return answers(ovmf(folder, disk, lambda text: ("end", 0) in answers(text)))
 
 
 @pytest.fixture(scope="module", params=SOURCES)

@@ -1,6 +1,5 @@
 """The processor seam takes another back end: QEMU's gdbstub runs the same loaders to the same end."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from cloudboot_uefi_host.cpu.create import create
 from cloudboot_uefi_host.edk2 import FIRMWARE_IMAGES, SHELL_DRIVERS, load_drivers
 from cloudboot_uefi_host.firmware_volume import read_modules
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import answers, boot_disk
 
 PACKAGES = {
     "arm64": ("qemu-system-aarch64", "qemu-system-arm"),
@@ -117,6 +116,6 @@ def test_both_back_ends_of_arm64_have_the_mmu_on() -> None:
         with Firmware("arm64", memory=128 << 20, back_end=back_end, budget=Budget(seconds=60)) as firmware:
             image = firmware.images.load(program, END, parent=firmware.handle)
             assert start(firmware, image).status == Status.SUCCESS
-            found = dict(re.findall(r"([\w-]+) ([0-9a-f]{16})", firmware.console.text))
-        seen.append([int(found[name], 16) for name in names])
+            found = dict(answers(firmware.console.text))
+        seen.append([found[name] for name in names])
     assert seen[0] == seen[1]

@@ -10,24 +10,34 @@ import cloudboot_ufs2
 from cloudboot_base import MemoryStorage, Storage, UsageError
 from cloudboot_base.gates import Gate, Verdict, run_stages
 from cloudboot_base.testing import judge, judge_file, run
+from cloudboot_fat.volume import FatVolume
 from cloudboot_gpt import partition_types
 from cloudboot_qemu import Firmware as FirmwareFiles
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL
 from cloudboot_uefi_abi.status import Status, is_error
-from cloudboot_uefi_host import Access, Budget, Firmware, Typed, publish_block_io, unpublish_block_io, vendor_path
+from cloudboot_uefi_host import (
+    Access,
+    Budget,
+    Firmware,
+    Typed,
+    boot_path,
+    publish_block_io,
+    unpublish_block_io,
+    vendor_path,
+)
 from cloudboot_uefi_host.compiling import pe_image
 from cloudboot_uefi_host.core.device_paths import body
 from cloudboot_uefi_host.core.host import BootHost
 from cloudboot_uefi_host.core.keys import parse_keys
 from cloudboot_uefi_host.core.protocols import DEVICE_PATH, protocol_name
 from cloudboot_uefi_host.edk2 import DISK_DRIVERS, FIRMWARE_IMAGES, installed_modules, load_drivers
-from cloudboot_uefi_host.errors import BackEndError
+from cloudboot_uefi_host.errors import BackEndError, ServiceError
 from cloudboot_uefi_host.gates import BootPlan, FirmwareBoot, HostedBoot, stages
 from cloudboot_uefi_host.live import LiveBoot, LiveFirmware
 from cloudboot_uefi_host.live.console import serial_bytes
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.block_io import BLOCK_IO
-from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
+from cloudboot_uefi_host.testing import ESP_OFFSET, MODULES, boot_disk, fat_volume, grub_loader
 from cloudboot_ufs2 import UFS2, File
 from cloudboot_vfs import FileSystem
 
@@ -233,6 +243,27 @@ def test_a_refused_image_is_a_gate_that_fails_with_the_firmwares_status(live: Li
     assert "EFI_UNSUPPORTED" in str(failed[0].error)
     assert context.device is not None
     assert not is_error(unpublish_block_io(live, context.device))
+
+
+def test_an_image_that_cannot_be_read_has_the_firmwares_status(live: LiveFirmware) -> None:
+    """A missing file, a directory, and a file whose cluster chain leaves the volume."""
+    content = bytearray(boot_disk("amd64", standin("amd64"), {"/broken.efi": standin("amd64") * 3}))
+    with FatVolume(MemoryStorage(memoryview(content)[ESP_OFFSET:])) as fat:
+        place, layout = fat.extents("/broken.efi")[0], fat.reader.geometry
+    link = ESP_OFFSET + layout.fat_offset() + 2 * (2 + (place.offset - layout.data_offset) // layout.cluster_size)
+    content[link : link + 2] = b"\xf0\xfe"  # FAT16: the cluster after the file's first
+    with Firmware("amd64") as hosted:
+        seen: list[list[int]] = []
+        for firmware in (hosted, live):
+            device = publish_block_io(firmware, MemoryStorage(content), vendor_path())
+            assert firmware.drivers.connect(device.handle) == Status.SUCCESS
+            seen.append([])
+            for name in (r"\none.efi", r"\EFI\BOOT", r"\broken.efi"):
+                with pytest.raises(ServiceError) as caught:
+                    firmware.images.load_from(boot_path(firmware, device, name), parent=firmware.handle)
+                seen[-1].append(caught.value.status)
+            assert unpublish_block_io(firmware, device) == Status.SUCCESS
+    assert seen[0] == seen[1] == [Status.NOT_FOUND] * 3
 
 
 def test_an_exception_of_the_processor_ends_the_run_with_its_place() -> None:

@@ -154,10 +154,12 @@ def test_what_is_no_firmware_has_no_modules() -> None:
 
 
 @pytest.mark.slow
-def test_linux_loads_its_initrd_and_takes_the_machine_over() -> None:
-    kernel = judge_file(FOREIGN / "boot/vmlinuz-cloud-amd64", "linux-image-cloud-amd64").read_bytes()
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_linux_loads_its_initrd_and_takes_the_machine_over(architecture: str) -> None:
+    name = f"cloud-{architecture}"
+    kernel = judge_file(FOREIGN / f"boot/vmlinuz-{name}", f"linux-image-{name}").read_bytes()
     initrd = bytes(range(256)) * 4096
-    with Firmware("amd64", memory=1 << 30, budget=Budget(seconds=300)) as firmware:
+    with Firmware(architecture, memory=1 << 30, budget=Budget(seconds=300)) as firmware:
         publish_random_numbers(firmware)
         loaded = publish_load_file2(firmware, MemoryStorage(initrd))
         options = "console=ttyS0 quiet\0".encode("utf-16-le")

@@ -6,12 +6,9 @@ judge of what they mean.
 
 import datetime
 import hashlib
-import re
-import shutil
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudboot_base import MemoryStorage, MissingDependencyError
-from cloudboot_base.testing import FOREIGN, judge, judge_file, run
+from cloudboot_base.testing import FOREIGN, judge, judge_file, ovmf, run
 from cloudboot_uefi_abi.constants import CertificateType, VariableAttribute
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_TIME
@@ -51,11 +48,9 @@ from cloudboot_uefi_host.core.variable import Key, Variable
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.run import Ending
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import Answers, answers, boot_disk
 
 SOURCE = Path(__file__).parent / "programs" / "variables.c"
-ANSWER = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")
-CONTROLS = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
 GLOBAL, SECURITY = GUIDS["EFI_GLOBAL_VARIABLE"], GUIDS["EFI_IMAGE_SECURITY_DATABASE"]
 MINE = UUID("44332211-0201-0403-0506-0708090a0b0c")
 OWNER = UUID("c10ddb00-7e1a-4001-91b0-070cb1ec80b1")
@@ -390,14 +385,6 @@ def image_steps(make: Maker, architecture: str) -> list[Step]:
     ]
 
 
-Answers = list[tuple[str, int]]
-
-
-def answers(text: str) -> Answers:
-    """The lines the program printed."""
-    return [(name, int(value, 16)) for name, value in ANSWER.findall(text)]
-
-
 def disk_of(architecture: str, steps: list[Step]) -> bytes:
     """A disk with the program and its steps."""
     for program in COMPILERS[architecture][:2]:
@@ -417,35 +404,10 @@ def hosted(architecture: str, steps: list[Step]) -> tuple[Answers, Firmware]:
 
 
 def real(folder: Path, steps: list[Step]) -> Answers:
-    """What OVMF answers that was built with Secure Boot, which wants system management mode."""
-    qemu = judge("qemu-system-x86_64", "qemu-system-x86")
-    code = judge_file(Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"), "ovmf")
-    disk, variables, serial = folder / "disk", folder / "variables", folder / "serial"
+    """What OVMF answers that was built with Secure Boot."""
+    disk = folder / "disk"
     disk.write_bytes(disk_of("amd64", steps))
-    shutil.copyfile(code.with_name("OVMF_VARS_4M.fd"), variables)
-    machine = subprocess.Popen(
-        [
-            qemu, "-machine", "q35,smm=on", "-m", "512", "-accel", "tcg", "-nodefaults", "-display", "none",
-            "-global", "driver=cfi.pflash01,property=secure,value=on",
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
-            "-drive", f"if=pflash,format=raw,unit=1,file={variables}",
-            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
-            "-device", "virtio-blk-pci,drive=disk,bootindex=1", "-serial", f"file:{serial}",
-        ]
-    )  # fmt: skip
-    text = ""
-    try:
-        end = time.monotonic() + 300
-        while time.monotonic() < end and machine.poll() is None:
-            text = CONTROLS.sub("", serial.read_text(errors="replace")) if serial.exists() else ""
-            found = answers(text)
-            if ("end", 0) in found:
-                return found
-            time.sleep(0.5)
-    finally:
-        machine.kill()
-        machine.wait()
-    raise AssertionError(f"OVMF did not finish: {text[-500:]}")
+    return answers(ovmf(folder, disk, lambda text: ("end", 0) in answers(text), secure=True))
 
 
 def by_step(steps: list[Step], found: Answers) -> dict[str, list[str]]:

@@ -1,7 +1,6 @@
 """What a program finds in the processor, and that it finds the same in every run and every process."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +22,9 @@ from cloudboot_uefi_host import (
 )
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.cpu.processor import StopReason
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import answers, boot_disk
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
 SOURCE = Path(__file__).parent / "programs" / "state.c"
@@ -39,7 +39,7 @@ def state(architecture: str) -> dict[str, int]:
     with Firmware(architecture, memory=64 << 20, budget=Budget(seconds=60)) as firmware:
         image = firmware.images.load(compile_program(architecture, SOURCE), END, parent=firmware.handle)
         assert start(firmware, image).status == Status.SUCCESS
-        return {name: int(value, 16) for name, value in re.findall(r"([\w-]+) ([0-9a-f]{16})", firmware.console.text)}
+        return dict(answers(firmware.console.text))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -81,7 +81,7 @@ import hashlib, sys
 from cloudboot_base import MemoryStorage
 from cloudboot_uefi_host import Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import answers, boot_disk
 for name in ("amd64", "arm64", "riscv64"):
     digest = hashlib.sha256()
     with Firmware(name, listener=lambda record: digest.update(str(record).encode())) as firmware:
@@ -123,3 +123,38 @@ def test_a_disk_is_taken_away_with_its_partitions_and_file_systems(architecture:
         assert file_systems_below(firmware, device.path) == []
         # The loader is in memory already; the device it names is gone.
         assert start(firmware, image).status == Status.LOAD_ERROR
+
+
+def test_hlt_is_told_from_instructions_that_end_with_its_byte() -> None:
+    """A run that ends after a number of instructions is no wait for an interrupt, wherever it ends."""
+    # loop: mov r12, rsi; lea eax, [rax-12]; nop; dec ecx; jnz loop; hlt
+    code = bytes.fromhex("4989f4 8d40f4 6690 ffc9 75f4 f4")
+    with Firmware("amd64", memory=64 << 20) as firmware:
+        processor, address = firmware.machine.processor, firmware.allocator.pages(1)
+        firmware.memory.write(address, code)
+        for count in range(1, 30):
+            processor.write("rcx", 5)
+            stop = processor.run(address, count)
+            halted = count >= 26
+            assert stop.reason is (StopReason.HALTED if halted else StopReason.INSTRUCTIONS), count
+            assert (stop.pc == address + len(code)) == halted
+        assert firmware.memory.read(address, len(code)) == code
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_loop_that_ran_before_is_counted_too(architecture: str) -> None:
+    """A program arms a timer, and then waits in a loop that was translated when nothing counted instructions."""
+    register, code = {
+        "amd64": ("rcx", "48ffc9 75fb f4"),  # loop: dec rcx; jnz loop; hlt
+        "arm64": ("x1", "210400f1 e1ffff54 7f2003d5"),  # loop: subs x1, x1, #1; b.ne loop; wfi
+        "riscv64": ("t0", "9382f2ff e39e02fe 73005010"),  # loop: addi t0, t0, -1; bnez t0, loop; wfi
+    }[architecture]
+    with Firmware(architecture, memory=64 << 20) as firmware:
+        processor, address = firmware.machine.processor, firmware.allocator.pages(1)
+        firmware.memory.write(address, bytes.fromhex(code))
+        seen = []
+        for instructions in (0, 1000, 0, 1000):
+            processor.write(register, 2000)
+            seen.append((processor.run(address, instructions).reason, processor.read(register)))
+    counted = (StopReason.INSTRUCTIONS, 1500)
+    assert seen == [(StopReason.HALTED, 0), counted, (StopReason.HALTED, 0), counted]

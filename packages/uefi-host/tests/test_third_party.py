@@ -1,9 +1,11 @@
-"""EFI programs of Debian that nobody built for this firmware: iPXE, shim, GRUB as signed, MokManager, rEFInd.
+"""EFI programs of Debian that nobody built for this firmware: iPXE, shim, GRUB as signed, MokManager, rEFInd and its
+file-system drivers, Syslinux, Xen.
 
 What is expected are the programs' own texts and what their scripts compute. They use the firmware differently from the
 loaders of the other tests: iPXE waits with HLT for a timer, installs drivers and binds them, and reads its script
-through Simple File System; shim verifies, loads and starts its second stage by itself; rEFInd starts another loader
-with StartImage.
+through Simple File System; shim verifies, loads and starts its second stage by itself; rEFInd starts its drivers, which
+bind to our partitions, and another loader with StartImage; Syslinux loads its modules by itself and arms a timer; Xen
+reads several files into memory and leaves the boot services.
 """
 
 import re
@@ -13,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import FOREIGN, judge_file
+from cloudboot_base.testing import FOREIGN, judge, judge_file
+from cloudboot_base.testing import run as run_program
+from cloudboot_gpt import partition_types
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_abi.variables import SignatureList, VariableStore, parse_signature_lists
 from cloudboot_uefi_host import (
@@ -27,13 +31,14 @@ from cloudboot_uefi_host import (
     start,
     vendor_path,
 )
+from cloudboot_uefi_host.cpu.architecture import architecture_of
 from cloudboot_uefi_host.errors import ServiceError
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
 from cloudboot_uefi_host.protocols.graphics import publish_graphics
 from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
 from cloudboot_uefi_host.protocols.random import publish_random_numbers
-from cloudboot_uefi_host.testing import boot_disk
+from cloudboot_uefi_host.testing import ESP_OFFSET, disk, fat_volume
 
 #: iPXE's names of the processors, in the setting ``buildarch``.
 IPXE_NAMES = {"amd64": "x86_64", "arm64": "arm64", "riscv64": "riscv64"}
@@ -59,8 +64,18 @@ def run(
     *keys: Typed,
     architecture: str = "amd64",
     enrolled: Keys | None = None,
+    root: bytes = b"",
 ) -> tuple[Outcome, str]:
-    """Start a program from a FAT volume, with keys of Secure Boot; how it ended, and what it printed."""
+    """Start a program from a FAT volume, with keys of Secure Boot; how it ended, and what it printed.
+
+    ``root`` is a volume of Linux's in a second partition.
+    """
+    size = sum(map(len, (loader, *(files or {}).values())))
+    path = f"/EFI/BOOT/{architecture_of(architecture).removable_name}"
+    system = fat_volume({path: loader, **(files or {})}, (16 + (size >> 20) * 9 // 8) << 20)
+    partitions = [(partition_types.ESP, ESP_OFFSET, system)]
+    if root:
+        partitions.append((partition_types.LINUX, ESP_OFFSET + len(system), root))
     budget = Budget(seconds=120, idle_polls=300, idle_seconds=60)
     with Firmware(architecture, budget=budget, memory=512 << 20) as firmware:
         for name, lists in (enrolled or {}).items():
@@ -69,7 +84,7 @@ def run(
         publish_random_numbers(firmware)
         publish_device_path_text(firmware)
         publish_measured_boot(firmware)
-        device = publish_block_io(firmware, MemoryStorage(boot_disk(architecture, loader, files)), vendor_path())
+        device = publish_block_io(firmware, MemoryStorage(disk(partitions)), vendor_path())
         firmware.drivers.connect(device.handle)
         image = firmware.images.load_from(boot_path(firmware, device), parent=firmware.handle)
         firmware.console.type(list(keys))
@@ -147,3 +162,44 @@ def test_refind_starts_another_loader() -> None:
     assert outcome.ending == Ending.AWAITING_INPUT
     assert "Starting grub.efi" in text
     assert "GNU GRUB" in text
+
+
+def test_refinds_driver_of_ext2_reads_the_loader_from_our_partition(tmp_path: Path) -> None:
+    root, image = tmp_path / "root", tmp_path / "ext2.img"
+    root.mkdir()
+    (root / "loader.efi").write_bytes(standin("amd64").ljust(100_000, b"\0"))  # rEFInd refuses very small files
+    run_program(judge("mkfs.ext2", "e2fsprogs"), "-q", "-b", "4096", "-L", "linux", "-d", root, image, "16M")
+    files = {
+        "/EFI/BOOT/drivers_x64/ext2_x64.efi": program("usr/share/refind/refind/drivers_x64/ext2_x64.efi", "refind"),
+        "/EFI/BOOT/refind.conf": b"timeout 3\ntextonly true\nscanfor manual\n"
+        b"menuentry Ours {\n volume linux\n loader /loader.efi\n}\n",
+    }
+    _, text = run(program("usr/share/refind/refind/refind_x64.efi", "refind"), files, root=image.read_bytes())
+    assert "Starting loader.efi" in text
+    assert "cloudboot stand-in" in text
+
+
+def test_syslinux_loads_its_modules_and_lists_files() -> None:
+    folder = FOREIGN / "usr/lib/syslinux/modules/efi64"
+    modules = ("ldlinux.e64", "libcom32.c32", "libutil.c32", "ls.c32", "menu.c32")
+    files = {f"/EFI/BOOT/{name}": program(str(folder / name), "syslinux-common") for name in modules}
+    files["/EFI/BOOT/syslinux.cfg"] = (
+        b"DEFAULT ls\nPROMPT 1\nTIMEOUT 0\nSAY hello from Syslinux\nLABEL ls\n COM32 ls.c32\n"
+    )
+    syslinux = program("usr/lib/SYSLINUX.EFI/efi64/syslinux.efi", "syslinux-efi")
+    outcome, text = run(syslinux, files, Typed("boot: $", "ls\n"))
+    assert "hello from Syslinux" in text
+    assert {"BOOTX64.EFI", "syslinux.cfg", *modules} <= set(text.split())
+    assert outcome.ending == Ending.AWAITING_INPUT
+
+
+def test_xen_takes_its_kernel_and_leaves_the_boot_services() -> None:
+    kernel = program("boot/vmlinuz-cloud-amd64", "linux-image-cloud-amd64")
+    configuration = b"[global]\ndefault=only\n[only]\noptions=noreboot\nkernel=vmlinuz root=/dev/sda1\nramdisk=initrd\n"
+    files = {"BOOTX64.cfg": configuration, "vmlinuz": kernel, "initrd": b"x" * 5000}
+    xen = program("boot/xen-4.20-amd64.efi", "xen-hypervisor-4.20-amd64")
+    outcome, text = run(xen, {f"/EFI/BOOT/{name}": content for name, content in files.items()})
+    assert "Using configuration file 'BOOTX64.cfg'" in text
+    sizes = {name: int(end, 16) - int(start, 16) for name, start, end in re.findall(r"(\w+): (0x\w+)-(0x\w+)", text)}
+    assert sizes == {"vmlinuz": len(kernel), "initrd": 5000}
+    assert outcome.ending == Ending.BOOT_SERVICES_EXITED

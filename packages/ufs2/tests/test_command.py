@@ -13,7 +13,7 @@ import pytest
 
 from cloudboot_base import Window
 from cloudboot_base.command import BAD_INPUT, OK, USAGE
-from cloudboot_base.testing import judge, run
+from cloudboot_base.testing import judge, loop_device, run
 from cloudboot_disk_image import open_disk
 from cloudboot_gpt import read_partitions
 from cloudboot_gpt.testing import disklabel
@@ -303,3 +303,20 @@ def test_a_folder_in_the_place_of_the_image_is_wrong_usage(tmp_path: Path, capsy
     assert main(["build", str(tmp_path / "tree"), str(tmp_path / "out.img")]) == 2
     assert "tree is a folder, and IMAGE a file; IMAGE comes before SOURCE" in capsys.readouterr().err
     assert not (tmp_path / "out.img").exists()
+
+
+def test_a_device_is_filled_by_force(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(tmp_path / "disk", "wb") as file:
+        file.truncate(48 << 20)
+    with loop_device(tmp_path / "disk") as device:
+        assert main(["build", device, str(tree)]) == 5
+        assert "--force" in capsys.readouterr().err
+        assert main(["build", device, str(tree), "--force", "-N"]) == 0
+        assert main(["build", device, str(tree), "--force"]) == 0
+        listed = run(judge("grub-fstest", "grub-common"), device, "ls", "(loop0)/etc/")
+        assert check(device) == []
+        assert main(["format", device, "--force"]) == 0
+        assert check(device) == []
+    assert "inline-119" in listed
+    with UFS2.open(tmp_path / "disk") as volume:
+        assert volume.superblock.fs_size * volume.superblock.fs_fsize == 48 << 20

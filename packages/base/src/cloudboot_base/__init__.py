@@ -13,6 +13,7 @@ from .errors import (
     FileKindError,
     Finding,
     FormatError,
+    HostNameError,
     MissingDependencyError,
     RangeError,
     TruncatedError,
@@ -20,7 +21,7 @@ from .errors import (
     in_file,
 )
 from .gates import Gate, GateFailedError, Stage, Verdict, run_stages
-from .output import UnnamedFile, new_file, new_image, refuse_existing, unnamed_file
+from .output import UnnamedFile, followed, new_file, new_image, refuse_existing, unnamed_file
 from .storage import FileStorage, MemoryStorage, Storage, StorageFile, Window, WritableStorage, open_storage, read_file
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "FormatError",
     "Gate",
     "GateFailedError",
+    "HostNameError",
     "MemoryStorage",
     "MissingDependencyError",
     "RangeError",
@@ -44,6 +46,7 @@ __all__ = [
     "Verdict",
     "Window",
     "WritableStorage",
+    "followed",
     "in_file",
     "new_file",
     "new_image",

@@ -8,6 +8,7 @@ lines.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import io
 import math
@@ -16,7 +17,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
-from .errors import Error, UsageError, error_facts, interrupted, plain
+from .errors import Error, HostNameError, UsageError, error_facts, interrupted, plain
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
@@ -38,16 +39,22 @@ __all__ = [
     "amount",
     "count_argument",
     "counted",
+    "discard_output",
+    "error_text",
     "exit_code",
     "failed",
+    "guarded",
     "notice",
+    "of_the_host",
     "parse_size",
+    "prepare_streams",
     "print_findings",
     "print_json",
     "printable",
     "report",
     "run",
     "seconds_argument",
+    "settle_output",
     "size_argument",
     "whole_argument",
 ]
@@ -187,46 +194,89 @@ def exit_code(error: BaseException) -> int:
 
 def run(program: str, main: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Call ``main`` and turn its errors into one line on stderr and an exit code."""
+    return guarded(
+        program, lambda: main(options), as_json=getattr(options, "json", False), verbose=bool(options.verbose)
+    )
+
+
+def guarded(program: str, main: Callable[[], int], *, as_json: bool = False, verbose: bool = False) -> int:
+    """:func:`run` for what has no options: the reading of a command line, a help text."""
     code = OK
-    _open_missing_streams()
+    prepare_streams()
     try:
-        code = main(options)
+        code = main()
         sys.stdout.flush()  # a reader that went away is noticed here, not in the interpreter's last flush
     except Exception as error:
         if interrupted(error):
             return report_interrupt(program)
-        if not isinstance(error, Error | OSError):
-            raise
         if isinstance(error, BrokenPipeError):
-            # The reader of our output went away; point stdout at nothing so that the interpreter's flush is silent.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_output()
             return code
-        if options.verbose:
+        known = of_the_host(error)
+        if not isinstance(known, Error | OSError):
+            raise
+        if verbose:
             import traceback
 
             traceback.print_exc()
-        return failed(program, error, as_json=getattr(options, "json", False))
+        return failed(program, known, as_json=as_json)
     except KeyboardInterrupt:
         return report_interrupt(program)
     return code
 
 
-def _open_missing_streams() -> None:
-    """Give a process that was started with stdout or stderr closed a descriptor for each.
+def of_the_host(error: Exception) -> Exception:
+    """``error``, or what it means if a path of the host cannot be written in the encoding of the locale."""
+    encoding = sys.getfilesystemencoding()
+    if isinstance(error, UnicodeEncodeError) and encoding != "utf-8" and _same_codec(error.encoding, encoding):
+        return HostNameError(
+            f"{printable(error.object)}: the encoding of the locale, {encoding}, cannot hold the name",
+            hint="choose a locale that can: LC_ALL=C.UTF-8",
+        )
+    return error
 
-    Otherwise the next file that is opened gets the number 1 or 2. Writing to a stdout that was closed fails (EBADF).
+
+def _same_codec(one: str, other: str) -> bool:
+    import codecs
+
+    return codecs.lookup(one).name == codecs.lookup(other).name
+
+
+def prepare_streams() -> None:
+    """Let stdin, stdout and stderr be what a command expects, however the process was started.
+
+    A process that was started with one of them closed gets a descriptor for it: otherwise the next file that is opened
+    gets the number. Reading from and writing to it fails (EBADF). What the encoding of the locale cannot hold is
+    written as an escape.
     """
-    for number, name, mode in ((1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
-        if getattr(sys, name) is None:
+    for number, name, mode in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
+        stream = getattr(sys, name)
+        if stream is None:
             while (descriptor := os.open(os.devnull, mode)) < number:
                 pass
             # No buffer: what could not be written would be tried again when the interpreter ends.
-            stream = cast("BinaryIO", io.FileIO(descriptor, "w"))
-            setattr(sys, name, io.TextIOWrapper(stream, "utf-8", "backslashreplace", write_through=True))
+            raw = cast("BinaryIO", io.FileIO(descriptor, "w" if number else "r"))
+            setattr(sys, name, io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=bool(number)))
+        elif number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Let what stdout could not take go nowhere; the interpreter's last flush would fail on it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def settle_output() -> None:
+    """Write what stdout still holds; where that fails, the error that is being reported is enough."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_output()
 
 
 def report_interrupt(program: str) -> int:
     """The one line that says so on stderr; gives the exit code."""
+    settle_output()
     print(f"{program}: interrupted", file=sys.stderr)
     return INTERRUPTED
 
@@ -235,7 +285,9 @@ def failed(program: str, error: Error | OSError, *, as_json: bool = False) -> in
     """Report an error on stderr, with ``as_json`` also as a JSON document on stdout; gives the exit code."""
     code = exit_code(error)
     if as_json:
-        print_json({**error_facts(error), "exit_code": code})
+        with contextlib.suppress(OSError):  # a document that stdout cannot take; stderr has the same error
+            print_json({**error_facts(error), "exit_code": code})
+    settle_output()
     report(program, error)
     return code
 
@@ -249,15 +301,22 @@ def printable(text: str) -> str:
 
 def report(program: str, error: Exception, stream: TextIO | None = None) -> None:
     """The one line (and the hint, where there is one) that a user reads."""
-    out = sys.stderr if stream is None else stream
-    if isinstance(error, OSError) and error.strerror and not isinstance(error, Error):
-        text = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    else:
-        text = str(error)
-    print(f"{program}: error: {printable(text)}", file=out)
+    lines = [f"{program}: error: {printable(error_text(error))}"]
     hint = getattr(error, "hint", None)
     if hint:
-        print(f"{program}: hint: {hint}", file=out)
+        lines.append(f"{program}: hint: {hint}")
+    with contextlib.suppress(OSError):  # nowhere is left to report to
+        print("\n".join(lines), file=sys.stderr if stream is None else stream)
+
+
+def error_text(error: Exception) -> str:
+    """What an error says; one of the system without its number."""
+    if not isinstance(error, OSError) or isinstance(error, Error) or not error.strerror:
+        return str(error)
+    if error.filename is None:
+        return error.strerror
+    name = error.filename
+    return f"{os.fsdecode(name) if isinstance(name, bytes | str | os.PathLike) else name}: {error.strerror}"
 
 
 class Progress:

@@ -3,6 +3,7 @@
     Error                       the base of every package's tree
     +-- UsageError              an option or argument cannot be met (also a ValueError)
     +-- FileKindError           a path is a directory, pipe or device where a file is needed (also an OSError)
+    +-- HostNameError           the encoding of the locale cannot hold the name of a file of the host
     +-- MissingDependencyError  a program or package is not installed; the hint names it
     +-- FormatError             an image breaks its format: structure, field, offset, expected, actual
         +-- TruncatedError      a structure reaches past the end of what there is (also an EOFError)
@@ -16,6 +17,7 @@ checker returns :class:`Finding` objects, which carry the same facts and let the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -110,6 +112,12 @@ class FileKindError(Error, OSError):
     exit_code = USAGE
 
 
+class HostNameError(Error):
+    """The encoding of the locale cannot hold the name of a file of the host."""
+
+    exit_code = SYSTEM
+
+
 class MissingDependencyError(Error):
     """A program or a package is not installed; the hint names what to install."""
 
@@ -185,6 +193,25 @@ def in_file(source: object) -> Iterator[None]:
     except FormatError as error:
         if isinstance(source, str | os.PathLike):
             name_file(error, source)
+        raise
+
+
+_REFUSED_WRITES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EPERM})
+
+
+def name_write(error: BaseException | None, path: str | os.PathLike[str]) -> None:
+    """Let an :class:`OSError` that only a write can end with name the file written to, unless it names one already."""
+    if isinstance(error, OSError) and error.errno in _REFUSED_WRITES and error.filename is None:
+        error.filename = os.fsdecode(path)
+
+
+@contextlib.contextmanager
+def naming_writes(path: str | os.PathLike[str]) -> Iterator[None]:
+    """A write that the system refuses in this context is an error of the file ``path``."""
+    try:
+        yield
+    except OSError as error:
+        name_write(error, path)
         raise
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
+from .errors import naming_writes
 from .storage import FileStorage
 
 if TYPE_CHECKING:
@@ -22,10 +24,21 @@ def refuse_existing(path: str | os.PathLike[str], *, force: bool = False) -> Non
     Raises:
         FileExistsError: ``path`` exists and ``force`` is false, or is not a file.
     """
-    if not force and os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", os.fspath(path))
     if os.path.exists(path) and not os.path.isfile(path):
         raise FileExistsError(errno.EEXIST, "not a file that could be replaced", os.fspath(path))
+    if not force and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", os.fspath(path))
+
+
+def followed(path: str | os.PathLike[str]) -> str:
+    """The file that an output which a user names is: that to which a symbolic link leads, which need not exist yet.
+
+    This is what the redirection of a shell, tar and qemu-img do. What an image names must not be followed.
+    """
+    name = os.fspath(path)
+    if os.path.islink(name) and (os.path.isfile(name) or not os.path.exists(name)):
+        return os.path.realpath(name)
+    return name
 
 
 class UnnamedFile:
@@ -57,7 +70,11 @@ def unnamed_file(
         if not os.path.isdir(place):
             raise FileNotFoundError(errno.ENOENT, "no such folder", place) from None
         temporary = _temporary(place)
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            error.filename = place  # the temporary name means nothing to a user
+            raise
     file = UnnamedFile(fd)
     try:
         yield file
@@ -88,17 +105,37 @@ def unnamed_file(
 def new_file(path: str | os.PathLike[str], *, force: bool = False, durable: bool = False) -> Iterator[int]:
     """Give a descriptor to write to; ``path`` names the file once the block has ended without an exception.
 
-    Until then it is an :func:`unnamed_file`.
+    Until then it is an :func:`unnamed_file`. An existing file is replaced in one step by one with its owner and its
+    permissions. What the system refuses to write in the block is an error of ``path``.
 
     Raises:
         FileExistsError: ``path`` exists and ``force`` is false, or is a device, a folder or a pipe, which ``force``
-            must not replace by a file either. An existing file is replaced in one step.
+            must not replace by a file either.
     """
     target = os.fspath(path).rstrip("/") or "/"
     refuse_existing(target, force=force)
-    with unnamed_file(os.path.dirname(target) or os.curdir, force=force, durable=durable) as file:
+    with (
+        naming_writes(target),
+        unnamed_file(os.path.dirname(target) or os.curdir, force=force, durable=durable) as file,
+    ):
+        _take_over(file.fd, target)
         yield file.fd
         file.name = target
+
+
+def _take_over(fd: int, path: str) -> None:
+    """Give a file the owner and the permissions of the one that it will replace, where there is one."""
+    try:
+        old = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return
+    if not stat.S_ISREG(old.st_mode):
+        return
+    new = os.fstat(fd)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        with contextlib.suppress(PermissionError):  # only root gives a file away
+            os.fchown(fd, old.st_uid, old.st_gid)
+    os.fchmod(fd, stat.S_IMODE(old.st_mode) & 0o777)
 
 
 def _temporary(folder: str) -> str:
@@ -119,13 +156,13 @@ def _link(fd: int, path: str) -> None:
 def new_image(
     path: str | os.PathLike[str], size: int, *, force: bool = False, durable: bool = False
 ) -> Iterator[FileStorage]:
-    """A sparse file of ``size`` zero bytes as storage; the same promise as :func:`new_file`.
+    """A sparse file of ``size`` zero bytes as storage; the same promise as :func:`new_file`, links are followed.
 
     Raises:
         FileExistsError: as :func:`new_file`.
         OSError: no file can be that large.
     """
-    with new_file(path, force=force, durable=durable) as fd:
+    with new_file(followed(path), force=force, durable=durable) as fd:
         try:
             os.ftruncate(fd, size)
         except OverflowError:  # more than 63 bits

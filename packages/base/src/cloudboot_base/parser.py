@@ -13,6 +13,8 @@ from .errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from _typeshed import SupportsWrite
+
     Main = Callable[[argparse.Namespace], int]
     #: Adds the arguments of a command to its parser and gives the function that runs it.
     Declare = Callable[["CommandParser"], Main]
@@ -63,6 +65,10 @@ class CommandParser(argparse.ArgumentParser):
         self.name, self.purpose, self.main = name, purpose, main
         self.add_argument(*help_flags, action="help", help="Print this text.")
         add_common_arguments(self)
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Print a help text. argparse's own method ignores that it could not be written."""
+        (sys.stdout if file is None else file).write(message)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing and leaving."""

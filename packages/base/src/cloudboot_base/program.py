@@ -18,8 +18,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .command import EXIT_CODES, failed, report_interrupt, run
-from .errors import UsageError, interrupted
+from .command import EXIT_CODES, guarded, run
+from .errors import UsageError
 from .exit_codes import OK, USAGE
 from .lightdata import NamedTuple
 from .parser import GLOBAL_OPTIONS, SHELLS, CommandParser, suggestion
@@ -98,21 +98,17 @@ class Program:
     def run(self, arguments: Sequence[str] | None = None) -> int:
         """Run a command line and give the exit code."""
         words = list(sys.argv[1:] if arguments is None else arguments)
-        as_json = "--json" in words
+        return guarded(self.name, lambda: self._run(words), as_json="--json" in words)
+
+    def _run(self, words: list[str]) -> int:
+        leading = _leading(words)
+        parser = self._find(words)
+        if parser is None:
+            return OK
         try:
-            leading = _leading(words)
-            parser = self._find(words)
-            if parser is None:
-                return OK
             options = parser.read([*leading, *words[1:]])
-        except UsageError as error:
-            return failed(self.name, error, as_json=as_json)
         except SystemExit as leave:  # --help
             return leave.code if isinstance(leave.code, int) else USAGE
-        except (Exception, KeyboardInterrupt) as error:
-            if not interrupted(error):
-                raise
-            return report_interrupt(self.name)
         return run(self.name, parser.main, options)
 
     def _find(self, words: list[str]) -> CommandParser | None:

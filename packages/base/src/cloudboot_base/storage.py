@@ -12,10 +12,12 @@ import fcntl
 import io
 import mmap
 import os
+import re
 import stat
+import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, runtime_checkable
 
-from .errors import BudgetError, FileKindError, RangeError, TruncatedError, name_file
+from .errors import BudgetError, FileKindError, RangeError, TruncatedError, name_file, name_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 COPY_CHUNK = 1 << 20
+_BLKSSZGET = 0x1268  # linux/fs.h: _IO(0x12, 104)
 
 
 @runtime_checkable
@@ -93,6 +96,18 @@ def open_file(path: str | os.PathLike[str], *, writable: bool = False, device: b
         os.close(fd)
         raise
     return fd
+
+
+_INHERITED = re.compile(r"/(?:dev/fd|proc/self/fd)/([0-9]{1,9})|/dev/stdin")
+
+
+def inherited(path: str | os.PathLike[str]) -> int | None:
+    """The descriptor that a path such as ``/dev/fd/63`` names, which this process was started with; else ``None``.
+
+    A shell's ``<(command)`` is such a path. Opened by its name, a pipe would no longer show that its writer has gone.
+    """
+    found = _INHERITED.fullmatch(os.fsdecode(path))
+    return None if found is None else int(found[1] or 0)
 
 
 def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -362,13 +377,19 @@ class StorageFile(io.RawIOBase):
 class Opened(contextlib.AbstractContextManager["Opened"]):
     """A storage together with what must be closed after it.
 
-    As a context, it adds the path to a :class:`~cloudboot_base.FormatError` that passes through and names no file.
+    As a context, it adds the path to a :class:`~cloudboot_base.FormatError` that passes through and names no file, and
+    to an error of the system that only a write ends with if the storage is open for writing.
     """
 
     def __init__(
-        self, storage: Storage, stack: contextlib.ExitStack, path: str | os.PathLike[str] | None = None
+        self,
+        storage: Storage,
+        stack: contextlib.ExitStack,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        writable: bool = False,
     ) -> None:
-        self.storage, self.path, self._stack = storage, path, stack
+        self.storage, self.path, self._stack, self._writable = storage, path, stack, writable
 
     def __enter__(self) -> Self:
         return self
@@ -376,6 +397,8 @@ class Opened(contextlib.AbstractContextManager["Opened"]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if self.path is not None:
             name_file(error, self.path)
+            if self._writable:
+                name_write(error, self.path)
         self.close()
 
     def close(self) -> None:
@@ -395,7 +418,8 @@ def open_storage(source: str | os.PathLike[str] | BinaryIO | Buffer | Storage, *
         storage = _storage_of(source, stack, writable=writable)
         if writable and not _takes_writes(storage):
             raise io.UnsupportedOperation("the storage is read-only")
-        return Opened(storage, stack.pop_all(), source if isinstance(source, str | os.PathLike) else None)
+        path = source if isinstance(source, str | os.PathLike) else None
+        return Opened(storage, stack.pop_all(), path, writable=writable)
 
 
 def _storage_of(
@@ -499,6 +523,22 @@ def _next_data(fd: int, start: int, end: int) -> tuple[int, int] | tuple[None, N
     except OSError as error:
         return (end, end) if error.errno == errno.ENXIO else (None, None)  # ENXIO: only a hole remains
     return min(data, end), min(hole, end)
+
+
+def is_block_device(path: str | os.PathLike[str]) -> bool:
+    """Whether ``path`` names a block device, whose content is overwritten where a file would be made."""
+    try:
+        return stat.S_ISBLK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def logical_block_size(storage: Storage) -> int | None:
+    """The logical block size of the device behind ``storage`` (BLKSSZGET); ``None`` where it is not a device."""
+    found = descriptor_of(storage)
+    if found is None or not stat.S_ISBLK(os.fstat(found[0]).st_mode):
+        return None
+    return int.from_bytes(fcntl.ioctl(found[0], _BLKSSZGET, bytes(4)), sys.byteorder)
 
 
 def file_behind(storage: Storage) -> tuple[FileStorage, int] | None:

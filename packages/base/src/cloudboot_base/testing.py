@@ -7,6 +7,7 @@ install; where ``CI`` is set the same absence fails, because there a skip would 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +56,22 @@ def judge_file(path: Path, package: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def loop_device(path: str | os.PathLike[str], sector_size: int = 512) -> Iterator[str]:
+    """A block device that holds the file ``path``; skips where the caller may not attach one."""
+    import pytest
+
+    losetup = judge("losetup", "mount")
+    command = [losetup, "--find", "--show", "--sector-size", str(sector_size), os.fspath(path)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop device can be attached, which needs root: {made.stderr.strip()}")
+    try:
+        yield made.stdout.strip()
+    finally:
+        subprocess.run([losetup, "--detach", made.stdout.strip()], check=True)
+
+
 def run(
     *command: str | os.PathLike[str], stdin: bytes | None = None, timeout: float = 300, codes: Sequence[int] = (0,)
 ) -> str:
@@ -73,6 +91,67 @@ def run(
         words = " ".join(os.fspath(word) for word in command)
         raise AssertionError(f"{words} exited with {done.returncode}:\n{output}")
     return output
+
+
+def ovmf(
+    folder: Path,
+    disk: Path,
+    until: Callable[[str], bool],
+    *,
+    variables: bytes | None = None,
+    secure: bool = False,
+    seconds: float = 300,
+) -> str:
+    """What Debian's OVMF and its programs say on the serial line of a QEMU machine that starts from ``disk``.
+
+    The machine is stopped as soon as ``until`` holds of the text, or if it turns itself off. Escape sequences are left
+    out.
+
+    Args:
+        folder: where the variable store and the text are written.
+        disk: an image, which is not written to; its device path is ``PciRoot(0x0)/Pci(0x2,0x0)``.
+        until: whether the text is complete.
+        variables: the variable store's bytes, whose boot order counts; Debian's empty store if ``None``.
+        secure: use the build for Secure Boot, which wants system management mode.
+        seconds: how long the machine may take.
+
+    Raises:
+        AssertionError: the time is over, or the machine ended before.
+    """
+    qemu = judge("qemu-system-x86_64", "qemu-system-x86")
+    code = judge_file(Path(f"/usr/share/OVMF/OVMF_CODE_4M{'.secboot' if secure else ''}.fd"), "ovmf")
+    flash, serial = folder / "ovmf.vars", folder / "ovmf.serial"
+    flash.write_bytes(code.with_name("OVMF_VARS_4M.fd").read_bytes() if variables is None else variables)
+    serial.unlink(missing_ok=True)
+    protected = ["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []
+    machine = subprocess.Popen(
+        [
+            qemu, "-machine", f"q35,smm={'on' if secure else 'off'}", "-m", "512", "-accel", "tcg", "-nodefaults",
+            "-display", "none", "-no-reboot", *protected,
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={flash}",
+            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
+            "-device", f"virtio-blk-pci,drive=disk,addr=2{'' if variables else ',bootindex=1'}",
+            "-serial", f"file:{serial}",
+        ],
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    text, end = "", time.monotonic() + seconds
+    try:
+        while True:
+            ended = machine.poll() is not None  # asked before the text is read, which is then all of it
+            text = _CONTROLS.sub("", serial.read_text("utf-8", "replace")) if serial.exists() else ""
+            if until(text):
+                return text
+            if ended or time.monotonic() > end:
+                raise AssertionError(f"OVMF did not come to the end: {text[-500:]}")
+            time.sleep(0.1)
+    finally:
+        machine.kill()
+        machine.wait()
+
+
+_CONTROLS = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
 
 
 def truncations(data: bytes, step: int) -> Iterator[bytes]:

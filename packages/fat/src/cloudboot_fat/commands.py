@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Storage, UsageError, Window, new_file, new_image, open_storage
+from cloudboot_base import Storage, UsageError, Window, followed, new_file, new_image, open_storage
 from cloudboot_base.command import (
     CHECK_FAILED,
     OK,
@@ -24,7 +24,7 @@ from cloudboot_base.command import (
 )
 from cloudboot_base.lightdata import asdict
 from cloudboot_base.program import Program
-from cloudboot_base.storage import chunks
+from cloudboot_base.storage import chunks, logical_block_size
 from cloudboot_disk_image import (
     InstalledReaders,
     PartitionError,
@@ -167,9 +167,9 @@ def _add_formatting(parser: CommandParser, *, new: str) -> None:
     parser.add_argument(
         "--sector-size",
         type=size_argument,
-        default=512,
         metavar="SIZE",
-        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: 512).",
+        help="Sector size: 512, 1024, 2048 or 4096 bytes (default: that of the device or of the partition table, or"
+        " 512).",
     )
     parser.add_argument(
         "--cluster-size", type=size_argument, metavar="SIZE", help="Cluster size, such as 4K (default: by size)."
@@ -259,6 +259,8 @@ def _place(options: argparse.Namespace, disk: Storage) -> Place:
     table = read_partitions(disk, InstalledReaders())
     _tell(table)
     chosen = choose(table.partitions, options.partition)
+    if getattr(options, "sector_size", 512) is None:  # a volume is made, and has the sectors of its disk
+        options.sector_size = getattr(table, "sector_size", None)
     return Place(chosen.offset, chosen.size)
 
 
@@ -307,15 +309,16 @@ def _build(options: argparse.Namespace) -> int:
 
 def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) -> FormatOptions:
     hidden = options.hidden_sectors
+    sector_size = options.sector_size or 512
     try:
         return FormatOptions(
             fat_type=options.type,
-            sector_size=options.sector_size,
+            sector_size=sector_size,
             cluster_size=options.cluster_size,
             label=options.label,
             serial=options.serial,
             timestamp=_timestamp(options, times.EPOCH),
-            hidden_sectors=offset // options.sector_size if hidden is None else hidden,
+            hidden_sectors=offset // sector_size if hidden is None else hidden,
             fresh=fresh,
         )
     except errors.InvalidNameError as error:
@@ -331,6 +334,8 @@ def _make(options: argparse.Namespace, content: tree.Tree) -> int:
             storage = opened.storage
             named = options.partition is not None or options.offset is not None
             place = _place(options, storage) if named else Place(0, None)
+            if options.sector_size is None:
+                options.sector_size = logical_block_size(storage)
             room = storage.size - place.offset if place.size is None else place.size
             size = room if options.size is None else options.size
             if not 0 <= size <= room:
@@ -436,7 +441,7 @@ def _get(options: argparse.Namespace) -> int:
     with _reading(options) as fs:
         output = Path(options.output)
         if not fs.stat(options.path).is_dir:
-            _get_file(fs, options.path, output, force=options.force)
+            _get_file(fs, options.path, Path(followed(output)), force=options.force)
             copied = 1
         else:
             top = absolute(options.path)
@@ -465,7 +470,7 @@ def _export(options: argparse.Namespace) -> int:
             write_tar(volume, sys.stdout.buffer, options.path)
             sys.stdout.buffer.flush()
             return OK
-        with new_file(options.output, force=options.force) as fd, os.fdopen(os.dup(fd), "wb") as file:
+        with new_file(followed(options.output), force=options.force) as fd, os.fdopen(os.dup(fd), "wb") as file:
             count = write_tar(volume, file, options.path)
     if options.json:
         print_json({"members": count})

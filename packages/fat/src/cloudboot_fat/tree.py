@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base.lightdata import dataclass, field
-from cloudboot_base.storage import open_file
 
 from . import errors, names
 from .content import as_storage
@@ -84,11 +83,8 @@ def opened(tree: Tree) -> Iterator[str | os.PathLike[str] | Paths]:
         return
     from cloudboot_vfs.archive import open_tar, without_links  # decoders take a while to be imported
 
-    with contextlib.ExitStack() as stack:
-        label, file = None, tree
-        if isinstance(tree, str | os.PathLike):
-            label, file = os.fspath(tree), stack.enter_context(os.fdopen(open_file(tree), "rb"))
-        yield without_links(*stack.enter_context(open_tar(file, label=label)))
+    with open_tar(tree) as (reader, fd):
+        yield without_links(reader, fd)
 
 
 def load(tree: str | os.PathLike[str] | Paths) -> DirectoryNode:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
-from cloudboot_base import FileStorage, RangeError, Storage, new_image, open_storage
+from cloudboot_base import RangeError, Storage, UsageError, WritableStorage, new_image, open_storage
 from cloudboot_base.command import (
     OK,
     amount,
@@ -20,7 +21,7 @@ from cloudboot_base.command import (
 )
 from cloudboot_base.copying import copy_from_file
 from cloudboot_base.program import Program
-from cloudboot_base.storage import chunks, descriptor_of
+from cloudboot_base.storage import chunks, descriptor_of, is_block_device, logical_block_size
 from cloudboot_disk_image import choose, open_disk, require_raw
 
 from . import partition_types
@@ -263,22 +264,35 @@ def _print_actions(options: argparse.Namespace, actions: list[str], otherwise: s
 def _create(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         wanted = [_parse_partition(text, stack) for text in options.partition]
+        device = _device(options, stack) if is_block_device(options.image) else None
         table = plan(
             [spec for spec, _ in wanted],
-            sector_size=options.sector_size or 512,
-            disk_size=options.size,
+            sector_size=options.sector_size or (device and logical_block_size(device)) or 512,
+            disk_size=options.size if device is None else device.size,
             entry_count=options.entries,
             seed=options.seed,
             content=[content for _, content in wanted],
         )
         if not options.dry_run:
-            with new_image(options.image, table.size, force=options.force) as image:
-                for partition, (_, content) in zip(table.partitions, wanted, strict=True):
-                    if content is not None:
-                        _copy(content, image, partition.offset)
-                create(image, table)
+            image: WritableStorage = device or stack.enter_context(
+                new_image(options.image, table.size, force=options.force)
+            )
+            for partition, (_, content) in zip(table.partitions, wanted, strict=True):
+                if content is not None:
+                    _copy(content, image, partition.offset, fresh=device is None)
+            create(image, table)
     _print_table(options, table, [])
     return OK
+
+
+def _device(options: argparse.Namespace, stack: ExitStack) -> WritableStorage:
+    """The block device that the table is written to. Its size is that of the disk."""
+    if not options.force and not options.dry_run:
+        raise FileExistsError(errno.EEXIST, "this is a device; --force writes to it", options.image)
+    device = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
+    if options.size not in (None, device.size):
+        raise UsageError("--size is not the size of the device", hint=f"it has {device.size} bytes; leave --size out")
+    return cast("WritableStorage", device)
 
 
 def _parse_partition(text: str, stack: ExitStack) -> tuple[PartitionSpec, Storage | None]:
@@ -301,17 +315,17 @@ def _parse_partition(text: str, stack: ExitStack) -> tuple[PartitionSpec, Storag
     return PartitionSpec(partition_types.parse(words[0]), size, name), content
 
 
-def _copy(source: Storage, target: FileStorage, offset: int) -> None:
-    """Copy a file, or a part of a disk, to ``offset`` of a new file; holes of a file stay holes."""
+def _copy(source: Storage, target: WritableStorage, offset: int, *, fresh: bool = True) -> None:
+    """Copy a file, or a part of a disk, to ``offset``; holes of a file stay holes where the target is ``fresh``."""
     place = descriptor_of(source)
     if place is None:
         for piece in chunks(source):
-            if any(piece):
+            if not fresh or any(piece):
                 target.write_at(offset, piece)
             offset += len(piece)
         return
     fd, start = place
-    copy_from_file(fd, target, offset, source.size, source_offset=start, skip_holes=True)
+    copy_from_file(fd, target, offset, source.size, source_offset=start, skip_holes=fresh)
 
 
 # Printing

@@ -135,7 +135,8 @@ def resolve_manifest(
             if depth > _DEEPEST_INDEX:
                 raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
             entry = choose(parse_index(document), platform)
-            document = retrying(functools.partial(store.read_manifest, entry, limit), limit, retry)
+            with about(digest=entry.digest):
+                document = retrying(functools.partial(store.read_manifest, entry, limit), limit, retry)
         with about(digest=document.digest):
             return document, parse_manifest(document)
 

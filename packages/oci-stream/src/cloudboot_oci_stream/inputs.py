@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import select
 import stat
 from typing import TYPE_CHECKING
 
+from cloudboot_base.storage import inherited
 from cloudboot_oci_stream.errors import TransferTimeoutError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ STALL = 30.0
 """Seconds without a byte after which a pipe is given up, where the caller has no opinion."""
 
 _LONGEST_LINE = 1 << 16
-_INHERITED = re.compile(r"/(?:dev/fd|proc/self/fd)/([0-9]{1,9})|/dev/(?:stdin)")
 
 
 def read_input(
@@ -80,12 +79,9 @@ def open_input(path: str | os.PathLike[str]) -> int:
         OSError: it cannot be opened.
     """
     name = os.fspath(path)
-    inherited = _INHERITED.fullmatch(name)
-    if inherited is not None:
-        number = int(inherited[1] or 0)
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            # To open it anew would miss that the writer of a pipe has gone already.
-            return os.dup(number)
+    number = inherited(name)
+    if number is not None and not stat.S_ISREG(os.fstat(number).st_mode):
+        return os.dup(number)
     fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if stat.S_ISDIR(os.fstat(fd).st_mode):
         os.close(fd)

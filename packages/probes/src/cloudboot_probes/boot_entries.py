@@ -76,11 +76,7 @@ class Verdict:
 
 
 def examine(disk: Disk, variables: Iterable[Variable], architecture: str) -> list[Verdict]:
-    """A verdict on every boot entry, in the order the boot manager meets them, and on the removable path at the end.
-
-    Raises:
-        VariableError: BootOrder is malformed.
-    """
+    """A verdict on every boot entry, in the order the boot manager meets them, and on the removable path at the end."""
     verdicts = []
     order = 0
     for entry in boot_entries(variables):

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import os
 
+from cloudboot_base.containers import container_problem
+
 #: Where an MBR has its four records, each with its type at byte 4, and the type of an EFI system partition.
 _RECORDS, _MBR_ESP = 446, 0xEF
-# What a file begins with that holds a disk image in a form no machine boots from as it is.
-_CONTAINERS = {
-    b"QFI\xfb": "is a qcow2 image, not a raw one",
-    b"KDMV": "is a VMDK image, not a raw one",
-    b"vhdxfile": "is a VHDX image, not a raw one",
-    b"conectix": "is a VHD image, not a raw one",
-    b"\x1f\x8b": "is compressed with gzip",
-    b"\xfd7zXZ\0": "is compressed with xz",
-    b"BZh": "is compressed with bzip2",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd",
-}
 _STEP = 64 << 10
 
 
@@ -53,9 +44,8 @@ def image_problem(path: os.PathLike[str]) -> str | None:
     """
     with open(path, "rb") as file:
         head = file.read(2 * 4096)
-    for magic, problem in _CONTAINERS.items():
-        if head.startswith(magic):
-            return problem
+    if problem := container_problem(head):
+        return problem
     if head[510:512] != b"\x55\xaa":
         return "is no disk image: it has no partition table"
     types = {head[_RECORDS + 16 * index + 4] for index in range(4)}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
+from cloudboot_base import UsageError
 from cloudboot_base.command import CHECK_FAILED, OK, notice, parse_size, print_json, seconds_argument
+from cloudboot_base.containers import HEAD, container_problem
 from cloudboot_base.program import Program
 
 from .architectures import ARCHITECTURES
-from .errors import ExpectTimeoutError, MachineEndedError
+from .errors import ExpectTimeoutError, ImageError, MachineEndedError
 from .firmware import list_firmware
 from .launch import MAX_MEMORY
 
@@ -94,11 +97,22 @@ def _firmware(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .drives import Drive
+    from .drives import Drive, open_source
     from .machine import Machine  # 80 ms with its QMP client, which --help and firmware do without
 
     console = sys.stderr.buffer if options.json else sys.stdout.buffer
+    if options.interface == "ahci" and not options.writable:
+        raise UsageError("an AHCI disk cannot be read-only", hint="add --writable, or choose another --interface")
     drive = Drive(options.image, interface=options.interface, readonly=not options.writable)
+    fd = open_source(drive)
+    try:
+        problem = container_problem(os.pread(fd, HEAD, 0))
+    finally:
+        os.close(fd)
+    if problem is not None:
+        compressed = problem.startswith("is compressed")
+        hint = "decompress it first" if compressed else f"qemu-img convert -O raw {options.image} NEW makes a raw one"
+        raise ImageError(f"{options.image} {problem}", hint=hint)
     with Machine(
         [drive], architecture=options.architecture, accelerator=options.accelerator, memory=options.memory
     ) as machine:

@@ -36,6 +36,7 @@ START_TIMEOUT = 30.0
 """Seconds QEMU has to greet on its monitor."""
 
 _STDERR_LIMIT = 16 << 10
+_NO_MEMORY = "Cannot allocate memory"
 _EVENT_LIMIT = 1000
 _BROKEN_STATES = frozenset({"internal-error", "io-error", "guest-panicked"})
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.MULTILINE)
@@ -223,7 +224,9 @@ class Supervisor:
         process.kill()
         code = process.wait()
         self._drain(self._channels.stderr, self._stderr_arrived)
-        raise MachineFailedError(problem, status=code, stderr=self._stderr_text())
+        text = self._stderr_text()
+        hint = "this host cannot give the machine so much memory: ask for less" if _NO_MEMORY in text else None
+        raise MachineFailedError(problem, status=code, stderr=text, hint=hint)
 
     def _drain(self, fd: int, sink: Callable[[bytes], None]) -> None:
         while True:

@@ -140,8 +140,8 @@ def header() -> str:
 def compile_program(architecture: str, source: Path) -> bytes:
     """Compile a C file whose entry point is ``uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table)``.
 
-    The file includes ``<efi.h>``. It is compiled as one position-independent piece without relocations: it must not
-    initialise static data with addresses.
+    The file includes ``<efi.h>``, and can include what is beside it. It is compiled as one position-independent piece
+    without relocations: it must not initialise static data with addresses.
 
     Raises:
         CompilerError: the compiler is not installed, or refuses the program.
@@ -153,9 +153,8 @@ def compile_program(architecture: str, source: Path) -> bytes:
         (folder / "link.ld").write_text(_SCRIPT)
         elf, flat = folder / "program.elf", folder / "program.bin"
         prefix = f"-ffile-prefix-map={source.parent}=."
-        _run(
-            [compiler, *_OPTIONS, *options, prefix, f"-I{folder}", "-T", folder / "link.ld", "-o", elf, source], package
-        )
+        places = (f"-I{folder}", f"-I{source.parent}", "-T", folder / "link.ld")
+        _run([compiler, *_OPTIONS, *options, prefix, *places, "-o", elf, source], package)
         relocations = [".rela.dyn", ".rel.dyn", ".got", ".got.plt"]
         removed = [word for section in relocations for word in ("-R", section)]
         _run([objcopy, "-I", "elf64-little", "-O", "binary", *removed, elf, flat], package)

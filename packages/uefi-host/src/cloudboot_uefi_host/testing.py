@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,10 +34,18 @@ MODULES: Final = (
     "hexdump",
 )
 """GRUB's modules that :func:`grub_loader` builds in."""
+Answers = list[tuple[str, int]]
+"""What a program printed, in order: a name can stand more than once."""
+_ANSWER: Final = re.compile(r"C:([\w-]+) ([0-9a-f]{16})")
 ESP_OFFSET: Final = 64 * 512
 UFS_OFFSET: Final = 34816 * 512
 _ESP_SIZE: Final = 16 << 20
 _TAIL: Final = 64 * 512
+
+
+def answers(text: str) -> Answers:
+    """The lines ``C:name value`` that a program printed, the values in hexadecimal with 16 digits."""
+    return [(name, int(value, 16)) for name, value in _ANSWER.findall(text)]
 
 
 def grub_loader(

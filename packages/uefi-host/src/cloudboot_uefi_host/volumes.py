@@ -129,6 +129,45 @@ class FatVolume:
         return self._reader.file_storage(path)
 
 
+class UnreadableVolume:
+    """A volume that a firmware's driver publishes although nothing in it can be read: every question is an error."""
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    @property
+    def label(self) -> str:
+        """Raises the error."""
+        raise self._error
+
+    @property
+    def size(self) -> int:
+        """Raises the error."""
+        raise self._error
+
+    @property
+    def free(self) -> int:
+        """Raises the error."""
+        raise self._error
+
+    @property
+    def block_size(self) -> int:
+        """Raises the error."""
+        raise self._error
+
+    def entry(self, _path: str) -> VolumeEntry:
+        """Raises the error."""
+        raise self._error
+
+    def entries(self, _path: str) -> Sequence[VolumeEntry]:
+        """Raises the error."""
+        raise self._error
+
+    def content(self, _path: str) -> Storage:
+        """Raises the error."""
+        raise self._error
+
+
 class OpenFileStorage:
     """An open file of a file system as a storage."""
 

@@ -2,40 +2,14 @@
    checksums, memory at stated addresses, the console's cursor, block and disk IO of every size, variables of other vendors,
    the runtime services that are seldom called, the ACPI tables to their ends, and on amd64 the processor's registers.
    One line "C:name value" each; the answers must not depend on who the firmware is. */
-#include <efi.h>
+#include "answers.h"
 
-static EFI_SYSTEM_TABLE *st;
-static EFI_BOOT_SERVICES *bs;
-static EFI_RUNTIME_SERVICES *rs;
 static EFI_LOADED_IMAGE_PROTOCOL *me;
 static void *self;
 
-#define P(x) ((void *)(x))
 #define COUNT(x) (sizeof(x) / sizeof *(x))
-static const uint8_t loaded_image[16] = EFI_LOADED_IMAGE_PROTOCOL_GUID;
-static const uint8_t device_path[16] = EFI_DEVICE_PATH_PROTOCOL_GUID;
-static const uint8_t block_io[16] = EFI_BLOCK_IO_PROTOCOL_GUID;
 static const uint8_t disk_io[16] = EFI_DISK_IO_PROTOCOL_GUID;
-static const uint8_t global[16] = EFI_GLOBAL_VARIABLE_GUID;
 static const uint8_t microsoft[16] = {0xbd, 0x9a, 0xfa, 0x77, 0x59, 3, 0x32, 0x4d, 0xbd, 0x60, 0x28, 0xf4, 0xe7, 0x8f, 0x78, 0x4b};
-
-static void show(const char *name, uint64_t value) {
-  uint16_t line[96];
-  uint64_t at = 0;
-  line[at++] = 'C';
-  line[at++] = ':';
-  for (; *name; name++) line[at++] = (uint8_t)*name;
-  line[at++] = ' ';
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    uint64_t digit = value >> shift & 15;
-    line[at++] = digit < 10 ? '0' + digit : 'a' + digit - 10;
-  }
-  line[at++] = '\r';
-  line[at++] = '\n';
-  line[at] = 0;
-  EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
-  out->OutputString(out, line);
-}
 
 static uint64_t same(const void *a, const void *b, uint64_t size) {
   for (uint64_t i = 0; i < size; i++)
@@ -582,9 +556,7 @@ static void pc(void) {}
 
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *found) {
   self = image;
-  st = found;
-  bs = st->BootServices;
-  rs = st->RuntimeServices;
+  take_services(found);
   bs->HandleProtocol(self, P(loaded_image), P(&me));
   show("begin", 0);
   tables();

@@ -1,39 +1,13 @@
 /* Calls services with right and wrong arguments and prints what they answer: one line "C:name value" each. The answers
    must not depend on who the firmware is. */
-#include <efi.h>
+#include "answers.h"
 
-static EFI_SYSTEM_TABLE *st;
-static EFI_BOOT_SERVICES *bs;
-static EFI_RUNTIME_SERVICES *rs;
 static void *self;
 
-#define P(x) ((void *)(x))
-static const uint8_t loaded_image[16] = EFI_LOADED_IMAGE_PROTOCOL_GUID;
-static const uint8_t device_path[16] = EFI_DEVICE_PATH_PROTOCOL_GUID;
-static const uint8_t block_io[16] = EFI_BLOCK_IO_PROTOCOL_GUID;
-static const uint8_t file_system[16] = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
 static const uint8_t file_info[16] = EFI_FILE_INFO_GUID;
 static const uint8_t mine[16] = {0x11, 0x22, 0x33, 0x44, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static const uint8_t other[16] = {0x12, 0x22, 0x33, 0x44, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 static const uint8_t third[16] = {0x13, 0x22, 0x33, 0x44, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-
-static void show(const char *name, uint64_t value) {
-  uint16_t line[96];
-  uint64_t at = 0;
-  line[at++] = 'C';
-  line[at++] = ':';
-  for (; *name; name++) line[at++] = (uint8_t)*name;
-  line[at++] = ' ';
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    uint64_t digit = value >> shift & 15;
-    line[at++] = digit < 10 ? '0' + digit : 'a' + digit - 10;
-  }
-  line[at++] = '\r';
-  line[at++] = '\n';
-  line[at] = 0;
-  EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
-  out->OutputString(out, line);
-}
 
 static void memory(void) {
   uint64_t at = 0;
@@ -564,8 +538,7 @@ static void loaders(void) {
   show("set-attribute", out->SetAttribute(out, 0x07));
   show("set-mode-0", out->SetMode(out, 0));
   /* Variables that say how the machine was started. */
-  static const uint8_t global[16] = EFI_GLOBAL_VARIABLE_GUID;
-  static uint16_t names[][16] = {{'C', 'o', 'n', 'O', 'u', 't'}, {'C', 'o', 'n', 'I', 'n'}, {'S', 'e', 'c', 'u', 'r', 'e', 'B', 'o', 'o', 't'},
+    static uint16_t names[][16] = {{'C', 'o', 'n', 'O', 'u', 't'}, {'C', 'o', 'n', 'I', 'n'}, {'S', 'e', 'c', 'u', 'r', 'e', 'B', 'o', 'o', 't'},
     {'S', 'e', 't', 'u', 'p', 'M', 'o', 'd', 'e'}, {'P', 'l', 'a', 't', 'f', 'o', 'r', 'm', 'L', 'a', 'n', 'g'},
     {'T', 'i', 'm', 'e', 'o', 'u', 't'}, {'O', 's', 'I', 'n', 'd', 'i', 'c', 'a', 't', 'i', 'o', 'n', 's'}};
   for (int i = 0; i < 7; i++) {
@@ -906,9 +879,7 @@ static void collation(void) {
 
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   self = image;
-  st = table;
-  bs = table->BootServices;
-  rs = table->RuntimeServices;
+  take_services(table);
   show("begin", 0);
   memory();
   events();

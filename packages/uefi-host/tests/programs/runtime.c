@@ -1,14 +1,10 @@
 /* Takes the machine over as an operating system's loader does, and asks runtime services afterwards. It returns a hash of
    the answers; on amd64 it prints them on the serial port, "C:name value" each, as there is no console any more. */
-#include <efi.h>
+#define PUT_LINE put_line
+#include "answers.h"
 
-static EFI_SYSTEM_TABLE *st;
-static EFI_BOOT_SERVICES *bs;
-static EFI_RUNTIME_SERVICES *rs;
 static uint64_t hash = 0xcbf29ce484222325;
 
-#define P(x) ((void *)(x))
-static const uint8_t global[16] = EFI_GLOBAL_VARIABLE_GUID;
 static const uint8_t before_exit[16] = EFI_EVENT_GROUP_BEFORE_EXIT_BOOT_SERVICES_GUID;
 static const uint8_t at_exit[16] = EFI_EVENT_GROUP_EXIT_BOOT_SERVICES_GUID;
 static const uint8_t at_change[16] = EFI_EVENT_GROUP_VIRTUAL_ADDRESS_CHANGE_GUID;
@@ -24,12 +20,8 @@ static void put(uint8_t value) {
 #endif
 }
 
-static void show(const char *name, uint64_t value) {
-  put('C'), put(':');
-  for (; *name; name++) put(*name);
-  put(' ');
-  for (int shift = 60; shift >= 0; shift -= 4) put("0123456789abcdef"[value >> shift & 15]);
-  put('\r'), put('\n');
+static void put_line(const uint16_t *line) {
+  for (; *line; line++) put(*line);
 }
 
 static void EFIAPI note(void *event, void *context) {
@@ -63,9 +55,7 @@ static uint32_t crc(const uint8_t *data, uint64_t count, uint64_t hole) {
 }
 
 uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
-  st = table;
-  bs = table->BootServices;
-  rs = table->RuntimeServices;
+  take_services(table);
   static uint16_t boot_only[] = {'b', 'o', 'o', 't', '-', 'o', 'n', 'l', 'y', 0}, both[] = {'b', 'o', 't', 'h', 0};
   static uint16_t setup[] = {'S', 'e', 't', 'u', 'p', 'M', 'o', 'd', 'e', 0};
   uint8_t data[16] = {1, 2, 3};

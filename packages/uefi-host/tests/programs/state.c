@@ -1,22 +1,5 @@
 /* Prints what the processor tells a program: counters, and on amd64 the state that the specification promises. */
-#include <efi.h>
-
-static EFI_SYSTEM_TABLE *st;
-
-static void show(const char *name, uint64_t value) {
-  uint16_t line[64];
-  uint64_t at = 0;
-  for (; *name; name++) line[at++] = (uint8_t)*name;
-  line[at++] = ' ';
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    uint64_t digit = value >> shift & 15;
-    line[at++] = digit < 10 ? '0' + digit : 'a' + digit - 10;
-  }
-  line[at++] = '\n';
-  line[at] = 0;
-  EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
-  out->OutputString(out, line);
-}
+#include "answers.h"
 
 static uint64_t counter(void) {
 #if defined(__x86_64__)

@@ -2,15 +2,7 @@
    and what is there then: lines "C:name value". A step is a name of 32 characters, a vendor, attributes, a size, and
    data padded to a multiple of eight bytes; one without attributes and size is only read, and one with all attributes is
    an image to load. */
-#include <efi.h>
-
-static EFI_SYSTEM_TABLE *st;
-static EFI_RUNTIME_SERVICES *rs;
-
-#define P(x) ((void *)(x))
-static const uint8_t loaded_image[16] = EFI_LOADED_IMAGE_PROTOCOL_GUID;
-static const uint8_t file_system[16] = EFI_SIMPLE_FILE_SYSTEM_PROTOCOL_GUID;
-static const uint8_t global[16] = EFI_GLOBAL_VARIABLE_GUID;
+#include "answers.h"
 
 struct step {
   uint16_t name[32];
@@ -18,24 +10,6 @@ struct step {
   uint32_t attributes, size;
   uint8_t data[];
 };
-
-static void show(const char *name, uint64_t value) {
-  uint16_t line[96];
-  uint64_t at = 0;
-  line[at++] = 'C';
-  line[at++] = ':';
-  for (; *name; name++) line[at++] = (uint8_t)*name;
-  line[at++] = ' ';
-  for (int shift = 60; shift >= 0; shift -= 4) {
-    uint64_t digit = value >> shift & 15;
-    line[at++] = digit < 10 ? '0' + digit : 'a' + digit - 10;
-  }
-  line[at++] = '\r';
-  line[at++] = '\n';
-  line[at] = 0;
-  EFI_SIMPLE_TEXT_OUTPUT_PROTOCOL *out = st->ConOut;
-  out->OutputString(out, line);
-}
 
 static void show_variable(const char *name, const uint16_t *variable, const uint8_t *vendor, uint8_t *buffer) {
   uint32_t attributes = 0;
@@ -54,9 +28,7 @@ uint64_t EFI_ENTRY efi_main(void *image, EFI_SYSTEM_TABLE *table) {
   static const uint16_t setup_mode[] = {'S', 'e', 't', 'u', 'p', 'M', 'o', 'd', 'e', 0};
   static const uint16_t secure_boot[] = {'S', 'e', 'c', 'u', 'r', 'e', 'B', 'o', 'o', 't', 0};
   static uint16_t file_name[] = {'\\', 's', 't', 'e', 'p', 's', '.', 'b', 'i', 'n', 0};
-  st = table;
-  rs = table->RuntimeServices;
-  EFI_BOOT_SERVICES *bs = table->BootServices;
+  take_services(table);
   EFI_LOADED_IMAGE_PROTOCOL *me = 0;
   EFI_SIMPLE_FILE_SYSTEM_PROTOCOL *volume = 0;
   EFI_FILE_PROTOCOL *root = 0, *file = 0;

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import io
 import itertools
 import os
+import stat
 import tempfile
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import FileKindError, FileStorage, TruncatedError
+from cloudboot_base.errors import naming_writes
 from cloudboot_base.lightdata import dataclass
-from cloudboot_base.storage import open_file
+from cloudboot_base.storage import inherited, open_file
 from cloudboot_disk_image import ContainerError, UnsupportedContainerError
 from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
 
@@ -45,8 +48,8 @@ def open_tar(
 ) -> Iterator[tuple[TarReader, int]]:
     """The members of a tar archive, and the descriptor of the file that holds their data, open inside.
 
-    ``source`` may be compressed, and a file object may be a pipe. ``notices`` is told what is left out; errors name
-    ``label``.
+    ``source`` may be compressed. A file object may be a pipe, and so may a descriptor that the process was started with
+    and that ``source`` names (``/dev/fd/63``). ``notices`` is told what is left out; errors name ``label``.
 
     Raises:
         SourceError: not an archive, or a damaged one.
@@ -69,6 +72,9 @@ def open_tar(
 
 
 def _opened(path: str | os.PathLike[str]) -> int:
+    number = inherited(path)
+    if number is not None and stat.S_ISFIFO(os.fstat(number).st_mode):
+        return os.dup(number)
     try:
         return open_file(path)
     except FileKindError as error:
@@ -79,7 +85,7 @@ def _opened(path: str | os.PathLike[str]) -> int:
 def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> IO[bytes]:
     """``file`` if it is a plain archive on disk, otherwise its content in a temporary file."""
     stream: IO[bytes] = file
-    if not file.seekable() or file.tell() or not _has_descriptor(file):
+    if not _is_ordinary(file) or file.tell():
         stream = _spooled(iter(lambda: file.read(_CHUNK), b""), stack)
     head = stream.read(MAGIC_SIZE)
     stream.seek(0)
@@ -87,19 +93,19 @@ def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> IO[bytes]:
     return stream if make is None else _spooled(decompressed(stream, make), stack)
 
 
-def _has_descriptor(file: BinaryIO) -> bool:
+def _is_ordinary(file: BinaryIO) -> bool:
     try:
-        file.fileno()
-    except OSError:  # io.UnsupportedOperation: an archive in memory
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except io.UnsupportedOperation:  # an archive in memory
         return False
-    return True
 
 
 def _spooled(pieces: Iterator[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
     spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-    for piece in pieces:
-        spool.write(piece)
-    spool.flush()
+    with naming_writes(tempfile.gettempdir()):
+        for piece in pieces:
+            spool.write(piece)
+        spool.flush()
     spool.seek(0)
     return spool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_base.command import CHECK_FAILED, OK, print_json
 from cloudboot_doom_oracle.gates import first_divergence
 from cloudboot_doom_oracle.oracle import read_oracle
@@ -61,7 +61,7 @@ def _draw(ours: Oracle, theirs: Oracle, tic: int, target: str) -> None:
         oracle.picture(next(point for point in oracle.manifest.checkpoints if point.tic == tic))
         for oracle in (ours, theirs)
     )
-    with new_file(target, force=True) as fd:
+    with new_file(followed(target), force=True) as fd:
         os.write(fd, animated_png([before, after, difference(before, after)]))
 
 

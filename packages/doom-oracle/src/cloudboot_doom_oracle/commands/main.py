@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import FormatError, Verdict, new_file
+from cloudboot_base import FormatError, Verdict, followed, new_file
 from cloudboot_base.command import CHECK_FAILED, OK, Progress, print_json, whole_argument
 from cloudboot_base.program import Program
 from cloudboot_base.storage import read_file
@@ -134,7 +134,7 @@ def verify_command(options: argparse.Namespace) -> int:
     if options.report:
         from cloudboot_doom_oracle.report import render_report
 
-        with new_file(options.report, force=True) as fd:
+        with new_file(followed(options.report), force=True) as fd:
             os.write(fd, render_report(context, gates).encode())
         print(f"{PROGRAM}: wrote {options.report}", file=sys.stderr)
     return OK if passed else CHECK_FAILED

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import Error, UsageError, new_file
+from cloudboot_base import Error, UsageError, followed, new_file
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, printable
 from cloudboot_fleet.campaign import Campaign, CampaignFolder
 from cloudboot_fleet.campaign.dask import DaskExecutor
@@ -246,7 +246,7 @@ def _fetch(results: Results, result: dict[str, Any], folder: CampaignFolder, con
 def _finish(console: Console, summary: Summary, outputs: dict[Path, Any], *, interrupted: bool) -> int:
     tally, folder = summary.tally, summary.folder
     for path, write in outputs.items():
-        with new_file(path, force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
+        with new_file(followed(path), force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
             write(file, summary, Path(os.path.abspath(path)).parent)
     with contextlib.suppress(BrokenPipeError):
         _print_summary(console, summary)

@@ -216,11 +216,11 @@ class Pins:
 
     def save(self, path: Path) -> None:
         """Write the table; it replaces the one that is there in one step."""
-        from cloudboot_base import new_file
+        from cloudboot_base import followed, new_file
 
         rows: list[list[Any]] = [[*place, *pin] for place, pin in sorted(self._known.items())]
         rows += [["glob", *each] for each in sorted(self._globs.items())]
-        with new_file(path, force=True) as fd, open(fd, "wb", closefd=False) as file:
+        with new_file(followed(path), force=True) as fd, open(fd, "wb", closefd=False) as file:
             file.write(json.dumps(rows, indent=1).encode() + b"\n")
 
     def restore(self, path: Path) -> None:

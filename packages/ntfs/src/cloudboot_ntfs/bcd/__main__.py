@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base import UsageError, new_file
+from cloudboot_base import UsageError, followed, new_file
 from cloudboot_base.command import OK, counted, print_json, printable, whole_argument
 from cloudboot_base.program import Program
 from cloudboot_ntfs.errors import DeviceError
@@ -158,7 +158,7 @@ def _opened(options: argparse.Namespace, source: str | None = None) -> Store:
 
 def _write(path: str, store: Store, *, force: bool) -> None:
     data = store.pack()
-    with new_file(path, force=force) as fd:
+    with new_file(followed(path), force=force) as fd:
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]

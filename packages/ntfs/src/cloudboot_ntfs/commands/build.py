@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, Window, open_storage
 from cloudboot_base.command import OK, Progress, counted, print_json, printable, source_date_epoch
+from cloudboot_base.storage import is_block_device, logical_block_size
 from cloudboot_ntfs.builder.build import build
 from cloudboot_ntfs.builder.options import EVERYONE, Options
 
@@ -32,7 +33,7 @@ def serial(text: str) -> int:
 
 def format_command(options: argparse.Namespace) -> int:
     """``format``."""
-    if options.size is None and options.offset is None:
+    if options.size is None and options.offset is None and not is_block_device(options.image):
         raise UsageError("an empty volume needs a size", hint="--size 64M")
     return _make(options, {})
 
@@ -43,6 +44,10 @@ def build_command(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace, tree: Tree) -> int:
+    if options.offset is None and is_block_device(options.image):
+        options.offset = 0
+    if options.sector_size is None:
+        options.sector_size = _sector_size(options)
     layout = Options(
         label=options.label,
         cluster_size=options.cluster_size,
@@ -84,6 +89,13 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
     else:
         print(f"{counted(built.files, 'file')}, {built.used} of {facts['size']} bytes in use, serial {facts['serial']}")
     return OK
+
+
+def _sector_size(options: argparse.Namespace) -> int:
+    if options.offset is None:
+        return 512
+    with open_storage(options.image) as opened:
+        return logical_block_size(opened.storage) or 512
 
 
 def _shown(progress: Progress) -> _Shown:

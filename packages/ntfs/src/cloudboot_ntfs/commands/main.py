@@ -170,9 +170,8 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sector-size",
         type=size_argument,
-        default=512,
         metavar="SIZE",
-        help="Sector size: 512 to 4096 (default: 512).",
+        help="Sector size: 512 to 4096 (default: that of the device, or 512).",
     )
     parser.add_argument(
         "--serial",

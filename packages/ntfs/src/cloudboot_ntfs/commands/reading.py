@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printable
 from cloudboot_base.lightdata import asdict
 from cloudboot_disk_image import InstalledReaders, open_partition
@@ -152,7 +152,7 @@ def export(options: argparse.Namespace) -> int:
             count = write_tar(volume, sys.stdout.buffer, options.path, notices)
             sys.stdout.buffer.flush()
         else:
-            with new_file(options.output, force=options.force) as fd, open(os.dup(fd), "wb") as file:
+            with new_file(followed(options.output), force=options.force) as fd, open(os.dup(fd), "wb") as file:
                 count = write_tar(volume, file, options.path, notices)
     for notice in notices.lines():
         print(f"cloudboot-ntfs: notice: {printable(notice)}", file=sys.stderr)

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import SourceError
 
@@ -41,7 +41,7 @@ def copy_out(volume: NTFS, path: str, target: str | os.PathLike[str], *, force: 
     done = Copied()
     number = volume.find(path)
     if not stat.S_ISDIR(volume.stat_inode(number).st_mode):
-        _copy_file(volume, number, os.fspath(target), done, force=force)
+        _copy_file(volume, number, followed(target), done, force=force)
         return done
     pending = [(number, os.fspath(target))]
     seen = {number}

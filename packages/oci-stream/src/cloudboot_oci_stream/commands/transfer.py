@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from cloudboot_base import UsageError, new_file, refuse_existing
+from cloudboot_base import UsageError, followed, new_file, refuse_existing
 from cloudboot_base.command import notice, printable
 from cloudboot_base.storage import write_all
 from cloudboot_oci_stream.commands.options import (
@@ -138,7 +138,7 @@ def _pull(options: argparse.Namespace) -> int:
     if output == "-":
         raise UsageError("an image is not written to stdout", hint="name a file; one that is called - is ./-")
     if output is not None:
-        refuse_existing(output, force=options.force)
+        refuse_existing(followed(output), force=options.force)
     policy = policy_of(options, limit)
     start = time.monotonic()
     with Meter("pull") as progress, listed_refusals():
@@ -158,7 +158,7 @@ def _pull(options: argparse.Namespace) -> int:
             # The image as it was pushed, without the padding a block device needs.
             with (
                 image.view[: image.descriptor.size] as view,
-                new_file(output, force=options.force, durable=True) as fd,
+                new_file(followed(output), force=options.force, durable=True) as fd,
             ):
                 for offset in range(0, len(view), _COPY):
                     with view[offset : offset + _COPY] as piece:

@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
 _DEEPEST_INDEX = 3
 _MOST_MANIFESTS = 1024
+_OLD_MANIFEST_TYPES = frozenset(
+    {
+        "application/vnd.oci.artifact.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    }
+)
+"""Manifests of forms that are not read; anything else in an index is a blob."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -203,7 +211,8 @@ class Copier:
             return False
 
     def _read(self, store: Store, entry: Descriptor | None) -> Document:
-        return retrying(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._retry)
+        with about(digest=entry.digest if entry else None):
+            return retrying(functools.partial(store.read_manifest, entry, self._deadline), self._deadline, self._retry)
 
     def _gather(self, document: Document, tree: _Tree, depth: int) -> None:
         """Everything ``document`` refers to, what is referred to before what refers."""
@@ -216,9 +225,13 @@ class Copier:
                 if depth >= _DEEPEST_INDEX:
                     raise NotAnImageError("indexes within indexes", expected=f"at most {_DEEPEST_INDEX}")
                 for entry in parse_index(document):
-                    if entry.media_type not in MANIFEST_TYPES + INDEX_TYPES:
+                    if entry.media_type in MANIFEST_TYPES + INDEX_TYPES:
+                        self._gather(self._read(self._source, entry), tree, depth + 1)
+                    elif entry.media_type in _OLD_MANIFEST_TYPES:
                         raise NotAnImageError("neither manifest nor index", actual=entry.media_type)
-                    self._gather(self._read(self._source, entry), tree, depth + 1)
+                    else:
+                        # "Storing or copying image indexes MUST NOT error on encountering a mediaType that is unknown".
+                        tree.blobs[entry.digest] = entry
             else:
                 manifest = parse_manifest(document)
                 for blob in (manifest.config, *manifest.layers):

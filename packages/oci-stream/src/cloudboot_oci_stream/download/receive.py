@@ -12,7 +12,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_oci_stream.deadline import Deadline
 from cloudboot_oci_stream.download.destinations import MappedFile, Memory
 from cloudboot_oci_stream.download.hasher import Hasher
@@ -115,7 +115,7 @@ def fetch_blob_to_file(
     target = os.fspath(path)
     with (
         about(reference=store.reference, digest=described.digest),
-        new_file(target, force=force, durable=True) as fd,
+        new_file(followed(target), force=force, durable=True) as fd,
     ):
         fill_file(store, described, fd, terms)
     return described.size

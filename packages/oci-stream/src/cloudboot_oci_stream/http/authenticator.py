@@ -51,6 +51,11 @@ class Authenticator:
         """Where the credentials are from, if there are any."""
         return self._credential.source if self._credential else None
 
+    @property
+    def problems(self) -> str:
+        """What kept credential helpers from answering; empty if nothing did."""
+        return "; ".join(self._finder.problems)
+
     def answer(
         self, challenges: Iterable[str], rejected: str | None, deadline: Deadline, *, is_reading: bool = True
     ) -> bool:
@@ -194,9 +199,8 @@ class Authenticator:
     def _advice(self) -> str:
         if self._credential is not None:
             return f"check user name and password; they are from {self._credential.source}"
-        problems = "; ".join(self._finder.problems)
         advice = self._access.login_hint(self._reference.host)
-        return f"{advice} ({problems})" if problems else advice
+        return f"{advice} ({self.problems})" if self.problems else advice
 
 
 class _Form:

@@ -203,7 +203,9 @@ class Session:
         found = self._authenticator.found if self._authenticator else None
         if found:
             return f"check who may use the repository; the credentials sent are from {found}"
-        return f"{self._access.login_hint(self._reference.host)}, or check who may use the repository"
+        problems = self._authenticator.problems if self._authenticator else ""
+        advice = f"{self._access.login_hint(self._reference.host)}, or check who may use the repository"
+        return f"{advice} ({problems})" if problems else advice
 
 
 def location(response: Response) -> str:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from cloudboot_oci_stream.errors import KeyFileError
-from cloudboot_oci_stream.signatures.cosign_key import unseal
+from cloudboot_oci_stream.signatures.cosign_key import NO_PASSWORD, PASSWORD_HINT, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,9 @@ def load_private(pem: bytes, name: str, password: bytes | None) -> tuple[Private
         else:
             key = serialization.load_der_private_key(sealed, None)
     except TypeError:
-        what = "an encrypted key needs its password" if password is None else "a password for a key that has none"
-        raise KeyFileError(what, actual=name) from None
+        if password is None:
+            raise KeyFileError(NO_PASSWORD, actual=name, hint=PASSWORD_HINT) from None
+        raise KeyFileError("a password for a key that has none", actual=name) from None
     except (ValueError, UnsupportedAlgorithm):
         raise KeyFileError("no private key in PEM form, or the wrong password", actual=name) from None
     if not isinstance(key, PrivateAlgorithm):

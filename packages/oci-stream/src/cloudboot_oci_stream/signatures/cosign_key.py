@@ -17,6 +17,9 @@ _PEM = re.compile(
     rb"-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----([A-Za-z0-9+/=\s]+)"
     rb"-----END ENCRYPTED \1 PRIVATE KEY-----\s*"
 )
+NO_PASSWORD = "an encrypted key needs its password"
+PASSWORD_HINT = "give a file with the password: --key-password-file FILE (password=)"
+
 _LARGEST = 1 << 16
 # What cosign has ever used, and four times that.
 _MOST_COST, _BLOCK_SIZE, _PARALLEL = 1 << 18, 8, 1
@@ -38,7 +41,7 @@ def unseal(pem: bytes, name: str, password: bytes | None) -> bytes | None:
         hint = "pip install 'cloudboot-oci-stream[cosign]'"
         raise KeyFileError("a key in cosign's own encryption", actual=name, hint=hint) from None
     if password is None:
-        raise KeyFileError("an encrypted key needs its password", actual=name)
+        raise KeyFileError(NO_PASSWORD, actual=name, hint=PASSWORD_HINT)
     try:
         value = parse_object(base64.b64decode(b"".join(found[2].split()), validate=True), _LARGEST)
         salt, nonce, cost = _parameters(value)

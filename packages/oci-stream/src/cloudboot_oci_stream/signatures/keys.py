@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import os
+import re
 from typing import TYPE_CHECKING, Self
 
 from cloudboot_oci_stream.errors import KeyFileError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
 
 LARGEST_FILE = 1 << 16
+
+_SERVICE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|pkcs11:)")
+"""How a name begins that cosign takes for a key in a management service, a token, a cluster, or on a web server."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,13 +65,28 @@ class PublicKey:
         return verifies(self.spki, signature, message)
 
 
+def check_key_name(name: str) -> None:
+    """Refuse the name of a key that is not in a file.
+
+    Raises:
+        KeyFileError: it is one of those that cosign knows besides, such as ``awskms:///alias/release``.
+    """
+    if _SERVICE.match(name) is not None and not os.path.lexists(name):
+        raise KeyFileError(
+            "keys are read from files only",
+            actual=name,
+            hint="put the key into a PEM file; 'cosign public-key --key NAME' prints the public key of a service's key",
+        )
+
+
 def read_key_file(path: str | os.PathLike[str], deadline: Deadline | None = None) -> bytes:
     """The bytes of a file or pipe that is small enough for a key.
 
     Raises:
-        KeyFileError: it is larger.
+        KeyFileError: it is larger, or the name is not that of a file.
         TransferTimeoutError: nothing came out of a pipe for half a minute, or until the deadline.
     """
+    check_key_name(os.fspath(path))
     data = read_input(path, LARGEST_FILE, deadline)
     if len(data) > LARGEST_FILE:
         raise KeyFileError("too large for a key", expected=f"at most {LARGEST_FILE}", actual=os.fspath(path))

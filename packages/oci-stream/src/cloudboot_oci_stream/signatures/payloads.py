@@ -72,7 +72,11 @@ class Claim:
                 "signed for another image", expected=digest, actual=stated and f"{algorithm}:{stated}"
             )
         if not any(is_name(subject.name) for subject in same):
-            raise WrongSubjectError("signed for another repository", actual=same[0].name or "no repository")
+            raise WrongSubjectError(
+                "signed for another repository",
+                actual=same[0].name or "no repository",
+                hint="if the image was copied from there, name that repository in signed_as of the policy's rule",
+            )
 
 
 def parse_simple_signing(data: bytes) -> Claim:

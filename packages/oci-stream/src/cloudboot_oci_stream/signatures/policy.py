@@ -276,7 +276,11 @@ def _toml(data: bytes) -> dict[str, object]:
     try:
         return tomllib.loads(data.decode())
     except ValueError as error:
-        raise PolicyError(f"the policy is not TOML: {error}") from None
+        is_json = data.lstrip()[:1] == b"{"
+        raise PolicyError(
+            f"the policy is not TOML: {error}",
+            hint="it is JSON, perhaps a policy.json of skopeo and podman, which has other rules" if is_json else None,
+        ) from None
     except RecursionError:
         raise PolicyError("the policy nests too deeply") from None
 
@@ -336,10 +340,11 @@ def _trust(name: str, value: object, folder: str) -> Trust:
 
 
 def _key(text: str, folder: str, deadline: Deadline) -> PublicKey:
-    from cloudboot_oci_stream.signatures.keys import PublicKey
+    from cloudboot_oci_stream.signatures.keys import PublicKey, check_key_name
 
     if text.lstrip().startswith("-----BEGIN"):
         return PublicKey.from_pem(text.encode(), "a key in the policy")
+    check_key_name(text)
     return PublicKey.load(os.path.join(folder, text), deadline)
 
 

@@ -196,7 +196,8 @@ class _Judge:
             text = f"no signature counts ({looked})"
         else:
             text = f"{counted} of {self._rule.threshold} signers that {self._rule.name} wants ({looked})"
-        error = UntrustedError(text, refusals=refusals)
+        hint = next((refusal.hint for refusal in refusals if refusal.hint), None)
+        error = UntrustedError(text, refusals=refusals, hint=hint)
         error.__cause__ = refusals[0] if refusals else None
         return error
 

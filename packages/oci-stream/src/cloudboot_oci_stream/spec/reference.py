@@ -8,6 +8,7 @@ Where both a tag and a digest are given, the digest decides.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import re
@@ -35,9 +36,12 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _LAYOUT_DIGEST = re.compile(r"@([a-z0-9]+:[0-9A-Za-z]+)\Z")
+_REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*")
+"""What the image specification lets a name in a folder be ("Pre-Defined Annotation Keys")."""
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?P<name>\[[0-9A-Fa-f:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?")
 _LONGEST = 4096
+_LONGEST_NAME = 512
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,7 +86,10 @@ class RegistryReference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LayoutReference:
-    """An image in an OCI image layout folder; without a tag and digest, the only one there."""
+    """An image in an OCI image layout folder; without a tag and digest, the only one there.
+
+    ``tag`` is the image's name there: a tag, or what else the image specification allows, such as ``disk:v1``.
+    """
 
     folder: str
     tag: str | None = None
@@ -94,7 +101,8 @@ class LayoutReference:
         if self.tag is None and ":" in self.folder.rpartition("/")[2]:
             # Written down, what follows the colon would be a tag.
             raise InvalidReferenceError("a folder with a colon in its name needs a tag", actual=self.folder)
-        _check_target(self.tag, self.digest)
+        is_name = self.tag is not None and len(self.tag) <= _LONGEST_NAME and _REF_NAME.fullmatch(self.tag)
+        _check_target(None if is_name else self.tag, self.digest)
 
     def __str__(self) -> str:
         return f"oci:{self.folder}{_suffix(self.tag, self.digest)}"
@@ -139,6 +147,21 @@ def parse_reference(text: str) -> Reference:
     if colon and not tag:
         raise InvalidReferenceError("an empty tag", actual=text)
     return RegistryReference(host, repository, tag if colon else None, digest if at else None)
+
+
+def split_layout(reference: LayoutReference) -> list[LayoutReference]:
+    """The other folders and names that the text of ``reference`` can mean, the longest folder first.
+
+    A colon may be part of either: ``oci:images:disk:v1`` is an image in ``images:disk``, or ``disk:v1`` in ``images``,
+    as skopeo writes it.
+    """
+    text = reference.folder + (f":{reference.tag}" if reference.tag else "")
+    found = []
+    for place in range(len(reference.folder) - 1, 0, -1):
+        if text[place] == ":" and _REF_NAME.fullmatch(text, place + 1):
+            with contextlib.suppress(InvalidReferenceError):
+                found.append(dataclasses.replace(reference, folder=text[:place], tag=text[place + 1 :]))
+    return found
 
 
 def is_tag(text: str) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_store(reference: Reference | str, access: Access | None = None, retry: RetryPolicy | None = None) -> Store:
-    """The place that ``reference`` points into. Nothing is opened or asked yet. ``retry`` is for uploads to it.
+    """The place that ``reference`` points into. Nothing is asked yet. ``retry`` is for uploads to it.
 
     Raises:
         InvalidReferenceError: ``reference`` names no image.

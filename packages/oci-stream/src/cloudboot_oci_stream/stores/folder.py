@@ -31,6 +31,7 @@ from cloudboot_oci_stream.errors import (
     InvalidReferenceError,
     ManifestTooLargeError,
     NoRoomError,
+    NotAnImageError,
     NotFoundError,
     SizeMismatchError,
 )
@@ -48,7 +49,7 @@ from cloudboot_oci_stream.spec.manifest import (
     raw_entries,
     settle,
 )
-from cloudboot_oci_stream.spec.reference import RegistryReference, parse_reference
+from cloudboot_oci_stream.spec.reference import RegistryReference, parse_reference, split_layout
 from cloudboot_oci_stream.stores.source import CHUNK, pieces
 
 if TYPE_CHECKING:
@@ -154,8 +155,8 @@ class FolderStore:
     is_remote = False
 
     def __init__(self, reference: LayoutReference, folder: _Folder | None = None) -> None:
-        self._reference = reference
-        self._folder = folder or _Folder(os.path.abspath(reference.folder))
+        self._reference = reference if folder else _located(reference)
+        self._folder = folder or _Folder(os.path.abspath(self._reference.folder))
 
     @property
     def reference(self) -> LayoutReference:
@@ -311,7 +312,7 @@ class FolderStore:
         """
         self._check_marker()
         deadline.cap(1)
-        return sorted({name for entry in self._entries() if (name := entry.annotations.get(REF_NAME))})
+        return _names(self._entries())
 
     def read_referrers(self, digest: str, deadline: Deadline) -> list[Descriptor]:
         """The manifests in the folder's index whose ``subject`` is ``digest``; unreadable ones are left out."""
@@ -459,6 +460,14 @@ class FolderStore:
             os.close(fd)
 
 
+def _located(reference: LayoutReference) -> LayoutReference:
+    """``reference``; if it has no such folder, with the folder that exists and the rest of the text as the name."""
+    if os.path.lexists(reference.folder):
+        return reference
+    others = (other for other in split_layout(reference) if os.path.isfile(os.path.join(other.folder, _MARKER)))
+    return next(others, reference)
+
+
 def _lock(fd: int, deadline: Deadline) -> None:
     """Wait for the lock. flock(2) knows no timeout, so it is asked again and again."""
     while True:
@@ -500,7 +509,12 @@ def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
         NotAnImageError: no tag, and not one entry.
     """
     if tag is None:
-        return choose(entries, None)
+        try:
+            return choose(entries, None)
+        except NotAnImageError as error:
+            names = _names(entries) or [entry.digest for entry in entries]
+            error.hint = f"name one of them: {', '.join(names)}" if names else None
+            raise
     found = [entry for entry in entries if entry.annotations.get(REF_NAME) == tag]
     if not found:
         # Some writers put the whole name of the image there: HOST/REPOSITORY:TAG.
@@ -508,12 +522,16 @@ def _select(entries: list[Descriptor], tag: str | None) -> Descriptor:
         if len({entry.digest for entry in whole}) == 1:
             found = whole
     if not found:
-        names = sorted({name for entry in entries if (name := entry.annotations.get(REF_NAME))})
+        names = _names(entries)
         raise NotFoundError(
             f"no image is called {tag!r}", status=None, hint=f"there are: {', '.join(names)}" if names else None
         )
     # Tags ought to be unique; where a careless writer left two, the later one is what it meant.
     return found[-1]
+
+
+def _names(entries: list[Descriptor]) -> list[str]:
+    return sorted({name for entry in entries if (name := entry.annotations.get(REF_NAME))})
 
 
 def _tag_of(name: str) -> str | None:

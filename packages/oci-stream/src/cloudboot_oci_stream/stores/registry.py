@@ -13,6 +13,7 @@ from cloudboot_oci_stream.errors import (
     BodyOverflowError,
     ContentEncodingError,
     ContentRangeError,
+    CredentialError,
     DigestMismatchError,
     ProtocolError,
     RedirectError,
@@ -220,7 +221,8 @@ class RegistryStore:
                 begun = location(response)
             # An upload was begun instead.
             self._session.request("DELETE", begun, deadline=deadline, accept=frozenset({202, 204})).close()
-        except (StatusError, ProtocolError, RedirectError):
+        except (StatusError, ProtocolError, RedirectError, CredentialError):
+            # Also where the token service gives no token for both repositories: an upload needs one of them only.
             return False
         return False
 

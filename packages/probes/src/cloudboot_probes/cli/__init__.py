@@ -22,9 +22,6 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "cloudboot", 
 
     A script of its own for the commands of a group gives its name as ``program``, and the group's as ``within``.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed, so that the next file to be opened would be taken for it
-            setattr(sys, name, open("/dev/null", "w", encoding="utf-8"))  # noqa: SIM115 -- open for the process
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's and a caller's own choice stay
             signal.signal(number, _interrupt)
@@ -40,7 +37,8 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "cloudboot", 
             seen = seen.__context__
         if seen is None:
             raise
-        sys.stderr.write("cloudboot: interrupted\n")
+        if sys.stderr is not None:  # None: the process was started with it closed
+            sys.stderr.write("cloudboot: interrupted\n")
         code = INTERRUPTED
     sys.exit(code)
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
 from cloudboot_base import Error
-from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, SYSTEM, USAGE, exit_code, printable
+from cloudboot_base.command import (
+    CHECK_FAILED,
+    INTERRUPTED,
+    OK,
+    SYSTEM,
+    USAGE,
+    discard_output,
+    error_text,
+    exit_code,
+    of_the_host,
+    printable,
+    settle_output,
+)
 from cloudboot_base.errors import error_facts, interrupted, plain
 
 if TYPE_CHECKING:
@@ -51,9 +62,6 @@ class Console:
     def __init__(self, *, json: bool = False, verbose: bool = False) -> None:
         self.json = json
         self.verbose = verbose
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # names of files need not be text
         self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self._status = ""
@@ -237,24 +245,27 @@ def run_reported(console: Console, main: Callable[[], int]) -> int:
 
     With ``--json`` the error's facts also go to stdout, as one line.
     """
+    code = OK
     try:
-        return main()
+        code = main()
+        sys.stdout.flush()  # a full disk is noticed here, not in the interpreter's last flush
+        return code
     except BrokenPipeError:
-        # The reader of our output went away; stdout at nothing keeps the interpreter's last flush silent.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        discard_output()  # the reader of our output went away
+        return code
     except Exception as error:
         if interrupted(error):
             console.say("cloudboot: interrupted")
             return INTERRUPTED
-        if not isinstance(error, Error | OSError):
+        known = of_the_host(error)
+        if not isinstance(known, Error | OSError):
             raise
         if console.verbose:
             import traceback  # 8 ms, for --verbose only
 
             traceback.print_exc()
-        report_error(console, error)
-        return exit_code(error)
+        report_error(console, known)
+        return exit_code(known)
     except KeyboardInterrupt:
         console.say("cloudboot: interrupted")
         return INTERRUPTED
@@ -263,14 +274,11 @@ def run_reported(console: Console, main: Callable[[], int]) -> int:
 def report_error(console: Console, error: Error | OSError) -> None:
     """Say what went wrong, and what can be done."""
     if console.json:
-        console.line({**error_facts(error), "exit_code": exit_code(error)})
-    if isinstance(error, OSError) and not isinstance(error, Error) and error.filename is not None:
-        name = error.filename
-        text = f"{os.fsdecode(name) if isinstance(name, bytes | str) else name}: {error.strerror}"
-    else:
-        text = str(error)
+        with contextlib.suppress(OSError):  # a document that stdout cannot take; stderr has the same error
+            console.line({**error_facts(error), "exit_code": exit_code(error)})
+    settle_output()
     for refusal in getattr(error, "refusals", ()):
         console.say(f"cloudboot: refused: {refusal}")
-    console.say(f"cloudboot: error: {text}")
+    console.say(f"cloudboot: error: {error_text(error)}")
     if hint := getattr(error, "hint", None):
         console.say(f"cloudboot: hint: {hint}")

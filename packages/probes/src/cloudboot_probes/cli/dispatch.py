@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError
-from cloudboot_base.command import OK, exit_code, printable
+from cloudboot_base.command import OK, discard_output, exit_code, prepare_streams, printable
 
 from .commands import ENVIRONMENT, PROGRAM, ROOT, Command, Group, group_help, program, resolve, whole_program
 from .console import Console, notices, report_error, run_reported
@@ -20,6 +20,7 @@ def run(words: list[str], called: str = PROGRAM, within: str = "") -> int:
 
     Help names the program as it was ``called``.
     """
+    prepare_streams()
     if os.environ.get("_CLOUDBOOT_COMPLETE"):
         from .completion import candidates
 
@@ -35,13 +36,15 @@ def run(words: list[str], called: str = PROGRAM, within: str = "") -> int:
         parser = command.parser(name, called)
         options = parser.read([*parser.from_environment(ENVIRONMENT, os.environ, rest), *rest])
         console = Console(json=options.json, verbose=options.verbose)
-    except UsageError as error:
+    except BrokenPipeError:
+        discard_output()
+        return OK
+    except (UsageError, OSError) as error:
         report_error(console, error)
         return exit_code(error)
     except SystemExit as leave:  # --help
-        return leave.code if isinstance(leave.code, int) else OK
-    except BrokenPipeError:
-        return OK
+        code = leave.code if isinstance(leave.code, int) else OK
+        return run_reported(console, lambda: code)
     return run_reported(console, lambda: _noted(command, options, console))
 
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudboot_base import MissingDependencyError, UsageError, Verdict, new_file, refuse_existing
+from cloudboot_base import MissingDependencyError, UsageError, Verdict, followed, new_file, refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK
 from cloudboot_probes.render.terminal import gate_lines
 
@@ -58,7 +58,7 @@ def probe(options: argparse.Namespace, console: Console) -> int:
             gates.append(gate)
             _show(gate, console)
         if options.report is not None:
-            with new_file(options.report, force=True) as fd:
+            with new_file(followed(options.report), force=True) as fd:
                 os.write(fd, render_report(context, gates).encode())
             console.say(f"cloudboot: wrote {options.report}")
     passed = all(gate.verdict in {Verdict.PASS, Verdict.NOT_APPLICABLE} for gate in gates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import refuse_existing
+from cloudboot_base import followed, refuse_existing
 from cloudboot_base.command import CHECK_FAILED, OK, counted, printable
 from cloudboot_base.gates import Verdict
 from cloudboot_probes import image as images
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def build(options: argparse.Namespace, console: Console) -> int:
     """Build an image, or say what would be built."""
     if not options.dry_run:
-        refuse_existing(options.output, force=options.force)
+        refuse_existing(followed(options.output), force=options.force)
     made = recipes.load(options.recipe)
     if options.architecture is not None:
         made = dataclasses.replace(made, architecture=options.architecture)

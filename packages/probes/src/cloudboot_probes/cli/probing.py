@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cloudboot_base import UsageError, new_file, run_stages
+from cloudboot_base import UsageError, followed, new_file, run_stages
 from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
 from cloudboot_disk_image import open_disk
 from cloudboot_oci_stream import Policy, push_image
@@ -209,5 +209,5 @@ def _write(outputs: Mapping[Path, Callable[..., bytes]], records: Sequence[Recor
         OSError: a file cannot be written.
     """
     for path, render in outputs.items():
-        with new_file(path, force=True) as fd, open(fd, "wb", closefd=False) as file:
+        with new_file(followed(path), force=True) as fd, open(fd, "wb", closefd=False) as file:
             file.write(render(*records))

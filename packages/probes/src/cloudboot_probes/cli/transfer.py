@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cloudboot_base import UsageError, new_file, refuse_existing
+from cloudboot_base import UsageError, followed, new_file, refuse_existing
 from cloudboot_base.command import OK, counted, printable
 from cloudboot_base.storage import read_file
 from cloudboot_oci_stream import (
@@ -111,7 +111,7 @@ def pull(options: argparse.Namespace, console: Console) -> int:
     document, manifest = resolve_manifest(store, platform=options.platform, deadline=deadline, retry=retry)
     if is_kernel(manifest):
         return _pull_kernel(options, str(replace(store.reference, digest=document.digest)), console)
-    with new_file(options.output, force=options.force) as fd:
+    with new_file(followed(options.output), force=options.force) as fd:
         loaded = Policy.load(options.policy) if options.policy is not None else None
         with (
             console.progress("fetching") as progress,
@@ -143,7 +143,7 @@ def pull(options: argparse.Namespace, console: Console) -> int:
 
 def _pull_kernel(options: argparse.Namespace, pinned: str, console: Console) -> int:
     access, deadline, retry = reach(options)
-    refuse_existing(options.output, force=options.force)  # before anything is fetched
+    refuse_existing(followed(options.output), force=options.force)  # before anything is fetched
     facts: dict[str, object] = {}
     if options.policy is not None:
         policy = Policy.load(options.policy)
@@ -161,7 +161,7 @@ def _pull_kernel(options: argparse.Namespace, pinned: str, console: Console) -> 
             if content is None:
                 continue
             path = f"{options.output}{suffix}"
-            write_sparse(files.enter_context(new_file(path, force=options.force)), memoryview(content))
+            write_sparse(files.enter_context(new_file(followed(path), force=options.force)), memoryview(content))
             written[path] = len(content)
         facts |= {"manifest": kernel.digest, "architecture": kernel.architecture, "files": written}
     if console.json:

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import MissingDependencyError, refuse_existing
+from cloudboot_base import MissingDependencyError, followed, refuse_existing
 from cloudboot_base.command import OK
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def devices(options: argparse.Namespace, console: Console) -> int:
 
 def record(options: argparse.Namespace, console: Console) -> int:
     """Record a device at work, from the moment at which it may work."""
-    refuse_existing(options.output, force=options.force)
+    refuse_existing(followed(options.output), force=options.force)
     with _machine(options) as (machine, host, features):
         from cloudboot_virtio import drivers
         from cloudboot_virtio.recording import record as recording

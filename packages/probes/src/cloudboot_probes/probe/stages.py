@@ -46,6 +46,9 @@ _SEALS = {
 _SHOWN_FINDINGS = 20
 #: Findings that keep no firmware from starting a disk; images of others often have them, ours never.
 _FOREIGN = frozenset({"mbr-hybrid", "mbr-protective-record", "header-alternate-lba"})
+#: Findings that say that a volume was in use when its image was taken: of FAT, UFS2 and NTFS. Firmware and loaders
+#: ignore them; a system looks at them when it mounts the volume.
+_IN_USE = frozenset({"dirty", "unclean", "volume-dirty", "log-file-dirty"})
 
 
 def resolve_reference(probe: Probe) -> Mapping[str, object]:
@@ -148,6 +151,8 @@ def verify(probe: Probe) -> Mapping[str, object]:
 def header(probe: Probe) -> Mapping[str, object]:
     """The disk's tables and file systems, or the kernel's header, pass every check; the loader is as the manifest says.
 
+    That a volume was in use when the image was taken is a warning.
+
     Leaves open: Whether the rules are the right ones: reader, writer and checker come from the same people. Contents of
     files have no checksum in FAT or UFS2.
     """
@@ -170,6 +175,12 @@ def header(probe: Probe) -> Mapping[str, object]:
     tolerated = probe.system.tolerated_findings
     found_wrong = [(where, finding) for where, finding in checked if finding.kind not in tolerated]
     warnings = list(found.warnings)
+    warnings += [
+        f"{where}: {finding}: the loader ignores this, and the system checks the volume when it mounts it"
+        for where, finding in found_wrong
+        if finding.kind in _IN_USE
+    ]
+    found_wrong = [(where, finding) for where, finding in found_wrong if finding.kind not in _IN_USE]
     if disk.manifest is None:
         warnings.append("the image has no manifest: it was built by other means, and only its structure is checked")
         warnings += [f"{where}: {finding}" for where, finding in found_wrong if finding.kind in _FOREIGN]

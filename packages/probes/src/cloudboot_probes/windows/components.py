@@ -27,10 +27,24 @@ from .status import Status, status_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from cloudboot_base import Finding
+
     from .examination import Examination
 
 _SHOWN: Final = 20
 _HIBERNATION: Final = "/hiberfil.sys"
+#: What follows from a finding that says that the volume was in use, and keeps no Windows from starting.
+_IN_USE: Final = {
+    "volume-dirty": "the boot manager ignores the flag, and Windows checks the volume when it starts (autochk)",
+    "log-file-dirty": "the boot manager reads the volume as it is, and Windows applies the log when it mounts it",
+}
+#: What a volume that was in use has besides: on the way to a file nothing reads it, and the log or the check mends it.
+_OF_A_VOLUME_IN_USE: Final = frozenset(
+    {
+        "mft-mirror", "cluster-bitmap", "cluster-bitmap-end", "cluster-bitmap-free", "cluster-bitmap-leak",
+        "record-bitmap", "record-bitmap-free", "record-bitmap-leak", "link-count", "index-repeats",
+    }
+)  # fmt: skip
 
 
 def boot_manager(found: Examination) -> Mapping[str, object]:
@@ -84,31 +98,61 @@ def boot_device(found: Examination) -> Mapping[str, object]:
 def windows_volume(found: Examination) -> Mapping[str, object]:
     """The NTFS volume on that partition passes every check, and so does that of the loader, if it is another.
 
+    That a volume was not unmounted is a warning, and so is what the log of the volume or its next check mends.
+
     Leaves open: Contents of files, which have no checksum in NTFS.
     """
     volume = found.os_volume
     places = [found.partition] if found.os_partition == found.partition else [found.partition, found.os_partition]
-    findings = [each for place in places for each in check_ntfs(place.window(found.disk.storage))]
+    defects: list[Finding] = []
+    warnings: list[str] = []
+    for place in places:
+        kept, told = _sorted_findings(check_ntfs(place.window(found.disk.storage)))
+        defects += kept
+        warnings += told if len(places) == 1 else [f"partition {place.number}: {each}" for each in told]
+    if _is_hibernated(volume):
+        warnings.append(_resumed(found))
     evidence: dict[str, object] = {
         "label": volume.label,
         "version": f"{volume.information.major_version}.{volume.information.minor_version}",
         "cluster_size": volume.geometry.cluster_size,
         "dirty": volume.is_dirty,
-        "findings": len(findings),
+        "findings": len(defects),
     }
-    if _is_hibernated(volume):
-        evidence["hibernated"] = "hiberfil.sys holds a system that was not shut down: Windows may resume it"
-    if findings:
-        evidence["found"] = [str(finding) for finding in findings[:_SHOWN]]
-        only_dirty = {finding.kind for finding in findings} <= {"volume-dirty", "log-file-dirty"}
+    if warnings:
+        evidence["warnings"] = [*warnings[:_SHOWN], *([f"{len(warnings) - _SHOWN} more"] if warnings[_SHOWN:] else [])]
+    if defects:
+        evidence["found"] = [str(finding) for finding in defects[:_SHOWN]]
         status = _status_of_loader(found)
         raise WindowsBootError(
-            f"the check found {len(findings)} defects, the first: {findings[0]}",
+            f"the check found {len(defects)} defects, the first: {defects[0]}",
             status=status, file=None if status is None else found.loader_path, evidence=evidence,
-            hint="the boot manager does not look at this; Windows checks the volume when it starts"
-            if only_dirty else "cloudboot-ntfs check lists all of them",
+            hint="cloudboot-ntfs check lists all of them",
         )  # fmt: skip
     return evidence
+
+
+def _sorted_findings(findings: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
+    """The defects of a volume, and what is only to be told of it: that it was in use, and what comes with that."""
+    if not any(finding.kind in _IN_USE for finding in findings):
+        return list(findings), []
+    defects, warnings = [], []
+    for finding in findings:
+        if finding.kind in _IN_USE:
+            warnings.append(f"{finding}: {_IN_USE[finding.kind]}")
+        elif finding.kind in _OF_A_VOLUME_IN_USE:
+            warnings.append(f"{finding}: the volume was in use, and Windows mends this")
+        else:
+            defects.append(finding)
+    return defects, warnings
+
+
+def _resumed(found: Examination) -> str:
+    """What comes of a hibernated Windows: the boot manager resumes it only if the boot configuration says so."""
+    said = "hiberfil.sys holds a Windows that was hibernated, or stopped by fast startup"
+    if found.resumes:
+        return f"{said}: the boot manager resumes it in place of a start, on the hardware and volumes that it remembers"
+    return f"{said}: the boot configuration does not tell the boot manager to resume it, and Windows is started anew"
 
 
 def _status_of_loader(found: Examination) -> int | None:
@@ -230,7 +274,9 @@ def conclusion(gates: Sequence[Gate]) -> str:
     failed = [gate for gate in gates if gate.verdict is Verdict.FAIL]
     if not failed:
         within = next((gate.reason for gate in gates if gate.verdict is Verdict.NOT_APPLICABLE), None)
-        return "Windows' boot: no component is missing or damaged" + (f"; {within}" if within is not None else "")
+        warned = next((f"{gate.name} has warnings" for gate in gates if gate.evidence.get("warnings")), None)
+        told = "; ".join(each for each in (within, warned) if each is not None)
+        return "Windows' boot: no component is missing or damaged" + (f"; {told}" if told else "")
     # What the boot manager does not look at decides nothing; of what it looks at, the first decides.
     first = next((gate for gate in failed if (gate.error or {}).get("status") or gate.name == NAMES[0]), failed[0])
     error = first.error or {}

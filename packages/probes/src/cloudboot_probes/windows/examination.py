@@ -138,6 +138,17 @@ class Examination:
             raise self._store_problem(f"{error}", Status.INVALID_PARAMETER) from None
         return loader
 
+    @property
+    def resumes(self) -> bool:
+        """Whether the boot manager is told to resume a hibernated system in place of starting the loader.
+
+        Its object says so with the elements ``resume`` and ``resumeobject``, which Windows sets when it hibernates.
+        """
+        manager = self.store.object(OBJECTS["bootmgr"])
+        with contextlib.suppress(FormatError):
+            return manager.get("resume") is True and isinstance(manager.get("resumeobject"), UUID)
+        return False
+
     @cached_property
     def loader_path(self) -> str:
         r"""The path of the loader, as the store writes it: ``\Windows\system32\winload.efi``."""

@@ -43,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the variables, or the boot entries."""
     found = load_variables(options.source, lambda text: notice("cloudboot-uefi-abi", text))
     if options.boot:
+        if any(each.is_global and each.name == "BootOrder" and len(each.data) % 2 for each in found):
+            notice("cloudboot-uefi-abi", "BootOrder ends in half a number, which is left out")
         entries = boot_entries(found)
         if options.json:
             print_json([_entry_facts(entry) for entry in entries])

@@ -27,6 +27,7 @@ HASHES: Final = {
 """The names :mod:`hashlib` has for the algorithms; SM3 only where OpenSSL has it."""
 
 _LOCALITY: Final = b"StartupLocality\0"
+_HCRTM: Final = 4  # the locality of the sequence of hash commands by which a TPM is told of an H-CRTM
 
 
 def startup_locality(events: tuple[Event, ...]) -> int:
@@ -44,10 +45,12 @@ def replay(log: EventLog) -> dict[HashAlgorithm, dict[int, bytes]]:
     """Extend the digests of the log's events, in order, into PCRs; those that no event extends are left out.
 
     EV_NO_ACTION events and those of no PCR extend nothing. PCR 0 starts with the locality of TPM2_Startup in its last
-    byte, the others with zeros: a dynamic launch, without which nothing extends PCRs 17 to 22, resets these to zeros.
-    Algorithms that this Python cannot compute are left out.
+    byte, or with 4 there if an H-CRTM was measured before that (TPM 2.0 part 1 section 34.3). The others start with
+    zeros: a dynamic launch, without which nothing extends PCRs 17 to 22, resets these to zeros. Algorithms that this
+    Python cannot compute are left out.
     """
-    locality = startup_locality(log.events)
+    has_hcrtm = any(event.type is EventType.EFI_HCRTM_EVENT and event.pcr == 0 for event in log.events)
+    locality = _HCRTM if has_hcrtm else startup_locality(log.events)
     banks: dict[HashAlgorithm, dict[int, bytes]] = {}
     for algorithm in log.algorithms:
         name = HASHES.get(algorithm)

@@ -72,13 +72,12 @@ class BootEntry:
 def boot_entries(variables: Iterable[Variable]) -> tuple[BootEntry, ...]:
     """Every boot option: those of BootOrder in its order, BootNext's first, then the ones BootOrder does not name.
 
-    Malformed options are entries with a problem, so that one of them does not hide the others.
-
-    Raises:
-        VariableError: BootOrder is malformed.
+    Malformed options are entries with a problem, so that one of them does not hide the others. Half a number at the end
+    of BootOrder is left out, as EDK2 leaves it out.
     """
     globals_ = {variable.name: variable for variable in variables if variable.is_global}
-    order = boot_order(globals_["BootOrder"].data) if "BootOrder" in globals_ else ()
+    stored = globals_["BootOrder"].data if "BootOrder" in globals_ else b""
+    order = boot_order(stored[: len(stored) // 2 * 2])
     following = globals_.get("BootNext")
     next_number = int.from_bytes(following.data, "little") if following and len(following.data) == 2 else None
     others = [number for name in sorted(globals_) if (number := option_number(name)) is not None]

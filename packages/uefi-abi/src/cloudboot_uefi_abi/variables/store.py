@@ -88,14 +88,16 @@ class VariableStore:
             TruncatedError: the data end inside a header.
         """
         flash = bytes(memoryview(data).cast("B"))
-        base = _volume(flash)
+        container = next((hint for magic, hint in _CONTAINERS.items() if flash.startswith(magic)), None)
+        # The flash may be in there in one piece, or in several: that cannot be seen from here.
+        base = 0 if container else _volume(flash)
         cursor = Cursor(flash[base:], base=base, structure="EFI_FIRMWARE_VOLUME_HEADER")
         volume = cursor.record(EFI_FIRMWARE_VOLUME_HEADER)
         if volume.Signature != b"_FVH":
             raise VariableError(
                 "not a firmware volume", structure="EFI_FIRMWARE_VOLUME_HEADER", field="Signature", offset=40,
                 expected=b"_FVH", actual=volume.Signature,
-                hint=next((hint for magic, hint in _CONTAINERS.items() if flash.startswith(magic)), None),
+                hint=container,
             )  # fmt: skip
         if volume.FileSystemGuid != _NV_DATA:
             raise VariableError(

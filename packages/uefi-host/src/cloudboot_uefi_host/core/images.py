@@ -11,7 +11,7 @@ from cloudboot_uefi_abi.errors import DevicePathError, PEError
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.pe import PEImage
 from cloudboot_uefi_abi.protocols.files import EFI_LOAD_FILE2_PROTOCOL, EFI_LOADED_IMAGE_PROTOCOL
-from cloudboot_uefi_abi.status import Status, is_error
+from cloudboot_uefi_abi.status import Status, is_error, status_name
 from cloudboot_uefi_host.errors import GuestImageError, ServiceError
 
 from .control import BootServicesExited, ImageExited
@@ -139,29 +139,33 @@ class ImageServices:
         return Status.SUCCESS
 
     def load_from(self, path: bytes, *, parent: int, boot_policy: bool = False) -> Image:
-        """Load the image that a device path names.
+        """Load the image that a device path names: from a file system, or else from a Load File protocol.
 
         Raises:
-            ServiceError: no device on the path has the file; ``status`` is LoadImage's.
+            ServiceError: no device on the path has the file, or it cannot be read; ``status`` is LoadImage's, which
+                EDK2 makes EFI_NOT_FOUND in both cases.
             FormatError: the file is no image for this machine.
         """
+        reason = "no device on the path has a file system"
         found = self._protocols.nearest(FILE_SYSTEM, path)
         if found is not None:
             name = file_name(nodes(path[found[1] :]))
             interface = self._handles.pointer(found[0], FILE_SYSTEM)
             if name is not None and interface is not None:
                 status, data = self._files.read(interface, name)
-                if is_error(status):
-                    raise ServiceError(f"LoadImage: {name} cannot be read", status)
-                return self.load(data, path, parent=parent, device=found[0])
+                if not is_error(status):
+                    return self.load(data, path, parent=parent, device=found[0])
+                reason = f"{name} cannot be read ({status_name(status)})"
         for protocol, policy in ((LOAD_FILE2, 0), (LOAD_FILE, int(boot_policy))):
             found = self._protocols.nearest(protocol, path)
             if found is not None and not (protocol == LOAD_FILE2 and boot_policy):
-                data = self._load_file(found[0], protocol, path[found[1] :], policy)
-                return self.load(data, path, parent=parent, device=found[0])
-        raise ServiceError("LoadImage: no device on the path has a file system", Status.NOT_FOUND)
+                status, data = self._load_file(found[0], protocol, path[found[1] :], policy)
+                if not is_error(status):
+                    return self.load(data, path, parent=parent, device=found[0])
+                reason = f"LoadFile ended with {status_name(status)}"
+        raise ServiceError(f"LoadImage: {reason}", Status.NOT_FOUND)
 
-    def _load_file(self, handle: int, protocol: bytes, rest: bytes, policy: int) -> bytes:
+    def _load_file(self, handle: int, protocol: bytes, rest: bytes, policy: int) -> tuple[int, bytes]:
         interface = self._handles.pointer(handle, protocol) or 0
         function = self._memory.u64(interface + _LOAD_FILE.offset("LoadFile"))
         path, size = self._allocator.place(rest), self._allocator.place(bytes(16))
@@ -174,9 +178,9 @@ class ImageServices:
                 status = self._machine.call(function, interface, path, policy, size, buffer)
                 data = self._memory.read(buffer, min(count, self._memory.u64(size)))
                 self._allocator.map.free(buffer, pages)
-                if not is_error(status):
-                    return data
-        raise ServiceError("LoadImage: the file cannot be loaded", status if is_error(status) else Status.LOAD_ERROR)
+                return status, data
+            return Status.LOAD_ERROR, b""
+        return (status if is_error(status) else Status.LOAD_ERROR), b""
 
     def load(
         self,

@@ -62,7 +62,7 @@ _RISCV_ILLEGAL = 2
 _WAITS = {"amd64": b"\xf4", "arm64": bytes.fromhex("7f2003d5"), "riscv64": bytes.fromhex("73005010")}
 #: Exceptions of arm64, as QEMU numbers them: prefetch abort and data abort.
 _ABORTS = frozenset({3, 4})
-_UD2 = b"\x0f\x0b"
+_UD2, _CLD = b"\x0f\x0b", b"\xfc"
 #: Nehalem has what UEFI and its loaders ask for, and neither RDRAND nor RDSEED, whose results would not repeat.
 _X86_MODEL = x86_const.UC_CPU_X86_NEHALEM
 #: Error codes of page faults, for pages that the firmware protects itself.
@@ -113,6 +113,8 @@ class UnicornProcessor:
         self._counters: list[tuple[int, int]] = []
         #: Where emulation started: blocks that the hook is not called for. ``None``: nothing has to be searched.
         self._searched: set[int] | None = None
+        #: The blocks of amd64 whose last byte is that of HLT: their starts, by their ends.
+        self._halting: dict[int, int] = {}
         self._ports = Ports(counter, architecture.counter_frequency)
         #: What programs wrote to the serial port.
         self.serial = self._ports.serial.sent
@@ -287,6 +289,8 @@ class UnicornProcessor:
 
     def run(self, pc: int, instructions: int = 0) -> Stop:
         """Execute from ``pc`` until something stops it."""
+        if instructions and not self._count.value:
+            self._uc.ctl_flush_tb()  # what was translated before does not count its instructions
         self._count.value = instructions
         while True:
             self._fault = self._interrupt = self._exception = None
@@ -335,11 +339,38 @@ class UnicornProcessor:
         if self._interrupted:
             return Stop(StopReason.INTERRUPTED, at)
         halt = at - len(self._wait)
-        if self._bytes(halt, len(self._wait)) == self._wait:
+        if self._bytes(halt, len(self._wait)) == self._wait and not (instructions and self._ends_another(halt)):
             return self._halted(at, halt)
         if instructions:
             return Stop(StopReason.INSTRUCTIONS, at)
         return Stop(StopReason.FAULT, at, "the processor stopped at an instruction it cannot execute")
+
+    def _ends_another(self, halt: int) -> bool:
+        """Whether the byte of HLT at ``halt`` is the end of another instruction, such as ``mov r12, rsi`` (49 89 F4).
+
+        Emulation that ends after a number of instructions may end behind either. HLT ends the block that it is in, so
+        Unicorn is asked where the block ends, and where it would end with CLD in the place of HLT: that block is longer
+        if HLT is an instruction. As an operand (ModRM, SIB, displacement, immediate) the two make the same length.
+        """
+        if self.architecture.name != "amd64" or halt in x86.HANDLERS:
+            return False
+        end = halt + 1
+        starts = [self._halting[end]] if end in self._halting else []
+        # The hook for new blocks is not called for the first block of each emulation.
+        starts += sorted(pc for pc in self._searched or () if end - _PAGE < pc <= halt)[-1:]
+        start = next((pc for pc in starts if self._block_end(pc) == end), None)
+        if start is None:
+            return True
+        self.memory.write(halt, _CLD)
+        self._uc.ctl_remove_cache(start, end)
+        longer = self._block_end(start) > end
+        self.memory.write(halt, self._wait)
+        self._uc.ctl_remove_cache(start, end)
+        return not longer and end % _PAGE != 0
+
+    def _block_end(self, start: int) -> int:
+        _, _, size = self._uc.ctl_request_cache(start)
+        return start + int(size)
 
     def _find_access(self, at: int) -> None:
         """Which access the translation table does not allow: Unicorn does not say.
@@ -393,6 +424,9 @@ class UnicornProcessor:
     def _on_code(self, _uc: object, block: Any, _before: object, _data: object) -> None:
         """Look for time counters in a block of code that was translated and has not run; stop in front of it."""
         self._search(block.pc, block.size)
+        end = block.pc + block.size
+        if self._bytes(end - 1, 1) == self._wait:
+            self._halting[end] = block.pc
         if self._counters:
             self._uc.emu_stop()
 

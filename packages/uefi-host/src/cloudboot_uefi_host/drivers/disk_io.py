@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloudboot_base import Error, TruncatedError
+from cloudboot_base import TruncatedError
 from cloudboot_uefi_abi.layout.records import EFI_BLOCK_IO_MEDIA
 from cloudboot_uefi_abi.protocols.storage import EFI_BLOCK_IO_PROTOCOL, EFI_DISK_IO_PROTOCOL
-from cloudboot_uefi_abi.status import Status, is_error, status_name
+from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_host.core.allocator import SCRATCH_SIZE
+from cloudboot_uefi_host.errors import ServiceError
 
 from .binding import BLOCK_IO, DISK_IO, Driver
 
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
     from cloudboot_uefi_host.core.core import Core
     from cloudboot_uefi_host.core.host import Host
-
-
-class DeviceError(Error):
-    """A protocol of the machine refused a read; the status is in the message."""
 
 
 class Media:
@@ -110,7 +107,7 @@ class DiskIoStorage:
 
     Raises (reads):
         TruncatedError: the read passes the end of the medium.
-        DeviceError: Disk IO refused the read.
+        ServiceError: Disk IO refused the read.
     """
 
     def __init__(self, core: Host, handle: int) -> None:
@@ -146,6 +143,6 @@ class DiskIoStorage:
                 count = min(SCRATCH_SIZE, len(view) - done)
                 status = call(function, self._disk_io, self._media_id, offset + done, count, scratch)
                 if is_error(status):
-                    raise DeviceError(f"ReadDisk at byte {offset + done}: {status_name(status)}")
+                    raise ServiceError(f"ReadDisk at byte {offset + done}", status)
                 view[done : done + count] = memory.window(scratch, count)
                 done += count

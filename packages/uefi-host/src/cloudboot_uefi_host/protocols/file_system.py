@@ -12,7 +12,7 @@ from cloudboot_uefi_abi.protocols.files import EFI_FILE_PROTOCOL, EFI_SIMPLE_FIL
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_host.core.access import Access
 from cloudboot_uefi_host.core.runtime import efi_time
-from cloudboot_uefi_host.errors import GuestPointerError, HostError
+from cloudboot_uefi_host.errors import GuestPointerError, HostError, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +97,8 @@ class FileSystemPublisher:
 
     def _damaged(self, path: str, error: Exception) -> int:
         self._core.problems.append(f"{path}: {error}")
+        if isinstance(error, ServiceError):
+            return error.status
         return Status.VOLUME_CORRUPTED if isinstance(error, Error) else Status.DEVICE_ERROR
 
     def _open(self, this: int, out: int, name: int, mode: int, _attributes: int) -> int:

@@ -8,10 +8,11 @@ import os
 import stat
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from cloudboot_base import FileStorage, Window, WritableStorage, new_image, refuse_existing
+from cloudboot_base import Window, WritableStorage, followed, new_image, open_storage, refuse_existing
 from cloudboot_base.lightdata import replace
+from cloudboot_base.storage import is_block_device
 from cloudboot_ufs2.errors import NoSpaceError, OptionError, SourceError
 from cloudboot_ufs2.layout.constants import MINCYLGRPS, SBLOCK_UFS2, SUJ_MIN
 from cloudboot_ufs2.layout.geometry import Geometry, max_file_size, plan
@@ -112,14 +113,12 @@ def _opened(
         if offset < 0 or (size or 0) > available:
             raise NoSpaceError("the volume does not fit its storage", needed=size, available=available)
         yield Window(target, offset, available if size is None else size)
-    elif offset:
+    elif offset or is_block_device(target):
         _require_force(target, force=force)
-        fd = os.open(target, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            with _opened(FileStorage(fd), size, offset=offset) as window:
+        with open_storage(target, writable=True) as opened:
+            whole = cast("WritableStorage", opened.storage)
+            with _opened(whole, size, offset=offset) as window:
                 yield window
-        finally:
-            os.close(fd)
     elif size is None:
         raise OptionError("a new file needs a size", field="size")
     else:
@@ -152,7 +151,7 @@ class Volume:
     ) -> Built:
         """Place the tree and write it; ``fitting`` finds the size of a new file for which none is given."""
         fitted = None
-        if fitting and size is None and not offset and isinstance(target, str | os.PathLike):
+        if fitting and size is None and not offset and _is_new(target):
             fitted = self.fit(keep_free=self._keep_free, least_groups=MINCYLGRPS)
             size = fitted.size
         if dry_run:
@@ -162,7 +161,7 @@ class Volume:
             return self._built(superblock_of(allocator, options, available), allocator, available)
         with _opened(target, size, offset=offset, force=force) as storage:
             allocator = fitted.allocator if fitted else self.place(storage.size)
-            if erase and (offset or not isinstance(target, str | os.PathLike)):
+            if erase and (offset or not _is_new(target)):
                 _erase(storage)
             options = self._identified(allocator.geometry)
             writer = Writer(storage, allocator.geometry, options, progress, processes=self._processes)
@@ -211,19 +210,25 @@ class Volume:
 
 def _available(target: str | os.PathLike[str] | WritableStorage, size: int | None, *, offset: int, force: bool) -> int:
     """The size of the volume that :func:`_opened` would open, which refuses what this refuses."""
-    if isinstance(target, str | os.PathLike) and not offset:
+    if isinstance(target, str | os.PathLike) and not offset and _is_new(target):
         if size is None:
             raise OptionError("a new file needs a size", field="size")
-        refuse_existing(target, force=force)
+        refuse_existing(followed(target), force=force)
         return size
     if isinstance(target, str | os.PathLike):
         _require_force(target, force=force)
-        whole = os.stat(target).st_size
+        with open_storage(target) as opened:
+            whole = opened.storage.size
     else:
         whole = target.size
     if offset < 0 or offset + (size or 0) > whole:
         raise NoSpaceError("the volume does not fit its storage", needed=size, available=whole - offset)
     return whole - offset if size is None else size
+
+
+def _is_new(target: str | os.PathLike[str] | WritableStorage) -> bool:
+    """Whether a file is made; a device and a storage are there already."""
+    return isinstance(target, str | os.PathLike) and not is_block_device(target)
 
 
 def _require_force(target: str | os.PathLike[str], *, force: bool) -> None:

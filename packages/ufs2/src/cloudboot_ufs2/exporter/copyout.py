@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.directory import PIECE, records
@@ -66,7 +66,7 @@ def copy_out(
         raise errors.UnsupportedError(f"{path}: {reason}")
     copier = _Copier(volume, progress)
     if not stat.S_ISDIR(status.st_mode):
-        with new_file(target, force=force) as fd:
+        with new_file(followed(target), force=force) as fd:
             copier.copy_file(number, status, fd)
         return copier.done
     if os.path.lexists(target):

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.constants import FS_SUJ, SF_SNAPSHOT
@@ -141,5 +141,5 @@ def _output(target: str | os.PathLike[str] | IO[bytes], *, force: bool) -> Itera
     if not isinstance(target, str | os.PathLike):
         yield target
         return
-    with new_file(target, force=force) as fd, open(fd, "wb", closefd=False) as file:
+    with new_file(followed(target), force=force) as fd, open(fd, "wb", closefd=False) as file:
         yield file

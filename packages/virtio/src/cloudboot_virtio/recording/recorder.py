@@ -6,7 +6,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from cloudboot_base import new_file
+from cloudboot_base import followed, new_file
 
 from .format import header
 
@@ -194,7 +194,7 @@ def record(path: str | os.PathLike[str], transport: Transport, *, force: bool = 
         ValueError: a queue has chains in flight.
     """
     failure: BaseException | None = None
-    with new_file(path, force=force) as fd, open(fd, "w", encoding="ascii", closefd=False) as file:
+    with new_file(followed(path), force=force) as fd, open(fd, "w", encoding="ascii", closefd=False) as file:
         recorder = Recorder(file, transport)
         try:
             yield recorder
