@@ -201,3 +201,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="/proc/self") as caught, new_file("/proc/self/image"):
         pytest.fail("the block must not run")
     assert caught.value.filename == "/proc/self"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_name_that_was_taken_meanwhile_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    if named:
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # as on a file system without it
+    path = tmp_path / "image"
+    with pytest.raises(FileExistsError, match="--force replaces it") as caught, new_file(path):
+        path.write_bytes(b"theirs")
+    assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == ["image"]
+    assert path.read_bytes() == b"theirs"

@@ -380,3 +380,48 @@ def test_a_partition_of_a_disk_with_large_sectors_has_them_too(folder: Path, tmp
     assert facts["hidden_sectors"] == gpt.read(disk).partitions[0].first_lba
     fat("format", disk, "--partition", "esp", "--force", "--sector-size", "512")
     assert json.loads(fat("info", disk, "--json"))["sector_size"] == 512
+
+
+@pytest.mark.parametrize(
+    "words", [["mkdir", "/new"], ["rm", "/note"], ["mv", "/note", "/other"], ["put", "NOTE", "/more"]]
+)
+def test_two_programs_do_not_change_a_volume_at_once(image: Path, tmp_path: Path, words: list[str]) -> None:
+    """util-linux flock(1) holds the lock of another writer, as mtools and cloudboot-ufs2 do while they write."""
+    note = tmp_path / "NOTE"
+    note.write_text("text")
+    fat("put", image, note, "/note")
+    before = image.read_bytes()
+    command = [
+        sys.executable,
+        "-m",
+        "cloudboot_fat",
+        words[0],
+        image,
+        *[each.replace("NOTE", str(note)) for each in words[1:]],
+    ]
+    flock = judge("flock", "util-linux")
+    done = subprocess.run([flock, image, *command], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "another process is writing to the image" in done.stderr
+    again: list[list[str | Path]] = [["format", image, "--force"], ["build", image, tmp_path, "--force"]]
+    for words_again in again:
+        made = [flock, image, sys.executable, "-m", "cloudboot_fat", *words_again]
+        assert subprocess.run(made, capture_output=True, check=False).returncode != 0
+    assert image.read_bytes() == before
+    subprocess.run(command, check=True)
+
+
+def test_writers_at_the_same_time_lose_nothing(image: Path, tmp_path: Path) -> None:
+    """Each succeeds, and its file is there, or fails and says why."""
+    for number in range(6):
+        (tmp_path / f"f{number}").write_bytes(bytes([number]) * 20_000)
+    fat("format", image, "--force")
+    running = [
+        subprocess.Popen([sys.executable, "-m", "cloudboot_fat", "put", image, tmp_path / f"f{number}", "/"])
+        for number in range(6)
+    ]
+    written = [number for number, each in enumerate(running) if each.wait() == 0]
+    assert written
+    for number in written:
+        assert run(judge("mtype", "mtools"), "-i", image, f"::/f{number}").encode() == bytes([number]) * 20_000
+    fsck(image)

@@ -347,3 +347,17 @@ def test_a_table_is_written_to_a_device(capsys: Capture, tmp_path: Path, sector_
         code, _, err = command(capsys, "extract", device, "EFI", tmp_path / "extracted")
         assert (code, err) == (OK, "")
     assert (tmp_path / "extracted").read_bytes() == content.read_bytes()
+
+
+def test_an_mbr_on_a_device_has_its_sectors(capsys: Capture, tmp_path: Path) -> None:
+    with open(tmp_path / "disk", "wb") as file:
+        file.truncate(64 << 20)
+    with loop_device(tmp_path / "disk", 4096) as device:
+        sfdisk = judge("sfdisk", "fdisk")
+        run(sfdisk, "--quiet", device, stdin=b"label: dos\nsize=8MiB, type=c\nsize=16MiB, type=5\nsize=4MiB, type=83\n")
+        theirs = json.loads(run(sfdisk, "--json", device))["partitiontable"]["partitions"]
+        ours = command_json(capsys, "show", device)["partitions"]
+    assert [(each["first_lba"], each["last_lba"] - each["first_lba"] + 1) for each in ours] == [
+        (each["start"], each["size"]) for each in theirs
+    ]
+    assert len(ours) == 3

@@ -155,12 +155,12 @@ def test_where_the_judges_differ_or_say_less(tmp_path: Path, data: bytes, files:
     [
         *(
             pax((b"mtime", value)) + member(b"a")
-            for value in (b"", b".5", b"+5", b"1e3", b" 7", b"1_000", b"-.5", b"9" * 20, b"nan")
+            for value in (b".5", b"+5", b"1e3", b" 7", b"1_000", b"-.5", b"9" * 20, b"nan")
         ),
         *(
             pax((key, value)) + member(b"a")
             for key in (b"size", b"uid", b"gid")
-            for value in (b"", b"x", b"-1", b"1.5", b"0x10", b"\xd9\xa1")
+            for value in (b"x", b"-1", b"1.5", b"0x10", b"\xd9\xa1")
         ),
         pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.realsize", b"")) + member(b"a", SPARSE),
         pax((b"GNU.sparse.major", b"1"), (b"GNU.sparse.realsize", b"100")) + member(b"a", SPARSE),
@@ -394,3 +394,25 @@ def test_a_stdin_that_holds_nothing_is_no_archive(tmp_path: Path, script: str) -
     assert done.stderr.strip().endswith(("not a tar archive", "Bad file descriptor"))
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "image").exists()
+
+
+@pytest.mark.parametrize("key", [b"mtime", b"uid", b"gid", b"size"])
+def test_an_empty_value_takes_away_what_was_said_before(tmp_path: Path, key: bytes) -> None:
+    """POSIX, pax, "pax Extended Header File Format": it "shall delete any header block field, previously entered
+    extended header value, or global extended header value of the same name". What the header block says is then all
+    that there is, and what GNU tar extracts, which complains; bsdtar takes 0."""
+    wrong = {b"mtime": b"5", b"uid": b"7", b"gid": b"8", b"size": b"1"}[key]
+    data = pax((key, b"")) + member(b"a", b"data", uid=b"0000011\0") + member(b"b", b"more")
+    (tmp_path / "a.tar").write_bytes(data + END)
+    (tmp_path / "theirs").mkdir()
+    run(judge("tar", "tar"), "-xpf", tmp_path / "a.tar", "-C", tmp_path / "theirs", codes=(2,))
+    facts, _ = made(tmp_path, data + END)
+    assert facts == facts_of_folder(tmp_path / "theirs")
+    if key != b"size":
+        # The record of a global header, too; and one that is empty itself takes an earlier one away.
+        (tmp_path / "image").unlink()
+        anew, _ = made(tmp_path, pax((key, wrong), kind=b"g") + data + END)
+        assert anew["a"] == facts["a"]
+        (tmp_path / "image").unlink()
+        anew, _ = made(tmp_path, pax((key, wrong), kind=b"g") + pax((key, b""), kind=b"g") + data + END)
+        assert anew == facts

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from dataclasses import asdict, astuple, dataclass, field, replace
-    from typing import NamedTuple
+    from dataclasses import asdict, astuple, dataclass, field, replace  # noqa: TID251 -- as a type checker sees them
+    from typing import NamedTuple  # noqa: TID251 -- as above
 
 __all__ = ["NamedTuple", "asdict", "astuple", "dataclass", "field", "replace"]
 

@@ -91,7 +91,10 @@ def unnamed_file(
         if force:
             os.replace(temporary, file.name)
         else:
-            os.link(temporary, file.name)
+            try:
+                os.link(temporary, file.name)
+            except FileExistsError:
+                raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", file.name) from None
             os.unlink(temporary)
         temporary = None
     finally:
@@ -148,6 +151,8 @@ def _link(fd: int, path: str) -> None:
     folder = os.open(parent or os.curdir, os.O_PATH | os.O_CLOEXEC)
     try:
         os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "the file exists; --force replaces it", path) from None
     finally:
         os.close(folder)
 

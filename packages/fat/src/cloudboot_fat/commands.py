@@ -36,6 +36,7 @@ from cloudboot_disk_image import (
     stated_place,
     window,
 )
+from cloudboot_vfs.exclusive import claim
 
 from . import builder, errors, names, times, tree
 from .check import check
@@ -287,11 +288,19 @@ def _reading(options: argparse.Namespace) -> Iterator[FatReader]:
 
 
 @contextmanager
+def _alone(path: str | os.PathLike[str]) -> Iterator[Storage]:
+    """A file or a device for writing, which no other process writes to meanwhile."""
+    with open_storage(path, writable=True) as opened, ExitStack() as stack:
+        claim(opened.storage, stack)
+        yield opened.storage
+
+
+@contextmanager
 def _changing(options: argparse.Namespace, *, stamped: bool = False) -> Iterator[FatFileSystem]:
     moment = _timestamp(options, dt.datetime.now()) if stamped else times.EPOCH  # noqa: DTZ005 -- FAT has local time
-    with open_storage(options.image, writable=True) as opened:
-        require_raw(opened.storage)
-        volume = window(opened.storage, _place(options, opened.storage))
+    with _alone(options.image) as storage:
+        require_raw(storage)
+        volume = window(storage, _place(options, storage))
         yield FatFileSystem(volume, codepage=options.codepage, timestamp=moment)
 
 
@@ -330,8 +339,7 @@ def _make(options: argparse.Namespace, content: tree.Tree) -> int:
     if target.exists():
         if not options.force:
             raise FileExistsError(17, "the file exists; --force writes to it", str(target))
-        with open_storage(target, writable=True) as opened:
-            storage = opened.storage
+        with _alone(target) as storage:
             named = options.partition is not None or options.offset is not None
             place = _place(options, storage) if named else Place(0, None)
             if options.sector_size is None:

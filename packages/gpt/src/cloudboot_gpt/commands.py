@@ -145,7 +145,7 @@ def _read(options: argparse.Namespace, source: Storage) -> Table | MBRTable | Di
     try:
         return read(source, sector_size=options.sector_size, backup=options.backup, mbr=options.mbr, truncated=True)
     except (MBRSignatureError, NoProtectiveMBRError, SignatureError) as error:
-        table = read_without_gpt(source, options.sector_size or 512)
+        table = read_without_gpt(source, options.sector_size or logical_block_size(source) or 512)
         if table is None:
             raise error from None
         return table

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
 from cloudboot_base.lightdata import replace
+from cloudboot_base.storage import logical_block_size
 
 from .disklabel import DisklabelTable, is_labelled, read_disklabel
 from .errors import GPTError, MBRError
@@ -36,7 +37,7 @@ def read_partitions(source: Source, *, sector_size: int | None = None) -> Table 
         try:
             return _read_gpt(storage, sector_size)
         except GPTError as error:
-            table = read_without_gpt(storage, sector_size or 512)
+            table = read_without_gpt(storage, sector_size or logical_block_size(storage) or 512)
             if table is None:
                 raise error from None
             return table

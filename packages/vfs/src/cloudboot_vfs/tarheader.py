@@ -107,7 +107,7 @@ class TarReader:
                     long[kind] = payload.split(b"\0", 1)[0]
                 at = data + _padded(stored)
                 continue
-            merged = {**self._globals, **records}
+            merged = _in_force({**self._globals, **records})
             member, at = self._member(header, data, merged, long, sparse_map=sparse_map)
             records, sparse_map, long = {}, [], {}
             if member is not None:
@@ -339,8 +339,7 @@ class TarReader:
         for key in (b"path", b"linkpath", b"size"):
             if found.pop(key, None):
                 self._notices.add(f"a global header with a {key.decode()} is not followed", self.label)
-        self._globals.update(found)
-        self._globals = {key: value for key, value in self._globals.items() if value or key in _NUMERIC}
+        self._globals = {key: value for key, value in {**self._globals, **found}.items() if value}
 
     def _number(self, block: bytes, at: int, length: int, field: str, member: str | None = None) -> int:
         """An octal number, or one of base 256 (GNU, star); blanks are 0."""
@@ -361,6 +360,11 @@ class TarReader:
 _NUMERIC = frozenset(
     {b"size", b"uid", b"gid", b"mtime", b"atime", b"ctime", b"GNU.sparse.size", b"GNU.sparse.realsize"}
 )
+
+
+def _in_force(records: Records) -> Records:
+    """``records`` without the numbers that an empty value took away: what the header says counts again."""
+    return {key: value for key, value in records.items() if value or key not in _NUMERIC}
 
 
 def _padded(size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, Window, open_storage
@@ -11,6 +12,8 @@ from cloudboot_base.command import OK, Progress, counted, print_json, printable,
 from cloudboot_base.storage import is_block_device, logical_block_size
 from cloudboot_ntfs.builder.build import build
 from cloudboot_ntfs.builder.options import EVERYONE, Options
+from cloudboot_ntfs.errors import ReadOnlyError
+from cloudboot_vfs.exclusive import claim
 
 if TYPE_CHECKING:
     from cloudboot_base import WritableStorage
@@ -116,7 +119,8 @@ class _Shown:
 def _in_place(options: argparse.Namespace, tree: Tree, layout: Options, progress: Progress) -> Built:
     if not options.force:
         raise UsageError("a part of an image is to be overwritten", hint="--force says that this is meant")
-    with open_storage(options.image, writable=True) as opened:
+    with open_storage(options.image, writable=True) as opened, ExitStack() as stack:
+        claim(opened.storage, stack, ReadOnlyError)
         size = opened.storage.size - options.offset if options.size is None else options.size
         target: WritableStorage = Window(opened.storage, options.offset, size)
         return build(target, tree, layout, progress=_shown(progress))

@@ -2081,6 +2081,44 @@ class VARIABLE_HEADER(Record):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class EFI_IMAGE_EXECUTION_INFO(Record):
+    """UEFI 2.10 section 32.4.2; the name, null-terminated UTF-16, the device path and signature lists follow (8 bytes)"""
+
+    #: what the firmware found; bit 3: the image was started
+    Action: int = 0
+    #: bytes of the entry, this head included
+    InfoSize: int = 0
+
+    def __init__(
+        self,
+        Action: int = 0,
+        InfoSize: int = 0,
+    ) -> None:
+        self.Action = Action
+        self.InfoSize = InfoSize
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "EFI_IMAGE_EXECUTION_INFO",
+        (
+            Field("Action", "L"),
+            Field("InfoSize", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 8
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.Action,
+            self.InfoSize,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_SIGNATURE_LIST(Record):
     """UEFI 2.10 section 32.4.1 (28 bytes)"""
 

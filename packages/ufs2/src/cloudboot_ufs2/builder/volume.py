@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 from cloudboot_base import Window, WritableStorage, followed, new_image, open_storage, refuse_existing
 from cloudboot_base.lightdata import replace
 from cloudboot_base.storage import is_block_device
-from cloudboot_ufs2.errors import NoSpaceError, OptionError, SourceError
+from cloudboot_ufs2.errors import NoSpaceError, OptionError, ReadOnlyError, SourceError
 from cloudboot_ufs2.layout.constants import MINCYLGRPS, SBLOCK_UFS2, SUJ_MIN
 from cloudboot_ufs2.layout.geometry import Geometry, max_file_size, plan
 from cloudboot_ufs2.layout.superblock import derived_id
 from cloudboot_ufs2.reader.extattr import pack_attributes
+from cloudboot_vfs.exclusive import claim
 
 from .allocate import Allocator
 from .builder import Built
@@ -115,7 +116,8 @@ def _opened(
         yield Window(target, offset, available if size is None else size)
     elif offset or is_block_device(target):
         _require_force(target, force=force)
-        with open_storage(target, writable=True) as opened:
+        with open_storage(target, writable=True) as opened, contextlib.ExitStack() as stack:
+            claim(opened.storage, stack, ReadOnlyError)
             whole = cast("WritableStorage", opened.storage)
             with _opened(whole, size, offset=offset) as window:
                 yield window
