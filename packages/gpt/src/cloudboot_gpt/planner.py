@@ -188,7 +188,7 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
             "content has one element for each partition", expected=len(table.partitions), actual=len(content)
         )
     if seed is not None:
-        name = b"seed\0" + (seed.encode() if isinstance(seed, str) else seed)
+        name = b"seed\0" + (seed.encode("utf-8", "surrogateescape") if isinstance(seed, str) else seed)
     else:
         array = encode_array(table)
         name = b"table\0" + header_block(header_of(table, "primary", zlib.crc32(array)), table.sector_size) + array
