@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.builder.source import is_stream_name

@@ -13,11 +13,11 @@ clean last: a repair that is cut off leaves a volume that is marked dirty, and c
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.lightdata import dataclass
 from cloudboot_base.overlay import Overlay, flush
 from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.checker.check import survey
@@ -70,7 +70,7 @@ _COLLATIONS: Final = {
 _PAGE: Final = 4096  #: in which an overlay tells its changes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Repaired:
     """What was repaired, or would be."""
 

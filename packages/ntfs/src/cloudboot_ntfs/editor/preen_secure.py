@@ -6,9 +6,9 @@ whole was not written to its end: nothing refers to it yet, so it goes.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ntfs.errors import NtfsError
 from cloudboot_ntfs.layout.constants import Number, Type
 from cloudboot_ntfs.layout.secure import BLOCK, FIRST_ID, aligned, entry_at
@@ -28,12 +28,12 @@ _KINDS: Final = frozenset(
 _STEP: Final = 16
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Recovered:
     """The entries of $SDS, and what is to be written there."""
 
-    entries: dict[int, SdsEntry] = dataclasses.field(default_factory=dict)
-    writes: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
+    entries: dict[int, SdsEntry] = field(default_factory=dict)
+    writes: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 def is_of_secure(finding: Finding) -> bool:

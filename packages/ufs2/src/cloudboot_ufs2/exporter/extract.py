@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import stat
 from typing import IO, TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.constants import FS_SUJ, SF_SNAPSHOT
 
@@ -30,7 +30,7 @@ _LEFT_OUT = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Something that was not put into the archive."""
 
@@ -38,7 +38,7 @@ class Skipped:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """What was put into an archive."""
 
