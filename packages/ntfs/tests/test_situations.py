@@ -499,6 +499,8 @@ def test_one_more_name_changes_the_records_that_it_needs(tmp_path: Path) -> None
     journal = Journal(data)
     most = {}
     with ntfs.WritableNTFS(journal, timestamp_ns=MOMENT) as volume:
+        volume.link("/file", "/with another time of change, which every name repeats")
+        volume.unlink("/with another time of change, which every name repeats")
         changes: dict[str, Callable[[int], None]] = {
             "add": lambda number: volume.link("/file", f"/another name {number}"),
             "remove": lambda number: volume.unlink(names[number * 7 % 400]),

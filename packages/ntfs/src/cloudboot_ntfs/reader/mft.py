@@ -53,7 +53,7 @@ class Record:
     base: int  #: reference of the base record, 0 in one
     next_instance: int
     attributes: list[Attribute]
-    block: bytearray = dataclasses.field(repr=False, compare=False)  #: its bytes, not to be changed
+    block: bytearray  #: its bytes, not to be changed
 
     @property
     def in_use(self) -> bool:
