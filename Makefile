@@ -23,8 +23,8 @@ probe:
 	@$(BIN)/python tools/probe.py
 
 test:
-	@$(PYTHON) tools/setup.py test
-	@$(BIN)/python tools/check.py layers lint types tests wheel docs
+	@$(PYTHON) tools/setup.py python
+	@$(BIN)/python tools/check.py --set-up layers lint types tests wheel docs
 
 test-all:
 	@$(PYTHON) tools/setup.py test

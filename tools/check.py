@@ -2,6 +2,8 @@
 
 ``python tools/check.py layers lint types`` runs every session of those names. The output of a session is printed when
 it ends, so that two do not mix. The exit code is 0 when all of them passed, and 130 when the run was interrupted.
+
+``--set-up`` installs the system programs that the tests need; meanwhile the sessions run that need none.
 """
 
 from __future__ import annotations
@@ -24,9 +26,16 @@ ROOT = Path(__file__).resolve().parent.parent
 NOX = Path(sys.executable).with_name("nox")
 #: Seconds of one processor, roughly: what takes long starts first, so that nothing waits for it at the end.
 LONG = {"tests": 60, "types": 20, "docs": 60, "wheel": 10, "layers": 5, "lint": 1}
+#: Sessions that run Python programs only.
+WITHOUT_SYSTEM = ("layers", "lint", "types")
 LONGEST = ("probes", "ufs2", "oci-stream", "ntfs", "uefi-host", "virtio", "doom-oracle")
 DISK_GIB = 8
 PASSED = re.compile(r"^(?:=+ )?(?:(\d+) failed, )?(\d+) passed", re.MULTILINE)
+
+
+def kind_of(session: str) -> str:
+    """``"tests(gpt)"`` -> ``"tests"``."""
+    return session.partition("(")[0]
 
 
 @dataclass
@@ -42,16 +51,32 @@ class Outcome:
 class Runner:
     """The sessions under way, so that an interruption can end them."""
 
-    def __init__(self, posargs: list[str]) -> None:
+    def __init__(self, posargs: list[str], *, ready: bool) -> None:
         self._posargs = posargs
+        self._ready = threading.Event()  # the system programs are there
+        if ready:
+            self._ready.set()
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
+    def set_up(self) -> Outcome:
+        """Install the system programs, which sessions wait for; without them nothing more is run."""
+        outcome = self._run("set-up", [sys.executable, str(ROOT / "tools" / "setup.py"), "system"])
+        if outcome.code:
+            self.stop()
+        self._ready.set()
+        return outcome
+
     def run(self, session: str) -> Outcome:
         """Run one session to its end."""
-        start = time.monotonic()
+        if kind_of(session) not in WITHOUT_SYSTEM:
+            self._ready.wait()
         command = [str(NOX), "--session", session, *(["--", *self._posargs] if self._posargs else [])]
+        return self._run(session, command)
+
+    def _run(self, session: str, command: list[str]) -> Outcome:
+        start = time.monotonic()
         with tempfile.TemporaryFile() as output:
             with self._lock:
                 if self._stopped:
@@ -71,6 +96,7 @@ class Runner:
             self._stopped = True
             for process in self._processes:
                 process.terminate()
+        self._ready.set()
 
 
 def sessions(names: list[str]) -> list[str]:
@@ -101,6 +127,7 @@ def main() -> int:
     """Run the sessions and print a table of how they ended."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="+", help="names of nox sessions, all packages (tests) or one ('tests(gpt)')")
+    parser.add_argument("--set-up", action="store_true", help="install the system programs of the tests")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many run at the same time")
     known, posargs = parser.parse_known_args()
     posargs = [word for word in posargs if word != "--"]
@@ -111,10 +138,13 @@ def main() -> int:
         f"{DISK_GIB} GiB in .nox and .cache ({free} GiB are free)",
         file=sys.stderr, flush=True,
     )  # fmt: skip
-    runner = Runner(posargs)
+    runner = Runner(posargs, ready=not known.set_up)
     outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(known.jobs) as pool:
-        futures = [pool.submit(runner.run, session) for session in chosen]
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(known.jobs) as pool:
+        futures = [first.submit(runner.set_up)] if known.set_up else []
+        if known.set_up:
+            chosen.sort(key=lambda session: kind_of(session) not in WITHOUT_SYSTEM)
+        futures += [pool.submit(runner.run, session) for session in chosen]
         try:
             for future in as_completed(futures):
                 outcome = future.result()

@@ -47,6 +47,7 @@ def set_up_python() -> None:
     pin = UV_PIN.search(PINS.read_text())
     if pin is None:
         raise SystemExit(f"setup: error: {PINS.name} does not pin uv; run make pins")
+    system.install_compiler()
     say(f"installing {pin.group()}, the packages pinned in {PINS.relative_to(ROOT)}, and packages/* (editable)")
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin.group())
     projects = sorted(ROOT.glob("packages/*/pyproject.toml"))
@@ -75,6 +76,7 @@ def create_environment() -> None:
     if subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
         return
     if shutil.which("apt-get") and os.geteuid() == 0:
+        system.refresh()
         system.install(["python3-venv"])
     subprocess.run(command, check=True)
 
@@ -84,16 +86,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
-        choices=["python", "probe", "test"],
-        help="python: no system programs; probe: what boots; test: judges too",
+        choices=["python", "system", "probe", "test"],
+        help="python: no system programs; system: those of the tests alone; probe: what boots; test: judges too",
     )
     options = parser.parse_args()
     if sys.version_info < (3, 11):
         raise SystemExit("setup: error: Python 3.11 or later is needed")
     try:
         if options.what != "python":
-            system.set_up(judges=options.what == "test")
-        set_up_python()
+            system.set_up(judges=options.what != "probe")
+        if options.what != "system":
+            set_up_python()
     except subprocess.CalledProcessError as error:
         say(f"error: exit code {error.returncode}: {' '.join(map(str, error.cmd))}")
         return 5

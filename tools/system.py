@@ -16,7 +16,7 @@ from pathlib import Path
 
 # Debian package -> what proves that it is there: a program, or a file.
 PROBE = {
-    "gcc": "gcc",  # one pinned Python package has no wheels
+    "gcc": "gcc",
     "docker-registry": "docker-registry",
     "grub-common": "grub-mkimage",
     "ovmf": "/usr/share/OVMF/OVMF_CODE_4M.fd",
@@ -143,6 +143,22 @@ def present(proof: str) -> bool:
     return found is not None and int(found.group(1)) >= QEMU_AT_LEAST
 
 
+def refresh() -> None:
+    """Let apt read the lists of packages anew."""
+    run("apt-get", "update")
+
+
+def install_compiler() -> None:
+    """Install a C compiler where there is none: one pinned Python package has no wheels.
+
+    Raises:
+        subprocess.CalledProcessError: apt failed.
+    """
+    if not present("gcc") and shutil.which("apt-get") and os.geteuid() == 0:
+        refresh()
+        install(["gcc"])
+
+
 def missing(packages: dict[str, str]) -> list[str]:
     """Those of ``packages`` that are not there."""
     return [package for package, proof in packages.items() if not present(proof)]
@@ -172,9 +188,14 @@ def set_up(*, judges: bool) -> None:
         say(f"{who}; please install {', '.join(names)} (QEMU {QEMU_AT_LEAST} or later)")
         raise SystemExit(2)
     is_bookworm = os_release() == ("debian", "bookworm")
-    for suite, group in wanted.items():
-        if group:
-            install(group, suite if is_bookworm else None)
+    groups = [(suite if is_bookworm else None, group) for suite, group in wanted.items() if group]
+    for suite, _ in groups:
+        if suite is not None:
+            add_suite(suite)
+    if groups:
+        refresh()
+    for suite, group in groups:
+        install(group, suite)
     if is_bookworm:  # elsewhere the tests that need them say so
         for architecture in sorted({found[0] for found in foreign.values()}):
             unpack_foreign(architecture, [name for name, found in foreign.items() if found[0] == architecture])
@@ -240,19 +261,16 @@ def know_packages() -> None:
     known = subprocess.run(["apt-cache", "show", "linux-image-amd64"], check=False, capture_output=True).stdout
     if not known:
         say("reading the package index")
-        run("apt-get", "update")
+        refresh()
 
 
 def install(packages: list[str], suite: str | None = None) -> None:
-    """Install Debian packages, with fresh lists; from ``suite`` where it is given.
+    """Install Debian packages; from ``suite`` where it is given. The lists of packages are those that apt has.
 
     QEMU's parts have to come from one suite together. Firmware stands alone; as a target, Debian 13 would bring
     its own version of what is there already.
     """
     say("installing Debian packages: " + " ".join(packages) + (f" from {suite}" if suite else ""))
-    if suite is not None:
-        add_suite(suite)
-    run("apt-get", "update")
     target = ["--target-release", suite] if suite == BACKPORTS else []
     names = [f"{name}/{suite}" for name in packages] if suite == TRIXIE else packages
     run("apt-get", "install", "--yes", "--no-install-recommends", *target, *names)

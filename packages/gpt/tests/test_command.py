@@ -148,6 +148,8 @@ def test_create(capsys: Capture, tmp_path: Path) -> None:
     seeded = command_json(capsys, *words, "--dry-run", "--seed", "x")
     esp.write_bytes(bytes(130_000))
     assert command_json(capsys, *words, "--dry-run", "--seed", "x") == seeded
+    # Bytes of the command line that are not UTF-8 (os.fsdecode) are bytes of the seed.
+    assert command_json(capsys, *words, "--dry-run", "--seed", "\udcff") != seeded
 
 
 def test_create_with_a_size_and_blocks_of_4096_bytes(capsys: Capture, tmp_path: Path) -> None:

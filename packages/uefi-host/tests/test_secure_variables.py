@@ -17,16 +17,18 @@ from uuid import UUID
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloudboot_base import MemoryStorage, MissingDependencyError
 from cloudboot_base.testing import FOREIGN, judge, judge_file, ovmf, run
-from cloudboot_uefi_abi.constants import CertificateType, VariableAttribute
+from cloudboot_uefi_abi.constants import CertificateType, ImageExecutionAction, VariableAttribute
+from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.image_executions import pack_image_executions, parse_image_executions
 from cloudboot_uefi_abi.layout.records import EFI_TIME
 from cloudboot_uefi_abi.pe import Certificate as PeCertificate
 from cloudboot_uefi_abi.pe import PEImage, authenticode_digest, with_certificates
@@ -63,7 +65,7 @@ NAMES = {"PK": GLOBAL, "KEK": GLOBAL, "db": SECURITY, "dbx": SECURITY, "dbt": SE
 class Identity:
     """A key and its certificate."""
 
-    key: rsa.RSAPrivateKey
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
     @property
@@ -78,9 +80,25 @@ class Identity:
         (folder / f"{name}.crt").write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
 
-def identity(name: str, issuer: Identity | None = None, *, authority: bool = True) -> Identity:
-    """A new key with a certificate of its own, or of ``issuer``; it was never valid, which does not count."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def identity(
+    name: str,
+    issuer: Identity | None = None,
+    *,
+    authority: bool = True,
+    curve: ec.EllipticCurve | None = None,
+    stamps: bool = False,
+    years: int = 0,
+) -> Identity:
+    """A new key with a certificate of its own, or of ``issuer``.
+
+    The key is of RSA, or of a ``curve``. The certificate was valid for a day of 2001, or is from then on for ``years``;
+    one that ``stamps`` belongs to a time stamping authority.
+    """
+    key = (
+        rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        if curve is None
+        else ec.generate_private_key(curve)
+    )
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
     made = (
@@ -90,10 +108,12 @@ def identity(name: str, issuer: Identity | None = None, *, authority: bool = Tru
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
-        .not_valid_after(begin + datetime.timedelta(days=1))
+        .not_valid_after(begin + datetime.timedelta(days=1 + 365 * years))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if stamps:
+        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     return Identity(key, made.sign(issuer.key if issuer else key, hashes.SHA256()))
 
 
@@ -240,7 +260,57 @@ def all_steps(make: Maker) -> list[Step]:
         return Step(what, "cms", AT, AuthenticatedUpdate(when, message, data).pack())
 
     empty = AuthenticatedUpdate(moment(1), b"", b"")
+    modes = ("SetupMode", "AuditMode", "DeployedMode", "SecureBoot", "SignatureSupport", "VendorKeys")
+
+    def of_modes(when: str) -> list[Step]:
+        """The modes of Secure Boot, read and written."""
+        reads = [Step(f"{when}: {name} read", name, 0, b"", GLOBAL) for name in modes]
+        return reads + [
+            Step(f"{when}: {name} written with {attributes}", name, attributes, b"\1", GLOBAL)
+            for name in modes
+            for attributes in (2, 6, 7, AT)
+        ]
+
+    others = (
+        "BootOrder", "DriverOrder", "SysPrepOrder", "OsRecoveryOrder", "PlatformRecoveryOrder", "OsRecovery0001",
+        "PlatformRecovery0001", "Driver0001", "SysPrep0001", "HwErrRec0001", "BootNext",
+        "dbDefault", "PKDefault", "KEKDefault", "dbxDefault", "dbrDefault", "dbtDefault",
+        "CryptoIndications", "CryptoIndicationsSupported", "CryptoIndicationsActivated", "devAuthBoot", "devdb",
+    )  # fmt: skip
+
+    path = DevicePath.from_text("PciRoot(0x0)/Pci(0x1,0x0)").pack()
+    text = "name\0".encode("utf-16-le")
+    head = struct.pack("<IH", 1, len(path))
+    contents = {
+        "Boot": {
+            "whole": head + text + path, "with more": head + text + path + b"more", "no null": head + text[:-2],
+            "no path": struct.pack("<IH", 1, 0) + text, "too long": struct.pack("<IH", 1, 99) + text + path,
+            "two paths": struct.pack("<IH", 1, 2 * len(path)) + text + path * 2,
+            "half a path": struct.pack("<IH", 1, len(path) - 4) + text + path,
+            "a short node": struct.pack("<IH", 1, 8) + text + b"\1\1\3\0\x7f\xff\4\0",
+            "a head": head, "no name": head + b"\0\0" + path,
+        },
+        "Key": {str(size): b"\1".ljust(size, b"\0") for size in (8, 10, 13, 14, 15, 18, 22, 26, 30)},
+        "ErrOut": {
+            "whole": path, "with more": path + b"more", "half": path[:-4], "end": path[-4:], "three": path[-4:-1],
+        },
+        "BootOrder": {"twice": b"\1\0\1\0", "odd": b"\1\0\2"},
+        "PlatformLang": {
+            "no null": b"en", "null": b"en\0", "null inside": b"e\0n\0", "null in front": b"\0en",
+            "no null again": b"no", "high": b"\xe9\0", "nothing but null": b"\0",
+        },
+        "Timeout": {"three": bytes(3), "two": bytes(2)},
+        "OsIndications": {"four": bytes(4), "eight": bytes(8)},
+    }  # fmt: skip
+    contained = [
+        Step(f"content: {name} {what}", name + "0002" * (name in {"Boot", "Key"}), 7, data, GLOBAL)
+        for name, cases in contents.items()
+        for what, data in cases.items()
+    ]
     return [
+        *contained,
+        *of_modes("setup"),
+        *(Step(f"setup: {name}", name, 7, b"\1\0", GLOBAL) for name in others),
         Step("setup: nothing", "PK", 0, b""),
         Step("setup: a plain write of PK", "PK", 7, certificates(pk)),
         Step("setup: a plain write of db", "db", 7, certificates(pk)),
@@ -260,7 +330,7 @@ def all_steps(make: Maker) -> list[Step]:
         make.signed("setup: PK with a time zone", "PK", certificates(pk), pk, 5, change=zoned),
         make.signed("setup: PK by SHA-512", "PK", certificates(pk), pk, 5, digest=hashes.SHA512),
         make.efitools("setup: PK by itself", "PK", certificates(pk), "pk", 10),
-        Step("user: SetupMode written", "SetupMode", 7, b"\1", GLOBAL),
+        *of_modes("user"),
         make.signed("user: PK again at the same time", "PK", certificates(pk), pk, 10),
         make.signed("user: PK later", "PK", certificates(pk), pk, 11),
         make.signed("user: PK by another key", "PK", certificates(other), other, 12),
@@ -321,6 +391,11 @@ def all_steps(make: Maker) -> list[Step]:
     ]
 
 
+def load(what: str, data: bytes, name: str = "path") -> Step:
+    """An image to load, with a device path or without one."""
+    return Step(f"load: {what}", name, 0xFFFFFFFF, bytes(data))
+
+
 def sign_image(folder: Path, data: bytes, *signers: str) -> bytes:
     """An image with a signature of each key; sbsign makes them."""
     source = folder / "image.efi"
@@ -350,15 +425,14 @@ def image_steps(make: Maker, architecture: str) -> list[Step]:
     ).pack()
     unsigned_table = with_certificates(plain, [PeCertificate(CertificateType.EFI_PKCS115, b"x" * 64)])
 
-    def load(what: str, data: bytes) -> Step:
-        return Step(f"load: {what}", "none", 0xFFFFFFFF, bytes(data))
-
     def all_of(when: str) -> list[Step]:
         images = {
             "unsigned": plain, "signed by other": other, "signed by third": third, "signed by both": both,
             "signed below root": below, "changed": bytes(changed), "with a certificate of no use": unsigned_table,
+            "for another processor": standin("arm64"), "no image": b"MZ" + bytes(62),
         }  # fmt: skip
-        return [load(f"{when}: {what}", data) for what, data in images.items()]
+        steps = [load(f"{when}: {what}", data) for what, data in images.items()]
+        return [*steps, load(f"{when}: without a path", plain, "none")]
 
     def without(name: str) -> Step:
         return make.signed(f"{name} deleted", name, b"", make.pk, 50)
@@ -382,6 +456,125 @@ def image_steps(make: Maker, architecture: str) -> list[Step]:
         *all_of("dbx has a digest of third"),
         make.signed("PK deleted", "PK", b"", make.pk, 54),
         *all_of("setup mode again"),
+    ]
+
+
+def curve_steps(make: Maker, architecture: str) -> list[Step]:
+    """Keys of elliptic curves: in every variable of Secure Boot, and as signers of writes and images."""
+    folder, plain = make.folder, standin(architecture)
+    p256, p384 = identity("P-256", curve=ec.SECP256R1()), identity("P-384", curve=ec.SECP384R1())
+    below_rsa = identity("P-256 below RSA", make.root, curve=ec.SECP256R1(), authority=False)
+    below_curve = identity("RSA below P-256", p256, authority=False)
+    for name, each in {"p256": p256, "p384": p384, "below_rsa": below_rsa, "below_curve": below_curve}.items():
+        each.write(folder, name)
+
+    def all_of(when: str) -> list[Step]:
+        images = {name: sign_image(folder, plain, name) for name in ("p256", "p384", "below_rsa", "below_curve")}
+        images["other and p256"] = sign_image(folder, plain, "other", "p256")
+        images["p256 and other"] = sign_image(folder, plain, "p256", "other")
+        return [load(f"{when}: {what}", data) for what, data in images.items()]
+
+    def plainly(name: str, who: Identity) -> Step:
+        return Step(f"setup: {name}", name, AT, AuthenticatedUpdate(moment(1), b"", certificates(who)).pack())
+
+    of_p256 = SignatureList(
+        GUIDS["EFI_CERT_X509_SHA256"],
+        (Signature(OWNER, hashlib.sha256(p256.certificate.tbs_certificate_bytes).digest() + bytes(16)),),
+    ).pack()
+    return [
+        plainly("db", p256),
+        plainly("KEK", p256),
+        make.signed("setup: PK of a curve", "PK", certificates(p256), p256, 1),
+        Step("KEK", "KEK", AT, AuthenticatedUpdate(moment(1), b"", certificates(make.kek)).pack()),
+        make.signed("PK", "PK", certificates(make.pk), make.pk, 2),
+        make.signed("db of curves", "db", certificates(p256, p384, make.root, make.other), make.kek, 3),
+        make.signed("db of one curve", "db", certificates(p256), make.kek, 4),
+        *all_of("db of curves"),
+        make.signed("db", "db", certificates(make.root, make.other), make.kek, 5),
+        *all_of("db"),
+        make.signed("dbx of a curve", "dbx", certificates(p256), make.kek, 6),
+        *all_of("dbx of a curve"),
+        make.signed("dbx by digest", "dbx", of_p256, make.kek, 7),
+        *all_of("dbx by digest"),
+        make.signed("private: by a curve", "mine", b"one", p256, 1),
+        make.signed("db by what RSA issued to a curve", "db", digests(1), below_rsa, 8, make.root),
+    ]
+
+
+def stamped_image(folder: Path, data: bytes, signer: str, authority: str, when: int, *options: str | Path) -> bytes:
+    """An image that osslsigncode signs and stamps with a time in seconds since 1970."""
+    source, target = folder / "plain.efi", folder / "stamped.efi"
+    source.write_bytes(data)
+    target.unlink(missing_ok=True)
+    run(
+        judge("osslsigncode", "osslsigncode"), "sign", "-h", "sha256", "-certs", folder / f"{signer}.crt",
+        "-key", folder / f"{signer}.key", "-TSA-certs", folder / f"{authority}.crt", "-TSA-key",
+        folder / f"{authority}.key", "-TSA-time", str(when), *options, "-in", source, "-out", target,
+    )  # fmt: skip
+    return target.read_bytes()
+
+
+def stamp_steps(make: Maker, architecture: str) -> list[Step]:
+    """Certificates that are revoked from a time on, and images with time stamps before and after it."""
+    folder, plain = make.folder, standin(architecture)
+    root = identity("Stamp root", years=60)
+    authorities = {
+        "stamp": identity("Stamps", authority=False, stamps=True, years=60),
+        "ended": identity("Stamped", authority=False, stamps=True),
+        "below": identity("Stamps below", root, authority=False, stamps=True, years=60),
+    }
+    for name, each in authorities.items():
+        each.write(folder, name)
+    revoked = int(datetime.datetime(2020, 5, 6, 7, 8, 9, tzinfo=datetime.UTC).timestamp())
+    times = {"before": revoked - 1, "then": revoked, "after": revoked + 1}
+    images = {
+        f"{authority} {when}": stamped_image(folder, plain, "third", authority, second)
+        for authority in authorities
+        for when, second in times.items()
+    }
+    images |= {"unstamped": sign_image(folder, plain, "third")}
+    changed = bytearray(images["stamp before"])
+    stamped = changed.rindex(b"20200506")
+    changed[stamped : stamped + 4] = b"2019"
+    images |= {"changed stamp": bytes(changed), "and unstamped": sign_image(folder, images["stamp before"], "third")}
+    make.root.write(folder, "root")
+    with_root = ("-ac", folder / "root.crt")
+    for when, second in times.items():
+        images[f"leaf {when}"] = stamped_image(folder, plain, "leaf", "stamp", second)
+        images[f"leaf with its root {when}"] = stamped_image(folder, plain, "leaf", "stamp", second, *with_root)
+
+    def all_of(when: str) -> list[Step]:
+        return [load(f"{when}: {what}", data) for what, data in images.items()]
+
+    def of(when: EFI_TIME, *identities: Identity) -> bytes:
+        signatures = tuple(
+            Signature(OWNER, hashlib.sha256(each.certificate.tbs_certificate_bytes).digest() + when.pack())
+            for each in identities
+        )
+        return SignatureList(GUIDS["EFI_CERT_X509_SHA256"], signatures).pack()
+
+    then = EFI_TIME(Year=2020, Month=5, Day=6, Hour=7, Minute=8, Second=9)
+    return [
+        Step("KEK", "KEK", AT, AuthenticatedUpdate(moment(1), b"", certificates(make.kek)).pack()),
+        make.signed("PK", "PK", certificates(make.pk), make.pk, 1),
+        make.signed("db: third and root", "db", certificates(make.third, make.root), make.kek, 2),
+        make.signed("dbx: third from a time on", "dbx", of(then, make.third), make.kek, 3),
+        *all_of("no dbt"),
+        make.signed("dbt", "dbt", certificates(*authorities.values(), root), make.kek, 4),
+        *all_of("dbt"),
+        make.signed("dbt of the issuer", "dbt", certificates(root), make.kek, 5),
+        *all_of("dbt of the issuer"),
+        make.signed("dbt again", "dbt", certificates(authorities["stamp"]), make.kek, 6),
+        make.signed("dbx: root from a time on", "dbx", of(then, make.root), make.kek, 7),
+        *all_of("the root is revoked"),
+        make.signed("db: leaf", "db", certificates(make.third, make.leaf), make.kek, 7),
+        *all_of("the root is revoked, db has the leaf"),
+        make.signed("dbx: leaf from a time on", "dbx", of(then, make.leaf), make.kek, 8),
+        *all_of("the leaf is revoked"),
+        make.signed("dbx: third at no time", "dbx", of(EFI_TIME(), make.third), make.kek, 9),
+        *all_of("revoked for ever"),
+        make.signed("dbx: third too", "dbx", certificates(make.third) + of(then, make.third), make.kek, 10),
+        *all_of("revoked as a certificate too"),
     ]
 
 
@@ -452,6 +645,35 @@ def test_ovmf_loads_the_same_images(tmp_path: Path) -> None:
     statuses = [lines[0] for lines in found.values()]
     assert statuses.count("load EFI_SUCCESS") > 20
     assert statuses.count("load EFI_ACCESS_DENIED") > 20
+
+
+@pytest.mark.live
+def test_ovmf_refuses_keys_of_elliptic_curves_alike(tmp_path: Path) -> None:
+    steps = curve_steps(Maker(tmp_path), "amd64")
+    ours, firmware = hosted("amd64", steps)
+    expected, found = by_step(steps, real(tmp_path, steps)), by_step(steps, ours)
+    assert found == expected
+    assert found["load: db: other and p256"][0] == "load EFI_SUCCESS"
+    assert found["db of one curve"][0] == "set EFI_INVALID_PARAMETER"
+    assert any("the curve secp384r1, and OVMF verifies RSA alone" in problem for problem in firmware.problems)
+
+
+@pytest.mark.live
+def test_ovmf_takes_the_same_time_stamps(tmp_path: Path) -> None:
+    steps = stamp_steps(Maker(tmp_path), "amd64")
+    ours, firmware = hosted("amd64", steps)
+    expected, found = by_step(steps, real(tmp_path, steps)), by_step(steps, ours)
+    assert found == expected
+    for when, verdict in (("before", "SUCCESS"), ("then", "SUCCESS"), ("after", "ACCESS_DENIED")):
+        assert found[f"load: dbt: stamp {when}"][0] == f"load EFI_{verdict}"
+        assert found[f"load: no dbt: stamp {when}"][0] == "load EFI_ACCESS_DENIED"
+    table = firmware.refused_images
+    packed = pack_image_executions(table)
+    assert pack_image_executions(parse_image_executions(packed)) == packed
+    assert {each.name for each in table} == {r"VenHw(44332211-0201-0403-0506-0708090A0B0C)/\i.efi"}
+    assert {each.result for each in table} == {
+        ImageExecutionAction.AUTH_UNTESTED, ImageExecutionAction.AUTH_SIG_FAILED,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "riscv64"])

@@ -30,7 +30,7 @@ from cloudboot_ufs2 import (
     extract,
     verify,
 )
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.exporter.presets import Preset
 from cloudboot_ufs2.layout.constants import SF_SNAPSHOT
 from cloudboot_ufs2.testing import Editor, image_of, pattern, sample_image

@@ -9,10 +9,10 @@ after it starts at the next multiple of ``alignment`` (1 MiB). So an ESP of 16 M
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
+
+from cloudboot_base.lightdata import dataclass, replace
 
 from .entries import decode_array, encode_array, partition_defects, partition_faults
 from .errors import DiskTooSmallError, GPTError, SpecificationError
@@ -188,7 +188,7 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
             "content has one element for each partition", expected=len(table.partitions), actual=len(content)
         )
     if seed is not None:
-        name = b"seed\0" + (seed.encode() if isinstance(seed, str) else seed)
+        name = b"seed\0" + (seed.encode("utf-8", "surrogateescape") if isinstance(seed, str) else seed)
     else:
         array = encode_array(table)
         name = b"table\0" + header_block(header_of(table, "primary", zlib.crc32(array)), table.sector_size) + array
@@ -196,12 +196,10 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
             name += bytes(32) if what is None else content_digest(what, partition.size)
     disk = disk_guid(name) if table.disk_guid == NIL else table.disk_guid
     partitions = tuple(
-        dataclasses.replace(partition, guid=partition_guid(disk, partition.number))
-        if partition.guid == NIL
-        else partition
+        replace(partition, guid=partition_guid(disk, partition.number)) if partition.guid == NIL else partition
         for partition in table.partitions
     )
-    return dataclasses.replace(table, disk_guid=disk, partitions=partitions)
+    return replace(table, disk_guid=disk, partitions=partitions)
 
 
 def table_faults(table: Table) -> Iterator[GPTError]:

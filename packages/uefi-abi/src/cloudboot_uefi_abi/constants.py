@@ -279,6 +279,17 @@ class CertificateType(OpenEnum):
     EFI_GUID = 0x0EF1
 
 
+class ImageExecutionAction(OpenEnum):
+    """The low bits of EFI_IMAGE_EXECUTION_ACTION: what a firmware found of an image (UEFI 2.10 section 32.4.2)."""
+
+    AUTH_UNTESTED = 0
+    AUTH_SIG_FAILED = 1
+    AUTH_SIG_PASSED = 2
+    AUTH_SIG_NOT_FOUND = 3
+    AUTH_SIG_FOUND = 4
+    POLICY_FAILED = 5
+
+
 class HashAlgorithm(OpenEnum):
     """TPM_ALG_ID of the digests in event logs (TCG Algorithm Registry)."""
 

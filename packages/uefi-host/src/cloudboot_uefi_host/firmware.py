@@ -10,14 +10,17 @@ from cloudboot_base import UsageError
 from cloudboot_uefi_abi.constants import SPECIFICATION_REVISION
 from cloudboot_uefi_abi.device_path import DevicePath
 from cloudboot_uefi_abi.guids import GUIDS
+from cloudboot_uefi_abi.image_executions import ImageExecution, pack_image_executions
 from cloudboot_uefi_abi.layout.records import EFI_TABLE_HEADER
 from cloudboot_uefi_abi.status import Status, is_error
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES, EFI_CONFIGURATION_TABLE, EFI_RUNTIME_SERVICES, EFI_SYSTEM_TABLE
 
+from .core.authenticated import IMAGE_SECURITY
 from .core.clock import DEFAULT_EPOCH, Clock
 from .core.console import PATH as CONSOLE_PATH
 from .core.console import Console
 from .core.core import Core
+from .core.device_paths import END
 from .core.images import FILE_SYSTEM
 from .core.memory_map import PAGE, MemoryType
 from .core.runtime import RuntimeServices
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_uefi_abi.declarations import Structure
-    from cloudboot_uefi_abi.pe import PEImage
 
     from .cpu.create import BackEnd
     from .machine import Service
@@ -105,6 +107,9 @@ class Firmware(Core):
         self._link()
         publish_acpi(self)
         publish_smbios(self, VENDOR, MACHINE_GUID)
+        #: The images that Secure Boot did not let run, as EFI_IMAGE_EXECUTION_INFO_TABLE has them.
+        self.refused_images: list[ImageExecution] = []
+        self._publish_refused_images()
         if described.name == "riscv64":
             publish_boot_hart(self)
         if drivers:
@@ -281,12 +286,26 @@ class Firmware(Core):
         self.memory.put64(count, self._monotonic)
         return Status.SUCCESS
 
-    def _refusal(self, image: PEImage) -> str | None:
-        """Why Secure Boot does not let an image run."""
-        reason = self.variables.refusal(image)
-        if reason is not None:
-            self.problems.append(f"Secure Boot: {reason}")
-        return reason
+    def _refusal(self, image: bytes, path: bytes) -> str | None:
+        """Why Secure Boot does not let an image run; the table of refused images gets an entry."""
+        refused = self.variables.refusal(image)
+        if refused is None:
+            return None
+        self.problems.append(f"Secure Boot: {refused.reason}")
+        if path != END:  # EDK2 has no entry for an image that LoadImage got without a device path
+            named = DevicePath.parse(path)
+            name = named.text(shortcuts=True)
+            self.refused_images.append(ImageExecution(refused.action, name, named, refused.signatures))
+            self._publish_refused_images()
+        return refused.reason
+
+    def _publish_refused_images(self) -> None:
+        """Write EFI_IMAGE_EXECUTION_INFO_TABLE anew; like EDK2, a firmware that refused no image has an empty one."""
+        table = self.allocator.place(pack_image_executions(self.refused_images), MemoryType.RUNTIME_SERVICES_DATA)
+        old = self._configuration.get(IMAGE_SECURITY)
+        self.install_configuration_table(IMAGE_SECURITY, table)
+        if old is not None:
+            self.allocator.pool.free(old)
 
     def _exit_boot_services(self) -> None:
         """Take boot services out of the system table, as section 7.4.6 says."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.layout.attribute import pack_resident
 from cloudboot_ntfs.layout.constants import END_OF_ATTRIBUTES, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.fixup import protect

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import datetime as dt
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
 from cloudboot_base.command import CHECK_FAILED, OK, counted, notice, print_json, printable
+from cloudboot_base.lightdata import asdict
 from cloudboot_disk_image import InstalledReaders, open_partition
 from cloudboot_ntfs.checker import check
 from cloudboot_ntfs.exporter import copy_out
@@ -182,7 +182,7 @@ def diff(options: argparse.Namespace) -> int:
             other = stack.enter_context(_volume(argparse.Namespace(**{**vars(options), "image": options.other})))
         differences = list(compare(volume, other, ignore=options.ignore))
     if options.json:
-        print_json([dataclasses.asdict(each) for each in differences])
+        print_json([asdict(each) for each in differences])
     for each in [] if options.json else differences:
         if each.field == "path":
             text = f"only in {options.other if each.left is None else options.image}"

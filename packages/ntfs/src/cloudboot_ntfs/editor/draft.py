@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ntfs.builder.record import Packed, held
 from cloudboot_ntfs.layout import attribute, filename, fixup, runlist
 from cloudboot_ntfs.layout.constants import REFERENCE_MASK, RecordFlag, Type
@@ -22,7 +22,7 @@ _VALUE: Final = ResidentHeader.LAYOUT.pick({"value_length", "value_offset"})
 _DIRECTORY: Final = int(RecordFlag.DIRECTORY)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Draft:
     """The attributes of a file without the attribute list, and the records that they came from."""
 
@@ -30,10 +30,10 @@ class Draft:
     sequence: int
     flags: int
     attributes: list[Packed]
-    extensions: list[tuple[int, int]] = dataclasses.field(default_factory=list)  #: (record, sequence)
-    list_runs: list[Run] = dataclasses.field(default_factory=list)
+    extensions: list[tuple[int, int]] = field(default_factory=list)  #: (record, sequence)
+    list_runs: list[Run] = field(default_factory=list)
     #: what extension records hold, as :func:`.record.held` has it, where their instance numbers are those we give
-    held: dict[tuple[bytes, ...], tuple[int, int]] = dataclasses.field(default_factory=dict)
+    held: dict[tuple[bytes, ...], tuple[int, int]] = field(default_factory=dict)
     is_new: bool = False
     #: bytes of the record that are kept for the names of a new file
     kept_for_names: int = 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import BootSectorError, VolumeTruncatedError
 
 from .constants import MAX_CLUSTER, SECTOR
 from .records import BootSector
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """Sizes of a volume, in bytes where no other unit is named."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections
 import contextlib
 from stat import S_IFDIR, S_IFLNK, S_IFREG
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from cloudboot_base import FormatError, Window, open_storage
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.layout import boot, filename, times
 from cloudboot_ntfs.layout.constants import (

@@ -394,6 +394,14 @@ VARIABLE_HEADER = (
     * "EDK2 MdeModulePkg, VariableFormat.h; stores without authentication"
 )
 
+EFI_IMAGE_EXECUTION_INFO = (
+    Struct(
+        "Action" / Int32ul * "what the firmware found; bit 3: the image was started",
+        "InfoSize" / Int32ul * "bytes of the entry, this head included",
+    )
+    * "UEFI 2.10 section 32.4.2; the name, null-terminated UTF-16, the device path and signature lists follow"
+)
+
 EFI_SIGNATURE_LIST = (
     Struct(
         "SignatureType" / Guid,

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .der import Element
 from .signed_data import DIGESTS, SignedData, Signer
+from .timestamp import TimestampInfo
 
-__all__ = ["DIGESTS", "Element", "SignedData", "Signer"]
+__all__ = ["DIGESTS", "Element", "SignedData", "Signer", "TimestampInfo"]

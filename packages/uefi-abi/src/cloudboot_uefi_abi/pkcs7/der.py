@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_uefi_abi.errors import SignedDataError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ INTEGER: Final = 0x02
 OCTET_STRING: Final = 0x04
 NULL: Final = 0x05
 OBJECT_IDENTIFIER: Final = 0x06
+GENERALIZED_TIME: Final = 0x18
 SEQUENCE: Final = 0x30
 SET: Final = 0x31
 CONTEXT_0, CONTEXT_1 = 0xA0, 0xA1

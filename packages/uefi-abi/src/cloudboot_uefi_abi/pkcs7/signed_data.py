@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_uefi_abi.errors import SignedDataError
 
 from .der import (
@@ -27,6 +27,9 @@ SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 DATA: Final = "1.2.840.113549.1.7.1"
 SPC_INDIRECT_DATA: Final = "1.3.6.1.4.1.311.2.1.4"
 """What Authenticode signs: SpcIndirectDataContent, which has the image's digest."""
+TIMESTAMP_INFO: Final = "1.2.840.113549.1.9.16.1.4"
+"""What a time stamping authority signs: TSTInfo (RFC 3161 section 2.4.2)."""
+_TIMESTAMP: Final = "1.3.6.1.4.1.311.3.3.1"
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
 DIGESTS: Final[Mapping[str, str]] = {
@@ -56,6 +59,8 @@ class Signer:
     signature: bytes
     content_type: str = ""
     message_digest: bytes = b""
+    timestamp: bytes = b""
+    """The token of RFC 3161 that countersigns an Authenticode signature, a ContentInfo; it is not signed itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,8 @@ def _signer(element: Element) -> Signer:
         issuer = names[0].expect(SEQUENCE, "Name").raw
         serial = int.from_bytes(names[1].expect(INTEGER, "CertificateSerialNumber").content, "big", signed=True)
     found = _attributes(attributes) if attributes is not None else {}
+    unsigned = _attributes(rest[2]) if len(rest) > 2 and rest[2].tag == CONTEXT_1 else {}
+    timestamp = unsigned.get(_TIMESTAMP)
     content_type, message_digest = found.get(_CONTENT_TYPE), found.get(_MESSAGE_DIGEST)
     return Signer(
         issuer,
@@ -168,6 +175,7 @@ def _signer(element: Element) -> Signer:
         rest[1].expect(OCTET_STRING, "SignerInfo").content,
         content_type.identifier() if content_type is not None else "",
         message_digest.expect(OCTET_STRING, "messageDigest").content if message_digest is not None else b"",
+        b"" if timestamp is None else timestamp.raw,
     )
 
 

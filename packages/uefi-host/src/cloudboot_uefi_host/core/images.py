@@ -95,8 +95,8 @@ class ImageServices:
         self._exit_announced = False
         self.boot_services_exited: Callable[[], None] = lambda: None
         self.on_load: Callable[[Image, PEImage], None] = lambda _image, _pe: None
-        #: Why an image may not run; the firmware sets it, and asks Secure Boot's databases.
-        self.refusal: Callable[[PEImage], str | None] = lambda _pe: None
+        #: Why an image of a device path may not run; the firmware sets it, and asks Secure Boot's databases.
+        self.refusal: Callable[[bytes, bytes], str | None] = lambda _data, _path: None
         machine.image_at = self.name_at
 
     def get(self, handle: int) -> Image | None:
@@ -200,11 +200,11 @@ class ImageServices:
             FormatError: the bytes are no image for this machine.
             ServiceError: there is no memory for it, or Secure Boot does not let it run.
         """
-        pe = PEImage.parse(data)
-        code, data_type = self._check(pe)
-        reason = None if own else self.refusal(pe)
+        reason = None if own else self.refusal(data, path)  # first, so that even what is no image is recorded
         if reason is not None:
             raise ServiceError(f"LoadImage: Secure Boot: {reason}", Status.ACCESS_DENIED)
+        pe = PEImage.parse(data)
+        code, data_type = self._check(pe)
         alignment = max(PAGE, pe.alignment)
         pages = -(-(pe.size_of_image + alignment - PAGE) // PAGE)
         allocation = self._allocator.map.allocate(code, pages)

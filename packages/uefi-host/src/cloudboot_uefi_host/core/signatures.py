@@ -21,10 +21,9 @@ _LONGEST: Final = 16  # certificates in a chain
 _KNOWN: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
 
-def _load(data: bytes) -> Certificate | None:
-    """A certificate with an RSA key, all of whose parts can be read; ``None`` for what is none."""
+def _parse(data: bytes) -> Certificate | None:
+    """A certificate, all of whose parts but its key can be read; ``None`` for what is none."""
     try:  # 0.05 s, for those who write authenticated variables alone
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
         from cryptography.x509 import load_der_x509_certificate
     except ImportError as error:  # an extra
         raise MissingDependencyError(
@@ -33,9 +32,39 @@ def _load(data: bytes) -> Certificate | None:
     try:
         certificate = load_der_x509_certificate(data)
         _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.signature_hash_algorithm
-        return certificate if isinstance(certificate.public_key(), RSAPublicKey) else None
     except Exception:  # noqa: BLE001 - the library raises errors of several kinds for what is no certificate
         return None
+    return certificate
+
+
+def _load(data: bytes) -> Certificate | None:
+    """A certificate with an RSA key: OVMF is built without elliptic curves."""
+    certificate = _parse(data)
+    return None if certificate is None or _other_key(certificate) is not None else certificate
+
+
+def _other_key(certificate: Certificate) -> str | None:
+    """What kind of key a certificate has if it is not RSA."""
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    try:
+        key = certificate.public_key()
+    except Exception:  # noqa: BLE001 - as above
+        return "an unknown kind"
+    if isinstance(key, RSAPublicKey):
+        return None
+    return f"the curve {key.curve.name}" if isinstance(key, EllipticCurvePublicKey) else type(key).__name__
+
+
+def key_kind(data: bytes) -> str | None:
+    """What kind of key a certificate has that this firmware cannot use; ``None`` for RSA and for no certificate.
+
+    Raises:
+        MissingDependencyError: cryptography is not installed.
+    """
+    certificate = _parse(data)
+    return None if certificate is None else _other_key(certificate)
 
 
 def is_certificate(data: bytes) -> bool:
@@ -68,8 +97,19 @@ def signed_part(data: bytes) -> bytes:
     Raises:
         MissingDependencyError: cryptography is not installed.
     """
-    certificate = _load(data)
+    certificate = _parse(data)
     return b"" if certificate is None else certificate.tbs_certificate_bytes
+
+
+def signers(signed: SignedData) -> list[bytes]:
+    """The certificates of all signers, as DER and whatever their keys; empty where the message lacks one of them.
+
+    Raises:
+        MissingDependencyError: cryptography is not installed.
+    """
+    known = [each for each in map(_parse, signed.certificates) if each is not None]
+    found = [_certificate_of(signer, known) for signer in signed.signers]
+    return [_der(each) for each in found if each is not None] if None not in found else []
 
 
 def signer_of(signed: SignedData) -> bytes:

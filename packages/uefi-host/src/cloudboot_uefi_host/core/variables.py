@@ -36,17 +36,18 @@ from .variable import (
     RUNTIME_ACCESS,
     Variable,
 )
+from .variable_contents import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cloudboot_uefi_abi.layout.records import EFI_TIME
-    from cloudboot_uefi_abi.pe import PEImage
     from cloudboot_uefi_abi.variables import SignatureList
     from cloudboot_uefi_abi.variables import Variable as StoredVariable
     from cloudboot_uefi_host.memory import GuestMemory
     from cloudboot_uefi_host.trace import Trace
 
+    from .image_verification import Refusal
     from .variable import Key
 
 _KNOWN: Final = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS | APPEND_WRITE | AUTHENTICATED
@@ -60,19 +61,18 @@ _OPTION: Final = 1
 _STORE_SIZE: Final = 256 << 10
 _MAX_SIZE: Final = 64 << 10
 _KEPT_NAMES: Final = re.compile(
-    r"(PlatformRecovery|OsRecovery|SysPrep|Driver|Boot|Key)[0-9A-F]{4}|(Boot|Driver|SysPrep|OsRecovery)Order|BootNext"
+    r"(SysPrep|Driver|Boot|Key)[0-9A-F]{4}|(Boot|Driver|SysPrep)Order|BootNext"
     r"|Timeout|PlatformLang|Lang|ConIn|ConOut|ErrOut|OsIndications|HwErrRecSupport"
 )
 """The variables of the specification that programs may write; they are non-volatile (section 3.3)."""
 _FIXED_NAMES: Final = frozenset(
     {
         "LangCodes", "PlatformLangCodes", "ConInDev", "ConOutDev", "ErrOutDev", "BootOptionSupport",
-        "SetupMode", "SecureBoot", "SignatureSupport", "OsIndicationsSupported", "VendorKeys", "AuditMode",
-        "DeployedMode",
+        "SetupMode", "SecureBoot", "SignatureSupport", "OsIndicationsSupported", "VendorKeys",
+        "PKDefault", "KEKDefault", "dbDefault", "dbxDefault", "dbtDefault",
     }
 )  # fmt: skip
 """Those that only the firmware writes."""
-_SIZES: Final = {"Timeout": 2, "BootNext": 2, "BootCurrent": 2, "OsIndications": 8, "HwErrRecSupport": 2}
 
 
 def _is_no_combination(attributes: int) -> bool:
@@ -81,24 +81,24 @@ def _is_no_combination(attributes: int) -> bool:
     return is_late_only or attributes == NON_VOLATILE
 
 
-def _check_global(key: Key, attributes: int, size: int) -> int | None:
+def _check_global(key: Key, attributes: int, data: bytes) -> int | None:
     """Why a variable with the specification's GUID cannot be set; ``None`` for others, and where nothing is wrong.
 
     The GUID is not for anybody else's variables (section 3.3); the answers are EDK2's.
     """
     vendor, name = key
     if key in KEYS:
-        return None if not size or not attributes or attributes == KEY_ATTRIBUTES else Status.INVALID_PARAMETER
+        return None if not data or not attributes or attributes == KEY_ATTRIBUTES else Status.INVALID_PARAMETER
     if vendor == IMAGE_SECURITY:
-        return Status.INVALID_PARAMETER if size and attributes and name != "dbr" else None
+        return Status.INVALID_PARAMETER if data and attributes and name != "dbr" else None
     if vendor != GLOBAL:
         return None
     if name in _FIXED_NAMES:
         return Status.WRITE_PROTECTED
-    if not size or not attributes:
+    if not data or not attributes:
         return None  # it is deleted
     wanted = _VOLATILE if name == "BootCurrent" else _KEPT if _KEPT_NAMES.fullmatch(name) else None
-    return None if attributes == wanted and size == _SIZES.get(name, size) else Status.INVALID_PARAMETER
+    return None if attributes == wanted and is_valid(name, data) else Status.INVALID_PARAMETER
 
 
 class Variables:
@@ -165,7 +165,7 @@ class Variables:
                 self._variables[key] = Variable(int(each.attributes), each.data, timestamp)
         self._set_modes()
 
-    def refusal(self, image: PEImage) -> str | None:
+    def refusal(self, image: bytes) -> Refusal | None:
         """Why an image may not run; ``None`` if it may, or Secure Boot is off."""
         state = self.get("SecureBoot")
         return refusal(image, self._variables.get) if state is not None and state.data == b"\1" else None
@@ -249,17 +249,17 @@ class Variables:
             return Status.INVALID_PARAMETER
         if size > 2 * _MAX_SIZE:  # before anything is read: signature and data have the same room
             return Status.OUT_OF_RESOURCES
-        content, payload = memory.read(data, size) if data and size else b"", size
+        content = payload = memory.read(data, size) if data and size else b""
         if attributes & AUTHENTICATED:
             write = parse_write(content)
             if isinstance(write, int):
                 return write
-            payload = len(write.data)
+            payload = write.data
         if (wrong := self._refused(key, attributes, payload)) is not None:
             return wrong
         if self._is_other(key, attributes):
             return Status.INVALID_PARAMETER
-        if payload > _MAX_SIZE or self._used() + payload > _STORE_SIZE:
+        if len(payload) > _MAX_SIZE or self._used() + len(payload) > _STORE_SIZE:
             return Status.OUT_OF_RESOURCES
         if attributes & AUTHENTICATED:
             return self._authentication.write(key, attributes, content)
@@ -273,9 +273,9 @@ class Variables:
         found, access = self._variables.get(key), attributes & (BOOTSERVICE_ACCESS | RUNTIME_ACCESS)
         return found is not None and bool(access) and found.attributes != attributes & ~APPEND_WRITE
 
-    def _refused(self, key: Key, attributes: int, size: int) -> int | None:
-        """Why a write of ``size`` bytes is refused before its signature counts; ``None`` where nothing is wrong."""
-        if (wrong := _check_global(key, attributes & ~APPEND_WRITE, size)) is not None:
+    def _refused(self, key: Key, attributes: int, data: bytes) -> int | None:
+        """Why a write is refused before its signature counts; ``None`` where nothing is wrong."""
+        if (wrong := _check_global(key, attributes & ~APPEND_WRITE, data)) is not None:
             return wrong
         if self.at_runtime and not attributes & RUNTIME_ACCESS:
             return Status.INVALID_PARAMETER
