@@ -62,14 +62,14 @@ class _WhenAsked:
 
     __slots__ = ("_make", "_name", "_owner")
 
-    def __init__(self, owner: type, name: str, make: Callable[[], Any]) -> None:
+    def __init__(self, owner: Callable[[], type], name: str, make: Callable[[], Any]) -> None:
         self._owner = owner
         self._name = name
         self._make = make
 
     def __get__(self, instance: object, owner: type) -> Any:
         made = self._make()
-        setattr(self._owner, self._name, made)
+        setattr(self._owner(), self._name, made)
         return made.__get__(instance, owner) if hasattr(made, "__get__") else made
 
 
@@ -84,38 +84,57 @@ def _dataclass(
 
 
 def _decorated(cls: Any, *, init: bool, repr: bool, eq: bool, frozen: bool, slots: bool, kw_only: bool) -> type:  # noqa: A002 -- as above
-    fields = _fields_of(cls, kw_only=kw_only)
-    if slots:
-        cls = _with_slots(cls, fields)
     own = cls.__dict__
-    setattr(cls, _FIELDS, fields)
+    fields = _fields_of(cls, kw_only=kw_only, slots=slots)
+    # Slots are decided when a class is made, so with them it is made anew; and all at once, since each method that is
+    # set later takes as long as a tenth of a class.
+    names: dict[str, Any] = {_FIELDS: fields}
+
+    def owner() -> Any:
+        return cls
+
+    def add(function: Any) -> None:
+        function.__qualname__ = f"{cls.__qualname__}.{function.__name__}"
+        names[function.__name__] = function
+
     if init and "__init__" not in own:
-        _later(cls, "__init__", lambda: _initializer(cls, fields, frozen=frozen, slots=slots))
+        names["__init__"] = _WhenAsked(owner, "__init__", lambda: _initializer(cls, fields, frozen=frozen, slots=slots))
     if repr and "__repr__" not in own:
-        _method(cls, _representation(fields))
+        add(_representation(fields))
     if frozen:
-        _freeze(cls, fields, slots=slots)
-    explicit_hash = "__hash__" in own and not (own["__hash__"] is None and "__eq__" in own)
+        for function in _guards(fields, owner):
+            if function.__name__ in own:
+                raise TypeError(f"{cls.__name__} is frozen and has a {function.__name__} of its own")
+            add(function)
+        if slots:  # the default would restore the slots with setattr
+            for function in _state():
+                if function.__name__ not in own:
+                    add(function)
     if eq and "__eq__" not in own:
-        _method(cls, _equality([each.name for each in fields.values() if each.compare]))
-    if eq and not explicit_hash:
+        add(_equality([each.name for each in fields.values() if each.compare]))
+    if eq and ("__hash__" not in own or (own["__hash__"] is None and "__eq__" in own)):
         hashed = [each.name for each in fields.values() if (each.compare if each.hash is None else each.hash)]
         if frozen:
-            _method(cls, _hashing(hashed))
+            add(_hashing(hashed))
         else:
-            cls.__hash__ = None  # not hashable, by the rule of the language
+            names["__hash__"] = None  # not hashable, by the rule of the language
     if "__match_args__" not in own:
-        cls.__match_args__ = tuple(each.name for each in fields.values() if each.init and not each.kw_only)  # type: ignore[misc]
+        names["__match_args__"] = tuple(each.name for each in fields.values() if each.init and not each.kw_only)
     if "__replace__" not in own:
-        _method(cls, _replacing())
+        names["__replace__"] = _replace
     options = {"init": init, "repr": repr, "eq": eq, "frozen": frozen, "slots": slots}
     for name in ("__dataclass_fields__", "__dataclass_params__"):
-        _later(cls, name, lambda name=name: getattr(_twin(cls, fields, options), name))  # type: ignore[misc]
+        names[name] = _WhenAsked(owner, name, lambda name=name: getattr(_twin(cls, fields, options), name))  # type: ignore[misc]
+    if slots:
+        cls = _with_slots(cls, fields, names)
+    else:
+        for name, value in names.items():
+            setattr(cls, name, value)
     made: type = cls
     return made
 
 
-def _fields_of(cls: type, *, kw_only: bool) -> dict[str, _Field]:
+def _fields_of(cls: type, *, kw_only: bool, slots: bool) -> dict[str, _Field]:
     """The fields of the class's bases and its own, in their order; defaults become attributes of the class."""
     fields: dict[str, _Field] = {}
     for base in cls.__mro__[-1:0:-1]:
@@ -134,7 +153,7 @@ def _fields_of(cls: type, *, kw_only: bool) -> dict[str, _Field]:
         found.kw_only = kw_only if found.kw_only is None else found.kw_only
         if found.default is not _UNSET and found.default.__class__.__hash__ is None:
             raise ValueError(f"{cls.__name__}.{name}: a default that can be changed; write default_factory")
-        if found is said:
+        if found is said and not slots:
             if found.default is _UNSET:
                 delattr(cls, name)
             else:
@@ -143,16 +162,14 @@ def _fields_of(cls: type, *, kw_only: bool) -> dict[str, _Field]:
     return fields
 
 
-def _with_slots(cls: type, fields: dict[str, _Field]) -> type:
-    """The class with a slot for each field, made anew: slots are decided when a class is made."""
+def _with_slots(cls: type, fields: dict[str, _Field], more: dict[str, Any]) -> type:
+    """The class with a slot for each field, and with ``more``."""
     if "__slots__" in cls.__dict__:
         raise TypeError(f"{cls.__name__} has __slots__ already")
     inherited = {slot for base in cls.__mro__[1:] for slot in _slots_of(base)}
-    names = {
-        name: value
-        for name, value in cls.__dict__.items()
-        if name not in fields and name not in {"__dict__", "__weakref__"}
-    }
+    names = {**cls.__dict__, **more}
+    for name in (*fields, "__dict__", "__weakref__"):
+        names.pop(name, None)
     names["__slots__"] = tuple(name for name in fields if name not in inherited)
     made = type(cls)(cls.__name__, cls.__bases__, names)
     made.__qualname__ = cls.__qualname__
@@ -162,15 +179,6 @@ def _with_slots(cls: type, fields: dict[str, _Field]) -> type:
 def _slots_of(base: type) -> tuple[str, ...]:
     slots = base.__dict__.get("__slots__", ())
     return (slots,) if isinstance(slots, str) else tuple(slots)
-
-
-def _later(cls: type, name: str, make: Callable[[], Any]) -> None:
-    setattr(cls, name, _WhenAsked(cls, name, make))
-
-
-def _method(cls: type, function: Any) -> None:
-    function.__qualname__ = f"{cls.__qualname__}.{function.__name__}"
-    setattr(cls, function.__name__, function)
 
 
 def _initializer(cls: type, fields: dict[str, _Field], *, frozen: bool, slots: bool) -> Any:
@@ -241,44 +249,37 @@ def _representation(fields: dict[str, _Field]) -> Any:
     return __repr__
 
 
-def _freeze(cls: Any, fields: dict[str, _Field], *, slots: bool) -> None:
+def _guards(fields: dict[str, _Field], owner: Callable[[], Any]) -> list[Any]:
+    """What keeps an instance as it is."""
+
     def refuse(self: object, name: str, action: str) -> None:
-        if type(self) is cls or name in fields:
+        if type(self) is owner() or name in fields:
             from dataclasses import FrozenInstanceError
 
             raise FrozenInstanceError(f"cannot {action} field {name!r}")
 
     def __setattr__(self: Any, name: str, value: object) -> None:  # noqa: N807 -- becomes the method
         refuse(self, name, "assign to")
-        super(cls, self).__setattr__(name, value)
+        super(owner(), self).__setattr__(name, value)
 
     def __delattr__(self: Any, name: str) -> None:  # noqa: N807 -- becomes the method
         refuse(self, name, "delete")
-        super(cls, self).__delattr__(name)
+        super(owner(), self).__delattr__(name)
+
+    return [__setattr__, __delattr__]
+
+
+def _state() -> list[Any]:
+    """How an instance is copied and pickled."""
 
     def __getstate__(self: Any) -> list[Any]:  # noqa: N807 -- becomes the method
-        return [getattr(self, name) for name in fields]
+        return [getattr(self, name) for name in getattr(self, _FIELDS)]
 
     def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807 -- becomes the method
-        for name, value in zip(fields, state, strict=True):
+        for name, value in zip(getattr(self, _FIELDS), state, strict=True):
             object.__setattr__(self, name, value)
 
-    function: Any
-    for function in (__setattr__, __delattr__):
-        if function.__name__ in cls.__dict__:
-            raise TypeError(f"{cls.__name__} is frozen and has a {function.__name__} of its own")
-        _method(cls, function)
-    if slots:  # the default would restore the slots with setattr
-        for function in (__getstate__, __setstate__):
-            if function.__name__ not in cls.__dict__:
-                _method(cls, function)
-
-
-def _replacing() -> Any:
-    def __replace__(self: Any, /, **changes: Any) -> Any:  # noqa: N807 -- becomes the method
-        return _replace(self, **changes)
-
-    return __replace__
+    return [__getstate__, __setstate__]
 
 
 def _twin(cls: type, fields: dict[str, _Field], options: dict[str, bool]) -> type:
