@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cloudboot_base import FormatError, UsageError
 from cloudboot_base.command import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE, print_findings
 from cloudboot_base.errors import Finding
+from cloudboot_base.parser import CommandParser
 from cloudboot_base.program import Program
 from cloudboot_base.testing import help_defects, judge, run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Capture = pytest.CaptureFixture[str]
 SEEN: list[argparse.Namespace] = []
@@ -80,6 +78,47 @@ def test_what_follows_two_dashes_is_no_option() -> None:
     SEEN.clear()
     assert made().run(["list", "--", "-x.img", "--offset"]) == OK
     assert (SEEN[0].image, SEEN[0].path, SEEN[0].offset) == ("-x.img", "--offset", 0)
+
+
+def declared(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("image", type=Path)
+    parser.add_argument("kind", choices=["raw", "qcow2"])
+    parser.add_argument("numbers", type=int, nargs="*")
+    return parser
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--", "-x.img", "raw"],
+        ["a.img", "--", "raw", "-1", "2"],
+        ["--", "a.img", "qcow2", "3"],
+        ["--", "--", "raw"],
+        ["a.img", "raw", "--"],
+        ["--", "a.img", "other"],
+        ["--", "a.img", "raw", "x"],
+        ["--", "a.img"],
+    ],
+)
+def test_what_follows_two_dashes_has_its_type(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As argparse has it by itself."""
+    theirs = declared(argparse.ArgumentParser("sample"))
+    ours = CommandParser("sample", "show", "Show.", lambda _: OK)
+    declared(ours)
+    try:
+        wanted = vars(theirs.parse_args(words))
+    except SystemExit:
+        with pytest.raises(UsageError) as caught:
+            ours.read(words)
+        assert str(caught.value) in capsys.readouterr().err
+        return
+    found = vars(ours.read(words))
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_a_word_too_many_behind_two_dashes_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert made().run(["list", "--", "a", "b", "-c"]) == USAGE
+    assert "unknown argument -c" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,8 @@ def test_create(capsys: Capture, tmp_path: Path) -> None:
     seeded = command_json(capsys, *words, "--dry-run", "--seed", "x")
     esp.write_bytes(bytes(130_000))
     assert command_json(capsys, *words, "--dry-run", "--seed", "x") == seeded
+    # Bytes of the command line that are not UTF-8 (os.fsdecode) are bytes of the seed.
+    assert command_json(capsys, *words, "--dry-run", "--seed", "\udcff") != seeded
 
 
 def test_create_with_a_size_and_blocks_of_4096_bytes(capsys: Capture, tmp_path: Path) -> None:
@@ -217,7 +219,9 @@ def test_grow_makes_an_image_larger(capsys: Capture, image: Path) -> None:
     assert command(capsys, "resize", image, "3", "max")[0] == OK
     grown = read(image, backup="require").partition(3)
     assert grown is not None
-    assert grown.last_lba == 4096 - 34
+    assert grown.last_lba == 4096 - 34 - 7  # a multiple of 4 KiB
+    assert command(capsys, "resize", image, "3", "max")[0] == OK
+    assert read(image).partition(3) == grown
     before = image.read_bytes()
     assert command(capsys, "grow", image, "--size", "1M")[0] == USAGE
     assert command(capsys, "resize", image, "3", "64K")[0] == USAGE

@@ -2,7 +2,7 @@
 
 from cloudboot_base.testing import loaded_modules
 
-HEAVY = {"numpy", "construct", "argparse", "hashlib", "json", "email", "ssl"}
+HEAVY = {"numpy", "construct", "argparse", "hashlib", "json", "email", "ssl", "dataclasses", "inspect"}
 
 
 def test_the_library_is_light() -> None:

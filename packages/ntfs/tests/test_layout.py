@@ -16,7 +16,7 @@ from cloudboot_ntfs import errors, upcase
 from cloudboot_ntfs.layout import attrdef, filename, fixup, lznt1, lzx, records, runlist, structs, times, xpress
 from cloudboot_ntfs.layout.constants import Namespace
 from cloudboot_ntfs.layout.runlist import Run
-from cloudboot_ntfs.reader.secure import descriptor_hash
+from cloudboot_ntfs.layout.secure import descriptor_hash
 from cloudboot_ntfs.testing import ntfs3g_volume, pattern, wim_chunks
 from cloudboot_records.generate import generate
 

@@ -186,7 +186,7 @@ MENDED = {
     "cluster-bitmap-end", "cluster-bitmap-free", "cluster-bitmap-leak", "index-bitmap", "index-block-twice",
     "index-block-unreachable", "index-dangling", "index-duplicate", "index-name", "index-node", "index-order",
     "index-sequence", "link-count", "mft-mirror", "orphan", "record-bitmap-free", "record-bitmap-leak", "reparse-index",
-    "volume-dirty",
+    "sdh-entry", "sds-hash", "sds-mirror", "sii-entry", "volume-dirty",
 }  # fmt: skip
 
 

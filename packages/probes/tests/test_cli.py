@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import importlib.metadata
 import io
 import json
 import lzma
@@ -432,6 +433,40 @@ def test_warnings_name_what_will_not_boot(tmp_path: Path) -> None:
         done = cloudboot("push", name, "oci:store:v1", cwd=tmp_path)
         assert words in done.stderr
         assert ("warning" in done.stderr) is bool(words)
+
+
+@pytest.mark.parametrize("words", [("devices",), ("record", "gpu", "-o", "x"), ("bench",)])
+def test_commands_of_an_extra_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    """What a newcomer sees who installed cloudboot-probes alone."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cloudboot_virtio"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cloudboot_virtio", None)
+    done = cloudboot("virtio", *words, code=5, cwd=tmp_path)
+    assert "hint: pip install 'cloudboot-probes[virtio]'" in done.stderr
+
+
+def test_the_fleet_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: ())
+    done = cloudboot("fleet", "run", "matrix.toml", code=2)
+    assert "hint: pip install 'cloudboot-probes[fleet]'" in done.stderr
+
+
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_paths_may_follow_two_dashes(small: Path, tmp_path: Path, behind: int) -> None:
+    words = [str(small), f"oci:{tmp_path}/store:v1"]
+    cloudboot("push", *words[:behind], "--", *words[behind:])
+    (tmp_path / "-disk.img").write_bytes(small.read_bytes())
+    cloudboot("push", "--", "-disk.img", f"oci:{tmp_path}/store:v2", cwd=tmp_path)
+
+
+def test_packages_that_cannot_be_kept_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    judge("apt-get", "apt")
+    done = cloudboot("image", "build", "linux", "-o", tmp_path / "disk.img", code=5)
+    assert f"the folder of fetched packages cannot be used: {tmp_path}/file" in done.stderr
+    assert "hint: XDG_CACHE_HOME can name another folder" in done.stderr
+    assert "fetching" not in done.stderr
 
 
 def test_completion_offers_commands_options_and_values(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_every_gate_is_explained_under_its_own_claim(request: pytest.FixtureRequ
     document = (request.config.inipath.parent / "docs" / "gates.md").read_text(encoding="utf-8")
     claims = re.findall(r"^### (\S+)\n\n> (.*)$", document, re.MULTILINE)
     assert claims == [(stage.name, stage.claim) for stage in stages("qemu")]
+
+
+def test_the_packages_that_are_installed_without_make_are_all_there(request: pytest.FixtureRequest) -> None:
+    """pip would look for one that is left out on the index, where it may be a stranger's."""
+    root = request.config.inipath
+    assert root is not None
+    document = (root.parent / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    command = re.search(r"^\$ \(cd packages && pip install (.*)\)$", document, re.MULTILINE)
+    assert command is not None
+    needed, pending = set(), {"probes"}
+    while pending:
+        name = pending.pop()
+        needed.add(name)
+        project = tomllib.loads((root.parent / "packages" / name / "pyproject.toml").read_text(encoding="utf-8"))
+        found = re.findall(r"\bcloudboot-([a-z0-9-]+)", " ".join(project["project"]["dependencies"]))
+        pending |= set(found) - needed
+    assert set(re.findall(r"\./([a-z0-9-]+)", command[1])) == needed
 
 
 def test_every_command_is_quoted() -> None:

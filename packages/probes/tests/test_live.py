@@ -32,7 +32,7 @@ from cloudboot_probes.probe.qemu import failures
 from cloudboot_probes.recipe import Recipe
 from cloudboot_qemu import Drive, Machine
 from cloudboot_ufs2 import Directory, File, HardLink, Options, Symlink, WritableUFS2, build, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import pattern, small_tree
 from cloudboot_ufs2.testing.model import Model, random_operations
 from cloudboot_vfs.testing import walk

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -145,6 +147,48 @@ def test_generated_classes_compare_and_show_themselves_as_dataclasses_do(records
     for each in (records.Point, judge):
         with pytest.raises(TypeError):
             hash(each(1, 2))
+
+
+def by_the_standard_library(records: ModuleType) -> dict[str, Any]:
+    """The generated classes as :mod:`dataclasses` makes them of the same declarations."""
+    assert records.__file__ is not None
+    source = Path(records.__file__).read_text(encoding="utf-8")
+    source = source.replace("from cloudboot_base.lightdata import", "from dataclasses import")
+    source, removed = re.subn(r"\n    def __init__\(\n.*?\n(?=\n)", "", source, flags=re.DOTALL)
+    assert removed == 2
+    names: dict[str, Any] = {"__name__": records.__name__}
+    exec(compile(source, records.__file__, "exec", dont_inherit=True), names)
+    return names
+
+
+@pytest.mark.parametrize("name", ["Point", "Shape"])
+def test_what_makes_a_record_is_what_a_dataclass_has(records: ModuleType, name: str) -> None:
+    ours, judge = getattr(records, name), by_the_standard_library(records)[name]
+    assert ours.__match_args__ == judge.__match_args__
+    assert ours.__slots__ == judge.__slots__
+    parameters = inspect.signature(ours).parameters.values()
+    assert [each.name for each in parameters] == list(inspect.signature(judge).parameters)
+    assert all(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+    names = ("name", "type", "default", "init", "repr", "hash", "compare", "kw_only")
+    facts = [[[getattr(field, name) for name in names] for field in dataclasses.fields(each)] for each in (ours, judge)]
+    assert facts[0] == facts[1]
+    first, second, expected = ours(), ours(), judge()
+    assert repr(first) == repr(second) == repr(expected)
+    assert dataclasses.asdict(first) == dataclasses.asdict(expected)
+    assert dataclasses.astuple(first) == dataclasses.astuple(expected)
+    one = dataclasses.fields(ours)[0].name
+    assert repr(dataclasses.replace(first, **{one: 9})) == repr(dataclasses.replace(expected, **{one: 9}))
+    for made in (ours, judge):
+        with pytest.raises(TypeError):
+            made(nothing=1)
+
+
+def test_every_record_has_nested_records_of_its_own(records: ModuleType) -> None:
+    first, second = records.Shape(), records.Shape()
+    first.centre.x = 5
+    first.corners[0].y = 6
+    assert second == records.Shape()
+    assert second.corners[1] is not second.corners[0]
 
 
 def test_generated_classes_are_slotted(records: ModuleType) -> None:

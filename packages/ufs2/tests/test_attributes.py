@@ -31,7 +31,7 @@ from cloudboot_ufs2 import (
     extract,
     required_size,
 )
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, totals
 
 SMALL = Options(block_size=4096, fragment_size=512, timestamp=1)

@@ -39,7 +39,7 @@ from cloudboot_ufs2 import (
     format as format_volume,
 )
 from cloudboot_ufs2.builder.content import FileContent
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import image_of, pattern, sample_tree
 
 

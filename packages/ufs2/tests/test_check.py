@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloudboot_ufs2 import UFS2, Directory, DirectoryError, HardLink, Options, Ufs2Error, build, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.layout.inode import inode_hash
 from cloudboot_ufs2.testing import Editor, Mutation, image_of, mutations, sample_image
 

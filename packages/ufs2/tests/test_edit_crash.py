@@ -8,7 +8,7 @@ import pytest
 
 from cloudboot_base import MemoryStorage
 from cloudboot_ufs2 import UFS2, Options, ReadOnlyError, Symlink, WritableUFS2, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK, FS_UFS2_MAGIC, SBLOCK_UFS2
 from cloudboot_ufs2.testing import (
     AFTER_A_CUT,

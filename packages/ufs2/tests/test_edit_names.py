@@ -25,7 +25,7 @@ from cloudboot_ufs2 import (
     WritableUFS2,
     check,
 )
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import assert_clean, editable_image, image_of, pattern, totals
 
 MEBIBYTE = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, Symlink, build, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import pattern
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cloudboot_base import FormatError
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Directory, File, Options, Symlink, WritableUFS2, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.testing import Editor, image_of, pattern
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40).filter(

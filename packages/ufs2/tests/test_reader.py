@@ -35,7 +35,7 @@ from cloudboot_ufs2 import (
     check,
     errors,
 )
-from cloudboot_ufs2.builder.mapping import Symlink
+from cloudboot_ufs2.builder.members import Symlink
 from cloudboot_ufs2.errors import PathError
 from cloudboot_ufs2.layout.constants import SF_SNAPSHOT
 from cloudboot_ufs2.reader.extattr import pack_attributes

@@ -10,7 +10,7 @@ import pytest
 
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, Symlink, WritableUFS2, build, check
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.checker.repair_inode import INODE_KINDS
 from cloudboot_ufs2.checker.repair_maps import MAP_KINDS
 from cloudboot_ufs2.editor.preen import repair

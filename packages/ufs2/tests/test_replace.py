@@ -15,7 +15,7 @@ from cloudboot_base.command import BAD_INPUT, NO_SPACE, OK
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, File, HardLink, NoSpaceError, Options, Symlink, WritableUFS2, build, check
 from cloudboot_ufs2.__main__ import main
-from cloudboot_ufs2.builder.mapping import Member
+from cloudboot_ufs2.builder.members import Member
 from cloudboot_ufs2.editor.capacity import need_of
 from cloudboot_ufs2.editor.copyin import copy_in
 from cloudboot_ufs2.layout.constants import FS_NEEDSFSCK

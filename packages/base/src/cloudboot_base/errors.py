@@ -17,13 +17,13 @@ checker returns :class:`Finding` objects, which carry the same facts and let the
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
+from . import lightdata
 from .exit_codes import BAD_INPUT, SYSTEM, USAGE
 
 
@@ -235,7 +235,7 @@ def place_text(where: Mapping[str, int | str]) -> str:
 _FACTS = ("structure", "field", "offset", "expected", "actual")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@lightdata.dataclass(frozen=True, slots=True)
 class Finding:
     """One broken invariant, as a checker saw it.
 
@@ -250,7 +250,7 @@ class Finding:
     offset: int | None = None
     expected: object = None
     actual: object = None
-    where: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
+    where: Mapping[str, int | str] = lightdata.field(default_factory=dict)
 
     @classmethod
     def from_error(cls, error: Error, **where: int | str) -> Self:

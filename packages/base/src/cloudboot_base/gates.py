@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import enum
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import Error, error_facts, interrupted, plain
 from .exit_codes import CHECK_FAILED
+from .lightdata import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

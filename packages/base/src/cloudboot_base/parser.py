@@ -63,6 +63,7 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=_Formatter,
         )  # fmt: skip
         self.name, self.purpose, self.main = name, purpose, main
+        self._literal: list[str] = []
         self.add_argument(*help_flags, action="help", help="Print this text.")
         add_common_arguments(self)
 
@@ -81,24 +82,29 @@ class CommandParser(argparse.ArgumentParser):
             UsageError: the words are not a command line of this command.
         """
         # argparse's own intermixed parsing takes "--" away too early, so what follows it is protected.
-        words = list(words)
-        literal: list[str] = []
+        words, literal = list(words), []
         if "--" in words:
             place = words.index("--")
             words, literal = words[:place], words[place + 1 :]
-        for index, word in enumerate(literal):
-            words.append(f"{_LITERAL}{index}")
-            literal[index] = word
-        found, unknown = self.parse_known_intermixed_args(words)
+        self._literal = literal
+        found, unknown = self.parse_known_intermixed_args(
+            [*words, *(f"{_LITERAL}{index}" for index in range(len(literal)))]
+        )
         if unknown:
             options = [each for action in self._actions for each in action.option_strings]
+            first = self._restored(unknown[0])
             raise UsageError(
-                f"unknown {'option' if unknown[0].startswith('-') else 'argument'} {unknown[0]}",
-                hint=suggestion(unknown[0], options) or f"{self.prog} --help lists the options",
+                f"unknown {'option' if unknown[0].startswith('-') else 'argument'} {first}",
+                hint=suggestion(first, options) or f"{self.prog} --help lists the options",
             )
-        for name, value in vars(found).items():
-            setattr(found, name, _restored(value, literal))
         return found
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
+        """What argparse makes of one word: of the word itself, before its type is asked."""
+        return super()._get_value(action, self._restored(arg_string))
+
+    def _restored(self, word: str) -> str:
+        return self._literal[int(word.removeprefix(_LITERAL))] if word.startswith(_LITERAL) else word
 
     def from_environment(self, prefix: str, environment: Mapping[str, str], words: Sequence[str]) -> list[str]:
         """The options that environment variables set and ``words`` do not, as words that go before those.
@@ -165,12 +171,6 @@ def _repeats(action: argparse.Action) -> bool:
 
 
 _LITERAL: Final = "\0literal\0"
-
-
-def _restored(value: object, literal: Sequence[str]) -> object:
-    if isinstance(value, str) and value.startswith(_LITERAL):
-        return literal[int(value.removeprefix(_LITERAL))]
-    return [_restored(each, literal) for each in value] if isinstance(value, list) else value
 
 
 def suggestion(word: str, known: Iterable[str]) -> str | None:

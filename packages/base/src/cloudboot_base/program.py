@@ -16,11 +16,12 @@ that command is named.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .command import EXIT_CODES, guarded, run
 from .errors import UsageError
 from .exit_codes import OK, USAGE
+from .lightdata import NamedTuple
 from .parser import GLOBAL_OPTIONS, SHELLS, CommandParser, suggestion
 
 if TYPE_CHECKING:

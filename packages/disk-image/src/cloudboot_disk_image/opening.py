@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage, Window, open_storage
+from cloudboot_base.lightdata import dataclass
 
 from .compression import MAGIC_SIZE, decoder_for, decompressed, name_of
 from .errors import ContainerTruncatedError, UnsupportedContainerError

@@ -8,9 +8,10 @@ TruncatedError) and returns a :class:`PartitionTable`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cloudboot_base import FormatError, Storage, UsageError
+from cloudboot_base.lightdata import NamedTuple
 
 from .errors import NoPartitionReaderError, PartitionChoiceError, PartitionError
 

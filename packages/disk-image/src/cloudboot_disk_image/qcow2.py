@@ -10,7 +10,9 @@ import sys
 import zlib
 from array import array
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import NamedTuple
 
 from .compression import zstandard, zstd_errors
 from .errors import ContainerError, ContainerTruncatedError, UnsupportedContainerError

@@ -5,10 +5,10 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -42,6 +42,50 @@ class Qcow2Header(Record):
     #: only where header_length reaches it; 0: zlib, 1: zstd
     compression_type: int = 0
     padding: bytes = bytes(7)
+
+    def __init__(
+        self,
+        magic: bytes = bytes(4),
+        version: int = 0,
+        backing_file_offset: int = 0,
+        backing_file_size: int = 0,
+        cluster_bits: int = 0,
+        size: int = 0,
+        crypt_method: int = 0,
+        l1_size: int = 0,
+        l1_table_offset: int = 0,
+        refcount_table_offset: int = 0,
+        refcount_table_clusters: int = 0,
+        nb_snapshots: int = 0,
+        snapshots_offset: int = 0,
+        incompatible_features: int = 0,
+        compatible_features: int = 0,
+        autoclear_features: int = 0,
+        refcount_order: int = 0,
+        header_length: int = 0,
+        compression_type: int = 0,
+        padding: bytes = bytes(7),
+    ) -> None:
+        self.magic = magic
+        self.version = version
+        self.backing_file_offset = backing_file_offset
+        self.backing_file_size = backing_file_size
+        self.cluster_bits = cluster_bits
+        self.size = size
+        self.crypt_method = crypt_method
+        self.l1_size = l1_size
+        self.l1_table_offset = l1_table_offset
+        self.refcount_table_offset = refcount_table_offset
+        self.refcount_table_clusters = refcount_table_clusters
+        self.nb_snapshots = nb_snapshots
+        self.snapshots_offset = snapshots_offset
+        self.incompatible_features = incompatible_features
+        self.compatible_features = compatible_features
+        self.autoclear_features = autoclear_features
+        self.refcount_order = refcount_order
+        self.header_length = header_length
+        self.compression_type = compression_type
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Qcow2Header",
@@ -130,6 +174,46 @@ class VHDFooter(Record):
     SavedState: int = 0
     Reserved: bytes = bytes(427)
 
+    def __init__(
+        self,
+        Cookie: bytes = bytes(8),
+        Features: int = 0,
+        FileFormatVersion: int = 0,
+        DataOffset: int = 0,
+        TimeStamp: int = 0,
+        CreatorApplication: bytes = bytes(4),
+        CreatorVersion: int = 0,
+        CreatorHostOS: bytes = bytes(4),
+        OriginalSize: int = 0,
+        CurrentSize: int = 0,
+        Cylinders: int = 0,
+        Heads: int = 0,
+        SectorsPerTrack: int = 0,
+        DiskType: int = 0,
+        Checksum: int = 0,
+        UniqueId: bytes = bytes(16),
+        SavedState: int = 0,
+        Reserved: bytes = bytes(427),
+    ) -> None:
+        self.Cookie = Cookie
+        self.Features = Features
+        self.FileFormatVersion = FileFormatVersion
+        self.DataOffset = DataOffset
+        self.TimeStamp = TimeStamp
+        self.CreatorApplication = CreatorApplication
+        self.CreatorVersion = CreatorVersion
+        self.CreatorHostOS = CreatorHostOS
+        self.OriginalSize = OriginalSize
+        self.CurrentSize = CurrentSize
+        self.Cylinders = Cylinders
+        self.Heads = Heads
+        self.SectorsPerTrack = SectorsPerTrack
+        self.DiskType = DiskType
+        self.Checksum = Checksum
+        self.UniqueId = UniqueId
+        self.SavedState = SavedState
+        self.Reserved = Reserved
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VHDFooter",
         (
@@ -193,6 +277,20 @@ class VHDParentLocator(Record):
     Reserved: int = 0
     PlatformDataOffset: int = 0
 
+    def __init__(
+        self,
+        PlatformCode: bytes = bytes(4),
+        PlatformDataSpace: int = 0,
+        PlatformDataLength: int = 0,
+        Reserved: int = 0,
+        PlatformDataOffset: int = 0,
+    ) -> None:
+        self.PlatformCode = PlatformCode
+        self.PlatformDataSpace = PlatformDataSpace
+        self.PlatformDataLength = PlatformDataLength
+        self.Reserved = Reserved
+        self.PlatformDataOffset = PlatformDataOffset
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VHDParentLocator",
         (
@@ -243,6 +341,36 @@ class VHDDynamicHeader(Record):
     ParentUnicodeName: bytes = bytes(512)
     ParentLocators: tuple[VHDParentLocator, ...] = field(default_factory=lambda: tuple(VHDParentLocator() for _ in range(8)))
     Reserved2: bytes = bytes(256)
+
+    def __init__(
+        self,
+        Cookie: bytes = bytes(8),
+        DataOffset: int = 0,
+        TableOffset: int = 0,
+        HeaderVersion: int = 0,
+        MaxTableEntries: int = 0,
+        BlockSize: int = 0,
+        Checksum: int = 0,
+        ParentUniqueId: bytes = bytes(16),
+        ParentTimeStamp: int = 0,
+        Reserved1: int = 0,
+        ParentUnicodeName: bytes = bytes(512),
+        ParentLocators: tuple[VHDParentLocator, ...] | None = None,
+        Reserved2: bytes = bytes(256),
+    ) -> None:
+        self.Cookie = Cookie
+        self.DataOffset = DataOffset
+        self.TableOffset = TableOffset
+        self.HeaderVersion = HeaderVersion
+        self.MaxTableEntries = MaxTableEntries
+        self.BlockSize = BlockSize
+        self.Checksum = Checksum
+        self.ParentUniqueId = ParentUniqueId
+        self.ParentTimeStamp = ParentTimeStamp
+        self.Reserved1 = Reserved1
+        self.ParentUnicodeName = ParentUnicodeName
+        self.ParentLocators = tuple(VHDParentLocator() for _ in range(8)) if ParentLocators is None else ParentLocators
+        self.Reserved2 = Reserved2
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VHDDynamicHeader",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime as dt
 import os
 import sys
@@ -23,6 +22,7 @@ from cloudboot_base.command import (
     printable,
     size_argument,
 )
+from cloudboot_base.lightdata import asdict
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks, logical_block_size
 from cloudboot_disk_image import (
@@ -501,7 +501,7 @@ def _diff(options: argparse.Namespace) -> int:
         ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
         differences = list(compare(VolumeTree(volume), other, ignore=ignored))
     if options.json:
-        print_json([dataclasses.asdict(difference) for difference in differences])
+        print_json([asdict(difference) for difference in differences])
     for each in [] if options.json else differences:
         if each.field == "path":
             text = f"only in {options.other if each.left is None else options.image}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import dataclass, replace
 
 from . import names, times
 from .errors import InvalidNameError

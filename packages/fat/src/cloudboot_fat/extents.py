@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cloudboot_base import TruncatedError
+from cloudboot_base.lightdata import NamedTuple
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

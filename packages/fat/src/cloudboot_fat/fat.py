@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import NamedTuple
 
 from . import table
 from .errors import ChainError

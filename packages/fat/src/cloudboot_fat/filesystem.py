@@ -11,10 +11,10 @@ from __future__ import annotations
 import io
 import re
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import WritableStorage
+from cloudboot_base.lightdata import NamedTuple, replace
 
 from . import errors, names, table, times
 from .content import open_content, zero

@@ -5,8 +5,9 @@ fatgen103, "FAT Data Structure" and "FAT Type Determination".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from cloudboot_base.lightdata import dataclass
 
 from .errors import BootSectorError
 from .records import BPB, BPB32, DirectoryEntry, ExtendedBootRecord

@@ -6,8 +6,9 @@ fatgen103, "FAT Type Determination" and "FAT Volume Initialization".
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import NamedTuple, dataclass, replace
 
 from . import times
 from .entries import label_field

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cloudboot_base import StorageFile, TruncatedError
+from cloudboot_base.lightdata import NamedTuple
 
 from . import directory as directories
 from . import errors, names, table

@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -44,6 +44,38 @@ class BPB(Record):
     BPB_HiddSec: int = 0
     #: sectors of the volume, or 0 if BPB_TotSec16 holds them
     BPB_TotSec32: int = 0
+
+    def __init__(
+        self,
+        BS_jmpBoot: bytes = bytes(3),
+        BS_OEMName: bytes = bytes(8),
+        BPB_BytsPerSec: int = 0,
+        BPB_SecPerClus: int = 0,
+        BPB_RsvdSecCnt: int = 0,
+        BPB_NumFATs: int = 0,
+        BPB_RootEntCnt: int = 0,
+        BPB_TotSec16: int = 0,
+        BPB_Media: int = 0,
+        BPB_FATSz16: int = 0,
+        BPB_SecPerTrk: int = 0,
+        BPB_NumHeads: int = 0,
+        BPB_HiddSec: int = 0,
+        BPB_TotSec32: int = 0,
+    ) -> None:
+        self.BS_jmpBoot = BS_jmpBoot
+        self.BS_OEMName = BS_OEMName
+        self.BPB_BytsPerSec = BPB_BytsPerSec
+        self.BPB_SecPerClus = BPB_SecPerClus
+        self.BPB_RsvdSecCnt = BPB_RsvdSecCnt
+        self.BPB_NumFATs = BPB_NumFATs
+        self.BPB_RootEntCnt = BPB_RootEntCnt
+        self.BPB_TotSec16 = BPB_TotSec16
+        self.BPB_Media = BPB_Media
+        self.BPB_FATSz16 = BPB_FATSz16
+        self.BPB_SecPerTrk = BPB_SecPerTrk
+        self.BPB_NumHeads = BPB_NumHeads
+        self.BPB_HiddSec = BPB_HiddSec
+        self.BPB_TotSec32 = BPB_TotSec32
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BPB",
@@ -107,6 +139,22 @@ class ExtendedBootRecord(Record):
     #: informative; never tells the FAT type
     BS_FilSysType: bytes = bytes(8)
 
+    def __init__(
+        self,
+        BS_DrvNum: int = 0,
+        BS_Reserved1: int = 0,
+        BS_BootSig: int = 0,
+        BS_VolID: int = 0,
+        BS_VolLab: bytes = bytes(11),
+        BS_FilSysType: bytes = bytes(8),
+    ) -> None:
+        self.BS_DrvNum = BS_DrvNum
+        self.BS_Reserved1 = BS_Reserved1
+        self.BS_BootSig = BS_BootSig
+        self.BS_VolID = BS_VolID
+        self.BS_VolLab = BS_VolLab
+        self.BS_FilSysType = BS_FilSysType
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "ExtendedBootRecord",
         (
@@ -153,6 +201,24 @@ class BPB32(Record):
     #: sector of the boot sector's backup, or 0
     BPB_BkBootSec: int = 0
     BPB_Reserved: bytes = bytes(12)
+
+    def __init__(
+        self,
+        BPB_FATSz32: int = 0,
+        BPB_ExtFlags: int = 0,
+        BPB_FSVer: int = 0,
+        BPB_RootClus: int = 0,
+        BPB_FSInfo: int = 0,
+        BPB_BkBootSec: int = 0,
+        BPB_Reserved: bytes = bytes(12),
+    ) -> None:
+        self.BPB_FATSz32 = BPB_FATSz32
+        self.BPB_ExtFlags = BPB_ExtFlags
+        self.BPB_FSVer = BPB_FSVer
+        self.BPB_RootClus = BPB_RootClus
+        self.BPB_FSInfo = BPB_FSInfo
+        self.BPB_BkBootSec = BPB_BkBootSec
+        self.BPB_Reserved = BPB_Reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BPB32",
@@ -201,6 +267,24 @@ class FSInfo(Record):
     FSI_Reserved2: bytes = bytes(12)
     #: 0xAA550000
     FSI_TrailSig: int = 0
+
+    def __init__(
+        self,
+        FSI_LeadSig: int = 0,
+        FSI_Reserved1: bytes = bytes(480),
+        FSI_StrucSig: int = 0,
+        FSI_Free_Count: int = 0,
+        FSI_Nxt_Free: int = 0,
+        FSI_Reserved2: bytes = bytes(12),
+        FSI_TrailSig: int = 0,
+    ) -> None:
+        self.FSI_LeadSig = FSI_LeadSig
+        self.FSI_Reserved1 = FSI_Reserved1
+        self.FSI_StrucSig = FSI_StrucSig
+        self.FSI_Free_Count = FSI_Free_Count
+        self.FSI_Nxt_Free = FSI_Nxt_Free
+        self.FSI_Reserved2 = FSI_Reserved2
+        self.FSI_TrailSig = FSI_TrailSig
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "FSInfo",
@@ -253,6 +337,34 @@ class DirectoryEntry(Record):
     DIR_FstClusLO: int = 0
     #: bytes; 0 for a directory
     DIR_FileSize: int = 0
+
+    def __init__(
+        self,
+        DIR_Name: bytes = bytes(11),
+        DIR_Attr: int = 0,
+        DIR_NTRes: int = 0,
+        DIR_CrtTimeTenth: int = 0,
+        DIR_CrtTime: int = 0,
+        DIR_CrtDate: int = 0,
+        DIR_LstAccDate: int = 0,
+        DIR_FstClusHI: int = 0,
+        DIR_WrtTime: int = 0,
+        DIR_WrtDate: int = 0,
+        DIR_FstClusLO: int = 0,
+        DIR_FileSize: int = 0,
+    ) -> None:
+        self.DIR_Name = DIR_Name
+        self.DIR_Attr = DIR_Attr
+        self.DIR_NTRes = DIR_NTRes
+        self.DIR_CrtTimeTenth = DIR_CrtTimeTenth
+        self.DIR_CrtTime = DIR_CrtTime
+        self.DIR_CrtDate = DIR_CrtDate
+        self.DIR_LstAccDate = DIR_LstAccDate
+        self.DIR_FstClusHI = DIR_FstClusHI
+        self.DIR_WrtTime = DIR_WrtTime
+        self.DIR_WrtDate = DIR_WrtDate
+        self.DIR_FstClusLO = DIR_FstClusLO
+        self.DIR_FileSize = DIR_FileSize
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "DirectoryEntry",
@@ -315,6 +427,26 @@ class LongNameEntry(Record):
     LDIR_FstClusLO: int = 0
     #: characters 12 and 13
     LDIR_Name3: bytes = bytes(4)
+
+    def __init__(
+        self,
+        LDIR_Ord: int = 0,
+        LDIR_Name1: bytes = bytes(10),
+        LDIR_Attr: int = 0,
+        LDIR_Type: int = 0,
+        LDIR_Chksum: int = 0,
+        LDIR_Name2: bytes = bytes(12),
+        LDIR_FstClusLO: int = 0,
+        LDIR_Name3: bytes = bytes(4),
+    ) -> None:
+        self.LDIR_Ord = LDIR_Ord
+        self.LDIR_Name1 = LDIR_Name1
+        self.LDIR_Attr = LDIR_Attr
+        self.LDIR_Type = LDIR_Type
+        self.LDIR_Chksum = LDIR_Chksum
+        self.LDIR_Name2 = LDIR_Name2
+        self.LDIR_FstClusLO = LDIR_FstClusLO
+        self.LDIR_Name3 = LDIR_Name3
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "LongNameEntry",

@@ -6,9 +6,9 @@ FAT stores local time without a zone. A ``datetime`` with a zone is stored as UT
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
 
 from cloudboot_base import RangeError
+from cloudboot_base.lightdata import NamedTuple
 
 #: The first moment FAT can store.
 EPOCH = dt.datetime(1980, 1, 1)  # noqa: DTZ001 -- FAT times have no zone

@@ -6,8 +6,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
+
+from cloudboot_base.lightdata import dataclass, field
 
 from . import errors, names
 from .content import as_storage

@@ -6,17 +6,18 @@ Entries keep every byte but the one field that changes.
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import open_storage
+from cloudboot_base.lightdata import replace
 
 from .copies import Copy, disagreements, load_backup, load_copy, load_primary
 from .errors import DisagreementError, DiskTooSmallError, PartitionRangeError, SpecificationError
 from .header import PRIMARY_LBA, array_size, header_block
 from .mbr import PROTECTIVE
 from .placement import own_blocks, require_empty
+from .planner import rest_end
 from .reader import checked_sector_size
 from .records import GPTHeader, GPTPartitionEntry, MasterBootRecord
 from .repair import mbr_writes
@@ -77,7 +78,7 @@ def _moved(storage: Storage, primary: Copy, *, force: bool) -> list[Write]:
     stale = load_copy(storage, size, "backup", last)  # of an older table, which the primary does not name
     own += own_blocks(stale)
     require_empty(storage, size, range(last - reserve + 1, last + 1), own, force=force)
-    moved = dataclasses.replace(header, AlternateLBA=last, LastUsableLBA=last - reserve)
+    moved = replace(header, AlternateLBA=last, LastUsableLBA=last - reserve)
     return _both(primary, moved, primary.array, last - blocks_for(len(primary.array), size))
 
 
@@ -92,7 +93,8 @@ def resize(
 ) -> list[str]:
     """Give partition ``number`` another size by moving its end, and say what was written.
 
-    ``size`` is in bytes, rounded up to whole blocks; ``None`` takes all free blocks behind the partition. What is in
+    ``size`` is in bytes, rounded up to whole blocks; ``None`` takes all free blocks behind the partition
+    that make its size a multiple of 4 KiB. What is in
     the partition is not touched: a file system must be shrunk before, and can be grown afterwards. ``force`` allows a
     smaller size, which cuts off what is at the end. A hybrid MBR that lists the partition follows.
 
@@ -116,7 +118,7 @@ def resize(
         array = bytearray(primary.array)
         at = (number - 1) * primary.header.SizeOfPartitionEntry + _ENDING_LBA
         array[at : at + 8] = last_lba.to_bytes(8, "little")
-        header = dataclasses.replace(primary.header, PartitionEntryArrayCRC32=zlib.crc32(array))
+        header = replace(primary.header, PartitionEntryArrayCRC32=zlib.crc32(array))
         writes = _both(primary, header, bytes(array), backup.header.PartitionEntryLBA)
         writes += _hybrid_writes(storage, partition, last_lba)
         if not dry_run:
@@ -136,7 +138,7 @@ def _new_end(primary: Copy, number: int, size: int | None, *, force: bool) -> tu
     behind = [each.first_lba for each in primary.partitions if each.first_lba > partition.first_lba]
     limit = min([last_usable, *(first - 1 for first in behind)])
     if size is None:
-        return partition, limit
+        return partition, max(rest_end(partition.first_lba, limit, partition.sector_size), partition.last_lba)
     if size <= 0:
         raise SpecificationError("a partition has at least one byte", partition=number, actual=size)
     last = partition.first_lba + blocks_for(size, partition.sector_size) - 1
@@ -160,7 +162,7 @@ def _both(primary: Copy, header: GPTHeader, array: bytes, backup_array: int) -> 
     size = primary.place.sector_size
     tail = primary.block[GPTHeader.SIZE : header.HeaderSize]
     last = header.AlternateLBA
-    mirror = dataclasses.replace(header, MyLBA=last, AlternateLBA=PRIMARY_LBA, PartitionEntryLBA=backup_array)
+    mirror = replace(header, MyLBA=last, AlternateLBA=PRIMARY_LBA, PartitionEntryLBA=backup_array)
     writes = [
         Write(backup_array * size, array, f"write the backup entry array at LBA {backup_array}"),
         Write(last * size, header_block(mirror, size, tail), f"write the backup header at LBA {last}"),
@@ -168,7 +170,7 @@ def _both(primary: Copy, header: GPTHeader, array: bytes, backup_array: int) -> 
     if array != primary.array:
         at = header.PartitionEntryLBA
         writes.append(Write(at * size, array, f"write the primary entry array at LBA {at}"))
-    block = header_block(dataclasses.replace(header), size, tail)
+    block = header_block(replace(header), size, tail)
     writes.append(Write(PRIMARY_LBA * size, block, f"write the primary header at LBA {PRIMARY_LBA}"))
     return writes
 

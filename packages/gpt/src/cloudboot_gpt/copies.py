@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+
+from cloudboot_base.lightdata import dataclass, field
 
 from .entries import array_faults, decode_array, partition_defects, partition_faults
 from .errors import DisagreementError, GPTError, TruncatedDiskError

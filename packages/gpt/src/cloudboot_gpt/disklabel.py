@@ -9,10 +9,10 @@ from partition ``c``, which is the slice itself. Only little-endian labels are r
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, open_storage
+from cloudboot_base.lightdata import dataclass
 
 from . import partition_types
 from .errors import DisklabelError, GPTError, RecordRangeError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from cloudboot_base.lightdata import dataclass
 
 from .errors import (
     AlternateLBAError,

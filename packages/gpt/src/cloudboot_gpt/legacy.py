@@ -7,11 +7,10 @@ and the second names the next extended boot record relative to the start of the 
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, open_storage
+from cloudboot_base.lightdata import dataclass, field
 
 from .disklabel import SLICES, Slice, nested
 from .errors import (
@@ -129,8 +128,8 @@ class MBRTable:
     disk_signature: int
     hybrid: bool
     partitions: tuple[MBRPartition | BSDPartition, ...]
-    faults: tuple[GPTError, ...] = dataclasses.field(default=(), compare=False, repr=False)
-    notices: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    faults: tuple[GPTError, ...] = field(default=(), compare=False, repr=False)
+    notices: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def size(self) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
+from cloudboot_base.lightdata import replace
 from cloudboot_base.storage import logical_block_size
 
 from .disklabel import DisklabelTable, is_labelled, read_disklabel
@@ -67,4 +67,4 @@ def _read_gpt(storage: Storage, sector_size: int | None) -> Table:
         except GPTError:
             raise error from None
         said = f"the primary partition table is damaged ({error.message}): the backup was read"
-        return dataclasses.replace(table, notices=(said,))
+        return replace(table, notices=(said,))

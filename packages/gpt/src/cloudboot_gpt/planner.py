@@ -9,10 +9,10 @@ after it starts at the next multiple of ``alignment`` (1 MiB). So an ESP of 16 M
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
+
+from cloudboot_base.lightdata import dataclass, replace
 
 from .entries import decode_array, encode_array, partition_defects, partition_faults
 from .errors import DiskTooSmallError, GPTError, SpecificationError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FIRST_LBA: Final = 64
 ALIGNMENT: Final = 1 << 20
+_GRAIN: Final = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,21 @@ def _end(spec: PartitionSpec, number: int, first: int, sector_size: int, last_us
     if spec.size is None:
         if last_usable is None:
             raise SpecificationError("a partition without a size needs a disk_size", partition=number)
-        return max(last_usable, first)  # at least one block; plan() sees whether the disk has it
+        return max(rest_end(first, last_usable, sector_size), first)  # plan() sees whether the disk has the block
     if spec.size > 0:
         return first + blocks_for(spec.size, sector_size) - 1
     raise SpecificationError("a partition has at least one byte", partition=number, actual=spec.size)
+
+
+def rest_end(first: int, last: int, sector_size: int) -> int:
+    """The last block of a partition from ``first`` that takes what there is up to ``last``.
+
+    Its size is a multiple of 4 KiB where there is as much: cryptsetup, and file systems with blocks of that size, want
+    all of their device, and the last usable block of a disk is none that they choose (sgdisk warns of it).
+    """
+    step = max(1, _GRAIN // sector_size)
+    blocks = last + 1 - first
+    return last - blocks % step if blocks >= step else last
 
 
 def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes | Storage | None] | None) -> Table:
@@ -188,7 +200,7 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
             "content has one element for each partition", expected=len(table.partitions), actual=len(content)
         )
     if seed is not None:
-        name = b"seed\0" + (seed.encode() if isinstance(seed, str) else seed)
+        name = b"seed\0" + (seed.encode("utf-8", "surrogateescape") if isinstance(seed, str) else seed)
     else:
         array = encode_array(table)
         name = b"table\0" + header_block(header_of(table, "primary", zlib.crc32(array)), table.sector_size) + array
@@ -196,12 +208,10 @@ def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes 
             name += bytes(32) if what is None else content_digest(what, partition.size)
     disk = disk_guid(name) if table.disk_guid == NIL else table.disk_guid
     partitions = tuple(
-        dataclasses.replace(partition, guid=partition_guid(disk, partition.number))
-        if partition.guid == NIL
-        else partition
+        replace(partition, guid=partition_guid(disk, partition.number)) if partition.guid == NIL else partition
         for partition in table.partitions
     )
-    return dataclasses.replace(table, disk_guid=disk, partitions=partitions)
+    return replace(table, disk_guid=disk, partitions=partitions)
 
 
 def table_faults(table: Table) -> Iterator[GPTError]:

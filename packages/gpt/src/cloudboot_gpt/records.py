@@ -5,10 +5,10 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -25,6 +25,22 @@ class MBRPartitionRecord(Record):
     EndingCHS: bytes = bytes(3)
     StartingLBA: int = 0
     SizeInLBA: int = 0
+
+    def __init__(
+        self,
+        BootIndicator: int = 0,
+        StartingCHS: bytes = bytes(3),
+        OSType: int = 0,
+        EndingCHS: bytes = bytes(3),
+        StartingLBA: int = 0,
+        SizeInLBA: int = 0,
+    ) -> None:
+        self.BootIndicator = BootIndicator
+        self.StartingCHS = StartingCHS
+        self.OSType = OSType
+        self.EndingCHS = EndingCHS
+        self.StartingLBA = StartingLBA
+        self.SizeInLBA = SizeInLBA
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "MBRPartitionRecord",
@@ -65,6 +81,20 @@ class MasterBootRecord(Record):
     PartitionRecord: tuple[MBRPartitionRecord, ...] = field(default_factory=lambda: tuple(MBRPartitionRecord() for _ in range(4)))
     #: 0xAA55
     Signature: int = 0
+
+    def __init__(
+        self,
+        BootCode: bytes = bytes(440),
+        UniqueMBRDiskSignature: int = 0,
+        Unknown: int = 0,
+        PartitionRecord: tuple[MBRPartitionRecord, ...] | None = None,
+        Signature: int = 0,
+    ) -> None:
+        self.BootCode = BootCode
+        self.UniqueMBRDiskSignature = UniqueMBRDiskSignature
+        self.Unknown = Unknown
+        self.PartitionRecord = tuple(MBRPartitionRecord() for _ in range(4)) if PartitionRecord is None else PartitionRecord
+        self.Signature = Signature
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "MasterBootRecord",
@@ -122,6 +152,38 @@ class GPTHeader(Record):
     #: 128 times a power of two
     SizeOfPartitionEntry: int = 0
     PartitionEntryArrayCRC32: int = 0
+
+    def __init__(
+        self,
+        Signature: bytes = bytes(8),
+        Revision: int = 0,
+        HeaderSize: int = 0,
+        HeaderCRC32: int = 0,
+        Reserved: int = 0,
+        MyLBA: int = 0,
+        AlternateLBA: int = 0,
+        FirstUsableLBA: int = 0,
+        LastUsableLBA: int = 0,
+        DiskGUID: bytes = bytes(16),
+        PartitionEntryLBA: int = 0,
+        NumberOfPartitionEntries: int = 0,
+        SizeOfPartitionEntry: int = 0,
+        PartitionEntryArrayCRC32: int = 0,
+    ) -> None:
+        self.Signature = Signature
+        self.Revision = Revision
+        self.HeaderSize = HeaderSize
+        self.HeaderCRC32 = HeaderCRC32
+        self.Reserved = Reserved
+        self.MyLBA = MyLBA
+        self.AlternateLBA = AlternateLBA
+        self.FirstUsableLBA = FirstUsableLBA
+        self.LastUsableLBA = LastUsableLBA
+        self.DiskGUID = DiskGUID
+        self.PartitionEntryLBA = PartitionEntryLBA
+        self.NumberOfPartitionEntries = NumberOfPartitionEntries
+        self.SizeOfPartitionEntry = SizeOfPartitionEntry
+        self.PartitionEntryArrayCRC32 = PartitionEntryArrayCRC32
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "GPTHeader",
@@ -182,6 +244,22 @@ class GPTPartitionEntry(Record):
     #: 36 UTF-16LE code units, ended by a zero where shorter
     PartitionName: bytes = bytes(72)
 
+    def __init__(
+        self,
+        PartitionTypeGUID: bytes = bytes(16),
+        UniquePartitionGUID: bytes = bytes(16),
+        StartingLBA: int = 0,
+        EndingLBA: int = 0,
+        Attributes: int = 0,
+        PartitionName: bytes = bytes(72),
+    ) -> None:
+        self.PartitionTypeGUID = PartitionTypeGUID
+        self.UniquePartitionGUID = UniquePartitionGUID
+        self.StartingLBA = StartingLBA
+        self.EndingLBA = EndingLBA
+        self.Attributes = Attributes
+        self.PartitionName = PartitionName
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "GPTPartitionEntry",
         (
@@ -227,6 +305,24 @@ class BSDPartitionEntry(Record):
     p_fstype: int = 0
     p_frag: int = 0
     p_cpg: int = 0
+
+    def __init__(
+        self,
+        p_size: int = 0,
+        p_offset: int = 0,
+        p_offseth: int = 0,
+        p_sizeh: int = 0,
+        p_fstype: int = 0,
+        p_frag: int = 0,
+        p_cpg: int = 0,
+    ) -> None:
+        self.p_size = p_size
+        self.p_offset = p_offset
+        self.p_offseth = p_offseth
+        self.p_sizeh = p_sizeh
+        self.p_fstype = p_fstype
+        self.p_frag = p_frag
+        self.p_cpg = p_cpg
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BSDPartitionEntry",
@@ -292,6 +388,52 @@ class BSDDisklabel(Record):
     d_npartitions: int = 0
     d_bbsize: int = 0
     d_sbsize: int = 0
+
+    def __init__(
+        self,
+        d_magic: int = 0,
+        d_type: int = 0,
+        d_subtype: int = 0,
+        d_typename: bytes = bytes(16),
+        d_packname: bytes = bytes(16),
+        d_secsize: int = 0,
+        d_nsectors: int = 0,
+        d_ntracks: int = 0,
+        d_ncylinders: int = 0,
+        d_secpercyl: int = 0,
+        d_secperunit: int = 0,
+        d_uid: bytes = bytes(8),
+        d_geometry: bytes = bytes(40),
+        d_secperunith: int = 0,
+        d_version: int = 0,
+        d_spare: bytes = bytes(16),
+        d_magic2: int = 0,
+        d_checksum: int = 0,
+        d_npartitions: int = 0,
+        d_bbsize: int = 0,
+        d_sbsize: int = 0,
+    ) -> None:
+        self.d_magic = d_magic
+        self.d_type = d_type
+        self.d_subtype = d_subtype
+        self.d_typename = d_typename
+        self.d_packname = d_packname
+        self.d_secsize = d_secsize
+        self.d_nsectors = d_nsectors
+        self.d_ntracks = d_ntracks
+        self.d_ncylinders = d_ncylinders
+        self.d_secpercyl = d_secpercyl
+        self.d_secperunit = d_secperunit
+        self.d_uid = d_uid
+        self.d_geometry = d_geometry
+        self.d_secperunith = d_secperunith
+        self.d_version = d_version
+        self.d_spare = d_spare
+        self.d_magic2 = d_magic2
+        self.d_checksum = d_checksum
+        self.d_npartitions = d_npartitions
+        self.d_bbsize = d_bbsize
+        self.d_sbsize = d_sbsize
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BSDDisklabel",

@@ -16,11 +16,11 @@ disk that has grown the backup moves to the end, if nothing is there.
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from typing import TYPE_CHECKING
 
 from cloudboot_base import open_storage
+from cloudboot_base.lightdata import replace
 
 from .copies import Copy, disagreements, load_backup, load_primary
 from .errors import DisagreementError, UnrepairableError
@@ -91,7 +91,7 @@ def _table_writes(storage: Storage, sector_size: int, *, force: bool) -> tuple[l
         ("primary", PRIMARY_LBA, backup_lba, primary_array),
     )
     for copy, lba, alternate, array_lba in mirrors:
-        mirror = dataclasses.replace(header, MyLBA=lba, AlternateLBA=alternate, PartitionEntryLBA=array_lba)
+        mirror = replace(header, MyLBA=lba, AlternateLBA=alternate, PartitionEntryLBA=array_lba)
         block = header_block(mirror, sector_size, source.block[GPTHeader.SIZE : header.HeaderSize])
         # What is in the block after HeaderSize is no damage to the header; see ReservedError.
         intact = storage.read_at(lba * sector_size, header.HeaderSize) == block[: header.HeaderSize]
@@ -119,7 +119,7 @@ def _at_the_end(storage: Storage, source: Copy, own: Sequence[range]) -> tuple[G
     blocks = range(last - reserve + 1, last + 1)
     if end < blocks.start and first_used(storage, sector_size, blocks, own) is None:
         last_usable = blocks.start - 1 if backup_lba > PRIMARY_LBA else min(header.LastUsableLBA, blocks.start - 1)
-        return dataclasses.replace(header, LastUsableLBA=last_usable), last
+        return replace(header, LastUsableLBA=last_usable), last
     if backup_lba > PRIMARY_LBA:
         return header, backup_lba
     raise UnrepairableError(

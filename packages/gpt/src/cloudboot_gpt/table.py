@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 import io
 import mmap
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage, StorageFile, Window, WritableStorage
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_base.storage import descriptor_of, view_of
 
 from . import partition_types

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
 from cloudboot_base import WritableStorage, open_storage
+from cloudboot_base.lightdata import dataclass
 
 from .entries import encode_array
 from .errors import DiskTooSmallError, SpecificationError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING
 from .errors import PackageMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 _FIELD = re.compile(r"^(\S+): (.*)$", re.MULTILINE)
 
 
@@ -39,6 +42,25 @@ def cache_folder() -> Path:
     """Where fetched packages stay: ``$XDG_CACHE_HOME/cloudboot``, by default ``~/.cache/cloudboot``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "cloudboot"
+
+
+@contextlib.contextmanager
+def _cache() -> Iterator[Path]:
+    """The folder of fetched packages, for use.
+
+    Raises:
+        PackageMissingError: this user may not write there, or nobody may.
+    """
+    folder = cache_folder()
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or not isinstance(error.filename, str | os.PathLike):
+            raise
+        raise PackageMissingError(
+            f"the folder of fetched packages cannot be used: {os.fsdecode(error.filename)}: {error.strerror}",
+            hint="XDG_CACHE_HOME can name another folder to keep them in",
+        ) from error
 
 
 def _apt(*command: str) -> str:
@@ -125,25 +147,26 @@ def fetch_all(packages: Sequence[str], say: Callable[[str], None] = lambda _: No
     unknown = [package for package in packages if package not in _told]
     if unknown:
         ask(*unknown)
-    folder = cache_folder() / "packages"
-    found, missing = [], []
-    for package in packages:
-        fields = candidate(package)
-        version, sha256 = fields["Version"], fields["SHA256"]
-        path = folder / f"{package}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
-        found.append(DebianPackage(package, version, sha256, path))
-        if not (path.exists() and _sha256(path) == sha256):
-            missing.append(found[-1])
-    if missing:
-        size = sum(int(candidate(each.name)["Size"]) for each in missing) / 2**20
-        one = f"{missing[0].name} {missing[0].version}"
-        say(f"fetching {one if len(missing) == 1 else f'{len(missing)} packages'} ({size:.0f} MiB)")
-        _download(missing, folder)
+    with _cache() as cache:
+        folder = cache / "packages"
+        found, missing = [], []
+        for package in packages:
+            fields = candidate(package)
+            version, sha256 = fields["Version"], fields["SHA256"]
+            path = folder / f"{package}_{version.replace(':', '%3a')}_{fields['Architecture']}.deb"
+            found.append(DebianPackage(package, version, sha256, path))
+            if not (path.exists() and _sha256(path) == sha256):
+                missing.append(found[-1])
+        if missing:
+            _made(folder)
+            size = sum(int(candidate(each.name)["Size"]) for each in missing) / 2**20
+            one = f"{missing[0].name} {missing[0].version}"
+            say(f"fetching {one if len(missing) == 1 else f'{len(missing)} packages'} ({size:.0f} MiB)")
+            _download(missing, folder)
     return found
 
 
 def _download(missing: Sequence[DebianPackage], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         # apt drops its privileges for the transfer where it can; it needs to reach the folder for that.
         Path(scratch).chmod(0o755)
@@ -159,6 +182,11 @@ def _download(missing: Sequence[DebianPackage], folder: Path) -> None:
                     f"apt could not fetch {each.name} {each.version}: {reason}", hint="run apt-get update"
                 )
             arrived[each.sha256].replace(each.path)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _sha256(path: Path) -> str:
@@ -180,9 +208,8 @@ def extract(package: DebianPackage, wanted: str) -> Path:
         return folder
     if shutil.which("dpkg-deb") is None:
         raise PackageMissingError("dpkg-deb is not here to read Debian packages with")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     pattern = re.compile(wanted)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    with _cache(), tempfile.TemporaryDirectory(dir=_made(folder.parent)) as scratch:
         target = Path(scratch) / "files"
         target.mkdir()
         with (
@@ -202,5 +229,9 @@ def extract(package: DebianPackage, wanted: str) -> Path:
             raise PackageMissingError(
                 f"dpkg-deb could not read {package.path.name}", hint="remove the file and try again"
             )
-        target.rename(folder)
+        try:
+            target.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process was faster
+                raise
     return folder

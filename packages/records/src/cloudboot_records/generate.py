@@ -34,7 +34,6 @@ def generate(module: ModuleType) -> str:
 
 
 def _imports(found: Iterable[RecordLayout], fields: list[Field]) -> Iterator[str]:
-    yield "from dataclasses import dataclass" + (", field" if any(field.record is not None for field in fields) else "")
     if any(field.record is not None and field.count is not None for field in fields):
         yield "from itertools import chain"
     yield "from typing import Any, ClassVar, Self"
@@ -48,6 +47,7 @@ def _imports(found: Iterable[RecordLayout], fields: list[Field]) -> Iterator[str
         *(["joined_bits"] if any(field.bits for field in fields) else []),
     }
     ours = [
+        f"from cloudboot_base.lightdata import dataclass{', field' if any(field.record for field in fields) else ''}",
         "from cloudboot_records.model import Field, RecordLayout",
         f"from cloudboot_records.record import {', '.join([*sorted(bases), *sorted(helpers)])}",
     ]
@@ -65,11 +65,15 @@ def _record(layout: RecordLayout, doc: str) -> str:
     lines = ["@dataclass(slots=True, eq=False, repr=False)", f"class {layout.name}({base}):"]
     summary = doc or f"The ``{layout.name}`` record."
     lines.append(f'    """{summary} ({layout.size} bytes)"""')
-    lines.append("")
+    declarations = [""]
     for field in layout.fields:
         if field.doc:
-            lines.append(f"    #: {field.doc}")
-        lines.append(f"    {field.name}: {_annotation(field)} = {_default(field)}")
+            declarations.append(f"    #: {field.doc}")
+        declarations.append(f"    {field.name}: {_annotation(field)} = {_default(field)}")
+    parts = [declarations, ["", *_initializer(layout)]]
+    if any(field.enum is not None and field.enum.__name__ == field.name for field in layout.fields):
+        parts.reverse()  # a field that bears the name of its type hides that from what follows
+    lines += [line for part in parts for line in part]
     lines.append("")
     lines.append("    LAYOUT: ClassVar[RecordLayout] = RecordLayout(")
     lines.append(f'        "{layout.name}",')
@@ -100,6 +104,21 @@ def _record(layout: RecordLayout, doc: str) -> str:
     for field in layout.fields:
         lines.extend(_bit_properties(layout, field))
     return "\n".join(lines) + "\n"
+
+
+def _initializer(layout: RecordLayout) -> Iterator[str]:
+    """``__init__`` as a dataclass has it, which would be compiled by each process that makes a record."""
+    yield "    def __init__("
+    yield "        self,"
+    for field in layout.fields:
+        if field.record is None:
+            yield f"        {field.name}: {_annotation(field)} = {_default(field)},"
+        else:
+            yield f"        {field.name}: {_annotation(field)} | None = None,"
+    yield "    ) -> None:"
+    for field in layout.fields:
+        made = field.name if field.record is None else f"{_new_record(field)} if {field.name} is None else {field.name}"
+        yield f"        self.{field.name} = {made}"
 
 
 def _is_plain(field: Field) -> bool:
@@ -147,13 +166,17 @@ def _default(field: Field) -> str:
     if field.code == "s":
         return f"bytes({field.count})"
     if field.record is not None:
-        if field.count is None:
-            return f"field(default_factory=lambda: {field.record.name}())"
-        return f"field(default_factory=lambda: tuple({field.record.name}() for _ in range({field.count})))"
+        return f"field(default_factory=lambda: {_new_record(field)})"
     zero = "0.0" if field.code in _TYPES else "0"
     if field.enum is not None:
         zero = f"{field.enum.__name__}(0)"
     return zero if field.count is None else f"({zero},) * {field.count}"
+
+
+def _new_record(field: Field) -> str:
+    """The default of a nested record or of an array of records."""
+    name = "" if field.record is None else field.record.name
+    return f"{name}()" if field.count is None else f"tuple({name}() for _ in range({field.count}))"
 
 
 def _field_source(field: Field) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
+
+from cloudboot_base.lightdata import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection

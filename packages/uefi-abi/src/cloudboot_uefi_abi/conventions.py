@@ -6,9 +6,10 @@ all 128 of XMM6 to XMM15 under MS x64, the low 64 of V8 to V15 under AAPCS64. Re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from cloudboot_base.lightdata import dataclass
 
 from .constants import Machine
 

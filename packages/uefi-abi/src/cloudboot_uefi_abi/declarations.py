@@ -10,11 +10,11 @@ from __future__ import annotations
 import enum
 import re
 import struct
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import RangeError, TruncatedError
+from cloudboot_base.lightdata import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

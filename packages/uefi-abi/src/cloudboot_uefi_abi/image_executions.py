@@ -5,9 +5,9 @@ The table is a configuration table of the GUID of db and dbx. EDK2 puts entries 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 
 from .constants import ImageExecutionAction

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import RangeError
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records import Cursor
 
 from .constants import FileAttribute

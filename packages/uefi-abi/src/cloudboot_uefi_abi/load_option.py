@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudboot_base import RangeError, TruncatedError
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 
 from .device_path import DevicePath

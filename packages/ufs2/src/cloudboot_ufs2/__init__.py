@@ -7,10 +7,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cloudboot_vfs import DirEntry, Region, Stat
 
+from .builder.builder import Built, build, format, required_size  # noqa: A004 -- the usual word for it
+from .builder.members import Directory, File, HardLink, Special, Symlink
+from .checker.check import check
+from .editor.copyin import CopiedIn, copy_in
+from .editor.edit import WritableUFS2
+from .editor.livefile import LiveFile
+from .editor.preen import Repaired, repair
 from .errors import (
     AttributeAreaError,
     AttributeNotFoundError,
@@ -38,27 +43,18 @@ from .errors import (
     Ufs2Error,
     UnsupportedError,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    from .builder.builder import Built, build, format, required_size  # noqa: A004 -- the usual word for it
-    from .builder.mapping import Directory, File, HardLink, Special, Symlink
-    from .checker.check import check
-    from .editor.copyin import CopiedIn, copy_in
-    from .editor.edit import WritableUFS2
-    from .editor.livefile import LiveFile
-    from .editor.preen import Repaired, repair
-    from .exporter.compare import Difference, compare
-    from .exporter.copyout import CopiedOut, copy_out
-    from .exporter.extract import Extraction, Skipped, extract
-    from .exporter.presets import FREEBSD_BOOT, Preset
-    from .exporter.verify import Verification, verify
-    from .layout.geometry import Geometry, plan
-    from .layout.options import Options
-    from .opening import open  # noqa: A004 -- the usual word for it
-    from .reader.extattr import Attribute
-    from .reader.file import UFS2File
-    from .reader.reader import UFS2
-    from .reader.vmimage import open_image, open_volume
+from .exporter.compare import Difference, compare
+from .exporter.copyout import CopiedOut, copy_out
+from .exporter.extract import Extraction, Skipped, extract
+from .exporter.presets import FREEBSD_BOOT, Preset
+from .exporter.verify import Verification, verify
+from .layout.geometry import Geometry, plan
+from .layout.options import Options
+from .opening import open  # noqa: A004 -- the usual word for it
+from .reader.extattr import Attribute
+from .reader.file import UFS2File
+from .reader.reader import UFS2
+from .reader.vmimage import open_image, open_volume
 
 __all__ = [
     "FREEBSD_BOOT",
@@ -126,42 +122,3 @@ __all__ = [
     "required_size",
     "verify",
 ]
-
-# What is imported when it is first asked for (PEP 562): with all of it ``ls`` would take 149 ms of processor time where
-# it takes 105, most of the difference for making two dozen dataclasses. Functions that bear the name of their module
-# are not among them: importing the module would hide them.
-_LATER = {
-    "checker.check": ("check",),
-    "exporter.compare": ("Difference", "compare"),
-    "exporter.extract": ("Extraction", "Skipped", "extract"),
-    "exporter.verify": ("Verification", "verify"),
-    "reader.reader": ("UFS2",),
-    "builder.builder": ("Built", "build", "format", "required_size"),
-    "editor.copyin": ("CopiedIn", "copy_in"),
-    "exporter.copyout": ("CopiedOut", "copy_out"),
-    "editor.edit": ("WritableUFS2",),
-    "reader.extattr": ("Attribute",),
-    "reader.file": ("UFS2File",),
-    "layout.geometry": ("Geometry", "plan"),
-    "editor.livefile": ("LiveFile",),
-    "builder.mapping": ("Directory", "File", "HardLink", "Special", "Symlink"),
-    "layout.options": ("Options",),
-    "editor.preen": ("Repaired", "repair"),
-    "exporter.presets": ("FREEBSD_BOOT", "Preset"),
-    "opening": ("open",),
-    "reader.vmimage": ("open_image", "open_volume"),
-}
-
-if not TYPE_CHECKING:  # a type checker knows the names from above, and that there are no others
-
-    def __getattr__(name: str) -> object:
-        for module, names in _LATER.items():
-            if name in names:
-                from importlib import import_module
-
-                found = globals()[name] = getattr(import_module(f".{module}", __name__), name)
-                return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})

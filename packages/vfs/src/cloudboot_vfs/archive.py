@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import dataclasses
 import io
 import itertools
 import os
@@ -18,6 +17,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import FileKindError, FileStorage, TruncatedError
 from cloudboot_base.errors import naming_writes
+from cloudboot_base.lightdata import dataclass
 from cloudboot_base.storage import inherited, open_file
 from cloudboot_disk_image import ContainerError, UnsupportedContainerError
 from cloudboot_disk_image.compression import MAGIC_SIZE, decoder_for, decompressed
@@ -142,7 +142,7 @@ class MemberStorage:
         view[at - offset :] = bytes(end - at)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Link:
     target: list[str]
     is_absolute: bool

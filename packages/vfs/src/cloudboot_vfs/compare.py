@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING, Protocol, cast
+
+from cloudboot_base.lightdata import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -17,7 +18,7 @@ _CHUNK = 1 << 20
 FIELDS = ("type", "mode", "owner", "mtime", "size", "content", "target", "links", "xattrs")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One thing in which two trees differ; ``None`` on the side where the path is missing."""
 

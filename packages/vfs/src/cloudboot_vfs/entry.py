@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from typing import NamedTuple
+
+from cloudboot_base.lightdata import NamedTuple
 
 
 class Stat(NamedTuple):

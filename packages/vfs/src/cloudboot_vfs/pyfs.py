@@ -15,10 +15,11 @@ import os
 import stat
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from cloudboot_base import FormatError
 from cloudboot_base.command import parse_size
+from cloudboot_base.lightdata import NamedTuple
 
 from .errors import PathError, ReadOnlyError
 from .extras import importing

@@ -7,11 +7,12 @@ two ways, the text at the place says which is followed.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import re
 from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import dataclass
 
 from .errors import SourceError
 from .notices import shown
@@ -45,7 +46,7 @@ _PAX = re.compile(rb"([0-9]{1,20}) ")  # GNU tar and libarchive take leading zer
 Records = dict[bytes, bytes]
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class TarMember:
     """A member of an archive."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from typing import TYPE_CHECKING, Final
+
+from cloudboot_base.lightdata import dataclass
 
 from .errors import DmaMemoryError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 PAGE: Final = 4096
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Region:
     """Bytes that the device can reach: ``address`` is guest-physical, ``view`` the same bytes in this process."""
 

@@ -14,13 +14,13 @@ The text is what ``cloudboot-bcd`` shows and takes::
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from cloudboot_base import Error
 from cloudboot_base.guid import NIL, parse_guid
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import DeviceError
 
 from .records import DeviceDescriptor, FileHead, FilePath, GptPartition, Locate, MbrPartition, RamDisk, VirtualDisk
@@ -39,12 +39,12 @@ _FIXED_SIZE: Final = DeviceDescriptor.SIZE + GptPartition.SIZE
 _PATH_DEPTH: Final = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class BootDevice:
     """The device that the boot manager itself came from."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class GptDevice:
     """A partition of a disk with a GPT, by its unique GUID; the boot manager looks for nothing else."""
 
@@ -52,7 +52,7 @@ class GptDevice:
     disk: UUID = NIL
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class MbrDevice:
     """A partition of a disk with an MBR: the disk's signature, and the first byte of the partition."""
 
@@ -60,7 +60,7 @@ class MbrDevice:
     offset: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RamDiskDevice:
     """A RAM disk that is loaded from a file; ``options`` is the object with its options."""
 
@@ -69,7 +69,7 @@ class RamDiskDevice:
     options: UUID = NIL
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class FileDevice:
     """A file as a device."""
 
@@ -78,7 +78,7 @@ class FileDevice:
     options: UUID = NIL
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LocateDevice:
     """The partition that has the file whose path is in the element ``element`` of the same object.
 
@@ -89,7 +89,7 @@ class LocateDevice:
     disk: FileDevice | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class UnknownDevice:
     """A device of another kind, by its bytes, options GUID included."""
 

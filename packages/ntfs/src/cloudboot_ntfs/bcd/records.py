@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -22,6 +22,18 @@ class DeviceDescriptor(Record):
     #: bytes, this head included
     Size: int = 0
     Unknown: int = 0
+
+    def __init__(
+        self,
+        DeviceType: int = 0,
+        Flags: int = 0,
+        Size: int = 0,
+        Unknown: int = 0,
+    ) -> None:
+        self.DeviceType = DeviceType
+        self.Flags = Flags
+        self.Size = Size
+        self.Unknown = Unknown
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "DeviceDescriptor",
@@ -61,6 +73,20 @@ class GptPartition(Record):
     #: GUID of the disk, mixed-endian
     DiskGuid: bytes = bytes(16)
     Reserved: bytes = bytes(16)
+
+    def __init__(
+        self,
+        PartitionGuid: bytes = bytes(16),
+        LocalType: int = 0,
+        PartitionType: int = 0,
+        DiskGuid: bytes = bytes(16),
+        Reserved: bytes = bytes(16),
+    ) -> None:
+        self.PartitionGuid = PartitionGuid
+        self.LocalType = LocalType
+        self.PartitionType = PartitionType
+        self.DiskGuid = DiskGuid
+        self.Reserved = Reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "GptPartition",
@@ -103,6 +129,22 @@ class MbrPartition(Record):
     DiskSignature: int = 0
     Reserved2: bytes = bytes(28)
 
+    def __init__(
+        self,
+        PartitionOffset: int = 0,
+        Reserved1: int = 0,
+        LocalType: int = 0,
+        PartitionType: int = 0,
+        DiskSignature: int = 0,
+        Reserved2: bytes = bytes(28),
+    ) -> None:
+        self.PartitionOffset = PartitionOffset
+        self.Reserved1 = Reserved1
+        self.LocalType = LocalType
+        self.PartitionType = PartitionType
+        self.DiskSignature = DiskSignature
+        self.Reserved2 = Reserved2
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "MbrPartition",
         (
@@ -143,6 +185,18 @@ class RamDisk(Record):
     ImageSize: int = 0
     ImageOffset: int = 0
 
+    def __init__(
+        self,
+        LocalType: int = 0,
+        ImageBase: int = 0,
+        ImageSize: int = 0,
+        ImageOffset: int = 0,
+    ) -> None:
+        self.LocalType = LocalType
+        self.ImageBase = ImageBase
+        self.ImageSize = ImageSize
+        self.ImageOffset = ImageOffset
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "RamDisk",
         (
@@ -175,6 +229,12 @@ class FileHead(Record):
     #: 5: file
     LocalType: int = 0
 
+    def __init__(
+        self,
+        LocalType: int = 0,
+    ) -> None:
+        self.LocalType = LocalType
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "FileHead",
         (
@@ -201,6 +261,14 @@ class VirtualDisk(Record):
     #: 6: virtual disk
     LocalType: int = 0
     Reserved: bytes = bytes(20)
+
+    def __init__(
+        self,
+        LocalType: int = 0,
+        Reserved: bytes = bytes(20),
+    ) -> None:
+        self.LocalType = LocalType
+        self.Reserved = Reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VirtualDisk",
@@ -235,6 +303,18 @@ class Locate(Record):
     ParentOffset: int = 0
     #: an empty path in UTF-16
     Path: int = 0
+
+    def __init__(
+        self,
+        LocateType: int = 0,
+        Element: int = 0,
+        ParentOffset: int = 0,
+        Path: int = 0,
+    ) -> None:
+        self.LocateType = LocateType
+        self.Element = Element
+        self.ParentOffset = ParentOffset
+        self.Path = Path
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Locate",
@@ -271,6 +351,16 @@ class FilePath(Record):
     Length: int = 0
     #: 5: a device and then the path in UTF-16
     PathType: int = 0
+
+    def __init__(
+        self,
+        Version: int = 0,
+        Length: int = 0,
+        PathType: int = 0,
+    ) -> None:
+        self.Version = Version
+        self.Length = Length
+        self.PathType = PathType
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "FilePath",

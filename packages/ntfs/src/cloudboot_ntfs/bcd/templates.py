@@ -2,11 +2,11 @@ r"""Stores from nothing: a Windows installation, a Windows in a RAM disk, and on
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final
 from uuid import UUID
 
 from cloudboot_base.guid import uuid8
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ntfs.errors import ObjectNotFoundError
 
 from .devices import BootDevice, Device, RamDiskDevice, pack
@@ -19,7 +19,7 @@ TEMPLATES: Final = ("windows", "windows-ramdisk", "recovery")
 _NAMESPACE: Final = UUID("6f1e0dd2-3c58-8b6e-9d6a-2f3f0a9c41b7")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BcdOptions:
     r"""What a new store says.
 
@@ -27,8 +27,8 @@ class BcdOptions:
     ``windows`` for the template ``windows-ramdisk``; ``recovery`` and ``recovery_wim`` say where the recovery image is.
     """
 
-    windows: Device = BootDevice()  # noqa: RUF009 -- frozen, without state
-    boot_manager: Device = BootDevice()  # noqa: RUF009 -- frozen, without state
+    windows: Device = BootDevice()
+    boot_manager: Device = BootDevice()
     recovery: Device | None = None
     description: str = "Windows"
     locale: str = "en-US"
@@ -66,7 +66,7 @@ def create(template: str, options: BcdOptions | None = None) -> Store:
     if template == "recovery":
         place = options.recovery if options.recovery is not None else options.windows
         rescue = _ramdisk_loader(
-            store, dataclasses.replace(options, description="Windows Recovery Environment"), place,
+            store, replace(options, description="Windows Recovery Environment"), place,
             options.recovery_wim, options.recovery_sdi,
         )  # fmt: skip
         rescue.set(0x46000010, True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.layout.constants import ENTRY_HAS_CHILD
 from cloudboot_ntfs.layout.index import block_start, pack_block, pack_last
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import operator
@@ -10,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cloudboot_base import new_image
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ntfs import upcase
 from cloudboot_ntfs.errors import NoSpaceError
 from cloudboot_ntfs.layout import boot
@@ -46,7 +46,7 @@ _PIECE = 1 << 20
 _ONES = b"\xff" * _PIECE
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Built:
     """What was made. Sizes in bytes."""
 
@@ -103,10 +103,10 @@ def build(
                 needed = _needed(root, options)
                 size = max(8 << 20, -(-(needed + needed // 20) >> 20) << 20)
             with new_image(target, size, force=force) as storage:
-                built = _Volume(root, dataclasses.replace(options, fresh=True), size).write(storage, progress)
+                built = _Volume(root, replace(options, fresh=True), size).write(storage, progress)
         else:
             built = _Volume(root, options, target.size).write(target, progress)
-        return dataclasses.replace(built, foreign=foreign, notices=tuple(notices.lines()))
+        return replace(built, foreign=foreign, notices=tuple(notices.lines()))
 
 
 def required_size(tree: Tree, options: Options | None = None) -> int:
@@ -311,9 +311,7 @@ class _Volume:
         found = system.in_clusters(Number.MFT, lcn, size, geometry)
         found.attributes += contiguous(Type.BITMAP, bitmap_lcn, bits, geometry.cluster_size)
         self._add(found)
-        self.geometry = dataclasses.replace(
-            geometry, mft_lcn=lcn, mftmirr_lcn=-(-system.BOOT_SIZE // geometry.cluster_size)
-        )
+        self.geometry = replace(geometry, mft_lcn=lcn, mftmirr_lcn=-(-system.BOOT_SIZE // geometry.cluster_size))
 
     def _check_room(self) -> None:
         geometry = self.geometry

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import NoSpaceError, OptionError
 from cloudboot_ntfs.layout.boot import Geometry
 from cloudboot_ntfs.upcase import units
@@ -18,7 +18,7 @@ _MAX_LABEL = 32
 EVERYONE = "O:BAG:BAD:(A;OICI;FA;;;WD)"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a volume is laid out. Sizes are in bytes.
 

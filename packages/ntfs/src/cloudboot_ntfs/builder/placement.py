@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import operator
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.layout.attribute import highest_vcn, pack_non_resident, pack_resident, resized
 from cloudboot_ntfs.layout.constants import AttributeFlag
 from cloudboot_ntfs.layout.runlist import Run, encode, pair_size
@@ -64,7 +64,7 @@ class Allocator:
         return lcn
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Placed:
     """Content in clusters. ``pieces`` are ``(LCN, offset in the content, bytes)`` to be copied."""
 

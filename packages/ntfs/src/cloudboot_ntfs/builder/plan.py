@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import NamedTuple, dataclass, field
 from cloudboot_ntfs.errors import SourceError
 from cloudboot_ntfs.layout import filename
 from cloudboot_ntfs.layout.constants import (
@@ -69,14 +69,14 @@ class Place(NamedTuple):
     namespace: Namespace
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Item:
     """A file or directory with its record."""
 
     number: int
     node: Node
     sequence: int = 1
-    names: list[Place] = dataclasses.field(default_factory=list)
+    names: list[Place] = field(default_factory=list)
     keys: Sequence[bytes] = ()  #: the names, each as $FILE_NAME; indexes have them too
     reparse: bytes = b""
     reparse_placed: Placed | None = None  #: a reparse point that does not fit the record

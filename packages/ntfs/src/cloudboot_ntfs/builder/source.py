@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import Storage
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ntfs.errors import PathError, SourceError
 from cloudboot_ntfs.layout import names
 from cloudboot_ntfs.layout.constants import MAX_NAME, SYSTEM_NAMES, FileAttribute, Namespace
@@ -36,7 +36,7 @@ _NAME = operator.attrgetter("name")
 _SHOWN = 80  # characters of a target in a message
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
     mtime_ns: int = 0
     #: when it was made, read last, and its record changed last; by default ``mtime_ns``
@@ -48,24 +48,24 @@ class _Facts:
     #: SDDL; by default that of the options
     security: str | None = None
     #: data streams by name: bytes, files of the host, or storages
-    streams: Mapping[str, bytes | os.PathLike[str] | Storage] = dataclasses.field(default_factory=dict, hash=False)
+    streams: Mapping[str, bytes | os.PathLike[str] | Storage] = field(default_factory=dict, hash=False)
     #: the 8.3 name beside its own, such as ``PROGRA~1``
     short_name: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class File(_Facts):
     """A file: its bytes, the host's file that holds them, or a storage."""
 
     data: bytes | os.PathLike[str] | Storage
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Directory(_Facts):
     """A directory; what it holds stands in the mapping under longer paths."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Symlink(_Facts):
     """A symbolic link; the target has ``/`` between its names, and an absolute one starts at the root of the volume."""
 
@@ -73,7 +73,7 @@ class Symlink(_Facts):
     is_directory: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Reparse(_Facts):
     """A file or directory with any reparse point: a junction, or a file that is compressed by WOF.
 
@@ -85,7 +85,7 @@ class Reparse(_Facts):
     is_directory: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class HardLink:
     """Another name of a file that stands in the mapping under ``path``."""
 
@@ -97,7 +97,7 @@ class HardLink:
 Member = bytes | os.PathLike[str] | Storage | File | Directory | Symlink | Reparse | HardLink
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Node:
     """A file or directory to be written. Times are FILETIMEs."""
 
@@ -109,7 +109,7 @@ class Node:
     changed: int | None = None
     attributes: int = 0
     security: str | None = None
-    streams: dict[str, Content] = dataclasses.field(default_factory=dict)
+    streams: dict[str, Content] = field(default_factory=dict)
     link: str | None = None
     reparse: bytes = b""
     link_count: int = 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs import upcase
 from cloudboot_ntfs.layout import attrdef
 from cloudboot_ntfs.layout.attribute import pack_non_resident
@@ -46,7 +46,7 @@ _UPCASE_INFO: Final = bytes.fromhex("20000000000000000c691b6b777edcda").ljust(32
 _QUOTA_VERSION, _QUOTA_FLAGS, _QUOTA_ADMINISTRATORS = 2, 1, 0x100
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class SystemFile:
     """A file of the volume: its attributes beside $STANDARD_INFORMATION and $FILE_NAME, and the sizes of its data."""
 

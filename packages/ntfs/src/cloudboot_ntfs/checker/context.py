@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Finding
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records import Budget
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.volume import NTFS
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class FileFacts:
     """What the records of one file say of it."""
 
@@ -25,7 +25,7 @@ class FileFacts:
     sequence: int
     flags: int
     link_count: int
-    names: list[Name] = dataclasses.field(default_factory=list)
+    names: list[Name] = field(default_factory=list)
     size: int = 0
     allocated: int = 0
     is_packed: bool = False  #: compressed or with holes: what it takes is told in different ways

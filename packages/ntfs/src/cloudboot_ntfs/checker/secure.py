@@ -9,8 +9,8 @@ from cloudboot_base import Error
 from cloudboot_ntfs.errors import NtfsError
 from cloudboot_ntfs.layout.constants import Number, RecordFlag, Type
 from cloudboot_ntfs.layout.records import SdsEntry
+from cloudboot_ntfs.layout.secure import BLOCK, FIRST_ID, descriptor_hash
 from cloudboot_ntfs.reader.index import Index
-from cloudboot_ntfs.reader.secure import descriptor_hash
 
 from .directories import check_index
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.stream import Stream
 
     from .context import Context
-
-_BLOCK = 0x40000
-_FIRST_ID = 0x100
 
 
 def check_secure(context: Context) -> None:
@@ -38,7 +35,7 @@ def check_secure(context: Context) -> None:
             continue
         _check_index(context, index, entries, size)
     for facts in context.files.values():
-        if facts.security_id >= _FIRST_ID and facts.security_id not in entries and not facts.has_descriptor:
+        if facts.security_id >= FIRST_ID and facts.security_id not in entries and not facts.has_descriptor:
             context.report(
                 "security-id", "a file has a security id that there is not", structure="StandardInformation",
                 field="security_id", actual=facts.security_id, record=facts.number,
@@ -48,20 +45,20 @@ def check_secure(context: Context) -> None:
 def _descriptors(context: Context, stream: Stream) -> dict[int, SdsEntry]:
     """The entries of $SDS by id; copies and hashes are compared."""
     found: dict[int, SdsEntry] = {}
-    for start in range(0, stream.size, 2 * _BLOCK):
-        data = stream.read_at(start, 2 * _BLOCK)
+    for start in range(0, stream.size, 2 * BLOCK):
+        data = stream.read_at(start, 2 * BLOCK)
         position = 0
-        while position + SdsEntry.SIZE <= min(_BLOCK, len(data)):
+        while position + SdsEntry.SIZE <= min(BLOCK, len(data)):
             head = SdsEntry.unpack_from(data, position)
             if not head.size:  # nothing follows in this block; or an entry was removed, which fills 16 bytes at least
-                rest = data[position : min(_BLOCK, len(data))]
+                rest = data[position : min(BLOCK, len(data))]
                 skip = len(rest) - len(rest.lstrip(b"\0"))
                 position += max(16, skip // 16 * 16)
                 continue
             where: dict[str, int | str] = {"security id": head.security_id}
             if (
                 head.size < SdsEntry.SIZE
-                or position + head.size > min(_BLOCK, len(data))
+                or position + head.size > min(BLOCK, len(data))
                 or head.offset != start + position
             ):
                 context.report(
@@ -71,12 +68,12 @@ def _descriptors(context: Context, stream: Stream) -> dict[int, SdsEntry]:
                 break
             context.budget.spend()
             entry = data[position : position + head.size]
-            if data[position + _BLOCK : position + _BLOCK + head.size] != entry:
+            if data[position + BLOCK : position + BLOCK + head.size] != entry:
                 context.report(
                     "sds-mirror",
                     "a descriptor differs from its copy",
                     structure="$Secure:$SDS",
-                    offset=start + position + _BLOCK,
+                    offset=start + position + BLOCK,
                     where=where,
                 )
             hashed = descriptor_hash(entry[SdsEntry.SIZE :])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.builder.source import is_stream_name
@@ -35,6 +36,7 @@ from .content import Contents
 from .draft import Draft, load, parsed, value
 from .growth import grow
 from .locked import LockedNTFS
+from .secure import Descriptors
 from .stage import Stage
 from .table import Table
 
@@ -109,6 +111,7 @@ class Editor(LockedNTFS):
         self._time = 0
         self._windows_names, self._short_names = windows_names, short_names
         self._contents = Contents(self, self._table)
+        self._descriptors = Descriptors(self, self._table)
         self._batch = self._active = 0
         self._touched: set[int] = set()
         #: what the names of files repeat, by the records' numbers, with their sequence numbers
@@ -204,6 +207,8 @@ class Editor(LockedNTFS):
             except BaseException:
                 self._table.roll_back()
                 self._told.clear()
+                self._descriptors.forget()
+                self._secure = None
                 raise
             finally:
                 self._touched.clear()
@@ -354,18 +359,20 @@ class Editor(LockedNTFS):
         """The draft of a new file with the security of its directory."""
         above = load(self.mft, parent)
         own = above.all(Type.SECURITY_DESCRIPTOR)
-        descriptor = _compact(self._contents.read(own)) if own else b""
+        security_id = above.information().security_id
+        if own and not security_id:
+            security_id = self._id_of(_compact(self._contents.read(own)))
         time = self._time
-        information = StandardInformation(
-            time, time, time, time, int(attributes), security_id=above.information().security_id
-        )
+        information = StandardInformation(time, time, time, time, int(attributes), security_id=security_id)
         number, sequence = self._table.new_record()
-        draft = Draft(
+        return Draft(
             number, sequence, int(flags), [resident(Type.STANDARD_INFORMATION, information.pack())], is_new=True
         )
-        if own and not information.security_id:
-            draft.attributes += self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
-        return draft
+
+    def _id_of(self, descriptor: bytes) -> int:
+        """The id of a security descriptor, which $Secure gets if it does not have it."""
+        self._secure = None  # what is known of $Secure to readers of it
+        return self._descriptors.id_of(descriptor)
 
     def _name(self, draft: Draft, parent: int, name: str, namespace: int) -> Name:
         above = reference(parent, self.mft.record(parent).sequence)
@@ -420,15 +427,17 @@ class Editor(LockedNTFS):
     def _take_name(self, draft: Draft, parent: int, name: str) -> None:
         """Take a name away, with the short name beside it."""
         kept = []
-        is_pair = any(
-            own.parent_record == parent and own.name == name and own.namespace == Namespace.WIN32
-            for own in draft.names()
-        )
-        for each in draft.all(Type.FILE_NAME):
-            own = _parse_name(each)
-            is_it = own.parent_record == parent and own.name == name
-            paired = own.parent_record == parent and own.namespace == Namespace.DOS
-            if is_it or (paired and is_pair):
+        names = draft.all(Type.FILE_NAME)
+        # A file may have a thousand names: only those that it may be are taken apart.
+        here = {
+            index: _parse_name(each)
+            for index, each in enumerate(names)
+            if _parent_of(each) == parent and _may_be(each, name)
+        }
+        is_pair = any(own.name == name and own.namespace == Namespace.WIN32 for own in here.values())
+        for index, each in enumerate(names):
+            own = here.get(index)
+            if own is not None and (own.name == name or (is_pair and own.namespace == Namespace.DOS)):
                 self._index(parent).remove(own.pack())
             else:
                 kept.append(each)
@@ -541,6 +550,18 @@ def _extended_size(draft: Draft) -> int:
     """Bytes of the extended attributes of a file when packed, which its names repeat where there is no reparse tag."""
     found = draft.all(Type.EA_INFORMATION)
     return int.from_bytes(value(found[0])[:2], "little") if found else 0
+
+
+def _parent_of(each: Packed) -> int:
+    """The record of the directory that a $FILE_NAME is in."""
+    return int.from_bytes(value(each)[:8], "little") & REFERENCE_MASK
+
+
+def _may_be(each: Packed, name: str) -> bool:
+    """Whether a $FILE_NAME is of this name or one for DOS, as far as its bytes tell."""
+    own = value(each)
+    encoded = name.encode("utf-16-le", "surrogatepass")
+    return own[_NAMESPACE : _NAMESPACE + 1] in _FOR_DOS or own[FileName.SIZE :].startswith(encoded)
 
 
 def _parse_name(each: Packed) -> Name:

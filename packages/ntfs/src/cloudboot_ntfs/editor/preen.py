@@ -2,8 +2,9 @@
 
 Records are believed: a file has the names, the clusters and the sizes that its records say. The bitmaps, $MFTMirr, link
 counts, what directories repeat of their files, and directories and $Reparse:$R as a whole are made anew from them where
-they differ. A file that no directory of the volume can hold under its name gets one in ``/found.000``. Damaged records,
-clusters that two files have, a log that is to be replayed, and everything else are refused and listed.
+they differ, as are the indexes of $Secure from its descriptors. A file that no directory of the volume can hold under
+its name gets one in ``/found.000``. Damaged records, clusters that two files have, a log that is to be replayed, and
+everything else are refused and listed.
 
 Everything is worked out in memory and checked there. Only then it is written, the mark that says that the volume is
 clean last: a repair that is cut off leaves a volume that is marked dirty, and can be repeated.
@@ -12,11 +13,11 @@ clean last: a repair that is cut off leaves a volume that is marked dirty, and c
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Window, WritableStorage, open_storage
+from cloudboot_base.lightdata import dataclass
 from cloudboot_base.overlay import Overlay, flush
 from cloudboot_ntfs.builder.placement import resident
 from cloudboot_ntfs.checker.check import survey
@@ -24,10 +25,12 @@ from cloudboot_ntfs.checker.space import bits_of
 from cloudboot_ntfs.errors import NtfsError, ReadOnlyError, RepairRefusedError
 from cloudboot_ntfs.layout.constants import REFERENCE_MASK, Collation, Namespace, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.index import pack_last, pack_root
+from cloudboot_ntfs.layout.secure import entry_by_hash, entry_by_id
 from cloudboot_ntfs.reader.volume import NTFS
 from cloudboot_vfs.exclusive import claim
 
 from .draft import gather, load, value
+from .preen_secure import is_of_secure, recover
 from .space import write_stream
 from .volume import WritableNTFS
 
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from cloudboot_ntfs.reader.volume import Source
 
     from .draft import Draft
+    from .preen_secure import Recovered
 
 _ROUNDS: Final = 8
 _MAPS: Final = frozenset(
@@ -59,10 +63,14 @@ _NAMES: Final = frozenset(
 )  # fmt: skip
 _INDEX_STRUCTURES: Final = frozenset({"IndexBlock", "IndexEntry", "IndexHeader"})
 _FOUND: Final = "found.000"
+#: How the indexes are sorted that are made anew.
+_COLLATIONS: Final = {
+    "$I30": Collation.FILE_NAME, "$R": Collation.ULONGS, "$SII": Collation.ULONG, "$SDH": Collation.SECURITY_HASH,
+}  # fmt: skip
 _PAGE: Final = 4096  #: in which an overlay tells its changes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Repaired:
     """What was repaired, or would be."""
 
@@ -148,13 +156,16 @@ class _Repair:
                 self.found = findings
             if not findings:
                 return
-            refused = [each for each in findings if not _is_known(each, context)]
+            secure = recover(context) if any(map(is_of_secure, findings)) else None
+            refused = [
+                each for each in findings if not (is_of_secure(each) and secure) and not _is_known(each, context)
+            ]
             if refused:
                 raise RepairRefusedError(refused)
-            self._mend(context)
+            self._mend(context, secure)
         raise RepairRefusedError(self.found)
 
-    def _mend(self, context: Context) -> None:
+    def _mend(self, context: Context, secure: Recovered | None) -> None:
         findings = context.findings
         kinds = {each.kind for each in findings}
         if kinds & _RECORDS:
@@ -164,13 +175,17 @@ class _Repair:
             self._mend_records(context)
             return
         directories, reparse = _indexes_of(context)
-        if directories or reparse:
-            self._empty(directories, reparse)
+        if directories or reparse or secure:
+            self._empty(directories, reparse, secure)
             with NTFS(self.overlay) as volume:
                 # What an index had is not used again before the mended volume is complete.
                 self._count(survey(volume), kept=context.claims)
             with _Mender(self.overlay, force=True) as mender:
-                mender.fill(context, directories, self.actions, reparse=reparse)
+                if directories or reparse:
+                    mender.fill(context, directories, self.actions, reparse=reparse)
+                if secure is not None:
+                    mender.fill_secure(secure)
+                    self.actions.append("the indexes of $Secure are made anew from its descriptors")
             return
         if kinds & (_MAPS - {"volume-dirty", "mft-mirror"}):
             self._count(context)
@@ -200,9 +215,15 @@ class _Repair:
                     mender.free_record(record)
                     self.actions.append(f"record {record}, which no file has, is freed")
 
-    def _empty(self, directories: set[int], reparse: int) -> None:
+    def _empty(self, directories: set[int], reparse: int, secure: Recovered | None) -> None:
         """Take the indexes that are made anew away; their clusters are free when they are counted."""
         with _Mender(self.overlay, force=True) as mender:
+            if secure is not None:
+                if secure.writes:
+                    mender.write_descriptors(secure)
+                    self.actions.append("the two copies of $Secure's descriptors are made equal")
+                mender.empty_index(Number.SECURE, "$SII")
+                mender.empty_index(Number.SECURE, "$SDH")
             for number in sorted(directories):
                 mender.empty_index(number, "$I30")
             if reparse:
@@ -325,10 +346,23 @@ class _Mender(WritableNTFS):
                 draft.remove(kind, name)
             geometry = self.geometry
             per_block = max(1, geometry.index_size // geometry.index_vcn_size)
-            of, collation = (Type.FILE_NAME, Collation.FILE_NAME) if name == "$I30" else (0, Collation.ULONGS)
-            root = pack_root(of, collation, geometry.index_size, per_block, [pack_last()], large=False)
+            of = Type.FILE_NAME if name == "$I30" else 0
+            root = pack_root(of, _COLLATIONS[name], geometry.index_size, per_block, [pack_last()], large=False)
             draft.attributes.append(resident(Type.INDEX_ROOT, root, name))
             self._table.store(draft)
+
+    def write_descriptors(self, secure: Recovered) -> None:
+        """Put what was recovered of $SDS in its place, at once."""
+        stream = self.mft.stream(self.mft.file(Number.SECURE), Type.DATA, "$SDS")
+        for offset, data in secure.writes:
+            write_stream(self._table.storage, stream, offset, data)
+
+    def fill_secure(self, secure: Recovered) -> None:
+        """Put the descriptors of $SDS into the indexes of $Secure."""
+        with self._operation():
+            for _, head in sorted(secure.entries.items()):
+                self._table.index(Number.SECURE, "$SII").put_packed(entry_by_id(head))
+                self._table.index(Number.SECURE, "$SDH").put_packed(entry_by_hash(head))
 
     def fill(self, context: Context, directories: set[int], actions: list[str], *, reparse: int) -> None:
         """Put the names that records have into the directories that are made anew."""

@@ -16,10 +16,14 @@ _SMALL = 1 << 16
 
 
 class Layer(IntEnum):
-    """What is written after what: index blocks refer to records, and never the other way round."""
+    """What is written after what.
 
-    RECORD = 0
-    BLOCK = 1
+    Index blocks refer to records, and never the other way round; records refer to descriptors.
+    """
+
+    SECURE = 0  #: all of $Secure: its descriptors, its indexes and its records
+    RECORD = 1
+    BLOCK = 2
 
 
 class Stage:
@@ -122,7 +126,7 @@ class Stage:
                 self._show(offset, data)
 
     def write(self) -> None:
-        """Write the pieces of complete operations: records, then index blocks."""
+        """Write the pieces of complete operations, layer by layer."""
         for layer in Layer:
             for offset, (own, data) in self._accepted.items():
                 if own == layer:

@@ -12,7 +12,7 @@ from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import fits, held, pack, spread
 from cloudboot_ntfs.errors import NoSpaceError, ReadOnlyError
 from cloudboot_ntfs.layout import fixup
-from cloudboot_ntfs.layout.constants import VOLUME_DIRTY, Number, RecordFlag, Type, reference
+from cloudboot_ntfs.layout.constants import REFERENCE_MASK, VOLUME_DIRTY, Number, RecordFlag, Type, reference
 from cloudboot_ntfs.layout.records import VolumeInformation
 from cloudboot_ntfs.layout.runlist import pieces
 
@@ -45,8 +45,8 @@ class Table:
     """Everything that an operation writes goes through here.
 
     Content goes into free clusters at once. When an operation is complete, what else it changed is written in an order
-    in which nothing refers to what is not there: the bits of what was taken, records, index blocks, the bits of what
-    was given back. The volume is marked dirty meanwhile.
+    in which nothing refers to what is not there: the bits of what was taken, security descriptors, records, index
+    blocks, the bits of what was given back. The volume is marked dirty meanwhile.
 
     ``grow`` gives $MFT more records; it is called with the volume, this table, and the bitmap of $MFT.
     """
@@ -278,7 +278,7 @@ class Table:
 
             found = spread(
                 draft.number, draft.sequence, attributes, record_size=size, new_records=new_records,
-                store=self._store_list,
+                store=self._store_list, known=tuple(known),
             )  # fmt: skip
             base = reference(draft.number, draft.sequence)
             for number, own in found.records[1:]:
@@ -328,7 +328,12 @@ class Table:
         if number == Number.VOLUME:
             self._marks = None
         for stream, offset in [(self._volume.mft.data, number * len(data)), *self._mirror(number)]:
-            self.stage_runs(Layer.RECORD, stream.runs, offset, data, accepted=accepted)
+            self.stage_runs(self._layer(number, base), stream.runs, offset, data, accepted=accepted)
+
+    @staticmethod
+    def _layer(number: int, base: int) -> Layer:
+        """When the record is written: those of $Secure before what refers to its descriptors."""
+        return Layer.SECURE if (base & REFERENCE_MASK or number) == Number.SECURE else Layer.RECORD
 
     def _packed(  # noqa: PLR0917 -- the head of a record
         self, number: int, attributes: list[Packed], sequence: int, links: int, flags: int, base: int

@@ -11,7 +11,7 @@ from cloudboot_ntfs.builder.placement import Placed, resident
 from cloudboot_ntfs.builder.record import capacity
 from cloudboot_ntfs.errors import IndexFormatError, NoSpaceError
 from cloudboot_ntfs.layout import fixup
-from cloudboot_ntfs.layout.constants import SECTOR, Type
+from cloudboot_ntfs.layout.constants import ENTRY_HAS_CHILD, SECTOR, Number, Type
 from cloudboot_ntfs.layout.index import (
     BLOCK_HEADER,
     block_start,
@@ -48,6 +48,10 @@ _KEPT_NODES: Final = 8192
 _MAX_GROWTH: Final = 16
 #: Bytes of a bitmap up to which it stands in the record.
 _RESIDENT_BITMAP: Final = 128
+#: Bytes that a large index takes in its record beside the entries of its root.
+_HEADS: Final = 64 + 64 + 80
+#: Bytes that the root of a large index has for entries at least.
+_LEAST_ROOM: Final = 112
 _LAST: Final = pack_last()
 _HEAD: Final = IndexEntry.SIZE
 #: Where the length of a name stands in an entry of $I30, in UTF-16 code units, and where the name does.
@@ -63,6 +67,12 @@ class Item:
     def __init__(self, packed: bytes, order: tuple[object, ...] | None = None) -> None:
         self.packed = packed  #: the entry without a node below it
         self.order = order
+
+    @property
+    def data(self) -> bytes:
+        """The data of an entry that refers to no file."""
+        start = int.from_bytes(self.packed[:2], "little")
+        return self.packed[start : start + int.from_bytes(self.packed[2:4], "little")]
 
     @property
     def key(self) -> bytes:
@@ -119,6 +129,7 @@ class Tree:
         index = Index(volume.mft, volume.mft.file(number), name)
         self._block_size, self._vcn_size, self._collation = index.block_size, index.vcn_size, index.collation
         self._type = index.type
+        self._layer = Layer.SECURE if number == Number.SECURE else Layer.BLOCK
         self._step = max(1, self._block_size // self._vcn_size)
         self._room = self._block_size - block_start(self._block_size)
         self._root_room = self._room_of_root(draft)
@@ -143,10 +154,14 @@ class Tree:
 
     def _room_of_root(self, draft: Draft) -> int:
         own = (Type.INDEX_ROOT, Type.INDEX_ALLOCATION, Type.BITMAP)
+        indexes = len(draft.all(Type.INDEX_ROOT))
+        if indexes > 1:  # $Secure and $Quota have two, which share what the others leave
+            others = sum(len(each.data) for each in draft.attributes if each.type not in own)
+            return max(_LEAST_ROOM, (capacity(self._volume.geometry.record_size) - others) // indexes - _HEADS)
         others = sum(len(each.data) for each in draft.attributes if each.type not in own or each.name != self.name)
         limit = capacity(self._volume.geometry.record_size) - others
         # Heads of the attributes of a large index, and a little for names that come later.
-        return max(200, limit - 64 - 64 - 80 - 40)
+        return max(200, limit - _HEADS - 40)
 
     # Reading
 
@@ -172,7 +187,7 @@ class Tree:
         if self.name == "$I30":
             items = [self._named(entry, block) for entry in entries if not entry.is_last]
         else:
-            items = [Item(pack_entry(entry.key, data=entry.data)) for entry in entries if not entry.is_last]
+            items = [self._numbered(entry, block) for entry in entries if not entry.is_last]
         children = [entry.child for entry in entries if entry.child is not None]
         if children and len(children) != len(entries):
             raise IndexFormatError(
@@ -194,6 +209,16 @@ class Tree:
             if packed[8:10] == len(packed).to_bytes(2, "little"):
                 return Item(packed)  # as it is written here
         return Item(pack_entry(key, reference=entry.reference))
+
+    def _numbered(self, entry: Entry, block: bytes | bytearray) -> Item:
+        if not entry.data:
+            return Item(pack_entry(entry.key))
+        # What Windows pads it with stays.
+        length = int.from_bytes(block[entry.offset + 8 : entry.offset + 10], "little")
+        packed = bytearray(block[entry.offset : entry.offset + length - (0 if entry.child is None else 8)])
+        packed[8:10] = len(packed).to_bytes(2, "little")
+        packed[12:14] = (entry.flags & ~ENTRY_HAS_CHILD).to_bytes(2, "little")
+        return Item(bytes(packed))
 
     def _node(self, vcn: int, depth: int = 0) -> Node:
         found = self._nodes.get(vcn)
@@ -240,10 +265,24 @@ class Tree:
 
     def named(self, folded: str) -> Iterator[Item]:
         """The entries of a name in any case."""
-        for item in self._after((folded, "")):
-            if self._order_of(item)[0] != folded:
+        return self.beginning((folded,))
+
+    def beginning(self, order: tuple[object, ...]) -> Iterator[Item]:
+        """The entries whose order begins so."""
+        for item in self._after(order):
+            if self._order_of(item)[: len(order)] != order:
                 return
             yield item
+
+    def last(self) -> Item | None:
+        """The last entry, or ``None``."""
+        node, depth = self._root, 0
+        while node.children is not None:
+            depth += 1
+            node = self._node(node.children[-1], depth)
+        if node.items or node is self._root:
+            return node.items[-1] if node.items else None
+        return max(self.items(), key=self._order_of, default=None)  # an empty leaf, which only other programs leave
 
     def _after(self, order: tuple[object, ...] | None) -> Iterator[Item]:
         """The entries from ``order`` on."""
@@ -302,7 +341,13 @@ class Tree:
 
     def put(self, key: bytes, reference: int) -> None:
         """Add an entry, or let it take the place of the one of the same order."""
-        item = self._item(key, reference)
+        self._put(self._item(key, reference))
+
+    def put_packed(self, packed: bytes) -> None:
+        """:meth:`put` an entry that is packed, without a node below it."""
+        self._put(Item(packed, self._order(packed)))
+
+    def _put(self, item: Item) -> None:
         path, found = self._path(self._order_of(item))
         node, place = path[-1]
         if found:
@@ -526,7 +571,7 @@ class Tree:
             node.vcn or 0, self._block_size, self._packed(node), has_children=node.children is not None,
             update=node.update,
         )  # fmt: skip
-        self._table.stage_runs(Layer.BLOCK, self._runs, (node.vcn or 0) * self._vcn_size, data)
+        self._table.stage_runs(self._layer, self._runs, (node.vcn or 0) * self._vcn_size, data)
 
     def _put_head(self, draft: Draft) -> None:
         for kind in (Type.INDEX_ROOT, Type.INDEX_ALLOCATION, Type.BITMAP):
@@ -555,7 +600,7 @@ class Tree:
         if need > have:
             self._bitmap_runs = joined(self._bitmap_runs + self._table.space.allocate(need - have, vcn=have))
         self._table.stage_runs(
-            Layer.BLOCK, self._bitmap_runs, 0, data.ljust(max(need, have) * cluster, b"\0"), piece=SECTOR
+            self._layer, self._bitmap_runs, 0, data.ljust(max(need, have) * cluster, b"\0"), piece=SECTOR
         )
         placed = Placed(size, max(need, have), cluster, self._bitmap_runs, [])
         draft.attributes += placed.attributes(Type.BITMAP, self.name)

@@ -263,24 +263,22 @@ class WritableNTFS(Editor):
             self._table.store(draft)
 
     def set_sddl(self, path: str, sddl: str) -> None:
-        """Give a file a security descriptor: that of $Secure which is equal, or one of its own.
-
-        One of its own stands in the file's record, or in clusters if it is large.
+        """Give a file a security descriptor: that of $Secure which is equal, or a new one there.
 
         Raises:
-            DescriptorError: the text breaks the grammar.
+            DescriptorError: the text breaks the grammar, or the descriptor is larger than what $Secure holds.
+            NoSpaceError: $Secure cannot grow.
         """
         descriptor = from_sddl(sddl)
         with self._operation():
+            security_id = self._id_of(descriptor)
             draft = load(self.mft, self.find(path))
             information = draft.information()
-            information.security_id = self.security_id(descriptor) or 0
+            information.security_id = security_id
             self._put_information(draft, information)
             old = draft.all(Type.SECURITY_DESCRIPTOR)
             self._table.space.release(runs_of(old, self.geometry.clusters))
             draft.remove(Type.SECURITY_DESCRIPTOR)
-            if not information.security_id:
-                draft.attributes += self._contents.value(Type.SECURITY_DESCRIPTOR, descriptor)
             self._touch(draft)
             self._table.store(draft)
 

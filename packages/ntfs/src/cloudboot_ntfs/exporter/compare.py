@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import replace
 from cloudboot_ntfs.reader.reparse import WOF_STREAM
 from cloudboot_vfs import compare as trees
 from cloudboot_vfs.compare import Difference
@@ -59,6 +59,6 @@ def compare(left: NTFS, right: NTFS | str | os.PathLike[str], *, ignore: Collect
     left_out = {"xattrs" if field == "streams" else field for field in ignore} | _NOT_KEPT
     for each in trees.compare(_Tree(left), other, ignore=left_out):
         if each.field == "xattrs":
-            yield dataclasses.replace(each, field="streams")
+            yield replace(each, field="streams")
         elif each.field != "mtime" or int(str(each.left)) // 100 != int(str(each.right)) // 100:
             yield each

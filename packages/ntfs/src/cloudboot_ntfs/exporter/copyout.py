@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import SourceError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Copied:
     """What was copied. ``streams`` counts data streams beside the content, which the host has no place for."""
 

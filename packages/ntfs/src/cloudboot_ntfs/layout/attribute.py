@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import AttributeFormatError
 
 from .constants import END_OF_ATTRIBUTES, AttributeFlag
@@ -26,7 +26,7 @@ _RESIDENT_START: Final = AttributeHeader.SIZE + ResidentHeader.SIZE
 _NON_RESIDENT_START: Final = AttributeHeader.SIZE + NonResidentHeader.SIZE
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Attribute:
     """An attribute of one record. ``value`` is that of a resident one; the others have ``pairs`` (mapping pairs)."""
 

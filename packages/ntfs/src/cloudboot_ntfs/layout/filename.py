@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import AttributeFormatError
 
 from .constants import REFERENCE_MASK, Namespace
@@ -23,7 +23,7 @@ _LONGEST_SHORT: Final = 12
 DOS_KINDS: Final = (Namespace.DOS, Namespace.WIN32_AND_DOS)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Name:
     """A $FILE_NAME. Times are FILETIMEs, sizes bytes."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.errors import IndexFormatError
 
 from .constants import ENTRY_HAS_CHILD, ENTRY_IS_LAST

@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -53,6 +53,56 @@ class BootSector(Record):
     boot_code: bytes = bytes(426)
     #: 0xAA55
     end_signature: int = 0
+
+    def __init__(
+        self,
+        jump: bytes = bytes(3),
+        oem_id: bytes = bytes(8),
+        bytes_per_sector: int = 0,
+        sectors_per_cluster: int = 0,
+        zero0: bytes = bytes(7),
+        media: int = 0,
+        zero1: int = 0,
+        sectors_per_track: int = 0,
+        heads: int = 0,
+        hidden_sectors: int = 0,
+        zero2: int = 0,
+        signature: int = 0,
+        total_sectors: int = 0,
+        mft_lcn: int = 0,
+        mftmirr_lcn: int = 0,
+        clusters_per_record: int = 0,
+        reserved0: bytes = bytes(3),
+        clusters_per_index: int = 0,
+        reserved1: bytes = bytes(3),
+        serial: int = 0,
+        checksum: int = 0,
+        boot_code: bytes = bytes(426),
+        end_signature: int = 0,
+    ) -> None:
+        self.jump = jump
+        self.oem_id = oem_id
+        self.bytes_per_sector = bytes_per_sector
+        self.sectors_per_cluster = sectors_per_cluster
+        self.zero0 = zero0
+        self.media = media
+        self.zero1 = zero1
+        self.sectors_per_track = sectors_per_track
+        self.heads = heads
+        self.hidden_sectors = hidden_sectors
+        self.zero2 = zero2
+        self.signature = signature
+        self.total_sectors = total_sectors
+        self.mft_lcn = mft_lcn
+        self.mftmirr_lcn = mftmirr_lcn
+        self.clusters_per_record = clusters_per_record
+        self.reserved0 = reserved0
+        self.clusters_per_index = clusters_per_index
+        self.reserved1 = reserved1
+        self.serial = serial
+        self.checksum = checksum
+        self.boot_code = boot_code
+        self.end_signature = end_signature
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BootSector",
@@ -144,6 +194,38 @@ class RecordHeader(Record):
     reserved: int = 0
     record_number: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(4),
+        usa_offset: int = 0,
+        usa_count: int = 0,
+        lsn: int = 0,
+        sequence: int = 0,
+        link_count: int = 0,
+        attributes_offset: int = 0,
+        flags: int = 0,
+        bytes_used: int = 0,
+        bytes_allocated: int = 0,
+        base_record: int = 0,
+        next_instance: int = 0,
+        reserved: int = 0,
+        record_number: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.usa_offset = usa_offset
+        self.usa_count = usa_count
+        self.lsn = lsn
+        self.sequence = sequence
+        self.link_count = link_count
+        self.attributes_offset = attributes_offset
+        self.flags = flags
+        self.bytes_used = bytes_used
+        self.bytes_allocated = bytes_allocated
+        self.base_record = base_record
+        self.next_instance = next_instance
+        self.reserved = reserved
+        self.record_number = record_number
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "RecordHeader",
         (
@@ -204,6 +286,24 @@ class AttributeHeader(Record):
     flags: int = 0
     instance: int = 0
 
+    def __init__(
+        self,
+        type: int = 0,
+        length: int = 0,
+        non_resident: int = 0,
+        name_length: int = 0,
+        name_offset: int = 0,
+        flags: int = 0,
+        instance: int = 0,
+    ) -> None:
+        self.type = type
+        self.length = length
+        self.non_resident = non_resident
+        self.name_length = name_length
+        self.name_offset = name_offset
+        self.flags = flags
+        self.instance = instance
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "AttributeHeader",
         (
@@ -245,6 +345,18 @@ class ResidentHeader(Record):
     #: 1: the attribute is the key of an index
     indexed: int = 0
     reserved: int = 0
+
+    def __init__(
+        self,
+        value_length: int = 0,
+        value_offset: int = 0,
+        indexed: int = 0,
+        reserved: int = 0,
+    ) -> None:
+        self.value_length = value_length
+        self.value_offset = value_offset
+        self.indexed = indexed
+        self.reserved = reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "ResidentHeader",
@@ -288,6 +400,26 @@ class NonResidentHeader(Record):
     data_size: int = 0
     #: bytes; what follows reads as zeros
     initialized_size: int = 0
+
+    def __init__(
+        self,
+        lowest_vcn: int = 0,
+        highest_vcn: int = 0,
+        runs_offset: int = 0,
+        compression_unit: int = 0,
+        reserved: bytes = bytes(5),
+        allocated_size: int = 0,
+        data_size: int = 0,
+        initialized_size: int = 0,
+    ) -> None:
+        self.lowest_vcn = lowest_vcn
+        self.highest_vcn = highest_vcn
+        self.runs_offset = runs_offset
+        self.compression_unit = compression_unit
+        self.reserved = reserved
+        self.allocated_size = allocated_size
+        self.data_size = data_size
+        self.initialized_size = initialized_size
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "NonResidentHeader",
@@ -342,6 +474,34 @@ class StandardInformation(Record):
     quota_charged: int = 0
     #: in $UsnJrnl
     usn: int = 0
+
+    def __init__(
+        self,
+        created: int = 0,
+        modified: int = 0,
+        changed: int = 0,
+        accessed: int = 0,
+        attributes: int = 0,
+        maximum_versions: int = 0,
+        version: int = 0,
+        class_id: int = 0,
+        owner_id: int = 0,
+        security_id: int = 0,
+        quota_charged: int = 0,
+        usn: int = 0,
+    ) -> None:
+        self.created = created
+        self.modified = modified
+        self.changed = changed
+        self.accessed = accessed
+        self.attributes = attributes
+        self.maximum_versions = maximum_versions
+        self.version = version
+        self.class_id = class_id
+        self.owner_id = owner_id
+        self.security_id = security_id
+        self.quota_charged = quota_charged
+        self.usn = usn
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "StandardInformation",
@@ -407,6 +567,32 @@ class FileName(Record):
     #: 0: POSIX, 1: Win32, 2: DOS, 3: Win32 and DOS
     name_type: int = 0
 
+    def __init__(
+        self,
+        parent: int = 0,
+        created: int = 0,
+        modified: int = 0,
+        changed: int = 0,
+        accessed: int = 0,
+        allocated_size: int = 0,
+        data_size: int = 0,
+        attributes: int = 0,
+        reparse_tag: int = 0,
+        name_length: int = 0,
+        name_type: int = 0,
+    ) -> None:
+        self.parent = parent
+        self.created = created
+        self.modified = modified
+        self.changed = changed
+        self.accessed = accessed
+        self.allocated_size = allocated_size
+        self.data_size = data_size
+        self.attributes = attributes
+        self.reparse_tag = reparse_tag
+        self.name_length = name_length
+        self.name_type = name_type
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "FileName",
         (
@@ -461,6 +647,24 @@ class AttributeListEntry(Record):
     reference: int = 0
     instance: int = 0
 
+    def __init__(
+        self,
+        type: int = 0,
+        length: int = 0,
+        name_length: int = 0,
+        name_offset: int = 0,
+        lowest_vcn: int = 0,
+        reference: int = 0,
+        instance: int = 0,
+    ) -> None:
+        self.type = type
+        self.length = length
+        self.name_length = name_length
+        self.name_offset = name_offset
+        self.lowest_vcn = lowest_vcn
+        self.reference = reference
+        self.instance = instance
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "AttributeListEntry",
         (
@@ -502,6 +706,18 @@ class VolumeInformation(Record):
     #: 1: dirty
     flags: int = 0
 
+    def __init__(
+        self,
+        reserved: int = 0,
+        major_version: int = 0,
+        minor_version: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.reserved = reserved
+        self.major_version = major_version
+        self.minor_version = minor_version
+        self.flags = flags
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VolumeInformation",
         (
@@ -539,6 +755,20 @@ class IndexRoot(Record):
     #: in the unit of the index' VCNs
     clusters_per_block: int = 0
     reserved: bytes = bytes(3)
+
+    def __init__(
+        self,
+        type: int = 0,
+        collation: int = 0,
+        block_size: int = 0,
+        clusters_per_block: int = 0,
+        reserved: bytes = bytes(3),
+    ) -> None:
+        self.type = type
+        self.collation = collation
+        self.block_size = block_size
+        self.clusters_per_block = clusters_per_block
+        self.reserved = reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IndexRoot",
@@ -580,6 +810,18 @@ class IndexHeader(Record):
     #: 1: entries have nodes below
     flags: int = 0
 
+    def __init__(
+        self,
+        entries_offset: int = 0,
+        used: int = 0,
+        allocated: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.entries_offset = entries_offset
+        self.used = used
+        self.allocated = allocated
+        self.flags = flags
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IndexHeader",
         (
@@ -616,6 +858,20 @@ class IndexBlock(Record):
     lsn: int = 0
     #: of this block in $INDEX_ALLOCATION
     vcn: int = 0
+
+    def __init__(
+        self,
+        signature: bytes = bytes(4),
+        usa_offset: int = 0,
+        usa_count: int = 0,
+        lsn: int = 0,
+        vcn: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.usa_offset = usa_offset
+        self.usa_count = usa_count
+        self.lsn = lsn
+        self.vcn = vcn
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IndexBlock",
@@ -658,6 +914,20 @@ class IndexEntry(Record):
     flags: int = 0
     reserved: int = 0
 
+    def __init__(
+        self,
+        reference: int = 0,
+        length: int = 0,
+        key_length: int = 0,
+        flags: int = 0,
+        reserved: int = 0,
+    ) -> None:
+        self.reference = reference
+        self.length = length
+        self.key_length = key_length
+        self.flags = flags
+        self.reserved = reserved
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IndexEntry",
         (
@@ -696,6 +966,18 @@ class SdsEntry(Record):
     #: bytes, this head included
     size: int = 0
 
+    def __init__(
+        self,
+        hash: int = 0,
+        security_id: int = 0,
+        offset: int = 0,
+        size: int = 0,
+    ) -> None:
+        self.hash = hash
+        self.security_id = security_id
+        self.offset = offset
+        self.size = size
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "SdsEntry",
         (
@@ -729,6 +1011,16 @@ class ReparseHead(Record):
     #: bytes that follow
     data_length: int = 0
     reserved: int = 0
+
+    def __init__(
+        self,
+        tag: int = 0,
+        data_length: int = 0,
+        reserved: int = 0,
+    ) -> None:
+        self.tag = tag
+        self.data_length = data_length
+        self.reserved = reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "ReparseHead",
@@ -767,6 +1059,24 @@ class AttrDefEntry(Record):
     minimum_size: int = 0
     #: -1: no limit
     maximum_size: int = 0
+
+    def __init__(
+        self,
+        label: bytes = bytes(128),
+        type: int = 0,
+        display_rule: int = 0,
+        collation: int = 0,
+        flags: int = 0,
+        minimum_size: int = 0,
+        maximum_size: int = 0,
+    ) -> None:
+        self.label = label
+        self.type = type
+        self.display_rule = display_rule
+        self.collation = collation
+        self.flags = flags
+        self.minimum_size = minimum_size
+        self.maximum_size = maximum_size
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "AttrDefEntry",
@@ -821,6 +1131,36 @@ class UsnRecord(Record):
     #: bytes
     name_length: int = 0
     name_offset: int = 0
+
+    def __init__(
+        self,
+        length: int = 0,
+        major_version: int = 0,
+        minor_version: int = 0,
+        reference: int = 0,
+        parent: int = 0,
+        usn: int = 0,
+        timestamp: int = 0,
+        reason: int = 0,
+        source: int = 0,
+        security_id: int = 0,
+        attributes: int = 0,
+        name_length: int = 0,
+        name_offset: int = 0,
+    ) -> None:
+        self.length = length
+        self.major_version = major_version
+        self.minor_version = minor_version
+        self.reference = reference
+        self.parent = parent
+        self.usn = usn
+        self.timestamp = timestamp
+        self.reason = reason
+        self.source = source
+        self.security_id = security_id
+        self.attributes = attributes
+        self.name_length = name_length
+        self.name_offset = name_offset
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "UsnRecord",

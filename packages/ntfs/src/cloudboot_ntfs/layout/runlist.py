@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 import operator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.errors import RunListError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from cloudboot_base.lightdata import NamedTuple
 
 
 class StreamInfo(NamedTuple):

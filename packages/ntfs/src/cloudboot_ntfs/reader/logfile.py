@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.errors import FixupError
 from cloudboot_ntfs.layout import fixup
 from cloudboot_ntfs.layout.constants import Number, Type

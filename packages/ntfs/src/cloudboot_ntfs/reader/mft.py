@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ntfs.errors import (
     AttributeFormatError,
     AttributeMissingError,
@@ -40,7 +40,7 @@ _KEPT: Final = 512
 _KEPT_WHOLE: Final = 8
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Record:
     """One MFT record: its head, and the attributes in it. Fixups are undone."""
 
@@ -53,6 +53,7 @@ class Record:
     base: int  #: reference of the base record, 0 in one
     next_instance: int
     attributes: list[Attribute]
+    block: bytearray  #: its bytes, not to be changed
 
     @property
     def in_use(self) -> bool:
@@ -99,7 +100,7 @@ def parse_record(raw: bytes, number: int, offset: int | None = None, *, attribut
     found: list[Attribute] = []
     if attributes:
         found = list(attribute.parse(record, start, used, number=number))
-    return Record(number, sequence, links, flags, used, allocated, base, instance, found)
+    return Record(number, sequence, links, flags, used, allocated, base, instance, found, record)
 
 
 class Mft:
@@ -275,7 +276,7 @@ class Mft:
                     expected=f"type {kind:#x}, instance {instance}", where={"record": base.number, "extension": number},
                 )  # fmt: skip
             attributes.append(match)
-        whole = dataclasses.replace(base, attributes=attributes)
+        whole = replace(base, attributes=attributes)
         whole.attributes += [each for each in base.attributes if each.type == Type.ATTRIBUTE_LIST]
         return whole, frozenset(records)
 

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING
 from cloudboot_ntfs.errors import AttributeMissingError, RecordError
 from cloudboot_ntfs.layout.constants import Number, Type
 from cloudboot_ntfs.layout.records import SdsEntry, StandardInformation
+from cloudboot_ntfs.layout.secure import MAX_ENTRY, descriptor_hash
 
 from .index import Index
 
 if TYPE_CHECKING:
     from .mft import Mft, Record
-
-_MAX_DESCRIPTOR = 1 << 16
-
-
-def descriptor_hash(descriptor: bytes) -> int:
-    """The hash that $Secure finds equal descriptors by: rotate by three, add, for every dword."""
-    total = 0
-    padded = descriptor + bytes(-len(descriptor) % 4)
-    for at in range(0, len(padded), 4):
-        total = ((total << 3 | total >> 29) + int.from_bytes(padded[at : at + 4], "little")) & 0xFFFFFFFF
-    return total
+    from .stream import Stream
 
 
 class Secure:
@@ -64,19 +55,28 @@ class Secure:
             raise RecordError(
                 "there is no security descriptor of this id", structure="$Secure:$SII", actual=security_id
             )
-        size = place.size
-        if not SdsEntry.SIZE < size <= _MAX_DESCRIPTOR:
-            raise RecordError(
-                "the size of a security descriptor cannot be", structure="$Secure:$SII", field="size", actual=size,
-                where={"security id": security_id},
-            )  # fmt: skip
-        data = self._stream.read_at(place.offset, size)
-        if len(data) < size or SdsEntry.unpack_from(data).security_id != security_id:
-            raise RecordError(
-                "$SDS has no descriptor of this id at its place", structure="$Secure:$SDS", field="security_id",
-                offset=place.offset, expected=security_id,
-            )  # fmt: skip
-        return data[SdsEntry.SIZE :]
+        return descriptor_of(self._stream, place)
+
+
+def descriptor_of(stream: Stream, place: SdsEntry) -> bytes:
+    """The descriptor that $SDS has where an index says.
+
+    Raises:
+        RecordError: $SDS has another one there, or none can have that size.
+    """
+    size, security_id = place.size, place.security_id
+    if not SdsEntry.SIZE < size <= MAX_ENTRY:
+        raise RecordError(
+            "the size of a security descriptor cannot be", structure="$Secure:$SII", field="size", actual=size,
+            where={"security id": security_id},
+        )  # fmt: skip
+    data = stream.read_at(place.offset, size)
+    if len(data) < size or SdsEntry.unpack_from(data).security_id != security_id:
+        raise RecordError(
+            "$SDS has no descriptor of this id at its place", structure="$Secure:$SDS", field="security_id",
+            offset=place.offset, expected=security_id,
+        )  # fmt: skip
+    return data[SdsEntry.SIZE :]
 
 
 def standard_information(mft: Mft, record: Record) -> StandardInformation:

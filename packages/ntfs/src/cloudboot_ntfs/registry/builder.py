@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import HiveLimitError
 from cloudboot_ntfs.security import from_sddl
 from cloudboot_ntfs.upcase import units, upcase
@@ -36,7 +36,7 @@ DEFAULT_SECURITY = "O:BAG:SYD:(A;CI;KA;;;SY)(A;CI;KA;;;BA)"
 _ROOT_FLAGS = KeyFlag.HIVE_ENTRY | KeyFlag.NO_DELETE
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class HiveOptions:
     """What a hive says of itself."""
 
@@ -112,7 +112,7 @@ class _Arena:
             self._next = self._end
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class _Security:
     cell: int
     descriptor: bytes

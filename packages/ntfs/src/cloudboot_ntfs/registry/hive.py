@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING
 
 from cloudboot_base import in_file, open_storage
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ntfs.errors import HiveError, HiveTruncatedError, KeyNotFoundError
 from cloudboot_ntfs.upcase import upcase
 
@@ -35,7 +35,7 @@ _COMPRESSED_NAME, _PREDEFINED_HANDLE = int(KeyFlag.COMPRESSED_NAME), int(KeyFlag
 _OF_A_ROOT = int(KeyFlag.COMPRESSED_NAME | KeyFlag.HIVE_ENTRY | KeyFlag.NO_DELETE)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class DeletedCell:
     """What a free cell still shows of a key or a value. It may be partly overwritten."""
 

@@ -7,8 +7,9 @@ and the new one (entries, "HvLE") from Windows 8.1 on.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs.errors import HiveDirtyError, HiveError
 
 from .cells import checksum, read_base_block

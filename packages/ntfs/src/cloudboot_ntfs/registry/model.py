@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Self
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ntfs.errors import HiveLimitError, KeyNotFoundError
 from cloudboot_ntfs.upcase import upcase
 
@@ -21,7 +21,7 @@ _TEXT = (ValueType.REG_SZ, ValueType.REG_EXPAND_SZ, ValueType.REG_LINK)
 _NUMBERS = {ValueType.REG_DWORD: "<I", ValueType.REG_DWORD_BIG_ENDIAN: ">I", ValueType.REG_QWORD: "<Q"}
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Value:
     """A value: the bytes of a type. The default value of a key has the name ``""``."""
 
@@ -75,7 +75,7 @@ class Value:
         return cls(name, ValueType.REG_BINARY, data)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Key:
     """A key with all that is below it.
 
@@ -86,8 +86,8 @@ class Key:
     """
 
     name: str = ""
-    values: list[Value] = dataclasses.field(default_factory=list)
-    keys: list[Key] = dataclasses.field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
     modified: int = 0
     class_name: bytes = b""
     security: bytes | None = None

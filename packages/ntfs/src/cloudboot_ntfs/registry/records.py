@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -52,6 +52,50 @@ class BaseBlock(Record):
     reserved: bytes = bytes(332)
     #: of the 508 bytes before
     checksum: int = 0
+
+    def __init__(
+        self,
+        signature: bytes = bytes(4),
+        primary_sequence: int = 0,
+        secondary_sequence: int = 0,
+        last_written: int = 0,
+        major_version: int = 0,
+        minor_version: int = 0,
+        file_type: int = 0,
+        file_format: int = 0,
+        root_cell: int = 0,
+        hive_bins_size: int = 0,
+        clustering_factor: int = 0,
+        file_name: bytes = bytes(64),
+        rm_id: bytes = bytes(16),
+        log_id: bytes = bytes(16),
+        flags: int = 0,
+        tm_id: bytes = bytes(16),
+        guid_signature: bytes = bytes(4),
+        last_reorganized: int = 0,
+        reserved: bytes = bytes(332),
+        checksum: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.primary_sequence = primary_sequence
+        self.secondary_sequence = secondary_sequence
+        self.last_written = last_written
+        self.major_version = major_version
+        self.minor_version = minor_version
+        self.file_type = file_type
+        self.file_format = file_format
+        self.root_cell = root_cell
+        self.hive_bins_size = hive_bins_size
+        self.clustering_factor = clustering_factor
+        self.file_name = file_name
+        self.rm_id = rm_id
+        self.log_id = log_id
+        self.flags = flags
+        self.tm_id = tm_id
+        self.guid_signature = guid_signature
+        self.last_reorganized = last_reorganized
+        self.reserved = reserved
+        self.checksum = checksum
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BaseBlock",
@@ -125,6 +169,22 @@ class HiveBin(Record):
     timestamp: int = 0
     spare: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(4),
+        offset: int = 0,
+        size: int = 0,
+        reserved: int = 0,
+        timestamp: int = 0,
+        spare: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.offset = offset
+        self.size = size
+        self.reserved = reserved
+        self.timestamp = timestamp
+        self.spare = spare
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "HiveBin",
         (
@@ -193,6 +253,50 @@ class KeyNode(Record):
     name_length: int = 0
     #: bytes
     class_length: int = 0
+
+    def __init__(
+        self,
+        signature: bytes = bytes(2),
+        flags: int = 0,
+        last_written: int = 0,
+        access: int = 0,
+        parent: int = 0,
+        subkey_count: int = 0,
+        volatile_subkey_count: int = 0,
+        subkey_list: int = 0,
+        volatile_subkey_list: int = 0,
+        value_count: int = 0,
+        value_list: int = 0,
+        security: int = 0,
+        class_name: int = 0,
+        largest_subkey_name: int = 0,
+        largest_subkey_class: int = 0,
+        largest_value_name: int = 0,
+        largest_value_data: int = 0,
+        work_var: int = 0,
+        name_length: int = 0,
+        class_length: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.flags = flags
+        self.last_written = last_written
+        self.access = access
+        self.parent = parent
+        self.subkey_count = subkey_count
+        self.volatile_subkey_count = volatile_subkey_count
+        self.subkey_list = subkey_list
+        self.volatile_subkey_list = volatile_subkey_list
+        self.value_count = value_count
+        self.value_list = value_list
+        self.security = security
+        self.class_name = class_name
+        self.largest_subkey_name = largest_subkey_name
+        self.largest_subkey_class = largest_subkey_class
+        self.largest_value_name = largest_value_name
+        self.largest_value_data = largest_value_data
+        self.work_var = work_var
+        self.name_length = name_length
+        self.class_length = class_length
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "KeyNode",
@@ -268,6 +372,24 @@ class KeyValue(Record):
     flags: int = 0
     spare: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(2),
+        name_length: int = 0,
+        data_size: int = 0,
+        data_offset: int = 0,
+        data_type: int = 0,
+        flags: int = 0,
+        spare: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.name_length = name_length
+        self.data_size = data_size
+        self.data_offset = data_offset
+        self.data_type = data_type
+        self.flags = flags
+        self.spare = spare
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "KeyValue",
         (
@@ -315,6 +437,22 @@ class KeySecurity(Record):
     #: bytes
     descriptor_size: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(2),
+        reserved: int = 0,
+        flink: int = 0,
+        blink: int = 0,
+        reference_count: int = 0,
+        descriptor_size: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.reserved = reserved
+        self.flink = flink
+        self.blink = blink
+        self.reference_count = reference_count
+        self.descriptor_size = descriptor_size
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "KeySecurity",
         (
@@ -353,6 +491,16 @@ class BigData(Record):
     segment_count: int = 0
     #: cell with the offsets of the segments
     segment_list: int = 0
+
+    def __init__(
+        self,
+        signature: bytes = bytes(2),
+        segment_count: int = 0,
+        segment_list: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.segment_count = segment_count
+        self.segment_list = segment_list
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "BigData",
@@ -398,6 +546,26 @@ class LogEntry(Record):
     #: Marvin32 of the first 32 bytes
     hash_2: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(4),
+        size: int = 0,
+        flags: int = 0,
+        sequence: int = 0,
+        hive_bins_size: int = 0,
+        page_count: int = 0,
+        hash_1: int = 0,
+        hash_2: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.size = size
+        self.flags = flags
+        self.sequence = sequence
+        self.hive_bins_size = hive_bins_size
+        self.page_count = page_count
+        self.hash_1 = hash_1
+        self.hash_2 = hash_2
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "LogEntry",
         (
@@ -440,6 +608,14 @@ class DirtyPage(Record):
     #: bytes
     size: int = 0
 
+    def __init__(
+        self,
+        offset: int = 0,
+        size: int = 0,
+    ) -> None:
+        self.offset = offset
+        self.size = size
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "DirtyPage",
         (
@@ -468,6 +644,12 @@ class CellHead(Record):
     #: bytes, this field included; negative when allocated
     size: int = 0
 
+    def __init__(
+        self,
+        size: int = 0,
+    ) -> None:
+        self.size = size
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "CellHead",
         (
@@ -495,6 +677,14 @@ class ListHead(Record):
     signature: bytes = bytes(2)
     #: elements that follow
     count: int = 0
+
+    def __init__(
+        self,
+        signature: bytes = bytes(2),
+        count: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.count = count
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "ListHead",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudboot_oci_stream.deadline import Deadline
 
 _LARGEST_PEM = 16 << 20
+_DER = b"\x30\x82"  # a SEQUENCE of more than 255 bytes (X.690 sections 8.1.3.5 and 8.9)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 TOKEN_HOSTS = {
@@ -81,27 +82,60 @@ class Access:
             CredentialError: a certificate or key cannot be read.
             TransferTimeoutError: one of the files is a pipe that nothing came out of.
         """
-        read = functools.partial(read_input, limit=_LARGEST_PEM, deadline=deadline, stall=self.stall)
-        try:
-            context = ssl.create_default_context()
-            if self.ca_file is not None:
-                context.load_verify_locations(cadata=read(self.ca_file).decode("ascii", "replace"))
-            if self.client_certificate is not None and is_trusted:
-                with contextlib.ExitStack() as files:
-                    certificate = files.enter_context(file_of(read(self.client_certificate)))
-                    key = self.client_key and files.enter_context(file_of(read(self.client_key)))
+        read = functools.partial(_read_pem, deadline=deadline, stall=self.stall)
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            # Bundles have names of authorities in other letters between the certificates.
+            data = read(self.ca_file)
+            try:
+                context.load_verify_locations(cadata=data.decode("ascii", "ignore"))
+            except ssl.SSLError as error:
+                raise _no_certificate(self.ca_file, data) from error
+        if self.client_certificate is not None and is_trusted:
+            certificate = read(self.client_certificate)
+            key = read(self.client_key) if self.client_key else None
+            with contextlib.ExitStack() as files:
+                name = files.enter_context(file_of(certificate))
+                key_name = None if key is None else files.enter_context(file_of(key))
+                try:
                     # Without a function for the password OpenSSL would ask for it on the terminal and wait forever.
-                    context.load_cert_chain(certificate, key, password=lambda: b"")
-        except OciError:
-            raise
-        except OSError as error:
-            is_malformed = isinstance(error, ssl.SSLError)
-            reason = "it holds none in PEM form" if is_malformed else error.strerror or type(error).__name__
-            name = error.filename or " or ".join(
-                os.fspath(path) for path in (self.ca_file, self.client_certificate, self.client_key) if path
-            )
-            raise CredentialError(f"a certificate or key cannot be used: {reason}", hint=f"look at {name}") from error
+                    context.load_cert_chain(name, key_name, password=lambda: b"")
+                except ssl.SSLError as error:
+                    raise self._unusable_pair(certificate, key, error) from error
         return context
+
+    def _unusable_pair(self, certificate: bytes, key: bytes | None, error: ssl.SSLError) -> CredentialError:
+        """What is wrong with a client certificate and its key that OpenSSL does not take."""
+        where, private = self.client_certificate or "", certificate if key is None else key
+        holder = self.client_key or where
+        if b"CERTIFICATE-----" not in certificate:
+            return _no_certificate(where, certificate)
+        if b"PRIVATE KEY-----" not in private:
+            hint = None if self.client_key else "name the file of the key with client_key (--client-key)"
+            return _unusable(holder, "it holds no private key in PEM form", hint)
+        if b"ENCRYPTED" in private:
+            return _unusable(holder, "its private key is encrypted", "openssl pkey writes it without a password")
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return _unusable(holder, "its private key belongs to another certificate")
+        return _unusable(holder, "it is damaged")
+
+
+def _read_pem(path: str | os.PathLike[str], *, deadline: Deadline | None, stall: float) -> bytes:
+    try:
+        return read_input(path, _LARGEST_PEM, deadline, stall)
+    except OciError:
+        raise
+    except OSError as error:
+        raise _unusable(path, error.strerror or type(error).__name__) from error
+
+
+def _unusable(path: str | os.PathLike[str], reason: str, hint: str | None = None) -> CredentialError:
+    return CredentialError(f"the certificate or key {os.fsdecode(path)} cannot be used: {reason}", hint=hint)
+
+
+def _no_certificate(path: str | os.PathLike[str], data: bytes) -> CredentialError:
+    hint = f"openssl x509 -inform der -in {os.fsdecode(path)} prints one" if data.startswith(_DER) else None
+    return _unusable(path, "it holds no certificate in PEM form", hint)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

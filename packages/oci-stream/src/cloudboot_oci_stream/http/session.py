@@ -196,6 +196,8 @@ class Session:
             hint = f"it asks to be left alone for {retry_after:.0f} s" if retry_after else None
             return RateLimitedError(text, status=status, code=code, retry_after=retry_after, hint=hint)
         hint = "upload in smaller requests: chunk= (--chunk)" if status == 413 and "/blobs/" in response.url else None
+        if status == 400 and response.url.startswith("http:") and not (refusal.code or refusal.message):
+            hint = TLS_HINT  # the answer to HEAD has no text that would say so
         return StatusError(text, status=status, code=code, retry_after=retry_after, hint=hint)
 
     def _advice(self) -> str:

@@ -60,6 +60,23 @@ TLS_HINT = (
     "if the registry has TLS on that port, leave insecure=True (--insecure) out; "
     "for one of this machine, name its authority (--ca-file)"
 )
+_CLOCK_HINT = (
+    "the certificate is not valid at this time: the registry has to renew it, or this machine's clock is wrong"
+)
+_NAME_HINT = "name the registry as its certificate does: 'openssl s_client -connect HOST:PORT' shows the certificate"
+_CERTIFICATE_HINTS = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _NAME_HINT, 64: _NAME_HINT}
+"""By OpenSSL's codes X509_V_ERR_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH."""
+_CLIENT_ALERTS = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSL/TLS_ALERT_BAD_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+"""What a server says of the certificate that it was shown, or was not; the names differ between OpenSSL's versions."""
 _REPEATABLE = frozenset({"GET", "HEAD", "POST", "DELETE"})
 """Methods whose request, if it has no body, is sent again where a kept connection turns out to be closed.
 
@@ -460,7 +477,14 @@ class Transport:
         if isinstance(error, ssl.SSLCertVerificationError):
             return CertificateError(
                 f"the certificate of {where} does not verify: {error.verify_message}",
-                hint="add its authority with ca_file (--ca-file)",
+                hint=_CERTIFICATE_HINTS.get(error.verify_code, "add its authority with ca_file (--ca-file)"),
+            )
+        if isinstance(error, ssl.SSLError) and error.reason in _CLIENT_ALERTS:
+            return TransportError(
+                f"{where}: {_reason(error)}",
+                is_first_contact=is_first_contact,
+                hint="the registry wants a certificate of its clients, or another one: "
+                "client_certificate= (--client-certificate)",
             )
         if _is_not_http(error):
             is_tls = isinstance(error, http.client.BadStatusLine) and str(error.args[0]).startswith(_TLS_RECORDS)

@@ -168,6 +168,9 @@ ROOT = Group(
 )
 
 
+#: Commands of other distributions, which are extras of this one under the same names.
+_EXTRAS = frozenset({"fleet"})
+
 #: The entry points that add a group or a command: its name, and an object of that class.
 ENTRY_POINTS = "cloudboot_probes.commands"
 
@@ -211,9 +214,10 @@ def resolve(words: Sequence[str]) -> tuple[Command | Group, str, list[str]]:
         if word not in found.commands:
             found = complete(found)
         if word not in found.commands:
+            extra = f"pip install 'cloudboot-probes[{word}]' adds it" if not name and word in _EXTRAS else None
             raise UsageError(
                 f"unknown command {printable(f'{name} {word}'.strip())}",
-                hint=suggestion(word, found.commands) or f"the commands are {', '.join(found.commands)}",
+                hint=extra or suggestion(word, found.commands) or f"the commands are {', '.join(found.commands)}",
             )
         rest.remove(word)
         found, name = found.commands[word], f"{name} {word}".strip()

@@ -65,10 +65,10 @@ def _machine(options: argparse.Namespace) -> Iterator[tuple[Any, Any, int]]:
 
 def devices(options: argparse.Namespace, console: Console) -> int:
     """Bring every device up, and tell what it says of itself."""
-    from cloudboot_virtio import drivers
-
     rows = []
     with _machine(options) as (machine, host, features):
+        from cloudboot_virtio import drivers
+
         kinds: dict[str, tuple[Any, Callable[[Any], str]]] = {
             "rng": (drivers.RngDriver, lambda driver: f"{len(driver.read(64))} random bytes"),
             "gpu": (drivers.GpuDriver, lambda driver: f"{driver.modes()[0].width}x{driver.modes()[0].height}"),

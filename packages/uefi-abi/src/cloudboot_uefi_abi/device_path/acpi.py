@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from cloudboot_base.lightdata import dataclass
 
 from .arguments import is_plain
 from .node import LayoutError, Node, keyword, node

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
+
+from cloudboot_base.lightdata import dataclass
 
 from .arguments import guid_from, guid_text
 from .node import LayoutError, Node, keyword, node

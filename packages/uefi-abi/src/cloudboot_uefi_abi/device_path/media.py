@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_uefi_abi.guids import GUIDS
 
 from .arguments import guid_from, guid_text, is_plain

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from cloudboot_base.lightdata import dataclass
 
 from .arguments import guid_from, guid_text, ipv4_text, ipv6_text, is_plain
 from .node import LayoutError, Node, generic_text, keyword, node

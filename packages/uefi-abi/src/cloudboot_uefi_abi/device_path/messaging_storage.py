@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from uuid import UUID
+
+from cloudboot_base.lightdata import dataclass
 
 from .arguments import guid_from, guid_text, is_plain
 from .node import LayoutError, Node, keyword, node

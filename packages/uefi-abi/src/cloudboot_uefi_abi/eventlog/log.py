@@ -6,11 +6,11 @@ digest for each of the algorithms it lists; otherwise they are in the SHA-1 form
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import FormatError
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import EventType, HashAlgorithm
 from cloudboot_uefi_abi.errors import EventLogError

@@ -5,10 +5,10 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly, guid_bytes
 from cloudboot_uefi_abi.constants import CertificateType, EventType, Machine, MemoryType, PixelFormat, Subsystem
@@ -26,6 +26,20 @@ class EFI_TABLE_HEADER(Record):
     #: over HeaderSize bytes, with this field as zero
     CRC32: int = 0
     Reserved: int = 0
+
+    def __init__(
+        self,
+        Signature: bytes = bytes(8),
+        Revision: int = 0,
+        HeaderSize: int = 0,
+        CRC32: int = 0,
+        Reserved: int = 0,
+    ) -> None:
+        self.Signature = Signature
+        self.Revision = Revision
+        self.HeaderSize = HeaderSize
+        self.CRC32 = CRC32
+        self.Reserved = Reserved
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_TABLE_HEADER",
@@ -73,6 +87,32 @@ class EFI_TIME(Record):
     TimeZone: int = 0
     Daylight: int = 0
     Pad2: int = 0
+
+    def __init__(
+        self,
+        Year: int = 0,
+        Month: int = 0,
+        Day: int = 0,
+        Hour: int = 0,
+        Minute: int = 0,
+        Second: int = 0,
+        Pad1: int = 0,
+        Nanosecond: int = 0,
+        TimeZone: int = 0,
+        Daylight: int = 0,
+        Pad2: int = 0,
+    ) -> None:
+        self.Year = Year
+        self.Month = Month
+        self.Day = Day
+        self.Hour = Hour
+        self.Minute = Minute
+        self.Second = Second
+        self.Pad1 = Pad1
+        self.Nanosecond = Nanosecond
+        self.TimeZone = TimeZone
+        self.Daylight = Daylight
+        self.Pad2 = Pad2
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_TIME",
@@ -124,6 +164,18 @@ class EFI_TIME_CAPABILITIES(Record):
     SetsToZero: int = 0
     Padding1: bytes = bytes(3)
 
+    def __init__(
+        self,
+        Resolution: int = 0,
+        Accuracy: int = 0,
+        SetsToZero: int = 0,
+        Padding1: bytes = bytes(3),
+    ) -> None:
+        self.Resolution = Resolution
+        self.Accuracy = Accuracy
+        self.SetsToZero = SetsToZero
+        self.Padding1 = Padding1
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_TIME_CAPABILITIES",
         (
@@ -160,6 +212,22 @@ class EFI_MEMORY_DESCRIPTOR(Record):
     #: of 4096 bytes
     NumberOfPages: int = 0
     Attribute: int = 0
+
+    def __init__(
+        self,
+        Type: MemoryType = MemoryType(0),
+        Padding1: bytes = bytes(4),
+        PhysicalStart: int = 0,
+        VirtualStart: int = 0,
+        NumberOfPages: int = 0,
+        Attribute: int = 0,
+    ) -> None:
+        self.Type = Type
+        self.Padding1 = Padding1
+        self.PhysicalStart = PhysicalStart
+        self.VirtualStart = VirtualStart
+        self.NumberOfPages = NumberOfPages
+        self.Attribute = Attribute
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_MEMORY_DESCRIPTOR",
@@ -205,6 +273,18 @@ class EFI_OPEN_PROTOCOL_INFORMATION_ENTRY(Record):
     ControllerHandle: int = 0
     Attributes: int = 0
     OpenCount: int = 0
+
+    def __init__(
+        self,
+        AgentHandle: int = 0,
+        ControllerHandle: int = 0,
+        Attributes: int = 0,
+        OpenCount: int = 0,
+    ) -> None:
+        self.AgentHandle = AgentHandle
+        self.ControllerHandle = ControllerHandle
+        self.Attributes = Attributes
+        self.OpenCount = OpenCount
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_OPEN_PROTOCOL_INFORMATION_ENTRY",
@@ -254,6 +334,38 @@ class EFI_BLOCK_IO_MEDIA(Record):
     LogicalBlocksPerPhysicalBlock: int = 0
     #: from revision 3 on
     OptimalTransferLengthGranularity: int = 0
+
+    def __init__(
+        self,
+        MediaId: int = 0,
+        RemovableMedia: int = 0,
+        MediaPresent: int = 0,
+        LogicalPartition: int = 0,
+        ReadOnly: int = 0,
+        WriteCaching: int = 0,
+        Padding1: bytes = bytes(3),
+        BlockSize: int = 0,
+        IoAlign: int = 0,
+        Padding2: bytes = bytes(4),
+        LastBlock: int = 0,
+        LowestAlignedLba: int = 0,
+        LogicalBlocksPerPhysicalBlock: int = 0,
+        OptimalTransferLengthGranularity: int = 0,
+    ) -> None:
+        self.MediaId = MediaId
+        self.RemovableMedia = RemovableMedia
+        self.MediaPresent = MediaPresent
+        self.LogicalPartition = LogicalPartition
+        self.ReadOnly = ReadOnly
+        self.WriteCaching = WriteCaching
+        self.Padding1 = Padding1
+        self.BlockSize = BlockSize
+        self.IoAlign = IoAlign
+        self.Padding2 = Padding2
+        self.LastBlock = LastBlock
+        self.LowestAlignedLba = LowestAlignedLba
+        self.LogicalBlocksPerPhysicalBlock = LogicalBlocksPerPhysicalBlock
+        self.OptimalTransferLengthGranularity = OptimalTransferLengthGranularity
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_BLOCK_IO_MEDIA",
@@ -316,6 +428,24 @@ class EFI_FILE_INFO(Record):
     ModificationTime: EFI_TIME = field(default_factory=lambda: EFI_TIME())
     Attribute: int = 0
 
+    def __init__(
+        self,
+        Size: int = 0,
+        FileSize: int = 0,
+        PhysicalSize: int = 0,
+        CreateTime: EFI_TIME | None = None,
+        LastAccessTime: EFI_TIME | None = None,
+        ModificationTime: EFI_TIME | None = None,
+        Attribute: int = 0,
+    ) -> None:
+        self.Size = Size
+        self.FileSize = FileSize
+        self.PhysicalSize = PhysicalSize
+        self.CreateTime = EFI_TIME() if CreateTime is None else CreateTime
+        self.LastAccessTime = EFI_TIME() if LastAccessTime is None else LastAccessTime
+        self.ModificationTime = EFI_TIME() if ModificationTime is None else ModificationTime
+        self.Attribute = Attribute
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_FILE_INFO",
         (
@@ -367,6 +497,22 @@ class EFI_FILE_SYSTEM_INFO(Record):
     FreeSpace: int = 0
     BlockSize: int = 0
 
+    def __init__(
+        self,
+        Size: int = 0,
+        ReadOnly: int = 0,
+        Padding: bytes = bytes(7),
+        VolumeSize: int = 0,
+        FreeSpace: int = 0,
+        BlockSize: int = 0,
+    ) -> None:
+        self.Size = Size
+        self.ReadOnly = ReadOnly
+        self.Padding = Padding
+        self.VolumeSize = VolumeSize
+        self.FreeSpace = FreeSpace
+        self.BlockSize = BlockSize
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_FILE_SYSTEM_INFO",
         (
@@ -403,6 +549,14 @@ class EFI_INPUT_KEY(Record):
     ScanCode: int = 0
     UnicodeChar: int = 0
 
+    def __init__(
+        self,
+        ScanCode: int = 0,
+        UnicodeChar: int = 0,
+    ) -> None:
+        self.ScanCode = ScanCode
+        self.UnicodeChar = UnicodeChar
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_INPUT_KEY",
         (
@@ -433,6 +587,18 @@ class EFI_KEY_DATA(Record):
     KeyShiftState: int = 0
     KeyToggleState: int = 0
     Padding1: bytes = bytes(3)
+
+    def __init__(
+        self,
+        Key: EFI_INPUT_KEY | None = None,
+        KeyShiftState: int = 0,
+        KeyToggleState: int = 0,
+        Padding1: bytes = bytes(3),
+    ) -> None:
+        self.Key = EFI_INPUT_KEY() if Key is None else Key
+        self.KeyShiftState = KeyShiftState
+        self.KeyToggleState = KeyToggleState
+        self.Padding1 = Padding1
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_KEY_DATA",
@@ -476,6 +642,24 @@ class SIMPLE_TEXT_OUTPUT_MODE(Record):
     CursorVisible: int = 0
     Padding1: bytes = bytes(3)
 
+    def __init__(
+        self,
+        MaxMode: int = 0,
+        Mode: int = 0,
+        Attribute: int = 0,
+        CursorColumn: int = 0,
+        CursorRow: int = 0,
+        CursorVisible: int = 0,
+        Padding1: bytes = bytes(3),
+    ) -> None:
+        self.MaxMode = MaxMode
+        self.Mode = Mode
+        self.Attribute = Attribute
+        self.CursorColumn = CursorColumn
+        self.CursorRow = CursorRow
+        self.CursorVisible = CursorVisible
+        self.Padding1 = Padding1
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "SIMPLE_TEXT_OUTPUT_MODE",
         (
@@ -510,6 +694,28 @@ class SIMPLE_TEXT_OUTPUT_MODE(Record):
 @dataclass(slots=True, eq=False, repr=False)
 class EFI_GRAPHICS_OUTPUT_MODE_INFORMATION(Record):
     """UEFI 2.10 section 12.9; EFI_PIXEL_BITMASK stands in place (36 bytes)"""
+
+    def __init__(
+        self,
+        Version: int = 0,
+        HorizontalResolution: int = 0,
+        VerticalResolution: int = 0,
+        PixelFormat: PixelFormat = PixelFormat(0),
+        RedMask: int = 0,
+        GreenMask: int = 0,
+        BlueMask: int = 0,
+        ReservedMask: int = 0,
+        PixelsPerScanLine: int = 0,
+    ) -> None:
+        self.Version = Version
+        self.HorizontalResolution = HorizontalResolution
+        self.VerticalResolution = VerticalResolution
+        self.PixelFormat = PixelFormat
+        self.RedMask = RedMask
+        self.GreenMask = GreenMask
+        self.BlueMask = BlueMask
+        self.ReservedMask = ReservedMask
+        self.PixelsPerScanLine = PixelsPerScanLine
 
     Version: int = 0
     HorizontalResolution: int = 0
@@ -577,6 +783,22 @@ class EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE(Record):
     FrameBufferBase: int = 0
     FrameBufferSize: int = 0
 
+    def __init__(
+        self,
+        MaxMode: int = 0,
+        Mode: int = 0,
+        Info: int = 0,
+        SizeOfInfo: int = 0,
+        FrameBufferBase: int = 0,
+        FrameBufferSize: int = 0,
+    ) -> None:
+        self.MaxMode = MaxMode
+        self.Mode = Mode
+        self.Info = Info
+        self.SizeOfInfo = SizeOfInfo
+        self.FrameBufferBase = FrameBufferBase
+        self.FrameBufferSize = FrameBufferSize
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE",
         (
@@ -617,6 +839,22 @@ class EFI_SIMPLE_POINTER_MODE(Record):
     RightButton: int = 0
     Padding1: bytes = bytes(6)
 
+    def __init__(
+        self,
+        ResolutionX: int = 0,
+        ResolutionY: int = 0,
+        ResolutionZ: int = 0,
+        LeftButton: int = 0,
+        RightButton: int = 0,
+        Padding1: bytes = bytes(6),
+    ) -> None:
+        self.ResolutionX = ResolutionX
+        self.ResolutionY = ResolutionY
+        self.ResolutionZ = ResolutionZ
+        self.LeftButton = LeftButton
+        self.RightButton = RightButton
+        self.Padding1 = Padding1
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_SIMPLE_POINTER_MODE",
         (
@@ -656,6 +894,22 @@ class EFI_SIMPLE_POINTER_STATE(Record):
     LeftButton: int = 0
     RightButton: int = 0
     Padding1: bytes = bytes(2)
+
+    def __init__(
+        self,
+        RelativeMovementX: int = 0,
+        RelativeMovementY: int = 0,
+        RelativeMovementZ: int = 0,
+        LeftButton: int = 0,
+        RightButton: int = 0,
+        Padding1: bytes = bytes(2),
+    ) -> None:
+        self.RelativeMovementX = RelativeMovementX
+        self.RelativeMovementY = RelativeMovementY
+        self.RelativeMovementZ = RelativeMovementZ
+        self.LeftButton = LeftButton
+        self.RightButton = RightButton
+        self.Padding1 = Padding1
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_SIMPLE_POINTER_STATE",
@@ -698,6 +952,24 @@ class SERIAL_IO_MODE(Record):
     DataBits: int = 0
     Parity: int = 0
     StopBits: int = 0
+
+    def __init__(
+        self,
+        ControlMask: int = 0,
+        Timeout: int = 0,
+        BaudRate: int = 0,
+        ReceiveFifoDepth: int = 0,
+        DataBits: int = 0,
+        Parity: int = 0,
+        StopBits: int = 0,
+    ) -> None:
+        self.ControlMask = ControlMask
+        self.Timeout = Timeout
+        self.BaudRate = BaudRate
+        self.ReceiveFifoDepth = ReceiveFifoDepth
+        self.DataBits = DataBits
+        self.Parity = Parity
+        self.StopBits = StopBits
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "SERIAL_IO_MODE",
@@ -750,6 +1022,42 @@ class EFI_TCG2_BOOT_SERVICE_CAPABILITY(Record):
     ManufacturerID: int = 0
     NumberOfPCRBanks: int = 0
     ActivePcrBanks: int = 0
+
+    def __init__(
+        self,
+        Size: int = 0,
+        StructureVersionMajor: int = 0,
+        StructureVersionMinor: int = 0,
+        ProtocolVersionMajor: int = 0,
+        ProtocolVersionMinor: int = 0,
+        Padding1: bytes = bytes(3),
+        HashAlgorithmBitmap: int = 0,
+        SupportedEventLogs: int = 0,
+        TPMPresentFlag: int = 0,
+        Padding2: bytes = bytes(1),
+        MaxCommandSize: int = 0,
+        MaxResponseSize: int = 0,
+        Padding3: bytes = bytes(2),
+        ManufacturerID: int = 0,
+        NumberOfPCRBanks: int = 0,
+        ActivePcrBanks: int = 0,
+    ) -> None:
+        self.Size = Size
+        self.StructureVersionMajor = StructureVersionMajor
+        self.StructureVersionMinor = StructureVersionMinor
+        self.ProtocolVersionMajor = ProtocolVersionMajor
+        self.ProtocolVersionMinor = ProtocolVersionMinor
+        self.Padding1 = Padding1
+        self.HashAlgorithmBitmap = HashAlgorithmBitmap
+        self.SupportedEventLogs = SupportedEventLogs
+        self.TPMPresentFlag = TPMPresentFlag
+        self.Padding2 = Padding2
+        self.MaxCommandSize = MaxCommandSize
+        self.MaxResponseSize = MaxResponseSize
+        self.Padding3 = Padding3
+        self.ManufacturerID = ManufacturerID
+        self.NumberOfPCRBanks = NumberOfPCRBanks
+        self.ActivePcrBanks = ActivePcrBanks
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_TCG2_BOOT_SERVICE_CAPABILITY",
@@ -804,6 +1112,20 @@ class EFI_TCG2_BOOT_SERVICE_CAPABILITY(Record):
 class EFI_TCG2_EVENT(Record):
     """TCG EFI Protocol Specification 1.0 section 6.6; packed; the event data follow (18 bytes)"""
 
+    def __init__(
+        self,
+        Size: int = 0,
+        HeaderSize: int = 0,
+        HeaderVersion: int = 0,
+        PCRIndex: int = 0,
+        EventType: EventType = EventType(0),
+    ) -> None:
+        self.Size = Size
+        self.HeaderSize = HeaderSize
+        self.HeaderVersion = HeaderVersion
+        self.PCRIndex = PCRIndex
+        self.EventType = EventType
+
     #: of this record and the event data
     Size: int = 0
     HeaderSize: int = 0
@@ -855,6 +1177,16 @@ class IMAGE_DOS_HEADER(Record):
     #: where the PE signature is
     e_lfanew: int = 0
 
+    def __init__(
+        self,
+        e_magic: bytes = bytes(2),
+        e_stub: bytes = bytes(58),
+        e_lfanew: int = 0,
+    ) -> None:
+        self.e_magic = e_magic
+        self.e_stub = e_stub
+        self.e_lfanew = e_lfanew
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IMAGE_DOS_HEADER",
         (
@@ -881,6 +1213,24 @@ class IMAGE_DOS_HEADER(Record):
 @dataclass(slots=True, eq=False, repr=False)
 class IMAGE_FILE_HEADER(Record):
     """PE/COFF section 2.3 (20 bytes)"""
+
+    def __init__(
+        self,
+        Machine: Machine = Machine(0),
+        NumberOfSections: int = 0,
+        TimeDateStamp: int = 0,
+        PointerToSymbolTable: int = 0,
+        NumberOfSymbols: int = 0,
+        SizeOfOptionalHeader: int = 0,
+        Characteristics: int = 0,
+    ) -> None:
+        self.Machine = Machine
+        self.NumberOfSections = NumberOfSections
+        self.TimeDateStamp = TimeDateStamp
+        self.PointerToSymbolTable = PointerToSymbolTable
+        self.NumberOfSymbols = NumberOfSymbols
+        self.SizeOfOptionalHeader = SizeOfOptionalHeader
+        self.Characteristics = Characteristics
 
     Machine: Machine = Machine(0)
     NumberOfSections: int = 0
@@ -932,6 +1282,68 @@ class IMAGE_FILE_HEADER(Record):
 @dataclass(slots=True, eq=False, repr=False)
 class IMAGE_OPTIONAL_HEADER64(Record):
     """PE/COFF section 2.4; the data directories follow (112 bytes)"""
+
+    def __init__(
+        self,
+        Magic: int = 0,
+        MajorLinkerVersion: int = 0,
+        MinorLinkerVersion: int = 0,
+        SizeOfCode: int = 0,
+        SizeOfInitializedData: int = 0,
+        SizeOfUninitializedData: int = 0,
+        AddressOfEntryPoint: int = 0,
+        BaseOfCode: int = 0,
+        ImageBase: int = 0,
+        SectionAlignment: int = 0,
+        FileAlignment: int = 0,
+        MajorOperatingSystemVersion: int = 0,
+        MinorOperatingSystemVersion: int = 0,
+        MajorImageVersion: int = 0,
+        MinorImageVersion: int = 0,
+        MajorSubsystemVersion: int = 0,
+        MinorSubsystemVersion: int = 0,
+        Win32VersionValue: int = 0,
+        SizeOfImage: int = 0,
+        SizeOfHeaders: int = 0,
+        CheckSum: int = 0,
+        Subsystem: Subsystem = Subsystem(0),
+        DllCharacteristics: int = 0,
+        SizeOfStackReserve: int = 0,
+        SizeOfStackCommit: int = 0,
+        SizeOfHeapReserve: int = 0,
+        SizeOfHeapCommit: int = 0,
+        LoaderFlags: int = 0,
+        NumberOfRvaAndSizes: int = 0,
+    ) -> None:
+        self.Magic = Magic
+        self.MajorLinkerVersion = MajorLinkerVersion
+        self.MinorLinkerVersion = MinorLinkerVersion
+        self.SizeOfCode = SizeOfCode
+        self.SizeOfInitializedData = SizeOfInitializedData
+        self.SizeOfUninitializedData = SizeOfUninitializedData
+        self.AddressOfEntryPoint = AddressOfEntryPoint
+        self.BaseOfCode = BaseOfCode
+        self.ImageBase = ImageBase
+        self.SectionAlignment = SectionAlignment
+        self.FileAlignment = FileAlignment
+        self.MajorOperatingSystemVersion = MajorOperatingSystemVersion
+        self.MinorOperatingSystemVersion = MinorOperatingSystemVersion
+        self.MajorImageVersion = MajorImageVersion
+        self.MinorImageVersion = MinorImageVersion
+        self.MajorSubsystemVersion = MajorSubsystemVersion
+        self.MinorSubsystemVersion = MinorSubsystemVersion
+        self.Win32VersionValue = Win32VersionValue
+        self.SizeOfImage = SizeOfImage
+        self.SizeOfHeaders = SizeOfHeaders
+        self.CheckSum = CheckSum
+        self.Subsystem = Subsystem
+        self.DllCharacteristics = DllCharacteristics
+        self.SizeOfStackReserve = SizeOfStackReserve
+        self.SizeOfStackCommit = SizeOfStackCommit
+        self.SizeOfHeapReserve = SizeOfHeapReserve
+        self.SizeOfHeapCommit = SizeOfHeapCommit
+        self.LoaderFlags = LoaderFlags
+        self.NumberOfRvaAndSizes = NumberOfRvaAndSizes
 
     #: 0x20B: PE32+
     Magic: int = 0
@@ -1076,6 +1488,14 @@ class IMAGE_DATA_DIRECTORY(Record):
     VirtualAddress: int = 0
     Size: int = 0
 
+    def __init__(
+        self,
+        VirtualAddress: int = 0,
+        Size: int = 0,
+    ) -> None:
+        self.VirtualAddress = VirtualAddress
+        self.Size = Size
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IMAGE_DATA_DIRECTORY",
         (
@@ -1111,6 +1531,30 @@ class IMAGE_SECTION_HEADER(Record):
     NumberOfRelocations: int = 0
     NumberOfLinenumbers: int = 0
     Characteristics: int = 0
+
+    def __init__(
+        self,
+        Name: bytes = bytes(8),
+        VirtualSize: int = 0,
+        VirtualAddress: int = 0,
+        SizeOfRawData: int = 0,
+        PointerToRawData: int = 0,
+        PointerToRelocations: int = 0,
+        PointerToLinenumbers: int = 0,
+        NumberOfRelocations: int = 0,
+        NumberOfLinenumbers: int = 0,
+        Characteristics: int = 0,
+    ) -> None:
+        self.Name = Name
+        self.VirtualSize = VirtualSize
+        self.VirtualAddress = VirtualAddress
+        self.SizeOfRawData = SizeOfRawData
+        self.PointerToRawData = PointerToRawData
+        self.PointerToRelocations = PointerToRelocations
+        self.PointerToLinenumbers = PointerToLinenumbers
+        self.NumberOfRelocations = NumberOfRelocations
+        self.NumberOfLinenumbers = NumberOfLinenumbers
+        self.Characteristics = Characteristics
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IMAGE_SECTION_HEADER",
@@ -1158,6 +1602,14 @@ class IMAGE_BASE_RELOCATION(Record):
     #: bytes, this header included
     SizeOfBlock: int = 0
 
+    def __init__(
+        self,
+        VirtualAddress: int = 0,
+        SizeOfBlock: int = 0,
+    ) -> None:
+        self.VirtualAddress = VirtualAddress
+        self.SizeOfBlock = SizeOfBlock
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "IMAGE_BASE_RELOCATION",
         (
@@ -1188,6 +1640,16 @@ class WIN_CERTIFICATE(Record):
     #: 0x0200
     wRevision: int = 0
     wCertificateType: CertificateType = CertificateType(0)
+
+    def __init__(
+        self,
+        dwLength: int = 0,
+        wRevision: int = 0,
+        wCertificateType: CertificateType = CertificateType(0),
+    ) -> None:
+        self.dwLength = dwLength
+        self.wRevision = wRevision
+        self.wCertificateType = wCertificateType
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "WIN_CERTIFICATE",
@@ -1228,6 +1690,18 @@ class EFI_VARIABLE_AUTHENTICATION_3(Record):
     MetadataSize: int = 0
     Flags: int = 0
 
+    def __init__(
+        self,
+        Version: int = 0,
+        Type: int = 0,
+        MetadataSize: int = 0,
+        Flags: int = 0,
+    ) -> None:
+        self.Version = Version
+        self.Type = Type
+        self.MetadataSize = MetadataSize
+        self.Flags = Flags
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_VARIABLE_AUTHENTICATION_3",
         (
@@ -1260,6 +1734,14 @@ class EFI_VARIABLE_AUTHENTICATION_3_CERT_ID(Record):
     #: 1: SHA-256 of the tbsCertificate
     Type: int = 0
     IdSize: int = 0
+
+    def __init__(
+        self,
+        Type: int = 0,
+        IdSize: int = 0,
+    ) -> None:
+        self.Type = Type
+        self.IdSize = IdSize
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_VARIABLE_AUTHENTICATION_3_CERT_ID",
@@ -1298,6 +1780,30 @@ class EFI_FIRMWARE_VOLUME_HEADER(Record):
     ExtHeaderOffset: int = 0
     Reserved: int = 0
     Revision: int = 0
+
+    def __init__(
+        self,
+        ZeroVector: bytes = bytes(16),
+        FileSystemGuid: UUID = UUID(int=0),
+        FvLength: int = 0,
+        Signature: bytes = bytes(4),
+        Attributes: int = 0,
+        HeaderLength: int = 0,
+        Checksum: int = 0,
+        ExtHeaderOffset: int = 0,
+        Reserved: int = 0,
+        Revision: int = 0,
+    ) -> None:
+        self.ZeroVector = ZeroVector
+        self.FileSystemGuid = FileSystemGuid
+        self.FvLength = FvLength
+        self.Signature = Signature
+        self.Attributes = Attributes
+        self.HeaderLength = HeaderLength
+        self.Checksum = Checksum
+        self.ExtHeaderOffset = ExtHeaderOffset
+        self.Reserved = Reserved
+        self.Revision = Revision
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_FIRMWARE_VOLUME_HEADER",
@@ -1361,6 +1867,22 @@ class VARIABLE_STORE_HEADER(Record):
     Reserved: int = 0
     Reserved1: int = 0
 
+    def __init__(
+        self,
+        Signature: UUID = UUID(int=0),
+        Size: int = 0,
+        Format: int = 0,
+        State: int = 0,
+        Reserved: int = 0,
+        Reserved1: int = 0,
+    ) -> None:
+        self.Signature = Signature
+        self.Size = Size
+        self.Format = Format
+        self.State = State
+        self.Reserved = Reserved
+        self.Reserved1 = Reserved1
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VARIABLE_STORE_HEADER",
         (
@@ -1414,6 +1936,30 @@ class AUTHENTICATED_VARIABLE_HEADER(Record):
     NameSize: int = 0
     DataSize: int = 0
     VendorGuid: UUID = UUID(int=0)
+
+    def __init__(
+        self,
+        StartId: int = 0,
+        State: int = 0,
+        Reserved: int = 0,
+        Attributes: int = 0,
+        MonotonicCount: int = 0,
+        TimeStamp: EFI_TIME | None = None,
+        PubKeyIndex: int = 0,
+        NameSize: int = 0,
+        DataSize: int = 0,
+        VendorGuid: UUID = UUID(int=0),
+    ) -> None:
+        self.StartId = StartId
+        self.State = State
+        self.Reserved = Reserved
+        self.Attributes = Attributes
+        self.MonotonicCount = MonotonicCount
+        self.TimeStamp = EFI_TIME() if TimeStamp is None else TimeStamp
+        self.PubKeyIndex = PubKeyIndex
+        self.NameSize = NameSize
+        self.DataSize = DataSize
+        self.VendorGuid = VendorGuid
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "AUTHENTICATED_VARIABLE_HEADER",
@@ -1477,6 +2023,24 @@ class VARIABLE_HEADER(Record):
     DataSize: int = 0
     VendorGuid: UUID = UUID(int=0)
 
+    def __init__(
+        self,
+        StartId: int = 0,
+        State: int = 0,
+        Reserved: int = 0,
+        Attributes: int = 0,
+        NameSize: int = 0,
+        DataSize: int = 0,
+        VendorGuid: UUID = UUID(int=0),
+    ) -> None:
+        self.StartId = StartId
+        self.State = State
+        self.Reserved = Reserved
+        self.Attributes = Attributes
+        self.NameSize = NameSize
+        self.DataSize = DataSize
+        self.VendorGuid = VendorGuid
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "VARIABLE_HEADER",
         (
@@ -1525,6 +2089,14 @@ class EFI_IMAGE_EXECUTION_INFO(Record):
     #: bytes of the entry, this head included
     InfoSize: int = 0
 
+    def __init__(
+        self,
+        Action: int = 0,
+        InfoSize: int = 0,
+    ) -> None:
+        self.Action = Action
+        self.InfoSize = InfoSize
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_IMAGE_EXECUTION_INFO",
         (
@@ -1556,6 +2128,18 @@ class EFI_SIGNATURE_LIST(Record):
     SignatureHeaderSize: int = 0
     #: of each signature, its owner's GUID included
     SignatureSize: int = 0
+
+    def __init__(
+        self,
+        SignatureType: UUID = UUID(int=0),
+        SignatureListSize: int = 0,
+        SignatureHeaderSize: int = 0,
+        SignatureSize: int = 0,
+    ) -> None:
+        self.SignatureType = SignatureType
+        self.SignatureListSize = SignatureListSize
+        self.SignatureHeaderSize = SignatureHeaderSize
+        self.SignatureSize = SignatureSize
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_SIGNATURE_LIST",
@@ -1594,6 +2178,14 @@ class EFI_LOAD_OPTION(Record):
     Attributes: int = 0
     FilePathListLength: int = 0
 
+    def __init__(
+        self,
+        Attributes: int = 0,
+        FilePathListLength: int = 0,
+    ) -> None:
+        self.Attributes = Attributes
+        self.FilePathListLength = FilePathListLength
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "EFI_LOAD_OPTION",
         (
@@ -1618,6 +2210,18 @@ class EFI_LOAD_OPTION(Record):
 @dataclass(slots=True, eq=False, repr=False)
 class TCG_PCR_EVENT(Record):
     """TCG PFP 1.05 section 10.2.1; the event data follow (32 bytes)"""
+
+    def __init__(
+        self,
+        PCRIndex: int = 0,
+        EventType: EventType = EventType(0),
+        Digest: bytes = bytes(20),
+        EventSize: int = 0,
+    ) -> None:
+        self.PCRIndex = PCRIndex
+        self.EventType = EventType
+        self.Digest = Digest
+        self.EventSize = EventSize
 
     PCRIndex: int = 0
     EventType: EventType = EventType(0)
@@ -1658,6 +2262,16 @@ class TCG_PCR_EVENT(Record):
 @dataclass(slots=True, eq=False, repr=False)
 class TCG_PCR_EVENT2(Record):
     """TCG PFP 1.05 section 10.2.2; digests, EventSize and the event data follow (12 bytes)"""
+
+    def __init__(
+        self,
+        PCRIndex: int = 0,
+        EventType: EventType = EventType(0),
+        DigestCount: int = 0,
+    ) -> None:
+        self.PCRIndex = PCRIndex
+        self.EventType = EventType
+        self.DigestCount = DigestCount
 
     PCRIndex: int = 0
     EventType: EventType = EventType(0)
@@ -1704,6 +2318,24 @@ class TCG_EfiSpecIDEvent(Record):
     uintnSize: int = 0
     numberOfAlgorithms: int = 0
 
+    def __init__(
+        self,
+        signature: bytes = bytes(16),
+        platformClass: int = 0,
+        specVersionMinor: int = 0,
+        specVersionMajor: int = 0,
+        specErrata: int = 0,
+        uintnSize: int = 0,
+        numberOfAlgorithms: int = 0,
+    ) -> None:
+        self.signature = signature
+        self.platformClass = platformClass
+        self.specVersionMinor = specVersionMinor
+        self.specVersionMajor = specVersionMajor
+        self.specErrata = specErrata
+        self.uintnSize = uintnSize
+        self.numberOfAlgorithms = numberOfAlgorithms
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "TCG_EfiSpecIDEvent",
         (
@@ -1744,6 +2376,18 @@ class UEFI_IMAGE_LOAD_EVENT(Record):
     ImageLinkTimeAddress: int = 0
     LengthOfDevicePath: int = 0
 
+    def __init__(
+        self,
+        ImageLocationInMemory: int = 0,
+        ImageLengthInMemory: int = 0,
+        ImageLinkTimeAddress: int = 0,
+        LengthOfDevicePath: int = 0,
+    ) -> None:
+        self.ImageLocationInMemory = ImageLocationInMemory
+        self.ImageLengthInMemory = ImageLengthInMemory
+        self.ImageLinkTimeAddress = ImageLinkTimeAddress
+        self.LengthOfDevicePath = LengthOfDevicePath
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "UEFI_IMAGE_LOAD_EVENT",
         (
@@ -1779,6 +2423,16 @@ class UEFI_VARIABLE_DATA(Record):
     UnicodeNameLength: int = 0
     #: in bytes
     VariableDataLength: int = 0
+
+    def __init__(
+        self,
+        VariableName: UUID = UUID(int=0),
+        UnicodeNameLength: int = 0,
+        VariableDataLength: int = 0,
+    ) -> None:
+        self.VariableName = VariableName
+        self.UnicodeNameLength = UnicodeNameLength
+        self.VariableDataLength = VariableDataLength
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "UEFI_VARIABLE_DATA",

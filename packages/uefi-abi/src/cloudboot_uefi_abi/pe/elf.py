@@ -7,9 +7,9 @@ needs a dynamic linker is refused.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import Machine, SectionFlag, Subsystem
 from cloudboot_uefi_abi.errors import PEError

@@ -7,9 +7,9 @@ outside the file or the image. Fields that no loader reads are kept and not judg
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import Machine, SectionFlag, Subsystem
 from cloudboot_uefi_abi.errors import PEError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor, OpenEnum
 from cloudboot_uefi_abi.errors import PEError
 from cloudboot_uefi_abi.layout.records import IMAGE_BASE_RELOCATION

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_uefi_abi.errors import PEError
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_uefi_abi.errors import SignedDataError
 
 from .der import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_uefi_abi.errors import SignedDataError
 
 from .der import GENERALIZED_TIME, INTEGER, OCTET_STRING, SEQUENCE, Element

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import CertificateType
 from cloudboot_uefi_abi.errors import VariableError

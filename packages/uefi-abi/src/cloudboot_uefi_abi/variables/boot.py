@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import Error
+from cloudboot_base.lightdata import dataclass
 from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.load_option import LoadOption
 

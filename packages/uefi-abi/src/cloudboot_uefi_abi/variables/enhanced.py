@@ -5,9 +5,9 @@ The structures are packed: the head has ten bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.layout.records import (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cloudboot_base import RangeError
+from cloudboot_base.lightdata import dataclass
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.layout.records import EFI_SIGNATURE_LIST

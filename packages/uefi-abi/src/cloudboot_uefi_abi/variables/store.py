@@ -6,12 +6,11 @@ name and its data; then erased flash (0xFF), and behind the store the area of fa
 
 from __future__ import annotations
 
-import dataclasses
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import RangeError
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_records import Cursor
 from cloudboot_uefi_abi.constants import VariableAttribute
 from cloudboot_uefi_abi.errors import VariableError
@@ -230,7 +229,7 @@ def _records(area: Cursor, authenticated: bool, warn: Callable[[VariableError], 
         name = area.take(head.NameSize).decode("utf-16-le", "surrogatepass").removesuffix("\0")
         variable = Variable(name, head.VendorGuid, area.take(head.DataSize), VariableAttribute(head.Attributes))
         if isinstance(head, AUTHENTICATED_VARIABLE_HEADER):
-            variable = dataclasses.replace(variable, timestamp=head.TimeStamp)
+            variable = replace(variable, timestamp=head.TimeStamp)
         found.append(StoredVariable(variable, offset, head.State))
         area.skip(min(-area.position % 4, area.remaining))
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_uefi_abi.constants import VariableAttribute
 from cloudboot_uefi_abi.guids import GUIDS
 from cloudboot_uefi_abi.layout.records import EFI_TIME

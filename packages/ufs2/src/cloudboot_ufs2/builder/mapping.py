@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from cloudboot_ufs2.errors import SourceError
 from cloudboot_vfs.notices import shown
 
 from .content import FileContent, MemoryContent
+from .members import Directory, Facts, File, HardLink, Special, Symlink
 from .node import Node, device_number
 from .paxattr import attributes_from
 from .source import check_name, finish, read_tree, symlink_node
@@ -20,63 +20,12 @@ if TYPE_CHECKING:
 
     from cloudboot_vfs.notices import Notices
 
+    from .members import Member, Stored
+
 _MOST_LINKS = 40
 _SPECIAL = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO, "socket": stat.S_IFSOCK}
 _ID_LIMIT = 1 << 32
 _TIME_LIMIT = 1 << 63
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Attributes:
-    uid: int = 0
-    gid: int = 0
-    mtime_ns: int = 0
-    #: extended attributes by name, which begins with their namespace: ``user.`` or ``system.``
-    xattrs: Mapping[str, bytes] = dataclasses.field(default_factory=dict, hash=False)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class File(_Attributes):
-    """A regular file: its bytes, or the host's file that holds them."""
-
-    data: bytes | os.PathLike[str]
-    mode: int = 0o644
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Directory(_Attributes):
-    """A directory; what it holds is in the mapping under longer paths."""
-
-    mode: int = 0o755
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Symlink(_Attributes):
-    """A symbolic link."""
-
-    target: str | bytes
-    mode: int = 0o777
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Special(_Attributes):
-    """A device, a pipe or a socket: ``kind`` is ``char``, ``block``, ``fifo`` or ``socket``."""
-
-    kind: str
-    major: int = 0
-    minor: int = 0
-    mode: int = 0o600
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class HardLink:
-    """Another name of a file that is in the mapping under ``path``."""
-
-    path: str | bytes
-
-
-Stored = bytes | os.PathLike[str] | File | Directory | Symlink | Special
-Member = Stored | HardLink
 
 
 class TreeBuilder:
@@ -304,7 +253,7 @@ def read_mapping(mapping: Mapping[str, Member] | Mapping[bytes, Member]) -> Node
 
 def _member_node(member: Stored, name: str) -> Node:
     node = _plain_node(member, name)
-    if isinstance(member, _Attributes) and member.xattrs:
+    if isinstance(member, Facts) and member.xattrs:
         node.attributes = attributes_from(member.xattrs, name)
     return node
 

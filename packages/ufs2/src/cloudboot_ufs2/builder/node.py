@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple, dataclass
 from cloudboot_ufs2.layout.constants import MAXSYMLINKLEN
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Extent(NamedTuple):
     fragments: int
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Node:
     """A file, directory or symbolic link. A hard link is the same node under another name."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ufs2.errors import NoSpaceError
 from cloudboot_ufs2.layout.constants import UFS_NDADDR, UFS_ROOTINO
 from cloudboot_ufs2.layout.geometry import Geometry, howmany, plan, roundup
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 64
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What a tree takes: inodes, whole blocks (indirect ones included), and tails by number of fragments."""
 
@@ -106,10 +106,10 @@ def inode_density(options: Options, size: int, inodes: int) -> Options:
 
 
 def _with(options: Options, density: int) -> Options:
-    return dataclasses.replace(options, density=density)
+    return replace(options, density=density)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Fit:
     """A size in bytes, and the tree placed in a file system of that size."""
 

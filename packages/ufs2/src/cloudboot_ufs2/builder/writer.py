@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import replace
 from cloudboot_base.storage import descriptor_of
 from cloudboot_ufs2.layout.constants import DT_DIR, FS_UFS1_MAGIC, SBLOCK_UFS1, SBLOCK_UFS2
 from cloudboot_ufs2.layout.directory import pack_directory
@@ -119,7 +119,7 @@ class Writer:
         geometry, byteorder = self._geometry, self._options.byteorder
         summary = b"".join(counter.pack(byteorder) for counter in counters).ljust(geometry.summary_size, b"\0")
         self._write(geometry.summary_address * geometry.fragment_size, summary)
-        fs = dataclasses.replace(self._superblock, fs_cstotal=_total(counters))
+        fs = replace(self._superblock, fs_cstotal=_total(counters))
         for index in range(geometry.group_count):
             at = (geometry.group_start(index) + geometry.sblkno) * geometry.fragment_size
             self._write(at, pack_superblock(fs, byteorder, at))
@@ -217,7 +217,7 @@ def superblock_of(allocator: Allocator, options: Options, provider_size: int) ->
     """The superblock a :class:`Writer` would write for what has been placed."""
     geometry = allocator.geometry
     counters = [_pack_space(geometry, options, index, space)[1] for index, space in enumerate(allocator.groups)]
-    return dataclasses.replace(make_superblock(geometry, options, provider_size), fs_cstotal=_total(counters))
+    return replace(make_superblock(geometry, options, provider_size), fs_cstotal=_total(counters))
 
 
 def _initialised(space: GroupSpace, geometry: Geometry) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ufs2.errors import AttributeAreaError, BlockError, ImageTruncatedError
 from cloudboot_ufs2.layout.constants import (
     BLK_SNAP,

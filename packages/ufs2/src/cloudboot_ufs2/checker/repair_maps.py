@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import replace
 from cloudboot_ufs2.errors import RepairRefusedError
 from cloudboot_ufs2.layout.constants import CG_MAGIC, CK_CYLGRP, DT_DIR, FS_NEEDSFSCK, FS_UNCLEAN, SBLOCK_UFS2
 from cloudboot_ufs2.layout.group import block_patterns, pack_maps
@@ -61,7 +61,7 @@ def rebuild(overlay: Overlay, survey: Survey, findings: list[Finding], actions: 
     if overlay.read_at(at, len(summary)) != summary:
         overlay.write_at(at, summary)
         actions.append("the summary area is corrected")
-    fs = dataclasses.replace(survey.fs)
+    fs = replace(survey.fs)
     if fs.fs_cstotal != total:
         actions.append("the totals of the superblock are corrected")
     fs.fs_cstotal, fs.fs_pendingblocks, fs.fs_pendinginodes = total, 0, 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Finding
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ufs2.layout.bits import get_bits
 from cloudboot_ufs2.layout.constants import SBLOCKSEARCH, UFS_LINK_MAX_SIGNED, UFS_ROOTINO
 from cloudboot_ufs2.layout.directory import Record
@@ -56,7 +56,7 @@ class Findings:
         for index, found in enumerate(self._found):
             path = known.get(int(found.where.get("inode", -1)))
             if path is not None:
-                self._found[index] = dataclasses.replace(found, where={**found.where, "path": path})
+                self._found[index] = replace(found, where={**found.where, "path": path})
 
     def result(self) -> list[Finding]:
         """The findings, and one more for each kind that had too many."""
@@ -68,7 +68,7 @@ class Findings:
         return self._found + rest
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class GroupFacts:
     """A group as it is on disk. Its block is read again when its maps are compared: all of them take gigabytes."""
 

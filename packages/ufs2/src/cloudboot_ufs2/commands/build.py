@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import command
+from cloudboot_base.lightdata import replace
 from cloudboot_ufs2.builder.builder import build as build_volume
 from cloudboot_ufs2.builder.builder import format as make_empty
 from cloudboot_ufs2.layout.constants import DEV_BSIZE
@@ -101,7 +101,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _format(options: argparse.Namespace) -> int:
-    layout = dataclasses.replace(layout_of(options), snap_directory=not options.no_snap)
+    layout = replace(layout_of(options), snap_directory=not options.no_snap)
     size = options.size if options.sectors is None else options.sectors * layout.sector_size
     built = make_empty(
         options.image,

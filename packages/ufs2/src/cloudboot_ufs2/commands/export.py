@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, command, read_file
+from cloudboot_base.lightdata import asdict
 from cloudboot_ufs2.exporter.compare import FIELDS, Difference, compare
 from cloudboot_ufs2.exporter.extract import extract as write_archive
 from cloudboot_ufs2.exporter.presets import PRESETS
@@ -85,7 +85,7 @@ def _export(options: argparse.Namespace) -> int:
     if options.archive == "-":
         return command.OK
     if options.json:
-        facts = {**dataclasses.asdict(done), "archive": options.archive}
+        facts = {**asdict(done), "archive": options.archive}
         command.print_json({**facts, "paths": [escaped(path) for path in done.paths]})
     else:
         print(f"{options.archive}: {command.counted(len(done.paths), 'member')}, {done.size} bytes")
@@ -95,7 +95,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    with volume(options) as found:
+    with volume(options, truncated=False) as found:
         result = verify_boot(
             found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf
         )
@@ -121,7 +121,7 @@ def _diff(options: argparse.Namespace) -> int:
             differences = list(compare(found, other, ignore=options.ignore))
     if options.json:
         command.print_json([
-            {**dataclasses.asdict(difference), "path": escaped(difference.path)} for difference in differences
+            {**asdict(difference), "path": escaped(difference.path)} for difference in differences
         ])  # fmt: skip
     else:
         for difference in differences:

@@ -10,9 +10,10 @@ import sys
 import time
 from functools import cache, lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import command
+from cloudboot_base.lightdata import NamedTuple
 
 from .common import add_image, escaped, volume
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ufs2.builder.allocate import indirect_blocks
 from cloudboot_ufs2.builder.content import data_ranges, runs_without_zeros
 from cloudboot_ufs2.builder.node import Extent

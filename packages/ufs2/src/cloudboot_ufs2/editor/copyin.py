@@ -5,11 +5,11 @@ Everything is looked at and planned before the first change: what is in the way,
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.directory import directory_size
 from cloudboot_ufs2.layout.names import encoded
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .edit import WritableUFS2
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class CopiedIn:
     """What was copied."""
 
@@ -33,7 +33,7 @@ class CopiedIn:
     size: int = 0  #: bytes of regular files
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Item:
     """Something of the host, where it is to be, and what is there now."""
 

@@ -9,11 +9,11 @@ that pointed to it has been written. So nothing is ever used twice, not even wit
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import astuple, replace
 from cloudboot_ufs2.builder.allocate import DATA
 from cloudboot_ufs2.errors import BlockError, GroupError, InodeError, NoSpaceError
 from cloudboot_ufs2.layout.bits import gather, get_bits, group_hash, spread
@@ -100,7 +100,7 @@ class LiveGroup:
         """A copy that later changes leave alone."""
         twin = object.__new__(LiveGroup)
         twin.index, twin.offset = self.index, self.offset
-        twin.head = dataclasses.replace(self.head, cg_cs=dataclasses.replace(self.head.cg_cs))
+        twin.head = replace(self.head, cg_cs=replace(self.head.cg_cs))
         twin.patterns, twin.inodes = bytearray(self.patterns), bytearray(self.inodes)
         return twin
 
@@ -157,7 +157,7 @@ class Space:
         summary = read(storage, geometry.summary_address * geometry.fragment_size, geometry.summary_size)
         #: the counters of each group; those of groups that were read are the groups' own
         self.counts = [Csum.unpack_from(summary, group * Csum.SIZE, byteorder) for group in range(geometry.group_count)]
-        self.total = dataclasses.replace(fs.fs_cstotal)
+        self.total = replace(fs.fs_cstotal)
         self._saved_total = self.total
         self._check_total()
 
@@ -182,7 +182,7 @@ class Space:
         self._taken.clear()
         self._given.clear()
         self._given_inodes.clear()
-        self._saved_total = dataclasses.replace(self.total)
+        self._saved_total = replace(self.total)
 
     @property
     def changed(self) -> bool:
@@ -219,7 +219,7 @@ class Space:
     def pack_summary(self) -> list[tuple[int, bytes]]:
         """The counters of the groups that changed, with their offsets in the volume."""
         start = self._geometry.summary_address * self._geometry.fragment_size
-        self.total = dataclasses.replace(self._saved_total)
+        self.total = replace(self._saved_total)
         for index, before in self._saved.items():
             for field in _COUNTERS:
                 change = getattr(self.counts[index], field) - getattr(before.head.cg_cs, field)
@@ -249,8 +249,8 @@ class Space:
                 raise GroupError(
                     f"the summary area has other counters for group {index}; check lists what is wrong",
                     structure="Csum",
-                    expected=dataclasses.astuple(found.head.cg_cs),
-                    actual=dataclasses.astuple(self.counts[index]),
+                    expected=astuple(found.head.cg_cs),
+                    actual=astuple(self.counts[index]),
                 )
             self._groups[index] = found
             self.counts[index] = found.head.cg_cs

@@ -6,10 +6,10 @@ names is replaced under the one that was asked for, by a file of its own; its ot
 
 from __future__ import annotations
 
-import dataclasses
 import stat
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ufs2.builder.content import parts_of, runs_without_zeros
 from cloudboot_ufs2.errors import IsADirectoryError as IsADirectory
 from cloudboot_ufs2.errors import PathError
@@ -37,7 +37,7 @@ _CHUNK = 1 << 20
 _IN_PLACE = "--in-place (in_place=True) gives the old content up first"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A name in a directory, and the inode it leads to; 0 if the name is free."""
 
@@ -87,7 +87,7 @@ def write_content(
         operation.replace_entry(place.parent, place.name, number, DT_REG)
         operation.lose(place.number)
         return size
-    before = dataclasses.replace(old)
+    before = replace(old)
     old.di_db, old.di_ib, old.di_size = (0,) * UFS_NDADDR, (0,) * UFS_NIADDR, 0
     old.di_blocks = _attribute_blocks(operation.geometry, old)
     size = _fill(operation, place.number, data, sparse=sparse)

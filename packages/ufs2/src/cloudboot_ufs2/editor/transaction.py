@@ -18,13 +18,13 @@ leaves a block in two files, a name without its inode, or a file without its nam
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import os
 import struct
 from array import array
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_base.storage import descriptor_of
 from cloudboot_ufs2.errors import InodeError, ReadOnlyError
 from cloudboot_ufs2.layout.constants import CK_INODE, FS_NEEDSFSCK
@@ -66,7 +66,7 @@ class Stage(enum.IntEnum):
     CUT = 8  #: what the inodes no longer reach
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Store:
     """What the operations on one file system share."""
 
@@ -254,7 +254,7 @@ class Transaction:
             self._write_all(writes)
         self._write_all(self.space.pack_given(seconds))
         self._write_all(self.space.pack_summary())
-        fs.fs_cstotal = dataclasses.replace(self.space.total)
+        fs.fs_cstotal = replace(self.space.total)
         fs.fs_clean, fs.fs_flags = 1, flags
         self._write_superblock()
         self.store.broken = False

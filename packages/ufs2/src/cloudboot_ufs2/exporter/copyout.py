@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.directory import PIECE, records
 from cloudboot_ufs2.layout.names import decoded
@@ -24,13 +24,13 @@ _CHUNK = 1 << 17  # with it a copy stays within the second cache
 _PERMISSIONS = 0o777  # the copy belongs to whoever makes it, so it must not run as the owner of the original
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class CopiedOut:
     """What was copied."""
 
     files: int = 0
     size: int = 0  #: bytes
-    skipped: list[Skipped] = dataclasses.field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 def copy_out(

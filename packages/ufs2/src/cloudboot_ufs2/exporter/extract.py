@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import stat
 from typing import IO, TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.constants import FS_SUJ, SF_SNAPSHOT
 
@@ -30,7 +30,7 @@ _LEFT_OUT = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Something that was not put into the archive."""
 
@@ -38,7 +38,7 @@ class Skipped:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Extraction:
     """What was put into an archive."""
 
@@ -59,8 +59,9 @@ def extract(
 ) -> Extraction:
     """Write a pax archive of what ``selection`` names, sorted by path, folders before what is in them.
 
-    Modes, numeric owners, times in nanoseconds, symbolic and hard links, extended attributes are kept; holes become
-    zeros. Left out, and listed in the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
+    Modes, numeric owners, times in nanoseconds, symbolic and hard links, extended attributes are kept; a file of which
+    a MiB or more is holes becomes a sparse member (GNU, format 1.0), other holes become zeros. Left out, and listed in
+    the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
 
     Args:
         volume: the file system.
@@ -72,7 +73,6 @@ def extract(
 
     Raises:
         FileNotFoundError: something that a preset requires is not there.
-        InodeError: a file with holes that is larger than the file system.
         Ufs2Error: the file system is damaged.
         FileExistsError: the archive exists, without ``force``.
     """

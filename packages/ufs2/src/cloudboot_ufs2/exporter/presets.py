@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 LOADER_CONF = "boot/loader.conf"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Preset:
     """Paths without a leading slash, in the patterns of :mod:`fnmatch`; ``*`` also matches slashes."""
 
@@ -32,7 +33,7 @@ class Preset:
         return [root for root in found if not any(root != other and _inside(root, other) for other in found)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """What goes into an archive."""
 

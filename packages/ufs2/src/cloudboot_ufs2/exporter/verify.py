@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import Finding
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2 import errors
 from cloudboot_ufs2.errors import Ufs2Error
 
@@ -25,7 +25,7 @@ _ASSIGNMENT = rb"""\s*[\w.-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s"#]*)\s*(?:\#.*)?""
 _EMPTY = rb"\s*(?:#.*)?"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What was seen, and what was found wrong."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ufs2.errors import DirectoryError
 
 from .constants import DIRBLKSIZ, DIRECT_HEADER, DT_WHT

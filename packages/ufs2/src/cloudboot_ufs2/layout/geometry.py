@@ -7,10 +7,10 @@ All positions are in fragments from the start of the volume unless a name says o
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2.errors import NoSpaceError, OptionError
 
 from .constants import (
@@ -45,7 +45,7 @@ def roundup(value: int, unit: int) -> int:
     return -(-value // unit) * unit
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Geometry:
     """The numbers that place everything.
 

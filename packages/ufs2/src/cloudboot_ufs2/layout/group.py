@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import struct
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import dataclass
 
 from .bits import gather, spread
 from .constants import MAXFRAG
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _CKHASH = Cg.LAYOUT.offsets["cg_ckhash"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SpaceCounts:
     """What a group's counters and summaries must be, given its free fragments."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import NamedTuple
 
 from .geometry import PER_CYLINDER, howmany, roundup
 from .records import Cg

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Literal
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_ufs2.errors import OptionError
 
 from .constants import (
@@ -38,7 +38,7 @@ LARGEST_SECTOR = 8192  # a superblock fills a sector, and has no more than this
 _LABEL = re.compile(r"[A-Za-z0-9_-]*")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a file system is laid out. The letters are newfs(8)'s options.
 

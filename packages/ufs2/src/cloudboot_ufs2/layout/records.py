@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import EitherOrderRecord, exactly
 
@@ -24,6 +24,18 @@ class Csum(EitherOrderRecord):
     cs_nifree: int = 0
     #: number of free fragments in partly used blocks
     cs_nffree: int = 0
+
+    def __init__(
+        self,
+        cs_ndir: int = 0,
+        cs_nbfree: int = 0,
+        cs_nifree: int = 0,
+        cs_nffree: int = 0,
+    ) -> None:
+        self.cs_ndir = cs_ndir
+        self.cs_nbfree = cs_nbfree
+        self.cs_nifree = cs_nifree
+        self.cs_nffree = cs_nffree
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Csum",
@@ -59,6 +71,22 @@ class CsumTotal(EitherOrderRecord):
     cs_nffree: int = 0
     cs_numclusters: int = 0
     cs_spare: tuple[int, ...] = (0,) * 3
+
+    def __init__(
+        self,
+        cs_ndir: int = 0,
+        cs_nbfree: int = 0,
+        cs_nifree: int = 0,
+        cs_nffree: int = 0,
+        cs_numclusters: int = 0,
+        cs_spare: tuple[int, ...] = (0,) * 3,
+    ) -> None:
+        self.cs_ndir = cs_ndir
+        self.cs_nbfree = cs_nbfree
+        self.cs_nifree = cs_nifree
+        self.cs_nffree = cs_nffree
+        self.cs_numclusters = cs_numclusters
+        self.cs_spare = cs_spare
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "CsumTotal",
@@ -104,6 +132,20 @@ class FsRecovery(EitherOrderRecord):
     fsr_sblkno: int = 0
     fsr_fpg: int = 0
     fsr_ncg: int = 0
+
+    def __init__(
+        self,
+        fsr_magic: int = 0,
+        fsr_fsbtodb: int = 0,
+        fsr_sblkno: int = 0,
+        fsr_fpg: int = 0,
+        fsr_ncg: int = 0,
+    ) -> None:
+        self.fsr_magic = fsr_magic
+        self.fsr_fsbtodb = fsr_fsbtodb
+        self.fsr_sblkno = fsr_sblkno
+        self.fsr_fpg = fsr_fpg
+        self.fsr_ncg = fsr_ncg
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "FsRecovery",
@@ -271,6 +313,196 @@ class Fs(EitherOrderRecord):
     fs_old_nrpos: int = 0
     fs_spare5: tuple[int, ...] = (0,) * 2
     fs_magic: int = 0
+
+    def __init__(
+        self,
+        fs_firstfield: int = 0,
+        fs_unused_1: int = 0,
+        fs_sblkno: int = 0,
+        fs_cblkno: int = 0,
+        fs_iblkno: int = 0,
+        fs_dblkno: int = 0,
+        fs_old_cgoffset: int = 0,
+        fs_old_cgmask: int = 0,
+        fs_old_time: int = 0,
+        fs_old_size: int = 0,
+        fs_old_dsize: int = 0,
+        fs_ncg: int = 0,
+        fs_bsize: int = 0,
+        fs_fsize: int = 0,
+        fs_frag: int = 0,
+        fs_minfree: int = 0,
+        fs_old_rotdelay: int = 0,
+        fs_old_rps: int = 0,
+        fs_bmask: int = 0,
+        fs_fmask: int = 0,
+        fs_bshift: int = 0,
+        fs_fshift: int = 0,
+        fs_maxcontig: int = 0,
+        fs_maxbpg: int = 0,
+        fs_fragshift: int = 0,
+        fs_fsbtodb: int = 0,
+        fs_sbsize: int = 0,
+        fs_spare1: tuple[int, ...] = (0,) * 2,
+        fs_nindir: int = 0,
+        fs_inopb: int = 0,
+        fs_old_nspf: int = 0,
+        fs_optim: int = 0,
+        fs_old_npsect: int = 0,
+        fs_old_interleave: int = 0,
+        fs_old_trackskew: int = 0,
+        fs_id: tuple[int, ...] = (0,) * 2,
+        fs_old_csaddr: int = 0,
+        fs_cssize: int = 0,
+        fs_cgsize: int = 0,
+        fs_spare2: int = 0,
+        fs_old_nsect: int = 0,
+        fs_old_spc: int = 0,
+        fs_old_ncyl: int = 0,
+        fs_old_cpg: int = 0,
+        fs_ipg: int = 0,
+        fs_fpg: int = 0,
+        fs_old_cstotal: Csum | None = None,
+        fs_fmod: int = 0,
+        fs_clean: int = 0,
+        fs_ronly: int = 0,
+        fs_old_flags: int = 0,
+        fs_fsmnt: bytes = bytes(468),
+        fs_volname: bytes = bytes(32),
+        fs_swuid: int = 0,
+        fs_pad: int = 0,
+        fs_cgrotor: int = 0,
+        fs_ocsp: bytes = bytes(128),
+        fs_old_cpc: int = 0,
+        fs_maxbsize: int = 0,
+        fs_unrefs: int = 0,
+        fs_providersize: int = 0,
+        fs_metaspace: int = 0,
+        fs_sparecon64: tuple[int, ...] = (0,) * 13,
+        fs_sblockactualloc: int = 0,
+        fs_sblockloc: int = 0,
+        fs_cstotal: CsumTotal | None = None,
+        fs_time: int = 0,
+        fs_size: int = 0,
+        fs_dsize: int = 0,
+        fs_csaddr: int = 0,
+        fs_pendingblocks: int = 0,
+        fs_pendinginodes: int = 0,
+        fs_snapinum: tuple[int, ...] = (0,) * 20,
+        fs_avgfilesize: int = 0,
+        fs_avgfpdir: int = 0,
+        fs_save_cgsize: int = 0,
+        fs_mtime: int = 0,
+        fs_sujfree: int = 0,
+        fs_sparecon32: tuple[int, ...] = (0,) * 21,
+        fs_ckhash: int = 0,
+        fs_metackhash: int = 0,
+        fs_flags: int = 0,
+        fs_contigsumsize: int = 0,
+        fs_maxsymlinklen: int = 0,
+        fs_old_inodefmt: int = 0,
+        fs_maxfilesize: int = 0,
+        fs_qbmask: int = 0,
+        fs_qfmask: int = 0,
+        fs_state: int = 0,
+        fs_old_postblformat: int = 0,
+        fs_old_nrpos: int = 0,
+        fs_spare5: tuple[int, ...] = (0,) * 2,
+        fs_magic: int = 0,
+    ) -> None:
+        self.fs_firstfield = fs_firstfield
+        self.fs_unused_1 = fs_unused_1
+        self.fs_sblkno = fs_sblkno
+        self.fs_cblkno = fs_cblkno
+        self.fs_iblkno = fs_iblkno
+        self.fs_dblkno = fs_dblkno
+        self.fs_old_cgoffset = fs_old_cgoffset
+        self.fs_old_cgmask = fs_old_cgmask
+        self.fs_old_time = fs_old_time
+        self.fs_old_size = fs_old_size
+        self.fs_old_dsize = fs_old_dsize
+        self.fs_ncg = fs_ncg
+        self.fs_bsize = fs_bsize
+        self.fs_fsize = fs_fsize
+        self.fs_frag = fs_frag
+        self.fs_minfree = fs_minfree
+        self.fs_old_rotdelay = fs_old_rotdelay
+        self.fs_old_rps = fs_old_rps
+        self.fs_bmask = fs_bmask
+        self.fs_fmask = fs_fmask
+        self.fs_bshift = fs_bshift
+        self.fs_fshift = fs_fshift
+        self.fs_maxcontig = fs_maxcontig
+        self.fs_maxbpg = fs_maxbpg
+        self.fs_fragshift = fs_fragshift
+        self.fs_fsbtodb = fs_fsbtodb
+        self.fs_sbsize = fs_sbsize
+        self.fs_spare1 = fs_spare1
+        self.fs_nindir = fs_nindir
+        self.fs_inopb = fs_inopb
+        self.fs_old_nspf = fs_old_nspf
+        self.fs_optim = fs_optim
+        self.fs_old_npsect = fs_old_npsect
+        self.fs_old_interleave = fs_old_interleave
+        self.fs_old_trackskew = fs_old_trackskew
+        self.fs_id = fs_id
+        self.fs_old_csaddr = fs_old_csaddr
+        self.fs_cssize = fs_cssize
+        self.fs_cgsize = fs_cgsize
+        self.fs_spare2 = fs_spare2
+        self.fs_old_nsect = fs_old_nsect
+        self.fs_old_spc = fs_old_spc
+        self.fs_old_ncyl = fs_old_ncyl
+        self.fs_old_cpg = fs_old_cpg
+        self.fs_ipg = fs_ipg
+        self.fs_fpg = fs_fpg
+        self.fs_old_cstotal = Csum() if fs_old_cstotal is None else fs_old_cstotal
+        self.fs_fmod = fs_fmod
+        self.fs_clean = fs_clean
+        self.fs_ronly = fs_ronly
+        self.fs_old_flags = fs_old_flags
+        self.fs_fsmnt = fs_fsmnt
+        self.fs_volname = fs_volname
+        self.fs_swuid = fs_swuid
+        self.fs_pad = fs_pad
+        self.fs_cgrotor = fs_cgrotor
+        self.fs_ocsp = fs_ocsp
+        self.fs_old_cpc = fs_old_cpc
+        self.fs_maxbsize = fs_maxbsize
+        self.fs_unrefs = fs_unrefs
+        self.fs_providersize = fs_providersize
+        self.fs_metaspace = fs_metaspace
+        self.fs_sparecon64 = fs_sparecon64
+        self.fs_sblockactualloc = fs_sblockactualloc
+        self.fs_sblockloc = fs_sblockloc
+        self.fs_cstotal = CsumTotal() if fs_cstotal is None else fs_cstotal
+        self.fs_time = fs_time
+        self.fs_size = fs_size
+        self.fs_dsize = fs_dsize
+        self.fs_csaddr = fs_csaddr
+        self.fs_pendingblocks = fs_pendingblocks
+        self.fs_pendinginodes = fs_pendinginodes
+        self.fs_snapinum = fs_snapinum
+        self.fs_avgfilesize = fs_avgfilesize
+        self.fs_avgfpdir = fs_avgfpdir
+        self.fs_save_cgsize = fs_save_cgsize
+        self.fs_mtime = fs_mtime
+        self.fs_sujfree = fs_sujfree
+        self.fs_sparecon32 = fs_sparecon32
+        self.fs_ckhash = fs_ckhash
+        self.fs_metackhash = fs_metackhash
+        self.fs_flags = fs_flags
+        self.fs_contigsumsize = fs_contigsumsize
+        self.fs_maxsymlinklen = fs_maxsymlinklen
+        self.fs_old_inodefmt = fs_old_inodefmt
+        self.fs_maxfilesize = fs_maxfilesize
+        self.fs_qbmask = fs_qbmask
+        self.fs_qfmask = fs_qfmask
+        self.fs_state = fs_state
+        self.fs_old_postblformat = fs_old_postblformat
+        self.fs_old_nrpos = fs_old_nrpos
+        self.fs_spare5 = fs_spare5
+        self.fs_magic = fs_magic
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Fs",
@@ -612,6 +844,64 @@ class Cg(EitherOrderRecord):
     cg_time: int = 0
     cg_sparecon64: tuple[int, ...] = (0,) * 3
 
+    def __init__(
+        self,
+        cg_firstfield: int = 0,
+        cg_magic: int = 0,
+        cg_old_time: int = 0,
+        cg_cgx: int = 0,
+        cg_old_ncyl: int = 0,
+        cg_old_niblk: int = 0,
+        cg_ndblk: int = 0,
+        cg_cs: Csum | None = None,
+        cg_rotor: int = 0,
+        cg_frotor: int = 0,
+        cg_irotor: int = 0,
+        cg_frsum: tuple[int, ...] = (0,) * 8,
+        cg_old_btotoff: int = 0,
+        cg_old_boff: int = 0,
+        cg_iusedoff: int = 0,
+        cg_freeoff: int = 0,
+        cg_nextfreeoff: int = 0,
+        cg_clustersumoff: int = 0,
+        cg_clusteroff: int = 0,
+        cg_nclusterblks: int = 0,
+        cg_niblk: int = 0,
+        cg_initediblk: int = 0,
+        cg_unrefs: int = 0,
+        cg_sparecon32: tuple[int, ...] = (0,) * 1,
+        cg_ckhash: int = 0,
+        cg_time: int = 0,
+        cg_sparecon64: tuple[int, ...] = (0,) * 3,
+    ) -> None:
+        self.cg_firstfield = cg_firstfield
+        self.cg_magic = cg_magic
+        self.cg_old_time = cg_old_time
+        self.cg_cgx = cg_cgx
+        self.cg_old_ncyl = cg_old_ncyl
+        self.cg_old_niblk = cg_old_niblk
+        self.cg_ndblk = cg_ndblk
+        self.cg_cs = Csum() if cg_cs is None else cg_cs
+        self.cg_rotor = cg_rotor
+        self.cg_frotor = cg_frotor
+        self.cg_irotor = cg_irotor
+        self.cg_frsum = cg_frsum
+        self.cg_old_btotoff = cg_old_btotoff
+        self.cg_old_boff = cg_old_boff
+        self.cg_iusedoff = cg_iusedoff
+        self.cg_freeoff = cg_freeoff
+        self.cg_nextfreeoff = cg_nextfreeoff
+        self.cg_clustersumoff = cg_clustersumoff
+        self.cg_clusteroff = cg_clusteroff
+        self.cg_nclusterblks = cg_nclusterblks
+        self.cg_niblk = cg_niblk
+        self.cg_initediblk = cg_initediblk
+        self.cg_unrefs = cg_unrefs
+        self.cg_sparecon32 = cg_sparecon32
+        self.cg_ckhash = cg_ckhash
+        self.cg_time = cg_time
+        self.cg_sparecon64 = cg_sparecon64
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Cg",
         (
@@ -745,6 +1035,62 @@ class Ufs2Dinode(EitherOrderRecord):
     di_ckhash: int = 0
     di_spare: tuple[int, ...] = (0,) * 2
 
+    def __init__(
+        self,
+        di_mode: int = 0,
+        di_nlink: int = 0,
+        di_uid: int = 0,
+        di_gid: int = 0,
+        di_blksize: int = 0,
+        di_size: int = 0,
+        di_blocks: int = 0,
+        di_atime: int = 0,
+        di_mtime: int = 0,
+        di_ctime: int = 0,
+        di_birthtime: int = 0,
+        di_mtimensec: int = 0,
+        di_atimensec: int = 0,
+        di_ctimensec: int = 0,
+        di_birthnsec: int = 0,
+        di_gen: int = 0,
+        di_kernflags: int = 0,
+        di_flags: int = 0,
+        di_extsize: int = 0,
+        di_extb: tuple[int, ...] = (0,) * 2,
+        di_db: tuple[int, ...] = (0,) * 12,
+        di_ib: tuple[int, ...] = (0,) * 3,
+        di_modrev: int = 0,
+        di_dirdepth: int = 0,
+        di_ckhash: int = 0,
+        di_spare: tuple[int, ...] = (0,) * 2,
+    ) -> None:
+        self.di_mode = di_mode
+        self.di_nlink = di_nlink
+        self.di_uid = di_uid
+        self.di_gid = di_gid
+        self.di_blksize = di_blksize
+        self.di_size = di_size
+        self.di_blocks = di_blocks
+        self.di_atime = di_atime
+        self.di_mtime = di_mtime
+        self.di_ctime = di_ctime
+        self.di_birthtime = di_birthtime
+        self.di_mtimensec = di_mtimensec
+        self.di_atimensec = di_atimensec
+        self.di_ctimensec = di_ctimensec
+        self.di_birthnsec = di_birthnsec
+        self.di_gen = di_gen
+        self.di_kernflags = di_kernflags
+        self.di_flags = di_flags
+        self.di_extsize = di_extsize
+        self.di_extb = di_extb
+        self.di_db = di_db
+        self.di_ib = di_ib
+        self.di_modrev = di_modrev
+        self.di_dirdepth = di_dirdepth
+        self.di_ckhash = di_ckhash
+        self.di_spare = di_spare
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Ufs2Dinode",
         (
@@ -865,6 +1211,46 @@ class Ufs1Dinode(EitherOrderRecord):
     di_gid: int = 0
     di_modrev: int = 0
 
+    def __init__(
+        self,
+        di_mode: int = 0,
+        di_nlink: int = 0,
+        di_freelink: int = 0,
+        di_size: int = 0,
+        di_atime: int = 0,
+        di_atimensec: int = 0,
+        di_mtime: int = 0,
+        di_mtimensec: int = 0,
+        di_ctime: int = 0,
+        di_ctimensec: int = 0,
+        di_db: tuple[int, ...] = (0,) * 12,
+        di_ib: tuple[int, ...] = (0,) * 3,
+        di_flags: int = 0,
+        di_blocks: int = 0,
+        di_gen: int = 0,
+        di_uid: int = 0,
+        di_gid: int = 0,
+        di_modrev: int = 0,
+    ) -> None:
+        self.di_mode = di_mode
+        self.di_nlink = di_nlink
+        self.di_freelink = di_freelink
+        self.di_size = di_size
+        self.di_atime = di_atime
+        self.di_atimensec = di_atimensec
+        self.di_mtime = di_mtime
+        self.di_mtimensec = di_mtimensec
+        self.di_ctime = di_ctime
+        self.di_ctimensec = di_ctimensec
+        self.di_db = di_db
+        self.di_ib = di_ib
+        self.di_flags = di_flags
+        self.di_blocks = di_blocks
+        self.di_gen = di_gen
+        self.di_uid = di_uid
+        self.di_gid = di_gid
+        self.di_modrev = di_modrev
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Ufs1Dinode",
         (
@@ -948,6 +1334,18 @@ class Extattr(EitherOrderRecord):
     ea_contentpadlen: int = 0
     ea_namelength: int = 0
 
+    def __init__(
+        self,
+        ea_length: int = 0,
+        ea_namespace: int = 0,
+        ea_contentpadlen: int = 0,
+        ea_namelength: int = 0,
+    ) -> None:
+        self.ea_length = ea_length
+        self.ea_namespace = ea_namespace
+        self.ea_contentpadlen = ea_contentpadlen
+        self.ea_namelength = ea_namelength
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Extattr",
         (
@@ -981,6 +1379,18 @@ class Direct(EitherOrderRecord):
     d_reclen: int = 0
     d_type: int = 0
     d_namlen: int = 0
+
+    def __init__(
+        self,
+        d_ino: int = 0,
+        d_reclen: int = 0,
+        d_type: int = 0,
+        d_namlen: int = 0,
+    ) -> None:
+        self.d_ino = d_ino
+        self.d_reclen = d_reclen
+        self.d_type = d_type
+        self.d_namlen = d_namlen
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "Direct",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ from .constants import (
     SBLOCKSIZE,
     UFS_ROOTINO,
 )  # fmt: skip
-from .geometry import howmany, roundup
+from .geometry import Geometry, howmany, roundup
 from .hashes import check_hash
 from .records import CsumTotal, Fs, FsRecovery
 from .ufs1 import modernised
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from cloudboot_base import Storage
     from cloudboot_records import ByteOrder
 
-    from .geometry import Geometry
     from .options import Options
 
 _ACTUAL = Fs.LAYOUT.offsets["fs_sblockactualloc"]
@@ -107,7 +105,8 @@ def make_superblock(geometry: Geometry, options: Options, provider_size: int) ->
 
 def derived_id(geometry: Geometry, options: Options, content: int = 0) -> tuple[int, int]:
     """``fs_id`` where none is given: the time, and a digest of what sets this volume apart (newfs takes chance)."""
-    facts = f"{options.label} {dataclasses.astuple(geometry)} {content}".encode()
+    numbers = tuple(getattr(geometry, name) for name in Geometry.__match_args__)
+    facts = f"{options.label} {numbers} {content}".encode()
     seconds, digest = struct.unpack("<ii", struct.pack("<II", options.time & 0xFFFFFFFF, check_hash(facts)))
     return seconds, digest
 

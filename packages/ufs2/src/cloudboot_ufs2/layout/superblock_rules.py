@@ -6,7 +6,9 @@ a reader safe; the reader refuses a superblock that breaks one of them, the chec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from cloudboot_base.lightdata import NamedTuple
 
 from .constants import (
     DEV_BSIZE,

@@ -6,9 +6,9 @@ and checkers then know one kind of superblock, group and inode.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
+from cloudboot_base.lightdata import replace
 from cloudboot_ufs2.errors import UnsupportedError
 
 from .constants import (
@@ -119,10 +119,10 @@ class _Ufs1:
     def read_group(self, head: Cg, fs: Fs) -> Cg:
         # UFS1 has 16 bits for the count, and initialises every inode when it is made.
         niblk = fs.fs_ipg if head.cg_old_niblk == _signed16(fs.fs_ipg) else head.cg_old_niblk & 0xFFFF
-        return dataclasses.replace(head, cg_niblk=head.cg_niblk or niblk, cg_initediblk=fs.fs_ipg)
+        return replace(head, cg_niblk=head.cg_niblk or niblk, cg_initediblk=fs.fs_ipg)
 
 
-_SHARED = tuple(field.name for field in dataclasses.fields(Ufs1Dinode) if field.name != "di_freelink")
+_SHARED = tuple(field.name for field in Ufs1Dinode.LAYOUT.fields if field.name != "di_freelink")
 UFS1: Dialect = _Ufs1()
 UFS2: Dialect = _Ufs2()
 
@@ -150,11 +150,11 @@ def modernised(fs: Fs, at: int) -> Fs:
             offset=at + Fs.LAYOUT.offsets["fs_old_inodefmt"], expected=FS_44INODEFMT, actual=fs.fs_old_inodefmt,
         )  # fmt: skip
     if not fs.fs_old_flags & FS_FLAGS_UPDATED:
-        fs = dataclasses.replace(fs, fs_flags=fs.fs_old_flags, fs_sblockloc=at)
+        fs = replace(fs, fs_flags=fs.fs_old_flags, fs_sblockloc=at)
     if fs.fs_maxbsize == fs.fs_bsize:
         return fs
     old = fs.fs_old_cstotal
-    return dataclasses.replace(
+    return replace(
         fs,
         fs_maxbsize=fs.fs_bsize,
         fs_time=fs.fs_old_time,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import replace
 from cloudboot_ufs2.errors import SuperblockError
 from cloudboot_ufs2.layout import superblock_rules
 from cloudboot_ufs2.layout.constants import (
@@ -98,7 +98,7 @@ def _sound(storage: Storage, at: int) -> tuple[Fs, ByteOrder] | None:
             continue
         fs = Fs.unpack_from(data, 0, byteorder, base=at)
         # Each copy says where it is itself; otherwise it is what the first one was.
-        first = dataclasses.replace(fs, fs_sblockactualloc=fs.fs_sblockloc)
+        first = replace(fs, fs_sblockactualloc=fs.fs_sblockloc)
         if any(superblock_rules.structural(first)) or any(superblock_rules.remaining(first)):
             continue
         if has_hash(fs, CK_SUPERBLOCK) and superblock_hash(data[: fs.fs_sbsize]) != fs.fs_ckhash:

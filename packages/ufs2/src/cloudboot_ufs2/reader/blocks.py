@@ -8,8 +8,9 @@ from bisect import bisect_right
 from collections import OrderedDict
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ufs2.errors import BlockError, ImageTruncatedError
 from cloudboot_ufs2.layout.constants import UFS_NDADDR, UFS_NIADDR
 from cloudboot_ufs2.layout.geometry import howmany

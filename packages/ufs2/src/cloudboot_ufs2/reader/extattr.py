@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ufs2.errors import AttributeAreaError, BlockError, PathError
 from cloudboot_ufs2.layout.constants import UFS_NXADDR
 from cloudboot_ufs2.layout.geometry import howmany, roundup

@@ -6,15 +6,15 @@ invariant can notice; the mutations of hashes themselves are the exception.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from cloudboot_base import MemoryStorage
+from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_base.testing import Journal as Journal
 from cloudboot_ufs2.builder.builder import build
-from cloudboot_ufs2.builder.mapping import Directory, File, HardLink, Member, Symlink
+from cloudboot_ufs2.builder.members import Directory, File, HardLink, Member, Symlink
 from cloudboot_ufs2.checker.check import check
 from cloudboot_ufs2.layout.bits import group_hash
 from cloudboot_ufs2.layout.constants import CK_CYLGRP, CK_INODE, DIRBLKSIZ, DT_LNK, FS_SUJ, SBLOCK_UFS2, SUJ_FILE
@@ -164,7 +164,7 @@ class Editor:
 
     def change_superblock(self, **fields: object) -> None:
         """Change fields of the main superblock."""
-        self.superblock = dataclasses.replace(self.superblock, **fields)  # type: ignore[arg-type] # by name
+        self.superblock = replace(self.superblock, **fields)  # type: ignore[arg-type] # by name
         data = self.superblock.pack(self.byteorder)
         if 0 < self.superblock.fs_sbsize <= 8192:
             data = pack_superblock(self.superblock, self.byteorder, self.superblock.fs_sblockactualloc)
@@ -178,7 +178,7 @@ class Editor:
         """Change fields of a group's head."""
         at = self.group_offset(group)
         head = Cg.unpack_from(self.data, at, self.byteorder)
-        self.data[at : at + Cg.SIZE] = dataclasses.replace(head, **fields).pack(self.byteorder)  # type: ignore[arg-type] # by name
+        self.data[at : at + Cg.SIZE] = replace(head, **fields).pack(self.byteorder)  # type: ignore[arg-type] # by name
         self._hash_group(group)
 
     def group_head(self, group: int) -> Cg:
@@ -204,7 +204,7 @@ class Editor:
     def change_inode(self, number: int, **fields: object) -> None:
         """Change fields of an inode."""
         at = self.geometry.inode_offset(number)
-        changed = dataclasses.replace(self.inode(number), **fields)  # type: ignore[arg-type] # by name
+        changed = replace(self.inode(number), **fields)  # type: ignore[arg-type] # by name
         self.data[at : at + INODE_SIZE] = changed.pack(self.byteorder)
         if has_hash(self.superblock, CK_INODE) and changed.di_mode:
             value = inode_hash(bytes(self.data[at : at + INODE_SIZE]))
@@ -220,7 +220,7 @@ class Editor:
     def change_summary(self, group: int, **fields: int) -> None:
         """Change a group's counters in the summary area."""
         at = self.geometry.summary_address * self.geometry.fragment_size + group * Csum.SIZE
-        counters = dataclasses.replace(Csum.unpack_from(self.data, at, self.byteorder), **fields)
+        counters = replace(Csum.unpack_from(self.data, at, self.byteorder), **fields)
         self.data[at : at + Csum.SIZE] = counters.pack(self.byteorder)
 
     def record_offset(self, directory: str, name: str) -> int:
@@ -259,7 +259,7 @@ class Editor:
             self.data[at + 8 : at + 8 + len(new_name)] = new_name
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Mutation:
     """One broken invariant: the kind of finding it must cause, and how it is done."""
 
@@ -278,7 +278,7 @@ def _superblock(field: str, value: Callable[[Fs], object]) -> Mutation:
 def _total(field: str, kind: str, change: int) -> Mutation:
     def apply(editor: Editor) -> None:
         total = editor.superblock.fs_cstotal
-        changed = dataclasses.replace(total, **{field: getattr(total, field) + change})
+        changed = replace(total, **{field: getattr(total, field) + change})
         editor.change_superblock(fs_cstotal=changed)
 
     return Mutation(f"superblock {field} off by {change}", f"superblock-{kind}", apply)
@@ -294,7 +294,7 @@ def _group(kind: str, field: str, value: Callable[[Cg], object], group: int = 1)
 def _counter(field: str, kind: str) -> list[Mutation]:
     def in_group(editor: Editor) -> None:
         counters = editor.group_head(1).cg_cs
-        changed = dataclasses.replace(counters, **{field: getattr(counters, field) + 1})
+        changed = replace(counters, **{field: getattr(counters, field) + 1})
         editor.change_group(1, cg_cs=changed)
 
     def in_summary(editor: Editor) -> None:
@@ -453,7 +453,7 @@ def _superblock_mutations() -> list[Mutation]:
             "fs_cstotal.cs_spare not zero",
             "superblock-spare",
             lambda editor: editor.change_superblock(
-                fs_cstotal=dataclasses.replace(editor.superblock.fs_cstotal, cs_spare=(0, 1, 0))
+                fs_cstotal=replace(editor.superblock.fs_cstotal, cs_spare=(0, 1, 0))
             ),
         ),
         _superblock("fs_optim", lambda _: 7),

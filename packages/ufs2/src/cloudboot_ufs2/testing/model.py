@@ -10,7 +10,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, TypeAlias
 
-from cloudboot_ufs2.builder.mapping import Directory, File, HardLink, Member, Symlink
+from cloudboot_ufs2.builder.members import Directory, File, HardLink, Member, Symlink
 from cloudboot_vfs.testing import Model as TreeModel
 from cloudboot_vfs.testing import Node as TreeNode
 from cloudboot_vfs.testing import pattern, refused, require_equal, walk

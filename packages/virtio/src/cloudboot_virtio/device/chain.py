@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import DriverBrokenError
 from cloudboot_virtio.layout.constants import DESC_INDIRECT, DESC_WRITE
 
@@ -19,7 +19,7 @@ class GuestMemory(Protocol):
         """The ``size`` bytes at a guest address; raises :class:`ValueError` where there is no memory."""
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class DeviceChain:
     """One request. ``identity`` is the head of a split ring or the buffer id of a packed one.
 

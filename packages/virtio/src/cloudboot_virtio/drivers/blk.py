@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import CommandError
 from cloudboot_virtio.layout.constants import DeviceId
 from cloudboot_virtio.layout.records import virtio_blk_discard_write_zeroes, virtio_blk_req
@@ -25,7 +25,7 @@ _ID_BYTES: Final = 20
 _HEADER = virtio_blk_req.LAYOUT.struct("little")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class BlockInfo:
     """What the device says of itself: ``capacity`` and ``block_size`` in bytes.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import CommandError, DeviceBrokenError, DmaMemoryError
 from cloudboot_virtio.layout.constants import DeviceId, Feature
 from cloudboot_virtio.layout.records import (
@@ -65,7 +65,7 @@ FORMATS: Final = {"bgra": 1, "bgrx": 2, "argb": 3, "xrgb": 4, "rgba": 67, "xbgr"
 """Pixel formats (5.7.6.8) by the order of their bytes in memory, four a pixel; x bytes are ignored."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Mode:
     """A scanout as the display wants it, in pixels."""
 
@@ -75,7 +75,7 @@ class Mode:
     enabled: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Framebuffer:
     """A resource with its guest memory: ``pixels`` has ``width * height`` pixels of four bytes, rows from the top."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import NamedTuple
 from cloudboot_virtio.layout.constants import DeviceId
 from cloudboot_virtio.layout.records import virtio_input_event
 

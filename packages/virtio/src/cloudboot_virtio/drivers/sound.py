@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 import time
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import CommandError, DeviceBrokenError
 from cloudboot_virtio.layout.constants import DeviceId
 from cloudboot_virtio.layout.records import (
@@ -46,7 +46,7 @@ FORMATS: Final = {"s8": 3, "u8": 4, "s16": 5, "u16": 6, "s32": 17, "u32": 18, "f
 FRAME_BYTES: Final = {"s8": 1, "u8": 1, "s16": 2, "u16": 2, "s32": 4, "u32": 4, "float": 4}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PcmInfo:
     """What a stream can do; ``rates`` in frames a second, ``channels`` (least, most)."""
 

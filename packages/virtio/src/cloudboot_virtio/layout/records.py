@@ -5,9 +5,9 @@
 # ruff: noqa: E501 -- one field's doc may be longer than a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_records.model import Field, RecordLayout
 from cloudboot_records.record import Record, exactly
 
@@ -24,6 +24,18 @@ class virtq_desc(Record):
     flags: int = 0
     #: the next descriptor of the chain, if NEXT is set
     next: int = 0
+
+    def __init__(
+        self,
+        addr: int = 0,
+        len: int = 0,
+        flags: int = 0,
+        next: int = 0,
+    ) -> None:
+        self.addr = addr
+        self.len = len
+        self.flags = flags
+        self.next = next
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtq_desc",
@@ -59,6 +71,14 @@ class virtq_used_elem(Record):
     #: bytes the device wrote into the chain
     len: int = 0
 
+    def __init__(
+        self,
+        id: int = 0,
+        len: int = 0,
+    ) -> None:
+        self.id = id
+        self.len = len
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtq_used_elem",
         (
@@ -92,6 +112,18 @@ class pvirtq_desc(Record):
     id: int = 0
     #: NEXT, WRITE, INDIRECT, AVAIL, USED
     flags: int = 0
+
+    def __init__(
+        self,
+        addr: int = 0,
+        len: int = 0,
+        id: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.addr = addr
+        self.len = len
+        self.id = id
+        self.flags = flags
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "pvirtq_desc",
@@ -139,6 +171,28 @@ class virtio_pci_cap(Record):
     offset: int = 0
     #: bytes
     length: int = 0
+
+    def __init__(
+        self,
+        cap_vndr: int = 0,
+        cap_next: int = 0,
+        cap_len: int = 0,
+        cfg_type: int = 0,
+        bar: int = 0,
+        id: int = 0,
+        padding: bytes = bytes(2),
+        offset: int = 0,
+        length: int = 0,
+    ) -> None:
+        self.cap_vndr = cap_vndr
+        self.cap_next = cap_next
+        self.cap_len = cap_len
+        self.cfg_type = cfg_type
+        self.bar = bar
+        self.id = id
+        self.padding = padding
+        self.offset = offset
+        self.length = length
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_pci_cap",
@@ -197,6 +251,46 @@ class virtio_pci_common_cfg(Record):
     queue_device: int = 0
     queue_notify_data: int = 0
     queue_reset: int = 0
+
+    def __init__(
+        self,
+        device_feature_select: int = 0,
+        device_feature: int = 0,
+        driver_feature_select: int = 0,
+        driver_feature: int = 0,
+        config_msix_vector: int = 0,
+        num_queues: int = 0,
+        device_status: int = 0,
+        config_generation: int = 0,
+        queue_select: int = 0,
+        queue_size: int = 0,
+        queue_msix_vector: int = 0,
+        queue_enable: int = 0,
+        queue_notify_off: int = 0,
+        queue_desc: int = 0,
+        queue_driver: int = 0,
+        queue_device: int = 0,
+        queue_notify_data: int = 0,
+        queue_reset: int = 0,
+    ) -> None:
+        self.device_feature_select = device_feature_select
+        self.device_feature = device_feature
+        self.driver_feature_select = driver_feature_select
+        self.driver_feature = driver_feature
+        self.config_msix_vector = config_msix_vector
+        self.num_queues = num_queues
+        self.device_status = device_status
+        self.config_generation = config_generation
+        self.queue_select = queue_select
+        self.queue_size = queue_size
+        self.queue_msix_vector = queue_msix_vector
+        self.queue_enable = queue_enable
+        self.queue_notify_off = queue_notify_off
+        self.queue_desc = queue_desc
+        self.queue_driver = queue_driver
+        self.queue_device = queue_device
+        self.queue_notify_data = queue_notify_data
+        self.queue_reset = queue_reset
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_pci_common_cfg",
@@ -263,6 +357,24 @@ class virtio_net_hdr(Record):
     csum_offset: int = 0
     num_buffers: int = 0
 
+    def __init__(
+        self,
+        flags: int = 0,
+        gso_type: int = 0,
+        hdr_len: int = 0,
+        gso_size: int = 0,
+        csum_start: int = 0,
+        csum_offset: int = 0,
+        num_buffers: int = 0,
+    ) -> None:
+        self.flags = flags
+        self.gso_type = gso_type
+        self.hdr_len = hdr_len
+        self.gso_size = gso_size
+        self.csum_start = csum_start
+        self.csum_offset = csum_offset
+        self.num_buffers = num_buffers
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_net_hdr",
         (
@@ -304,6 +416,16 @@ class virtio_blk_req(Record):
     #: in units of 512 bytes, whatever the block size is
     sector: int = 0
 
+    def __init__(
+        self,
+        type: int = 0,
+        reserved: int = 0,
+        sector: int = 0,
+    ) -> None:
+        self.type = type
+        self.reserved = reserved
+        self.sector = sector
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_blk_req",
         (
@@ -335,6 +457,16 @@ class virtio_blk_discard_write_zeroes(Record):
     num_sectors: int = 0
     flags: int = 0
 
+    def __init__(
+        self,
+        sector: int = 0,
+        num_sectors: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.sector = sector
+        self.num_sectors = num_sectors
+        self.flags = flags
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_blk_discard_write_zeroes",
         (
@@ -365,6 +497,16 @@ class virtio_console_control(Record):
     id: int = 0
     event: int = 0
     value: int = 0
+
+    def __init__(
+        self,
+        id: int = 0,
+        event: int = 0,
+        value: int = 0,
+    ) -> None:
+        self.id = id
+        self.event = event
+        self.value = value
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_console_control",
@@ -400,6 +542,22 @@ class virtio_gpu_ctrl_hdr(Record):
     ctx_id: int = 0
     ring_idx: int = 0
     padding: bytes = bytes(3)
+
+    def __init__(
+        self,
+        type: int = 0,
+        flags: int = 0,
+        fence_id: int = 0,
+        ctx_id: int = 0,
+        ring_idx: int = 0,
+        padding: bytes = bytes(3),
+    ) -> None:
+        self.type = type
+        self.flags = flags
+        self.fence_id = fence_id
+        self.ctx_id = ctx_id
+        self.ring_idx = ring_idx
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_ctrl_hdr",
@@ -439,6 +597,18 @@ class virtio_gpu_rect(Record):
     width: int = 0
     height: int = 0
 
+    def __init__(
+        self,
+        x: int = 0,
+        y: int = 0,
+        width: int = 0,
+        height: int = 0,
+    ) -> None:
+        self.x = x
+        self.y = y
+        self.width = width
+        self.height = height
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_rect",
         (
@@ -472,6 +642,16 @@ class virtio_gpu_display_one(Record):
     r: virtio_gpu_rect = field(default_factory=lambda: virtio_gpu_rect())
     enabled: int = 0
     flags: int = 0
+
+    def __init__(
+        self,
+        r: virtio_gpu_rect | None = None,
+        enabled: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.r = virtio_gpu_rect() if r is None else r
+        self.enabled = enabled
+        self.flags = flags
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_display_one",
@@ -507,6 +687,14 @@ class virtio_gpu_get_edid(Record):
     scanout: int = 0
     padding: int = 0
 
+    def __init__(
+        self,
+        scanout: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.scanout = scanout
+        self.padding = padding
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_get_edid",
         (
@@ -535,6 +723,16 @@ class virtio_gpu_resp_edid(Record):
     size: int = 0
     padding: int = 0
     edid: bytes = bytes(1024)
+
+    def __init__(
+        self,
+        size: int = 0,
+        padding: int = 0,
+        edid: bytes = bytes(1024),
+    ) -> None:
+        self.size = size
+        self.padding = padding
+        self.edid = edid
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_resp_edid",
@@ -568,6 +766,18 @@ class virtio_gpu_resource_create_2d(Record):
     width: int = 0
     height: int = 0
 
+    def __init__(
+        self,
+        resource_id: int = 0,
+        format: int = 0,
+        width: int = 0,
+        height: int = 0,
+    ) -> None:
+        self.resource_id = resource_id
+        self.format = format
+        self.width = width
+        self.height = height
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_resource_create_2d",
         (
@@ -600,6 +810,14 @@ class virtio_gpu_resource_unref(Record):
     resource_id: int = 0
     padding: int = 0
 
+    def __init__(
+        self,
+        resource_id: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.resource_id = resource_id
+        self.padding = padding
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_resource_unref",
         (
@@ -629,6 +847,16 @@ class virtio_gpu_set_scanout(Record):
     r: virtio_gpu_rect = field(default_factory=lambda: virtio_gpu_rect())
     scanout_id: int = 0
     resource_id: int = 0
+
+    def __init__(
+        self,
+        r: virtio_gpu_rect | None = None,
+        scanout_id: int = 0,
+        resource_id: int = 0,
+    ) -> None:
+        self.r = virtio_gpu_rect() if r is None else r
+        self.scanout_id = scanout_id
+        self.resource_id = resource_id
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_set_scanout",
@@ -665,6 +893,16 @@ class virtio_gpu_resource_flush(Record):
     r: virtio_gpu_rect = field(default_factory=lambda: virtio_gpu_rect())
     resource_id: int = 0
     padding: int = 0
+
+    def __init__(
+        self,
+        r: virtio_gpu_rect | None = None,
+        resource_id: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.r = virtio_gpu_rect() if r is None else r
+        self.resource_id = resource_id
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_resource_flush",
@@ -703,6 +941,18 @@ class virtio_gpu_transfer_to_host_2d(Record):
     resource_id: int = 0
     padding: int = 0
 
+    def __init__(
+        self,
+        r: virtio_gpu_rect | None = None,
+        offset: int = 0,
+        resource_id: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.r = virtio_gpu_rect() if r is None else r
+        self.offset = offset
+        self.resource_id = resource_id
+        self.padding = padding
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_transfer_to_host_2d",
         (
@@ -740,6 +990,14 @@ class virtio_gpu_resource_attach_backing(Record):
     resource_id: int = 0
     nr_entries: int = 0
 
+    def __init__(
+        self,
+        resource_id: int = 0,
+        nr_entries: int = 0,
+    ) -> None:
+        self.resource_id = resource_id
+        self.nr_entries = nr_entries
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_resource_attach_backing",
         (
@@ -768,6 +1026,16 @@ class virtio_gpu_mem_entry(Record):
     addr: int = 0
     length: int = 0
     padding: int = 0
+
+    def __init__(
+        self,
+        addr: int = 0,
+        length: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.addr = addr
+        self.length = length
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_gpu_mem_entry",
@@ -800,6 +1068,16 @@ class virtio_input_event(Record):
     code: int = 0
     value: int = 0
 
+    def __init__(
+        self,
+        type: int = 0,
+        code: int = 0,
+        value: int = 0,
+    ) -> None:
+        self.type = type
+        self.code = code
+        self.value = value
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_input_event",
         (
@@ -831,6 +1109,18 @@ class virtio_snd_query_info(Record):
     start_id: int = 0
     count: int = 0
     size: int = 0
+
+    def __init__(
+        self,
+        code: int = 0,
+        start_id: int = 0,
+        count: int = 0,
+        size: int = 0,
+    ) -> None:
+        self.code = code
+        self.start_id = start_id
+        self.count = count
+        self.size = size
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_snd_query_info",
@@ -870,6 +1160,26 @@ class virtio_snd_pcm_info(Record):
     channels_min: int = 0
     channels_max: int = 0
     padding: tuple[int, ...] = (0,) * 5
+
+    def __init__(
+        self,
+        hda_fn_nid: int = 0,
+        features: int = 0,
+        formats: int = 0,
+        rates: int = 0,
+        direction: int = 0,
+        channels_min: int = 0,
+        channels_max: int = 0,
+        padding: tuple[int, ...] = (0,) * 5,
+    ) -> None:
+        self.hda_fn_nid = hda_fn_nid
+        self.features = features
+        self.formats = formats
+        self.rates = rates
+        self.direction = direction
+        self.channels_min = channels_min
+        self.channels_max = channels_max
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_snd_pcm_info",
@@ -920,6 +1230,14 @@ class virtio_snd_pcm_hdr(Record):
     code: int = 0
     stream_id: int = 0
 
+    def __init__(
+        self,
+        code: int = 0,
+        stream_id: int = 0,
+    ) -> None:
+        self.code = code
+        self.stream_id = stream_id
+
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_snd_pcm_hdr",
         (
@@ -954,6 +1272,28 @@ class virtio_snd_pcm_set_params(Record):
     format: int = 0
     rate: int = 0
     padding: int = 0
+
+    def __init__(
+        self,
+        code: int = 0,
+        stream_id: int = 0,
+        buffer_bytes: int = 0,
+        period_bytes: int = 0,
+        features: int = 0,
+        channels: int = 0,
+        format: int = 0,
+        rate: int = 0,
+        padding: int = 0,
+    ) -> None:
+        self.code = code
+        self.stream_id = stream_id
+        self.buffer_bytes = buffer_bytes
+        self.period_bytes = period_bytes
+        self.features = features
+        self.channels = channels
+        self.format = format
+        self.rate = rate
+        self.padding = padding
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_snd_pcm_set_params",
@@ -996,6 +1336,14 @@ class virtio_snd_pcm_status(Record):
 
     status: int = 0
     latency_bytes: int = 0
+
+    def __init__(
+        self,
+        status: int = 0,
+        latency_bytes: int = 0,
+    ) -> None:
+        self.status = status
+        self.latency_bytes = latency_bytes
 
     LAYOUT: ClassVar[RecordLayout] = RecordLayout(
         "virtio_snd_pcm_status",

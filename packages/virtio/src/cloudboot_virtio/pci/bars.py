@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import TransportError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _BARS: Final = 6
 _ALL_ONES: Final = 0xFFFF_FFFF
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Bar:
     """A memory BAR: where it was placed, and its size in bytes. ``address`` is ``None`` where it found no room."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import TransportError
 from cloudboot_virtio.layout.records import virtio_pci_cap, virtio_pci_common_cfg
 
@@ -33,7 +33,7 @@ class CfgType(enum.IntEnum):
 _SHORTEST: Final = {CfgType.COMMON: virtio_pci_common_cfg.LAYOUT.offsets["queue_device"] + 8, CfgType.NOTIFY: 2}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Structure:
     """A virtio structure in a BAR. ``multiplier`` is that of NOTIFY: bytes between two doorbells."""
 

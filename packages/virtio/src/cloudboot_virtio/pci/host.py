@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from cloudboot_base.lightdata import dataclass
 from cloudboot_virtio.errors import TransportError
 from cloudboot_virtio.layout.constants import PCI_MODERN_BASE, PCI_TRANSITIONAL, PCI_VENDOR
 from cloudboot_virtio.memory import DmaMemory
@@ -23,7 +23,7 @@ _SUBSYSTEM_ID: Final = 0x2E
 _FIRST_FREE: Final = 1 << 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PciFunction:
     """A PCI function; ``number`` is bus << 8 | device << 3 | function. ``virtio_id`` is ``None`` for other devices."""
 

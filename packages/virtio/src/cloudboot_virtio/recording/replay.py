@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import mmap
 from typing import TYPE_CHECKING, Any, Final
 
 from cloudboot_base import Finding
+from cloudboot_base.lightdata import asdict, dataclass, field
 from cloudboot_virtio.device import DeviceChain, PackedDeviceRing, SplitDeviceRing
 from cloudboot_virtio.errors import DeviceBrokenError, DmaMemoryError, DriverBrokenError, RecordingError
 from cloudboot_virtio.layout.constants import DESC_WRITE, Feature
@@ -24,7 +24,7 @@ _MEMORY: Final = 256 << 20  # bytes; a recording that needs more is not one of a
 _MOST_FINDINGS: Final = 100
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Replay:
     """What a replay did. ``findings`` say where it did not do what was recorded; ``broken`` are the failures."""
 
@@ -34,12 +34,12 @@ class Replay:
     completed: int = 0
     timeouts: int = 0
     resets: int = 0
-    broken: list[str] = dataclasses.field(default_factory=list)
-    findings: list[Finding] = dataclasses.field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """The replay, ready for JSON."""
-        facts: dict[str, object] = dataclasses.asdict(self)
+        facts: dict[str, object] = asdict(self)
         return {**facts, "findings": [finding.as_dict() for finding in self.findings]}
 
 

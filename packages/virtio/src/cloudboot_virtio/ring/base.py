@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
+
+from cloudboot_base.lightdata import dataclass
 
 if TYPE_CHECKING:
     from .chain import InFlight, Segment
@@ -32,7 +33,7 @@ def full_barrier() -> None:
         pass
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RingAddresses:
     """Guest addresses of the three areas of a ring (2.6): descriptors, driver area, device area."""
 

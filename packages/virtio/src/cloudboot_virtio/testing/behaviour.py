@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from typing import TYPE_CHECKING, TypeVar
+
+from cloudboot_base.lightdata import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Behaviour:
     """Probabilities from 0 to 1 per step or per answer; all zero is a prompt, orderly, honest device.
 
@@ -33,7 +34,7 @@ class Behaviour:
     jump: float = 0.0
     scribble: float = 0.0
     seed: int = 0
-    _random: random.Random = dataclasses.field(init=False, repr=False)
+    _random: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 -- reproducible misbehaviour, no secrets

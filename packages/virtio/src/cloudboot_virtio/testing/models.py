@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import struct
 from typing import TYPE_CHECKING, Protocol
 
+from cloudboot_base.lightdata import dataclass, field
 from cloudboot_virtio.layout.constants import DeviceId
 from cloudboot_virtio.layout.records import virtio_blk_req, virtio_gpu_ctrl_hdr, virtio_gpu_display_one
 
@@ -39,7 +39,7 @@ class Model(Protocol):
         """
 
 
-@dataclasses.dataclass
+@dataclass
 class RngModel:
     """Pseudo-random bytes."""
 
@@ -57,7 +57,7 @@ class RngModel:
         return chain.write(self._random.randbytes(chain.capacity))
 
 
-@dataclasses.dataclass
+@dataclass
 class SinkModel:
     """Takes everything and writes zeros: for tests of rings. ``served`` holds what was read, in order."""
 
@@ -65,7 +65,7 @@ class SinkModel:
     features: int = 0
     queues: int = 4
     config: bytes = b""
-    served: list[bytes] = dataclasses.field(default_factory=list)
+    served: list[bytes] = field(default_factory=list)
 
     def serve(self, queue: int, chain: DeviceChain) -> int | None:  # noqa: ARG002 -- all queues alike
         """Note what was read."""
@@ -73,7 +73,7 @@ class SinkModel:
         return chain.write(bytes(chain.capacity))
 
 
-@dataclasses.dataclass
+@dataclass
 class BlockModel:
     """A block device over ``data``. Requests are counted from 0.
 
@@ -83,7 +83,7 @@ class BlockModel:
 
     data: bytearray
     fail_at: frozenset[int] = frozenset()
-    delay_at: dict[int, int] = dataclasses.field(default_factory=dict)
+    delay_at: dict[int, int] = field(default_factory=dict)
     die_at: int | None = None
     device_id: int = DeviceId.BLOCK
     features: int = 1 << 9
@@ -133,7 +133,7 @@ class BlockModel:
         return (1 if header.type in {0, 1} else 2), b""
 
 
-@dataclasses.dataclass
+@dataclass
 class GpuModel:
     """Answers every 2D command with success and the fence that came with it. ``flushes`` counts RESOURCE_FLUSH."""
 
