@@ -391,22 +391,14 @@ def test_two_programs_do_not_change_a_volume_at_once(image: Path, tmp_path: Path
     note.write_text("text")
     fat("put", image, note, "/note")
     before = image.read_bytes()
-    command = [
-        sys.executable,
-        "-m",
-        "cloudboot_fat",
-        words[0],
-        image,
-        *[each.replace("NOTE", str(note)) for each in words[1:]],
-    ]
-    flock = judge("flock", "util-linux")
-    done = subprocess.run([flock, image, *command], capture_output=True, text=True, check=False)
+    module = [sys.executable, "-m", "cloudboot_fat"]
+    command = [*module, words[0], str(image), *[each.replace("NOTE", str(note)) for each in words[1:]]]
+    flock = [judge("flock", "util-linux"), str(image)]
+    done = subprocess.run([*flock, *command], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "another process is writing to the image" in done.stderr
-    again: list[list[str | Path]] = [["format", image, "--force"], ["build", image, tmp_path, "--force"]]
-    for words_again in again:
-        made = [flock, image, sys.executable, "-m", "cloudboot_fat", *words_again]
-        assert subprocess.run(made, capture_output=True, check=False).returncode != 0
+    for again in (["format", str(image), "--force"], ["build", str(image), str(tmp_path), "--force"]):
+        assert subprocess.run([*flock, *module, *again], capture_output=True, check=False).returncode != 0
     assert image.read_bytes() == before
     subprocess.run(command, check=True)
 

@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloudboot_base.testing import judge, run
+from cloudboot_base import Window, new_image
+from cloudboot_base.testing import judge, loop_device, run
 from cloudboot_gpt import (
     DiskTooSmallError,
     GPTError,
     OccupiedError,
+    PartitionSpec,
     SpecificationError,
     UnrepairableError,
     check,
+    create,
     grow,
+    partition_types,
+    plan,
     read,
     repair,
     resize,
@@ -274,11 +279,11 @@ def test_resized_partitions_satisfy_sgdisk_sfdisk_and_parted(tmp_path: Path) -> 
     assert [(row["start"], row["size"]) for row in rows] == [
         (2048, 6144),
         (8192, 1024),
-        (10240, 32768 - 34 - 10240 + 1),
+        (10240, (32768 - 34 - 10240 + 1) // 8 * 8),  # a multiple of 4 KiB
     ]
     printed = run(judge("parted", "parted"), "-s", "-m", image, "unit", "s", "print")
     assert re.findall(r"^(\d):(\d+)s:(\d+)s", printed, re.MULTILINE) == [
-        ("1", "2048", "8191"), ("2", "8192", "9215"), ("3", "10240", "32734"),
+        ("1", "2048", "8191"), ("2", "8192", "9215"), ("3", "10240", "32727"),
     ]  # fmt: skip
     # Nothing but the table was written, and of the entries only their last blocks.
     after = image.read_bytes()
@@ -356,3 +361,26 @@ def test_too_little_left_is_still_refused() -> None:
     disk = bytearray(wiped(DISK, 1, TABLE.last_lba))
     with pytest.raises(UnrepairableError):
         repair(disk)
+
+
+@pytest.mark.parametrize("sector_size", [512, 4096])
+def test_what_takes_the_rest_can_be_a_device_of_large_sectors(tmp_path: Path, sector_size: int) -> None:
+    """The kernel's loop driver gives a device of 4096-byte sectors all of the partition, as dm-crypt needs it."""
+    image = tmp_path / "disk.img"
+    table = plan(
+        [PartitionSpec(partition_types.LINUX, MIB, "a"), PartitionSpec(partition_types.LINUX, None, "b")],
+        disk_size=16 * MIB, sector_size=sector_size,
+    )  # fmt: skip
+    with new_image(image, 24 * MIB) as disk:
+        create(Window(disk, 0, table.size), table)
+    grow(image)
+    for expected in (table.partitions[1].size, None):
+        partition = read(image).partitions[1]
+        assert expected in (None, partition.size)
+        with open(tmp_path / "content", "wb") as file:
+            file.truncate(partition.size)
+        with loop_device(tmp_path / "content", 4096) as device:
+            assert int(run(judge("blockdev", "util-linux"), "--getsize64", device)) == partition.size
+        resize(image, 2, None)
+    assert read(image).partitions[1].size > table.partitions[1].size + 7 * MIB
+    assert resize(image, 2, None) == []

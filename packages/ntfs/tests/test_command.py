@@ -297,3 +297,30 @@ def test_a_device_is_filled_by_force(folder: Path, tmp_path: Path, ntfs: Command
         assert ntfs("check", device) == "clean\n"
     assert f"Sector Size: {sector_size}" in said
     assert "Volume Name: DEVICE" in said
+
+
+def test_a_volume_whose_end_is_missing_is_read_as_far_as_it_goes(tmp_path: Path, ntfs: Command) -> None:
+    """As by the Sleuth Kit: what lies in front of the cut is whole."""
+    image = tmp_path / "image"
+    with open(image, "wb") as file:
+        file.truncate(32 << 20)
+    run(judge("mkntfs", "ntfs-3g"), "--force", "--quick", image)
+    for number in range(6):
+        (tmp_path / f"f{number}").write_bytes(bytes([65 + number]) * 1_000_000)
+        run(judge("ntfscp", "ntfs-3g"), image, tmp_path / f"f{number}", f"f{number}")
+    os.truncate(image, 12 << 20)  # ntfs-3g spreads the files over the volume
+    listed = run(judge("fls", "sleuthkit"), image)
+    names = [line.split("\t")[1] for line in listed.splitlines() if line.split("\t")[1].startswith("f")]
+    said = ntfs("ls", image)
+    assert [line.split("/")[-1] for line in said.splitlines() if line.startswith("-")] == names
+    assert "bytes before its volume does" in said
+    codes = []
+    for number in range(6):
+        codes.append(main(["cat", str(image), f"/f{number}"]))
+        if codes[-1] == 0:
+            assert ntfs("cat", image, f"/f{number}").count(chr(65 + number)) >= 1_000_000
+    assert set(codes) == {0, 3}
+    assert "fewer sectors" in ntfs("put", image, tmp_path / "f0", "/more", code=3)
+    assert "volume-truncated" in ntfs("check", image, code=1)
+    os.truncate(image, 8192)  # the MFT is gone
+    assert "fewer sectors" in ntfs("ls", image, code=3)

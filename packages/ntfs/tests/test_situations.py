@@ -7,13 +7,14 @@ import errno
 import os
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import Journal, judge
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.editor.shared import open_shared
 from cloudboot_ntfs.layout.constants import Number, Type
@@ -488,6 +489,44 @@ def test_nothing_is_free_after_the_last_cluster(tmp_path: Path) -> None:
 
 
 # Limits: 1,024 names of a file (CreateHardLinkW), which ntfs-3g does not keep, and 255 UTF-16 units of a name
+
+
+def test_one_more_name_changes_the_records_that_it_needs(tmp_path: Path) -> None:
+    """With many names, and after some of them went in any order, as many records are written as with few."""
+    image = tmp_path / "image"
+    names = [f"/a further name of the file {number:03}" for number in range(400)]
+    data = volume_of({"/file": b"x", **{name: ntfs.HardLink("/file") for name in names}}, 16 << 20)
+    journal = Journal(data)
+    most = {}
+    with ntfs.WritableNTFS(journal, timestamp_ns=MOMENT) as volume:
+        volume.link("/file", "/with another time of change, which every name repeats")
+        volume.unlink("/with another time of change, which every name repeats")
+        changes: dict[str, Callable[[int], None]] = {
+            "add": lambda number: volume.link("/file", f"/another name {number}"),
+            "remove": lambda number: volume.unlink(names[number * 7 % 400]),
+            "add again": lambda number: volume.link("/file", names[number * 7 % 400]),
+        }
+        for what, change in changes.items():
+            counts = []
+            for number in range(40):
+                journal.writes.clear()
+                change(number)
+                records = {offset for offset, written in journal.writes if written[:4] == b"FILE"}
+                counts.append(len(records))
+            most[what] = max(counts)
+        assert max(most.values()) <= 10, most  # the base record, one or two others and those freed, $Volume, the root
+        left = {name[1:] for name in names} | {f"another name {number}" for number in range(40)} | {"file"}
+        for number in range(0, 400, 2):
+            volume.unlink(names[number])
+            left.remove(names[number][1:])
+    assert ntfs.check(bytes(data)) == []
+    with ntfs.NTFS(bytes(data)) as found:
+        record = found.mft.file(found.find("/file"))
+        assert len(found.mft._with_extensions(found.mft.record(record.number), record.attributes[-1])[1]) < 90
+    image.write_bytes(data)
+    with mounted(image, "ro") as folder:
+        assert {path.name for path in folder.iterdir()} == left
+        assert (folder / "file").stat().st_nlink == len(left)
 
 
 @pytest.mark.parametrize("short_names", [False, True])

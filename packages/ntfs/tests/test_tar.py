@@ -296,3 +296,31 @@ def test_a_stdin_that_holds_nothing_is_no_archive(tmp_path: Path, script: str) -
     assert done.stderr.strip().endswith(("not a tar archive", "Bad file descriptor"))
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "image").exists()
+
+
+def test_large_holes_stay_holes_in_an_export(tmp_path: Path) -> None:
+    """A sparse file of ntfs-3g that is larger than its volume, and a compressed one; judged by GNU tar and bsdtar."""
+    image, tree = tmp_path / "image", tmp_path / "tree"
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    run(judge("mkntfs", "ntfs-3g"), "--force", "--quick", image)
+    with mounted(image, "compression") as folder:
+        with open(folder / "sparse", "wb") as file:
+            file.write(b"begin")
+            file.seek(2 << 30)
+            file.write(b"end")
+        (folder / "packed").mkdir()
+        attributes = int.from_bytes(os.getxattr(folder / "packed", "system.ntfs_attrib"), sys.byteorder)
+        value = (attributes | 0x800).to_bytes(4, sys.byteorder)
+        os.setxattr(folder / "packed", "system.ntfs_attrib", value)
+        with open(folder / "packed" / "file", "wb") as file:
+            file.write(b"text" * 100_000 + bytes(3 << 20) + pattern(100_000))
+        run(judge("cp", "coreutils"), "--recursive", "--sparse=always", folder, tree)
+    assert ntfs.check(image) == []
+    assert main(["export", str(image), str(tmp_path / "all.tar")]) == 0
+    assert (tmp_path / "all.tar").stat().st_size < 1 << 20
+    for program, package in (("tar", "tar"), ("bsdtar", "libarchive-tools")):
+        target = tmp_path / program
+        target.mkdir()
+        run(judge(program, package), "-xpf", tmp_path / "all.tar", "-C", target)
+        run(judge("diff", "diffutils"), "--recursive", tree, target)

@@ -94,6 +94,9 @@ def test_a_status_line_goes_before_anything_else_is_printed(monkeypatch: pytest.
         def isatty(self) -> bool:
             return True
 
+        def fileno(self) -> int:
+            raise OSError
+
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
@@ -106,3 +109,34 @@ def test_a_status_line_goes_before_anything_else_is_printed(monkeypatch: pytest.
     screen = pyte.Screen(80, 10)
     pyte.Stream(screen).feed("".join(written).replace("\n", "\r\n"))
     assert [line.rstrip() for line in screen.display][:3] == ["PASS one", "a notice", ""]
+
+
+LINES = {
+    "progress": """
+import time
+from cloudboot_base.command import Progress
+progress = Progress("コピー中 " + "a long label " * 9, 50)
+for done in range(0, 60, 10):
+    progress(done)
+    time.sleep(0.11)
+progress.close()
+""",
+    "status": """
+from cloudboot_probes.cli.console import Console
+console = Console()
+for count in range(9):
+    console.status(f"{count} 漢字かな交じり文の状態 e\u0301" * 9)
+console.status("")
+""",
+}
+
+
+@pytest.mark.parametrize("columns", [20, 21, 40])
+@pytest.mark.parametrize("kind", LINES)
+@pytest.mark.parametrize("output", ["terminal", "pipe"])
+def test_a_line_that_is_drawn_again_never_wraps(tmp_path: Path, columns: int, kind: str, output: str) -> None:
+    """What wraps is not removed when the line is drawn again. Ideographs take two columns."""
+    command = [sys.executable, "-c", LINES[kind]]
+    if output == "pipe":  # only stderr is the terminal then
+        command = ["sh", "-c", '"$0" -c "$1" | cat', sys.executable, LINES[kind]]
+    assert set(run_in_terminal(command, columns, tmp_path)) == {""}

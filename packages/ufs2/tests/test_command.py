@@ -320,3 +320,33 @@ def test_a_device_is_filled_by_force(tree: Path, tmp_path: Path, capsys: pytest.
     assert "inline-119" in listed
     with UFS2.open(tmp_path / "disk") as volume:
         assert volume.superblock.fs_size * volume.superblock.fs_fsize == 48 << 20
+
+
+def test_an_image_whose_end_is_missing_is_read_as_far_as_it_goes(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """As by the Sleuth Kit: what lies in front of the cut is whole."""
+    (tmp_path / "tree").mkdir()
+    for number in range(20):
+        (tmp_path / "tree" / f"f{number:02}").write_bytes(bytes([number]) * 300_000)
+    image = tmp_path / "image"
+    assert main(["build", str(image), str(tmp_path / "tree"), "--size", "32M"]) == 0
+    os.truncate(image, 4 << 20)
+    listed = run(judge("fls", "sleuthkit"), image)
+    capsysbinary.readouterr()
+    assert main(["ls", str(image)]) == 0
+    out, err = capsysbinary.readouterr()
+    assert [line.split()[-1].decode() for line in out.splitlines()] == [
+        line.split("\t")[1] for line in listed.splitlines() if "\tf" in line
+    ]
+    assert f"ends {(28 << 20)} bytes before its file system does".encode() in err
+    codes = [main(["cat", str(image), f"/f{number:02}"]) for number in range(20)]
+    assert set(codes) == {0, BAD_INPUT}
+    for number, code in enumerate(codes):
+        capsysbinary.readouterr()
+        assert main(["cat", str(image), f"/f{number:02}"]) == code
+        out, err = capsysbinary.readouterr()
+        assert (out == bytes([number]) * 300_000) == (code == 0)
+    assert main(["verify", str(image)]) == BAD_INPUT
+    assert main(["put", str(image), str(image), "/f"]) == BAD_INPUT
+    assert main(["check", str(image)]) == 1

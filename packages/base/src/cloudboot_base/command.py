@@ -37,6 +37,7 @@ __all__ = [
     "Progress",
     "add_common_arguments",
     "amount",
+    "clipped",
     "count_argument",
     "counted",
     "discard_output",
@@ -56,6 +57,7 @@ __all__ = [
     "seconds_argument",
     "settle_output",
     "size_argument",
+    "terminal_size",
     "whole_argument",
 ]
 
@@ -325,7 +327,7 @@ class Progress:
     def __init__(self, label: str, total: int | None = None, *, unit: str = "B", stream: TextIO | None = None) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._stream = sys.stderr if stream is None else stream
-        self._shown = self._stream.isatty()
+        self._shown = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
         self._next = self._start
 
@@ -341,7 +343,9 @@ class Progress:
         rate = done / (now - self._start) if now > self._start else 0.0
         if self._total:
             shown += f" of {_count(self._total, self._unit)} ({100 * done // self._total} %)"
-        self._stream.write(f"\r\x1b[K{self._label}: {shown}, {_count(int(rate), self._unit)}/s")
+        line = f"{printable(self._label)}: {shown}, {_count(int(rate), self._unit)}/s"
+        # A column short of the edge, where some terminals begin a new line.
+        self._stream.write(f"\r\x1b[K{clipped(line, terminal_size(self._stream)[0] - 1)}")
         self._stream.flush()
 
     def close(self) -> None:
@@ -349,6 +353,34 @@ class Progress:
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of the terminal that ``stream`` is; the variables COLUMNS and LINES go before."""
+    try:
+        found = tuple(os.get_terminal_size(stream.fileno()))
+    except (OSError, ValueError):  # not a terminal, or closed
+        found = (0, 0)
+    named = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    columns, lines = (
+        int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text) else size
+        for text, size in zip(named, found, strict=True)
+    )
+    return columns or 80, lines or 24
+
+
+def clipped(text: str, columns: int) -> str:
+    """As much of one line as fits into ``columns`` of a terminal: ideographs take two, marks over letters none."""
+    import unicodedata  # only lines on a terminal need it
+
+    taken = 0
+    for place, character in enumerate(text):
+        if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+            continue
+        taken += 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+        if taken > columns:
+            return text[:place]
+    return text
 
 
 def _count(count: int, unit: str) -> str:

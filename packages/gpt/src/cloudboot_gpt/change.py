@@ -17,6 +17,7 @@ from .errors import DisagreementError, DiskTooSmallError, PartitionRangeError, S
 from .header import PRIMARY_LBA, array_size, header_block
 from .mbr import PROTECTIVE
 from .placement import own_blocks, require_empty
+from .planner import rest_end
 from .reader import checked_sector_size
 from .records import GPTHeader, GPTPartitionEntry, MasterBootRecord
 from .repair import mbr_writes
@@ -92,7 +93,8 @@ def resize(
 ) -> list[str]:
     """Give partition ``number`` another size by moving its end, and say what was written.
 
-    ``size`` is in bytes, rounded up to whole blocks; ``None`` takes all free blocks behind the partition. What is in
+    ``size`` is in bytes, rounded up to whole blocks; ``None`` takes all free blocks behind the partition
+    that make its size a multiple of 4 KiB. What is in
     the partition is not touched: a file system must be shrunk before, and can be grown afterwards. ``force`` allows a
     smaller size, which cuts off what is at the end. A hybrid MBR that lists the partition follows.
 
@@ -136,7 +138,7 @@ def _new_end(primary: Copy, number: int, size: int | None, *, force: bool) -> tu
     behind = [each.first_lba for each in primary.partitions if each.first_lba > partition.first_lba]
     limit = min([last_usable, *(first - 1 for first in behind)])
     if size is None:
-        return partition, limit
+        return partition, max(rest_end(partition.first_lba, limit, partition.sector_size), partition.last_lba)
     if size <= 0:
         raise SpecificationError("a partition has at least one byte", partition=number, actual=size)
     last = partition.first_lba + blocks_for(size, partition.sector_size) - 1

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FIRST_LBA: Final = 64
 ALIGNMENT: Final = 1 << 20
+_GRAIN: Final = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,21 @@ def _end(spec: PartitionSpec, number: int, first: int, sector_size: int, last_us
     if spec.size is None:
         if last_usable is None:
             raise SpecificationError("a partition without a size needs a disk_size", partition=number)
-        return max(last_usable, first)  # at least one block; plan() sees whether the disk has it
+        return max(rest_end(first, last_usable, sector_size), first)  # plan() sees whether the disk has the block
     if spec.size > 0:
         return first + blocks_for(spec.size, sector_size) - 1
     raise SpecificationError("a partition has at least one byte", partition=number, actual=spec.size)
+
+
+def rest_end(first: int, last: int, sector_size: int) -> int:
+    """The last block of a partition from ``first`` that takes what there is up to ``last``.
+
+    Its size is a multiple of 4 KiB where there is as much: cryptsetup, and file systems with blocks of that size, want
+    all of their device, and the last usable block of a disk is none that they choose (sgdisk warns of it).
+    """
+    step = max(1, _GRAIN // sector_size)
+    blocks = last + 1 - first
+    return last - blocks % step if blocks >= step else last
 
 
 def _identified(table: Table, seed: bytes | str | None, content: Sequence[bytes | Storage | None] | None) -> Table:

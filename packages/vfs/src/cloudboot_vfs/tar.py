@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SourceError
 from .paxattr import headers_of
+from .sparsetar import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +28,8 @@ def write_tar(
 ) -> int:
     """Write the tree below ``top`` as a pax archive, each directory sorted by name; gives the number of members.
 
-    Modes, times, symbolic and hard links are kept, owners are root. ``attributes`` gives the extended attributes of an
-    entry by their full names. The same volume gives the same bytes.
+    Modes, times, large holes, symbolic and hard links are kept, owners are root. ``attributes`` gives the extended
+    attributes of an entry by their full names. The same volume gives the same bytes.
 
     Raises:
         SourceError: a name or a target that is not Unicode.
@@ -82,5 +83,4 @@ def _add(archive: tarfile.TarFile, volume: FileSystem, entry: DirEntry, member: 
         archive.addfile(member)
         return
     with volume.open_file(entry.path) as file:
-        member.size = file.size
-        archive.addfile(member, io.BufferedReader(file, 1 << 20))  # type: ignore[type-var] # it is a RawIOBase
+        archive.addfile(member, io.BufferedReader(content_of(member, file), 1 << 20))

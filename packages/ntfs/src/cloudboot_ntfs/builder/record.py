@@ -13,7 +13,7 @@ from cloudboot_ntfs.layout.records import AttributeListEntry, RecordHeader
 from cloudboot_ntfs.upcase import upcase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 _HEADER = RecordHeader.LAYOUT.struct()
 _LIST_ENTRY = AttributeListEntry.LAYOUT.struct()
@@ -120,6 +120,7 @@ def spread(
     new_records: Callable[[Sequence[Sequence[Packed]]], list[tuple[int, int]]],
     store: Callable[[bytes], bytes],
     stay: int | None = None,
+    known: Collection[tuple[bytes, ...]] = (),
 ) -> Spread:
     """Distribute attributes that do not fit one record.
 
@@ -134,6 +135,7 @@ def spread(
             nothing uses, or one that holds them already.
         store: gives the bytes of a non-resident attribute list with this content.
         stay: keep as many of the first attributes in the base record instead.
+        known: what records hold already, as :func:`held` has it: such a group stays together.
     """
     room = capacity(record_size)
     if stay is None:
@@ -141,14 +143,7 @@ def spread(
         move = [each for each in attributes if each.type not in _STAY]
     else:
         kept, move = list(attributes[:stay]), list(attributes[stay:])
-    groups: list[list[Packed]] = []
-    used = room + 1
-    for each in move:
-        if used + len(each.data) > room or each.lowest_vcn:
-            groups.append([])
-            used = 0
-        groups[-1].append(each)
-        used += len(each.data)
+    groups = _regrouped(move, known, room) if known else _grouped(move, room)
     extensions: list[tuple[int, list[Packed]]] = []
     sequences = {number: sequence}
     for group, (other, life) in zip(groups, new_records(groups), strict=True):
@@ -167,6 +162,53 @@ def spread(
         data = store(listed)
     base = [kept[0], Packed(Type.ATTRIBUTE_LIST, "", data), *kept[1:]]
     return Spread([(number, base), *extensions], sequences)
+
+
+def _grouped(attributes: Sequence[Packed], room: int) -> list[list[Packed]]:
+    """The attributes in groups of at most ``room`` bytes; a part that is not the first of its attribute begins one."""
+    groups: list[list[Packed]] = []
+    used = room + 1
+    for each in attributes:
+        if used + len(each.data) > room or each.lowest_vcn:
+            groups.append([])
+            used = 0
+        groups[-1].append(each)
+        used += len(each.data)
+    return groups
+
+
+def _regrouped(attributes: Sequence[Packed], known: Collection[tuple[bytes, ...]], room: int) -> list[list[Packed]]:
+    """As :func:`_grouped`, but groups that are known stay as they are.
+
+    A change of one attribute so changes one group, however many there are. What is new goes to the last group that has
+    room for it. Where twice as many groups came of it as are needed, all are made anew.
+    """
+    places: dict[bytes, list[int]] = {}
+    keys = held(attributes)
+    for index, key in enumerate(keys):
+        places.setdefault(key, []).append(index)
+    taken: set[int] = set()
+    kept: list[list[int]] = []
+    for own in known:
+        found = [places[key].pop(0) for key in own if places.get(key)]
+        if len(found) == len(own):
+            taken.update(found)
+            kept.append(found)
+        else:
+            for index in found:
+                places[keys[index]].insert(0, index)
+    rest = [index for index in range(len(attributes)) if index not in taken]
+    if rest:
+        for number in reversed(range(len(kept))):
+            together = [attributes[index] for index in (*kept[number], *rest)]
+            is_small = sum(len(each.data) for each in together) <= room
+            if is_small and not any(each.lowest_vcn for each in together):
+                rest = sorted([*kept.pop(number), *rest])
+                break
+    groups = [[attributes[index] for index in own] for own in kept]
+    groups += _grouped([attributes[index] for index in rest], room)
+    least = _grouped(attributes, room)
+    return least if len(groups) > 2 * len(least) else groups
 
 
 def _list_entry(each: Packed, where: int, instance: int) -> bytes:

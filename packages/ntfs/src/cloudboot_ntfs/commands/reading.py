@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
-from cloudboot_base.command import CHECK_FAILED, OK, counted, print_json, printable
+from cloudboot_base.command import CHECK_FAILED, OK, counted, notice, print_json, printable
 from cloudboot_base.lightdata import asdict
 from cloudboot_disk_image import InstalledReaders, open_partition
 from cloudboot_ntfs.checker import check
@@ -45,7 +45,13 @@ def _storage(options: argparse.Namespace) -> Iterator[Storage]:
 
 @contextlib.contextmanager
 def _volume(options: argparse.Namespace) -> Iterator[NTFS]:
-    with _storage(options) as storage, NTFS(storage, system_files=getattr(options, "system", False)) as volume:
+    system = getattr(options, "system", False)
+    with _storage(options) as storage, NTFS(storage, system_files=system, truncated=True) as volume:
+        missing = volume.geometry.total_sectors * volume.geometry.sector_size - storage.size
+        if missing > 0:
+            notice("cloudboot-ntfs", f"{options.image} ends {missing} bytes before its volume does")
+            yield volume  # what the log says need not be there, and the volume is incomplete in any case
+            return
         if volume.is_dirty:
             print(
                 "cloudboot-ntfs: notice: the volume was not unmounted; it is read without a replay of its log",
@@ -154,8 +160,8 @@ def export(options: argparse.Namespace) -> int:
         else:
             with new_file(followed(options.output), force=options.force) as fd, open(os.dup(fd), "wb") as file:
                 count = write_tar(volume, file, options.path, notices)
-    for notice in notices.lines():
-        print(f"cloudboot-ntfs: notice: {printable(notice)}", file=sys.stderr)
+    for line in notices.lines():
+        print(f"cloudboot-ntfs: notice: {printable(line)}", file=sys.stderr)
     if options.output == "-":
         return OK
     if options.json:

@@ -427,15 +427,17 @@ class Editor(LockedNTFS):
     def _take_name(self, draft: Draft, parent: int, name: str) -> None:
         """Take a name away, with the short name beside it."""
         kept = []
-        is_pair = any(
-            own.parent_record == parent and own.name == name and own.namespace == Namespace.WIN32
-            for own in draft.names()
-        )
-        for each in draft.all(Type.FILE_NAME):
-            own = _parse_name(each)
-            is_it = own.parent_record == parent and own.name == name
-            paired = own.parent_record == parent and own.namespace == Namespace.DOS
-            if is_it or (paired and is_pair):
+        names = draft.all(Type.FILE_NAME)
+        # A file may have a thousand names: only those that it may be are taken apart.
+        here = {
+            index: _parse_name(each)
+            for index, each in enumerate(names)
+            if _parent_of(each) == parent and _may_be(each, name)
+        }
+        is_pair = any(own.name == name and own.namespace == Namespace.WIN32 for own in here.values())
+        for index, each in enumerate(names):
+            own = here.get(index)
+            if own is not None and (own.name == name or (is_pair and own.namespace == Namespace.DOS)):
                 self._index(parent).remove(own.pack())
             else:
                 kept.append(each)
@@ -548,6 +550,18 @@ def _extended_size(draft: Draft) -> int:
     """Bytes of the extended attributes of a file when packed, which its names repeat where there is no reparse tag."""
     found = draft.all(Type.EA_INFORMATION)
     return int.from_bytes(value(found[0])[:2], "little") if found else 0
+
+
+def _parent_of(each: Packed) -> int:
+    """The record of the directory that a $FILE_NAME is in."""
+    return int.from_bytes(value(each)[:8], "little") & REFERENCE_MASK
+
+
+def _may_be(each: Packed, name: str) -> bool:
+    """Whether a $FILE_NAME is of this name or one for DOS, as far as its bytes tell."""
+    own = value(each)
+    encoded = name.encode("utf-16-le", "surrogatepass")
+    return own[_NAMESPACE : _NAMESPACE + 1] in _FOR_DOS or own[FileName.SIZE :].startswith(encoded)
 
 
 def _parse_name(each: Packed) -> Name:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base.lightdata import dataclass, field
 from cloudboot_ntfs.builder.record import Packed, held
-from cloudboot_ntfs.layout import attribute, filename, fixup, runlist
+from cloudboot_ntfs.layout import attribute, filename, runlist
 from cloudboot_ntfs.layout.constants import REFERENCE_MASK, RecordFlag, Type
 from cloudboot_ntfs.layout.records import AttributeHeader, ResidentHeader, StandardInformation
 
@@ -113,18 +113,22 @@ def gather(mft: Mft, number: int, extensions: Iterable[int]) -> Draft:
     Raises:
         RecordError, FixupError, AttributeFormatError: a record is damaged.
     """
-    records = [_taken_apart(mft, number)]
-    own = records[0][0]
+    own = mft.record(number, in_use=False)
+    records = [own]
     draft = Draft(number, own.sequence, own.flags, [])
-    for other in sorted(set(extensions) - {number}):
-        records.append(_taken_apart(mft, other))
-        draft.extensions.append((other, records[-1][0].sequence))
+    # In the order of the list, in which names that a file gets come last: sorted by number they would move from record
+    # to record with every change.
+    for other in dict.fromkeys(extensions):
+        if other == number:
+            continue
+        records.append(mft.record(other, in_use=False))
+        draft.extensions.append((other, records[-1].sequence))
     listed = _list_of(own)
     if listed is not None and not listed.resident:
         draft.list_runs = runlist.decode(listed.pairs, 0, mft.geometry.clusters)
-    for record, block in records:
+    for record in records:
         packed = [
-            Packed(each.type, each.name, bytes(block[each.offset : each.offset + each.length]), each.lowest_vcn)
+            Packed(each.type, each.name, bytes(record.block[each.offset : each.offset + each.length]), each.lowest_vcn)
             for each in record.attributes
             if each.type != Type.ATTRIBUTE_LIST
         ]
@@ -132,10 +136,3 @@ def gather(mft: Mft, number: int, extensions: Iterable[int]) -> Draft:
         if record.base and [each.instance for each in record.attributes] == list(range(len(packed))):
             draft.held[held(packed)] = record.number, record.sequence
     return draft
-
-
-def _taken_apart(mft: Mft, number: int) -> tuple[Record, bytearray]:
-    record = mft.record(number, in_use=False)
-    block = bytearray(mft.raw(number))
-    fixup.restore(block, "RecordHeader")
-    return record, block

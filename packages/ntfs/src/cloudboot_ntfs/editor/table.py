@@ -278,7 +278,7 @@ class Table:
 
             found = spread(
                 draft.number, draft.sequence, attributes, record_size=size, new_records=new_records,
-                store=self._store_list,
+                store=self._store_list, known=tuple(known),
             )  # fmt: skip
             base = reference(draft.number, draft.sequence)
             for number, own in found.records[1:]:

@@ -58,8 +58,8 @@ def field_of(size: int, cluster_size: int) -> int:
     return size // cluster_size if size >= cluster_size else -(size.bit_length() - 1)
 
 
-def parse(data: bytes, volume_size: int) -> Geometry:
-    """The geometry that a boot sector states.
+def parse(data: bytes, volume_size: int, *, truncated: bool = False) -> Geometry:
+    """The geometry that a boot sector states; with ``truncated`` the volume may be larger than ``volume_size``.
 
     Raises:
         VolumeTruncatedError: fewer than 512 bytes, or more sectors than the volume has.
@@ -99,7 +99,7 @@ def parse(data: bytes, volume_size: int) -> Geometry:
         _demand(_power_of_two(size) and 512 <= size <= 1 << 16, name, place, "a power of two from 512 to 65536", size)
         sizes.append(size)
     total = boot.total_sectors
-    if not total or total * sector > volume_size:
+    if not total or (total * sector > volume_size and not truncated):
         raise VolumeTruncatedError(
             "the volume has fewer sectors than its boot sector says", structure="BootSector", field="total_sectors",
             offset=40, expected=f"at most {volume_size // sector}", actual=total,

@@ -6,11 +6,12 @@ import io
 import os
 from typing import TYPE_CHECKING
 
+from .stream import Stream
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .reparse import WofStream
-    from .stream import Stream
 
 
 class NTFSFile(io.RawIOBase):
@@ -28,6 +29,12 @@ class NTFSFile(io.RawIOBase):
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to ``size`` bytes from ``offset``, fewer at the end; the position stays."""
         return self._stream.read_at(offset, size)
+
+    def data_parts(self) -> list[tuple[int, int]]:
+        """``(offset, length)`` of what is stored, in order and apart; everything else is zeros."""
+        if isinstance(self._stream, Stream):
+            return self._stream.data_parts()
+        return [(0, self.size)]
 
     def readable(self) -> bool:
         """Always true."""

@@ -53,6 +53,7 @@ class Record:
     base: int  #: reference of the base record, 0 in one
     next_instance: int
     attributes: list[Attribute]
+    block: bytearray  #: its bytes, not to be changed
 
     @property
     def in_use(self) -> bool:
@@ -99,7 +100,7 @@ def parse_record(raw: bytes, number: int, offset: int | None = None, *, attribut
     found: list[Attribute] = []
     if attributes:
         found = list(attribute.parse(record, start, used, number=number))
-    return Record(number, sequence, links, flags, used, allocated, base, instance, found)
+    return Record(number, sequence, links, flags, used, allocated, base, instance, found, record)
 
 
 class Mft:

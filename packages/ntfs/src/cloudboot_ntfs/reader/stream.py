@@ -202,6 +202,21 @@ class Stream:
             if run.lcn is not None:
                 yield run.vcn * self._cluster, run.lcn * self._cluster, run.length * self._cluster
 
+    def data_parts(self) -> list[tuple[int, int]]:
+        """``(offset, length)`` of what is stored, in order and apart; everything else is zeros."""
+        if self.is_resident:
+            return [(0, self.size)] if self.size else []
+        unit = self._cluster << self._unit if self.is_compressed else self._cluster
+        known = min(self.size, self._initialized)
+        found: list[tuple[int, int]] = []
+        for offset, _, length in self.places():
+            start, end = offset // unit * unit, min(-(-(offset + length) // unit) * unit, known)
+            if found and start <= sum(found[-1]):
+                start = found.pop()[0]
+            if start < end:
+                found.append((start, end - start))
+        return found
+
     def pieces(self, offset: int, size: int) -> Iterator[tuple[int, int, int]]:
         """Where ``size`` bytes from ``offset`` stand, as :func:`.runlist.pieces` tells it."""
         return runlist.pieces(self._runs, self._cluster, offset, size)

@@ -7,7 +7,7 @@ import contextlib
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import TYPE_CHECKING, Self
 
-from cloudboot_base import Window, open_storage
+from cloudboot_base import FormatError, Window, open_storage
 from cloudboot_base.lightdata import NamedTuple
 from cloudboot_ntfs import errors
 from cloudboot_ntfs.layout import boot, filename, times
@@ -102,6 +102,7 @@ class NTFS:
         case_sensitive: look names up as they are; otherwise by the volume's own table of upper cases, and a name that
             agrees in case comes before one that does not.
         system_files: list the files that the volume consists of ($MFT and so on), too.
+        truncated: read a volume whose end is missing as far as it goes.
 
     Raises:
         NtfsError: not a volume of NTFS, or one whose MFT cannot be read.
@@ -115,15 +116,20 @@ class NTFS:
         size: int | None = None,
         case_sensitive: bool = False,
         system_files: bool = False,
+        truncated: bool = False,
     ) -> None:
         with contextlib.ExitStack() as stack:
             storage: Storage = stack.enter_context(open_storage(source)).storage
             if offset or size is not None:
                 storage = Window(storage, offset, storage.size - offset if size is None else size)
             head = storage.read_at(0, min(BootSector.SIZE, storage.size))
-            self.geometry = boot.parse(head, storage.size)
+            self.geometry = boot.parse(head, storage.size, truncated=truncated)
             self.storage = storage
-            self.mft = Mft(storage, self.geometry)
+            try:
+                self.mft = Mft(storage, self.geometry)
+            except FormatError:
+                boot.parse(head, storage.size)  # the missing end, where it is one, says more than what was not read
+                raise
             self._closing = stack.pop_all()
         self._case_sensitive, self._system_files = case_sensitive, system_files
         self._directories: collections.OrderedDict[int, _Directory] = collections.OrderedDict()

@@ -15,12 +15,14 @@ from cloudboot_base.command import (
     OK,
     SYSTEM,
     USAGE,
+    clipped,
     discard_output,
     error_text,
     exit_code,
     of_the_host,
     printable,
     settle_output,
+    terminal_size,
 )
 from cloudboot_base.errors import error_facts, interrupted, plain
 
@@ -71,7 +73,7 @@ class Console:
     @property
     def width(self) -> int | None:
         """Columns of the terminal that stdout is; ``None`` where stdout is not a terminal and lines are not wrapped."""
-        return _size()[0] if sys.stdout.isatty() else None
+        return terminal_size(sys.stdout)[0] if sys.stdout.isatty() else None
 
     def print(self, text: str = "", *, end: str = "\n") -> None:
         """A part of the result."""
@@ -171,10 +173,11 @@ class Console:
 
     def _draw(self) -> None:
         if self._status and self._live:
-            columns, lines = _size()
+            columns, lines = terminal_size(sys.stderr)
             # A column short of the edge, where some terminals begin a new line; never the whole height, of which the
             # first line would leave the screen.
-            shown = [line[: max(1, columns - 1)] for line in self._status.split("\n")[: max(1, lines - 1)]]
+            rows = self._status.split("\n")[: max(1, lines - 1)]
+            shown = [clipped(row, max(1, columns - 1)) for row in rows]
             sys.stderr.write("\n".join(shown))
             sys.stderr.flush()
             self._rows = len(shown)
@@ -203,13 +206,6 @@ def _amount(count: float) -> str:
             return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
         count /= 1024
     return f"{count:.1f} TiB"
-
-
-def _size() -> tuple[int, int]:
-    import shutil  # 9 ms, for terminals only
-
-    size = shutil.get_terminal_size()
-    return size.columns, size.lines
 
 
 def _dumped(value: object, *, indent: int | None) -> str:

@@ -97,12 +97,18 @@ def storage(options: argparse.Namespace, image: str | None = None, *, keep_free:
 
 
 @contextlib.contextmanager
-def volume(options: argparse.Namespace, image: str | None = None) -> Iterator[UFS2]:
-    """The file system that the options name."""
+def volume(options: argparse.Namespace, image: str | None = None, *, truncated: bool = True) -> Iterator[UFS2]:
+    """The file system that the options name.
+
+    With ``truncated`` it is read as far as its image goes; a notice says when that ends too early.
+    """
     with (
         storage(options, image) as opened,
-        UFS2(opened, superblock=superblock_of(options), fallback=True) as found,
+        UFS2(opened, superblock=superblock_of(options), fallback=True, truncated=truncated) as found,
     ):
+        if found.size > opened.size:
+            name = options.image if image is None else image
+            command.notice(PROGRAM, f"{name} ends {found.size - opened.size} bytes before its file system does")
         if options.superblock is None and found.superblock_offset not in SBLOCKSEARCH:
             at = found.superblock_offset
             command.notice(

@@ -95,7 +95,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    with volume(options) as found:
+    with volume(options, truncated=False) as found:
         result = verify_boot(
             found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf
         )

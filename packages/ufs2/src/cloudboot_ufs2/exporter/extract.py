@@ -59,8 +59,9 @@ def extract(
 ) -> Extraction:
     """Write a pax archive of what ``selection`` names, sorted by path, folders before what is in them.
 
-    Modes, numeric owners, times in nanoseconds, symbolic and hard links, extended attributes are kept; holes become
-    zeros. Left out, and listed in the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
+    Modes, numeric owners, times in nanoseconds, symbolic and hard links, extended attributes are kept; a file of which
+    a MiB or more is holes becomes a sparse member (GNU, format 1.0), other holes become zeros. Left out, and listed in
+    the result, are devices, pipes, sockets, snapshots and the journal of soft updates.
 
     Args:
         volume: the file system.
@@ -72,7 +73,6 @@ def extract(
 
     Raises:
         FileNotFoundError: something that a preset requires is not there.
-        InodeError: a file with holes that is larger than the file system.
         Ufs2Error: the file system is damaged.
         FileExistsError: the archive exists, without ``force``.
     """

@@ -7,9 +7,9 @@ import stat
 import tarfile
 from typing import IO, TYPE_CHECKING
 
-from cloudboot_ufs2 import errors
 from cloudboot_ufs2.layout.fileflags import flags_text
 from cloudboot_vfs.paxattr import headers_of
+from cloudboot_vfs.sparsetar import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,18 +73,12 @@ class PaxArchive:
             info.type, info.linkname = tarfile.LNKTYPE, self._first_names[item.inode]
         else:
             self._first_names[item.inode] = item.path
-            info.size = status.st_size
             self._add_file(info, item)
             return
         self._tar.addfile(info)
 
     def _add_file(self, info: tarfile.TarInfo, item: Chosen) -> None:
-        if info.size > self._volume.size:
-            raise errors.InodeError(
-                f"/{item.path}: larger than the file system it is in", structure="Ufs2Dinode", field="di_size",
-                expected=f"at most {self._volume.size}", actual=info.size,
-            )  # fmt: skip
-        with self._volume.open_inode(item.inode) as file, _Counted(file, self._report) as counted:
+        with self._volume.open_inode(item.inode) as file, _Counted(content_of(info, file), self._report) as counted:
             self._tar.addfile(info, counted)
 
     def add_made(self, path: str, data: bytes) -> None:

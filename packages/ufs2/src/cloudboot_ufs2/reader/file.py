@@ -128,6 +128,23 @@ class UFS2File(io.RawIOBase):
             done += count
         return total
 
+    def data_parts(self) -> list[tuple[int, int]]:
+        """``(offset, length)`` of what is stored, in order and apart; everything else is holes.
+
+        Raises:
+            BlockError: a block pointer leaves the volume, or there are more blocks than it has.
+        """
+        found: list[tuple[int, int]] = []
+        block_size = self._geometry.block_size
+        for run in self._blocks.runs(self._inode, self._number):
+            if not run.address:
+                continue
+            start, end = run.block * block_size, min((run.block + run.blocks) * block_size, self._size)
+            if found and sum(found[-1]) == start:
+                start = found.pop()[0]
+            found.append((start, end - start))
+        return found
+
     def copy_to(self, descriptor: int) -> int:
         """Write the whole file to a pipe, socket or file of the host, inside the kernel where it can; its bytes.
 

@@ -53,7 +53,13 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
     """A file system, read-only. Paths are absolute; names that are not UTF-8 hold surrogate escapes."""
 
     def __init__(
-        self, storage: Storage, *, verify: bool = True, superblock: int | None = None, fallback: bool = False
+        self,
+        storage: Storage,
+        *,
+        verify: bool = True,
+        superblock: int | None = None,
+        fallback: bool = False,
+        truncated: bool = False,
     ) -> None:
         """Open the file system in ``storage``; see :meth:`open`."""
         self._stack = contextlib.ExitStack()
@@ -64,12 +70,12 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         )
         self.geometry = geometry_of(self.superblock)
         self.dialect = dialect_of(self.superblock)
-        if self.geometry.size * self.geometry.fragment_size > storage.size:
+        if not truncated and self.size > storage.size:
             raise ImageTruncatedError(
                 "the image is smaller than the file system",
                 structure="Fs",
                 field="fs_size",
-                expected=self.geometry.size * self.geometry.fragment_size,
+                expected=self.size,
                 actual=storage.size,
             )
         self._blocks = BlockMap(storage, self.geometry, self.byteorder)
@@ -87,6 +93,7 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         verify: bool = True,
         superblock: int | None = None,
         fallback: bool = False,
+        truncated: bool = False,
     ) -> Self:
         """Open a file system to read it.
 
@@ -97,16 +104,17 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
             verify: whether check-hashes are compared where the file system has them.
             superblock: the byte of the file system at which a backup of the superblock stands that is to be used.
             fallback: whether a backup is looked for where the superblock is damaged; ``superblock_offset`` says which.
+            truncated: whether an image that ends before its file system does is read as far as it goes.
 
         Raises:
             SuperblockError: no superblock, or one that makes no sense.
             CheckHashError: the superblock's check-hash is wrong.
-            ImageTruncatedError: the image is smaller than the file system.
+            ImageTruncatedError: the image is smaller than the file system, and not ``truncated``.
             OSError: the path cannot be opened.
         """
         with contextlib.ExitStack() as stack:
             storage = storage_of(stack, source, offset=offset, size=size)
-            volume = cls(storage, verify=verify, superblock=superblock, fallback=fallback)
+            volume = cls(storage, verify=verify, superblock=superblock, fallback=fallback, truncated=truncated)
             volume._stack.push(stack.pop_all().__exit__)
             return volume
 
