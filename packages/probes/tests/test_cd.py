@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from cloudboot_base.testing import judge
+from cloudboot_base.testing import judge, judge_file
 from cloudboot_base.testing import run as execute
+from cloudboot_probes import linux
 from cloudboot_probes.cli.dispatch import run
 from cloudboot_uefi_host.testing import MODULES, fat_volume, grub_loader
 
@@ -59,6 +60,57 @@ def test_a_cd_boots(firmware: str, tmp_path: Path) -> None:
     assert "hello from ISO 9660" in console
     place = "device_path" if firmware != "qemu" else "partition"
     assert ("/CDROM(0x1," if firmware != "qemu" else "1 boot image for UEFI") in found["sfs-child"]["evidence"][place]
+
+
+START = """set pager=0
+search --set=root --file /boot/vmlinuz
+echo "cloudboot: loader ($root)"
+configfile ($root)/boot/grub/grub.cfg
+"""
+CONFIGURATION = """echo "cloudboot: configuration ($root)/boot/grub/grub.cfg"
+linux ($root)/boot/vmlinuz console=ttyS0 panic=-1
+initrd ($root)/boot/initrd.img
+boot
+"""
+
+
+def linux_cd(folder: Path, parts: linux.LinuxParts, maker: str) -> Path:
+    """A CD with GRUB, Debian's kernel and an initial RAM disk, made by one of three programs."""
+    tree, output = folder / "tree", folder / "linux.iso"
+    (tree / "boot/grub").mkdir(parents=True)
+    (tree / "boot/vmlinuz").write_bytes(parts.kernel)
+    (tree / "boot/initrd.img").write_bytes(parts.initrd)
+    if maker == "grub-mkrescue":
+        (tree / "boot/grub/grub.cfg").write_text('echo "cloudboot: loader ($root)"\n' + CONFIGURATION)
+        judge("mformat", "mtools")
+        modules = judge_file(Path("/usr/lib/grub/x86_64-efi"), "grub-efi-amd64-bin")
+        execute(judge("grub-mkrescue", "grub-common"), "-d", modules, "-o", output, tree)
+        return output
+    (tree / "boot/grub/grub.cfg").write_text(CONFIGURATION)
+    loader = grub_loader("amd64", folder, START, modules=[*MODULES, "iso9660", "search", "linux", "boot", "efi_gop"])
+    (tree / "efi.img").write_bytes(fat_volume({"/EFI/BOOT/BOOTX64.EFI": loader}, 4 << 20))
+    program = [judge("xorriso", "xorriso"), "-as", "mkisofs"] if maker == "xorriso" else [judge(maker, maker)]
+    execute(*program, "-quiet", "-J", "-R", "-o", output, "-c", "boot.cat", *FOR_UEFI, tree)
+    return output
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("maker", ["xorriso", "genisoimage", "grub-mkrescue"])
+def test_the_kernel_of_a_cd_runs(maker: str, linux_parts: linux.LinuxParts, tmp_path: Path) -> None:
+    """The kernel of the volume is in the machine's memory, and the loader has read it and its RAM disk to the end."""
+    image = linux_cd(tmp_path, linux_parts, maker)
+    found: dict[str, Any] = {}
+    for firmware in ("hosted", "ovmf", "qemu"):
+        record = tmp_path / f"{firmware}.json"
+        assert run(["probe", "linux", str(image), "--firmware", firmware, "--record", str(record)]) == 0, firmware
+        found = gates_of(record)
+        assert {name: found[name]["verdict"] for name in PASSED} == dict.fromkeys(PASSED, "pass")
+        assert found["root-mounted"]["verdict"] == "not-applicable"
+        assert found["kernel-banner"]["verdict"] == ("pass" if firmware == "qemu" else "not-applicable")
+    evidence = found["kernel-banner"]["evidence"]
+    assert linux_parts.release in evidence["banner"]
+    assert evidence["read"]["/boot/vmlinuz"] == f"{len(linux_parts.kernel)} of {len(linux_parts.kernel)} bytes"
+    assert "ISO 9660" in found["root-mounted"]["reason"]
 
 
 def test_reads_of_a_cd_are_sectors_of_files_and_of_its_catalogue(tmp_path: Path) -> None:

@@ -254,6 +254,11 @@ def loader(edit: Callable[[BcdObject], object]) -> Callable[[Path], None]:
     return lambda disk: change(disk, lambda store: edit(store.object("{default}")))
 
 
+def no_objects(store: Store) -> None:
+    """A hive that can be read, without the key that all objects are below."""
+    store.root.keys[:] = [key for key in store.root.keys if key.name != "Objects"]
+
+
 def nothing_to_start(found: BcdObject) -> None:
     """Neither a default nor a display order."""
     found.delete("default")
@@ -273,6 +278,7 @@ CASES = {
     "no object of the boot manager": Case(
         "boot-store", 0xC0000034, lambda disk: change(disk, lambda store: store.delete(BOOT_MANAGER))
     ),
+    "no objects at all": Case("boot-store", 0xC0000034, lambda disk: change(disk, no_objects)),
     "nothing to start": Case("boot-store", 0xC0000098, manager(nothing_to_start)),
     "no description": Case("boot-store", 0xC0000001, loader(lambda found: found.delete("description"))),
     "a path with slashes": Case(

@@ -59,6 +59,28 @@ def test_two_drivers_held_the_disk(cuts: list[int]) -> None:
     assert {change.device for change in trace.status_changes()} == {0}  # what never read is no disk
 
 
+# The same of a CD behind virtio-scsi, with a notification of another device by another thread.
+OF_A_CD = b"""\
+77@1795887670.100000:virtio_scsi_cmd_req virtio_scsi_req lun=1 tag=0x0 cmd=0x12
+77@1795887671.000000:virtio_set_status vdev 0x5500000000a0 val 0
+77@1795887671.000001:virtio_set_status vdev 0x5500000000a0 val 7
+77@1795887671.000002:virtio_queue_notify vdev 0x5500000000a0 n 2 vq 0x7f00
+78@1795887671.000003:virtio_queue_notify vdev 0x5500000000b0 n 0 vq 0x7e00
+77@1795887671.000004:virtio_scsi_cmd_req virtio_scsi_req lun=1 tag=0x1 cmd=0x28
+78@1795887671.000005:virtio_set_status vdev 0x5500000000b0 val 0
+78@1795887671.000006:virtio_set_status vdev 0x5500000000b0 val 7
+77@1795887672.000000:virtio_set_status vdev 0x5500000000a0 val 0
+"""
+
+
+def test_the_controller_of_a_cd_is_a_disk() -> None:
+    trace = BlockTrace({}, epoch=1795887670.0)
+    trace.feed(OF_A_CD)
+    (firmware,) = negotiations(trace.status_changes())
+    assert (firmware.device, firmware.statuses) == (0, (7,))
+    assert firmware.end == pytest.approx(2.0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0, 1, 3, 7, 11, 15])), max_size=40))
 def test_negotiations_never_overlap_on_a_device(changes: list[tuple[int, int]]) -> None:
     found = negotiations(StatusChange(float(time), device, status) for time, (device, status) in enumerate(changes))

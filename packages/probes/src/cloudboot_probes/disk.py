@@ -12,20 +12,25 @@ import cloudboot_fat as fat
 import cloudboot_gpt as gpt
 import cloudboot_ntfs as ntfs
 import cloudboot_ufs2 as ufs2
-from cloudboot_base import Finding
+from cloudboot_base import Finding, MissingDependencyError
 from cloudboot_gpt import partition_types
 from cloudboot_ntfs.layout.constants import Type as AttributeType
+from cloudboot_uefi_host.drivers.el_torito import SECTOR as ISO_SECTOR
+from cloudboot_uefi_host.drivers.el_torito import is_iso9660
 
 from . import cd
 from .blockmap import BlockMap, Extent
 from .errors import CloudbootError, ManifestError
 from .loader import pe_problems
 from .manifest import MAX_SIZE, PATH, Manifest
+from .media.errors import IsoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cloudboot_base import Storage
+
+    from .media.iso import IsoTree
 
 
 #: The OEM ID of NTFS, at byte 3 of its boot sector.
@@ -134,9 +139,9 @@ class Disk:
         return next((partition for partition in self.table.partitions if partition.type in types), None)
 
     @cached_property
-    def esp(self) -> fat.FatFileSystem:
-        """The ESP's file system, not to be written."""
-        return fat.FatFileSystem(self.esp_partition.window(self.storage))
+    def esp(self) -> fat.FatReader:
+        """The ESP's file system; if it is larger than its partition, it is read as far as that goes, as by firmware."""
+        return fat.FatReader(self.esp_partition.window(self.storage), truncated=True)
 
     @cached_property
     def root(self) -> ufs2.UFS2 | None:
@@ -144,6 +149,20 @@ class Disk:
         if self.root_partition is None:
             return None
         return ufs2.UFS2(self.root_partition.window(self.storage))
+
+    @cached_property
+    def tree(self) -> IsoTree | None:
+        """The files of an ISO 9660 volume, which a CD or an image for sticks has; ``None`` with a root of UFS2.
+
+        Raises:
+            MissingDependencyError: pycdlib is not installed.
+            IsoError: the volume breaks its format.
+        """
+        if self.root_partition is not None or not is_iso9660(self.storage):
+            return None
+        from .media.iso import IsoTree  # with tarfile, 20 ms
+
+        return IsoTree(self.storage)
 
     @cached_property
     def ntfs_partitions(self) -> tuple[AnyPartition, ...]:
@@ -204,12 +223,23 @@ class Disk:
                 return Loader(path, len(data), hashlib.sha256(data).hexdigest(), warnings)
         raise CloudbootError(f"the ESP has no {' and no '.join(paths)}", hint="build the image with --loader")
 
+    def esp_owner(self, path: str) -> str:
+        """The name under which :meth:`block_map` knows the ESP's file ``path``: FAT's names are found in any case.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: there is no such file.
+        """
+        parts = [part for part in path.split("/") if part]
+        return "".join(f"/{self.esp.stat('/' + '/'.join(parts[: end + 1])).name}" for end in range(len(parts)))
+
     def owner(self, path: str) -> str:
         """The name under which :meth:`block_map` knows the root's file ``path``, which may be a link.
 
         Raises:
             Ufs2Error: there is no such file.
         """
+        if self.tree is not None:
+            return self.tree.locate(path) or path
         volume = self.root
         if volume is None:
             return path
@@ -217,9 +247,27 @@ class Disk:
         names = (entry.path for _, _, files in volume.walk() for entry in files if entry.inode == inode)
         return next(names, path)
 
+    def _tree_extents(self, taken: Sequence[Extent]) -> Iterator[Extent]:
+        """The files of an ISO 9660 volume, as far as they can be read, without those that are boot images.
+
+        Several names may share bytes.
+        """
+        try:
+            tree = self.tree
+        except (MissingDependencyError, IsoError):
+            return
+        others, end = BlockMap(taken), 0
+        for entry in sorted(tree.entries() if tree is not None else (), key=lambda entry: (entry.extent, entry.path)):
+            start = entry.extent * ISO_SECTOR
+            stop = start + entry.size
+            if entry.size and entry.whole and start >= end and not others.overlapping(start, stop):
+                yield Extent(start, stop, 0, entry.path, file=True)
+                end = stop
+
     def block_map(self) -> BlockMap:
         """Whose bytes are where on the disk: table, file-system metadata, every file."""
-        return BlockMap(self._extents())
+        known = list(self._extents())
+        return BlockMap([*known, *self._tree_extents(known)])
 
     def _extents(self) -> Iterator[Extent]:
         table, sector = self.table, self.table.sector_size
@@ -265,7 +313,7 @@ def _without_table(storage: Storage) -> str | None:
     return None
 
 
-def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:
+def esp_extents(volume: fat.FatReader) -> Iterator[tuple[str, bool, int, int]]:
     """``(owner, whether it is a file, offset, length)`` in the volume, for every part of it."""
     files = set()
     for folder, _, names in volume.walk():
@@ -321,7 +369,8 @@ def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
 
 
 def _placed(partition: AnyPartition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
-    """Parts of a volume as extents of the disk."""
+    """Parts of a volume as extents of the disk; what passes the partition's end is not there."""
+    limit = partition.offset + partition.size
     for owner, is_file, offset, length in parts:
         start = partition.offset + offset
-        yield Extent(start, start + length, partition.number, owner, is_file)
+        yield Extent(start, min(start + length, limit), partition.number, owner, is_file)

@@ -14,7 +14,7 @@ from .drives import Drive, drive_arguments, fdset_path, open_source
 from .errors import FirmwareMissingError, ProgramMissingError
 from .firmware import architecture_named
 from .supervisor import Channels, guarded
-from .trace import OPEN_EVENTS
+from .trace import CD_EVENTS, OPEN_EVENTS
 
 if TYPE_CHECKING:
     import contextlib
@@ -129,6 +129,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
     debugger, debugger_theirs = socket_pair(ours, lent) if description.debugger else (None, None)
     trace, trace_theirs = pipe(ours, lent)
     stderr, stderr_theirs = pipe(ours, lent)
+    events = OPEN_EVENTS + (CD_EVENTS if any(drive.interface == "cd" for drive in description.drives) else ())
     command = [
         program,
         *("-name", description.name, "-nodefaults", "-no-user-config", "-display", "none", "-msg", "timestamp=on"),
@@ -138,7 +139,7 @@ def prepare(description: Description, ours: contextlib.ExitStack, lent: contextl
         *_debugger(debugger_theirs),
         *("-add-fd", f"fd={screen_out},set={_SCREEN_SET}"),
         *drive_arguments(description.drives, sources, _FIRST_DRIVE_SET),
-        *(word for event in OPEN_EVENTS for word in ("-trace", f"enable={event}")),
+        *(word for event in events for word in ("-trace", f"enable={event}")),
         *("-D", f"/proc/self/fd/{trace_theirs}", "-S"),
         *description.extra,
     ]

@@ -6,7 +6,8 @@
 
 ``virtio_set_status`` is the driver's side of a virtio device's status register: a driver resets the device, negotiates
 and starts it, so a second negotiation is a second driver (virtio 1.2, section 3.1.1). ``virtio_blk_handle_read`` tells
-which of the devices are disks.
+which of the devices are disks. A CD is behind a controller, virtio-scsi: the device whose queue a driver notified
+before QEMU took a command from it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ STATUS_LIMIT = 10_000
 """Changes of a device's status that are kept; a boot makes a few dozen."""
 
 OPEN_EVENTS = ("bdrv_open_common", "virtio_set_status", "virtio_blk_handle_read")
+CD_EVENTS = ("virtio_queue_notify", "virtio_scsi_cmd_req")
+"""What :data:`OPEN_EVENTS` need beside them where a drive is a CD."""
 READ_EVENTS = ("blk_co_preadv",)
 WRITE_EVENTS = ("blk_co_pwritev",)
 
@@ -38,6 +41,8 @@ _ACCESS = re.compile(
     rb"\d+@(\d+)\.(\d+):blk_co_p(read|write)v blk 0x[0-9a-f]+ bs (0x[0-9a-f]+) offset (\d{1,19}) bytes (\d{1,19}) "
 )
 _DISK = re.compile(rb"\d+@\d+\.\d+:virtio_blk_handle_read vdev (0x[0-9a-f]+) ")
+_NOTIFIED = re.compile(rb"(\d+)@\d+\.\d+:virtio_queue_notify vdev (0x[0-9a-f]+) ")
+_COMMAND = re.compile(rb"(\d+)@\d+\.\d+:virtio_scsi_cmd_req ")
 _STATUS = re.compile(rb"\d+@(\d+)\.(\d+):virtio_set_status vdev (0x[0-9a-f]+) val (\d{1,3})$")
 
 DRIVER_OK, FEATURES_OK = 4, 8
@@ -150,6 +155,7 @@ class BlockTrace:
         self.count = 0
         """Accesses there were, kept or not."""
         self._disks: set[bytes] = set()
+        self._notified: dict[bytes, bytes] = {}  # by thread
         self._changes: deque[tuple[float, bytes, int]] = deque(maxlen=STATUS_LIMIT)
 
     def feed(self, data: bytes) -> None:
@@ -164,6 +170,11 @@ class BlockTrace:
                         self._add(access, drive)
                 elif (disk := _DISK.match(line)) is not None:
                     self._disks.add(disk[1])
+                elif (notified := _NOTIFIED.match(line)) is not None:
+                    self._notified[notified[1]] = notified[2]
+                elif (command := _COMMAND.match(line)) is not None:
+                    if command[1] in self._notified:
+                        self._disks.add(self._notified[command[1]])
                 elif (status := _STATUS.match(line)) is not None:
                     self._changes.append((self._moment(status), status[3], int(status[4])))
                 elif (opened := _OPEN.search(line)) is not None:

@@ -14,7 +14,7 @@ from cloudboot_ntfs.bcd import FileDevice, GptDevice, LocateDevice, RamDiskDevic
 from cloudboot_ntfs.bcd.devices import BootDevice, Device, to_text
 from cloudboot_ntfs.bcd.elements import OBJECTS, ObjectType
 from cloudboot_ntfs.bcd.store import object_text
-from cloudboot_ntfs.errors import FixupError, ObjectNotFoundError
+from cloudboot_ntfs.errors import BcdError, FixupError, KeyNotFoundError, ObjectNotFoundError
 from cloudboot_ntfs.registry import Hive
 from cloudboot_probes.errors import CloudbootError, WindowsBootError
 from cloudboot_probes.loader import MACHINES
@@ -26,6 +26,7 @@ from .volume_kinds import identify
 
 if TYPE_CHECKING:
     from cloudboot_ntfs.bcd.store import BcdObject
+    from cloudboot_ntfs.registry.hive import HiveKey
     from cloudboot_probes.disk import AnyPartition, Disk
 
 _MAX_STORE, _MAX_HIVE, _MAX_PROGRAM = 64 << 20, 1 << 30, 256 << 20
@@ -53,6 +54,14 @@ def _repoint_hint(what: str, partition: AnyPartition, disk: Disk) -> str:
         f"{what} is on partition {partition.number}: cloudboot-bcd repoint BCD --windows "
         f"gpt={partition.guid},{disk.gpt_table.disk_guid}"
     )
+
+
+def _has_objects(root: HiveKey) -> bool:
+    try:
+        root.key("Objects")
+    except KeyNotFoundError:
+        return False
+    return True
 
 
 class Examination:
@@ -90,7 +99,13 @@ class Examination:
             raise self._store_problem("the hive's root has no security cell", Status.REGISTRY_CORRUPT)
         try:
             return Store.open(data)
+        except BcdError as error:
+            # A hive that can be read, without the key of all objects: there is none of the boot manager.
+            status = Status.NO_SUCH_FILE if _has_objects(root) else Status.OBJECT_NAME_NOT_FOUND
+            raise self._store_problem(str(error), status) from None
         except FormatError as error:
+            # Seen were a hive that is not one (the checksum, the length) and one without a security cell; damage of
+            # other cells was not, and is told as the first.
             raise self._store_problem(str(error), Status.NO_SUCH_FILE) from None
 
     def _recovered(self, data: bytes) -> bytes:

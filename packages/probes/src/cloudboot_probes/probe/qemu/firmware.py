@@ -106,7 +106,7 @@ def load_image(probe: Probe) -> Mapping[str, object]:
     Leaves open: Loaders other than the one at the path for removable media.
     """
     session = session_of(probe)
-    path = probe.system.loader(probe.options.architecture)
+    path = probe.disk.esp_owner(probe.system.loader(probe.options.architecture))
     seen = session.expect(_STARTING, "the firmware's start of the loader")
     probe.marks["starting"] = seen.time
     coverage = session.coverage(until=seen.time)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from cloudboot_base import GateFailedError
 from cloudboot_base.command import counted
 from cloudboot_probes.errors import AccountError, KernelFormatError
+from cloudboot_probes.linux import MAX_PART
 from cloudboot_probes.probe.account import BEGIN, END, AccountReader, compare, size_limit
 from cloudboot_probes.probe.staging import stage
 from cloudboot_probes.witness import kernel as witness
 from cloudboot_probes.witness.handover import find_handover
+from cloudboot_uefi_host.drivers.el_torito import is_iso9660
 
 from .failures import own_failure
 from .session import demand_complete, session_of, summary, text_of
@@ -203,17 +205,34 @@ def _unpacked(probe: Probe) -> tuple[KernelText | None, KernelFormatError | None
 
 
 def _kernel_file(probe: Probe) -> bytes:
-    volume = probe.disk.root
+    path, tree, volume = probe.system.kernel, probe.disk.tree, probe.disk.root
+    if tree is not None:
+        found = tree.locate(path)
+        if found is None:
+            raise GateFailedError(
+                f"the ISO 9660 volume has no {path} to compare the machine's memory with",
+                hint="build the medium with the kernel there",
+            )
+        return tree.read(found, MAX_PART)
     if volume is None:
         raise GateFailedError("the disk has no root file system to take the kernel from")
-    return volume.read_file(probe.system.kernel)
+    return volume.read_file(path)
 
 
 def _root_number(probe: Probe) -> int:
+    """The number of what holds the loader's files: an ISO 9660 volume is no partition."""
+    if probe.disk.tree is not None:
+        return 0
     partition = probe.disk.root_partition
     if partition is None:
         raise GateFailedError("the disk has no UFS partition")
     return partition.number
+
+
+def _no_root(probe: Probe) -> str | None:
+    if probe.disk.root_partition is None and is_iso9660(probe.disk.storage):
+        return "an ISO 9660 volume has no UFS2 root, and no manifest of what a system mounts"
+    return None
 
 
 def _released(session: QemuSession, evidence: Mapping[str, object]) -> Handover:
@@ -265,6 +284,9 @@ def _demand_nonce(probe: Probe, nonce: str | None, evidence: Mapping[str, object
 STAGES = {
     "kernel-banner": stage("kernel-banner", kernel_banner, headline="{banner}"),
     "root-mounted": stage(
-        "root-mounted", root_mounted, headline="{files} files, {entries} entries, {differences} differences"
+        "root-mounted",
+        root_mounted,
+        headline="{files} files, {entries} entries, {differences} differences",
+        not_applicable=_no_root,
     ),
 }
