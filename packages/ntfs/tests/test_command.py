@@ -328,6 +328,7 @@ def test_a_volume_whose_end_is_missing_is_read_as_far_as_it_goes(tmp_path: Path,
 
 @pytest.mark.parametrize("size", ["0", "3", "8192"])
 def test_a_sector_size_that_is_none_is_wrong_usage(folder: Path, tmp_path: Path, ntfs: Command, size: str) -> None:
-    for words in (["build", tmp_path / "a.img", folder], ["format", tmp_path / "a.img", "--size", "8M"]):
-        assert "expected 512 to 4096" in ntfs(*words, "--sector-size", size, code=2)
+    commands: list[list[str | Path]] = [["build", tmp_path / "a.img", folder], ["format", tmp_path / "a.img"]]
+    for words in commands:
+        assert "expected 512 to 4096" in ntfs(*words, "--size", "8M", "--sector-size", size, code=2)
     assert not (tmp_path / "a.img").exists()
