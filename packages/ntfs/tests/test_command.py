@@ -332,3 +332,8 @@ def test_a_sector_size_that_is_none_is_wrong_usage(folder: Path, tmp_path: Path,
     for words in commands:
         assert "expected 512 to 4096" in ntfs(*words, "--size", "8M", "--sector-size", size, code=2)
     assert not (tmp_path / "a.img").exists()
+
+
+def test_no_sector_has_no_bytes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    assert "sector" in ntfs("build", tmp_path / "image", folder, "--sector-size", "0", code=2)
+    assert not (tmp_path / "image").exists()
