@@ -38,7 +38,9 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "M", "-1", "1.5G", "0x10", "1KK", "six", "\u0661"])
+@pytest.mark.parametrize(
+    "text", ["", "M", "-1", "1.5G", "0x10", "1KK", "six", "\u0661", "9" * 20, "8388608T", "9223372036854775808"]
+)
 def test_what_is_not_a_size(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)

@@ -417,3 +417,8 @@ def test_writers_at_the_same_time_lose_nothing(image: Path, tmp_path: Path) -> N
     for number in written:
         assert run(judge("mtype", "mtools"), "-i", image, f"::/f{number}").encode() == bytes([number]) * 20_000
     fsck(image)
+
+
+def test_no_sector_has_no_bytes(tmp_path: Path) -> None:
+    assert b"sector" in fat_said("format", tmp_path / "image", "--size", "4M", "--sector-size", "0", code=2)[1].encode()
+    assert not (tmp_path / "image").exists()

@@ -167,7 +167,7 @@ def test_a_byte_alone_is_judged_alone() -> None:
     assert 0xB1 not in names.lead_bytes("cp932")
 
 
-@pytest.mark.parametrize("codepage", ["klingon", "rot13", "hex", "utf-16", "cp037", ""])
+@pytest.mark.parametrize("codepage", ["klingon", "rot13", "hex", "utf-16", "cp037", "idna", "punycode", ""])
 def test_no_such_code_page(codepage: str) -> None:
     with pytest.raises(OptionError):
         FatReader(MemoryStorage(made({})), codepage=codepage)

@@ -329,3 +329,10 @@ def test_logs_of_a_dirty_store_are_applied_when_they_are_given(
     shown = capsys.readouterr()
     assert "timeout                 6" in shown.out
     assert not shown.err
+
+
+def test_a_description_of_bytes_that_are_not_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line may have any bytes (os.fsdecode), and a string of a hive halves of surrogate pairs."""
+    assert main(["create", str(tmp_path / "BCD"), "--description", "Windows \udcff"]) == 0
+    assert main(["show", str(tmp_path / "BCD")]) == 0
+    assert "Windows \\udcff" in capsys.readouterr().out

@@ -324,3 +324,16 @@ def test_a_volume_whose_end_is_missing_is_read_as_far_as_it_goes(tmp_path: Path,
     assert "volume-truncated" in ntfs("check", image, code=1)
     os.truncate(image, 8192)  # the MFT is gone
     assert "fewer sectors" in ntfs("ls", image, code=3)
+
+
+@pytest.mark.parametrize("size", ["0", "3", "8192"])
+def test_a_sector_size_that_is_none_is_wrong_usage(folder: Path, tmp_path: Path, ntfs: Command, size: str) -> None:
+    commands: list[list[str | Path]] = [["build", tmp_path / "a.img", folder], ["format", tmp_path / "a.img"]]
+    for words in commands:
+        assert "expected 512 to 4096" in ntfs(*words, "--size", "8M", "--sector-size", size, code=2)
+    assert not (tmp_path / "a.img").exists()
+
+
+def test_no_sector_has_no_bytes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
+    assert "sector" in ntfs("build", tmp_path / "image", folder, "--sector-size", "0", code=2)
+    assert not (tmp_path / "image").exists()

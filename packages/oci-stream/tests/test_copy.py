@@ -219,6 +219,8 @@ def test_skopeo_reads_the_copy_of_an_index(server: Server, tmp_path: Path) -> No
         {"cuts": [0, 70_000, 1_000_000, len(DISK) - 1]},
         {"cuts": [70_000, 1_000_000], "reset": True},
         {"cuts": [70_000], "ranges": "ignore"},
+        {"cuts": [70_000, 1_000_000], "ranges": "blocks"},
+        {"cuts": [70_000], "ranges": "whole"},
         {"upload_cuts": [0, 100_000, 1_999_999]},
         {"answers": [(503, {}), (429, {"Retry-After": "0"})]},
         {"redirect": "storage", "cuts": [500_000]},

@@ -278,8 +278,19 @@ def test_we_read_what_oras_pushes(server: Server, tmp_path: Path) -> None:
     assert_image(target)
     other = f"{server.host}/k:v2"
     client.push(target=other, files=[str(path)], disable_path_validation=True, quiet=True)
-    with pytest.raises(NotAnImageError):
+    with pytest.raises(NotAnImageError) as caught:
         fetch_image(other)
+    kinds = {
+        "application/vnd.oci.image.layer.v1.tar": "of a container",
+        "application/octet-stream": f"FILE:{LAYER_TYPE}",
+    }
+    assert kinds[str(caught.value.actual)] in (caught.value.hint or "")
+    # The hint is true of the oras command.
+    run(
+        judge("oras", "oras"), "push", "--plain-http", "--disable-path-validation", f"{server.host}/k:v3",
+        f"{path}:{LAYER_TYPE}",
+    )  # fmt: skip
+    assert_image(f"{server.host}/k:v3")
 
 
 CRASHING = """

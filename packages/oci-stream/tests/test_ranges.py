@@ -84,6 +84,9 @@ def test_a_slow_connection_is_relieved(registry: FaultyRegistry) -> None:
     "faults",
     [
         {"ranges": "ignore"},
+        {"ranges": "blocks"},
+        {"ranges": "whole"},
+        {"ranges": "blocks", "cuts": [100_000, 800_000]},
         {"connections": 1},
         {"connections": 2},
         {"cuts": [100_000, 800_000, 1_600_000, 2_400_000]},

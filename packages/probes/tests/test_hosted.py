@@ -10,6 +10,7 @@ import pytest
 from cloudboot_base import new_image, run_stages
 from cloudboot_base.testing import judge
 from cloudboot_base.testing import run as execute
+from cloudboot_gpt import partition_types
 from cloudboot_gpt.records import MasterBootRecord, MBRPartitionRecord
 from cloudboot_gpt.testing import disklabel
 from cloudboot_oci_stream import push_image
@@ -18,7 +19,7 @@ from cloudboot_probes.cli.dispatch import run
 from cloudboot_probes.probe import BOOT_GATES, IMAGE_GATES, Probe, default_firmware, stages
 from cloudboot_probes.probe.hosted import HostedSession
 from cloudboot_uefi_host.programs import standin
-from cloudboot_uefi_host.testing import MODULES, boot_disk, fat_volume, grub_loader
+from cloudboot_uefi_host.testing import MODULES, boot_disk, disk, fat_volume, grub_loader
 from cloudboot_ufs2 import build
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64")
@@ -54,6 +55,25 @@ def push(tmp_path: Path, image: bytes) -> str:
         storage.write_at(0, image)
     push_image(path, reference)
     return reference
+
+
+@pytest.mark.parametrize(
+    "firmware", ["hosted", *(pytest.param(name, marks=pytest.mark.live) for name in ("ovmf", "qemu"))]
+)
+def test_an_esp_that_is_larger_than_its_partition_starts_its_loader(firmware: str, tmp_path: Path) -> None:
+    """EDK2 does not compare the volume's size with the partition's, and reads what is there."""
+    record = tmp_path / "record.json"
+    loader = grub_loader(
+        "amd64", tmp_path, "set pager=0\necho cloudboot: loader GRUB\necho cloudboot: configuration none\n"
+    )
+    volume = fat_volume({"/EFI/BOOT/BOOTX64.EFI": loader, "/EFI/later/behind": bytes(6 << 20)}, 16 << 20)
+    image = disk([(partition_types.ESP, 64 * 512, volume[: 4 << 20])])
+    run(["probe", "linux", push(tmp_path, image), "--firmware", firmware, "--record", str(record)])
+    found = gates_of(record)
+    header = found["header"]["evidence"]
+    assert any("the storage ends before the volume" in line for line in header["warnings"])  # type: ignore[index]  # JSON
+    started = ("header", "connect-controller", "sfs-child", "load-image", "start-image", "loader-banner")
+    assert {name: found[name]["verdict"] for name in started} == dict.fromkeys(started, "pass"), found
 
 
 def test_a_foreign_disk_without_a_root_is_probed_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cloudboot_base import MemoryStorage
+from cloudboot_base import FormatError, MemoryStorage
 from cloudboot_uefi_abi.constants import HashAlgorithm
 from cloudboot_uefi_abi.declarations import Structure
+from cloudboot_uefi_abi.device_path import DevicePath, FilePath, VendorMedia
 from cloudboot_uefi_abi.eventlog import EventLog, replay
 from cloudboot_uefi_abi.pe import PEImage
 from cloudboot_uefi_abi.pe.authenticode import authenticode_digest
@@ -17,15 +18,17 @@ from cloudboot_uefi_abi.protocols.files import EFI_LOAD_FILE2_PROTOCOL
 from cloudboot_uefi_abi.protocols.security import EFI_RNG_PROTOCOL, EFI_TCG2_PROTOCOL, RISCV_EFI_BOOT_PROTOCOL
 from cloudboot_uefi_abi.status import Status
 from cloudboot_uefi_abi.tables import EFI_BOOT_SERVICES, EFI_RUNTIME_SERVICES
-from cloudboot_uefi_host import Ending, Firmware, start
+from cloudboot_uefi_host import Ending, Firmware, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import pe_image
 from cloudboot_uefi_host.core.device_paths import END
+from cloudboot_uefi_host.errors import ServiceError
 from cloudboot_uefi_host.platform.acpi import madt
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.graphics import HEIGHT, WIDTH, publish_graphics
-from cloudboot_uefi_host.protocols.load_file2 import publish_load_file2
+from cloudboot_uefi_host.protocols.load_file2 import INITRD, publish_load_file2
 from cloudboot_uefi_host.protocols.measured_boot import publish_measured_boot
 from cloudboot_uefi_host.protocols.random import RAW, publish_random_numbers
+from cloudboot_uefi_host.testing import fat_volume
 
 Ask = Callable[..., int]
 
@@ -217,3 +220,58 @@ def test_the_clock_is_set_and_a_reset_ends_the_run(firmware: Firmware) -> None:
     image = firmware.images.load(pe_image("amd64", code), END, parent=firmware.handle)
     outcome = start(firmware, image)
     assert (outcome.ending, outcome.status) == (Ending.RESET, Status.SUCCESS)
+
+
+class Claims:
+    """A storage that says that it has 1 TiB."""
+
+    size = 1 << 40
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Never called."""
+        raise AssertionError(f"{size} bytes were read from {offset}")
+
+    def readinto_at(self, offset: int, buffer: object) -> None:
+        """Never called."""
+        raise AssertionError(f"{buffer} was filled from {offset}")
+
+
+def test_an_image_is_loaded_through_load_file_2(firmware: Firmware) -> None:
+    """UEFI 2.10 section 7.4.1: Load File 2 where BootPolicy is FALSE, and not where it is TRUE."""
+    path = DevicePath.of(VendorMedia(INITRD)).pack()
+    file = publish_load_file2(firmware, MemoryStorage(standin("amd64")))
+    image = firmware.images.load_from(path, parent=firmware.handle)
+    assert (file.reads, image.device) == (1, file.handle)
+    assert start(firmware, image).status == Status.NOT_FOUND
+    assert firmware.console.text.startswith("cloudboot stand-in EFI loader")
+    with pytest.raises(ServiceError) as caught:
+        firmware.images.load_from(path, parent=firmware.handle, boot_policy=True)
+    assert caught.value.status == Status.NOT_FOUND
+    assert file.reads == 1
+
+
+@pytest.mark.parametrize("content", [MemoryStorage(b""), Claims()])
+def test_a_file_that_is_empty_or_larger_than_memory_is_not_loaded(
+    firmware: Firmware, content: MemoryStorage | Claims
+) -> None:
+    publish_load_file2(firmware, content)
+    with pytest.raises(ServiceError, match="LoadFile ended with EFI_LOAD_ERROR"):
+        firmware.images.load_from(DevicePath.of(VendorMedia(INITRD)).pack(), parent=firmware.handle)
+
+
+def test_what_is_no_file_is_not_read_as_one(firmware: Firmware) -> None:
+    """A folder has no content; a file without bytes has none either, and is no image."""
+    device = publish_block_io(firmware, MemoryStorage(fat_volume({"/folder/empty": b""}, 2 << 20)), vendor_path())
+    firmware.drivers.connect(device.handle)
+    (handle,) = firmware.with_protocol("EFI_SIMPLE_FILE_SYSTEM_PROTOCOL")
+    assert firmware.read_file(handle, r"\folder\empty") == b""
+    for name in (r"\folder", r"\none", "\\"):
+        with pytest.raises(ServiceError) as caught:
+            firmware.read_file(handle, name)
+        assert caught.value.status == Status.NOT_FOUND, name
+    with pytest.raises(ServiceError) as caught:
+        firmware.read_file(firmware.handle, r"\folder")
+    assert caught.value.status == Status.UNSUPPORTED
+    path = DevicePath.parse(vendor_path()).append(FilePath(r"\folder\empty")).pack()
+    with pytest.raises(FormatError):
+        firmware.images.load_from(path, parent=firmware.handle)

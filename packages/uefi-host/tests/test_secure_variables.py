@@ -46,6 +46,7 @@ from cloudboot_uefi_abi.variables.authentication import signed_contents
 from cloudboot_uefi_host import Budget, Firmware, boot_path, publish_block_io, start, vendor_path
 from cloudboot_uefi_host.compiling import COMPILERS, compile_program
 from cloudboot_uefi_host.core.authenticated import Authentication
+from cloudboot_uefi_host.core.image_verification import refusal
 from cloudboot_uefi_host.core.variable import Key, Variable
 from cloudboot_uefi_host.programs import standin
 from cloudboot_uefi_host.protocols.device_path_text import publish_device_path_text
@@ -429,7 +430,8 @@ def image_steps(make: Maker, architecture: str) -> list[Step]:
         images = {
             "unsigned": plain, "signed by other": other, "signed by third": third, "signed by both": both,
             "signed below root": below, "changed": bytes(changed), "with a certificate of no use": unsigned_table,
-            "for another processor": standin("arm64"), "no image": b"MZ" + bytes(62),
+            "for another processor": standin("arm64" if architecture == "amd64" else "amd64"),
+            "no image": b"MZ" + bytes(62),
         }  # fmt: skip
         steps = [load(f"{when}: {what}", data) for what, data in images.items()]
         return [*steps, load(f"{when}: without a path", plain, "none")]
@@ -680,6 +682,54 @@ def test_ovmf_takes_the_same_time_stamps(tmp_path: Path) -> None:
 def test_other_processors_answer_the_same(architecture: str, tmp_path: Path) -> None:
     steps = all_steps(Maker(tmp_path))
     assert hosted(architecture, steps)[0] == hosted("amd64", steps)[0]
+
+
+@pytest.mark.parametrize("make_steps", [image_steps, curve_steps, stamp_steps])
+def test_other_processors_load_the_same_images(make_steps: Callable[[Maker, str], list[Step]], tmp_path: Path) -> None:
+    """What OVMF judges on amd64 holds on the others: statuses, and the actions that are recorded."""
+    seen = {}
+    for architecture in ("amd64", "arm64", "riscv64"):
+        steps = make_steps(Maker(tmp_path), architecture)
+        ours, firmware = hosted(architecture, steps)
+        statuses = {what: lines[0] for what, lines in by_step(steps, ours).items()}
+        seen[architecture] = statuses, [each.action for each in firmware.refused_images]
+    assert seen["arm64"] == seen["riscv64"] == seen["amd64"]
+    statuses, actions = seen["amd64"]
+    refused = [what for what, status in statuses.items() if status == "load EFI_ACCESS_DENIED"]
+    assert len(actions) == sum(not what.endswith("without a path") for what in refused) > 10
+    assert set(actions) > {0} or make_steps is curve_steps
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_images_have_an_answer(stamped: tuple[bytes, dict[Key, Variable]], data: st.DataObject) -> None:
+    """An image that may run because of its time stamp: no changed byte that counts leaves it so, none raises."""
+    image, databases = stamped
+    table = image.rindex(b"\x00\x02\x02\x00") - 4  # wRevision and wCertificateType of the only certificate
+    at = data.draw(st.integers(0, len(image) - 1))
+    changed = bytearray(image)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    found = refusal(bytes(changed), databases.get)
+    assert found is None or found.reason
+    if 0x200 <= at < table:
+        assert found is not None, "the digest covers the code"
+
+
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[Key, Variable]]:
+    """An image, and databases that let it run because it was stamped before its certificate was revoked."""
+    make = Maker(tmp_path_factory.mktemp("stamped"))
+    authority = identity("Stamps", authority=False, stamps=True, years=60)
+    authority.write(make.folder, "stamp")
+    image = stamped_image(make.folder, standin("amd64"), "third", "stamp", 1_500_000_000)
+    digest = hashlib.sha256(make.third.certificate.tbs_certificate_bytes).digest() + EFI_TIME(Year=2020, Month=1).pack()
+    revoked = SignatureList(GUIDS["EFI_CERT_X509_SHA256"], (Signature(OWNER, digest),)).pack()
+    contents = {"db": certificates(make.third), "dbx": revoked, "dbt": certificates(authority)}
+    databases = {(SECURITY.bytes_le, name): Variable(AT, content) for name, content in contents.items()}
+    assert refusal(image, databases.get) is None
+    without_stamps = {key: value for key, value in databases.items() if key[1] != "dbt"}
+    assert refusal(image, without_stamps.get) is not None
+    return image, databases
 
 
 def test_efitools_and_virt_firmware_read_what_was_enrolled(tmp_path: Path) -> None:

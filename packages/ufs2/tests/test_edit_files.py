@@ -387,6 +387,19 @@ def test_modes_are_those_of_open() -> None:
     assert_clean(image)
 
 
+def test_a_file_system_is_opened_to_be_read_or_changed() -> None:
+    image = editable_image({"a": b"old"})
+    with ufs2.open(image, "r+") as volume:
+        assert isinstance(volume, WritableUFS2)
+        volume.write_file("/a", b"new")
+    with ufs2.open(image) as found:
+        assert not isinstance(found, WritableUFS2)
+        assert found.read_file("/a") == b"new"
+    with ufs2.open(bytes(3000) + image, offset=3000, size=len(image)) as found:
+        assert found.read_file("/a") == b"new"
+    assert_clean(image)
+
+
 def test_an_open_file_sees_changes_and_its_own_end() -> None:
     volume = WritableUFS2.open(editable_image({"a": b"old"}))
     reader = volume.open_file("/a")

@@ -123,6 +123,8 @@ def parse_size(text: str) -> int:
         digits = digits[:-1]
     if not digits.isascii() or not digits.isdigit():
         raise ValueError(f"{text!r} is not a size; write 4096, 64K, 16M or 2G")
+    if len(digits) > 19 or int(digits) * factor > _LAST:
+        raise ValueError(f"{text!r} is not a size that any file or disk can have")
     return int(digits) * factor
 
 

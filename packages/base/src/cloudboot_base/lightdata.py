@@ -8,7 +8,8 @@ instance is made; the other methods need no source of their own. A class that de
 Everything else is as the standard library has it, and tested against it: the classes are dataclasses for
 :func:`dataclasses.fields`, :func:`dataclasses.replace` and the rest, for subclasses, and for type checkers. What the
 packages do not use is left out: ``order``, ``unsafe_hash``, ``weakref_slot``, ``InitVar``, ``KW_ONLY`` and metadata.
-Annotations have to be strings, as they are after ``from __future__ import annotations``.
+Instances are equal as tuples of their fields are, on every version of Python (from 3.13 on, the library differs for
+NaN). Annotations have to be strings, as they are after ``from __future__ import annotations``.
 """
 
 from __future__ import annotations

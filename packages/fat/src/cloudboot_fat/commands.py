@@ -318,7 +318,7 @@ def _build(options: argparse.Namespace) -> int:
 
 def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) -> FormatOptions:
     hidden = options.hidden_sectors
-    sector_size = options.sector_size or 512
+    sector_size = 512 if options.sector_size is None else options.sector_size
     try:
         return FormatOptions(
             fat_type=options.type,
@@ -327,7 +327,7 @@ def _format_options(options: argparse.Namespace, offset: int, *, fresh: bool) ->
             label=options.label,
             serial=options.serial,
             timestamp=_timestamp(options, times.EPOCH),
-            hidden_sectors=offset // sector_size if hidden is None else hidden,
+            hidden_sectors=offset // max(1, sector_size) if hidden is None else hidden,
             fresh=fresh,
         )
     except errors.InvalidNameError as error:

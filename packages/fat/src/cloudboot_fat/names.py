@@ -195,7 +195,10 @@ def lead_bytes(codepage: str) -> frozenset[int]:
         raise wrong from None
     if not usable:
         raise wrong
-    return frozenset(byte for byte in range(0x80, 0x100) if not make("replace").decode(bytes([byte])))
+    try:
+        return frozenset(byte for byte in range(0x80, 0x100) if not make("replace").decode(bytes([byte])))
+    except UnicodeError:  # an encoding that takes no bytes of this kind: idna
+        raise wrong from None
 
 
 def single_bytes(raw: bytes, codepage: str) -> bytes:

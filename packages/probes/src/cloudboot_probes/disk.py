@@ -139,9 +139,9 @@ class Disk:
         return next((partition for partition in self.table.partitions if partition.type in types), None)
 
     @cached_property
-    def esp(self) -> fat.FatFileSystem:
-        """The ESP's file system, not to be written."""
-        return fat.FatFileSystem(self.esp_partition.window(self.storage))
+    def esp(self) -> fat.FatReader:
+        """The ESP's file system; if it is larger than its partition, it is read as far as that goes, as by firmware."""
+        return fat.FatReader(self.esp_partition.window(self.storage), truncated=True)
 
     @cached_property
     def root(self) -> ufs2.UFS2 | None:
@@ -313,7 +313,7 @@ def _without_table(storage: Storage) -> str | None:
     return None
 
 
-def esp_extents(volume: fat.FatFileSystem) -> Iterator[tuple[str, bool, int, int]]:
+def esp_extents(volume: fat.FatReader) -> Iterator[tuple[str, bool, int, int]]:
     """``(owner, whether it is a file, offset, length)`` in the volume, for every part of it."""
     files = set()
     for folder, _, names in volume.walk():
@@ -369,7 +369,8 @@ def ntfs_extents(volume: ntfs.NTFS) -> Iterator[tuple[str, bool, int, int]]:
 
 
 def _placed(partition: AnyPartition, parts: Iterator[tuple[str, bool, int, int]]) -> Iterator[Extent]:
-    """Parts of a volume as extents of the disk."""
+    """Parts of a volume as extents of the disk; what passes the partition's end is not there."""
+    limit = partition.offset + partition.size
     for owner, is_file, offset, length in parts:
         start = partition.offset + offset
-        yield Extent(start, start + length, partition.number, owner, is_file)
+        yield Extent(start, min(start + length, limit), partition.number, owner, is_file)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Literal, overload
 
+from .editor.edit import WritableUFS2
 from .errors import OptionError
+from .reader.reader import UFS2
 
 if TYPE_CHECKING:
     import os
@@ -12,9 +14,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from cloudboot_base import Storage
-
-    from .editor.edit import WritableUFS2
-    from .reader.reader import UFS2
 
 
 @overload
@@ -55,11 +54,7 @@ def open(  # noqa: A001 -- as above
         OptionError: an unknown mode.
     """
     if mode == "r+":
-        from .editor.edit import WritableUFS2
-
         return WritableUFS2.open(source, offset=offset, size=size, verify=verify)
     if mode != "r":
         raise OptionError("no such mode", field="mode", expected="r or r+", actual=mode)
-    from .reader.reader import UFS2  # here, and above: neither needs the modules of the other
-
     return UFS2.open(source, offset=offset, size=size, verify=verify)

@@ -107,7 +107,7 @@ def _settings(store: Store) -> None:
 
 def _loader(store: Store, options: BcdOptions, device: Device) -> BcdObject:
     name = "\0".join([pack(device).hex(), options.loader_path, options.description])
-    loader = store.make(uuid8(_NAMESPACE, name.encode()), ObjectType.OS_LOADER)
+    loader = store.make(uuid8(_NAMESPACE, name.encode("utf-8", "surrogatepass")), ObjectType.OS_LOADER)
     loader.set("device", device)
     loader.set("path", options.loader_path)
     loader.set("description", options.description)

@@ -61,7 +61,7 @@ def _make(options: argparse.Namespace, tree: Tree) -> int:
         timestamp_ns=(options.timestamp if options.timestamp is not None else source_date_epoch() or 0) * 10**9,
         case_sensitive=options.case_sensitive,
         windows_names=options.windows_names,
-        hidden_sectors=(options.offset or 0) // options.sector_size,
+        hidden_sectors=(options.offset or 0) // max(options.sector_size, 1),  # Options refuses what is no size
     )
     progress = Progress("writing files")
     try:

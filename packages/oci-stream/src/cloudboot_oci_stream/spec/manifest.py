@@ -46,6 +46,7 @@ EMPTY_CONFIG = Descriptor(
     media_type="application/vnd.oci.empty.v1+json", digest=digest_of(EMPTY_JSON), size=len(EMPTY_JSON)
 )
 
+_CONTAINER_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _VAGUE_TYPES = frozenset({"", "application/json", "text/json", "text/plain", "application/octet-stream"})
 _DEEPEST = 32
 _MOST_VALUES = 1 << 17
@@ -243,11 +244,14 @@ def image_layer(manifest: Manifest) -> Descriptor:
     Raises:
         NotAnImageError: several layers or none, another media type, or nothing in it.
     """
+    is_container = any(layer.media_type.startswith(_CONTAINER_LAYERS) for layer in manifest.layers)
+    hint = "this is an image of a container, not of a disk" if is_container else None
     if len(manifest.layers) != 1:
-        raise NotAnImageError("a disk image has one layer", expected=1, actual=len(manifest.layers))
+        raise NotAnImageError("a disk image has one layer", expected=1, actual=len(manifest.layers), hint=hint)
     layer = manifest.layers[0]
     if layer.media_type != LAYER_TYPE:
-        raise NotAnImageError("the layer is no disk image", expected=LAYER_TYPE, actual=layer.media_type)
+        hint = hint or "if it is a raw disk, push it with 'push', or with another client as FILE:" + LAYER_TYPE
+        raise NotAnImageError("the layer is no disk image", expected=LAYER_TYPE, actual=layer.media_type, hint=hint)
     if layer.size == 0:
         raise NotAnImageError("the disk image is empty", digest=layer.digest)
     return layer

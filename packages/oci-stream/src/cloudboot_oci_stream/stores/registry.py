@@ -153,7 +153,7 @@ class RegistryStore:
             return self.open_blob(descriptor, 0, descriptor.size, deadline)
         try:
             if response.status == 206:
-                _check_range(response, start, stop, descriptor.size)
+                start, stop = _range_of(response, start, stop, descriptor.size)
             else:
                 start, stop = 0, descriptor.size
             _check_body(response, stop - start)
@@ -301,13 +301,19 @@ def _digest_of(source: Source, algorithm: str, deadline: Deadline) -> str:
     return f"{algorithm}:{hasher.hexdigest()}"
 
 
-def _check_range(response: Response, start: int, stop: int, size: int) -> None:
+def _range_of(response: Response, start: int, stop: int, size: int) -> tuple[int, int]:
+    """The part of the blob that was sent: what was asked for, or more, up to the whole of it.
+
+    Caches send whole blocks, and some send everything as a range (RFC 9110 section 15.3.7: the client has to look).
+    """
     value = response.headers.get("Content-Range") or ""
     found = _CONTENT_RANGE.fullmatch(value.strip())
-    if found is None or (int(found[1]), int(found[2])) != (start, stop - 1):
-        raise ContentRangeError("not the range that was asked for", expected=f"bytes {start}-{stop - 1}", actual=value)
-    if found[3] != "*" and int(found[3]) != size:
+    if found is not None and found[3] != "*" and int(found[3]) != size:
         raise SizeMismatchError("the registry's blob has another size", expected=size, actual=int(found[3]))
+    first, last = (int(found[1]), int(found[2])) if found else (0, -1)
+    if not first <= start < stop <= last + 1 <= size:
+        raise ContentRangeError("not the range that was asked for", expected=f"bytes {start}-{stop - 1}", actual=value)
+    return first, last + 1
 
 
 def _check_body(response: Response, size: int) -> None:

@@ -25,6 +25,8 @@ from typing import Literal, Self, cast
 _API = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs|manifests|referrers|tags)/(?P<rest>.+)")
 _PIECE = 1 << 16
 
+Ranges = Literal["honour", "ignore", "refuse", "shift", "resize", "multipart", "garble", "blocks", "whole"]
+
 
 @dataclasses.dataclass(kw_only=True)
 class Faults:
@@ -56,8 +58,11 @@ class Faults:
     """How the end of the body is told."""
     encoding: str | None = None
     """The Content-Encoding to claim."""
-    ranges: Literal["honour", "ignore", "refuse", "shift", "resize", "multipart", "garble"] = "honour"
-    """What becomes of a range request. ``refuse`` is distribution's 416, whose Content-Length is the whole blob's."""
+    ranges: Literal["honour", "ignore", "refuse", "shift", "resize", "multipart", "garble", "blocks", "whole"] = (
+        "honour"
+    )
+    """What becomes of a range request. ``refuse`` is distribution's 416, whose Content-Length is the whole blob's;
+    ``blocks`` sends whole blocks of 64 KiB, as caches do, and ``whole`` everything, both as a range."""
     redirect: str | None = None
     """``storage`` sends to the other port; ``loop``, ``endless`` and ``nowhere`` as they say; else a Location."""
     answers: list[tuple[int, dict[str, str]]] = dataclasses.field(default_factory=list)
@@ -506,6 +511,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if wanted and faults.ranges != "ignore":
             start, stop, status = int(wanted[1]), int(wanted[2]) + 1, 206
+            if faults.ranges in {"blocks", "whole"}:
+                block = _PIECE if faults.ranges == "blocks" else size
+                start, stop = start // block * block, min(size, -(-stop // block) * block)
             shown = (start + 1, stop) if faults.ranges == "shift" else (start, stop)
             headers["Content-Range"] = f"bytes {shown[0]}-{shown[1] - 1}/{size + (faults.ranges == 'resize')}"
             if faults.ranges == "multipart":

@@ -45,7 +45,7 @@ _SEALS = {
 }
 _SHOWN_FINDINGS = 20
 #: Findings that keep no firmware from starting a disk; images of others often have them, ours never.
-_FOREIGN = frozenset({"mbr-hybrid", "mbr-protective-record", "header-alternate-lba"})
+_FOREIGN = frozenset({"mbr-hybrid", "mbr-protective-record", "header-alternate-lba", "truncated"})
 #: Findings that say that a volume was in use when its image was taken: of FAT, UFS2 and NTFS. Firmware and loaders
 #: ignore them; a system looks at them when it mounts the volume.
 _IN_USE = frozenset({"dirty", "unclean", "volume-dirty", "log-file-dirty"})

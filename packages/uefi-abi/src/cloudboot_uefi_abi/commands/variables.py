@@ -1,4 +1,4 @@
-"""``variables``: the variables of a flash image, of efivarfs, or of virt-firmware's JSON."""
+"""``variables``: the variables of a flash image, of efivarfs, of an EC2 instance, or of virt-firmware's JSON."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ __all__ = ["add", "load_variables"]
 
 def add(program: Program) -> None:
     """Add the command."""
-    parser = program.command("variables", run, "Print the variables of a flash image, a folder of efivarfs, or JSON.")
-    parser.add_argument("source", metavar="SOURCE", help="Flash image, folder of efivarfs files, or JSON.")
+    parser = program.command(
+        "variables", run, "Print the variables of a flash image, efivarfs, an EC2 instance, or JSON."
+    )
+    parser.add_argument(
+        "source", metavar="SOURCE", help="Flash image, folder of efivarfs files, EC2 uefi-data, or JSON."
+    )
     parser.add_argument("--boot", action="store_true", help="Print the boot entries in the boot manager's order.")
     parser.add_argument("--name", metavar="NAME", help="Print the variables of that name only.")
 

@@ -2081,6 +2081,50 @@ class VARIABLE_HEADER(Record):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class EC2_VARIABLE_STORE(Record):
+    """uefivars 1.2, aws.py; a zlib stream with a preset dictionary follows (16 bytes)"""
+
+    #: AMZNUEFI
+    Magic: bytes = bytes(8)
+    #: CRC-32C of what follows
+    Checksum: int = 0
+    #: 0
+    Version: int = 0
+
+    def __init__(
+        self,
+        Magic: bytes = bytes(8),
+        Checksum: int = 0,
+        Version: int = 0,
+    ) -> None:
+        self.Magic = Magic
+        self.Checksum = Checksum
+        self.Version = Version
+
+    LAYOUT: ClassVar[RecordLayout] = RecordLayout(
+        "EC2_VARIABLE_STORE",
+        (
+            Field("Magic", "s", 8),
+            Field("Checksum", "L"),
+            Field("Version", "L"),
+        ),
+        "little",
+    )
+    SIZE: ClassVar[int] = 16
+
+    @classmethod
+    def _from_values(cls, values: tuple[Any, ...]) -> Self:
+        return cls(*values)
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            exactly("EC2_VARIABLE_STORE", "Magic", 8, self.Magic),
+            self.Checksum,
+            self.Version,
+        )
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class EFI_IMAGE_EXECUTION_INFO(Record):
     """UEFI 2.10 section 32.4.2; the name, null-terminated UTF-16, the device path and signature lists follow (8 bytes)"""
 

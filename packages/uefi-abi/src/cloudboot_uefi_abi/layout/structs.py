@@ -394,6 +394,15 @@ VARIABLE_HEADER = (
     * "EDK2 MdeModulePkg, VariableFormat.h; stores without authentication"
 )
 
+EC2_VARIABLE_STORE = (
+    Struct(
+        "Magic" / Bytes(8) * "AMZNUEFI",
+        "Checksum" / Int32ul * "CRC-32C of what follows",
+        "Version" / Int32ul * "0",
+    )
+    * "uefivars 1.2, aws.py; a zlib stream with a preset dictionary follows"
+)
+
 EFI_IMAGE_EXECUTION_INFO = (
     Struct(
         "Action" / Int32ul * "what the firmware found; bit 3: the image was started",

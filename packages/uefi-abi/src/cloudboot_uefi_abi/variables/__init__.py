@@ -6,6 +6,7 @@ from .authentication import AuthenticatedUpdate, Certificate
 from .boot import BootEntry, boot_entries, boot_order, option_number, pack_boot_order
 from .description import describe
 from .dump import variables_from_dump, variables_from_json
+from .ec2 import variables_from_ec2
 from .efivarfs import efivarfs_file, efivarfs_name, variable_from_efivarfs
 from .enhanced import EnhancedUpdate, EnhancedValue
 from .signatures import Signature, SignatureList, pack_signature_lists, parse_signature_lists
@@ -35,5 +36,6 @@ __all__ = [
     "parse_signature_lists",
     "variable_from_efivarfs",
     "variables_from_dump",
+    "variables_from_ec2",
     "variables_from_json",
 ]

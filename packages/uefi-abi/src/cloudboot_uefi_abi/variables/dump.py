@@ -1,4 +1,4 @@
-"""Variables out of a dump: a flash image, or the JSON that virt-firmware and QEMU's variable service write."""
+"""Variables out of a dump: a flash image, an EC2 instance's store, or the JSON of virt-firmware and QEMU."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cloudboot_uefi_abi.constants import VariableAttribute
 from cloudboot_uefi_abi.errors import VariableError
 from cloudboot_uefi_abi.layout.records import EFI_TIME
 
+from .ec2 import is_ec2, variables_from_ec2
 from .store import VariableStore
 from .variable import Variable
 
@@ -22,15 +23,17 @@ __all__ = ["variables_from_dump", "variables_from_json"]
 
 
 def variables_from_dump(data: Buffer, warn: Callable[[VariableError], None] | None = None) -> tuple[Variable, ...]:
-    """The variables of a flash image, or of a JSON document, whichever ``data`` is.
+    """The variables of a flash image, of an EC2 instance's store, or of a JSON document, whichever ``data`` is.
 
     With ``warn`` a record of the flash that leaves its store ends the variables; see :meth:`VariableStore.parse`.
 
     Raises:
-        VariableError: it is neither, or malformed.
-        TruncatedError: the flash ends inside a header.
+        VariableError: it is none of them, or malformed.
+        TruncatedError: the flash or the store ends too early.
     """
     raw = bytes(memoryview(data).cast("B")).removeprefix(b"\xef\xbb\xbf")
+    if is_ec2(raw):
+        return variables_from_ec2(raw)
     return variables_from_json(raw) if raw.lstrip()[:1] == b"{" else VariableStore.parse(raw, warn).variables
 
 

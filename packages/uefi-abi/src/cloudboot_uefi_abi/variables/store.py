@@ -37,7 +37,7 @@ _TRANSITION: Final = 0x01  # cleared while a new copy is being written
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
 _FLASH_ATTRIBUTES: Final = 0x0004FEFF  # readable, writable, erased to ones; aligned to 16 bytes
 _GUID_OFFSET: Final = 16  # of FileSystemGuid in the volume's header, 24 bytes before the signature
-_EC2: Final = "this is a variable store of EC2: virt-fw-vars --output-json makes JSON of it"
+_EC2: Final = "this is a variable store of EC2, and no flash image: variables_from_ec2 reads it"
 _CONTAINERS: Final = {
     b"QFI\xfb": "this is a qcow2 image: qemu-img convert -O raw makes a flash image of it",
     b"\x1f\x8b": "this is a file that gzip compressed",

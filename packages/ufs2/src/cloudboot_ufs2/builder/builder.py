@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cloudboot_base.lightdata import dataclass, replace
 from cloudboot_ufs2.errors import OptionError
@@ -11,7 +11,7 @@ from cloudboot_ufs2.layout.options import Options
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
-    from typing import BinaryIO, Literal
+    from typing import BinaryIO
 
     from cloudboot_base import WritableStorage
     from cloudboot_ufs2.layout.geometry import Geometry
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .members import Member
 
     Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
-    Times = Literal["keep", "clamp", "set"]
+
+Times = Literal["keep", "clamp", "set"]
 
 # Each function imports what does its work when it is called: that takes 4 ms, and nobody who only reads needs it.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cloudboot_base import command, open_storage
 from cloudboot_disk_image import installed_readers, stated_place, window
 from cloudboot_ufs2.checker.check import check as check_volume
+from cloudboot_ufs2.editor.preen import repair as repair_volume
 from cloudboot_ufs2.errors import RepairRefusedError, SuperblockError
 from cloudboot_ufs2.reader.backup import find_backup
 from cloudboot_ufs2.reader.partition import find_volume
@@ -54,8 +55,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
-    from cloudboot_ufs2.editor.preen import repair as repair_volume  # help does without it
-
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(open_storage(options.image, writable=not options.dry_run)).storage
         place = stated_place(options.offset, options.size, options.partition)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import command
 from cloudboot_ufs2 import errors
+from cloudboot_ufs2.editor.copyin import copy_in
+from cloudboot_ufs2.editor.edit import WritableUFS2
 from cloudboot_ufs2.editor.modes import changed_mode
 
 from .common import add_freebsd, add_writable_image, owner_argument, owner_change
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloudboot_base.parser import CommandParser, Main
-    from cloudboot_ufs2.editor.edit import WritableUFS2
 
 
 _PATH = "A path in the file system."
@@ -140,9 +141,7 @@ def _moment(options: argparse.Namespace) -> int | None:
 
 @contextlib.contextmanager
 def _writable(options: argparse.Namespace) -> Iterator[WritableUFS2]:
-    # Here, since help and wrong usage do without it.
-    from cloudboot_ufs2.editor.edit import WritableUFS2
-    from cloudboot_ufs2.editor.shared import open_shared
+    from cloudboot_ufs2.editor.shared import open_shared  # help and wrong usage do without it
 
     moment = _moment(options)
     clock = time.time_ns if moment is None else lambda: int(moment) * 10**9
@@ -172,8 +171,6 @@ def _done(options: argparse.Namespace, **facts: object) -> int:
 
 def _put(options: argparse.Namespace) -> int:
     with _writable(options) as volume:
-        from cloudboot_ufs2.editor.copyin import copy_in
-
         done = copy_in(
             volume,
             options.source,

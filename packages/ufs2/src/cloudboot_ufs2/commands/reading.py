@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cloudboot_base import command
 from cloudboot_base.lightdata import NamedTuple
+from cloudboot_ufs2.exporter.copyout import copy_out
 
 from .common import add_image, escaped, volume
 
@@ -165,8 +166,6 @@ def _send(file: UFS2File) -> None:
 
 
 def _get(options: argparse.Namespace) -> int:
-    from cloudboot_ufs2.exporter.copyout import copy_out
-
     progress = command.Progress("writing")
     with volume(options) as found:
         target = options.output or os.path.basename(options.path.rstrip("/")) or "root"
