@@ -20,6 +20,7 @@ from cloudboot_oci_stream import (
     fetch_image,
     push_image,
 )
+from cloudboot_oci_stream.download.parallel import Pace
 from cloudboot_oci_stream.errors import DigestMismatchError, RateLimitedError, ShortBodyError
 from cloudboot_oci_stream.spec.descriptor import digest_of
 from cloudboot_oci_stream.testing import FaultyRegistry
@@ -67,8 +68,31 @@ def test_connections_are_added_while_that_helps(registry: FaultyRegistry) -> Non
     registry.faults.rate = 2e6
     data = DATA * 6
     fetch(registry, "auto", data)
-    assert len(registry.seen) > 2
+    assert len(registry.seen) > 1
     assert registry.seen[0].headers.get("range") is None
+
+
+@pytest.mark.parametrize(
+    ("rates", "hash_rate", "lanes"),
+    [
+        ([2e6, 4e6, 8e6], 1e9, [2, 4, 4]),  # no more than four
+        ([2e6, 2.1e6], 1e9, [2, 2]),  # a second one does not help
+        ([2e6, 4e6, 4.1e6], 1e9, [2, 4, 4]),
+        ([1e9], 1.05e9, [1]),  # hashing is the limit
+        ([60e6], 1e9, [1]),  # it is over soon
+    ],
+    ids=str,
+)
+def test_connections_are_doubled_while_that_helps(rates: list[float], hash_rate: float, lanes: list[int]) -> None:
+    now = 0.0
+    pace, received, seen, count = Pace(4, lambda: now), 0, [], 1
+    for rate in rates:
+        pace.begin(received)
+        assert pace.lanes(count, received, 100_000_000, hash_rate) == count, "too early to tell"
+        now, received = now + 1, received + int(rate)
+        count = pace.lanes(count, received, 100_000_000, hash_rate)
+        seen.append(count)
+    assert seen == lanes
 
 
 def test_a_slow_connection_is_relieved(registry: FaultyRegistry) -> None:

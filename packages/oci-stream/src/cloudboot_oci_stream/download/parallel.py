@@ -21,6 +21,8 @@ from cloudboot_oci_stream.errors import ContentRangeError, OciError, RateLimited
 from cloudboot_oci_stream.retry import Attempts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloudboot_oci_stream.deadline import Deadline
     from cloudboot_oci_stream.download.destinations import Landing, Place
     from cloudboot_oci_stream.download.hasher import Hasher
@@ -77,11 +79,12 @@ class _Lane:
         self.thread: threading.Thread | None = None
 
 
-class _Pace:
-    """Decides how many connections are worth having, from the rates that were seen."""
+class Pace:
+    """Decides how many connections are worth having, from the rates that were seen; ``clock`` counts seconds."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
+        self._clock = clock
         self._best = 0.0
         self._since: float | None = None
         self._received = 0
@@ -93,13 +96,13 @@ class _Pace:
 
     def begin(self, received: int) -> None:
         """Measure from now on."""
-        self._since, self._received = time.monotonic(), received
+        self._since, self._received = self._clock(), received
 
     def lanes(self, lanes: int, received: int, size: int, hash_rate: float) -> int:
         """How many there should be, where there are ``lanes`` now."""
         if lanes >= self._most:
             self._most = 1
-        if self.is_settled or self._since is None or (seconds := time.monotonic() - self._since) < _WINDOW:
+        if self.is_settled or self._since is None or (seconds := self._clock() - self._since) < _WINDOW:
             return lanes
         rate = (received - self._received) / seconds
         is_hash_bound = rate > _HASH_SHARE * hash_rate > 0
@@ -131,7 +134,7 @@ class Lanes:
         self._problem: BaseException | None = None
         several = 1 if not store.is_remote else _MOST_BY_ITSELF if ranges == "auto" else ranges
         self._most = max(1, min(several, self._size // _SMALLEST))
-        self._pace = _Pace(self._most if ranges == "auto" else 1)
+        self._pace = Pace(self._most if ranges == "auto" else 1)
         parts = 1 if ranges == "auto" else self._most
         marks = [self._size * part // parts for part in range(parts + 1)]
         self._pile = list(itertools.pairwise(marks[1:]))
