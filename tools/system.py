@@ -6,11 +6,13 @@ mirror that apt uses already and pinned so low that nothing else is ever taken f
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -104,12 +106,14 @@ FOREIGN_JUDGES = {
     "shim-signed": ("amd64", FOREIGN / "usr/lib/shim/shimx64.efi.signed"),
     "shim-helpers-amd64-signed": ("amd64", FOREIGN / "usr/lib/shim/mmx64.efi.signed"),
     "grub-efi-amd64-signed": ("amd64", FOREIGN / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
-    "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/vmlinuz-cloud-amd64"),
+    "linux-image-cloud-amd64": ("amd64", FOREIGN / "boot/modules-cloud-amd64/ntfs3.ko.xz"),
     "linux-image-cloud-arm64": ("arm64", FOREIGN / "boot/vmlinuz-cloud-arm64"),
     "syslinux-common": ("amd64", FOREIGN / "usr/lib/syslinux/modules/efi64/ldlinux.e64"),
     "syslinux-efi": ("amd64", FOREIGN / "usr/lib/SYSLINUX.EFI/efi64/syslinux.efi"),
     "xen-hypervisor-4.20-amd64": ("amd64", FOREIGN / "boot/xen-4.20-amd64.efi"),
 }
+#: Modules of a kernel that tests load.
+KERNEL_MODULES = re.compile(r"(virtio_blk|nls_utf8|ntfs3)\.ko\.xz")
 QEMU_AT_LEAST = 10
 BACKPORTS, TRIXIE = "bookworm-backports", "trixie"
 
@@ -244,14 +248,20 @@ def newest_kernel(name: str, options: list[str]) -> str:
 
 
 def unpack_kernel(archive: Path) -> None:
-    """Take the kernel alone out of its package, without its modules, under a name that states no version."""
-    with tempfile.TemporaryDirectory() as folder:
-        content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True, stdout=subprocess.PIPE).stdout
-        subprocess.run(["tar", "-x", "-C", folder, "./boot"], check=True, input=content)
-        for kernel in Path(folder).glob("boot/vmlinuz-*"):
-            (FOREIGN / "boot").mkdir(parents=True, exist_ok=True)
-            flavour = kernel.name.partition("-cloud-")[2]
-            shutil.copyfile(kernel, FOREIGN / "boot" / f"vmlinuz-cloud-{flavour}")
+    """Take the kernel and a few modules out of its package, under names that state no version."""
+    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], check=True, stdout=subprocess.PIPE).stdout
+    with tarfile.open(fileobj=io.BytesIO(content)) as members:
+        files = [member for member in members if member.isfile()]
+        kernel = next(member for member in files if member.name.startswith("./boot/vmlinuz-"))
+        name = f"cloud-{kernel.name.partition('-cloud-')[2]}"
+        modules = FOREIGN / "boot" / f"modules-{name}"
+        modules.mkdir(parents=True, exist_ok=True)
+        wanted = {member: modules / Path(member.name).name for member in files}
+        wanted = {member: path for member, path in wanted.items() if KERNEL_MODULES.fullmatch(path.name)}
+        for member, path in (wanted | {kernel: FOREIGN / "boot" / f"vmlinuz-{name}"}).items():
+            data = members.extractfile(member)
+            assert data is not None  # it is a file
+            path.write_bytes(data.read())
 
 
 def know_packages() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import cloudboot_ntfs as ntfs
 from cloudboot_base import MemoryStorage
 from cloudboot_ntfs import errors
+from cloudboot_ntfs.builder.source import Symlink
 from cloudboot_ntfs.testing import mounted, ntfs3g_volume, pattern, restart_pages
 from cloudboot_vfs import FileSystem
 
@@ -231,3 +232,30 @@ def test_the_state_of_the_log(is_clean: bool, state: ntfs.LogState, tmp_path: Pa
         ntfs.WritableNTFS(image)
     with pytest.raises(errors.RepairRefusedError):
         ntfs.repair(image)
+
+
+#: Links by path: to a file, into a directory, to nothing, to themselves, and to each other.
+LINKS = {
+    "good": "f",
+    "inside": "d/g",
+    "dangling": "none",
+    "self": "self",
+    "one": "other",
+    "other": "one",
+    "on": "self/x",
+}
+
+
+def test_what_exists_is_what_a_folder_of_the_host_says(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").write_bytes(b"x")
+    (tmp_path / "d" / "g").write_bytes(b"y")
+    for name, target in LINKS.items():
+        (tmp_path / name).symlink_to(target)
+    image = bytearray(8 << 20)
+    ntfs.build(
+        MemoryStorage(image), {"f": b"x", "d/g": b"y", **{name: Symlink(target) for name, target in LINKS.items()}}
+    )
+    with ntfs.NTFS(bytes(image)) as volume:
+        for path in ("f", "d", "d/g", "f/x", "none", *LINKS, *(f"{name}/x" for name in LINKS)):
+            assert volume.exists(f"/{path}") == os.path.exists(tmp_path / path), path

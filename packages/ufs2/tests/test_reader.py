@@ -11,6 +11,7 @@ import os
 import random
 import stat
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -372,3 +373,28 @@ def test_what_cannot_be_a_path_is_a_typed_error() -> None:
                 ask("/\ud800")
         with volume.open_file("/f") as file, pytest.raises(ValueError, match="whence"):
             file.seek(0, 9)
+
+
+#: Links by path: to a file, into a directory, to nothing, to themselves, and to each other.
+LINKS = {
+    "good": "f",
+    "inside": "d/g",
+    "dangling": "none",
+    "self": "self",
+    "one": "other",
+    "other": "one",
+    "on": "self/x",
+}
+
+
+def test_what_exists_is_what_a_folder_of_the_host_says(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "f").write_bytes(b"x")
+    (tmp_path / "d" / "g").write_bytes(b"y")
+    for name, target in LINKS.items():
+        (tmp_path / name).symlink_to(target)
+    with UFS2.open(
+        image_of({"f": b"x", "d/g": b"y", **{n: Symlink(t) for n, t in LINKS.items()}}, Options())
+    ) as volume:
+        for path in ("f", "d", "d/g", "f/x", "none", *LINKS, *(f"{name}/x" for name in LINKS)):
+            assert volume.exists(f"/{path}") == os.path.exists(tmp_path / path), path

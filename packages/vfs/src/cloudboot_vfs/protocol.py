@@ -99,7 +99,7 @@ class FileSystem(Protocol):
         """The number of the node at ``path``, which tells nodes apart."""
 
     def exists(self, path: str) -> bool:
-        """Whether ``path`` leads to something."""
+        """Whether ``path`` leads to something: not through a link that leads nowhere, or back to itself."""
 
     def stat(self, path: str, *, follow_symlinks: bool = True) -> Stat:
         """The facts of the node at ``path``."""

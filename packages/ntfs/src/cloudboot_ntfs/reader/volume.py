@@ -306,10 +306,10 @@ class NTFS:
         return child
 
     def exists(self, path: str) -> bool:
-        """Whether ``path`` leads to something."""
+        """Whether ``path`` leads to something: not through a link that leads nowhere, or back to itself."""
         try:
             self.find(path)
-        except (errors.FileNotFoundError, errors.NotADirectoryError):
+        except (errors.FileNotFoundError, errors.NotADirectoryError, errors.SymlinkLoopError):
             return False
         return True
 

@@ -249,10 +249,10 @@ class UFS2(contextlib.AbstractContextManager["UFS2"]):
         return found[0]
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a path."""
+        """Whether ``path`` leads to something: not through a link that leads nowhere, or back to itself."""
         try:
             self.find(path)
-        except (errors.FileNotFoundError, errors.NotADirectoryError):
+        except (errors.FileNotFoundError, errors.NotADirectoryError, errors.SymlinkLoopError):
             return False
         return True
 
