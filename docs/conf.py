@@ -83,6 +83,7 @@ nitpick_ignore = [
     ("py:class", "Decoded"), ("py:class", "ElementValue"),
     ("py:class", "Main"), ("py:class", "PrivateAlgorithm"), ("py:class", "Progress"), ("py:class", "Ranges"),
     ("py:class", "Source"), ("py:class", "Tree"),
+    ("py:class", "IsoTree"),  # of a module that is imported for a CD only
     ("py:attr", "size"), ("py:attr", "view"),  # set in __init__ and described in the class's own text
 ]  # fmt: skip
 

@@ -24,8 +24,14 @@ def write(options):
     os.mkdir("caf\\u00e9-\\u65e5\\u672c")
     return 0
 
+def check(options):
+    from cloudboot_base import Finding
+    from cloudboot_base.command import print_findings
+
+    return print_findings("image", [Finding("kind", "wrong")] * 5000, as_json=options.json)
+
 program = Program("sample", "cloudboot-base", "Show what a program does.")
-for name, main in (("show", show), ("read", read), ("write", write)):
+for name, main in (("show", show), ("read", read), ("write", write), ("check", check)):
     program.command(name, main, "Do it.")
 sys.exit(program.run())
 """
@@ -60,8 +66,9 @@ def test_a_stdout_that_takes_nothing_is_an_error_as_in_coreutils(words: list[str
 
 
 @pytest.mark.parametrize("buffered", ["", "1"])
-@pytest.mark.parametrize("words", [each for each in WORDS if each[0] != "nothing"], ids=" ".join)
+@pytest.mark.parametrize("words", [*(each for each in WORDS if each[0] != "nothing"), ["check"]], ids=" ".join)
 def test_a_reader_that_has_gone_is_no_error(words: list[str], buffered: str) -> None:
+    """And what a check found is its exit code all the same."""
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as stdout:
@@ -69,7 +76,7 @@ def test_a_reader_that_has_gone_is_no_error(words: list[str], buffered: str) -> 
             [sys.executable, "-c", PROGRAM, *words],
             stdout=stdout, stderr=subprocess.PIPE, check=False, env={**os.environ, "PYTHONUNBUFFERED": buffered},
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (words[0] == "check", b"")
 
 
 def test_a_closed_stdin_cannot_be_read_as_in_coreutils() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudboot_base.exit_codes import NO_SPACE, SYSTEM
 from cloudboot_fleet.campaign import CampaignFolder, Tally
 from cloudboot_fleet.matrix import parse
 from cloudboot_fleet.render import Summary
@@ -267,11 +268,14 @@ def test_a_reader_that_goes_away_interrupts_the_campaign_with_its_reports(tmp_pa
     assert "Not finished" in (tmp_path / "m.fleet" / "report.html").read_text()
 
 
-def test_a_campaign_without_standard_streams(tmp_path: Path) -> None:
-    (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n')
-    script = f"exec {shlex.quote(sys.executable)} -m cloudboot_fleet run m.toml --workers 1 <&- >&- 2>&-"
-    assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0
-    assert len((tmp_path / "m.fleet" / "journal.jsonl").read_text().splitlines()) == 1
+@pytest.mark.parametrize(("streams", "code"), [("<&- >&- 2>&-", SYSTEM), ("> /dev/full", NO_SPACE)])
+def test_a_campaign_whose_lines_cannot_be_written(tmp_path: Path, streams: str, code: int) -> None:
+    """Every cell runs and is reported; that nobody could be told is the exit code."""
+    (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = [1, 2, 3, 4, 5]\n')
+    script = f"exec {shlex.quote(sys.executable)} -m cloudboot_fleet run m.toml --workers 1 {streams}"
+    assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == code
+    assert len((tmp_path / "m.fleet" / "journal.jsonl").read_text().splitlines()) == 5
+    assert "5 of 5" in (tmp_path / "m.fleet" / "report.html").read_text()
 
 
 def test_what_passed_at_its_second_attempt_says_so(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_build_and_read(folder: Path, tmp_path: Path, ntfs: Command) -> None:
         "mft",
         "bitmap",
     }
-    assert ntfs("check", image) == "clean\n"
+    assert ntfs("check", image) == f"{image}: no problems found\n"
     assert "(content)" in ntfs("streams", image, "/note.txt")
     assert ntfs("sddl", image, "/note.txt") == "O:BAG:BAD:(A;OICI;FA;;;WD)\n"
     assert ntfs("usn", image) == ""
@@ -90,7 +90,7 @@ def test_format_inside_a_disk(tmp_path: Path, ntfs: Command) -> None:
     assert "--force" in ntfs("format", disk, "--offset", "1M", "--size", "32M", code=2)
     ntfs("format", disk, "--offset", "1M", "--size", "32M", "--force", "--label", "INSIDE")
     assert "label:        INSIDE" in ntfs("info", disk, "--offset", "1M", "--size", "32M")
-    assert ntfs("check", disk, "--offset", "1M", "--size", "32M") == "clean\n"
+    assert ntfs("check", disk, "--offset", "1M", "--size", "32M") == f"{disk}: no problems found\n"
     assert ntfs("format", tmp_path / "new", code=2)
 
 
@@ -166,7 +166,7 @@ def test_changes(folder: Path, tmp_path: Path, ntfs: Command) -> None:
     ntfs("rm", image, "/in", code=3)
     ntfs("rm", image, "-r", "/in/Windows")
     ntfs("rm", image, "/in/link")
-    assert ntfs("check", image) == "clean\n"
+    assert ntfs("check", image) == f"{image}: no problems found\n"
     assert ntfs("cat", image, "/hard") == ntfs("cat", image, "/soft/moved.txt") == "hello"
     with mounted(image, "ro") as inside:
         assert sorted(path.name for path in inside.iterdir()) == ["hard", "in", "one", "soft"]
@@ -221,7 +221,7 @@ def test_streams_security_and_journal_as_others_see_them(tmp_path: Path, ntfs: C
     with SystemEditor(image) as volume:
         volume.write_file("/$Extend/$UsnJrnl", b"")
         volume.write_file("/$Extend/$UsnJrnl", journal.ljust(8192, b"\0"), stream="$J")
-    assert ntfs("check", image) == "clean\n"
+    assert ntfs("check", image) == f"{image}: no problems found\n"
     with image.open("rb") as file:
         theirs = dissect.NTFS(file)
         record = theirs.mft.get("a")
@@ -292,9 +292,9 @@ def test_a_device_is_filled_by_force(folder: Path, tmp_path: Path, ntfs: Command
         assert "--force" in ntfs("build", device, folder, code=2)
         ntfs("build", device, folder, "--force", "--label", "DEVICE")
         said = run(judge("ntfsinfo", "ntfs-3g"), "--mft", device)
-        assert ntfs("check", device) == "clean\n"
+        assert ntfs("check", device) == f"{device}: no problems found\n"
         ntfs("format", device, "--force")
-        assert ntfs("check", device) == "clean\n"
+        assert ntfs("check", device) == f"{device}: no problems found\n"
     assert f"Sector Size: {sector_size}" in said
     assert "Volume Name: DEVICE" in said
 

@@ -150,3 +150,16 @@ def test_an_interrupt_that_a_library_replaces_is_one_line(
         main(["probe", "linux", "127.0.0.1:1/a/b:v1"])
     assert left.value.code == 130
     assert capsys.readouterr().err == "cloudboot: interrupted\n"
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_reader_that_goes_away_interrupts_the_probe_with_its_report(flags: tuple[str, ...], tmp_path: Path) -> None:
+    program = (sys.executable, "-m", "cloudboot_probes")
+    subprocess.run([*program, "image", "build", "demo", "--output", "demo.img"], cwd=tmp_path, check=True)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["probe", "freebsd", "demo.img", "--firmware", "hosted", "--record", "record.json", *flags]
+    with open(writing, "wb") as stdout:
+        done = subprocess.run([*program, *command], cwd=tmp_path, stdout=stdout, check=False)
+    assert done.returncode == 130
+    assert json.loads((tmp_path / "record.json").read_text())["outcome"] == "interrupted"

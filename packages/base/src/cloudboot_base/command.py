@@ -21,7 +21,7 @@ from .errors import Error, HostNameError, UsageError, error_facts, interrupted, 
 from .exit_codes import BAD_INPUT, CHECK_FAILED, INTERRUPTED, NO_SPACE, OK, SYSTEM, USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .errors import Finding
 
@@ -58,6 +58,7 @@ __all__ = [
     "settle_output",
     "size_argument",
     "terminal_size",
+    "unread",
     "whole_argument",
 ]
 
@@ -84,13 +85,14 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> int:
-    """What a check of the file ``name`` found, on stdout; gives the exit code."""
-    if as_json:
-        print_json([finding.as_dict() for finding in findings])
-    else:
-        for finding in findings:
-            print(printable(str(finding)))
-        print(f"{printable(name)}: {counted(len(findings), 'problem') if findings else 'no problems'} found")
+    """What a check of the file ``name`` found, on stdout; gives the exit code, whoever reads that."""
+    with unread():
+        if as_json:
+            print_json([finding.as_dict() for finding in findings])
+        else:
+            for finding in findings:
+                print(printable(str(finding)))
+            print(f"{printable(name)}: {counted(len(findings), 'problem') if findings else 'no problems'} found")
     return CHECK_FAILED if findings else OK
 
 
@@ -263,6 +265,15 @@ def prepare_streams() -> None:
             setattr(sys, name, io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=bool(number)))
         elif number and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def unread() -> Iterator[None]:
+    """Let a reader of stdout that goes away end what is printed in this context, and not the command."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
 
 
 def discard_output() -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cloudboot_base import Storage, UsageError, Window, followed, new_file, new_image, open_storage
 from cloudboot_base.command import (
-    CHECK_FAILED,
     OK,
     counted,
     new_image_argument,
@@ -22,7 +21,6 @@ from cloudboot_base.command import (
     printable,
     size_argument,
 )
-from cloudboot_base.lightdata import asdict
 from cloudboot_base.program import Program
 from cloudboot_base.storage import chunks, logical_block_size
 from cloudboot_disk_image import (
@@ -488,7 +486,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare
+    from cloudboot_vfs.compare import FolderTree, Tree, VolumeTree, compare, print_differences
 
     with ExitStack() as stack:
         volume = stack.enter_context(_opened(options))
@@ -500,15 +498,7 @@ def _diff(options: argparse.Namespace) -> int:
             other = VolumeTree(stack.enter_context(_opened(place)))
         ignored = {"mode", "owner", "links", "target", "xattrs", "mtime", *options.ignore}
         differences = list(compare(VolumeTree(volume), other, ignore=ignored))
-    if options.json:
-        print_json([asdict(difference) for difference in differences])
-    for each in [] if options.json else differences:
-        if each.field == "path":
-            text = f"only in {options.other if each.left is None else options.image}"
-        else:
-            text = f"{each.field}: {each.left}" + ("" if each.right is None else f", {each.right}")
-        print(printable(f"{each.path}: {text}"))
-    return CHECK_FAILED if differences else OK
+    return print_differences(differences, options.image, options.other, as_json=options.json)
 
 
 def _done(options: argparse.Namespace, facts: dict[str, object]) -> int:

@@ -6,10 +6,10 @@ import os
 import stat
 from typing import TYPE_CHECKING, Protocol, cast
 
-from cloudboot_base.lightdata import dataclass
+from cloudboot_base.lightdata import asdict, dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from .entry import Stat
     from .protocol import FileSystem
@@ -196,3 +196,24 @@ def _fill(file: Readable, buffer: bytearray) -> int:
             break
         done += count
     return done
+
+
+def print_differences(
+    differences: Sequence[Difference], image: str, other: str, *, as_json: bool, shown: Callable[[str], str] = str
+) -> int:
+    """What a comparison of ``image`` with ``other`` found, on stdout; gives the exit code, whoever reads that.
+
+    ``shown`` makes the text of a path in JSON.
+    """
+    from cloudboot_base.command import CHECK_FAILED, OK, print_json, printable, unread  # for programs only
+
+    with unread():
+        if as_json:
+            print_json([{**asdict(each), "path": shown(each.path)} for each in differences])
+        for each in [] if as_json else differences:
+            if each.field == "path":
+                text = f"only in {other if each.left is None else image}"
+            else:
+                text = f"{each.field}: {each.left}" + ("" if each.right is None else f", {each.right}")
+            print(printable(f"{each.path}: {text}"))
+    return CHECK_FAILED if differences else OK

@@ -185,13 +185,14 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
         ready.pins.hosts = agreed_hosts(
             ready.gathered, matrix, executor.workers(), asked_hosts(ready.gathered, executor.client)
         )
+        lines = _Lines(console)
         told = executor.dashboard or "none, because bokeh is not installed"
         console.say(f"cloudboot: dashboard: {told}")
 
         def listen(result: dict[str, Any], kept: bool) -> None:
             if kept:
                 _fetch(results, result, folder, console)
-            console.line(result) if console.json else console.print(cell_line(result, color=console.color))
+            lines.show(result)
 
         campaign = Campaign(
             matrix, ready.pins, results, folder, executor, total=sum(each.cells for each in ready.gathered.values()),
@@ -215,7 +216,35 @@ def _run(options: argparse.Namespace, console: Console, ready: _Prepared) -> int
     code = _finish(console, summary, outputs, interrupted=interrupted)
     if lost is not None:
         raise lost
+    if lines.problem is not None:
+        raise lines.problem
     return code
+
+
+class _Lines:
+    """The lines of cells. What stdout cannot take is left out: it does not end a campaign, whose results are stored."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.problem: OSError | None = None
+
+    def show(self, result: dict[str, Any]) -> None:
+        """Print the line of a cell.
+
+        Raises:
+            BrokenPipeError: the reader of stdout is gone.
+        """
+        if self.problem is not None:
+            return
+        try:
+            if self._console.json:
+                self._console.line(result)
+            else:
+                self._console.print(cell_line(result, color=self._console.color))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.problem = error
 
 
 class _Live:
@@ -248,7 +277,7 @@ def _finish(console: Console, summary: Summary, outputs: dict[Path, Any], *, int
     for path, write in outputs.items():
         with new_file(followed(path), force=True) as fd, open(fd, "w", encoding="utf-8", closefd=False) as file:
             write(file, summary, Path(os.path.abspath(path)).parent)
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         _print_summary(console, summary)
     if interrupted:
         console.say("cloudboot: interrupted")

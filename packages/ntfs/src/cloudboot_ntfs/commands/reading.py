@@ -10,8 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from cloudboot_base import followed, new_file
-from cloudboot_base.command import CHECK_FAILED, OK, counted, notice, print_json, printable
-from cloudboot_base.lightdata import asdict
+from cloudboot_base.command import OK, counted, notice, print_findings, print_json, printable
 from cloudboot_disk_image import InstalledReaders, open_partition
 from cloudboot_ntfs.checker import check
 from cloudboot_ntfs.exporter import copy_out
@@ -174,6 +173,7 @@ def export(options: argparse.Namespace) -> int:
 def diff(options: argparse.Namespace) -> int:
     """``diff``."""
     from cloudboot_ntfs.exporter.compare import compare
+    from cloudboot_vfs.compare import print_differences
 
     with contextlib.ExitStack() as stack:
         volume = stack.enter_context(_volume(options))
@@ -181,15 +181,7 @@ def diff(options: argparse.Namespace) -> int:
         if not os.path.isdir(options.other):
             other = stack.enter_context(_volume(argparse.Namespace(**{**vars(options), "image": options.other})))
         differences = list(compare(volume, other, ignore=options.ignore))
-    if options.json:
-        print_json([asdict(each) for each in differences])
-    for each in [] if options.json else differences:
-        if each.field == "path":
-            text = f"only in {options.other if each.left is None else options.image}"
-        else:
-            text = f"{each.field}: {each.left}" + ("" if each.right is None else f", {each.right}")
-        print(printable(f"{each.path}: {text}"))
-    return CHECK_FAILED if differences else OK
+    return print_differences(differences, options.image, options.other, as_json=options.json)
 
 
 def info(options: argparse.Namespace) -> int:
@@ -225,14 +217,7 @@ def check_command(options: argparse.Namespace) -> int:
     """``check``."""
     with _storage(options) as storage:
         findings = check(storage)
-    if options.json:
-        print_json([finding.as_dict() for finding in findings])
-    else:
-        for finding in findings:
-            print(printable(str(finding)))
-        if not findings:
-            print("clean")
-    return CHECK_FAILED if findings else OK
+    return print_findings(options.image, findings, as_json=options.json)
 
 
 def streams(options: argparse.Namespace) -> int:

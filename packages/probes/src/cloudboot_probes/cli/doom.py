@@ -56,7 +56,10 @@ def probe(options: argparse.Namespace, console: Console) -> int:
         )
         for gate in _gates(context):
             gates.append(gate)
-            _show(gate, console)
+            try:
+                _show(gate, console)
+            except BrokenPipeError:  # the reader of stdout is gone
+                raise KeyboardInterrupt from None
         if options.report is not None:
             with new_file(followed(options.report), force=True) as fd:
                 os.write(fd, render_report(context, gates).encode())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloudboot_base import UsageError, followed, new_file, run_stages
-from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK
+from cloudboot_base.command import CHECK_FAILED, INTERRUPTED, OK, discard_output
 from cloudboot_disk_image import open_disk
 from cloudboot_oci_stream import Policy, push_image
 from cloudboot_probes import systems
@@ -151,6 +151,9 @@ def _gates(run: _Run, console: Console) -> bool:
                 console.say(f"cloudboot: notice: {notice}")
             noticed = len(run.probe.notices)
     except KeyboardInterrupt:
+        return True
+    except BrokenPipeError:  # the reader of stdout is gone
+        discard_output()
         return True
     return False
 

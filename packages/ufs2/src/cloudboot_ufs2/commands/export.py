@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from cloudboot_base import UsageError, command, read_file
 from cloudboot_base.lightdata import asdict
-from cloudboot_ufs2.exporter.compare import FIELDS, Difference, compare
+from cloudboot_ufs2.exporter.compare import FIELDS, compare
 from cloudboot_ufs2.exporter.extract import extract as write_archive
 from cloudboot_ufs2.exporter.presets import PRESETS
 from cloudboot_ufs2.exporter.verify import verify as verify_boot
+from cloudboot_vfs.compare import print_differences
 
 from .common import add_image, escaped, volume
 
@@ -99,15 +100,16 @@ def _verify(options: argparse.Namespace) -> int:
         result = verify_boot(
             found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf
         )
-    if options.json:
-        command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
-    else:
-        for name, value in result.facts.items():
-            print(f"{name.replace('_', ' ')}: {command.printable(str(value))}")
-        for finding in result.findings:
-            print(command.printable(str(finding)))
-        if not result.findings:
-            print(f"{options.image}: FreeBSD can boot from it")
+    with command.unread():
+        if options.json:
+            command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
+        else:
+            for name, value in result.facts.items():
+                print(f"{name.replace('_', ' ')}: {command.printable(str(value))}")
+            for finding in result.findings:
+                print(command.printable(str(finding)))
+            if not result.findings:
+                print(f"{options.image}: FreeBSD can boot from it")
     return command.CHECK_FAILED if result.findings else command.OK
 
 
@@ -119,18 +121,4 @@ def _diff(options: argparse.Namespace) -> int:
         else:
             other = stack.enter_context(volume(options, options.other))
             differences = list(compare(found, other, ignore=options.ignore))
-    if options.json:
-        command.print_json([
-            {**asdict(difference), "path": escaped(difference.path)} for difference in differences
-        ])  # fmt: skip
-    else:
-        for difference in differences:
-            print(command.printable(_line(difference, options.image, options.other)))
-    return command.CHECK_FAILED if differences else command.OK
-
-
-def _line(difference: Difference, image: str, other: str) -> str:
-    if difference.field == "path":
-        return f"{difference.path}: only in {other if difference.left is None else image}"
-    right = "" if difference.right is None else f", {difference.right}"
-    return f"{difference.path}: {difference.field}: {difference.left}{right}"
+    return print_differences(differences, options.image, options.other, as_json=options.json, shown=escaped)
