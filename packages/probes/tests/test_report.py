@@ -318,3 +318,15 @@ def _as_ppm(path: Path) -> bytes:
 )
 def test_what_is_no_picture_is_left_alone(data: bytes) -> None:
     assert with_palette(data) == data
+
+
+@pytest.mark.parametrize(("share", "label"), [(1.0, "9.5 s"), (0.0003, "0.0038 s")])
+def test_the_axis_of_a_short_run_ends_with_its_length(share: float, label: str) -> None:
+    """A boot in this process takes milliseconds, and "0.0 s" is no length."""
+    found = record(failed=False)
+    boot = found.boot
+    assert boot is not None
+    reads = [replace(read, time=read.time * share) for read in boot.reads]
+    marks = {name: moment * share for name, moment in boot.marks.items()}
+    page = report(replace(found, boot=replace(boot, reads=reads, marks=marks)))
+    assert re.findall(r'class="t last"[^>]*>([^<]*)<', page) == [label]

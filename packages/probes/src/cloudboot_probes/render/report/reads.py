@@ -307,11 +307,12 @@ def _overview(reads: Sequence[Read], marks: Mapping[str, float], spans: Sequence
         f'<span class="t" style="left:{100 * moment / end:.2f}%">{moment:g}{" s" if not moment else ""}</span>'
         for moment in _whole_ticks(end)
     )
+    last = f"{end:.1f}" if end >= 1 else f"{end:.2g}"
     return (
         '<div class="over" tabindex="0" role="group" aria-label="The whole run. Drag to zoom; with the keyboard: arrow'
         ' keys move, plus and minus zoom, 0 goes back."><svg class="plot" viewBox="0 0 1000 100"'
         f' preserveAspectRatio="none" aria-hidden="true"><g class="wins">{frames}</g><path class="m" d="{lines}"/>'
-        f'{"".join(boxes)}</svg>{labels}<span class="t last" style="left:100%">{end:.1f} s</span></div>'
+        f'{"".join(boxes)}</svg>{labels}<span class="t last" style="left:100%">{last} s</span></div>'
     )
 
 
