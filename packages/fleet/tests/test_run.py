@@ -270,7 +270,7 @@ def test_a_reader_that_goes_away_interrupts_the_campaign_with_its_reports(tmp_pa
 
 @pytest.mark.parametrize(("streams", "code"), [("<&- >&- 2>&-", SYSTEM), ("> /dev/full", NO_SPACE)])
 def test_a_campaign_whose_lines_cannot_be_written(tmp_path: Path, streams: str, code: int) -> None:
-    """Every cell runs and is reported; that nobody could be told is the exit code."""
+    """Every cell runs and is reported; the exit code says that the lines could not be written."""
     (tmp_path / "m.toml").write_text('[[cells]]\nkind = "nothing"\n[cells.axes]\nrepeat = [1, 2, 3, 4, 5]\n')
     script = f"exec {shlex.quote(sys.executable)} -m cloudboot_fleet run m.toml --workers 1 {streams}"
     assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == code

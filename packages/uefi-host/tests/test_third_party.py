@@ -1,4 +1,4 @@
-"""EFI programs of Debian that nobody built for this firmware: iPXE, shim, GRUB as signed, MokManager, rEFInd and its
+"""EFI programs of Debian, built for any UEFI firmware: iPXE, shim, GRUB as signed, MokManager, rEFInd and its
 file-system drivers, Syslinux, Xen.
 
 What is expected are the programs' own texts and what their scripts compute. They use the firmware differently from the

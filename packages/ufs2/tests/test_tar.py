@@ -20,7 +20,7 @@ from cloudboot_base import FileKindError
 from cloudboot_base.testing import judge, run
 from cloudboot_ufs2 import UFS2, Options, SourceError, build, check, extract
 from cloudboot_ufs2.__main__ import main
-from cloudboot_ufs2.builder.builder import Built
+from cloudboot_ufs2.builder.built import Built
 from cloudboot_ufs2.builder.node import device_number
 from cloudboot_ufs2.testing import pattern
 from cloudboot_vfs.testing_tar import AGREED, END, SPARSE, SPARSE_10, STUB, directory, header, member, padded, pax

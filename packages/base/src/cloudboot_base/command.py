@@ -85,7 +85,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> int:
-    """What a check of the file ``name`` found, on stdout; gives the exit code, whoever reads that."""
+    """What a check of the file ``name`` found, on stdout; gives the exit code, also if its reader goes away."""
     with unread():
         if as_json:
             print_json([finding.as_dict() for finding in findings])

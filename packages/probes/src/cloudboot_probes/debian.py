@@ -49,7 +49,7 @@ def _cache() -> Iterator[Path]:
     """The folder of fetched packages, for use.
 
     Raises:
-        PackageMissingError: this user may not write there, or nobody may.
+        PackageMissingError: this user may not write there, or the file system is read-only.
     """
     folder = cache_folder()
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloudboot_base import Storage, WritableStorage
-    from cloudboot_ufs2.builder.builder import Source
+    from cloudboot_ufs2.builder.built import Source
 
     from .assemble import Contents
     from .recipe import Recipe

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from cloudboot_vfs import DirEntry, Region, Stat
 
-from .builder.builder import Built, build, format, required_size  # noqa: A004 -- the usual word for it
+from .builder.builder import build, format, required_size  # noqa: A004 -- the usual word for it
+from .builder.built import Built
 from .builder.members import Directory, File, HardLink, Special, Symlink
 from .checker.check import check
 from .editor.copyin import CopiedIn, copy_in

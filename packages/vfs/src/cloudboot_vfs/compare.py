@@ -201,7 +201,7 @@ def _fill(file: Readable, buffer: bytearray) -> int:
 def print_differences(
     differences: Sequence[Difference], image: str, other: str, *, as_json: bool, shown: Callable[[str], str] = str
 ) -> int:
-    """What a comparison of ``image`` with ``other`` found, on stdout; gives the exit code, whoever reads that.
+    """Print what a comparison of ``image`` with ``other`` found; gives the exit code, also if the reader goes away.
 
     ``shown`` makes the text of a path in JSON.
     """

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from cloudboot_base.lightdata import dataclass, replace
+from cloudboot_base.lightdata import replace
 from cloudboot_ufs2.errors import OptionError
 from cloudboot_ufs2.layout.options import Options
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Callable, Sequence
 
     from cloudboot_base import WritableStorage
-    from cloudboot_ufs2.layout.geometry import Geometry
-    from cloudboot_ufs2.layout.records import Fs
 
-    from .members import Member
+    from .built import Built, Source, Times
 
-    Source = str | os.PathLike[str] | BinaryIO | Mapping[str, Member]
-
-Times = Literal["keep", "clamp", "set"]
-
-# Each function imports what does its work when it is called: that takes 4 ms, and nobody who only reads needs it.
+# Each function imports what does its work when it is called: that takes 4 ms, which a reader is spared.
 
 _MOST_FREE = 90  # per cent
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What was made: its superblock, the numbers it follows from, and what it holds (the root included)."""
-
-    superblock: Fs
-    geometry: Geometry
-    size: int  #: bytes of the volume
-    directories: int
-    files: int  #: everything else, a hard link counted once
-    notices: tuple[str, ...] = ()  #: what was left out of the source, or done otherwise than it says
-
-    @property
-    def backups(self) -> list[int]:
-        """Byte offsets of the backup superblocks within the volume, one in each group."""
-        geometry = self.geometry
-        groups = range(geometry.group_count)
-        return [(geometry.group_start(group) + geometry.sblkno) * geometry.fragment_size for group in groups]
 
 
 def format(  # noqa: A001 -- the usual word for it

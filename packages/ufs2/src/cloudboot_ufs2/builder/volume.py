@@ -21,7 +21,7 @@ from cloudboot_ufs2.reader.extattr import pack_attributes
 from cloudboot_vfs.exclusive import claim
 
 from .allocate import Allocator
-from .builder import Built
+from .built import Built
 from .journal import add_journal, journal_size
 from .node import Node, directories, nodes
 from .paxattr import check_area
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cloudboot_ufs2.layout.records import Fs
     from cloudboot_vfs.notices import Notices
 
-    from .builder import Source, Times
+    from .built import Source, Times
 
 _OPERATOR = 5  # the group FreeBSD's newfs gives .snap to
 _SECOND = 1_000_000_000

@@ -44,7 +44,7 @@ def check(
         SuperblockError: no superblock is at ``superblock``.
         OSError: the source cannot be read. Other damage is never raised.
     """
-    from .passes import survey  # 5 ms, and nobody who only reads needs it
+    from .passes import survey  # 5 ms, which a reader is spared
     from .survey import Findings
 
     with open_storage(source) as opened:

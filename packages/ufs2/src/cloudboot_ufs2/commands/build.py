@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
     from cloudboot_base.parser import CommandParser, Main
-    from cloudboot_ufs2.builder.builder import Built, Source
+    from cloudboot_ufs2.builder.built import Built, Source
 
 _IMAGE = "The file to make, or with --offset the disk to write into."
 

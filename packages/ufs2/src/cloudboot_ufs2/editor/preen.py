@@ -66,7 +66,7 @@ def repair(
         ReadOnlyError: the storage cannot be written to, or somebody else writes to it, or it is not UFS2.
         OSError: the source cannot be read or written.
     """
-    from .rounds import Repair, write  # 7 ms, and nobody who only reads needs it
+    from .rounds import Repair, write  # 7 ms, which a reader is spared
 
     with contextlib.ExitStack() as stack:
         storage = stack.enter_context(open_storage(source, writable=not dry_run)).storage
