@@ -45,6 +45,7 @@ __all__ = [
     "exit_code",
     "failed",
     "guarded",
+    "ignoring_broken_pipe",
     "notice",
     "of_the_host",
     "parse_size",
@@ -58,7 +59,6 @@ __all__ = [
     "settle_output",
     "size_argument",
     "terminal_size",
-    "unread",
     "whole_argument",
 ]
 
@@ -86,7 +86,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def print_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> int:
     """What a check of the file ``name`` found, on stdout; gives the exit code, also if its reader goes away."""
-    with unread():
+    with ignoring_broken_pipe():
         if as_json:
             print_json([finding.as_dict() for finding in findings])
         else:
@@ -268,8 +268,8 @@ def prepare_streams() -> None:
 
 
 @contextlib.contextmanager
-def unread() -> Iterator[None]:
-    """Let a reader of stdout that goes away end what is printed in this context, and not the command."""
+def ignoring_broken_pipe() -> Iterator[None]:
+    """If the reader of stdout goes away, leave out the rest of what this context prints; the command goes on."""
     try:
         yield
     except BrokenPipeError:

@@ -205,9 +205,15 @@ def print_differences(
 
     ``shown`` makes the text of a path in JSON.
     """
-    from cloudboot_base.command import CHECK_FAILED, OK, print_json, printable, unread  # for programs only
+    from cloudboot_base.command import (  # for programs only
+        CHECK_FAILED,
+        OK,
+        ignoring_broken_pipe,
+        print_json,
+        printable,
+    )
 
-    with unread():
+    with ignoring_broken_pipe():
         if as_json:
             print_json([{**asdict(each), "path": shown(each.path)} for each in differences])
         for each in [] if as_json else differences:

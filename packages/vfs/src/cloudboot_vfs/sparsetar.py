@@ -25,7 +25,7 @@ WORTH = 1 << 20
 
 
 @runtime_checkable
-class Holey(Protocol):
+class SparseFile(Protocol):
     """An open file that knows its holes."""
 
     def data_parts(self) -> list[tuple[int, int]]:
@@ -40,7 +40,7 @@ def content_of(member: tarfile.TarInfo, file: OpenFile) -> io.RawIOBase:
     """
     member.size = file.size
     parts = [(0, file.size)]
-    if file.size >= WORTH and isinstance(file, Holey):
+    if file.size >= WORTH and isinstance(file, SparseFile):
         parts = file.data_parts()
     stored = sum(length for _, length in parts)
     if file.size - stored < WORTH:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from cloudboot_base import followed, refuse_existing
-from cloudboot_base.command import CHECK_FAILED, OK, counted, printable, unread
+from cloudboot_base.command import CHECK_FAILED, OK, counted, ignoring_broken_pipe, printable
 from cloudboot_base.gates import Verdict
 from cloudboot_probes import image as images
 from cloudboot_probes import recipe as recipes
@@ -102,7 +102,7 @@ def inspect(options: argparse.Namespace, console: Console) -> int:
         opened(options.image, *reach(options), progress=progress) as disk,
     ):
         description = describe(disk, check=options.check)
-    with unread():
+    with ignoring_broken_pipe():
         if console.json:
             console.result(description.as_dict())
         else:

@@ -28,7 +28,7 @@ def variables_from_dump(data: Buffer, warn: Callable[[VariableError], None] | No
     With ``warn`` a record of the flash that leaves its store ends the variables; see :meth:`VariableStore.parse`.
 
     Raises:
-        VariableError: it is none of them, or malformed.
+        VariableError: it has none of these forms, or is malformed.
         TruncatedError: the flash or the store ends too early.
     """
     raw = bytes(memoryview(data).cast("B")).removeprefix(b"\xef\xbb\xbf")

@@ -34,7 +34,7 @@ _MAX_STORE: Final = 1 << 20
 """Bytes in base64; EC2 takes 64 KiB."""
 _MAX_CONTENT: Final = 8 << 20
 _CRC_AT: Final = 12
-"""What follows the checksum, it covers."""
+"""Where the bytes begin that the checksum covers."""
 
 
 def is_ec2(data: bytes) -> bool:

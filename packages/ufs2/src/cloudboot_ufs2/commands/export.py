@@ -100,7 +100,7 @@ def _verify(options: argparse.Namespace) -> int:
         result = verify_boot(
             found, require_kernel=options.require_kernel, require_loader_conf=options.require_loader_conf
         )
-    with command.unread():
+    with command.ignoring_broken_pipe():
         if options.json:
             command.print_json({**result.facts, "findings": [finding.as_dict() for finding in result.findings]})
         else:
